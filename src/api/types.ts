@@ -1,0 +1,262 @@
+/**
+ * The five kinds of `overlaynet.dev/v1alpha1`, all cluster-scoped, as the API server stores them.
+ * The CRDs in crds/ are the schema that users read; test/unit/api/crds.test.ts holds the two together.
+ * Address text is RFC 5952; a `cidr` has no host bits set; times are RFC 3339.
+ */
+
+export const apiVersion = 'overlaynet.dev/v1alpha1';
+
+export interface ObjectMeta {
+  name: string;
+  uid?: string;
+  resourceVersion?: string;
+  generation?: number;
+  creationTimestamp?: string;
+  deletionTimestamp?: string;
+  labels?: Record<string, string>;
+  annotations?: Record<string, string>;
+}
+
+export interface KubeObject {
+  apiVersion?: string;
+  kind?: string;
+  metadata: ObjectMeta;
+}
+
+/** metav1.Condition */
+export interface Condition {
+  type: string;
+  status: 'True' | 'False' | 'Unknown';
+  reason: string;
+  message: string;
+  observedGeneration?: number;
+  lastTransitionTime: string;
+}
+
+/** metav1.LabelSelector; absent or empty selects everything. */
+export interface LabelSelector {
+  matchLabels?: Record<string, string>;
+  matchExpressions?: {
+    key: string;
+    operator: 'In' | 'NotIn' | 'Exists' | 'DoesNotExist';
+    values?: string[];
+  }[];
+}
+
+/** The address family of the tunnel's outer packets. */
+export type Underlay = 'IPv4' | 'IPv6';
+
+/** Singleton `default`: what the whole cluster shares. The API server fills in DC/OS's defaults. */
+export interface OverlayConfig extends KubeObject {
+  spec: OverlayConfigSpec;
+  status?: OverlayConfigStatus;
+}
+
+export interface OverlayConfigSpec {
+  /** At most one of each family, /8 or longer. */
+  vtepSubnets: string[];
+  /** Six octets, the last three zero: `70:B3:D5:00:00:00`. Kept as the user spelled it. */
+  vtepMACOUI: string;
+  vni: number;
+  /** UDP port of the tunnel. */
+  port: number;
+  underlay: Underlay;
+  /** MTU of tunnel and bridges in bytes; absent: the smallest registered uplink MTU less 50 (IPv4) or 70 (IPv6). */
+  mtu?: number;
+  /** Comma list of network names. */
+  defaultNetwork: string;
+  /** Go duration: `10m`. */
+  reuseCooldown: string;
+}
+
+/** What is pinned at the first registration, in the ledger, and copied here for the agents to follow. */
+export interface PinnedConfig {
+  vtepSubnets: string[];
+  vtepMACOUI: string;
+  vni: number;
+  port: number;
+  underlay: Underlay;
+}
+
+/** The values in force; mtu alone is not pinned. */
+export interface EffectiveConfig extends PinnedConfig {
+  mtu: number;
+  defaultNetwork: string;
+}
+
+export interface OverlayConfigStatus {
+  observedGeneration?: number;
+  /** Absent until the first agent has registered. */
+  effective?: EffectiveConfig;
+  conditions?: Condition[];
+}
+
+export type Containerizer = 'CNI' | 'Docker';
+
+export interface NetworkSubnet {
+  cidr: string;
+  /** Length of a node's block in it. */
+  prefix: number;
+  /** Draining: nodes keep their blocks and routes, no new block is given out and no new container gets an address. */
+  state: 'Active' | 'Draining';
+}
+
+export interface Isolation {
+  mode: 'Open' | 'Isolated';
+  allow?: string[];
+  hosts?: 'Allow' | 'Deny';
+  allowAPIServer?: boolean;
+}
+
+export interface OverlayNetwork extends KubeObject {
+  spec: OverlayNetworkSpec;
+  status?: OverlayNetworkStatus;
+}
+
+export interface OverlayNetworkSpec {
+  subnets: NetworkSubnet[];
+  enabled: boolean;
+  containerizers: Containerizer[];
+  nodeSelector?: LabelSelector;
+  namespaceSelector?: LabelSelector;
+  isolation?: Isolation;
+}
+
+/** Blocks of one subnet; `blocks` is the sum of the others. */
+export interface SubnetCapacity {
+  cidr: string;
+  blocks: number;
+  held: number;
+  releasing: number;
+  cooling: number;
+  quarantined: number;
+  free: number;
+}
+
+export interface OverlayNetworkStatus {
+  observedGeneration?: number;
+  /** The cidrs, joined by a comma: for the printer column, which shows one value. */
+  subnets?: string;
+  capacity?: SubnetCapacity[];
+  /** Nodes that hold all they should, that report OK, that report Failed, that wait for a block. */
+  agents?: { allocated: number; ready: number; failed: number; waiting: number };
+  /** `Accepted` and `Ready`. */
+  conditions?: Condition[];
+}
+
+/** A tunnel endpoint: addresses with the VTEP subnet's prefix length, `44.128.0.2/20`. */
+export interface Vtep {
+  ip?: string;
+  ip6?: string;
+  /** Lower case, `70:b3:d5:80:00:02`. */
+  mac: string;
+}
+
+/** What a node's agent says of itself; name = node. Written by that node's agent alone. */
+export interface OverlayAgent extends KubeObject {
+  spec: OverlayAgentSpec;
+  status?: OverlayAgentStatus;
+}
+
+export interface OverlayAgentSpec {
+  /** The node's own addresses, at most one of each family. */
+  addresses: string[];
+  /** Bytes. */
+  uplinkMTU: number;
+  /** What it holds now, from its last allocation: the operator adopts it where its ledger was lost. */
+  vtep?: Vtep;
+  networks?: { name: string; subnets: string[] }[];
+  /** The highest resourceVersion it had seen when it registered. */
+  seenResourceVersion?: string;
+}
+
+export type NetworkState = 'OK' | 'Failed' | 'Configuring';
+
+export interface OverlayAgentStatus {
+  /** `spec.revision` of the AgentAllocation that the kernel shows. */
+  revision?: number;
+  networks?: { name: string; state: NetworkState; message?: string }[];
+  conditions?: Condition[];
+}
+
+/** A node's block of one subnet, and how the two containerizers share it. */
+export interface AllocatedSubnet {
+  cidr: string;
+  /** Absent on a node labelled `overlaynet.dev/bridges=false`. Each is a part of `cidr`, its host bits zero. */
+  bridges?: { cni?: string; docker?: string };
+}
+
+export interface AllocatedNetwork {
+  name: string;
+  subnets: AllocatedSubnet[];
+}
+
+/** What a node was given; name = node. Written by the operator alone; created without VTEP and networks. */
+export interface AgentAllocation extends KubeObject {
+  spec: AgentAllocationSpec;
+  status?: { conditions?: Condition[] };
+}
+
+export interface AgentAllocationSpec {
+  /** Counts this object's writes. */
+  revision: number;
+  nodeUID: string;
+  /** Checked against the Node; the first of the underlay's family is the tunnel's. */
+  addresses: string[];
+  vtep?: Vtep;
+  /** Sorted by name. */
+  networks?: AllocatedNetwork[];
+}
+
+/**
+ * Which block belongs to which node. One object, `spaces`, has `index`; all others have `page`:
+ * `vtep-N` and `net-NETWORK-N`, where N comes from a counter in `spaces` that never goes back.
+ */
+export interface AllocationLedger extends KubeObject {
+  spec: { index?: LedgerIndex; page?: LedgerPage };
+}
+
+export interface LedgerIndex {
+  /** Absent before the first registration. */
+  config?: PinnedConfig;
+  nextPage: number;
+  spaces: LedgerSpace[];
+}
+
+export interface LedgerSpace {
+  /** `vtep`, or the subnet. */
+  cidr: string;
+  /** Length of a block; 0 for the VTEP space, whose block is one index. */
+  prefix: number;
+  /** Empty for the VTEP space. */
+  network: string;
+  networkUID: string;
+  /** The number of each page: the k-th holds blocks 256k to 256k + 255. */
+  pages: number[];
+  /** Set when the network or the entry is gone: its pages get `retired`, and it goes when all have cooled. */
+  retiredAt?: string;
+}
+
+/** Held by a node; being taken back; resting until `reuseCooldown` is over; not understood and never given out. */
+export type BlockState = 'Held' | 'Releasing' | 'Cooling' | 'Quarantined';
+
+export interface LedgerBlock {
+  /** Within the space, from 0. */
+  index: number;
+  node: string;
+  uid: string;
+  state: BlockState;
+  /** When it came to that state. */
+  since: string;
+}
+
+export interface LedgerPage {
+  /** The space's cidr, or `vtep`. */
+  space: string;
+  /** Index of its first block, a multiple of 256. */
+  first: number;
+  /** A tombstone: nothing is ever given out from it again. */
+  retired?: boolean;
+  /** Sorted by index; an index that is absent is free. */
+  blocks: LedgerBlock[];
+}
