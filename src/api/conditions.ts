@@ -1,0 +1,24 @@
+import type { Condition } from './types.ts';
+
+/** What a check says; the time of the change is added by `withCondition`. */
+export type Finding = Pick<Condition, 'type' | 'status' | 'reason' | 'message'>;
+
+/** The conditions with this one in its place; `lastTransitionTime` moves only when the status does. */
+export function withCondition(
+  conditions: readonly Condition[] | undefined,
+  finding: Finding,
+  now: string,
+  observedGeneration?: number,
+): Condition[] {
+  const old = conditions?.find(({ type }) => type === finding.type);
+  const next: Condition = {
+    ...finding,
+    ...(observedGeneration === undefined ? {} : { observedGeneration }),
+    lastTransitionTime: old?.status === finding.status ? old.lastTransitionTime : now,
+  };
+  if (old === undefined) return [...(conditions ?? []), next];
+  return (conditions ?? []).map((condition) => (condition === old ? next : condition));
+}
+
+export const isTrue = (conditions: readonly Condition[] | undefined, type: string): boolean =>
+  conditions?.some((condition) => condition.type === type && condition.status === 'True') ?? false;

@@ -1,0 +1,34 @@
+import { Address4, Address6 } from 'ip-address';
+
+export type Family = 4 | 6;
+
+/** An address as its family and its value: 32 or 128 bits. Text is for the edge alone. */
+export interface Address {
+  family: Family;
+  value: bigint;
+}
+
+/** Text that is no address or no subnet; the message names it and the rule. */
+export class AddressError extends Error {
+  override name = 'AddressError';
+}
+
+export const bits = (family: Family): number => (family === 4 ? 32 : 128);
+
+export const familyName = (family: Family): 'IPv4' | 'IPv6' => (family === 4 ? 'IPv4' : 'IPv6');
+
+/** @throws AddressError where `text` is not one plain address: no prefix length, no zone. */
+export function parseAddress(text: string): Address {
+  try {
+    if (/^[0-9.]+$/.test(text)) return { family: 4, value: new Address4(text).bigInt() };
+    if (/^[0-9a-fA-F:.]+$/.test(text)) return { family: 6, value: new Address6(text).bigInt() };
+  } catch (cause) {
+    throw new AddressError(`"${text}" is not an IP address`, { cause });
+  }
+  throw new AddressError(`"${text}" is not an IP address`);
+}
+
+/** RFC 5952 text. */
+export function formatAddress({ family, value }: Address): string {
+  return family === 4 ? Address4.fromBigInt(value).correctForm() : Address6.fromBigInt(value).correctForm();
+}

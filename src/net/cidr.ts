@@ -1,0 +1,79 @@
+import { AddressError, bits, formatAddress, parseAddress, type Address, type Family } from './address.ts';
+
+/** A subnet: `base` has no bits set beyond `length`. */
+export interface Cidr {
+  family: Family;
+  base: bigint;
+  length: number;
+}
+
+/** @throws AddressError where `text` is not ADDRESS/LENGTH, or has host bits set. */
+export function parseCidr(text: string): Cidr {
+  const { address, length } = parseInterface(text);
+  const cidr = cidrOf(address, length);
+  if (cidr.base !== address.value) {
+    throw new AddressError(`"${text}" has host bits set; the subnet is ${formatCidr(cidr)}`);
+  }
+  return cidr;
+}
+
+/** An address with the length of its subnet, as a link carries it: `44.128.0.2/20`. */
+export function parseInterface(text: string): { address: Address; length: number } {
+  const match = /^([^/]+)\/(0|[1-9][0-9]{0,2})$/.exec(text);
+  if (match === null) throw new AddressError(`"${text}" is not of the form ADDRESS/LENGTH`);
+  const address = parseAddress(match[1] ?? '');
+  const length = Number(match[2]);
+  if (length > bits(address.family)) {
+    throw new AddressError(`"${text}": the length is over ${bits(address.family)}`);
+  }
+  return { address, length };
+}
+
+/** The subnet of that length which `address` lies in. */
+export function cidrOf(address: Address, length: number): Cidr {
+  const shift = BigInt(bits(address.family) - length);
+  return { family: address.family, base: (address.value >> shift) << shift, length };
+}
+
+export function formatCidr({ family, base, length }: Cidr): string {
+  return `${formatAddress({ family, value: base })}/${length}`;
+}
+
+/** How many addresses it spans. */
+export const size = ({ family, length }: Cidr): bigint => 1n << BigInt(bits(family) - length);
+
+export function contains(outer: Cidr, inner: Cidr): boolean {
+  if (outer.family !== inner.family || outer.length > inner.length) return false;
+  const shift = BigInt(bits(outer.family) - outer.length);
+  return outer.base >> shift === inner.base >> shift;
+}
+
+export const overlaps = (a: Cidr, b: Cidr): boolean => contains(a, b) || contains(b, a);
+
+export const containsAddress = (outer: Cidr, { family, value }: Address): boolean =>
+  contains(outer, { family, base: value, length: bits(family) });
+
+/** The address at that offset from the base; no check of the size. */
+export const addressAt = (cidr: Cidr, offset: bigint | number): Address => ({
+  family: cidr.family,
+  value: cidr.base + BigInt(offset),
+});
+
+/** How many blocks of length `prefix` it is cut into. */
+export const blockCount = (cidr: Cidr, prefix: number): number => 2 ** (prefix - cidr.length);
+
+/** Its `index`-th block of length `prefix`, from 0. */
+export function block(cidr: Cidr, prefix: number, index: number): Cidr {
+  const shift = BigInt(bits(cidr.family) - prefix);
+  return { family: cidr.family, base: cidr.base + (BigInt(index) << shift), length: prefix };
+}
+
+/** Which block of `cidr` that is; undefined where it is none of that length. */
+export function blockIndex(cidr: Cidr, prefix: number, inner: Cidr): number | undefined {
+  if (inner.length !== prefix || !contains(cidr, inner)) return undefined;
+  return Number((inner.base - cidr.base) >> BigInt(bits(cidr.family) - prefix));
+}
+
+export function halves(cidr: Cidr): [Cidr, Cidr] {
+  return [block(cidr, cidr.length + 1, 0), block(cidr, cidr.length + 1, 1)];
+}
