@@ -1,0 +1,26 @@
+export interface BackoffOptions {
+  baseMs: number;
+  maxMs: number;
+}
+
+/** The n-th delay (n from 0) in ms: exponential to `maxMs`, the upper half of it random, so that thousands do not retry in step. */
+export const backoffDelay = ({ baseMs, maxMs }: BackoffOptions, n: number): number => {
+  const full = Math.min(maxMs, baseMs * 2 ** Math.min(n, 30));
+  return full / 2 + (Math.random() * full) / 2;
+};
+
+/** Resolves after `ms`, or at once when the signal fires. */
+export const pause = (ms: number, signal?: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    if (signal?.aborted === true) {
+      resolve();
+      return;
+    }
+    const done = () => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    signal?.addEventListener('abort', done);
+  });

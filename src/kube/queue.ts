@@ -1,0 +1,156 @@
+import PQueue from 'p-queue';
+import type { Log } from '../log.ts';
+import { backoffDelay, type BackoffOptions } from './backoff.ts';
+
+export interface Result {
+  /** Run the key again after so many ms, even if nothing changes. */
+  requeueAfterMs?: number;
+}
+
+// void beside Result: a reconcile without a result needs no return statement
+// eslint-disable-next-line @typescript-eslint/no-invalid-void-type
+export type Reconcile = (key: string, signal: AbortSignal) => Promise<Result | void>;
+
+export interface KeyedQueueOptions {
+  reconcile: Reconcile;
+  /** Keys that run at the same time. */
+  concurrency?: number;
+  /** At least so long between the starts of two runs of one key: the first of a burst runs at once, the rest become one. */
+  minIntervalMs?: number;
+  /** Delays of a key whose runs fail. */
+  backoff?: BackoffOptions;
+  log: Log;
+}
+
+/** What is known of a key that runs, waits, or has run within `minIntervalMs`. */
+interface Key {
+  state: 'idle' | 'waiting' | 'running';
+  startedAt: number;
+  failures: number;
+  /** Asked for during a run. */
+  again: boolean;
+  timer?: { at: number; handle: NodeJS.Timeout };
+}
+
+/**
+ * Reconcile requests by name: level, not edge. A key never runs twice at a time and waits at most once; one that is
+ * added during its run runs once more; a failed run is repeated with growing delays until it succeeds.
+ */
+export class KeyedQueue {
+  readonly #options: KeyedQueueOptions;
+  readonly #queue: PQueue;
+  readonly #keys = new Map<string, Key>();
+  readonly #stopped = new AbortController();
+  readonly #minIntervalMs: number;
+  readonly #backoff: BackoffOptions;
+
+  constructor(options: KeyedQueueOptions) {
+    this.#options = options;
+    this.#queue = new PQueue({ concurrency: options.concurrency ?? 1 });
+    this.#minIntervalMs = options.minIntervalMs ?? 0;
+    this.#backoff = options.backoff ?? { baseMs: 200, maxMs: 60_000 };
+  }
+
+  /** Keys that wait for a free place; keys that wait for a time are not counted. */
+  get size(): number {
+    return this.#queue.size;
+  }
+
+  /** As soon as its minimal interval allows. It overrides a retry's delay: there is news. */
+  add(key: string): void {
+    this.addAfter(key, 0);
+  }
+
+  /** Of several times asked for, the soonest holds, and a run settles them all: what must come later still, `requeueAfterMs` asks for. */
+  addAfter(key: string, ms: number): void {
+    if (this.#stopped.signal.aborted) return;
+    const known = this.#key(key);
+    if (known.state === 'waiting') return;
+    const now = performance.now();
+    const at = Math.max(now + ms, known.startedAt + this.#minIntervalMs);
+    if (known.state === 'running' && ms <= 0) {
+      known.again = true;
+    } else if (at <= now) {
+      this.#enqueue(key, known);
+    } else if (known.timer === undefined || at < known.timer.at) {
+      this.#setTimer(key, known, at, now);
+    }
+  }
+
+  /** Resolves when no key runs or waits for a place. Those that wait for a time (interval, retry, requeue) do not count. */
+  async onIdle(): Promise<void> {
+    await this.#queue.onIdle();
+  }
+
+  /** Starts no further run, fires the signal of those under way and waits for them. */
+  async stop(): Promise<void> {
+    this.#stopped.abort();
+    for (const { timer } of this.#keys.values()) clearTimeout(timer?.handle);
+    this.#keys.clear();
+    this.#queue.clear();
+    await this.#queue.onIdle();
+  }
+
+  #key(key: string): Key {
+    const known = this.#keys.get(key) ?? { state: 'idle', startedAt: -Infinity, failures: 0, again: false };
+    this.#keys.set(key, known);
+    return known;
+  }
+
+  #setTimer(key: string, known: Key, at: number, now: number): void {
+    clearTimeout(known.timer?.handle);
+    const handle = setTimeout(() => {
+      delete known.timer;
+      if (known.state === 'running') known.again = true;
+      else if (known.state === 'idle') this.#enqueue(key, known);
+    }, at - now);
+    known.timer = { at, handle };
+  }
+
+  #enqueue(key: string, known: Key): void {
+    clearTimeout(known.timer?.handle);
+    delete known.timer;
+    known.state = 'waiting';
+    // #run never rejects; a task that stop() removes does, with nothing to tell
+    this.#queue.add(() => this.#run(key, known)).catch(() => undefined);
+  }
+
+  async #run(key: string, known: Key): Promise<void> {
+    known.state = 'running';
+    known.startedAt = performance.now();
+    let nextMs: number | undefined;
+    try {
+      const result = await this.#options.reconcile(key, this.#stopped.signal);
+      known.failures = 0;
+      nextMs = result?.requeueAfterMs;
+    } catch (error) {
+      if (this.#stopped.signal.aborted) return;
+      nextMs = backoffDelay(this.#backoff, known.failures++);
+      this.#options.log.warn('reconcile failed', { key, error, retryMs: Math.round(nextMs) });
+    }
+    if (this.#stopped.signal.aborted) return;
+    known.state = 'idle';
+    if (known.again) {
+      known.again = false;
+      this.addAfter(key, 0);
+    } else if (nextMs !== undefined) {
+      this.addAfter(key, nextMs);
+    } else if (known.timer === undefined) {
+      this.#forgetLater(key, known);
+    }
+  }
+
+  /** A key of an object that is gone must not stay for ever; one that ran just now still owes its minimal interval. */
+  #forgetLater(key: string, known: Key): void {
+    if (this.#minIntervalMs === 0) {
+      this.#keys.delete(key);
+      return;
+    }
+    const ran = known.startedAt;
+    const forget = () => {
+      const unused = known.startedAt === ran && known.state === 'idle' && known.timer === undefined;
+      if (unused && this.#keys.get(key) === known) this.#keys.delete(key);
+    };
+    setTimeout(forget, ran + this.#minIntervalMs - performance.now()).unref();
+  }
+}
