@@ -1,0 +1,43 @@
+import { createHash } from 'node:crypto';
+import { writeFile } from 'node:fs/promises';
+
+/** False where the machine's owner, or a test, allows package registries only. */
+export function downloadsAllowed(): boolean {
+  return process.env['OVERLAYNET_DOWNLOAD'] !== 'never';
+}
+
+async function get(url: string, timeoutMs: number): Promise<Buffer> {
+  try {
+    const response = await fetch(url, { signal: AbortSignal.timeout(timeoutMs) });
+    if (!response.ok) throw new Error(`HTTP ${response.status}`);
+    return Buffer.from(await response.arrayBuffer());
+  } catch (error) {
+    throw new Error(`${url}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+  }
+}
+
+/**
+ * Finds a file's SHA-256 in what its publisher prints: the bare sum, or lines of `sum  name`.
+ * Throws when the file isn't among them.
+ */
+export function publishedSum(text: string, name: string): string {
+  const bare = /^\s*([0-9a-f]{64})\s*$/i.exec(text);
+  const line = text.split('\n').find((one) => one.trim().split(/\s+\*?/)[1] === name);
+  const sum = bare?.[1] ?? line?.trim().split(/\s+/)[0];
+  if (sum === undefined || !/^[0-9a-f]{64}$/i.test(sum))
+    throw new Error(`no SHA-256 of ${name} is published`);
+  return sum.toLowerCase();
+}
+
+/**
+ * Downloads `url` to the file `to` and holds it against the SHA-256 published at `sums`.
+ * The sum comes first, with a short time-out: it tells at once whether the host can be reached.
+ */
+export async function download(url: string, sums: string, to: string): Promise<void> {
+  const name = url.slice(url.lastIndexOf('/') + 1);
+  const sum = publishedSum((await get(sums, 5_000)).toString(), name);
+  const body = await get(url, 300_000);
+  const actual = createHash('sha256').update(body).digest('hex');
+  if (actual !== sum) throw new Error(`${url}: SHA-256 is ${actual}, published is ${sum}`);
+  await writeFile(to, body);
+}

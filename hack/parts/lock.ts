@@ -1,0 +1,32 @@
+import { spawn } from 'node:child_process';
+import { mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { once } from 'node:events';
+import { say } from './progress.ts';
+
+/**
+ * Runs `work` while holding the lock `file`, saying so if another run has to be waited for.
+ * It is the kernel's lock, held by a child that ends with this process: a killed run leaves no stale one.
+ */
+export async function locked<T>(file: string, work: () => Promise<T>): Promise<T> {
+  mkdirSync(dirname(file), { recursive: true });
+  const holder = spawn('flock', ['--exclusive', file, 'sh', '-c', 'echo held; exec cat >/dev/null'], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+    detached: true,
+  });
+  const waiting = setTimeout(() => {
+    say(`another run holds ${file}: waiting for it`);
+  }, 1000);
+  try {
+    const failed = once(holder, 'exit').then(() => {
+      throw new Error(`flock ${file} failed`);
+    });
+    await Promise.race([once(holder.stdout, 'data'), failed]);
+    failed.catch(() => undefined);
+    clearTimeout(waiting);
+    return await work();
+  } finally {
+    clearTimeout(waiting);
+    holder.stdin.end();
+  }
+}

@@ -1,0 +1,70 @@
+import { accessSync, constants } from 'node:fs';
+import { join } from 'node:path';
+import { command } from './command.ts';
+import { say, timed } from './progress.ts';
+
+/** What a program comes in, on Debian and Ubuntu. */
+const packages: Record<string, string> = {
+  ip: 'iproute2',
+  bridge: 'iproute2',
+  iptables: 'iptables',
+  ipset: 'ipset',
+  nft: 'nftables',
+  tcpdump: 'tcpdump',
+  ping: 'iputils-ping',
+  conntrack: 'conntrack',
+  sysctl: 'procps',
+  nsenter: 'util-linux',
+  unshare: 'util-linux',
+  flock: 'util-linux',
+  modprobe: 'kmod',
+};
+
+/** Directories of programs; a user's PATH often lacks those of the administrator. */
+export function searchPath(): string[] {
+  const given = (process.env['PATH'] ?? '').split(':').filter((dir) => dir !== '');
+  return [...new Set([...given, '/usr/local/sbin', '/usr/sbin', '/sbin', '/usr/bin', '/bin'])];
+}
+
+export function executable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+export function which(program: string): string | undefined {
+  return searchPath()
+    .map((dir) => join(dir, program))
+    .find(executable);
+}
+
+/**
+ * Installs the Debian packages that are missing. Throws, naming what to do, where it can't:
+ * not root, or no apt-get.
+ */
+export async function ensurePackages(): Promise<void> {
+  process.env['PATH'] = searchPath().join(':');
+  const missing = [
+    ...new Set(
+      Object.entries(packages)
+        .filter(([program]) => which(program) === undefined)
+        .map(([, name]) => name),
+    ),
+  ];
+  const hint = missing.length === 0 ? '' : `; it also needs these packages: ${missing.join(' ')}`;
+  if (process.getuid?.() !== 0) throw new Error(`network namespaces need root: run it as root (sudo)${hint}`);
+  if (missing.length === 0) return;
+  if (which('apt-get') === undefined) {
+    throw new Error(`install these packages (Debian's names) and run it again: ${missing.join(' ')}`);
+  }
+  say(`needed of this system and missing: ${missing.join(' ')}`);
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+  const install = () => command('apt-get', ['install', '-y', '--no-install-recommends', ...missing], { env });
+  await timed(`apt-get install ${missing.join(' ')}`, () =>
+    // a fresh machine has no package lists yet; one with lists needs no update
+    install().catch(() => command('apt-get', ['update'], { env }).then(install)),
+  );
+}
