@@ -1,0 +1,277 @@
+import { selects } from '../api/selector.ts';
+import type { AgentAllocationSpec, LedgerIndex, LedgerSpace, OverlayNetwork } from '../api/types.ts';
+import { blockIndex, parseCidr } from '../net/cidr.ts';
+import { vtepIndex } from '../net/vtep.ts';
+import { planSpace, type Claimant, type SpacePlan } from './blocks.ts';
+import {
+  configRefusal,
+  cooldown,
+  hasIPv6,
+  pinnable,
+  takenSpaces,
+  tunnelMTU,
+  withVtepSpace,
+} from './config.ts';
+import { judgeNetworks } from './networks.ts';
+import { byAge } from './order.ts';
+import { judgeRegistrations, type Registrations } from './register.ts';
+import { holdings, sameSpec, type Holding, type Renderer } from './render.ts';
+import { capacity, listedPages, vtepSpace } from './space.ts';
+import { emptyIndex, version, type NodeFacts, type Refusal, type View, type Write } from './view.ts';
+
+export interface Plan {
+  /** Safe to do now, in any order among themselves. Plan again once they are done. */
+  writes: Write[];
+  /** Nodes whose own addresses must be read first. */
+  unread: string[];
+  /** An AgentAllocation waits for a ledger that was read after it: read the ledger again. */
+  staleLedger: boolean;
+  /** When something cools off, in milliseconds since the epoch; Infinity: never. */
+  wakeAt: number;
+  /** For the conditions. */
+  registrations: Registrations;
+  refusedNetworks: Map<string, Refusal>;
+  refusedConfig: Refusal | undefined;
+  /** Bytes; undefined until an agent has registered. */
+  mtu: number | undefined;
+  /** Nodes that wait for a block of that space, and find none. */
+  exhausted: { space: LedgerSpace; nodes: string[] }[];
+}
+
+/** The next writes toward every node holding what it should; empty when all is as it should be. */
+export function plan(view: View, renderer: Renderer): Plan {
+  const index = view.ledger.spaces?.spec.index ?? emptyIndex;
+  const cooldownMs = cooldown(view);
+  const wanted = view.config?.spec;
+  const refusedConfig = configRefusal(view, index);
+  const config =
+    index.config ?? (refusedConfig === undefined && wanted !== undefined ? pinnable(wanted) : undefined);
+  const registrations = judgeRegistrations(
+    view,
+    { underlay: config?.underlay ?? 'IPv4', ...(wanted?.mtu === undefined ? {} : { mtu: wanted.mtu }) },
+    takenSpaces(index, config),
+    hasIPv6(index),
+  );
+  const mtu = tunnelMTU(view, registrations, config, index);
+  const { spaces, refused } = judgeNetworks(view.networks, index.spaces, {
+    now: view.now,
+    cooldownMs,
+    vtepSubnets: config?.vtepSubnets ?? [],
+    nodeAddresses: new Map(
+      [...registrations.accepted].flatMap(([node, { addresses }]) =>
+        addresses.map((address) => [address, node]),
+      ),
+    ),
+    mtu,
+  });
+  const result: Plan = {
+    writes: [],
+    unread: registrations.unread,
+    staleLedger: false,
+    wakeAt: Infinity,
+    registrations,
+    refusedNetworks: refused,
+    refusedConfig,
+    mtu,
+    exhausted: [],
+  };
+  if (view.config === undefined) result.writes.push({ kind: 'create-config', spec: index.config ?? {} });
+  const pinned = index.config ?? (registrations.accepted.size > 0 ? config : undefined);
+  const next = { ...index, spaces: withVtepSpace(spaces, pinned) };
+  if (pinned !== undefined) next.config = pinned;
+  new Planner(view, renderer, result, next, cooldownMs).run(index);
+  return result;
+}
+
+class Planner {
+  private readonly networks: ReadonlyMap<string, OverlayNetwork>;
+  private readonly view: View;
+  private readonly renderer: Renderer;
+  private readonly result: Plan;
+  private readonly next: LedgerIndex;
+  private readonly cooldownMs: number;
+
+  constructor(view: View, renderer: Renderer, result: Plan, next: LedgerIndex, cooldownMs: number) {
+    this.view = view;
+    this.renderer = renderer;
+    this.result = result;
+    this.next = next;
+    this.cooldownMs = cooldownMs;
+    this.networks = new Map(
+      view.networks.filter(({ metadata }) => !metadata.deletionTimestamp).map((n) => [n.metadata.name, n]),
+    );
+  }
+
+  run(index: LedgerIndex): void {
+    const { view, result } = this;
+    const plans = this.planSpaces();
+    this.finishSpaces(plans);
+    if (view.ledger.spaces === undefined || JSON.stringify(this.next) !== JSON.stringify(index)) {
+      // pages and allocations follow from the index that is written, not from one that may be refused
+      result.writes.push({ kind: 'write-index', index: this.next });
+      return;
+    }
+    for (const { writes } of plans.values()) {
+      result.writes.push(...writes.map((write) => ({ kind: 'write-page' as const, ...write })));
+    }
+    this.dropUnlistedPages();
+    this.planAllocations(plans);
+  }
+
+  /** The VTEP first: a node without one gets nothing else. */
+  private planSpaces(): Map<LedgerSpace, SpacePlan> {
+    const plans = new Map<LedgerSpace, SpacePlan>();
+    const holds = new Set<string>();
+    const ordered = [...this.next.spaces].sort(
+      (a, b) => Number(b.cidr === vtepSpace) - Number(a.cidr === vtepSpace),
+    );
+    for (const space of ordered) {
+      const isVtep = space.cidr === vtepSpace;
+      const network = this.networks.get(space.network);
+      const entry = network?.spec.subnets.find(({ cidr }) => cidr === space.cidr);
+      const claimants =
+        isVtep || network?.spec.enabled === true
+          ? this.claimants(
+              space,
+              (node) => isVtep || (holds.has(node.name) && selects(network?.spec.nodeSelector, node.labels)),
+            )
+          : [];
+      const spacePlan = planSpace(this.view.ledger, space, {
+        claimants,
+        keepOnly: !isVtep && entry?.state === 'Draining',
+        capacity: capacity(space, this.next.config),
+        now: this.view.now,
+        cooldownMs: this.cooldownMs,
+        withdrawn: this.view.withdrawn,
+      });
+      if (isVtep) for (const node of spacePlan.holders) holds.add(node);
+      if (spacePlan.exhausted.length > 0) this.result.exhausted.push({ space, nodes: spacePlan.exhausted });
+      this.result.wakeAt = Math.min(this.result.wakeAt, spacePlan.wakeAt);
+      plans.set(space, spacePlan);
+    }
+    return plans;
+  }
+
+  private claimants(space: LedgerSpace, wants: (node: NodeFacts) => boolean): Claimant[] {
+    const { view, result } = this;
+    return [...view.nodes.values()]
+      .filter(
+        (node) => result.registrations.accepted.has(node.name) && !view.stuck.has(node.name) && wants(node),
+      )
+      .sort(byAge)
+      .map((node) => ({
+        node: node.name,
+        uid: node.uid,
+        ready: view.allocations.has(node.name),
+        preferred: this.preferred(space, node.name),
+      }));
+  }
+
+  /** What the node's AgentAllocation shows, or what its agent says it holds: a ledger that lost it takes it up again. */
+  private preferred(space: LedgerSpace, node: string): number | undefined {
+    for (const spec of [this.view.allocations.get(node)?.spec, this.view.agents.get(node)?.spec]) {
+      if (space.cidr === vtepSpace) {
+        const address = spec?.vtep?.ip ?? spec?.vtep?.ip6;
+        if (address !== undefined) return vtepIndex(this.next.config?.vtepSubnets ?? [], address);
+        continue;
+      }
+      const whole = parseCidr(space.cidr);
+      for (const subnet of spec?.networks?.find(({ name }) => name === space.network)?.subnets ?? []) {
+        const cidr = parseCidr(typeof subnet === 'string' ? subnet : subnet.cidr);
+        const at = blockIndex(whole, space.prefix, cidr);
+        if (at !== undefined) return at;
+      }
+    }
+    return undefined;
+  }
+
+  /** Lists the pages that are needed, and forgets spaces whose blocks have all cooled. */
+  private finishSpaces(plans: ReadonlyMap<LedgerSpace, SpacePlan>): void {
+    this.next.spaces = this.next.spaces.flatMap((space) => {
+      if (space.retiredAt !== undefined) {
+        const done = Date.parse(space.retiredAt) + this.cooldownMs;
+        const rests = listedPages(this.view.ledger, space).some(
+          ({ object, page }) => object === undefined || page.retired !== true || page.blocks.length > 0,
+        );
+        if (rests) return [space];
+        if (done <= this.view.now) return [];
+        this.result.wakeAt = Math.min(this.result.wakeAt, done);
+        return [space];
+      }
+      const pages = [...space.pages];
+      for (let needed = plans.get(space)?.pagesNeeded ?? 0; needed > 0; needed--)
+        pages.push(this.next.nextPage++);
+      return [pages.length === space.pages.length ? space : { ...space, pages }];
+    });
+  }
+
+  /** Tombstones that no space lists any more. A page that is neither listed nor retired is not understood: it stays. */
+  private dropUnlistedPages(): void {
+    const listed = new Set(
+      this.next.spaces.flatMap((space) => listedPages(this.view.ledger, space).map(({ name }) => name)),
+    );
+    for (const [name, { spec }] of this.view.ledger.pages) {
+      if (!listed.has(name) && spec.page?.retired === true)
+        this.result.writes.push({ kind: 'delete-page', name });
+    }
+  }
+
+  private planAllocations(plans: ReadonlyMap<LedgerSpace, SpacePlan>): void {
+    const { view, result } = this;
+    const held = holdings(view.ledger, this.next);
+    const withdraws = new Map<string, string[]>();
+    for (const { releasing } of plans.values()) {
+      for (const [node, keys] of releasing) withdraws.set(node, [...(withdraws.get(node) ?? []), ...keys]);
+    }
+    for (const node of view.nodes.values()) {
+      this.planAllocation(node, held.get(node.name), withdraws.get(node.name) ?? []);
+      withdraws.delete(node.name);
+    }
+    for (const name of view.allocations.keys()) {
+      if (view.nodes.has(name)) continue;
+      // first the marks, then the object: nobody may think it gone while the ledger still says Held
+      const keys = withdraws.get(name) ?? [];
+      if (!held.has(name)) result.writes.push({ kind: 'delete-allocation', node: name, withdraws: keys });
+      withdraws.delete(name);
+    }
+    for (const [node, keys] of withdraws)
+      result.writes.push({ kind: 'confirm-absent', node, withdraws: keys });
+    for (const name of view.agents.keys()) {
+      if (!view.nodes.has(name)) result.writes.push({ kind: 'delete-agent', node: name });
+    }
+  }
+
+  private planAllocation(node: NodeFacts, holding: Holding | undefined, withdraws: string[]): void {
+    const { view, result } = this;
+    const registration = result.registrations.accepted.get(node.name);
+    const object = view.allocations.get(node.name);
+    if (object === undefined) {
+      if (view.agents.has(node.name) && !result.unread.includes(node.name) && !view.stuck.has(node.name)) {
+        const spec: AgentAllocationSpec = {
+          revision: 1,
+          nodeUID: node.uid,
+          addresses: registration?.addresses ?? [],
+        };
+        result.writes.push({ kind: 'create-allocation', node: node.name, spec, withdraws });
+      } else if (withdraws.length > 0) {
+        result.writes.push({ kind: 'confirm-absent', node: node.name, withdraws });
+      }
+      return;
+    }
+    const addresses = registration?.addresses ?? object.spec.addresses;
+    const spec = this.renderer.render(node, addresses, holding, this.next, this.networks);
+    if (sameSpec(object.spec, spec) && withdraws.length === 0) return;
+    if (holding !== undefined && holding.asOf < version(object)) {
+      // step 3 needs a ledger read after the object it is written under, else a release in between is undone
+      result.staleLedger = true;
+      return;
+    }
+    const revision = object.spec.revision + 1;
+    result.writes.push({
+      kind: 'update-allocation',
+      node: node.name,
+      spec: { revision, ...spec },
+      withdraws,
+    });
+  }
+}

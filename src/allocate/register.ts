@@ -1,0 +1,144 @@
+import { tunnelAddress } from '../api/state.ts';
+import type { OverlayAgent, OverlayConfigSpec, Underlay } from '../api/types.ts';
+import { familyName, parseAddress } from '../net/address.ts';
+import { containsAddress, parseCidr } from '../net/cidr.ts';
+import { byAge } from './order.ts';
+import type { NodeFacts, Refusal, View } from './view.ts';
+
+/** Encapsulation in bytes: outer IP and UDP, VXLAN, inner Ethernet. */
+export const overhead = (underlay: Underlay): number => (underlay === 'IPv4' ? 50 : 70);
+
+/** What IPv6 needs of every link (RFC 8200, section 5). */
+export const leastIPv6MTU = 1280;
+
+export interface Registrations {
+  /** By node: the addresses it may use. Nodes whose new registration is refused keep what they had. */
+  accepted: Map<string, { addresses: string[]; uplinkMTU: number | undefined }>;
+  refused: Map<string, Refusal>;
+  /** Nodes whose own addresses have to be read before their registration can be judged. */
+  unread: string[];
+}
+
+/** The address spaces in use, for the check that a node's own address is in none of them. */
+export interface TakenSpace {
+  cidr: string;
+  /** Whose it is, in words: `network dcos`. */
+  whose: string;
+}
+
+/** Judges every agent's registration; an address belongs to the node that has it already, else to the older. */
+export function judgeRegistrations(
+  view: View,
+  config: Pick<OverlayConfigSpec, 'underlay' | 'mtu'>,
+  taken: readonly TakenSpace[],
+  hasIPv6Networks: boolean,
+): Registrations {
+  const result: Registrations = { accepted: new Map(), refused: new Map(), unread: [] };
+  const owner = new Map<string, string>();
+  for (const [name, { spec }] of view.allocations) {
+    for (const address of spec.addresses) if (!owner.has(address)) owner.set(address, name);
+  }
+  const spaces = taken.map((space) => ({ ...space, parsed: parseCidr(space.cidr) }));
+  for (const node of [...view.nodes.values()].sort(byAge)) {
+    const agent = view.agents.get(node.name);
+    const had = view.allocations.get(node.name)?.spec;
+    const keep = () => {
+      if (had !== undefined && had.addresses.length > 0) {
+        result.accepted.set(node.name, { addresses: had.addresses, uplinkMTU: undefined });
+      }
+    };
+    if (agent === undefined) {
+      keep();
+      continue;
+    }
+    const refusal =
+      own(view, node, agent, had?.nodeUID === node.uid ? had.addresses : []) ??
+      conflict(agent, node, owner) ??
+      overlap(agent, spaces) ??
+      fits(agent, config, hasIPv6Networks);
+    if (refusal === undefined) {
+      for (const address of agent.spec.addresses) owner.set(address, node.name);
+      const { addresses, uplinkMTU } = agent.spec;
+      result.accepted.set(node.name, { addresses, uplinkMTU });
+    } else {
+      if (refusal === 'unread') result.unread.push(node.name);
+      else result.refused.set(node.name, refusal);
+      keep();
+    }
+  }
+  return result;
+}
+
+/** A stolen token must not claim a peer's FDB entry: only addresses that the Node itself states are taken. */
+function own(
+  view: View,
+  node: NodeFacts,
+  { spec }: OverlayAgent,
+  checked: readonly string[],
+): Refusal | 'unread' | undefined {
+  if (spec.addresses.every((address) => checked.includes(address))) return undefined;
+  const stated = view.nodeAddresses.get(node.name);
+  if (stated === undefined) return 'unread';
+  const stray = spec.addresses.find((address) => !stated.includes(address));
+  if (stray === undefined) return undefined;
+  return {
+    reason: 'NotNodeAddress',
+    message: `spec.addresses: ${stray} is not an address of Node ${node.name}, which states ${stated.join(', ') || 'none'}`,
+  };
+}
+
+function conflict(
+  { spec }: OverlayAgent,
+  node: NodeFacts,
+  owner: ReadonlyMap<string, string>,
+): Refusal | undefined {
+  for (const address of spec.addresses) {
+    const other = owner.get(address);
+    if (other !== undefined && other !== node.name) {
+      return {
+        reason: 'AddressConflict',
+        message: `spec.addresses: ${address} is registered by node ${other} already`,
+      };
+    }
+  }
+  return undefined;
+}
+
+function overlap(
+  { spec }: OverlayAgent,
+  spaces: readonly (TakenSpace & { parsed: ReturnType<typeof parseCidr> })[],
+): Refusal | undefined {
+  for (const address of spec.addresses) {
+    const parsed = parseAddress(address);
+    const hit = spaces.find((space) => containsAddress(space.parsed, parsed));
+    if (hit !== undefined) {
+      return {
+        reason: 'AddressOverlap',
+        message: `spec.addresses: ${address} lies in ${hit.cidr} of ${hit.whose}`,
+      };
+    }
+  }
+  return undefined;
+}
+
+function fits(
+  { spec }: OverlayAgent,
+  config: Pick<OverlayConfigSpec, 'underlay' | 'mtu'>,
+  hasIPv6Networks: boolean,
+): Refusal | undefined {
+  const outer = tunnelAddress(spec.addresses, config);
+  if (outer === '' || familyName(parseAddress(outer).family) !== config.underlay) {
+    return {
+      reason: 'NoUnderlayAddress',
+      message: `spec.addresses: ${spec.addresses.join(', ')} has no ${config.underlay} address, which the underlay needs`,
+    };
+  }
+  const mtu = spec.uplinkMTU - overhead(config.underlay);
+  if (config.mtu === undefined && hasIPv6Networks && mtu < leastIPv6MTU) {
+    return {
+      reason: 'MTUTooSmall',
+      message: `spec.uplinkMTU: ${spec.uplinkMTU} leaves ${mtu} bytes in the tunnel; the IPv6 networks in use need ${leastIPv6MTU}`,
+    };
+  }
+  return undefined;
+}

@@ -1,0 +1,209 @@
+import { withCondition, type Finding } from '../api/conditions.ts';
+import { selects } from '../api/selector.ts';
+import type {
+  AgentAllocation,
+  LedgerIndex,
+  LedgerSpace,
+  OverlayConfigStatus,
+  OverlayNetwork,
+  OverlayNetworkStatus,
+  SubnetCapacity,
+} from '../api/types.ts';
+import type { Plan } from './plan.ts';
+import { holdings, type Holding } from './render.ts';
+import { capacity, listedPages, vtepSpace } from './space.ts';
+import { emptyIndex, type Ledger, type Refusal, type View } from './view.ts';
+
+/** What every status is made of, worked out once a pass. */
+export interface Facts {
+  view: View;
+  plan: Plan;
+  index: LedgerIndex;
+  holdings: Map<string, Holding>;
+  now: string;
+}
+
+export function gather(view: View, plan: Plan): Facts {
+  const index = view.ledger.spaces?.spec.index ?? emptyIndex;
+  return { view, plan, index, holdings: holdings(view.ledger, index), now: new Date(view.now).toISOString() };
+}
+
+export function networkStatus(network: OverlayNetwork, facts: Facts): OverlayNetworkStatus {
+  const { name, generation } = network.metadata;
+  const spaces = facts.index.spaces.filter(
+    (space) => space.network === name && space.retiredAt === undefined,
+  );
+  const agents = countAgents(network, spaces, facts);
+  const refusal = facts.plan.refusedNetworks.get(name);
+  const accepted: Finding =
+    refusal === undefined
+      ? { type: 'Accepted', status: 'True', reason: 'Accepted', message: 'every subnet is in use' }
+      : { type: 'Accepted', status: 'False', ...refusal };
+  const ready = readiness(network, spaces, agents, facts);
+  let conditions = withCondition(network.status?.conditions, accepted, facts.now, generation);
+  conditions = withCondition(conditions, ready, facts.now, generation);
+  return {
+    ...(generation === undefined ? {} : { observedGeneration: generation }),
+    subnets: network.spec.subnets.map(({ cidr, prefix }) => `${cidr} /${prefix}`).join(', '),
+    capacity: spaces.map((space) => spaceCapacity(facts.view.ledger, space, facts.index)),
+    agents: {
+      allocated: agents.allocated,
+      ready: agents.ready,
+      failed: agents.failed.length,
+      waiting: agents.waiting,
+    },
+    conditions,
+  };
+}
+
+interface AgentCounts {
+  wanted: number;
+  allocated: number;
+  ready: number;
+  waiting: number;
+  failed: { node: string; message: string }[];
+}
+
+function countAgents(
+  network: OverlayNetwork,
+  spaces: readonly LedgerSpace[],
+  { view, plan, holdings }: Facts,
+): AgentCounts {
+  const counts: AgentCounts = { wanted: 0, allocated: 0, ready: 0, waiting: 0, failed: [] };
+  const draining = new Set(
+    network.spec.subnets.filter(({ state }) => state === 'Draining').map(({ cidr }) => cidr),
+  );
+  const needed = spaces.filter(({ cidr }) => !draining.has(cidr)).map(({ cidr }) => cidr);
+  if (!network.spec.enabled || spaces.length === 0) return counts;
+  for (const node of view.nodes.values()) {
+    if (!plan.registrations.accepted.has(node.name) || !selects(network.spec.nodeSelector, node.labels))
+      continue;
+    counts.wanted++;
+    const held = new Set(holdings.get(node.name)?.blocks.map(({ cidr }) => cidr));
+    if (!needed.every((cidr) => held.has(cidr))) {
+      counts.waiting++;
+      continue;
+    }
+    counts.allocated++;
+    const said = view.agents
+      .get(node.name)
+      ?.status?.networks?.find(({ name }) => name === network.metadata.name);
+    if (said?.state === 'OK') counts.ready++;
+    if (said?.state === 'Failed') counts.failed.push({ node: node.name, message: said.message ?? '' });
+  }
+  return counts;
+}
+
+function readiness(
+  network: OverlayNetwork,
+  spaces: readonly LedgerSpace[],
+  agents: AgentCounts,
+  { plan, view, index }: Facts,
+): Finding {
+  const not = (reason: string, message: string): Finding => ({
+    type: 'Ready',
+    status: 'False',
+    reason,
+    message,
+  });
+  if (spaces.length === 0) return not('NotAccepted', 'no subnet of this network is in use');
+  if (!network.spec.enabled) return not('Disabled', 'spec.enabled is false');
+  const full = plan.exhausted.find(
+    ({ space }) => space.network === network.metadata.name && space.cidr !== vtepSpace,
+  );
+  if (full !== undefined) {
+    const { blocks, held, releasing, cooling, quarantined } = spaceCapacity(view.ledger, full.space, index);
+    const rest = Object.entries({ releasing, cooling, quarantined }).filter(([, count]) => count > 0);
+    return not(
+      'Exhausted',
+      `${full.space.cidr} has ${blocks} blocks of /${full.space.prefix}: ${held} held, ` +
+        `${rest.map(([state, count]) => `${count} ${state}, `).join('')}0 free; ${waits(full.nodes)}`,
+    );
+  }
+  const [first, ...others] = agents.failed;
+  if (first !== undefined) {
+    const more = others.length > 0 ? ` (and ${others.length} more)` : '';
+    return not('AgentsFailed', `${first.node}: ${first.message}${more}`);
+  }
+  if (agents.wanted === 0) return not('NoAgents', 'no registered node is selected');
+  const progress = `${agents.ready} of ${agents.wanted} agents ready`;
+  if (agents.ready < agents.wanted) return not('Progressing', progress);
+  return { type: 'Ready', status: 'True', reason: 'AllAgentsReady', message: progress };
+}
+
+/** `2 nodes wait: node3, node4`; of many the first few. */
+function waits(nodes: readonly string[]): string {
+  const shown = nodes.slice(0, 5).join(', ') + (nodes.length > 5 ? ', …' : '');
+  return nodes.length === 1 ? `1 node waits: ${shown}` : `${nodes.length} nodes wait: ${shown}`;
+}
+
+export function spaceCapacity(ledger: Ledger, space: LedgerSpace, index: LedgerIndex): SubnetCapacity {
+  const blocks = capacity(space, index.config);
+  const counts = { Held: 0, Releasing: 0, Cooling: 0, Quarantined: 0 };
+  for (const { page } of listedPages(ledger, space)) for (const { state } of page.blocks) counts[state]++;
+  const used = counts.Held + counts.Releasing + counts.Cooling + counts.Quarantined;
+  return {
+    cidr: space.cidr,
+    blocks,
+    held: counts.Held,
+    releasing: counts.Releasing,
+    cooling: counts.Cooling,
+    quarantined: counts.Quarantined,
+    free: blocks - used,
+  };
+}
+
+export function configStatus({ view, plan, index, now }: Facts): OverlayConfigStatus {
+  const { config } = view;
+  const generation = config?.metadata.generation;
+  const accepted: Finding = finding('Accepted', plan.refusedConfig, 'Accepted', 'every value is in force');
+  const full = plan.exhausted.find(({ space }) => space.cidr === vtepSpace);
+  const room = full === undefined ? undefined : capacity(full.space, index.config);
+  const exhausted: Refusal | undefined =
+    full === undefined
+      ? undefined
+      : {
+          reason: 'Exhausted',
+          message: `spec.vtepSubnets: ${index.config?.vtepSubnets.join(', ') ?? ''} has ${room ?? 0} VTEPs, 0 free; ${waits(full.nodes)}`,
+        };
+  const unpinned: Refusal | undefined =
+    index.config === undefined ? { reason: 'NoAgents', message: 'no agent has registered' } : undefined;
+  const ready = finding('Ready', exhausted ?? unpinned, 'InForce', 'every registered node has a VTEP');
+  let conditions = withCondition(config?.status?.conditions, accepted, now, generation);
+  conditions = withCondition(conditions, ready, now, generation);
+  return {
+    ...(generation === undefined ? {} : { observedGeneration: generation }),
+    ...(index.config === undefined || plan.mtu === undefined
+      ? {}
+      : {
+          effective: {
+            ...index.config,
+            mtu: plan.mtu,
+            defaultNetwork: config?.spec.defaultNetwork ?? '',
+          },
+        }),
+    conditions,
+  };
+}
+
+/** Undefined where nothing is to be said: an accepted registration needs no status of its own. */
+export function allocationStatus(object: AgentAllocation, { plan, now }: Facts): AgentAllocation['status'] {
+  const { name } = object.metadata;
+  const refusal = plan.registrations.refused.get(name) ?? vtepRefusal(name, plan);
+  if (refusal === undefined && object.status?.conditions === undefined) return undefined;
+  const accepted = finding('Accepted', refusal, 'Accepted', 'the registration is accepted');
+  return { conditions: withCondition(object.status?.conditions, accepted, now, object.metadata.generation) };
+}
+
+function vtepRefusal(node: string, { exhausted }: Plan): Refusal | undefined {
+  const full = exhausted.find(({ space, nodes }) => space.cidr === vtepSpace && nodes.includes(node));
+  return (
+    full && {
+      reason: 'Exhausted',
+      message: 'no VTEP is free: the VTEP subnets are too small for one more node',
+    }
+  );
+}
+
+const finding = (type: string, refusal: Refusal | undefined, reason: string, message: string): Finding =>
+  refusal === undefined ? { type, status: 'True', reason, message } : { type, status: 'False', ...refusal };
