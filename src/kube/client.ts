@@ -1,0 +1,225 @@
+import type { KubeObject } from '../api/types.ts';
+import { loadConfig } from './config.ts';
+import { ApiError } from './error.ts';
+import { pathOf, type Resource } from './resources.ts';
+import { Transport, type Request, type TimeLimits } from './transport.ts';
+import { watch, type WatchEvent, type WatchOptions } from './watch.ts';
+
+export { ApiError } from './error.ts';
+
+export interface Selectors {
+  fieldSelector?: string;
+  labelSelector?: string;
+}
+
+export interface CallOptions {
+  signal?: AbortSignal;
+  timeoutMs?: number;
+}
+
+export interface List<T> {
+  items: T[];
+  resourceVersion: string;
+}
+
+type Subresource = 'status' | 'scale';
+
+interface RawList<T> {
+  metadata: { resourceVersion: string; continue?: string };
+  items: T[] | null;
+}
+
+const partial = (kind: string) => `application/json;as=${kind};g=meta.k8s.io;v=v1`;
+
+/** Every object comes in through here. managedFields is often half of it and nobody's business; lists carry no kind. */
+const taken = <T extends KubeObject>(resource: Resource<T>, object: T): T => {
+  const metadata = object.metadata as { managedFields?: unknown };
+  if (metadata.managedFields !== undefined) metadata.managedFields = undefined;
+  object.apiVersion = resource.apiVersion;
+  object.kind = resource.kind;
+  return object;
+};
+
+/**
+ * Objects are the API server's JSON as it is: times stay strings.
+ * All methods throw ApiError when refused and Error when there was no answer; none tries again.
+ */
+export class Client {
+  readonly #transport: Transport;
+
+  constructor(transport: Transport) {
+    this.#transport = transport;
+  }
+
+  /** undefined where there is none. */
+  async get<T extends KubeObject>(
+    resource: Resource<T>,
+    name: string,
+    options: CallOptions = {},
+  ): Promise<T | undefined> {
+    const accept = resource.metadataOnly === true ? { accept: partial('PartialObjectMetadata') } : {};
+    try {
+      return await this.#call(resource, { method: 'GET', name, verb: 'get', ...accept }, options);
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 404 && error.reason === 'NotFound') return undefined;
+      throw error;
+    }
+  }
+
+  /** All of them, page by page, as of one resourceVersion; without `resourceVersion` the newest. */
+  async list<T extends KubeObject>(
+    resource: Resource<T>,
+    options: Selectors & CallOptions & { pageSize?: number; resourceVersion?: string } = {},
+  ): Promise<List<T>> {
+    const { pageSize = 500, resourceVersion, fieldSelector, labelSelector, signal, timeoutMs } = options;
+    const pageOf = async (query: Request['query']): Promise<RawList<T>> => {
+      const request: Request = {
+        what: `list ${resource.plural}`,
+        method: 'GET',
+        path: pathOf(resource),
+        query: { fieldSelector, labelSelector, ...query },
+        ...(resource.metadataOnly === true ? { accept: partial('PartialObjectMetadataList') } : {}),
+      };
+      return (await this.#transport.json(
+        request,
+        timeoutMs ?? this.#transport.limits.listMs,
+        signal,
+      )) as RawList<T>;
+    };
+    let page = await pageOf({ limit: pageSize, resourceVersion });
+    let items: T[] = [];
+    for (;;) {
+      for (const item of page.items ?? []) items.push(taken(resource, item));
+      const from = page.metadata.continue;
+      if (from === undefined || from === '') return { items, resourceVersion: page.metadata.resourceVersion };
+      try {
+        page = await pageOf({ limit: pageSize, continue: from });
+      } catch (error) {
+        if (!(error instanceof ApiError && error.status === 410)) throw error;
+        // compacted away between two pages: one answer with everything cannot be
+        items = [];
+        page = await pageOf({ resourceVersion });
+      }
+    }
+  }
+
+  /** Ends when the server ends it; throws ApiError 410 when `resourceVersion` is too old. */
+  async *watch<T extends KubeObject>(
+    resource: Resource<T>,
+    options: WatchOptions,
+  ): AsyncGenerator<WatchEvent<T>> {
+    for await (const event of watch(this.#transport, resource, options)) {
+      if (event.type !== 'BOOKMARK') taken(resource, event.object);
+      yield event;
+    }
+  }
+
+  create<T extends KubeObject>(resource: Resource<T>, object: T, options: CallOptions = {}): Promise<T> {
+    return this.#call(
+      resource,
+      { method: 'POST', verb: 'create', about: object.metadata.name, body: object },
+      options,
+    );
+  }
+
+  /** PUT; where the object has a resourceVersion that is no longer the stored one's: ApiError 409. */
+  update<T extends KubeObject>(resource: Resource<T>, object: T, options: CallOptions = {}): Promise<T> {
+    return this.#call(
+      resource,
+      { method: 'PUT', verb: 'update', name: object.metadata.name, body: object },
+      options,
+    );
+  }
+
+  updateStatus<T extends KubeObject>(
+    resource: Resource<T>,
+    object: T,
+    options: CallOptions = {},
+  ): Promise<T> {
+    const name = object.metadata.name;
+    return this.#call(
+      resource,
+      { method: 'PUT', verb: 'update', name, subresource: 'status', body: object },
+      options,
+    );
+  }
+
+  /** JSON merge patch, or server-side apply as field manager `overlaynet`, conflicts overridden. */
+  patch<T extends KubeObject>(
+    resource: Resource<T>,
+    name: string,
+    body: unknown,
+    { type, subresource, ...options }: CallOptions & { type: 'merge' | 'apply'; subresource?: Subresource },
+  ): Promise<T> {
+    const contentType = type === 'merge' ? 'application/merge-patch+json' : 'application/apply-patch+yaml';
+    const query = type === 'merge' ? {} : { fieldManager: 'overlaynet', force: true };
+    const sub = subresource === undefined ? {} : { subresource };
+    return this.#call(
+      resource,
+      { method: 'PATCH', verb: type === 'merge' ? 'patch' : 'apply', name, body, contentType, query, ...sub },
+      options,
+    );
+  }
+
+  /** Creates the object or takes over the fields given. */
+  apply<T extends KubeObject>(
+    resource: Resource<T>,
+    object: T,
+    options: CallOptions & { subresource?: Subresource } = {},
+  ): Promise<T> {
+    const body = { apiVersion: resource.apiVersion, kind: resource.kind, ...object };
+    return this.patch(resource, object.metadata.name, body, { ...options, type: 'apply' });
+  }
+
+  /** false where there was none; where uid or resourceVersion are not the stored one's: ApiError 409. */
+  async delete(
+    resource: Resource<KubeObject>,
+    name: string,
+    { uid, resourceVersion, ...options }: CallOptions & { uid?: string; resourceVersion?: string } = {},
+  ): Promise<boolean> {
+    const body = { apiVersion: 'v1', kind: 'DeleteOptions', preconditions: { uid, resourceVersion } };
+    try {
+      const request: Request = {
+        what: `delete ${resource.plural}/${name}`,
+        method: 'DELETE',
+        path: pathOf(resource, name),
+        body,
+      };
+      await this.#transport.json(request, options.timeoutMs, options.signal);
+      return true;
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 404) return false;
+      throw error;
+    }
+  }
+
+  /** The text of any other path's answer: `/readyz`, a subresource that answers with another kind. */
+  raw(request: Request, options: CallOptions = {}): Promise<string> {
+    return this.#transport.text(request, options.timeoutMs, options.signal);
+  }
+
+  /** Cuts all connections, watches too. */
+  async close(): Promise<void> {
+    await this.#transport.close();
+  }
+
+  async #call<T extends KubeObject>(
+    resource: Resource<T>,
+    call: Omit<Request, 'what' | 'path'> & {
+      verb: string;
+      name?: string;
+      about?: string;
+      subresource?: Subresource;
+    },
+    options: CallOptions,
+  ): Promise<T> {
+    const { verb, name, about, subresource, ...rest } = call;
+    const what = `${verb} ${[resource.plural, name ?? about, subresource].filter((part) => part !== undefined).join('/')}`;
+    const request: Request = { ...rest, what, path: pathOf(resource, name, subresource) };
+    return taken(resource, (await this.#transport.json(request, options.timeoutMs, options.signal)) as T);
+  }
+}
+
+/** With `kubeconfig` a file's name; absent: KUBECONFIG, else from inside the cluster. Connects at the first call. */
+export const connect = (options: { kubeconfig?: string; limits?: Partial<TimeLimits> } = {}): Client =>
+  new Client(new Transport(loadConfig(options.kubeconfig), options.limits));

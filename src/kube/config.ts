@@ -1,0 +1,76 @@
+import { readFileSync } from 'node:fs';
+import type { RequestOptions } from 'node:https';
+import path from 'node:path';
+import { KubeConfig } from '@kubernetes/client-node';
+import { parse } from 'yaml';
+
+/** What TLS and the Authorization header need at the moment. */
+export interface Credentials {
+  tls: {
+    ca?: Buffer | string;
+    cert?: Buffer | string;
+    key?: Buffer | string;
+    rejectUnauthorized?: boolean;
+    servername?: string;
+  };
+  headers: Record<string, string>;
+}
+
+interface KubeconfigFile {
+  users?: { name: string; user?: { tokenFile?: string } }[];
+}
+
+/** client-node knows a token file only from inside a cluster: kubeconfig's `tokenFile` is made the same, so that it is read again. */
+const useTokenFiles = (config: KubeConfig, file: string): void => {
+  const users = (parse(readFileSync(file, 'utf8')) as KubeconfigFile | null)?.users ?? [];
+  for (const { name, user } of users) {
+    if (user?.tokenFile === undefined) continue;
+    const tokenFile = path.resolve(path.dirname(file), user.tokenFile);
+    config.users = config.users.map((known) =>
+      known.name === name ? { name, authProvider: { name: 'tokenFile', config: { tokenFile } } } : known,
+    );
+  }
+};
+
+/**
+ * From `file`; absent: from the files in KUBECONFIG, else from inside the cluster.
+ * @throws Error where there is none of them, or the file cannot be read or names no cluster.
+ */
+export const loadConfig = (file?: string): KubeConfig => {
+  const config = new KubeConfig();
+  const files = (file ?? process.env.KUBECONFIG ?? '').split(path.delimiter).filter((name) => name !== '');
+  if (file !== undefined) {
+    config.loadFromFile(file);
+  } else if (files.length > 0) {
+    config.loadFromDefault();
+  } else if (process.env.KUBERNETES_SERVICE_HOST !== undefined) {
+    config.loadFromCluster();
+  } else {
+    throw new Error('no API server: give --kubeconfig, set KUBECONFIG, or run inside a cluster');
+  }
+  for (const name of files) useTokenFiles(config, name);
+  const cluster = config.getCurrentCluster();
+  if (cluster === null)
+    throw new Error(`kubeconfig ${files.join(path.delimiter)}: the current context names no cluster`);
+  if (cluster.proxyUrl !== undefined) throw new Error(`cluster ${cluster.name}: proxy-url is not supported`);
+  return config;
+};
+
+/** Reads certificate and token files (a token at most every 60 s) and runs an exec plugin where its credential has expired. */
+export const readCredentials = async (config: KubeConfig): Promise<Credentials> => {
+  const options: RequestOptions & { headers: Record<string, string> } = { headers: {} };
+  await config.applyToHTTPSOptions(options);
+  const headers: Record<string, string> = {};
+  // a token file mostly ends with a line break, which no header may hold
+  for (const [name, value] of Object.entries(options.headers)) headers[name] = value.trim();
+  if (typeof options.auth === 'string') {
+    headers.Authorization = `Basic ${Buffer.from(options.auth).toString('base64')}`;
+  }
+  const tls: Credentials['tls'] = {};
+  if (options.ca !== undefined) tls.ca = options.ca as Buffer;
+  if (options.cert !== undefined) tls.cert = options.cert as Buffer;
+  if (options.key !== undefined) tls.key = options.key as Buffer;
+  if (options.rejectUnauthorized !== undefined) tls.rejectUnauthorized = options.rejectUnauthorized;
+  if (options.servername !== undefined) tls.servername = options.servername;
+  return { tls, headers };
+};

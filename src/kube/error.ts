@@ -1,0 +1,45 @@
+/** What the API server says when it refuses: metav1.Status. */
+export interface Status {
+  code?: number;
+  reason?: string;
+  message?: string;
+  details?: { retryAfterSeconds?: number };
+}
+
+/** The API server's refusal. A request that got no answer is a plain Error with its `cause`. */
+export class ApiError extends Error {
+  /** HTTP status: 409 for a lost compare-and-swap, 410 for an expired watch or page. */
+  readonly status: number;
+  /** Kubernetes' word for it: `Conflict`, `AlreadyExists`, `Expired`. */
+  readonly reason: string;
+  readonly retryAfterMs?: number;
+
+  /** `request` is the verb with the resource and name: `update overlaynetworks/dcos`. */
+  constructor(request: string, status: number, { reason, message }: Status, retryAfterSeconds?: number) {
+    super(`${request}: ${status} ${reason ?? ''}: ${message ?? 'no message'}`.replace(' :', ':'));
+    this.name = 'ApiError';
+    this.status = status;
+    this.reason = reason ?? '';
+    if (retryAfterSeconds !== undefined && Number.isFinite(retryAfterSeconds)) {
+      this.retryAfterMs = retryAfterSeconds * 1000;
+    }
+  }
+}
+
+/** From a response that is not 2xx; `body` is a Status as JSON, or whatever a proxy in between wrote. */
+export const apiError = (
+  request: string,
+  code: number,
+  retryAfter: string | undefined,
+  body: string,
+): ApiError => {
+  let status: Status;
+  try {
+    status = JSON.parse(body) as Status;
+  } catch {
+    const unknown = code === 404 ? ' (the API server knows no such resource: is the CRD installed?)' : '';
+    status = { message: body.trim().slice(0, 300) + unknown };
+  }
+  const seconds = retryAfter === undefined ? status.details?.retryAfterSeconds : Number(retryAfter);
+  return new ApiError(request, code, status, seconds);
+};

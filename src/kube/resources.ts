@@ -1,0 +1,101 @@
+import {
+  apiVersion,
+  type AgentAllocation,
+  type AllocationLedger,
+  type KubeObject,
+  type ObjectMeta,
+  type OverlayAgent,
+  type OverlayConfig,
+  type OverlayNetwork,
+} from '../api/types.ts';
+
+/** Where objects of type T live in the API. */
+export interface Resource<T extends KubeObject> {
+  /** `v1` or `group/version`. */
+  apiVersion: string;
+  plural: string;
+  kind: string;
+  /** Of a namespaced kind: the one namespace looked at. */
+  namespace?: string;
+  /** Fetch PartialObjectMetadata: neither spec nor status. */
+  metadataOnly?: boolean;
+  /** Never set: it ties T to the value, so that T is inferred. */
+  object?: T;
+}
+
+export interface Node extends KubeObject {
+  status?: { addresses?: { type: string; address: string }[] };
+}
+
+/** coordination.k8s.io/v1; times are metav1.MicroTime, `2026-01-01T00:00:00.000000Z`. */
+export interface Lease extends KubeObject {
+  spec?: LeaseSpec;
+}
+
+export interface LeaseSpec {
+  holderIdentity?: string;
+  leaseDurationSeconds?: number;
+  acquireTime?: string;
+  renewTime?: string;
+  leaseTransitions?: number;
+}
+
+/** core/v1 */
+export interface Event extends KubeObject {
+  metadata: ObjectMeta & { namespace: string };
+  involvedObject: { apiVersion?: string; kind?: string; name: string; namespace?: string; uid?: string };
+  type: 'Normal' | 'Warning';
+  reason: string;
+  message: string;
+  count: number;
+  firstTimestamp: string;
+  lastTimestamp: string;
+  source: { component: string; host: string };
+  reportingComponent: string;
+  reportingInstance: string;
+}
+
+const ours = <T extends KubeObject>(kind: string, plural: string): Resource<T> => ({
+  apiVersion,
+  kind,
+  plural,
+});
+
+export const overlayConfigs = ours<OverlayConfig>('OverlayConfig', 'overlayconfigs');
+export const overlayNetworks = ours<OverlayNetwork>('OverlayNetwork', 'overlaynetworks');
+export const overlayAgents = ours<OverlayAgent>('OverlayAgent', 'overlayagents');
+export const agentAllocations = ours<AgentAllocation>('AgentAllocation', 'agentallocations');
+export const allocationLedgers = ours<AllocationLedger>('AllocationLedger', 'allocationledgers');
+
+export const nodes: Resource<Node> = { apiVersion: 'v1', kind: 'Node', plural: 'nodes' };
+export const nodeMetadata: Resource<KubeObject> = {
+  apiVersion: 'v1',
+  kind: 'Node',
+  plural: 'nodes',
+  metadataOnly: true,
+};
+
+export const leases = (namespace: string): Resource<Lease> => ({
+  apiVersion: 'coordination.k8s.io/v1',
+  kind: 'Lease',
+  plural: 'leases',
+  namespace,
+});
+
+export const events = (namespace: string): Resource<Event> => ({
+  apiVersion: 'v1',
+  kind: 'Event',
+  plural: 'events',
+  namespace,
+});
+
+/** `/apis/overlaynet.dev/v1alpha1/overlaynetworks/dcos/status` */
+export const pathOf = (resource: Resource<KubeObject>, name?: string, subresource?: string): string =>
+  [
+    resource.apiVersion.includes('/') ? '/apis' : '/api',
+    resource.apiVersion,
+    ...(resource.namespace === undefined ? [] : ['namespaces', encodeURIComponent(resource.namespace)]),
+    resource.plural,
+    ...(name === undefined ? [] : [encodeURIComponent(name)]),
+    ...(subresource === undefined ? [] : [subresource]),
+  ].join('/');

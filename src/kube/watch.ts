@@ -1,0 +1,91 @@
+import type { KubeObject } from '../api/types.ts';
+import { ApiError, type Status } from './error.ts';
+import { pathOf, type Resource } from './resources.ts';
+import type { Request, Transport } from './transport.ts';
+
+export interface WatchOptions {
+  /** Events after this one. */
+  resourceVersion: string;
+  fieldSelector?: string;
+  labelSelector?: string;
+  signal: AbortSignal;
+  /** Called when the server has accepted the watch. */
+  onOpen?: () => void;
+}
+
+export interface WatchEvent<T extends KubeObject> {
+  /** A BOOKMARK's object holds a resourceVersion alone: all events up to it have been sent. */
+  type: 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK';
+  object: T;
+}
+
+/** Lines of JSON from the chunks of a body; what follows the last line break is dropped. */
+async function* lines(body: AsyncIterable<Uint8Array>, onChunk: () => void): AsyncGenerator<string> {
+  const decoder = new TextDecoder();
+  let rest = '';
+  for await (const chunk of body) {
+    onChunk();
+    const parts = decoder.decode(chunk, { stream: true }).split('\n');
+    parts[0] = rest + (parts[0] ?? '');
+    rest = parts.pop() ?? '';
+    yield* parts;
+  }
+}
+
+/**
+ * One connection's worth of events, up to about five minutes. Ends when the server ends it.
+ * @throws ApiError when the server refuses or sends an ERROR event (410: resourceVersion too old); Error when the
+ * connection broke or nothing came on it for `silenceMs`, which a half-open connection shows in no other way.
+ */
+export async function* watch<T extends KubeObject>(
+  transport: Transport,
+  resource: Resource<T>,
+  { resourceVersion, fieldSelector, labelSelector, signal, onOpen }: WatchOptions,
+): AsyncGenerator<WatchEvent<T>> {
+  const request: Request = {
+    what: `watch ${resource.plural}`,
+    method: 'GET',
+    path: pathOf(resource),
+    query: {
+      watch: true,
+      allowWatchBookmarks: true,
+      // spread, lest thousands of agents come back in step
+      timeoutSeconds: Math.round(270 + Math.random() * 60),
+      resourceVersion,
+      fieldSelector,
+      labelSelector,
+    },
+    ...(resource.metadataOnly === true
+      ? { accept: 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1' }
+      : {}),
+  };
+  const { requestMs, silenceMs } = transport.limits;
+  const cut = new AbortController();
+  const silent = (ms: number) =>
+    setTimeout(() => {
+      transport.replaceConnections();
+      cut.abort(new Error(`${request.what}: nothing came for ${ms} ms`));
+    }, ms);
+  const stop = () => {
+    cut.abort(signal.reason);
+  };
+  if (signal.aborted) stop();
+  signal.addEventListener('abort', stop);
+  let timer = silent(requestMs);
+  try {
+    const { body } = await transport.open(request, cut.signal);
+    onOpen?.();
+    clearTimeout(timer);
+    timer = silent(silenceMs);
+    for await (const line of lines(body as AsyncIterable<Uint8Array>, () => timer.refresh())) {
+      const event = JSON.parse(line) as WatchEvent<T> | { type: 'ERROR'; object: Status };
+      if (event.type === 'ERROR') throw new ApiError(request.what, event.object.code ?? 500, event.object);
+      yield event;
+    }
+  } catch (error) {
+    throw cut.signal.aborted ? cut.signal.reason : error;
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener('abort', stop);
+  }
+}
