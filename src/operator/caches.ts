@@ -1,0 +1,84 @@
+import type {
+  AgentAllocation,
+  AllocationLedger,
+  KubeObject,
+  OverlayAgent,
+  OverlayConfig,
+  OverlayNetwork,
+} from '../api/types.ts';
+import { spacesName, type Ledger, type NodeFacts } from '../allocate/view.ts';
+import type { Client } from '../kube/client.ts';
+import { Informer } from '../kube/informer.ts';
+import {
+  agentAllocations,
+  allocationLedgers,
+  nodeMetadata,
+  overlayAgents,
+  overlayConfigs,
+  overlayNetworks,
+} from '../kube/resources.ts';
+import type { Log } from '../log.ts';
+
+/** The operator's watch caches. Nodes come as metadata: heartbeats of 5,000 kubelets are not its business. */
+export class Caches {
+  readonly configs: Informer<OverlayConfig>;
+  readonly networks: Informer<OverlayNetwork>;
+  readonly nodes: Informer<KubeObject>;
+  readonly agents: Informer<OverlayAgent>;
+  readonly allocations: Informer<AgentAllocation>;
+  readonly ledger: Informer<AllocationLedger>;
+
+  constructor(client: Client, log: Log) {
+    this.configs = new Informer(client, overlayConfigs, { log });
+    this.networks = new Informer(client, overlayNetworks, { log });
+    this.nodes = new Informer(client, nodeMetadata, { log });
+    this.agents = new Informer(client, overlayAgents, { log });
+    this.allocations = new Informer(client, agentAllocations, { log });
+    this.ledger = new Informer(client, allocationLedgers, { log });
+  }
+
+  get all(): Informer<KubeObject>[] {
+    const { configs, networks, nodes, agents, allocations, ledger } = this;
+    return [configs, networks, nodes, agents, allocations, ledger] as unknown as Informer<KubeObject>[];
+  }
+
+  start(onChange: () => void): void {
+    for (const informer of this.all) {
+      informer.onChange(onChange);
+      informer.start();
+    }
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.all.map((informer) => informer.stop()));
+  }
+
+  /** Nothing is planned before this: an empty cache looks like a cluster that everybody left. */
+  get synced(): boolean {
+    return this.all.every(({ hasSynced }) => hasSynced);
+  }
+
+  nodeFacts(): Map<string, NodeFacts> {
+    return new Map(
+      this.nodes
+        .list()
+        .map(({ metadata: { name, uid = '', labels = {}, creationTimestamp = '' } }) => [
+          name,
+          { name, uid, labels, creationTimestamp },
+        ]),
+    );
+  }
+
+  /** As the watch shows it: good enough to see that there is nothing to do, never to give anything out. */
+  watchedLedger(): Ledger {
+    return ledgerOf(this.ledger.list(), 0);
+  }
+}
+
+/** @param readAt resourceVersion of the list that the objects came from; 0 for none */
+export function ledgerOf(objects: readonly AllocationLedger[], readAt: number): Ledger {
+  const pages = new Map(objects.map((object) => [object.metadata.name, object]));
+  const spaces = pages.get(spacesName);
+  pages.delete(spacesName);
+  return { ...(spaces === undefined ? {} : { spaces }), pages, readAt };
+}

@@ -1,0 +1,45 @@
+import { acceptedSubnets } from '../api/accepted.ts';
+import { renderState } from '../api/state.ts';
+import { json, text, type Route } from '../http.ts';
+import type { Caches } from './caches.ts';
+import type { OperatorMetrics } from './metrics.ts';
+
+/** What an operator serves; leader or not, each from its own caches. */
+export function endpoints(caches: Caches, metrics: OperatorMetrics): Record<string, Route> {
+  return {
+    '/overlay-master/state': () => {
+      const missing = unsynced(caches);
+      if (missing !== undefined) return json(503, { error: missing });
+      const config = caches.configs.get('default');
+      if (config === undefined) return json(503, { error: 'overlayconfigs/default does not exist yet' });
+      const effective = config.status?.effective ?? { mtu: 0, ...config.spec };
+      const networks = caches.networks.list().flatMap((network) => {
+        const subnets = acceptedSubnets(network);
+        return subnets.length === 0 ? [] : [{ ...network, spec: { ...network.spec, subnets } }];
+      });
+      return json(
+        200,
+        renderState(effective, networks, caches.allocations.list(), (node) => caches.agents.get(node)),
+      );
+    },
+    '/metrics': async () => ({
+      status: 200,
+      contentType: metrics.registry.contentType,
+      body: await metrics.registry.metrics(),
+    }),
+    '/healthz': () => text(200, 'ok'),
+    '/readyz': () => {
+      const missing = unsynced(caches);
+      return missing === undefined ? text(200, 'ok') : text(503, missing);
+    },
+  };
+}
+
+function unsynced(caches: Caches): string | undefined {
+  const waiting = caches.all.filter(({ hasSynced }) => !hasSynced);
+  if (waiting.length === 0) return undefined;
+  const each = waiting.map(
+    ({ resource, lastError }) => `${resource.plural}${lastError === undefined ? '' : ` (${lastError})`}`,
+  );
+  return `not synced yet: ${each.join(', ')}`;
+}

@@ -1,0 +1,98 @@
+import { connect } from '../kube/client.ts';
+import { EventRecorder } from '../kube/events.ts';
+import { LeaderElection } from '../kube/lease.ts';
+import { KeyedQueue } from '../kube/queue.ts';
+import { serve } from '../http.ts';
+import { createLog } from '../log.ts';
+import { Allocator, type Settled } from './allocator.ts';
+import { Caches } from './caches.ts';
+import { endpoints } from './endpoints.ts';
+import { parseFlags } from './flags.ts';
+import { OperatorMetrics } from './metrics.ts';
+import { Statuses } from './statuses.ts';
+
+/** Bursts become one run; a single join waits for nothing. */
+const allocateIntervalMs = 50;
+/** Counts in a status change with every join, and every agent sees them: at most so often. */
+const statusIntervalMs = 1_000;
+
+async function main(): Promise<void> {
+  const flags = parseFlags(process.argv);
+  const log = createLog({ level: flags.logLevel, component: 'operator' });
+  const client = connect(flags.kubeconfig === undefined ? {} : { kubeconfig: flags.kubeconfig });
+  const metrics = new OperatorMetrics();
+  const caches = new Caches(client, log);
+  const events = new EventRecorder({
+    client,
+    component: 'overlaynet-operator',
+    instance: flags.identity,
+    log,
+  });
+  const allocator = new Allocator({ client, caches, log, metrics });
+  const statuses = new Statuses({ client, caches, events, metrics });
+
+  let leading: AbortSignal | undefined;
+  let settled: Settled | undefined;
+  const queue = new KeyedQueue({
+    log,
+    minIntervalMs: allocateIntervalMs,
+    reconcile: async (_key, signal) => {
+      if (leading?.aborted !== false || !caches.synced) return;
+      return allocator.run(AbortSignal.any([signal, leading]), (state) => {
+        settled = state;
+        statusQueue.add('status');
+      });
+    },
+  });
+  const statusQueue = new KeyedQueue({
+    log,
+    minIntervalMs: statusIntervalMs,
+    reconcile: async () => {
+      if (leading?.aborted === false && settled !== undefined) await statuses.write(settled);
+    },
+  });
+
+  const election = new LeaderElection({
+    client,
+    namespace: flags.namespace,
+    name: 'overlaynet-operator',
+    identity: flags.identity,
+    log,
+    onStartedLeading: (signal) => {
+      log.info('leading', { identity: flags.identity });
+      metrics.leading(true);
+      leading = signal;
+      queue.add('allocate');
+    },
+    onStoppedLeading: () => {
+      log.info('no longer leading', { identity: flags.identity });
+      metrics.leading(false);
+    },
+  });
+
+  const server = await serve({ listen: flags.listen, routes: endpoints(caches, metrics), log });
+  log.info('serving', { address: server.address });
+  metrics.watch(caches);
+  caches.start(() => {
+    queue.add('allocate');
+  });
+  const stop = async () => {
+    await Promise.all([queue.stop(), statusQueue.stop()]);
+    await election.stop();
+    await caches.stop();
+    await server.close();
+    await client.close();
+  };
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.once(signal, () => {
+      log.info('stopping', { signal });
+      void stop().then(() => process.exit(0));
+    });
+  }
+  await election.run();
+}
+
+main().catch((error: unknown) => {
+  process.stderr.write(`operator: ${error instanceof Error ? error.message : String(error)}\n`);
+  process.exit(1);
+});

@@ -1,0 +1,79 @@
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { SubnetCapacity } from '../api/types.ts';
+import type { Caches } from './caches.ts';
+
+/** What `/metrics` shows of an operator. */
+export class OperatorMetrics {
+  readonly registry = new Registry();
+  private readonly plans = new Histogram({
+    name: 'overlaynet_operator_plan_seconds',
+    help: 'Time to plan all allocations from the caches.',
+    buckets: [0.001, 0.005, 0.02, 0.1, 0.5, 2],
+    registers: [this.registry],
+  });
+  private readonly writes = new Counter({
+    name: 'overlaynet_operator_writes_total',
+    help: 'Writes of the allocation protocol, by kind and result (done, conflict, error).',
+    labelNames: ['kind', 'result'],
+    registers: [this.registry],
+  });
+  private readonly blocks = new Gauge({
+    name: 'overlaynet_operator_blocks',
+    help: 'Blocks of each subnet, by state.',
+    labelNames: ['network', 'cidr', 'state'],
+    registers: [this.registry],
+  });
+  private readonly leader = new Gauge({
+    name: 'overlaynet_operator_leader',
+    help: '1 while this operator holds the Lease.',
+    registers: [this.registry],
+  });
+
+  constructor() {
+    collectDefaultMetrics({ register: this.registry });
+  }
+
+  /** Reads the informers' counters whenever the metrics are asked for. */
+  watch(caches: Caches): void {
+    const gauge = (name: string, help: string, value: (informer: Caches['all'][number]) => number) =>
+      new Gauge({
+        name,
+        help,
+        labelNames: ['resource'],
+        registers: [this.registry],
+        collect() {
+          for (const informer of caches.all)
+            this.set({ resource: informer.resource.plural }, value(informer));
+        },
+      });
+    gauge(
+      'overlaynet_operator_cached_objects',
+      'Objects in the watch cache.',
+      (informer) => informer.list().length,
+    );
+    gauge(
+      'overlaynet_operator_relists',
+      'Lists since the start: more than one means that a watch was lost.',
+      (informer) => informer.counters.relists,
+    );
+  }
+
+  planned(ms: number): void {
+    this.plans.observe(ms / 1000);
+  }
+
+  wrote(kind: string, result: 'done' | 'conflict' | 'error'): void {
+    this.writes.inc({ kind, result });
+  }
+
+  leading(is: boolean): void {
+    this.leader.set(is ? 1 : 0);
+  }
+
+  /** Replaces what is shown of a network's blocks; an empty list forgets it. */
+  capacity(network: string, capacity: readonly SubnetCapacity[]): void {
+    for (const { cidr, blocks: _all, ...states } of capacity) {
+      for (const [state, count] of Object.entries(states)) this.blocks.set({ network, cidr, state }, count);
+    }
+  }
+}

@@ -1,0 +1,74 @@
+import type { KubeObject, OverlayAgent } from '../api/types.ts';
+import type { NodeFacts } from '../allocate/view.ts';
+import type { Client } from '../kube/client.ts';
+import { nodes as nodeResource } from '../kube/resources.ts';
+import { inParallel } from './parallel.ts';
+
+/** The part of a Node that is read at registration. */
+interface Node extends KubeObject {
+  status?: { addresses?: { type: string; address: string }[] };
+}
+
+/** Above so many, one list costs less than each by itself. */
+const listFrom = 50;
+
+/** How long what a Node states is believed, in milliseconds: a cloud's controller may fill the addresses in later. */
+const believedMs = 30_000;
+
+interface Reading {
+  uid: string;
+  /** For which claim it was read. */
+  claim: string;
+  at: number;
+  addresses: string[];
+}
+
+/** The addresses that Nodes state of themselves, read when an agent registers and not watched. */
+export class NodeAddresses {
+  private readonly readings = new Map<string, Reading>();
+  private readonly client: Client;
+
+  constructor(client: Client) {
+    this.client = client;
+  }
+
+  async read(
+    names: readonly string[],
+    agents: ReadonlyMap<string, OverlayAgent>,
+    now: number,
+  ): Promise<void> {
+    const take = ({ metadata, status }: Node) => {
+      const addresses = (status?.addresses ?? [])
+        .filter(({ type }) => type === 'InternalIP' || type === 'ExternalIP')
+        .map(({ address }) => address);
+      const claim = claimOf(agents.get(metadata.name));
+      this.readings.set(metadata.name, { uid: metadata.uid ?? '', claim, at: now, addresses });
+    };
+    if (names.length >= listFrom) {
+      const wanted = new Set(names);
+      const { items } = await this.client.list(nodeResource);
+      for (const node of items) if (wanted.has(node.metadata.name)) take(node);
+      return;
+    }
+    await inParallel(names, async (name) => {
+      const node = await this.client.get(nodeResource, name);
+      if (node !== undefined) take(node);
+    });
+  }
+
+  /** What is still to be believed; the rest is forgotten. */
+  current(
+    nodes: ReadonlyMap<string, NodeFacts>,
+    agents: ReadonlyMap<string, OverlayAgent>,
+    now: number,
+  ): Map<string, readonly string[]> {
+    for (const [name, { uid, claim, at }] of this.readings) {
+      const stale =
+        nodes.get(name)?.uid !== uid || claimOf(agents.get(name)) !== claim || at + believedMs < now;
+      if (stale) this.readings.delete(name);
+    }
+    return new Map([...this.readings].map(([name, { addresses }]) => [name, addresses]));
+  }
+}
+
+const claimOf = (agent: OverlayAgent | undefined): string => agent?.spec.addresses.join() ?? '';

@@ -1,0 +1,12 @@
+import PQueue from 'p-queue';
+
+/** Requests under way at once: what an API server serves best on few cores, and far below its own limits. */
+const concurrency = 20;
+
+/** Runs `task` for every item, the first items first; rejects with the first error once all have ended. */
+export async function inParallel<T>(items: readonly T[], task: (item: T) => Promise<void>): Promise<void> {
+  const queue = new PQueue({ concurrency });
+  const results = await Promise.allSettled(items.map((item) => queue.add(() => task(item))));
+  const failed = results.find((result) => result.status === 'rejected');
+  if (failed !== undefined) throw failed.reason;
+}

@@ -1,0 +1,83 @@
+import { isDeepStrictEqual } from 'node:util';
+import { allocationStatus, configStatus, gather, networkStatus } from '../allocate/status.ts';
+import type { AgentAllocation, Condition, KubeObject, OverlayConfig, OverlayNetwork } from '../api/types.ts';
+import { ApiError, type Client } from '../kube/client.ts';
+import type { EventRecorder } from '../kube/events.ts';
+import type { Informer } from '../kube/informer.ts';
+import { agentAllocations, overlayConfigs, overlayNetworks, type Resource } from '../kube/resources.ts';
+import type { Settled } from './allocator.ts';
+import type { Caches } from './caches.ts';
+import type { OperatorMetrics } from './metrics.ts';
+import { inParallel } from './parallel.ts';
+
+type WithConditions = KubeObject & { status?: { conditions?: Condition[] } | undefined };
+
+/** States on the way to another: not worth an Event each. */
+const quiet = new Set(['Progressing', 'NoAgents']);
+
+/** Writes the status of every object that the allocation shows to have changed, and an Event for each new reason. */
+export class Statuses {
+  private readonly client: Client;
+  private readonly caches: Caches;
+  private readonly events: EventRecorder;
+  private readonly metrics: OperatorMetrics;
+
+  constructor(options: { client: Client; caches: Caches; events: EventRecorder; metrics: OperatorMetrics }) {
+    this.client = options.client;
+    this.caches = options.caches;
+    this.events = options.events;
+    this.metrics = options.metrics;
+  }
+
+  /** Rejects where a status could not be written; a lost race is left to the change that won it. */
+  async write({ view, plan }: Settled): Promise<void> {
+    const facts = gather(view, plan);
+    const work: (() => Promise<void>)[] = [];
+    for (const known of view.networks) {
+      const network = this.caches.networks.get(known.metadata.name);
+      if (network === undefined) continue;
+      const status = networkStatus(network, facts);
+      this.metrics.capacity(network.metadata.name, status.capacity ?? []);
+      work.push(() =>
+        this.put<OverlayNetwork>(overlayNetworks, this.caches.networks, { ...network, status }, network),
+      );
+    }
+    const config = this.caches.configs.get('default');
+    if (config !== undefined) {
+      const status = configStatus({ ...facts, view: { ...view, config } });
+      work.push(() =>
+        this.put<OverlayConfig>(overlayConfigs, this.caches.configs, { ...config, status }, config),
+      );
+    }
+    for (const object of this.caches.allocations.list()) {
+      const status = allocationStatus(object, facts);
+      if (status === undefined) continue;
+      work.push(() =>
+        this.put<AgentAllocation>(agentAllocations, this.caches.allocations, { ...object, status }, object),
+      );
+    }
+    await inParallel(work, (task) => task());
+  }
+
+  private async put<T extends WithConditions>(
+    resource: Resource<T>,
+    cache: Informer<T>,
+    next: T,
+    before: T,
+  ): Promise<void> {
+    if (isDeepStrictEqual(next.status, before.status)) return;
+    try {
+      cache.learn(await this.client.updateStatus(resource, next));
+    } catch (error) {
+      if (error instanceof ApiError && (error.status === 409 || error.status === 404)) return;
+      throw error;
+    }
+    for (const condition of next.status?.conditions ?? []) {
+      const old = before.status?.conditions?.find(({ type }) => type === condition.type);
+      if (old?.reason === condition.reason || quiet.has(condition.reason)) continue;
+      if (old === undefined && condition.status === 'True' && condition.type === 'Ready') continue;
+      const type = condition.status === 'False' ? 'Warning' : 'Normal';
+      this.events.event(next, type, condition.reason, condition.message);
+    }
+  }
+}
