@@ -49,6 +49,10 @@ export class Informer<T extends KubeObject> {
     this.#backoff = options.backoff ?? { baseMs: 200, maxMs: 30_000 };
   }
 
+  get resource(): Resource<T> {
+    return this.#resource;
+  }
+
   /** A complete list came once: get() and list() tell the truth, if perhaps an old one. */
   get hasSynced(): boolean {
     return this.#hasSynced;
