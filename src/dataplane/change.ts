@@ -1,0 +1,125 @@
+import type { Family } from '../net/address.ts';
+import { agentTable, alias, protocol, rulePriority, setPrefix } from './ownership.ts';
+import type { Link, Route } from './state.ts';
+
+/**
+ * One write to the kernel: one line of one program's batch. `network`: whom its failure concerns (absent: all).
+ * `link`: the link that it needs; where that cannot be had, its own failure says nothing new.
+ */
+export type Change = { network?: string | undefined; link?: string } & (
+  | { kind: 'createLink'; make: Link }
+  | { kind: 'claimLink' | 'deleteLink' | 'linkUp'; name: string }
+  | { kind: 'linkMTU'; name: string; mtu: number }
+  | { kind: 'noLinkLocal'; name: string }
+  | { kind: 'addAddress' | 'deleteAddress'; link: string; address: string }
+  | { kind: 'setNeighbour'; link: string; address: string; mac: string }
+  | { kind: 'deleteNeighbour'; link: string; address: string }
+  | { kind: 'addNexthop' | 'replaceNexthop'; link: string; id: number; via: string }
+  | { kind: 'deleteNexthop'; id: number }
+  | { kind: 'addRoute' | 'deleteRoute' | 'clearRoute'; route: Route }
+  | { kind: 'addRule' | 'deleteRule'; from: string }
+  | { kind: 'setFDB'; link: string; mac: string; to: string }
+  | { kind: 'deleteFDB'; link: string; mac: string }
+  | { kind: 'createSet'; name: string; family: Family }
+  | { kind: 'addEntry' | 'deleteEntry'; name: string; entry: string }
+  | { kind: 'destroySet'; name: string }
+);
+
+/** The line for `ip -batch`, `bridge -batch` or `ipset restore`. */
+export function render(change: Change): string {
+  switch (change.kind) {
+    case 'createLink':
+      return createLink(change.make);
+    case 'claimLink':
+      return `link set ${change.name} alias ${alias}`;
+    case 'deleteLink':
+      return `link del ${change.name}`;
+    case 'linkUp':
+      return `link set ${change.name} up`;
+    case 'linkMTU':
+      return `link set ${change.name} mtu ${change.mtu}`;
+    case 'noLinkLocal':
+      return `link set ${change.name} addrgenmode none`;
+    case 'addAddress':
+      return `addr add ${change.address} dev ${change.link}${change.address.includes(':') ? ' nodad' : ''}`;
+    case 'deleteAddress':
+      return `addr del ${change.address} dev ${change.link}`;
+    case 'setNeighbour':
+      return `neigh replace ${change.address} lladdr ${change.mac} dev ${change.link} nud permanent`;
+    case 'deleteNeighbour':
+      return `neigh del ${change.address} dev ${change.link}`;
+    case 'addNexthop':
+      return `nexthop add ${nexthop(change)}`;
+    case 'replaceNexthop':
+      return `nexthop replace ${nexthop(change)}`;
+    case 'deleteNexthop':
+      return `nexthop del id ${change.id}`;
+    case 'addRoute':
+      return `route add ${route(change.route)}`;
+    case 'clearRoute':
+    case 'deleteRoute':
+      return `route del ${route(change.route)}`;
+    case 'addRule':
+      return `rule add ${rule(change.from)}`;
+    case 'deleteRule':
+      return `rule del ${rule(change.from)}`;
+    case 'setFDB':
+      return `fdb replace ${change.mac} dev ${change.link} dst ${change.to} self permanent`;
+    case 'deleteFDB':
+      return `fdb del ${change.mac} dev ${change.link} self`;
+    case 'createSet':
+      return `create ${change.name} ${setType(change.family)} -exist`;
+    case 'addEntry':
+      return `add ${change.name} ${change.entry} -exist`;
+    case 'deleteEntry':
+      return `del ${change.name} ${change.entry} -exist`;
+    case 'destroySet':
+      return `destroy ${change.name}`;
+  }
+}
+
+const createLink = ({ name, mac, mtu, kind, vxlan }: Link): string =>
+  `link add ${name} address ${mac} mtu ${mtu} type ${kind}` +
+  (vxlan === undefined ? '' : ` id ${vxlan.vni} dstport ${vxlan.port} local ${vxlan.local} nolearning`);
+
+const nexthop = ({ id, via, link }: { id: number; via: string; link: string }): string =>
+  `id ${id} via ${via} dev ${link} protocol ${protocol}`;
+
+/** `add`, never `replace`: someone else's route to the same destination must make it fail, not go. */
+const route = ({ to, table, metric, nexthop }: Route): string =>
+  `${nexthop === undefined ? 'unreachable ' : ''}${to} table ${table} metric ${metric} proto ${protocol}` +
+  (nexthop === undefined ? '' : ` nhid ${nexthop}`);
+
+const rule = (from: string): string =>
+  `from ${from} lookup ${agentTable} pref ${rulePriority} protocol ${protocol}`;
+
+const setType = (family: Family): string =>
+  `hash:net family ${family === 4 ? 'inet' : 'inet6'} maxelem 1048576`;
+
+/** What runs one after the other; each is one process, however many changes it takes. */
+export const steps = [
+  { name: 'sets', program: 'ipset', args: ['restore'] },
+  { name: 'links', program: 'ip', args: ['-force', '-batch', '-'] },
+  { name: 'fdb', program: 'bridge', args: ['-force', '-batch', '-'] },
+  { name: 'routes', program: 'ip', args: ['-force', '-batch', '-'] },
+  { name: 'rules6', program: 'ip', args: ['-6', '-force', '-batch', '-'] },
+  { name: 'staleFDB', program: 'bridge', args: ['-force', '-batch', '-'] },
+  { name: 'staleSets', program: 'ipset', args: ['restore'] },
+] as const;
+
+export type StepName = (typeof steps)[number]['name'];
+
+/** Changes of each step, in order. */
+export type Plan = Record<StepName, Change[]>;
+
+export const emptyPlan = (): Plan => ({
+  sets: [],
+  links: [],
+  fdb: [],
+  routes: [],
+  rules6: [],
+  staleFDB: [],
+  staleSets: [],
+});
+
+export const isOurSet = (name: string): boolean => name.startsWith(setPrefix);

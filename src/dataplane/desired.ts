@@ -1,0 +1,131 @@
+import type { AgentAllocationSpec } from '../api/types.ts';
+import { formatAddress, type Family } from '../net/address.ts';
+import { addressAt, parseCidr } from '../net/cidr.ts';
+import { desiredChains, desiredSets } from './filter.ts';
+import { agentTable, defaultMetric, mainTable, nexthopID, worstMetric } from './ownership.ts';
+import type { Snapshot } from './snapshot.ts';
+import { bare, familyOf, routeKey, type Desired, type Link, type Route } from './state.ts';
+
+/** An address without its prefix length. */
+const host = (text: string): string => text.replace(/\/.*/, '');
+
+/** Nothing at all: what a node should hold after `agent cleanup`. */
+export const nothing = (): Desired => ({
+  tunnel: undefined,
+  links: new Map(),
+  neighbours: new Map(),
+  fdb: new Map(),
+  nexthops: new Map(),
+  routes: new Map(),
+  rules: new Set(),
+  sets: new Map(),
+  chains: { 4: [], 6: [] },
+  failures: [],
+});
+
+/**
+ * What the kernel of the snapshot's node should hold. Undefined while the node has no VTEP: then nothing is known,
+ * and what stands stays (an allocation that someone deletes by hand comes back without blocks first).
+ */
+export function desired(snapshot: Snapshot): Desired | undefined {
+  const own = snapshot.allocations.find(({ node }) => node === snapshot.node)?.spec;
+  if (own?.vtep === undefined) return undefined;
+  const { vni, port, underlay, mtu } = snapshot.config;
+  const outer: Family = underlay === 'IPv4' ? 4 : 6;
+  const local = own.addresses.find((address) => familyOf(address) === outer);
+  const state = nothing();
+  if (local === undefined) {
+    const message = `the tunnel runs over ${underlay}, and this node has registered no ${underlay} address`;
+    return { ...state, failures: [{ message }] };
+  }
+
+  state.tunnel = `vtep${vni}`;
+  state.links.set(state.tunnel, {
+    name: state.tunnel,
+    kind: 'vxlan',
+    mtu,
+    mac: own.vtep.mac,
+    vxlan: { vni, port, local, learning: false },
+    addresses: [own.vtep.ip, own.vtep.ip6].filter((address) => address !== undefined),
+  });
+
+  const networks = new Set(snapshot.networks.map(({ metadata }) => metadata.name));
+  for (const link of bridges(snapshot.node, own, mtu)) {
+    if (networks.has(link.network)) state.links.set(link.name, link);
+  }
+  for (const { metadata, spec } of snapshot.networks) {
+    for (const { cidr } of spec.subnets) {
+      state.rules.add(bare(cidr));
+      addRoute(state, { network: metadata.name, to: bare(cidr), table: mainTable, metric: worstMetric });
+    }
+  }
+  for (const { node, spec } of snapshot.allocations) {
+    if (node !== snapshot.node) addPeer(state, spec, outer, networks);
+  }
+  state.sets = desiredSets(snapshot, own, outer);
+  state.chains = desiredChains(snapshot, own, outer, state.tunnel);
+  return state;
+}
+
+function addRoute(state: Desired, route: Route): void {
+  state.routes.set(routeKey(route), route);
+}
+
+/** `m-<network>` with the gateway's addresses, as the standard CNI `bridge` plugin would make it. */
+function bridges(node: string, own: AgentAllocationSpec, mtu: number): (Link & { network: string })[] {
+  return (own.networks ?? []).flatMap(({ name: network, subnets }) => {
+    const halves = subnets.flatMap(({ bridges }) =>
+      bridges?.cni === undefined ? [] : [parseCidr(bridges.cni)],
+    );
+    if (halves.length === 0) return [];
+    const addresses = halves.map((half) => `${formatAddress(addressAt(half, 1))}/${half.length}`);
+    return [
+      { name: `m-${network}`, network, kind: 'bridge', mtu, mac: macOf(`${node}/${network}`), addresses },
+    ];
+  });
+}
+
+/** A bridge without an address of its own takes its ports' lowest, and changes it under its containers' feet. */
+function macOf(name: string): string {
+  let hash = 0xcbf29ce484222325n; // FNV-1a
+  for (const byte of new TextEncoder().encode(name))
+    hash = BigInt.asUintN(64, (hash ^ BigInt(byte)) * 0x100000001b3n);
+  return `02${(hash >> 24n).toString(16).padStart(10, '0').slice(-10).replace(/../g, ':$&')}`;
+}
+
+function addPeer(state: Desired, peer: AgentAllocationSpec, outer: Family, networks: Set<string>): void {
+  const remote = peer.addresses.find((address) => familyOf(address) === outer);
+  if (peer.vtep === undefined || remote === undefined) return;
+  const { mac, ip, ip6 } = peer.vtep;
+  state.fdb.set(mac, remote);
+  const nexthops: Partial<Record<Family, number>> = {};
+  for (const text of [ip, ip6]) {
+    if (text === undefined) continue;
+    const address = host(text);
+    const id = nexthopID(address);
+    nexthops[familyOf(address)] = id;
+    state.neighbours.set(address, mac);
+    state.nexthops.set(id, address);
+  }
+  for (const { name: network, subnets } of peer.networks ?? []) {
+    if (!networks.has(network)) continue;
+    for (const { cidr } of subnets) {
+      const family = familyOf(cidr);
+      // IPv4 may go by an IPv6 gateway (RFC 8950); the kernel knows no way for the reverse
+      const nexthop = nexthops[family] ?? nexthops[6];
+      if (nexthop === undefined) {
+        const message = `${cidr} cannot be reached: the configuration has no IPv6 VTEP subnet`;
+        if (!state.failures.some((failure) => failure.network === network))
+          state.failures.push({ network, message });
+        continue;
+      }
+      addRoute(state, { network, to: bare(cidr), table: mainTable, metric: defaultMetric[family], nexthop });
+    }
+  }
+  for (const to of peer.addresses) {
+    const family = familyOf(to);
+    const nexthop = nexthops[family];
+    if (nexthop !== undefined)
+      addRoute(state, { to, table: agentTable, metric: defaultMetric[family], nexthop });
+  }
+}

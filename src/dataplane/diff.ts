@@ -1,0 +1,151 @@
+import { emptyPlan, type Change, type Plan } from './change.ts';
+import { diffLinks, type LinkDiff } from './links.ts';
+import { familyOf, type Desired, type Failure, type Observed } from './state.ts';
+
+/**
+ * What to change, in order: add before delete, what others hang on before them, deletions in reverse. A part of
+ * the kernel that could not be read is left alone.
+ */
+export function diff(desired: Desired, observed: Observed): { plan: Plan; failures: Failure[] } {
+  const plan = emptyPlan();
+  const failures: Failure[] = [...desired.failures];
+  diffSets(desired, observed, plan);
+  // without the links nothing is known of what hangs on them
+  if (observed.links !== undefined) {
+    const links = diffLinks(desired, observed.links, failures);
+    plan.links.push(...links.changes);
+    const tunnel = links.usable ? desired.tunnel : undefined;
+    const peers = tunnel === undefined ? undefined : { tunnel, fresh: links.fresh };
+    const stale: Change[] = [];
+    if (peers !== undefined) diffOnTunnel(desired, observed, peers, plan, stale);
+    const nexthops = diffNexthops(desired, observed, links, plan, stale, failures);
+    diffRoutes(desired, observed, nexthops, plan);
+    diffRules(desired, observed, plan);
+    plan.routes.push(...stale, ...links.stale);
+  }
+  return { plan, failures };
+}
+
+interface Tunnel {
+  tunnel: string;
+  /** About to be created: whatever is seen on it is another one's, and goes with that. */
+  fresh: boolean;
+}
+
+function diffOnTunnel(
+  { neighbours, fdb }: Desired,
+  observed: Observed,
+  { tunnel: link, fresh }: Tunnel,
+  plan: Plan,
+  stale: Change[],
+): void {
+  const seenNeighbours = fresh ? new Map<string, never>() : observed.neighbours;
+  if (seenNeighbours !== undefined) {
+    for (const [address, mac] of neighbours) {
+      const seen = seenNeighbours.get(address);
+      if (seen?.mac !== mac || !seen.permanent) plan.links.push({ kind: 'setNeighbour', link, address, mac });
+    }
+    for (const [address, { permanent }] of seenNeighbours) {
+      if (permanent && !neighbours.has(address)) stale.push({ kind: 'deleteNeighbour', link, address });
+    }
+  }
+  const seenFDB = fresh ? new Map<string, never>() : observed.fdb;
+  if (seenFDB !== undefined) {
+    for (const [mac, to] of fdb) {
+      const seen = seenFDB.get(mac);
+      if (seen?.to !== to || !seen.permanent) plan.fdb.push({ kind: 'setFDB', link, mac, to });
+    }
+    for (const mac of seenFDB.keys()) {
+      if (!fdb.has(mac)) plan.staleFDB.push({ kind: 'deleteFDB', link, mac });
+    }
+  }
+}
+
+/** Nexthops that routes may use, and those that the kernel has now; undefined: unknown. */
+interface Nexthops {
+  good: Set<number>;
+  seen: Set<number>;
+}
+
+function diffNexthops(
+  desired: Desired,
+  observed: Observed,
+  { usable, removed }: LinkDiff,
+  plan: Plan,
+  stale: Change[],
+  failures: Failure[],
+): Nexthops | undefined {
+  if (observed.nexthops === undefined) return undefined;
+  const good = new Set<number>();
+  const seen = new Set<number>();
+  for (const [id, { ours, link }] of observed.nexthops) {
+    if (!ours || removed.has(link)) continue;
+    seen.add(id);
+    if (!desired.nexthops.has(id)) stale.push({ kind: 'deleteNexthop', id });
+  }
+  const link = desired.tunnel;
+  if (link === undefined || !usable) return { good, seen };
+  for (const [id, via] of desired.nexthops) {
+    const found = observed.nexthops.get(id);
+    const stands = found !== undefined && !removed.has(found.link);
+    if (stands && !found.ours) {
+      const where = `via ${found.via} dev ${found.link}`;
+      const message = `nexthop ${id}, which ${via} needs, exists already (${where}) and is not overlaynet's`;
+      failures.push({ message });
+      continue;
+    }
+    good.add(id);
+    if (!stands) plan.links.push({ kind: 'addNexthop', link, id, via });
+    else if (found.via !== via || found.link !== link)
+      plan.links.push({ kind: 'replaceNexthop', link, id, via });
+  }
+  return { good, seen };
+}
+
+function diffRoutes(desired: Desired, observed: Observed, nexthops: Nexthops | undefined, plan: Plan): void {
+  if (observed.routes === undefined || nexthops === undefined) return;
+  for (const [key, route] of desired.routes) {
+    if (route.nexthop !== undefined && !nexthops.good.has(route.nexthop)) continue;
+    const seen = observed.routes.get(key);
+    // it went with its nexthop, if that hung on a link that is made anew
+    const stands = seen !== undefined && (seen.nexthop === undefined || nexthops.seen.has(seen.nexthop));
+    if (stands && seen.nexthop === route.nexthop) continue;
+    const about = {
+      network: route.network,
+      ...(route.nexthop !== undefined && desired.tunnel !== undefined ? { link: desired.tunnel } : {}),
+    };
+    if (stands) plan.routes.push({ ...about, kind: 'clearRoute', route: seen });
+    plan.routes.push({ ...about, kind: 'addRoute', route });
+  }
+  for (const [key, route] of observed.routes) {
+    const stands = route.nexthop === undefined || nexthops.seen.has(route.nexthop);
+    if (stands && !desired.routes.has(key)) plan.routes.push({ kind: 'deleteRoute', route });
+  }
+}
+
+function diffRules(desired: Desired, observed: Observed, plan: Plan): void {
+  const into = (from: string) => (familyOf(from) === 4 ? plan.routes : plan.rules6);
+  for (const from of desired.rules) {
+    if (observed.rules[familyOf(from)]?.has(from) === false) into(from).push({ kind: 'addRule', from });
+  }
+  for (const from of [...(observed.rules[4] ?? []), ...(observed.rules[6] ?? [])]) {
+    if (!desired.rules.has(from)) into(from).push({ kind: 'deleteRule', from });
+  }
+}
+
+function diffSets(desired: Desired, observed: Observed, plan: Plan): void {
+  if (observed.sets === undefined) return;
+  for (const [name, { family, entries }] of desired.sets) {
+    const seen = observed.sets.get(name);
+    if (seen === undefined) plan.sets.push({ kind: 'createSet', name, family });
+    for (const entry of entries) {
+      if (seen?.entries.has(entry) !== true) plan.sets.push({ kind: 'addEntry', name, entry });
+    }
+    for (const entry of seen?.entries ?? []) {
+      if (!entries.has(entry)) plan.staleSets.push({ kind: 'deleteEntry', name, entry });
+    }
+  }
+  for (const name of observed.sets.keys()) {
+    if (!desired.sets.has(name)) plan.staleSets.push({ kind: 'destroySet', name });
+  }
+}

@@ -1,0 +1,53 @@
+/**
+ * What tells our kernel objects from everyone else's after a restart. Nothing without these marks is ever
+ * changed or removed.
+ */
+
+/** `ip link show`: alias of each link that we made. */
+export const alias = 'overlaynet';
+
+/** Routes, rules and nexthops carry it (`/etc/iproute2/rt_protos` names none of that number). */
+export const protocol = 142;
+
+/** Of our policy rules: after `local` (0), before `main` (32766). */
+export const rulePriority = 142;
+
+/** Where packets from an overlay look up the agents' own addresses. */
+export const agentTable = 42;
+
+/** `main`; the kernel's own number. */
+export const mainTable = 254;
+
+/** The worst that there is: any other route to the destination comes first. */
+export const worstMetric = 4294967295;
+
+/** Linux gives IPv6 routes this one where none is named, and shows it. */
+export const defaultMetric = { 4: 0, 6: 1024 } as const;
+
+/** ipsets: `overlaynet-overlays-4`. */
+export const setPrefix = 'overlaynet-';
+
+/** iptables chains: `OVERLAYNET-POSTROUTING`, jumped to from the chain of that name. */
+export const chainPrefix = 'OVERLAYNET-';
+
+/** Comment of each jump into such a chain. */
+export const jumpComment = 'overlaynet';
+
+/**
+ * Bit of the packet mark that says "came through the tunnel link": a packet to the tunnel's port that a socket
+ * owns and that lacks it is forged. kube-proxy has 0x4000 and 0x8000, the portmap plugin 0x2000.
+ */
+export const tunnelMark = '0x1000/0x1000';
+
+/**
+ * A peer's nexthop object. A VTEP subnet is /8 or longer, or its index at most 24 bits, so that the low three
+ * bytes of a VTEP address tell it from every other of its family; the high byte keeps the families apart.
+ */
+export function nexthopID(vtepAddress: string): number {
+  if (vtepAddress.includes(':')) {
+    const [high = '', low = ''] = vtepAddress.split(':').slice(-2);
+    return 0x76000000 + ((parseInt(high || '0', 16) & 0xff) << 16) + parseInt(low || '0', 16);
+  }
+  const [, b = 0, c = 0, d = 0] = vtepAddress.split('.').map(Number);
+  return 0x6f000000 + (b << 16) + (c << 8) + d;
+}

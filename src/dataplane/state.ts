@@ -1,0 +1,123 @@
+import type { Family } from '../net/address.ts';
+
+/** A VXLAN link or a bridge, as we want it. Owner of everything that hangs on it. */
+export interface Link {
+  name: string;
+  /** The network that a bridge serves; the tunnel serves all. */
+  network?: string;
+  kind: 'vxlan' | 'bridge';
+  mtu: number;
+  mac: string;
+  vxlan?: Vxlan;
+  /** With prefix length: `44.128.0.2/20`. */
+  addresses: string[];
+}
+
+/** What a VXLAN link is created with and cannot change later. */
+export interface Vxlan {
+  vni: number;
+  port: number;
+  local: string;
+  learning: boolean;
+}
+
+/** A route of ours: through a nexthop object, or unreachable where `nexthop` is absent. */
+export interface Route {
+  network?: string;
+  /** `9.0.1.0/24`; a host has no length, as iproute2 shows it. */
+  to: string;
+  table: number;
+  metric: number;
+  nexthop?: number;
+}
+
+export interface IPSet {
+  family: Family;
+  /** Addresses and subnets; an address has no length. */
+  entries: Set<string>;
+}
+
+export type Table = 'nat' | 'mangle' | 'raw';
+
+/** A chain of ours, `OVERLAYNET-` and the built-in chain that jumps to it. Rules as `iptables-save` spells them. */
+export interface Chain {
+  table: Table;
+  hook: 'PREROUTING' | 'INPUT' | 'OUTPUT' | 'POSTROUTING';
+  rules: string[];
+}
+
+/** All that a node's kernel should hold of ours. */
+export interface Desired {
+  /** Name of the VXLAN link; undefined where nothing is wanted at all. */
+  tunnel: string | undefined;
+  links: Map<string, Link>;
+  /** Peer's VTEP address → its MAC; all on the tunnel, as are the next two. */
+  neighbours: Map<string, string>;
+  /** Peer's VTEP MAC → where to send the outer packet. */
+  fdb: Map<string, string>;
+  /** Nexthop id → peer's VTEP address. */
+  nexthops: Map<number, string>;
+  /** By `routeKey`. */
+  routes: Map<string, Route>;
+  /** Overlay subnets whose packets look at the agents' table first. */
+  rules: Set<string>;
+  sets: Map<string, IPSet>;
+  chains: Record<Family, Chain[]>;
+  /** What cannot be done, whatever the kernel says. */
+  failures: Failure[];
+}
+
+/** A reason why a network does not work; without `network` it concerns all. */
+export interface Failure {
+  network?: string;
+  message: string;
+}
+
+/** A link as the kernel shows it, ours or not. */
+export interface ObservedLink {
+  name: string;
+  ours: boolean;
+  kind: string;
+  mtu: number;
+  mac: string;
+  up: boolean;
+  vxlan?: Vxlan;
+  addresses: string[];
+}
+
+export interface ObservedNexthop {
+  ours: boolean;
+  via: string;
+  link: string;
+}
+
+/** Per table: rules of our own chains, and the rules of others' chains that jump to them. */
+export interface ObservedChains {
+  /** `mangle OVERLAYNET-INPUT` → its rules without `-A OVERLAYNET-INPUT`. */
+  own: Map<string, string[]>;
+  /** `mangle INPUT` → the jumps, whole `-A` lines. */
+  jumps: Map<string, string[]>;
+}
+
+/** What the kernel shows; a part that could not be read is undefined, and then left alone. */
+export interface Observed {
+  links: Map<string, ObservedLink> | undefined;
+  neighbours: Map<string, { mac: string; permanent: boolean }> | undefined;
+  fdb: Map<string, { to: string; permanent: boolean }> | undefined;
+  nexthops: Map<number, ObservedNexthop> | undefined;
+  /** Ours alone. */
+  routes: Map<string, Route> | undefined;
+  /** Ours alone, per family. */
+  rules: Record<Family, Set<string> | undefined>;
+  /** Ours alone. */
+  sets: Map<string, IPSet> | undefined;
+}
+
+export const familyOf = (text: string): Family => (text.includes(':') ? 6 : 4);
+
+/** What the kernel tells routes apart by. */
+export const routeKey = ({ to, table, metric }: Route): string => `${to} ${table} ${metric}`;
+
+/** As iproute2 and ipset show a subnet: one address has no length. */
+export const bare = (cidr: string): string =>
+  cidr.endsWith(familyOf(cidr) === 4 ? '/32' : '/128') ? cidr.slice(0, cidr.indexOf('/')) : cidr;

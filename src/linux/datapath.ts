@@ -1,0 +1,56 @@
+import { steps, type Plan } from '../dataplane/change.ts';
+import { desired, nothing } from '../dataplane/desired.ts';
+import { diff } from '../dataplane/diff.ts';
+import type { Snapshot } from '../dataplane/snapshot.ts';
+import type { Desired, Failure } from '../dataplane/state.ts';
+import type { Log } from '../log.ts';
+import { execute } from './execute.ts';
+import { observe } from './observe.ts';
+import { run, type Run } from './run.ts';
+
+export interface Outcome {
+  /** Writes to the kernel; 0: all was as it should be. */
+  changes: number;
+  /** Programs run. */
+  processes: number;
+  /** In the tools' words; without `network` it concerns all. */
+  failures: Failure[];
+}
+
+/** Brings this machine's kernel to what a snapshot asks for. Two runs at once are the caller's mistake. */
+export class DataPath {
+  readonly #log: Log;
+  readonly #run: Run;
+
+  /** `run`: for tests, which run every program in a network namespace. */
+  constructor(options: { log: Log; run?: Run }) {
+    this.#log = options.log;
+    this.#run = options.run ?? run;
+  }
+
+  /** While the snapshot's node has no VTEP, nothing is changed. */
+  async reconcile(snapshot: Snapshot): Promise<Outcome> {
+    const state = desired(snapshot);
+    if (state === undefined) return { changes: 0, processes: 0, failures: [] };
+    return this.#converge(state);
+  }
+
+  /** Removes everything that this class ever made, by its marks alone. */
+  async cleanup(): Promise<Outcome> {
+    return this.#converge(nothing());
+  }
+
+  async #converge(state: Desired): Promise<Outcome> {
+    let processes = 0;
+    const counted: Run = (...call) => {
+      processes++;
+      return this.#run(...call);
+    };
+    const { observed, failures } = await observe(counted, state.tunnel, true);
+    const { plan, failures: refused } = diff(state, observed);
+    failures.push(...refused, ...(await execute(counted, plan, Object.keys(plan) as (keyof Plan)[])));
+    const changes = steps.reduce((sum, { name }) => sum + plan[name].length, 0);
+    if (changes > 0) this.#log.info('data path changed', { changes, processes, failures: failures.length });
+    return { changes, processes, failures };
+  }
+}

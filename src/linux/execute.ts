@@ -1,0 +1,82 @@
+import { render, steps, type Change, type Plan } from '../dataplane/change.ts';
+import type { Failure } from '../dataplane/state.ts';
+import { CommandError, type Run } from './run.ts';
+
+/** Runs the plan, one process a step; what failed does not stop the rest. */
+export async function execute(run: Run, plan: Plan, names: (keyof Plan)[]): Promise<Failure[]> {
+  const failures: Failure[] = [];
+  const unusable = new Set<string>();
+  for (const { name, program, args } of steps) {
+    const changes = plan[name];
+    if (!names.includes(name) || changes.length === 0) continue;
+    const input = changes.map((change) => `${render(change)}\n`).join('');
+    try {
+      const { stderr, code } = await run(program, [...args], { input });
+      if (code === 0) continue;
+      const failed = parseFailures(stderr);
+      // not a batch's way of failing: nothing is known of single lines
+      if (failed.length === 0)
+        failures.push({ message: `${program}: ${stderr.trim() || `exit status ${code}`}` });
+      failures.push(...explain(program, changes, failed, unusable));
+    } catch (error) {
+      if (!(error instanceof CommandError)) throw error;
+      failures.push({ message: error.message });
+    }
+  }
+  return failures;
+}
+
+export interface FailedLine {
+  /** From 1. */
+  line: number;
+  /** What the program printed of it. */
+  words: string;
+}
+
+/** What `ip -force -batch` prints: a line's errors, then `Command failed -:LINE`. ipset's: `Error in line N: …`. */
+export function parseFailures(stderr: string): FailedLine[] {
+  const failed: FailedLine[] = [];
+  let words: string[] = [];
+  for (const text of stderr.split('\n')) {
+    const batch = /^Command failed -:(\d+)$/.exec(text);
+    const restore = /Error in line (\d+): (.*)/.exec(text);
+    if (batch !== null) {
+      failed.push({ line: Number(batch[1]), words: words.join('; ') });
+      words = [];
+    } else if (restore !== null) {
+      failed.push({ line: Number(restore[1]), words: restore[2] ?? text });
+    } else if (text.trim() !== '') {
+      words.push(text.trim());
+    }
+  }
+  return failed;
+}
+
+/** One failure a network and reason, however many lines it hit; none for what needs a link that failed already. */
+function explain(program: string, changes: Change[], failed: FailedLine[], unusable: Set<string>): Failure[] {
+  const found = new Map<string, { failure: Failure; more: number }>();
+  for (const { line, words } of failed) {
+    const change = changes[line - 1];
+    if (change === undefined || (change.link !== undefined && unusable.has(change.link))) continue;
+    const link = linkMade(change);
+    if (link !== undefined && unusable.has(link)) continue;
+    if (link !== undefined) unusable.add(link);
+    const key = `${change.network ?? ''} ${change.kind} ${words}`;
+    const known = found.get(key);
+    if (known === undefined) {
+      const network = change.network === undefined ? {} : { network: change.network };
+      found.set(key, {
+        failure: { ...network, message: `${program}: ${words} (${render(change)})` },
+        more: 0,
+      });
+    } else known.more++;
+  }
+  return [...found.values()].map(({ failure, more }) =>
+    more === 0 ? failure : { ...failure, message: `${failure.message} and ${more} more` },
+  );
+}
+
+function linkMade(change: Change): string | undefined {
+  if (change.kind === 'createLink') return change.make.name;
+  return change.kind === 'claimLink' || change.kind === 'linkUp' ? change.name : undefined;
+}

@@ -1,0 +1,131 @@
+import { agentTable, alias, mainTable, protocol, rulePriority } from '../dataplane/ownership.ts';
+import {
+  routeKey,
+  type ObservedLink,
+  type ObservedNexthop,
+  type Route,
+  type Vxlan,
+} from '../dataplane/state.ts';
+
+/** `ip -j` with `-N`: protocols and tables are numbers, whatever /etc/iproute2 names them. */
+interface LinkJSON {
+  ifname: string;
+  flags: string[];
+  mtu: number;
+  address?: string;
+  ifalias?: string;
+  linkinfo?: {
+    info_kind?: string;
+    info_data?: { id?: number; port?: number; local?: string; local6?: string; learning?: boolean };
+  };
+  addr_info?: { local?: string; prefixlen: number }[];
+}
+
+/** From `ip -N -j -d address show`. */
+export function parseLinks(json: string): Map<string, ObservedLink> {
+  const links = JSON.parse(json) as LinkJSON[];
+  return new Map(links.map((link) => [link.ifname, parseLink(link)]));
+}
+
+function parseLink(link: LinkJSON): ObservedLink {
+  const { info_kind: kind = 'link', info_data: data } = link.linkinfo ?? {};
+  const vxlan: Vxlan = {
+    vni: data?.id ?? 0,
+    port: data?.port ?? 0,
+    local: data?.local ?? data?.local6 ?? '',
+    learning: data?.learning ?? false,
+  };
+  return {
+    name: link.ifname,
+    ours: link.ifalias === alias,
+    kind,
+    mtu: link.mtu,
+    mac: link.address ?? '',
+    up: link.flags.includes('UP'),
+    ...(kind === 'vxlan' ? { vxlan } : {}),
+    addresses: (link.addr_info ?? []).flatMap(({ local, prefixlen }) =>
+      local === undefined ? [] : [`${local}/${prefixlen}`],
+    ),
+  };
+}
+
+/** From `ip -N -j neigh show dev TUNNEL`. */
+export function parseNeighbours(json: string): Map<string, { mac: string; permanent: boolean }> {
+  const neighbours = JSON.parse(json) as { dst: string; lladdr?: string; state?: string[] }[];
+  return new Map(
+    neighbours.map(({ dst, lladdr = '', state }) => [
+      dst,
+      { mac: lladdr, permanent: state?.includes('PERMANENT') === true },
+    ]),
+  );
+}
+
+/** From `bridge -j fdb show dev TUNNEL`. A unicast MAC of a VXLAN link has one destination. */
+export function parseFDB(json: string): Map<string, { to: string; permanent: boolean }> {
+  const entries = JSON.parse(json) as {
+    mac: string;
+    dst?: string;
+    state?: string;
+    port?: number;
+    vni?: number;
+  }[];
+  return new Map(
+    entries.map(({ mac, dst = '', state, port, vni }) => [
+      mac,
+      // to another port or VNI than the link's own is nowhere that we know
+      { to: port === undefined && vni === undefined ? dst : '', permanent: state === 'permanent' },
+    ]),
+  );
+}
+
+/** From `ip -N -j nexthop show`. */
+export function parseNexthops(json: string): Map<number, ObservedNexthop> {
+  const nexthops = JSON.parse(json) as { id: number; gateway?: string; dev?: string; protocol?: string }[];
+  return new Map(
+    nexthops.map(({ id, gateway = '', dev = '', protocol: owner }) => [
+      id,
+      { ours: owner === String(protocol), via: gateway, link: dev },
+    ]),
+  );
+}
+
+interface RouteJSON {
+  dst: string;
+  table?: string;
+  metric?: number;
+  nhid?: number;
+}
+
+/** From `ip -N -j route show table all proto 142`: both families, ours alone. */
+export function parseRoutes(json: string): Map<string, Route> {
+  const routes = new Map<string, Route>();
+  for (const { dst, table = mainTable, metric = 0, nhid } of JSON.parse(json) as RouteJSON[]) {
+    const route: Route = {
+      to: dst,
+      table: Number(table),
+      metric,
+      ...(nhid === undefined ? {} : { nexthop: nhid }),
+    };
+    routes.set(routeKey(route), route);
+  }
+  return routes;
+}
+
+interface RuleJSON {
+  src?: string;
+  srclen?: number;
+  table?: string;
+  priority?: number;
+  protocol?: string;
+}
+
+/** From `ip -N -j rule show`, `ip -6 …`: ours alone, as `9.0.0.0/8`. */
+export function parseRules(json: string): Set<string> {
+  const own = (JSON.parse(json) as RuleJSON[]).filter(
+    (rule) =>
+      rule.protocol === String(protocol) &&
+      rule.priority === rulePriority &&
+      rule.table === String(agentTable),
+  );
+  return new Set(own.map(({ src = '', srclen }) => (srclen === undefined ? src : `${src}/${srclen}`)));
+}

@@ -1,0 +1,71 @@
+import type { Failure, Observed } from '../dataplane/state.ts';
+import { protocol } from '../dataplane/ownership.ts';
+import { parseFDB, parseLinks, parseNeighbours, parseNexthops, parseRoutes, parseRules } from './iproute.ts';
+import { parseSets } from './ipset.ts';
+import { CommandError, type Run } from './run.ts';
+
+/** Runs a program and parses what it printed; what went wrong, in the program's words, goes to `failures`. */
+async function read<T>(
+  run: Run,
+  failures: Failure[],
+  [program, ...args]: [string, ...string[]],
+  parse: (stdout: string) => T,
+  input = '',
+): Promise<T | undefined> {
+  try {
+    const { stdout, stderr, code } = await run(program, args, { input });
+    if (code === 0) return parse(stdout);
+    failures.push({
+      message: `${program}: ${stderr.trim() || `exit status ${code}`} (${[program, ...args].join(' ')})`,
+    });
+  } catch (error) {
+    if (!(error instanceof CommandError) && !(error instanceof SyntaxError)) throw error;
+    failures.push({
+      message: error.name === 'CommandError' ? error.message : `${program}: ${error.message}`,
+    });
+  }
+  return undefined;
+}
+
+const shows = ['nexthop show', `route show table all proto ${protocol}`, 'rule show'];
+
+/**
+ * What the kernel shows, in seven processes at most. `tunnel` is the VXLAN link whose entries matter; `ipv6` false:
+ * IPv6 rules are not looked at (a kernel without IPv6 has none to show).
+ */
+export async function observe(
+  run: Run,
+  tunnel: string | undefined,
+  ipv6: boolean,
+): Promise<{ observed: Observed; failures: Failure[] }> {
+  const failures: Failure[] = [];
+  const [links, dump, rules6, sets] = await Promise.all([
+    read(run, failures, ['ip', '-N', '-j', '-d', 'address', 'show'], parseLinks),
+    read(run, failures, ['ip', '-N', '-j', '-batch', '-'], parseDump, `${shows.join('\n')}\n`),
+    ipv6 ? read(run, failures, ['ip', '-6', '-N', '-j', 'rule', 'show'], parseRules) : undefined,
+    read(run, failures, ['ipset', 'save'], parseSets),
+  ]);
+  const onTunnel = tunnel !== undefined && links?.get(tunnel)?.ours === true;
+  const [neighbours, fdb] = onTunnel
+    ? await Promise.all([
+        read(run, failures, ['ip', '-N', '-j', 'neigh', 'show', 'dev', tunnel], parseNeighbours),
+        read(run, failures, ['bridge', '-j', 'fdb', 'show', 'dev', tunnel], parseFDB),
+      ])
+    : [new Map(), new Map()];
+  const observed: Observed = {
+    links,
+    neighbours,
+    fdb,
+    nexthops: dump?.nexthops,
+    routes: dump?.routes,
+    rules: { 4: dump?.rules, 6: rules6 },
+    sets,
+  };
+  return { observed, failures };
+}
+
+/** One line a command. */
+function parseDump(text: string) {
+  const [nexthops = '', routes = '', rules = ''] = text.split('\n');
+  return { nexthops: parseNexthops(nexthops), routes: parseRoutes(routes), rules: parseRules(rules) };
+}

@@ -1,0 +1,71 @@
+import type { AgentAllocationSpec, Underlay } from '../../src/api/types.ts';
+import type { Snapshot } from '../../src/dataplane/snapshot.ts';
+import { formatCidr, block, halves, parseCidr } from '../../src/net/cidr.ts';
+import { vtepAt } from '../../src/net/vtep.ts';
+
+export const vtepSubnets = ['44.128.0.0/20', 'fd01:a::/64'];
+
+/** `dcos` and `dcos6` of the reference, unless told. */
+export interface ClusterOptions {
+  networks?: { name: string; subnets: { cidr: string; prefix: number }[] }[];
+  underlay?: Underlay;
+  vtepSubnets?: string[];
+  mtu?: number;
+  vni?: number;
+}
+
+const reference = [
+  { name: 'dcos', subnets: [{ cidr: '9.0.0.0/8', prefix: 24 }] },
+  { name: 'dcos6', subnets: [{ cidr: 'fd01:b::/64', prefix: 80 }] },
+];
+
+/** Addresses of node `index`, from 0: 172.17.0.2, fd00:17::2, … */
+export const nodeAddresses = (index: number): string[] => [
+  `172.17.${(index + 2) >> 8}.${(index + 2) & 255}`,
+  `fd00:17::${(index + 2).toString(16)}`,
+];
+
+/** The snapshot of node `own` of a cluster of that many nodes, each with a block of every subnet and its bridges. */
+export function cluster(nodes: number, own: number, options: ClusterOptions = {}): Snapshot {
+  const { networks = reference, underlay = 'IPv4', mtu = 1400, vni = 1024 } = options;
+  const subnets = options.vtepSubnets ?? vtepSubnets;
+  return {
+    node: `node${own}`,
+    config: {
+      vtepSubnets: subnets,
+      vtepMACOUI: '70:B3:D5:00:00:00',
+      vni,
+      port: 64000,
+      underlay,
+      mtu,
+      defaultNetwork: 'dcos',
+    },
+    networks: networks.map(({ name, subnets }) => ({
+      metadata: { name },
+      spec: {
+        enabled: true,
+        containerizers: ['CNI', 'Docker'],
+        subnets: subnets.map((subnet) => ({ ...subnet, state: 'Active' })),
+      },
+    })),
+    allocations: Array.from({ length: nodes }, (_, index) => ({
+      node: `node${index}`,
+      spec: {
+        revision: 1,
+        nodeUID: `uid-${index}`,
+        addresses: nodeAddresses(index),
+        vtep: vtepAt(subnets, '70:B3:D5:00:00:00', index),
+        networks: networks.map(({ name, subnets }) => ({
+          name,
+          subnets: subnets.map((subnet) => share(subnet, index)),
+        })),
+      } satisfies AgentAllocationSpec,
+    })),
+  };
+}
+
+function share({ cidr, prefix }: { cidr: string; prefix: number }, index: number) {
+  const own = block(parseCidr(cidr), prefix, index);
+  const [cni, docker] = halves(own).map(formatCidr);
+  return { cidr: formatCidr(own), bridges: { cni: cni!, docker: docker! } };
+}

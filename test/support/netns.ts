@@ -1,0 +1,77 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { run, type Run, type RunResult } from '../../src/linux/run.ts';
+
+/**
+ * A network namespace without a name or an uplink. It lives as long as the process that holds it, and that one ends
+ * when this one does, whichever way: nothing is ever left behind.
+ */
+export class Netns {
+  readonly #holder: ChildProcess;
+  /** For `ip link set … netns PID`. */
+  readonly pid: number;
+
+  private constructor(holder: ChildProcess, pid: number) {
+    this.#holder = holder;
+    this.pid = pid;
+  }
+
+  /** Needs root; fails without. */
+  static async create(): Promise<Netns> {
+    // the inner shell's echo tells that the namespace is there; cat ends with our end of its standard input
+    const holder = spawn('unshare', ['--net', 'sh', '-c', 'ip link set lo up && echo ready && exec cat'], {
+      stdio: ['pipe', 'pipe', 'pipe'],
+    });
+    let stderr = '';
+    holder.stderr.on('data', (text: Buffer) => (stderr += text.toString()));
+    const ready = await Promise.race([
+      once(holder.stdout, 'data').then(() => true),
+      once(holder, 'exit').then(() => false),
+    ]);
+    if (!ready || holder.pid === undefined) throw new Error(`no network namespace: ${stderr.trim()}`);
+    return new Netns(holder, holder.pid);
+  }
+
+  /** What a program must be started with to run in here. */
+  enter(program: string, args: string[]): [string, string[]] {
+    return ['nsenter', [`--net=/proc/${this.pid}/ns/net`, program, ...args]];
+  }
+
+  readonly run: Run = (program, args, options) => run(...this.enter(program, args), options);
+
+  /** Words separated by one space; fails where the program does. Returns what it printed. */
+  async sh(command: string, input?: string): Promise<string> {
+    const [program = '', ...args] = command.split(' ');
+    const { stdout, stderr, code } = await this.run(program, args, input === undefined ? {} : { input });
+    if (code !== 0) throw new Error(`${command}: ${stderr.trim()} ${stdout.trim()}`);
+    return stdout;
+  }
+
+  /** Whatever its exit status. */
+  async try(command: string): Promise<RunResult> {
+    const [program = '', ...args] = command.split(' ');
+    return this.run(program, args);
+  }
+
+  async delete(): Promise<void> {
+    const gone = once(this.#holder, 'exit');
+    this.#holder.stdin?.end();
+    await gone;
+  }
+}
+
+/** Joins namespaces by a bridge in one of their own: each gets `eth0` with its addresses. */
+export async function connect(nodes: { netns: Netns; addresses: string[] }[]): Promise<Netns> {
+  const middle = await Netns.create();
+  await middle.sh('ip link add sw type bridge');
+  await middle.sh('ip link set sw up');
+  for (const [index, { netns, addresses }] of nodes.entries()) {
+    await middle.sh(`ip link add p${index} type veth peer name eth0 netns ${netns.pid}`);
+    await middle.sh(`ip link set p${index} master sw up`);
+    for (const address of addresses) {
+      await netns.sh(`ip addr add ${address} dev eth0${address.includes(':') ? ' nodad' : ''}`);
+    }
+    await netns.sh('ip link set eth0 up');
+  }
+  return middle;
+}
