@@ -1,0 +1,64 @@
+import { ListenError, json, parseListen, serve, text, type Server } from '../../src/http.ts';
+import { silent } from '../../src/log.ts';
+
+let server: Server;
+beforeAll(async () => {
+  server = await serve({
+    listen: '127.0.0.1:0',
+    routes: {
+      '/state': () => json(200, { a: 1 }),
+      '/healthz': () => text(200, 'ok'),
+      '/broken': () => Promise.reject(new Error('out of order')),
+    },
+    log: silent,
+  });
+});
+afterAll(() => server.close());
+
+const ask = (path: string, init?: RequestInit) => fetch(`http://${server.address}${path}`, init);
+
+test('GET answers, with a query too; HEAD has the same headers and no body', async () => {
+  const got = await ask('/state?x=1');
+  expect([got.status, got.headers.get('content-type')]).toEqual([200, 'application/json']);
+  const body = await got.text();
+  expect(JSON.parse(body)).toEqual({ a: 1 });
+  const head = await ask('/state', { method: 'HEAD' });
+  expect([head.status, head.headers.get('content-length')]).toEqual([200, String(body.length)]);
+  expect(await head.text()).toBe('');
+});
+
+test.each(['POST', 'PUT', 'DELETE', 'OPTIONS', 'PATCH'])(
+  '%s is not allowed, and Allow says what is',
+  async (method) => {
+    const refused = await ask('/state', { method });
+    expect([refused.status, refused.headers.get('allow')]).toEqual([405, 'GET, HEAD']);
+  },
+);
+
+test('another path is 404, in JSON that names those there are', async () => {
+  const missing = await ask('/nothing');
+  expect(missing.status).toBe(404);
+  expect(await missing.json()).toEqual({ error: 'no such path; there are /state, /healthz, /broken' });
+});
+
+test('a route that fails is 500 with its words', async () => {
+  const broken = await ask('/broken');
+  expect([broken.status, await broken.json()]).toEqual([500, { error: 'out of order' }]);
+});
+
+test('a port in use is one clear line', async () => {
+  const second = serve({ listen: server.address, routes: {}, log: silent });
+  await expect(second).rejects.toThrow(`cannot listen on ${server.address}: another process listens there`);
+});
+
+test('an address that is not this machine’s is one clear line', async () => {
+  await expect(serve({ listen: '192.0.2.1:0', routes: {}, log: silent })).rejects.toThrow(ListenError);
+});
+
+test('HOST:PORT and [IPv6]:PORT are understood, other text is refused', () => {
+  expect(parseListen('127.0.0.1:9181')).toEqual({ host: '127.0.0.1', port: 9181 });
+  expect(parseListen('[::1]:0')).toEqual({ host: '::1', port: 0 });
+  for (const bad of ['', ':80', '127.0.0.1', '::1:80', '[nonsense]:80', 'a:b', 'a:99999', 'a:1:2']) {
+    expect(() => parseListen(bad)).toThrow(ListenError);
+  }
+});
