@@ -91,12 +91,13 @@ export interface ObservedNexthop {
   link: string;
 }
 
-/** Per table: rules of our own chains, and the rules of others' chains that jump to them. */
-export interface ObservedChains {
-  /** `mangle OVERLAYNET-INPUT` → its rules without `-A OVERLAYNET-INPUT`. */
+/** By table: our own chains, and what the chains of others that jump to one of ours hold, in order. */
+export type ObservedChains = Map<string, ObservedTable>;
+
+export interface ObservedTable {
+  /** Rules without `-A CHAIN`. */
   own: Map<string, string[]>;
-  /** `mangle INPUT` → the jumps, whole `-A` lines. */
-  jumps: Map<string, string[]>;
+  hooks: Map<string, string[]>;
 }
 
 /** What the kernel shows; a part that could not be read is undefined, and then left alone. */

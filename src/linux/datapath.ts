@@ -1,10 +1,11 @@
-import { steps, type Plan } from '../dataplane/change.ts';
+import { steps } from '../dataplane/change.ts';
 import { desired, nothing } from '../dataplane/desired.ts';
 import { diff } from '../dataplane/diff.ts';
 import type { Snapshot } from '../dataplane/snapshot.ts';
 import type { Desired, Failure } from '../dataplane/state.ts';
 import type { Log } from '../log.ts';
 import { execute } from './execute.ts';
+import { applyChains, observeChains } from './iptables.ts';
 import { observe } from './observe.ts';
 import { run, type Run } from './run.ts';
 
@@ -46,11 +47,26 @@ export class DataPath {
       processes++;
       return this.#run(...call);
     };
-    const { observed, failures } = await observe(counted, state.tunnel, true);
+    const [{ observed, failures }, saves] = await Promise.all([
+      observe(counted, state),
+      observeChains(counted),
+    ]);
     const { plan, failures: refused } = diff(state, observed);
-    failures.push(...refused, ...(await execute(counted, plan, Object.keys(plan) as (keyof Plan)[])));
-    const changes = steps.reduce((sum, { name }) => sum + plan[name].length, 0);
+    failures.push(...refused);
+    // sets, the rules that use them, what the rules guard; and back
+    failures.push(...(await execute(counted, plan, ['sets'])));
+    const chains = await applyChains(counted, state.chains, saves);
+    failures.push(...chains.failures);
+    failures.push(
+      ...(await execute(counted, plan, ['links', 'fdb', 'routes', 'rules6', 'staleFDB', 'staleSets'])),
+    );
+    const changes = steps.reduce((sum, { name }) => sum + plan[name].length, chains.changes);
     if (changes > 0) this.#log.info('data path changed', { changes, processes, failures: failures.length });
-    return { changes, processes, failures };
+    return { changes, processes, failures: distinct(failures) };
   }
 }
+
+/** A program that is missing says so each time that it is called. */
+const distinct = (failures: Failure[]): Failure[] => [
+  ...new Map(failures.map((failure) => [`${failure.network ?? ''} ${failure.message}`, failure])).values(),
+];

@@ -1,5 +1,5 @@
-import type { Failure, Observed } from '../dataplane/state.ts';
 import { protocol } from '../dataplane/ownership.ts';
+import { familyOf, type Desired, type Failure, type Observed } from '../dataplane/state.ts';
 import { parseFDB, parseLinks, parseNeighbours, parseNexthops, parseRoutes, parseRules } from './iproute.ts';
 import { parseSets } from './ipset.ts';
 import { CommandError, type Run } from './run.ts';
@@ -29,20 +29,18 @@ async function read<T>(
 
 const shows = ['nexthop show', `route show table all proto ${protocol}`, 'rule show'];
 
-/**
- * What the kernel shows, in seven processes at most. `tunnel` is the VXLAN link whose entries matter; `ipv6` false:
- * IPv6 rules are not looked at (a kernel without IPv6 has none to show).
- */
+/** What the kernel shows, in six processes at most. */
 export async function observe(
   run: Run,
-  tunnel: string | undefined,
-  ipv6: boolean,
+  { tunnel, rules }: Desired,
 ): Promise<{ observed: Observed; failures: Failure[] }> {
   const failures: Failure[] = [];
+  // a kernel without IPv6 has no rules to show, which matters only to those who want some
+  const failures6 = [...rules].some((from) => familyOf(from) === 6) ? failures : [];
   const [links, dump, rules6, sets] = await Promise.all([
     read(run, failures, ['ip', '-N', '-j', '-d', 'address', 'show'], parseLinks),
     read(run, failures, ['ip', '-N', '-j', '-batch', '-'], parseDump, `${shows.join('\n')}\n`),
-    ipv6 ? read(run, failures, ['ip', '-6', '-N', '-j', 'rule', 'show'], parseRules) : undefined,
+    read(run, failures6, ['ip', '-6', '-N', '-j', 'rule', 'show'], parseRules),
     read(run, failures, ['ipset', 'save'], parseSets),
   ]);
   const onTunnel = tunnel !== undefined && links?.get(tunnel)?.ours === true;
