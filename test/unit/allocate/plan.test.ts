@@ -1,0 +1,345 @@
+import { readFileSync } from 'node:fs';
+import { renderState } from '../../../src/api/state.ts';
+import { Cluster, configSpec } from './cluster.ts';
+
+const dcos = [{ cidr: '9.0.0.0/8', prefix: 24 }];
+const dcos6 = [{ cidr: 'fd01:b::/64', prefix: 80 }];
+
+/** The three agents of the reference document, each allocated before the next. */
+function reference(): Cluster {
+  const cluster = new Cluster();
+  cluster.network('dcos', dcos);
+  cluster.network('dcos6', dcos6);
+  cluster.join('node1', '172.17.0.2', { 'overlaynet.dev/bridges': 'false' });
+  cluster.settle();
+  cluster.join('node2', '172.17.0.4');
+  cluster.settle();
+  cluster.join('node3', '172.17.0.3');
+  return cluster.settle();
+}
+
+test('the three agents of the reference get what its state document shows', () => {
+  const cluster = reference();
+  for (const name of ['dcos', 'dcos6']) {
+    const network = cluster.networks.get(name)!;
+    network.status = cluster.status(name);
+  }
+  const ok = { status: { networks: ['dcos', 'dcos6'].map((name) => ({ name, state: 'OK' as const })) } };
+  const state = renderState(
+    cluster.configStatus().effective!,
+    [...cluster.networks.values()],
+    [...cluster.allocations.values()],
+    () => ok,
+  );
+  expect(state).toEqual(
+    JSON.parse(readFileSync(new URL('../../reference/state.json', import.meta.url), 'utf8')),
+  );
+});
+
+test('nodes that wait together are served by creation time, then name, whatever order they are seen in', () => {
+  const cluster = new Cluster();
+  cluster.network('dcos', dcos);
+  for (const [name, address] of [
+    ['c', '10.0.0.3'],
+    ['b', '10.0.0.2'],
+    ['a', '10.0.0.1'],
+  ] as const)
+    cluster.join(name, address);
+  const same = '2025-06-01T00:00:00Z';
+  cluster.nodes.get('a')!.creationTimestamp = same;
+  cluster.nodes.get('b')!.creationTimestamp = same;
+  cluster.settle();
+  expect(['c', 'a', 'b'].map((name) => cluster.spec(name).vtep!.ip)).toEqual([
+    '44.128.0.1/20',
+    '44.128.0.2/20',
+    '44.128.0.3/20',
+  ]);
+  expect(['c', 'a', 'b'].flatMap((name) => cluster.shown(name))).toEqual([
+    '9.0.0.0/24',
+    '9.0.1.0/24',
+    '9.0.2.0/24',
+  ]);
+});
+
+test('an AgentAllocation is created empty, and shows a block only after the ledger does', () => {
+  const cluster = new Cluster();
+  cluster.network('dcos', dcos);
+  cluster.join('node1', '10.0.0.1');
+  cluster.settle(() => {
+    if (cluster.shown('node1').length > 0) expect(cluster.blocks()).toContain('net-dcos-1/0 node1 Held');
+  });
+  const kinds = cluster.history.map(({ kind }) => kind);
+  expect(kinds.indexOf('create-allocation')).toBeLessThan(kinds.indexOf('update-allocation'));
+  const created = cluster.history.find((write) => write.kind === 'create-allocation')!;
+  expect(created).toMatchObject({ spec: { revision: 1, addresses: ['10.0.0.1'] } });
+  expect(created).not.toHaveProperty('spec.networks');
+  expect(created).not.toHaveProperty('spec.vtep');
+});
+
+test('one write of a page serves every node that waits in it', () => {
+  const cluster = new Cluster();
+  cluster.network('dcos', dcos);
+  for (let at = 0; at < 300; at++) cluster.join(`node${at}`, `10.0.${at >> 8}.${at & 255}`);
+  cluster.settle();
+  const pages = cluster.history.filter(({ kind }) => kind === 'write-page').length;
+  expect(pages).toBeLessThanOrEqual(8);
+  expect(new Set([...cluster.nodes.keys()].flatMap((name) => cluster.shown(name))).size).toBe(300);
+});
+
+test('a network added later reaches the nodes that exist; a removed one is withdrawn, and its blocks rest', () => {
+  const cluster = reference();
+  cluster.network('third', [{ cidr: '10.99.0.0/16', prefix: 24 }]);
+  cluster.settle();
+  expect(cluster.shown('node2')).toEqual(['9.0.1.0/24', 'fd01:b:0:0:1::/80', '10.99.1.0/24']);
+  const revision = cluster.spec('node2').revision;
+  cluster.networks.delete('third');
+  cluster.settle();
+  expect(cluster.shown('node2')).toEqual(['9.0.1.0/24', 'fd01:b:0:0:1::/80']);
+  expect(cluster.spec('node2').revision).toBeGreaterThan(revision);
+  expect(cluster.blocks().filter((text) => text.startsWith('net-third'))).toEqual(
+    [1, 2, 3].map((n) => expect.stringMatching(new RegExp(`node${n} Cooling$`))),
+  );
+  cluster.now += 600_001;
+  cluster.settle();
+  expect(cluster.blocks().filter((text) => text.startsWith('net-third'))).toEqual([]);
+  expect([...cluster.ledger.keys()].filter((name) => name.startsWith('net-third'))).toEqual([]);
+  expect(cluster.ledger.get('spaces')!.spec.index!.spaces.map(({ network }) => network)).toEqual([
+    '',
+    'dcos',
+    'dcos6',
+  ]);
+});
+
+test('a network deleted and made again at once keeps every block with its node', () => {
+  const cluster = reference();
+  const before = cluster.shown('node3');
+  cluster.networks.delete('dcos');
+  cluster.settle();
+  cluster.network('dcos', dcos);
+  cluster.settle();
+  expect(cluster.shown('node3')).toEqual(before);
+});
+
+test('a network recreated after its space was forgotten gets pages of new numbers', () => {
+  const cluster = reference();
+  const pages = () => [...cluster.ledger.keys()].filter((name) => name.startsWith('net-dcos-'));
+  const [old] = pages();
+  cluster.networks.delete('dcos');
+  cluster.settle();
+  cluster.now += 600_001;
+  cluster.settle();
+  expect(pages()).toEqual([]);
+  cluster.network('dcos', dcos);
+  cluster.settle();
+  expect(pages()).toHaveLength(1);
+  expect(pages()).not.toContain(old);
+});
+
+test('a page that was listed and never created is a tombstone once its space retires', () => {
+  const cluster = reference();
+  const spaces = cluster.ledger.get('spaces')!;
+  const space = spaces.spec.index!.spaces.find(({ network }) => network === 'dcos')!;
+  space.pages.push(77);
+  cluster.networks.delete('dcos');
+  cluster.settle();
+  expect(cluster.ledger.get('net-dcos-77')!.spec.page).toMatchObject({ retired: true, blocks: [] });
+});
+
+test('a deselected node gives its block back by way of its AgentAllocation, and gets it again within the cooldown', () => {
+  const cluster = reference();
+  const selector = { nodeSelector: { matchLabels: { overlay: 'yes' } } };
+  for (const name of ['node1', 'node2']) cluster.nodes.get(name)!.labels.overlay = 'yes';
+  cluster.network('dcos', dcos, selector);
+  cluster.history = [];
+  cluster.settle();
+  expect(cluster.shown('node3')).toEqual(['fd01:b:0:0:2::/80']);
+  expect(cluster.blocks()).toContain('net-dcos-1/2 node3 Cooling');
+  const steps = cluster.history
+    .filter(({ kind }) => kind === 'write-page' || kind === 'update-allocation')
+    .map(({ kind }) => kind);
+  expect(steps).toEqual(['write-page', 'update-allocation', 'write-page']);
+  cluster.nodes.get('node3')!.labels.overlay = 'yes';
+  cluster.settle();
+  expect(cluster.shown('node3')).toEqual(['9.0.2.0/24', 'fd01:b:0:0:2::/80']);
+});
+
+test('a release writes a changed AgentAllocation even if that never showed the block', () => {
+  const cluster = reference();
+  const page = cluster.ledger.get('net-dcos-1')!.spec.page!;
+  page.blocks.push({
+    index: 9,
+    node: 'node3',
+    uid: cluster.nodes.get('node3')!.uid,
+    state: 'Held',
+    since: '2026-01-01T00:00:00Z',
+  });
+  const revision = cluster.spec('node3').revision;
+  cluster.settle();
+  expect(cluster.blocks()).toContain('net-dcos-1/9 node3 Cooling');
+  expect(cluster.spec('node3').revision).toBeGreaterThan(revision);
+  expect(cluster.shown('node3')).toEqual(['9.0.2.0/24', 'fd01:b:0:0:2::/80']);
+});
+
+test('of a node that is gone the blocks are marked first, then the AgentAllocation goes, then they rest; its return revives them', () => {
+  const cluster = reference();
+  const before = cluster.shown('node2');
+  cluster.leave('node2');
+  cluster.history = [];
+  cluster.settle();
+  const kinds = cluster.history.map(({ kind }) => kind);
+  expect(kinds.indexOf('write-page')).toBeLessThan(kinds.indexOf('delete-allocation'));
+  expect(kinds.lastIndexOf('write-page')).toBeGreaterThan(kinds.indexOf('delete-allocation'));
+  expect(kinds).toContain('delete-agent');
+  expect(cluster.allocations.has('node2')).toBe(false);
+  expect(cluster.blocks().filter((text) => text.includes('node2'))).toEqual(
+    expect.arrayContaining(['vtep-0/1 node2 Cooling', 'net-dcos-1/1 node2 Cooling']),
+  );
+  cluster.join('node4', '172.17.0.5');
+  cluster.settle();
+  expect(cluster.shown('node4')[0]).toBe('9.0.3.0/24');
+  cluster.join('node2', '172.17.0.4');
+  cluster.settle();
+  expect(cluster.shown('node2')).toEqual(before);
+  expect(cluster.spec('node2').vtep!.ip).toBe('44.128.0.2/20');
+});
+
+test('after the cooldown the lowest free block goes to the next node', () => {
+  const cluster = reference();
+  cluster.leave('node2');
+  cluster.settle();
+  cluster.now += 600_001;
+  cluster.settle();
+  cluster.join('node4', '172.17.0.5');
+  cluster.settle();
+  expect(cluster.shown('node4')[0]).toBe('9.0.1.0/24');
+});
+
+test('the 257th node of a /16 cut into /24 gets its other networks, and the condition says so with numbers', () => {
+  const cluster = new Cluster();
+  cluster.network('small', [{ cidr: '10.99.0.0/16', prefix: 24 }]);
+  cluster.network('dcos', dcos);
+  for (let at = 0; at < 257; at++)
+    cluster.join(`node${String(at).padStart(3, '0')}`, `172.18.${at >> 8}.${at & 255}`);
+  cluster.settle();
+  expect(cluster.shown('node256')).toEqual(['9.1.0.0/24']);
+  expect(cluster.condition('small', 'Ready')).toMatchObject({
+    status: 'False',
+    reason: 'Exhausted',
+    message: '10.99.0.0/16 has 256 blocks of /24: 256 held, 0 free; 1 node waits: node256',
+  });
+  expect(cluster.status('small').agents).toMatchObject({ allocated: 256, waiting: 1 });
+  cluster.leave('node007');
+  cluster.settle();
+  expect(cluster.condition('small', 'Ready').message).toContain('255 held, 1 cooling, 0 free');
+  cluster.now += 600_001;
+  cluster.settle();
+  expect(cluster.shown('node256')).toContain('10.99.7.0/24');
+});
+
+test('a VTEP subnet too small for one more node: that node is told, the others stay as they are', () => {
+  const cluster = new Cluster();
+  cluster.config!.spec = { ...configSpec, vtepSubnets: ['44.128.0.0/30', 'fd01:a::/64'] };
+  cluster.network('dcos', dcos);
+  for (const at of [1, 2, 3]) cluster.join(`node${at}`, `172.17.0.${at}`);
+  cluster.settle();
+  expect(cluster.spec('node2').vtep!.ip).toBe('44.128.0.2/30');
+  expect(cluster.spec('node3').vtep).toBeUndefined();
+  expect(cluster.shown('node3')).toEqual([]);
+  expect(cluster.configStatus().conditions).toContainEqual(
+    expect.objectContaining({
+      type: 'Ready',
+      reason: 'Exhausted',
+      message: expect.stringContaining('has 2 VTEPs, 0 free; 1 node waits: node3'),
+    }),
+  );
+  expect(cluster.allocationStatus('node3')!.conditions![0]).toMatchObject({
+    status: 'False',
+    reason: 'Exhausted',
+  });
+});
+
+test('what the ledger lost is taken up from the AgentAllocations, and nobody else gets it', () => {
+  const cluster = reference();
+  const before = ['node1', 'node2', 'node3'].map((name) => cluster.shown(name));
+  cluster.leave('node1');
+  cluster.settle();
+  cluster.ledger.delete('net-dcos-1');
+  cluster.ledger.delete('vtep-0');
+  cluster.join('newcomer', '172.17.0.9');
+  cluster.nodes.get('newcomer')!.creationTimestamp = '2020-01-01T00:00:00Z';
+  cluster.settle();
+  expect(['node2', 'node3'].map((name) => cluster.shown(name))).toEqual(before.slice(1));
+  expect(cluster.spec('node3').vtep!.ip).toBe('44.128.0.3/20');
+  expect(cluster.shown('newcomer')[0]).toBe('9.0.0.0/24');
+});
+
+test('a damaged or deleted AgentAllocation is made again as it was', () => {
+  const cluster = reference();
+  const { revision, ...spec } = cluster.spec('node2');
+  cluster.allocations.get('node2')!.spec = {
+    ...spec,
+    revision,
+    networks: [{ name: 'dcos', subnets: [{ cidr: '9.0.2.0/24' }] }],
+  };
+  cluster.settle();
+  expect(cluster.spec('node2')).toEqual({ ...spec, revision: revision + 1 });
+  cluster.allocations.delete('node2');
+  cluster.settle();
+  expect(cluster.spec('node2')).toMatchObject(spec);
+});
+
+test('a page that is not what the index says is left alone, and nothing is given out from it', () => {
+  const cluster = reference();
+  const page = cluster.ledger.get('net-dcos-1')!;
+  page.spec.page = { ...page.spec.page!, first: 512 };
+  cluster.join('node4', '172.17.0.5');
+  cluster.history = [];
+  cluster.settle();
+  expect(cluster.history.some((write) => write.kind === 'write-page' && write.name === 'net-dcos-1')).toBe(
+    false,
+  );
+  expect(cluster.shown('node4')[0]).toBe('9.1.3.0/24');
+});
+
+test('a network with one containerizer gives it the whole subnet; a dual-stack one has both families', () => {
+  const cluster = new Cluster();
+  cluster.network(
+    'solo',
+    [
+      { cidr: '10.1.0.0/16', prefix: 24 },
+      { cidr: 'fd02::/48', prefix: 64 },
+    ],
+    { containerizers: ['Docker'] },
+  );
+  cluster.join('node1', '172.17.0.2');
+  cluster.settle();
+  expect(cluster.spec('node1').networks).toEqual([
+    {
+      name: 'solo',
+      subnets: [
+        { cidr: '10.1.0.0/24', bridges: { docker: '10.1.0.0/24' } },
+        { cidr: 'fd02::/64', bridges: { docker: 'fd02::/64' } },
+      ],
+    },
+  ]);
+});
+
+test('a draining entry keeps its blocks and gives out none', () => {
+  const cluster = reference();
+  cluster.network('dcos', [
+    { ...dcos[0]!, state: 'Draining' },
+    { cidr: '10.2.0.0/16', prefix: 24 },
+  ]);
+  cluster.join('node4', '172.17.0.5');
+  cluster.settle();
+  expect(cluster.shown('node2')).toEqual(['9.0.1.0/24', '10.2.1.0/24', 'fd01:b:0:0:1::/80']);
+  expect(cluster.shown('node4')).toEqual(['10.2.3.0/24', 'fd01:b:0:0:3::/80']);
+});
+
+test('a node whose agent has unregistered keeps what it has', () => {
+  const cluster = reference();
+  const before = cluster.spec('node2');
+  cluster.agents.delete('node2');
+  cluster.settle();
+  expect(cluster.spec('node2')).toEqual(before);
+});
