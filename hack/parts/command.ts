@@ -47,3 +47,8 @@ export function command(program: string, args: string[], options: Options = {}):
     child.stdin?.end(options.input);
   });
 }
+
+/** The same for a whole command line in one list. */
+export function commandLine([program, ...args]: string[], options: Options = {}): Promise<string> {
+  return command(program ?? '', args, options);
+}

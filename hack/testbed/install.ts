@@ -1,0 +1,66 @@
+import { join } from 'node:path';
+import { parseAllDocuments } from 'yaml';
+import type { KubeObject } from '../../src/api/types.ts';
+import type { Client } from '../../src/kube/client.ts';
+import { command } from '../parts/command.ts';
+import type { Parts } from '../parts.ts';
+import { apiAddress, installation, kubeconfig, root, type Lab } from './lab.ts';
+import { until } from './processes.ts';
+import { writeKubeconfig } from './controlplane.ts';
+
+/** Runs kubectl as the administrator, with nothing kept in the user's home. */
+export function kubectl(lab: Lab, parts: Parts, args: string[], input?: string): Promise<string> {
+  const own = [`--kubeconfig=${kubeconfig(lab)}`, `--cache-dir=${join(lab.dir, 'kubectl')}`];
+  return command(parts.kubectl, [...own, ...args], input === undefined ? {} : { input });
+}
+
+/** Applies what deploy/ installs, but for the workloads: no kubelet runs here, the lab starts them itself. */
+export async function applyDeployment(lab: Lab, parts: Parts, client: Client): Promise<void> {
+  const all = await command(parts.kubectl, ['kustomize', join(root, 'deploy')]);
+  const kept = parseAllDocuments(all).filter((one) => {
+    const kind = (one.toJS() as KubeObject).kind ?? '';
+    return !['Deployment', 'DaemonSet'].includes(kind);
+  });
+  const apply = ['apply', '--server-side', '--validate=ignore', '-f', '-'];
+  await kubectl(lab, parts, apply, kept.map(String).join('\n---\n'));
+  await until(
+    'the CRDs are served',
+    () =>
+      client
+        .raw({
+          what: 'read the CRDs',
+          method: 'GET',
+          path: '/apis/overlaynet.dev/v1alpha1/overlaynetworks',
+        })
+        .catch(() => undefined),
+    { lab, role: 'api' },
+  );
+}
+
+/**
+ * Writes the kubeconfig of one operator or agent: its ServiceAccount's token, an agent's bound to its Node.
+ * These carry exactly the rights that deploy/ gives.
+ */
+export async function writeAccess(
+  lab: Lab,
+  client: Client,
+  name: string,
+  serviceAccount: string,
+  node?: { name: string; uid: string },
+): Promise<void> {
+  const answer = await client.raw({
+    what: `request a token for ${serviceAccount}`,
+    method: 'POST',
+    path: `/api/v1/namespaces/${installation}/serviceaccounts/${serviceAccount}/token`,
+    body: {
+      apiVersion: 'authentication.k8s.io/v1',
+      kind: 'TokenRequest',
+      spec: {
+        expirationSeconds: 8760 * 3600,
+        ...(node && { boundObjectRef: { apiVersion: 'v1', kind: 'Node', ...node } }),
+      },
+    },
+  });
+  const { status } = JSON.parse(answer) as { status: { token: string } };
+  writeKubeconfig(lab, kubeconfig(lab, name), `https://${apiAddress}:6443`, status.token);
+}

@@ -1,0 +1,128 @@
+import { mkdirSync } from 'node:fs';
+import { command } from '../parts/command.ts';
+import { addressesOf, apiAddress, hub, namespaceOf, UserError, type Lab } from './lab.ts';
+import { end, leaderOf, start, until } from './processes.ts';
+
+/**
+ * A lab is sealed because its namespaces have links to each other only, none to the machine's own, and no default
+ * route. The hub holds the underlay's bridge, on which the API server and the nodes meet.
+ */
+
+/** Set as alias of a namespace's loopback link: tells a lab's namespace from everyone else's. */
+const owned = 'overlaynet-lab';
+
+const batch = (namespace: string, lines: string[]) =>
+  command('ip', ['-n', namespace, '-batch', '-'], { input: `${lines.join('\n')}\n` });
+
+async function add(namespace: string, lines: string[]): Promise<void> {
+  try {
+    await command('ip', ['netns', 'add', namespace]);
+  } catch (error) {
+    throw new UserError(
+      `network namespace ${namespace}: ${error instanceof Error ? error.message : String(error)}`,
+    );
+  }
+  await batch(namespace, [`link set lo alias ${owned}`, 'link set lo up', ...lines]);
+}
+
+export async function addHub(lab: Lab): Promise<void> {
+  await add(hub(lab), [
+    // an address of its own, else it changes with every port and peers' neighbour entries go stale
+    'link add underlay address 02:00:ac:11:00:01 type bridge',
+    `addr add ${apiAddress}/16 dev underlay`,
+    'addr add fd00:172:17::1/64 dev underlay nodad',
+    'link set underlay up',
+  ]);
+}
+
+/**
+ * What a node sees of its own: /etc and /var/lib are the machine's with the node's changes on top, /run is empty, /sys
+ * shows its links. Mounts made on the machine later are not held on to (slave), the node's own stay in it.
+ */
+const ownFiles = `
+set -e
+mount -t tmpfs -o mode=755 overlaynet-lab /run
+mkdir -p /run/.upper/etc /run/.work/etc /run/.upper/lib /run/.work/lib /run/lock
+mount -t overlay -o lowerdir=/etc,upperdir=/run/.upper/etc,workdir=/run/.work/etc overlaynet-lab /etc
+mount -t overlay -o lowerdir=/var/lib,upperdir=/run/.upper/lib,workdir=/run/.work/lib overlaynet-lab /var/lib
+rm -rf /etc/cni /var/lib/cni /var/lib/overlaynet
+mkdir -p /etc/cni/net.d /var/lib/cni
+mount -t sysfs overlaynet-lab /sys
+exec sleep infinity
+`;
+
+const holder = (node: string) => `namespace-${node}`;
+
+/** Makes a node's network and mount namespace, joined to the hub. */
+export async function addNamespace(lab: Lab, node: string): Promise<void> {
+  const namespace = namespaceOf(lab, node);
+  const [ip, ip6] = addressesOf(node);
+  await add(namespace, []);
+  await batch(hub(lab), [
+    `link add ${node} type veth peer name eth0 netns ${namespace}`,
+    `link set ${node} master underlay up`,
+  ]);
+  await batch(namespace, [
+    `addr add ${ip}/16 dev eth0`,
+    `addr add ${ip6}/64 dev eth0 nodad`,
+    'link set eth0 up',
+  ]);
+  const unshare = ['unshare', '--mount', '--propagation', 'slave', 'sh', '-c', ownFiles];
+  const pid = start(lab, holder(node), ['nsenter', `--net=/run/netns/${namespace}`, ...unshare], { node });
+  // it is ready once the shell has become sleep
+  await until(
+    `mount namespace of ${node}`,
+    async () => ((await command('cat', [`/proc/${pid}/comm`])).trim() === 'sleep' ? pid : undefined),
+    { lab, role: holder(node), seconds: 5 },
+  );
+}
+
+/** Pid of the process that keeps a node's namespaces. Throws UserError for a node that isn't there. */
+export function holderOf(lab: Lab, node: string): number {
+  const found = leaderOf(lab, holder(node));
+  if (!found) throw new UserError(`lab ${lab.name} has no node "${node}"`);
+  return found.pid;
+}
+
+/** The start of a command line that runs the rest of it in the node. */
+export function inNode(lab: Lab, node: string): string[] {
+  return ['nsenter', '--target', String(holderOf(lab, node)), '--mount', '--net'];
+}
+
+/** A file of the node, seen from outside; valid while the node is there. */
+export function pathInNode(lab: Lab, node: string, path: string): string {
+  return `/proc/${holderOf(lab, node)}/root${path}`;
+}
+
+export async function removeNamespace(lab: Lab, node: string): Promise<void> {
+  await end(lab, { node }, 'SIGKILL');
+  await command('ip', ['netns', 'del', namespaceOf(lab, node)]);
+}
+
+/** Names of all network namespaces that carry the lab's name and its mark. Throws UserError for one without the mark. */
+async function namespacesOf(lab: Lab): Promise<string[]> {
+  const list = JSON.parse((await command('ip', ['-j', 'netns', 'list'])) || '[]') as { name: string }[];
+  const pattern = new RegExp(`^${lab.name}-(hub|node[0-9]+)$`);
+  const names = list.map((one) => one.name).filter((name) => pattern.test(name));
+  for (const name of names) {
+    const link = await command('ip', ['-n', name, 'link', 'show', 'dev', 'lo']);
+    if (!link.includes(`alias ${owned}`)) {
+      throw new UserError(
+        `network namespace ${name} is not a lab's: take another name (--name), or ip netns del ${name}`,
+      );
+    }
+  }
+  return names;
+}
+
+/** Removes all of a lab's namespaces; its processes have ended before. */
+export async function removeNamespaces(lab: Lab): Promise<string[]> {
+  const names = await namespacesOf(lab);
+  await Promise.all(names.map((name) => command('ip', ['netns', 'del', name])));
+  return names;
+}
+
+/** Directory that processes of the lab start in. */
+export function makeDirectory(lab: Lab): void {
+  mkdirSync(lab.dir, { recursive: true, mode: 0o700 });
+}

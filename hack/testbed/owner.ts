@@ -1,0 +1,92 @@
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { UserError, type Lab } from './lab.ts';
+import { removeNamespaces } from './namespaces.ts';
+import { end, namesakes, processesOf, until } from './processes.ts';
+
+/** Who holds a lab up: a running `up`, or nobody once it is detached. */
+interface Owner {
+  pid: number;
+  /** When that process started, in the kernel's ticks since boot: a pid alone may be someone else's by now. */
+  started: string;
+  detached: boolean;
+}
+
+const file = (lab: Lab) => join(lab.dir, 'owner.json');
+
+function startOf(pid: number): string {
+  try {
+    return (
+      readFileSync(`/proc/${pid}/stat`, 'latin1')
+        .replace(/^.*\) /s, '')
+        .split(' ')[19] ?? ''
+    );
+  } catch {
+    return '';
+  }
+}
+
+function ownerOf(lab: Lab): Owner | undefined {
+  try {
+    return JSON.parse(readFileSync(file(lab), 'utf8')) as Owner;
+  } catch {
+    return undefined;
+  }
+}
+
+const lives = ({ detached, pid, started }: Owner) =>
+  !detached && pid !== process.pid && startOf(pid) === started;
+
+export function own(lab: Lab, detached: boolean): void {
+  const owner: Owner = { pid: process.pid, started: startOf(process.pid), detached };
+  writeFileSync(file(lab), JSON.stringify(owner));
+}
+
+/**
+ * Takes the lab's name for this process, after removing what a killed `up` left. Throws UserError when the lab is
+ * running, here or in another checkout.
+ */
+export async function claim(lab: Lab): Promise<void> {
+  const others = namesakes(lab);
+  if (others.length > 0) throw new UserError(`${others.join(', ')} is running: take another name (--name)`);
+  const owner = ownerOf(lab);
+  if (owner && (lives(owner) || (owner.detached && processesOf(lab).length > 0))) {
+    const how = owner.detached ? 'detached' : `held by process ${owner.pid}`;
+    throw new UserError(
+      `lab "${lab.name}" is up already (${how}): npm run down, or take another name (--name)`,
+    );
+  }
+  await clear(lab);
+  mkdirSync(dirname(lab.dir), { recursive: true });
+  try {
+    mkdirSync(lab.dir, { mode: 0o700 });
+  } catch (error) {
+    throw new UserError(`lab "${lab.name}" is being started by another command`, { cause: error });
+  }
+  own(lab, false);
+}
+
+/** Ends all of a lab's processes, removes its namespaces and its directory. Tells whether there was anything. */
+export async function clear(lab: Lab): Promise<boolean> {
+  const processes = processesOf(lab).length;
+  await end(lab, {}, 'SIGKILL');
+  const namespaces = namesakes(lab).length > 0 ? [] : await removeNamespaces(lab);
+  const files = existsSync(lab.dir);
+  rmSync(lab.dir, { recursive: true, force: true, maxRetries: 3 });
+  return processes > 0 || namespaces.length > 0 || files;
+}
+
+/** Takes a lab down: by the `up` that holds it, if there is one, and then by hand whatever is left. */
+export async function takeDown(lab: Lab): Promise<boolean> {
+  const owner = ownerOf(lab);
+  const asked = owner !== undefined && lives(owner);
+  if (asked) {
+    process.kill(owner.pid, 'SIGTERM');
+    await until(`process ${owner.pid} ended`, () => (lives(owner) ? undefined : true), { seconds: 20 }).catch(
+      () => {
+        process.kill(owner.pid, 'SIGKILL');
+      },
+    );
+  }
+  return (await clear(lab)) || asked;
+}

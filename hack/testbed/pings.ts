@@ -1,0 +1,59 @@
+import { commandInContainer, type Container } from './containers.ts';
+import { CommandFailed } from '../parts/command.ts';
+import { addressesOf, type Lab } from './lab.ts';
+
+interface Ping {
+  from: Container;
+  to: string;
+  /** What has the address: `node3/dcos`, or `node1` itself. */
+  target: string;
+}
+
+export interface PingResult extends Ping {
+  sent: number;
+  received: number;
+  /** Round trip in ms; absent when nothing came back. */
+  average?: number;
+}
+
+const family = (address: string) => (address.includes(':') ? '6' : '4');
+
+/** Between the first container of each network and its others, and from it to every node's own address. */
+export function pingsAmong(containers: Container[], nodes: string[]): Ping[] {
+  const networks = [...new Set(containers.map((one) => one.network))];
+  return networks.flatMap((network) => {
+    const [from, ...others] = containers.filter((one) => one.network === network);
+    if (!from) return [];
+    const families = from.addresses.map(family);
+    const peers = others.flatMap((one) =>
+      one.addresses.map((to) => ({ from, to, target: `${one.node}/${one.name}` })),
+    );
+    // the nodes are registered with their IPv4 address alone
+    const own = nodes.map((node) => ({ from, to: addressesOf(node)[0], target: node }));
+    return [...peers, ...own].filter((one) => families.includes(family(one.to)));
+  });
+}
+
+export function parsePing(output: string): { sent: number; received: number; average?: number } {
+  const [, sent = '0', received = '0'] = /(\d+) packets transmitted, (\d+) received/.exec(output) ?? [];
+  const average = /= [\d.]+\/([\d.]+)\//.exec(output)?.[1];
+  return {
+    sent: Number(sent),
+    received: Number(received),
+    ...(average !== undefined && { average: Number(average) }),
+  };
+}
+
+/** Three packets each, all at the same time. One without an answer is a result, not an error. */
+export function ping(lab: Lab, all: Ping[]): Promise<PingResult[]> {
+  return Promise.all(
+    all.map(async (one) => {
+      const argv = ['ping', '-n', '-c', '3', '-i', '0.2', '-W', '1', one.to];
+      const output = await commandInContainer(lab, one.from, argv).catch((error: unknown) => {
+        if (error instanceof CommandFailed && error.code === 1) return error.stderr;
+        throw error;
+      });
+      return { ...one, ...parsePing(output) };
+    }),
+  );
+}

@@ -1,0 +1,167 @@
+import { spawn } from 'node:child_process';
+import { mkdirSync, openSync, closeSync, readFileSync, readdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { logFile, UserError, type Lab } from './lab.ts';
+
+/**
+ * A process of a lab. Each carries its lab, its role and its node in its environment, which its children inherit:
+ * so they are found, and no one else's, however the command that started them ended.
+ */
+interface LabProcess {
+  pid: number;
+  parent: number;
+  lab: string;
+  role: string;
+  node: string;
+  paused: boolean;
+}
+
+export const marks = (lab: Lab, role: string, node = '') => ({
+  OVERLAYNET_LAB: lab.dir,
+  OVERLAYNET_ROLE: role,
+  OVERLAYNET_NODE: node,
+});
+
+function read(pid: number): LabProcess | undefined {
+  try {
+    const environment = readFileSync(`/proc/${pid}/environ`, 'latin1').split('\0');
+    const value = (name: string) =>
+      environment.find((entry) => entry.startsWith(`${name}=`))?.slice(name.length + 1) ?? '';
+    const lab = Buffer.from(value('OVERLAYNET_LAB'), 'latin1').toString();
+    if (lab === '') return undefined;
+    // fields after the command's name, which is in parentheses and may hold anything
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
+      .replace(/^.*\) /s, '')
+      .split(' ');
+    const [state, parent] = stat;
+    if (state === 'Z' || state === 'X') return undefined;
+    const paused = state === 'T';
+    const role = value('OVERLAYNET_ROLE');
+    return { pid, parent: Number(parent), lab, role, node: value('OVERLAYNET_NODE'), paused };
+  } catch {
+    return undefined; // it ended meanwhile
+  }
+}
+
+/** All processes of all labs on this machine, this one aside. */
+function allProcesses(): LabProcess[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
+    .map((name) => read(Number(name)))
+    .filter((one) => one !== undefined);
+}
+
+export function processesOf(lab: Lab, select: { role?: string; node?: string } = {}): LabProcess[] {
+  return allProcesses().filter(
+    (one) =>
+      one.lab === lab.dir &&
+      (select.role === undefined || one.role === select.role) &&
+      (select.node === undefined || one.node === select.node),
+  );
+}
+
+/** Directories of other checkouts' running labs of this name: they would use the same namespaces. */
+export function namesakes(lab: Lab): string[] {
+  const dirs = allProcesses().map((one) => one.lab);
+  return [...new Set(dirs)].filter((dir) => dir !== lab.dir && dir.endsWith(`/.lab/${lab.name}`));
+}
+
+/** The process of a role that was started as such; the others are its children. */
+export function leaderOf(lab: Lab, role: string): LabProcess | undefined {
+  const all = processesOf(lab, { role });
+  return all.find((one) => !all.some((other) => other.pid === one.parent));
+}
+
+/** Starts a process that outlives this one, its output in the log of its role. Returns its pid. */
+export function start(
+  lab: Lab,
+  role: string,
+  argv: string[],
+  options: { node?: string; env?: Record<string, string> } = {},
+): number {
+  const [program = '', ...args] = argv;
+  const file = logFile(lab, role);
+  mkdirSync(dirname(file), { recursive: true });
+  const log = openSync(file, 'a');
+  const child = spawn(program, args, {
+    cwd: lab.dir,
+    detached: true,
+    stdio: ['ignore', log, log],
+    env: { ...process.env, ...options.env, ...marks(lab, role, options.node) },
+  });
+  closeSync(log);
+  child.on('error', () => undefined); // without a pid: told below
+  child.unref();
+  if (child.pid === undefined) throw new Error(`${role}: cannot start ${program}`);
+  return child.pid;
+}
+
+/** The last lines of a role's log, for a message about its failure. */
+export function lastWords(lab: Lab, role: string): string {
+  try {
+    const lines = readFileSync(logFile(lab, role), 'utf8').trimEnd().split('\n');
+    return `${join('logs', `${role}.log`)} ends:\n${lines.slice(-8).join('\n')}`;
+  } catch {
+    return 'it wrote no log';
+  }
+}
+
+/**
+ * Waits until `probe` gives something, asking every 50 ms. Throws when the role's process has ended, or after
+ * `seconds`, with what its log says last.
+ */
+export async function until<T>(
+  what: string,
+  probe: () => Promise<T | undefined> | T | undefined,
+  options: { seconds?: number; lab?: Lab; role?: string } = {},
+): Promise<T> {
+  const { seconds = 30, lab, role } = options;
+  const end = performance.now() + seconds * 1000;
+  const words = () => (lab && role !== undefined ? `; ${lastWords(lab, role)}` : '');
+  for (;;) {
+    const result = await probe();
+    if (result !== undefined) return result;
+    if (lab && role !== undefined && leaderOf(lab, role) === undefined) {
+      throw new Error(`${role} has ended${words()}`);
+    }
+    if (performance.now() > end) throw new Error(`${what}: not within ${seconds} s${words()}`);
+    await sleep(50);
+  }
+}
+
+function kill(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch {
+    // it ended meanwhile
+  }
+}
+
+/** Signals the process that was started for the role. Throws UserError when it isn't running. */
+export function signalRole(lab: Lab, role: string, signal: NodeJS.Signals): void {
+  const leader = leaderOf(lab, role);
+  if (!leader) throw new UserError(`${role} is not running`);
+  kill(leader.pid, signal);
+}
+
+/** Ends the selected processes and waits until they are gone: at once, or after a chance to end by themselves. */
+export async function end(
+  lab: Lab,
+  select: { role?: string; node?: string },
+  how: 'SIGTERM' | 'SIGKILL',
+): Promise<void> {
+  const graceEnd = performance.now() + (how === 'SIGTERM' ? 10_000 : 0);
+  const leader = select.role === undefined ? undefined : leaderOf(lab, select.role);
+  if (how === 'SIGTERM' && leader) {
+    kill(leader.pid, 'SIGTERM');
+    if (leader.paused) kill(leader.pid, 'SIGCONT');
+  }
+  for (;;) {
+    const left = processesOf(lab, select);
+    if (left.length === 0) return;
+    const leaderLives = leader !== undefined && left.some((one) => one.pid === leader.pid);
+    if (!leaderLives || performance.now() > graceEnd) for (const one of left) kill(one.pid, 'SIGKILL');
+    await sleep(20);
+  }
+}

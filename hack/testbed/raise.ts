@@ -1,0 +1,143 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseAllDocuments } from 'yaml';
+import type { KubeObject, OverlayNetwork } from '../../src/api/types.ts';
+import type { Client } from '../../src/kube/client.ts';
+import { agentAllocations, overlayNetworks } from '../../src/kube/resources.ts';
+import { say } from '../parts/progress.ts';
+import type { Parts } from '../parts.ts';
+import { addContainer, startInContainer, type Container } from './containers.ts';
+import { apiReady, makeCredentials, startApiserver, startEtcd } from './controlplane.ts';
+import { startForwarder } from './forward.ts';
+import { applyDeployment, kubectl, writeAccess } from './install.ts';
+import { kubeconfig, UserError, type Lab } from './lab.ts';
+import { addHub } from './namespaces.ts';
+import { ping, pingsAmong } from './pings.ts';
+import { until } from './processes.ts';
+import { report, type Happened } from './report.ts';
+import { allocated, prepareNode, registerNode, startAgent, startOperator, working } from './workloads.ts';
+
+export interface Wish {
+  lab: Lab;
+  parts: Parts;
+  nodes: number;
+  /** File that is applied. */
+  overlay: string;
+}
+
+/** Names of the OverlayNetworks in a manifest. Throws UserError when it can't be read. */
+export function networksIn(file: string): string[] {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new UserError(`--overlay: ${error instanceof Error ? error.message : String(error)}`, {
+      cause: error,
+    });
+  }
+  return parseAllDocuments(text)
+    .map((one) => one.toJS() as KubeObject | null)
+    .filter((one) => one?.kind === 'OverlayNetwork')
+    .map((one) => one?.metadata.name ?? '');
+}
+
+/** Waits until the operator has judged the network. Throws UserError with its words when it is refused. */
+async function accepted(lab: Lab, client: Client, name: string): Promise<void> {
+  await until(
+    `network ${name} accepted`,
+    async () => {
+      const network: OverlayNetwork | undefined = await client.get(overlayNetworks, name);
+      const condition = network?.status?.conditions?.find((one) => one.type === 'Accepted');
+      if (condition?.status === 'False') {
+        throw new UserError(`network ${name} is refused: ${condition.reason}: ${condition.message}`);
+      }
+      return condition?.status === 'True' ? true : undefined;
+    },
+    { lab, role: 'operator-1' },
+  );
+}
+
+async function addContainers(wish: Wish, client: Client): Promise<Container[]> {
+  const { lab, parts } = wish;
+  const { items } = await client.list(agentAllocations);
+  const places = items.flatMap(({ metadata, spec }) =>
+    (spec.networks ?? [])
+      .filter((network) => network.subnets.some((subnet) => subnet.bridges?.cni !== undefined))
+      .map((network) => ({ node: metadata.name, network: network.name, name: network.name })),
+  );
+  const containers = await Promise.all(places.map((place) => addContainer(lab, parts, place)));
+  for (const container of containers) startInContainer(lab, container, ['sleep', 'infinity']);
+  return containers;
+}
+
+/** Brings a lab up, from nothing to answered pings. Throws when any part of it fails; the caller clears it away. */
+export async function raise(wish: Wish): Promise<Happened> {
+  const { lab, parts } = wish;
+  const begin = performance.now();
+  const done = (what: string) => {
+    say(`${((performance.now() - begin) / 1000).toFixed(1).padStart(6)} s  ${what}`);
+  };
+  const names = Array.from({ length: wish.nodes }, (_, index) => `node${index + 1}`);
+
+  await addHub(lab);
+  makeCredentials(lab);
+  startEtcd(lab, parts);
+  startApiserver(lab, parts);
+  const ports = await startForwarder(lab);
+  done('etcd and kube-apiserver started');
+  const client = await (async () => {
+    const prepared = Promise.all(names.map((node) => prepareNode(lab, node))).then(() => {
+      done(`nodes' namespaces made: ${names.join(', ')}`);
+    });
+    const [ready] = await Promise.all([apiReady(lab, ports.api), prepared]);
+    return ready;
+  })();
+  done('API server ready');
+  await applyDeployment(lab, parts, client);
+  await writeAccess(lab, client, 'operator', 'overlaynet-operator');
+  startOperator(lab, 1);
+  startOperator(lab, 2);
+  done('CRDs, rights and policies applied, operators started');
+  await kubectl(lab, parts, ['apply', '-f', wish.overlay]);
+  for (const node of names) await registerNode(lab, client, node);
+  const networks = networksIn(wish.overlay);
+  for (const network of networks) await accepted(lab, client, network);
+  done(`${wish.overlay} applied: ${networks.join(', ')}`);
+
+  for (const node of names) {
+    startAgent(lab, node);
+    const { spec } = await allocated(lab, client, node, Math.min(networks.length, 1));
+    done(`${node} allocated: VTEP ${spec.vtep?.ip ?? spec.vtep?.ip6 ?? ''}`);
+  }
+  const { items: allocations } = await client.list(agentAllocations);
+  await Promise.all(
+    allocations.map((one) => working(lab, client, one.metadata.name, (one.spec.networks ?? []).length)),
+  );
+  done('every node reports its networks OK');
+  const containers = await addContainers(wish, client);
+  done(`containers started: ${containers.map((one) => `${one.node}/${one.name}`).join(', ')}`);
+  const pings = await ping(lab, pingsAmong(containers, names));
+  done('pinged');
+
+  const stateURL = `http://127.0.0.1:${ports.state}/overlay-master/state`;
+  const happened: Happened = {
+    lab,
+    networks: await kubectl(lab, parts, ['get', 'overlaynetworks']),
+    allocations: allocations.sort((a, b) => names.indexOf(a.metadata.name) - names.indexOf(b.metadata.name)),
+    containers,
+    pings,
+    stateURL,
+    kubeconfig: kubeconfig(lab),
+  };
+  await client.close();
+  writeFileSync(join(lab.dir, 'parts.json'), JSON.stringify(parts));
+  writeFileSync(join(lab.dir, 'env'), `KUBECONFIG=${kubeconfig(lab)}\nSTATE_URL=${stateURL}\n`);
+  process.stdout.write(`\n${report(happened)}\n\n`);
+  const lost = pings.filter((one) => one.received < one.sent);
+  if (lost.length > 0) {
+    throw new Error(
+      `no answer: ${lost.map((one) => `${one.from.node}/${one.from.name} to ${one.to}`).join(', ')}`,
+    );
+  }
+  return happened;
+}

@@ -1,0 +1,89 @@
+import { resolve } from 'node:path';
+import { Command, InvalidArgumentError } from 'commander';
+import { buildBundles } from './build.ts';
+import { ensurePackages } from './parts/packages.ts';
+import { say } from './parts/progress.ts';
+import { findParts } from './parts.ts';
+import { labNamed, root, UserError } from './testbed/lab.ts';
+import { claim, clear, own } from './testbed/owner.ts';
+import { networksIn, raise } from './testbed/raise.ts';
+import { compareState } from './testbed/reference.ts';
+
+const sample = resolve(root, 'deploy/samples/overlay.yaml');
+
+function count(text: string): number {
+  if (!/^\d+$/.test(text) || Number(text) < 1 || Number(text) > 250) {
+    throw new InvalidArgumentError('It must be a number from 1 to 250.');
+  }
+  return Number(text);
+}
+
+const flags = new Command('npm run up --')
+  .description(
+    'Brings up a lab: etcd, kube-apiserver, operators, nodes with agents; applies an overlay and pings.',
+  )
+  .option('--nodes <number>', 'how many nodes', count, 3)
+  .option('--overlay <file>', 'manifest to apply', sample)
+  .option(
+    '--name <name>',
+    'name of the lab; default $NAME, else overlaynet',
+    process.env['NAME'] ?? 'overlaynet',
+  )
+  .option('--detach', 'return when all is ready; npm run down removes it')
+  .option('--check', 'bring up, check, take down')
+  .allowExcessArguments(false)
+  .parse()
+  .opts<{ nodes: number; overlay: string; name: string; detach?: boolean; check?: boolean }>();
+
+const message = (error: unknown) =>
+  error instanceof UserError ? error.message : error instanceof Error ? error.message : String(error);
+
+/** Settles with the first signal that asks this process to end. */
+const interrupted = new Promise<NodeJS.Signals>((settle) => {
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, settle);
+});
+
+async function up(): Promise<number> {
+  if (flags.detach && flags.check) throw new UserError('--detach and --check exclude each other');
+  const lab = labNamed(flags.name);
+  const overlay = resolve(process.env['INIT_CWD'] ?? '.', flags.overlay);
+  networksIn(overlay);
+  await ensurePackages();
+  const [parts] = await Promise.all([findParts(), buildBundles()]);
+  await claim(lab);
+
+  let status = 0;
+  const work = (async () => {
+    const happened = await raise({ lab, parts, nodes: flags.nodes, overlay });
+    if (flags.check) await compareState(happened.stateURL, overlay === sample && flags.nodes === 3);
+  })().catch((error: unknown) => {
+    say(`up: ${message(error)}`);
+    status = 1;
+  });
+  const signal = await Promise.race([work, interrupted]);
+  if (signal) status = 130;
+  else if (status === 0 && !flags.check) {
+    if (flags.detach) {
+      own(lab, true);
+      say(
+        `lab ${lab.name} is up; npm run down${lab.name === 'overlaynet' ? '' : ` -- --name ${lab.name}`} removes it`,
+      );
+      return 0;
+    }
+    say('Ctrl-C takes it down.');
+    await interrupted;
+  }
+  say(`taking lab ${lab.name} down`);
+  await clear(lab);
+  // what was still being started has failed by now, or does
+  await work;
+  await clear(lab);
+  return status;
+}
+
+try {
+  process.exit(await up());
+} catch (error) {
+  say(`up: ${message(error)}`);
+  process.exit(1);
+}
