@@ -1,0 +1,69 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import type { Log } from '../log.ts';
+
+const objects = ['link', 'address', 'route', 'rule', 'nexthop', 'neigh'];
+
+/** Before a monitor that died is started again. */
+const restartMs = 5_000;
+
+/**
+ * Neighbours that the kernel resolves come and go all day; ours are permanent, on the tunnel, and show as FAILED
+ * when someone deletes them.
+ */
+export const matters = (line: string): boolean =>
+  !/ (REACHABLE|STALE|DELAY|PROBE|INCOMPLETE|NOARP|FAILED) *$/.test(line) ||
+  / dev vtep\d+ .*FAILED *$/.test(line);
+
+export interface MonitorOptions {
+  log: Log;
+  /** What to run instead of `ip monitor …`: for tests, inside a network namespace. */
+  command?: [string, ...string[]];
+}
+
+/**
+ * Calls `onChange` whenever the kernel reports a change of links, addresses, routes, rules, nexthops or neighbours;
+ * also after a gap, in which some may have been missed. What changed is for the reader of the kernel's state to
+ * find; a burst of reports is a burst of calls.
+ */
+export function monitor(onChange: () => void, { log, command }: MonitorOptions): { stop: () => void } {
+  const [program, ...args] = command ?? ['ip', 'monitor', ...objects];
+  let child: ChildProcess | undefined;
+  let timer: NodeJS.Timeout | undefined;
+  let stopped = false;
+  let started = false;
+
+  const start = () => {
+    const current = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    child = current;
+    let stderr = '';
+    let ended = false;
+    const end = (why: string) => {
+      if (ended || stopped) return;
+      ended = true;
+      log.warn('ip monitor ended; starting it again', { why, afterMs: restartMs });
+      timer = setTimeout(start, restartMs);
+    };
+    createInterface({ input: current.stdout }).on('line', (line) => {
+      if (!stopped && matters(line)) onChange();
+    });
+    current.stderr.on('data', (text: Buffer) => (stderr = (stderr + text.toString()).slice(-1000)));
+    current.on('error', (error) => {
+      end(error.message);
+    });
+    current.on('close', (code, signal) => {
+      end(stderr.trim() || `exit status ${code ?? signal ?? ''}`);
+    });
+    if (started) onChange();
+    started = true;
+  };
+
+  start();
+  return {
+    stop: () => {
+      stopped = true;
+      clearTimeout(timer);
+      child?.kill();
+    },
+  };
+}
