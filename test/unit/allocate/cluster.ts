@@ -182,3 +182,19 @@ export class Cluster {
     return new Date(Date.parse('2025-01-01T00:00:00Z') + order * 1000).toISOString();
   }
 }
+
+export const dcos = [{ cidr: '9.0.0.0/8', prefix: 24 }];
+export const dcos6 = [{ cidr: 'fd01:b::/64', prefix: 80 }];
+
+/** The three agents of the reference document, each allocated before the next. */
+export function reference(): Cluster {
+  const cluster = new Cluster();
+  cluster.network('dcos', dcos);
+  cluster.network('dcos6', dcos6);
+  cluster.join('node1', '172.17.0.2', { 'overlaynet.dev/bridges': 'false' });
+  cluster.settle();
+  cluster.join('node2', '172.17.0.4');
+  cluster.settle();
+  cluster.join('node3', '172.17.0.3');
+  return cluster.settle();
+}

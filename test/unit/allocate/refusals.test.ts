@@ -1,6 +1,4 @@
-import { Cluster, configSpec } from './cluster.ts';
-
-const dcos = [{ cidr: '9.0.0.0/8', prefix: 24 }];
+import { Cluster, configSpec, dcos } from './cluster.ts';
 
 function started(): Cluster {
   const cluster = new Cluster();
