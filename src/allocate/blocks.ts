@@ -57,7 +57,9 @@ export function planSpace(ledger: Ledger, space: LedgerSpace, demand: Demand): S
   const drafts = listedPages(ledger, space).map((listed) => new Draft(listed, retired));
   for (const draft of drafts) draft.keepHeld(wanted, plan.holders, demand);
   for (const draft of drafts) draft.ageOthers(wanted, plan, demand);
-  if (!retired && demand.keepOnly !== true) serve(drafts, demand, plan);
+  // a page is created empty, and used once a later read shows it listed: a late create gives nothing out
+  const complete = drafts.every(({ listed }) => listed.object !== undefined);
+  if (!retired && complete && demand.keepOnly !== true) serve(drafts, demand, plan);
   plan.writes = drafts
     .filter(({ changed }) => changed)
     .map(({ listed, page }) => ({ name: listed.name, page }));

@@ -205,14 +205,14 @@ class Planner {
     });
   }
 
-  /** Tombstones that no space lists any more. A page that is neither listed nor retired is not understood: it stays. */
+  /** Tombstones, and what a late writer made empty. A page that holds blocks and is not listed is not understood. */
   private dropUnlistedPages(): void {
     const listed = new Set(
       this.next.spaces.flatMap((space) => listedPages(this.view.ledger, space).map(({ name }) => name)),
     );
     for (const [name, { spec }] of this.view.ledger.pages) {
-      if (!listed.has(name) && spec.page?.retired === true)
-        this.result.writes.push({ kind: 'delete-page', name });
+      const spent = spec.page?.retired === true || spec.page?.blocks.length === 0;
+      if (!listed.has(name) && spent) this.result.writes.push({ kind: 'delete-page', name });
     }
   }
 

@@ -7,7 +7,7 @@ import type { Caches } from './caches.ts';
 import type { OperatorMetrics } from './metrics.ts';
 import { NodeAddresses } from './nodes.ts';
 import { inParallel } from './parallel.ts';
-import { Writer } from './writer.ts';
+import { Writer, type Result } from './writer.ts';
 
 /** A refused registration is looked at again after so many milliseconds: its Node may have changed unseen. */
 const retryRefusedMs = 30_000;
@@ -63,8 +63,8 @@ export class Allocator {
         if (errors.length > 0) throw errors[0];
         return requeue(planned, view.now);
       }
-      const conflict = await this.write(planned.writes, writer, stuck, errors);
-      if (conflict) await writer.readLedger();
+      const results = await this.write(planned.writes, writer, stuck, errors);
+      if (results.some((result) => result !== 'done')) await writer.readLedger();
     }
     return {};
   }
@@ -89,18 +89,17 @@ export class Allocator {
     };
   }
 
-  /** @returns whether another writer was faster somewhere */
   private async write(
     writes: readonly Write[],
     writer: Writer,
     stuck: Set<string>,
     errors: unknown[],
-  ): Promise<boolean> {
-    let conflict = false;
+  ): Promise<Result[]> {
+    const results: Result[] = [];
     await inParallel(writes, async (write) => {
       try {
         const result = await writer.send(write);
-        conflict ||= result === 'conflict';
+        results.push(result);
         this.metrics.wrote(write.kind, result);
       } catch (error) {
         this.metrics.wrote(write.kind, 'error');
@@ -110,7 +109,7 @@ export class Allocator {
         if (write.kind === 'create-allocation') stuck.add(write.node);
       }
     });
-    return conflict;
+    return results;
   }
 }
 

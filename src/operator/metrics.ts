@@ -62,7 +62,7 @@ export class OperatorMetrics {
     this.plans.observe(ms / 1000);
   }
 
-  wrote(kind: string, result: 'done' | 'conflict' | 'error'): void {
+  wrote(kind: string, result: string): void {
     this.writes.inc({ kind, result });
   }
 

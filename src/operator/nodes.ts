@@ -1,13 +1,8 @@
-import type { KubeObject, OverlayAgent } from '../api/types.ts';
+import type { OverlayAgent } from '../api/types.ts';
 import type { NodeFacts } from '../allocate/view.ts';
 import type { Client } from '../kube/client.ts';
-import { nodes as nodeResource } from '../kube/resources.ts';
+import { nodes as nodeResource, type Node } from '../kube/resources.ts';
 import { inParallel } from './parallel.ts';
-
-/** The part of a Node that is read at registration. */
-interface Node extends KubeObject {
-  status?: { addresses?: { type: string; address: string }[] };
-}
 
 /** Above so many, one list costs less than each by itself. */
 const listFrom = 50;

@@ -1,4 +1,4 @@
-import type { AgentAllocation, AllocationLedger, KubeObject } from '../api/types.ts';
+import type { AgentAllocation, AllocationLedger, KubeObject, OverlayConfig } from '../api/types.ts';
 import { apiVersion } from '../api/types.ts';
 import { spacesName, type Ledger, type Write } from '../allocate/view.ts';
 import { ApiError, type Client } from '../kube/client.ts';
@@ -12,8 +12,11 @@ import {
 import type { Caches } from './caches.ts';
 import { ledgerOf } from './caches.ts';
 
-/** What became of one write. `conflict`: somebody else was faster; read again, plan again. */
-export type Result = 'done' | 'conflict';
+/**
+ * What became of one write. `conflict`: somebody else was faster. After that, and after a page was created, the ledger
+ * is read again before anything more is planned.
+ */
+export type Result = 'done' | 'created-page' | 'conflict';
 
 /**
  * The ledger and the AgentAllocations as this run of the allocator knows them: what it read, and what its own writes
@@ -67,7 +70,9 @@ export class Writer {
     switch (write.kind) {
       case 'create-config': {
         const object = { metadata: { name: 'default' }, spec: write.spec };
-        caches.configs.learn(await client.create(overlayConfigs, stamped(overlayConfigs, object) as never));
+        caches.configs.learn(
+          await client.create(overlayConfigs, stamped(overlayConfigs, object) as OverlayConfig),
+        );
         return 'done';
       }
       case 'write-index':
@@ -150,7 +155,7 @@ export class Writer {
     this.caches.ledger.learn(stored);
     if (name === spacesName) this.ledger = { ...this.ledger, spaces: stored };
     else this.replacePages((pages) => pages.set(name, stored));
-    return 'done';
+    return known === undefined && name !== spacesName ? 'created-page' : 'done';
   }
 
   private replacePages(change: (pages: Map<string, AllocationLedger>) => void): void {
@@ -166,7 +171,7 @@ export class Writer {
     object: T | undefined,
   ): Promise<void> {
     const { uid, resourceVersion } = object?.metadata ?? {};
-    await this.client.delete(resource as unknown as Resource<KubeObject>, name, {
+    await this.client.delete(resource, name, {
       ...(uid === undefined ? {} : { uid }),
       ...(resourceVersion === undefined ? {} : { resourceVersion }),
     });
@@ -175,7 +180,7 @@ export class Writer {
 }
 
 function stamped<T extends object>(
-  resource: Resource<never>,
+  resource: { kind: string },
   object: T,
 ): T & { apiVersion: string; kind: string } {
   return { apiVersion, kind: resource.kind, ...object };
