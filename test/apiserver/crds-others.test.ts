@@ -1,0 +1,248 @@
+import { controlPlane, type ControlPlane } from '../support/controlplane.ts';
+import { agent, allocation, block, config, ledger, page } from '../support/manifests.ts';
+import { installCrds, refuses, shellTexts, type Case } from '../support/refuses.ts';
+
+let plane: ControlPlane;
+
+beforeAll(async () => {
+  plane = await controlPlane();
+  await installCrds(plane);
+}, 90_000);
+
+afterAll(() => plane.stop());
+
+describe('an OverlayConfig', () => {
+  const vtep = (...vtepSubnets: string[]) => config({ vtepSubnets });
+  refuses(
+    () => plane,
+    [
+      ['not named default', config({}, 'ovt-config'), ['metadata.name', '"ovt-config"', 'must be "default"']],
+      ['without VTEP subnets', vtep(), ['spec.vtepSubnets', 'at least 1 item']],
+      [
+        'with three VTEP subnets',
+        vtep('44.0.0.0/16', 'fd01::/64', '45.0.0.0/16'),
+        ['spec.vtepSubnets', 'at most 2 items'],
+      ],
+      [
+        'with two of one family',
+        vtep('44.0.0.0/16', '45.0.0.0/16'),
+        ['spec.vtepSubnets', '[44.0.0.0/16, 45.0.0.0/16]', 'at most one of each family'],
+      ],
+      [
+        'with a VTEP subnet of /7',
+        vtep('44.0.0.0/7'),
+        ['spec.vtepSubnets[0]', '"44.0.0.0/7"', 'prefix length 7', '8 to 30'],
+      ],
+      ['with a VTEP subnet of /31', vtep('44.0.0.0/31'), ['spec.vtepSubnets[0]', '"44.0.0.0/31"', '8 to 30']],
+      [
+        'with a VTEP subnet of /127',
+        vtep('fd01:a::/127'),
+        ['spec.vtepSubnets[0]', '"fd01:a::/127"', '8 to 126'],
+      ],
+      [
+        'with host bits set',
+        vtep('44.128.0.1/20'),
+        ['spec.vtepSubnets[0]', '"44.128.0.1/20"', 'host bits set; the network is 44.128.0.0/20'],
+      ],
+      ['not canonical', vtep('FD01:A::/64'), ['spec.vtepSubnets[0]', '"FD01:A::/64"', 'write fd01:a::/64']],
+      ['with no CIDR', vtep('44.128.0.0/99'), ['spec.vtepSubnets[0]', '"44.128.0.0/99"', 'no CIDR']],
+      ['with loopback', vtep('127.0.0.0/16'), ['spec.vtepSubnets[0]', '"127.0.0.0/16"', 'loopback']],
+      [
+        'with a short MAC OUI',
+        config({ vtepMACOUI: '70:B3:D5' }),
+        ['spec.vtepMACOUI', '"70:B3:D5"', 'three octets in hexadecimal and then 00:00:00'],
+      ],
+      [
+        'with an OUI of four octets',
+        config({ vtepMACOUI: '70:B3:D5:01:00:00' }),
+        ['spec.vtepMACOUI', '"70:B3:D5:01:00:00"', 'three octets'],
+      ],
+      [
+        'with an OUI with hyphens',
+        config({ vtepMACOUI: '70-B3-D5-00-00-00' }),
+        ['spec.vtepMACOUI', '"70-B3-D5-00-00-00"', 'three octets'],
+      ],
+      [
+        'with a multicast OUI',
+        config({ vtepMACOUI: '71:B3:D5:00:00:00' }),
+        ['spec.vtepMACOUI', '"71:B3:D5:00:00:00"', 'multicast', 'must be even'],
+      ],
+      ['with VNI 0', config({ vni: 0 }), ['spec.vni', '0', 'greater than or equal to 1']],
+      ['with VNI 2²⁴', config({ vni: 16777216 }), ['spec.vni', '16777216', 'less than or equal to 16777215']],
+      ['with port 0', config({ port: 0 }), ['spec.port', '0', 'greater than or equal to 1']],
+      ['with port 65536', config({ port: 65536 }), ['spec.port', '65536', 'less than or equal to 65535']],
+      ['with MTU 575', config({ mtu: 575 }), ['spec.mtu', '575', 'greater than or equal to 576']],
+      ['with MTU 65486', config({ mtu: 65486 }), ['spec.mtu', '65486', 'less than or equal to 65485']],
+      ['with another underlay', config({ underlay: 'IPX' }), ['spec.underlay', '"IPX"', '"IPv4", "IPv6"']],
+      ['with cooldown 1', config({ reuseCooldown: '1' }), ['spec.reuseCooldown', '"1"', 'should match']],
+      [
+        'with cooldown 999ms',
+        config({ reuseCooldown: '999ms' }),
+        ['spec.reuseCooldown', '"999ms"', 'at least 1s'],
+      ],
+      [
+        'with cooldown -10m',
+        config({ reuseCooldown: '-10m' }),
+        ['spec.reuseCooldown', '"-10m"', 'should match'],
+      ],
+      [
+        'with a default network too long',
+        config({ defaultNetwork: 'abcdefghijklmn' }),
+        ['spec.defaultNetwork', '"abcdefghijklmn"', 'should match'],
+      ],
+      [
+        'with a reserved default network',
+        config({ defaultNetwork: 'dcos,host' }),
+        ['spec.defaultNetwork', '"dcos,host"', 'reserved'],
+      ],
+      ...shellTexts.flatMap((text): Case[] => [
+        [
+          `with default network ${JSON.stringify(text)}`,
+          config({ defaultNetwork: `dcos${text}` }),
+          ['spec.defaultNetwork', 'should match'],
+        ],
+        [
+          `with OUI ${JSON.stringify(text)}`,
+          config({ vtepMACOUI: text }),
+          ['spec.vtepMACOUI', 'three octets'],
+        ],
+        [
+          `with cooldown ${JSON.stringify(text)}`,
+          config({ reuseCooldown: text }),
+          ['spec.reuseCooldown', 'should match'],
+        ],
+        [`with VTEP subnet ${JSON.stringify(text)}`, vtep(text), ['spec.vtepSubnets[0]', 'should match']],
+      ]),
+    ],
+  );
+});
+
+describe('an OverlayAgent', () => {
+  const at = (...addresses: string[]) => agent({ addresses });
+  refuses(
+    () => plane,
+    [
+      ['without addresses', at(), ['spec.addresses', 'at least 1 item']],
+      ['with three addresses', at('1.1.1.1', 'fd00::1', 'fd00::2'), ['spec.addresses', 'at most 2 items']],
+      [
+        'with two of one family',
+        at('1.1.1.1', '2.2.2.2'),
+        ['spec.addresses', '["1.1.1.1", "2.2.2.2"]', 'at most one of each family'],
+      ],
+      ['with no address', at('1.1.1'), ['spec.addresses[0]', '"1.1.1"', 'no IP address']],
+      [
+        'with a mapped address',
+        at('::ffff:1.1.1.1'),
+        ['spec.addresses[0]', '"::ffff:1.1.1.1"', 'no IP address'],
+      ],
+      ['with a zone', at('fe80::1%eth0'), ['spec.addresses[0]', '"fe80::1%eth0"', 'should match']],
+      ['not canonical', at('FD00::0:1'), ['spec.addresses[0]', '"FD00::0:1"', 'write fd00::1']],
+      ...[
+        '0.0.0.0',
+        '::',
+        '127.0.0.1',
+        '::1',
+        '169.254.1.1',
+        'fe80::1',
+        '224.0.0.1',
+        'ff02::1',
+        '255.255.255.255',
+      ].map((text): Case => [
+        `at ${text}`,
+        at(text),
+        [
+          'spec.addresses[0]',
+          `"${text}"`,
+          'must not be unspecified, loopback, link-local, multicast or reserved',
+        ],
+      ]),
+      ['with MTU 575', agent({ uplinkMTU: 575 }), ['spec.uplinkMTU', '575', 'greater than or equal to 576']],
+      [
+        'with MTU 65536',
+        agent({ uplinkMTU: 65536 }),
+        ['spec.uplinkMTU', '65536', 'less than or equal to 65535'],
+      ],
+      [
+        'that holds a block with host bits',
+        agent({ networks: [{ name: 'dcos', subnets: ['9.0.1.1/24'] }] }),
+        ['spec.networks[0].subnets[0]', '"9.0.1.1/24"', 'without host bits'],
+      ],
+      [
+        'that has seen no number',
+        agent({ seenResourceVersion: 'x' }),
+        ['spec.seenResourceVersion', '"x"', 'should match'],
+      ],
+      ...shellTexts.map((text): Case => [
+        `at ${JSON.stringify(text)}`,
+        at(text),
+        ['spec.addresses[0]', 'should match'],
+      ]),
+    ],
+  );
+});
+
+describe('an AgentAllocation', () => {
+  const networks = [{ name: 'dcos', subnets: [{ cidr: '9.0.1.0/24' }] }];
+  const late = ['spec', 'vtep and networks must be absent when an AgentAllocation is created'];
+  refuses(
+    () => plane,
+    [
+      ['created with a VTEP', allocation({ vtep: { ip: '44.128.0.2/20', mac: '70:b3:d5:80:00:02' } }), late],
+      ['created with blocks', allocation({ networks }), late],
+      [
+        'of a negative revision',
+        allocation({ revision: -1 }),
+        ['spec.revision', '-1', 'greater than or equal to 0'],
+      ],
+      ['without a Node', allocation({ nodeUID: '' }), ['spec.nodeUID', 'at least 1 char']],
+    ],
+  );
+});
+
+describe('an AllocationLedger', () => {
+  const index = { nextPage: 0, spaces: [] };
+  refuses(
+    () => plane,
+    [
+      ['with neither index nor page', ledger('vtep-0', {}), ['spec', 'exactly one of index and page']],
+      ['with both', ledger('spaces', { index, page: page() }), ['spec', 'exactly one of index and page']],
+      ['spaces with a page', ledger('spaces', { page: page() }), ['metadata.name', '"spaces"', 'spec.index']],
+      ['a page with an index', ledger('net-dcos-0', { index }), ['metadata.name', '"net-dcos-0"', 'alone']],
+      [
+        'a page by another name',
+        ledger('dcos-0', { page: page() }),
+        ['metadata.name', '"dcos-0"', 'vtep-N or net-NETWORK-N'],
+      ],
+      [
+        'a page from block 100',
+        ledger('net-dcos-0', { page: page({ first: 100 }) }),
+        ['spec.page.first', '100', 'multiple of 256'],
+      ],
+      [
+        'a block of another page',
+        ledger('net-dcos-0', { page: page({ blocks: [block(7), block(300)] }) }),
+        ['spec.page.blocks', '[7]', 'from first (256) to 511'],
+      ],
+      [
+        'a block twice',
+        ledger('net-dcos-0', { page: page({ blocks: [block(300), block(300)] }) }),
+        ['spec.page.blocks[1]', 'Duplicate value', '300'],
+      ],
+      [
+        'a block in no state',
+        ledger('net-dcos-0', { page: page({ blocks: [block(300, { state: 'Lost' })] }) }),
+        ['spec.page.blocks[0].state', '"Lost"', '"Held"'],
+      ],
+      [
+        'a block since no time',
+        ledger('net-dcos-0', { page: page({ blocks: [block(300, { since: 'noon' })] }) }),
+        ['spec.page.blocks[0].since', '"noon"', 'date-time'],
+      ],
+      ...shellTexts.map((text): Case => [
+        `a block of ${JSON.stringify(text)}`,
+        ledger('net-dcos-0', { page: page({ blocks: [block(300, { node: text })] }) }),
+        ['spec.page.blocks[0].node', 'should match'],
+      ]),
+    ],
+  );
+});
