@@ -9,7 +9,7 @@ const flags = new Command('npm run down --')
   .option(
     '--name <name>',
     'name of the lab; default $NAME, else overlaynet',
-    process.env['NAME'] ?? 'overlaynet',
+    process.env.NAME ?? 'overlaynet',
   )
   .allowExcessArguments(false)
   .parse()

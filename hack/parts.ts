@@ -41,7 +41,7 @@ const arch = process.arch === 'arm64' ? 'arm64' : 'amd64';
 
 export function cacheDirectory(): string {
   const env = process.env;
-  return env['OVERLAYNET_CACHE'] ?? join(env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'overlaynet');
+  return env.OVERLAYNET_CACHE ?? join(env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'overlaynet');
 }
 
 const directories = (variable: string) =>

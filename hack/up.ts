@@ -27,7 +27,7 @@ const flags = new Command('npm run up --')
   .option(
     '--name <name>',
     'name of the lab; default $NAME, else overlaynet',
-    process.env['NAME'] ?? 'overlaynet',
+    process.env.NAME ?? 'overlaynet',
   )
   .option('--detach', 'return when all is ready; npm run down removes it')
   .option('--check', 'bring up, check, take down')
@@ -46,7 +46,7 @@ const interrupted = new Promise<NodeJS.Signals>((settle) => {
 async function up(): Promise<number> {
   if (flags.detach && flags.check) throw new UserError('--detach and --check exclude each other');
   const lab = labNamed(flags.name);
-  const overlay = resolve(process.env['INIT_CWD'] ?? '.', flags.overlay);
+  const overlay = resolve(process.env.INIT_CWD ?? '.', flags.overlay);
   networksIn(overlay);
   await ensurePackages();
   const [parts] = await Promise.all([findParts(), buildBundles()]);

@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises';
 
 /** False where the machine's owner, or a test, allows package registries only. */
 export function downloadsAllowed(): boolean {
-  return process.env['OVERLAYNET_DOWNLOAD'] !== 'never';
+  return process.env.OVERLAYNET_DOWNLOAD !== 'never';
 }
 
 async function get(url: string, timeoutMs: number): Promise<Buffer> {

@@ -22,7 +22,7 @@ const packages: Record<string, string> = {
 
 /** Directories of programs; a user's PATH often lacks those of the administrator. */
 export function searchPath(): string[] {
-  const given = (process.env['PATH'] ?? '').split(':').filter((dir) => dir !== '');
+  const given = (process.env.PATH ?? '').split(':').filter((dir) => dir !== '');
   return [...new Set([...given, '/usr/local/sbin', '/usr/sbin', '/sbin', '/usr/bin', '/bin'])];
 }
 
@@ -46,7 +46,7 @@ export function which(program: string): string | undefined {
  * not root, or no apt-get.
  */
 export async function ensurePackages(): Promise<void> {
-  process.env['PATH'] = searchPath().join(':');
+  process.env.PATH = searchPath().join(':');
   const missing = [
     ...new Set(
       Object.entries(packages)

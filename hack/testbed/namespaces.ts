@@ -1,7 +1,6 @@
-import { mkdirSync } from 'node:fs';
 import { command } from '../parts/command.ts';
 import { addressesOf, apiAddress, hub, namespaceOf, UserError, type Lab } from './lab.ts';
-import { end, leaderOf, start, until } from './processes.ts';
+import { end, leaderOf, processesOf, start, until } from './processes.ts';
 
 /**
  * A lab is sealed because its namespaces have links to each other only, none to the machine's own, and no default
@@ -77,10 +76,22 @@ export async function addNamespace(lab: Lab, node: string): Promise<void> {
   );
 }
 
+/** Names of the nodes that are there, by number. */
+export function nodesOf(lab: Lab): string[] {
+  const nodes = processesOf(lab)
+    .filter((one) => one.role === holder(one.node))
+    .map((one) => one.node);
+  return [...new Set(nodes)].sort((a, b) => Number(a.slice(4)) - Number(b.slice(4)));
+}
+
 /** Pid of the process that keeps a node's namespaces. Throws UserError for a node that isn't there. */
 export function holderOf(lab: Lab, node: string): number {
   const found = leaderOf(lab, holder(node));
-  if (!found) throw new UserError(`lab ${lab.name} has no node "${node}"`);
+  if (!found) {
+    throw new UserError(
+      `lab ${lab.name} has no node "${node}"; it has: ${nodesOf(lab).join(', ') || 'none'}`,
+    );
+  }
   return found.pid;
 }
 
@@ -120,9 +131,4 @@ export async function removeNamespaces(lab: Lab): Promise<string[]> {
   const names = await namespacesOf(lab);
   await Promise.all(names.map((name) => command('ip', ['netns', 'del', name])));
   return names;
-}
-
-/** Directory that processes of the lab start in. */
-export function makeDirectory(lab: Lab): void {
-  mkdirSync(lab.dir, { recursive: true, mode: 0o700 });
 }
