@@ -53,6 +53,19 @@ export class Netns {
     return this.run(program, args);
   }
 
+  /** Starts a program that says something when it is ready and runs until stopped, or until we end. */
+  spawn(program: string, args: string[]): { ready: Promise<unknown>; stop: () => Promise<void> } {
+    const child = spawn(...this.enter(program, args), { stdio: ['pipe', 'pipe', 'inherit'] });
+    const ended = once(child, 'exit');
+    return {
+      ready: once(child.stdout, 'data'),
+      stop: async () => {
+        child.kill();
+        await ended;
+      },
+    };
+  }
+
   async delete(): Promise<void> {
     const gone = once(this.#holder, 'exit');
     this.#holder.stdin?.end();
@@ -74,4 +87,31 @@ export async function connect(nodes: { netns: Netns; addresses: string[] }[]): P
     await netns.sh('ip link set eth0 up');
   }
   return middle;
+}
+
+/** Starts tcpdump in a namespace; resolves when it listens. `packet` is its first line, undefined after two seconds. */
+export async function capture(
+  netns: Netns,
+  link: string,
+  filter: string,
+): Promise<{ packet: () => Promise<string | undefined> }> {
+  const [program, args] = netns.enter('tcpdump', ['-l', '-n', '-c', '1', '-i', link, filter]);
+  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  let stdout = '';
+  child.stdout.on('data', (text: Buffer) => (stdout += text.toString()));
+  const ended = once(child, 'exit');
+  await Promise.race([
+    once(child.stderr, 'data'),
+    ended.then(() => {
+      throw new Error('tcpdump did not start');
+    }),
+  ]);
+  return {
+    packet: async () => {
+      const timer = setTimeout(() => child.kill(), 2_000);
+      await ended;
+      clearTimeout(timer);
+      return stdout.split('\n').find((line) => line !== '');
+    },
+  };
 }

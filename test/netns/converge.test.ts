@@ -1,0 +1,270 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DataPath, type Outcome } from '../../src/linux/datapath.ts';
+import { run, type Run } from '../../src/linux/run.ts';
+import { silent } from '../../src/log.ts';
+import { cluster, nodeAddresses } from '../support/cluster.ts';
+import { Netns } from '../support/netns.ts';
+
+const settled = { changes: 0, failures: [] };
+
+let netns: Netns;
+let path: DataPath;
+
+beforeEach(async () => {
+  netns = await Netns.create();
+  path = new DataPath({ log: silent, run: netns.run });
+  await netns.sh('ip link add eth0 type veth peer name wire');
+  const [ip, ip6] = nodeAddresses(0);
+  await netns.sh(`ip addr add ${ip!}/16 dev eth0`);
+  await netns.sh(`ip addr add ${ip6!}/64 dev eth0 nodad`);
+  await netns.sh('ip link set eth0 up');
+  await netns.sh('ip link set wire up');
+});
+afterEach(() => netns.delete());
+
+const words = ({ failures }: Outcome): string => failures.map(({ message }) => message).join('\n');
+
+/** Everything that the kernel shows of what we touch; counters and link indices aside. */
+async function everything(): Promise<Record<string, string[]>> {
+  const shows = [
+    'ip -o address show',
+    'ip -o link show',
+    'ip neigh show nud permanent',
+    'bridge fdb show',
+    'ip nexthop show',
+    'ip route show table all',
+    'ip rule show',
+    'ip -6 rule show',
+    'ipset save',
+    ...['nft', 'legacy'].flatMap((backend) => [`iptables-${backend}-save`, `ip6tables-${backend}-save`]),
+  ];
+  const shown: Record<string, string[]> = {};
+  for (const command of shows) {
+    const text = await netns.sh(command);
+    // comments carry the time; tables that are empty but for their built-in chains stay
+    const lines = text.split('\n').filter((line) => !/^(#|\*|COMMIT|:[A-Z]+ ACCEPT)/.test(line));
+    shown[command] = lines.map((line) => line.replace(/^\d+: |\[\d+:\d+\]| initval \S+/g, '').trim()).sort();
+  }
+  return shown;
+}
+
+/** Other people's, as near to ours as can be. */
+async function addForeign(): Promise<void> {
+  const commands = [
+    'ip link add m-mine type bridge',
+    'ip link set m-mine up',
+    'ip addr add 10.50.0.1/24 dev m-mine',
+    'ip link add flannel.1 type vxlan id 1 dstport 8472 local 172.17.0.2 nolearning',
+    'ip link set flannel.1 up',
+    'ip addr add 10.60.0.1/24 dev flannel.1',
+    'ip neigh add 10.60.0.2 lladdr 02:00:00:00:00:02 dev flannel.1 nud permanent',
+    'bridge fdb add 02:00:00:00:00:02 dev flannel.1 dst 172.17.0.3 self permanent',
+    'ip nexthop add id 7 via 10.60.0.2 dev flannel.1 protocol static',
+    'ip route add 10.61.0.0/24 nhid 7 proto static',
+    'ip route add 9.0.0.0/8 via 172.17.9.9 metric 7 proto static',
+    'ip route add 172.17.0.9 via 172.17.9.9 table 42 proto static',
+    'ip rule add from 9.0.0.0/8 lookup 42 pref 142',
+    'ip rule add from 10.0.0.0/8 lookup 42 pref 142',
+    'ip -6 rule add from fd01:b::/64 lookup 43 pref 142',
+    'ipset create others hash:net family inet',
+    'ipset add others 9.0.0.0/8',
+  ];
+  for (const command of commands) await netns.sh(command);
+  const rules = '*nat\n:KUBE-POSTROUTING - [0:0]\n-A POSTROUTING -j KUBE-POSTROUTING\nCOMMIT\n';
+  await netns.sh(
+    'iptables-nft-restore --noflush',
+    `${rules}*mangle\n-A INPUT -s 10.7.0.0/16 -j ACCEPT\nCOMMIT\n`,
+  );
+  await netns.sh('ip6tables-nft-restore --noflush', rules);
+}
+
+test('a clean node converges in one run, and a second one changes nothing', async () => {
+  const first = await path.reconcile(cluster(3, 0));
+  expect(first).toMatchObject({ failures: [] });
+  expect(first.changes).toBeGreaterThan(0);
+  expect(await path.reconcile(cluster(3, 0))).toMatchObject(settled);
+});
+
+test('a dirty start converges: right stays, wrong is righted, stale goes, foreign survives', async () => {
+  await path.reconcile(cluster(4, 0));
+  await addForeign();
+  const expected = await everything();
+  const dirt = [
+    // wrong
+    'ip neigh replace 44.128.0.2 lladdr 02:00:00:00:00:99 dev vtep1024 nud permanent',
+    'ip neigh replace fd01:a::2 lladdr 70:b3:d5:80:00:02 dev vtep1024 nud stale',
+    'bridge fdb replace 70:b3:d5:80:00:03 dev vtep1024 dst 172.17.0.99 self permanent',
+    'bridge fdb replace 70:b3:d5:80:00:04 dev vtep1024 dst 172.17.0.5 port 4789 self permanent',
+    'ip nexthop replace id 1870659587 via 44.128.0.77 dev vtep1024 protocol 142',
+    'ip route replace 9.0.3.0/24 nhid 1870659586 proto 142',
+    'ip link set vtep1024 mtu 1300',
+    'ip link set m-dcos down',
+    'ip addr del 9.0.0.1/25 dev m-dcos',
+    'ipset del overlaynet-members-4 172.17.0.3',
+    'iptables-nft -t raw -F OVERLAYNET-OUTPUT',
+    'iptables-nft -t nat -D POSTROUTING -m comment --comment overlaynet -j OVERLAYNET-POSTROUTING',
+    'iptables-nft -t mangle -I INPUT -j ACCEPT',
+    // stale
+    'ip neigh add 44.128.0.50 lladdr 70:b3:d5:80:00:32 dev vtep1024 nud permanent',
+    'bridge fdb add 70:b3:d5:80:00:32 dev vtep1024 dst 172.17.0.50 self permanent',
+    'ip nexthop add id 1870659634 via 44.128.0.50 dev vtep1024 protocol 142',
+    'ip route add 9.0.50.0/24 nhid 1870659634 proto 142',
+    'ip route add unreachable 9.128.0.0/16 metric 4294967295 proto 142',
+    'ip route add 172.17.0.50 nhid 1870659634 table 42 proto 142',
+    'ip rule add from 11.0.0.0/8 lookup 42 pref 142 protocol 142',
+    'ip -6 rule add from fd01:e::/64 lookup 42 pref 142 protocol 142',
+    'ip addr add 9.5.0.1/25 dev m-dcos',
+    'ip addr add 44.128.0.70/20 dev vtep1024',
+    'ip link add m-gone type bridge',
+    'ip link set m-gone alias overlaynet',
+    'ip link add vtep7 type vxlan id 7 dstport 64007 nolearning',
+    'ip link set vtep7 alias overlaynet',
+    'ipset create overlaynet-gone hash:net family inet',
+    'ipset add overlaynet-members-4 172.17.0.50',
+    'iptables-nft -t filter -N OVERLAYNET-FORWARD',
+    'iptables-nft -t filter -A FORWARD -j OVERLAYNET-FORWARD',
+  ];
+  for (const command of dirt) await netns.sh(command);
+  expect(await path.reconcile(cluster(4, 0))).toMatchObject({ failures: [] });
+  await netns.sh('iptables-nft -t mangle -D INPUT -j ACCEPT');
+  expect(await everything()).toEqual(expected);
+  expect(await path.reconcile(cluster(4, 0))).toMatchObject(settled);
+});
+
+test('a VXLAN link of ours with other attributes is made anew with all that hangs on it', async () => {
+  await path.reconcile(cluster(3, 0));
+  const expected = await everything();
+  await netns.sh('ip link del vtep1024');
+  await netns.sh('ip link add vtep1024 type vxlan id 1024 dstport 8472 local 172.17.0.2');
+  await netns.sh('ip link set vtep1024 alias overlaynet');
+  await netns.sh('ip link set vtep1024 up');
+  await netns.sh('ip addr add 44.128.0.1/20 dev vtep1024');
+  await netns.sh('ip nexthop add id 1870659586 via 44.128.0.2 dev vtep1024 protocol 142');
+  await netns.sh('ip route add 9.0.1.0/24 nhid 1870659586 proto 142');
+  expect(await path.reconcile(cluster(3, 0))).toMatchObject({ failures: [] });
+  expect(await everything()).toEqual(expected);
+  expect(await path.reconcile(cluster(3, 0))).toMatchObject(settled);
+});
+
+test('what a bounce of the tunnel takes away comes back', async () => {
+  await path.reconcile(cluster(3, 0));
+  const expected = await everything();
+  await netns.sh('ip link set vtep1024 down');
+  await netns.sh('ip link set vtep1024 up');
+  expect(await everything()).not.toEqual(expected);
+  expect(await path.reconcile(cluster(3, 0))).toMatchObject({ failures: [] });
+  expect(await everything()).toEqual(expected);
+});
+
+test('departed peers and removed networks leave nothing', async () => {
+  const networks = [{ name: 'dcos', subnets: [{ cidr: '9.0.0.0/8', prefix: 24 }] }];
+  await path.reconcile(cluster(2, 0, { networks }));
+  const expected = await everything();
+  await path.reconcile(cluster(5, 0));
+  expect(await everything()).not.toEqual(expected);
+  expect(await path.reconcile(cluster(2, 0, { networks }))).toMatchObject({ failures: [] });
+  // IPv6 has a VTEP subnet still, so its sets stay as they were
+  expect(await everything()).toEqual(expected);
+});
+
+test('cleanup leaves the kernel as it was, foreign entries included', async () => {
+  await addForeign();
+  const before = await everything();
+  await path.reconcile(cluster(3, 0));
+  await netns.sh('ip link set vtep1024 down');
+  await path.reconcile(cluster(3, 0, { vni: 77 }));
+  expect(await everything()).not.toEqual(before);
+  expect(await path.cleanup()).toMatchObject({ failures: [] });
+  expect(await everything()).toEqual(before);
+  expect(await path.cleanup()).toMatchObject(settled);
+});
+
+test('rules follow kubelet from one iptables backend to the other', async () => {
+  await path.reconcile(cluster(2, 0));
+  expect(await netns.sh('iptables-nft-save')).toContain('OVERLAYNET');
+  await netns.sh('iptables-legacy -t mangle -N KUBE-IPTABLES-HINT');
+  expect(await path.reconcile(cluster(2, 0))).toMatchObject({ failures: [] });
+  expect(await netns.sh('iptables-nft-save')).not.toContain('OVERLAYNET');
+  expect(await netns.sh('ip6tables-legacy-save')).toContain('OVERLAYNET');
+  expect(await path.reconcile(cluster(2, 0))).toMatchObject(settled);
+});
+
+test('the number of processes does not depend on the number of peers', async () => {
+  const few = await path.reconcile(cluster(2, 0));
+  const idle = await path.reconcile(cluster(2, 0));
+  await path.cleanup();
+  expect((await path.reconcile(cluster(200, 0))).processes).toBe(few.processes);
+  expect((await path.reconcile(cluster(200, 0))).processes).toBe(idle.processes);
+  expect(few.processes).toBeLessThanOrEqual(16);
+});
+
+describe('what cannot be done is said, and the rest is done', () => {
+  test('a VXLAN link of that name that is not ours', async () => {
+    await netns.sh('ip link add vtep1024 type vxlan id 5 dstport 9999');
+    const outcome = await path.reconcile(cluster(2, 0));
+    expect(outcome.failures).toEqual([
+      { message: expect.stringMatching(/vtep1024 .*not overlaynet's/) as string },
+    ]);
+    expect(await netns.sh('ip -d link show vtep1024')).toContain('vxlan id 5');
+    expect(await netns.sh('ip addr show m-dcos')).toContain('9.0.0.1/25');
+  });
+
+  test('a bridge of that name that is not ours fails its network alone', async () => {
+    await netns.sh('ip link add m-dcos type bridge');
+    const outcome = await path.reconcile(cluster(2, 0));
+    expect(outcome.failures).toEqual([
+      { network: 'dcos', message: expect.stringContaining('m-dcos') as string },
+    ]);
+    expect(await netns.sh('ip -o addr show')).not.toContain('m-dcos ');
+    expect(await netns.sh('ip addr show m-dcos6')).toContain('fd01:b::1/81');
+  });
+
+  test('the UDP port in use', async () => {
+    const script = 'process.stdin.resume().on("end", () => process.exit()); ';
+    const bind = 'require("dgram").createSocket("udp4").bind(64000, () => console.log("bound"))';
+    const listener = netns.spawn(process.execPath, ['-e', script + bind]);
+    await listener.ready;
+    const outcome = await path.reconcile(cluster(2, 0));
+    await listener.stop();
+    expect(outcome.failures).toEqual([
+      { message: expect.stringContaining('Address already in use') as string },
+    ]);
+  });
+
+  test('foreign routes and nexthops in the way', async () => {
+    await netns.sh('ip route add 9.0.1.0/24 via 172.17.9.9');
+    await netns.sh('ip nexthop add id 1979711491 via 172.17.9.9 dev eth0');
+    const outcome = await path.reconcile(cluster(3, 0));
+    expect(outcome.failures).toEqual([
+      { message: expect.stringMatching(/nexthop 1979711491.*fd01:a::3.*not overlaynet's/) as string },
+      { network: 'dcos', message: expect.stringContaining('File exists (route add 9.0.1.0/24') as string },
+    ]);
+    expect(await netns.sh('ip route show 9.0.1.0/24')).toContain('via 172.17.9.9');
+    expect(await netns.sh('ip route show 9.0.2.0/24')).toContain('via 44.128.0.3');
+  });
+
+  test('a tool that fails or is missing', async () => {
+    const dir = mkdtempSync(join(tmpdir(), 'ovt-'));
+    const broken =
+      (program: string): Run =>
+      (name, args, options) =>
+        netns.run(name === program ? join(dir, name) : name, args, options);
+    try {
+      writeFileSync(join(dir, 'ip'), '#!/bin/sh\necho "ip: out of order" >&2\nexit 3\n', { mode: 0o755 });
+      const failing = await new DataPath({ log: silent, run: broken('ip') }).reconcile(cluster(2, 0));
+      expect(words(failing)).toContain('ip: out of order');
+      // what does not need ip was done
+      expect(await netns.sh('ipset list -n')).toContain('overlaynet-overlays-4');
+      const missing: Run = (name, args, options) =>
+        name === 'ipset' ? run(join(dir, 'ipset'), args, options) : netns.run(name, args, options);
+      const outcome = await new DataPath({ log: silent, run: missing }).reconcile(cluster(2, 0));
+      expect(words(outcome)).toMatch(/ipset: not found/);
+      expect(await netns.sh('ip route show 9.0.1.0/24')).toContain('via 44.128.0.2');
+    } finally {
+      rmSync(dir, { recursive: true });
+    }
+    expect(await path.reconcile(cluster(2, 0))).toMatchObject({ failures: [] });
+  });
+});
