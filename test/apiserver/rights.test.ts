@@ -1,0 +1,158 @@
+import { fileURLToPath } from 'node:url';
+import type { KubeObject } from '../../src/api/types.ts';
+import { connect, type Client } from '../../src/kube/client.ts';
+import { nodes } from '../../src/kube/resources.ts';
+import { startControlPlane, type OwnControlPlane } from '../support/controlplane.ts';
+import { discover, mayDo, rightsOf } from '../support/rights.ts';
+
+const namespace = 'overlaynet-system';
+const looked = ['default', 'kube-system', namespace];
+
+let plane: OwnControlPlane;
+let served: Awaited<ReturnType<typeof discover>>;
+const clients: Client[] = [];
+
+async function as(name: string, node?: string): Promise<Client> {
+  const uid = node === undefined ? undefined : (await plane.client.get(nodes, node))?.metadata.uid;
+  const bound = node === undefined || uid === undefined ? {} : { node: { name: node, uid } };
+  const client = connect({ kubeconfig: await plane.kubeconfigFor({ name, namespace, ...bound }) });
+  clients.push(client);
+  return client;
+}
+
+beforeAll(async () => {
+  plane = await startControlPlane();
+  await plane.kubectl(
+    'apply',
+    '--server-side',
+    '-k',
+    fileURLToPath(new URL('../../deploy', import.meta.url)),
+  );
+  await plane.kubectl('wait', '--for=condition=Established', '--timeout=20s', 'crd', '--all');
+  await plane.client.create<KubeObject>(nodes, { metadata: { name: 'node1' } });
+  served = await discover(plane.client);
+}, 90_000);
+
+afterAll(async () => {
+  for (const client of clients) await client.close();
+  await plane.stop();
+});
+
+const each = (verbs: string, resource: string, where = '') =>
+  verbs.split(' ').map((verb) => `${verb} ${resource}${where}`);
+
+/** What Kubernetes lets every authenticated user do. */
+const everyone = [
+  'create selfsubjectreviews.authentication.k8s.io',
+  'create selfsubjectaccessreviews.authorization.k8s.io',
+  'create selfsubjectrulesreviews.authorization.k8s.io',
+];
+const reviews = [
+  'create tokenreviews.authentication.k8s.io',
+  'create subjectaccessreviews.authorization.k8s.io',
+];
+
+test('discovery finds what is to be tried', () => {
+  const names = served.map(({ name }) => name);
+  expect(names).toEqual(
+    expect.arrayContaining([
+      'pods',
+      'pods/exec',
+      'secrets',
+      'nodes/proxy',
+      'overlayagents.overlaynet.dev/status',
+    ]),
+  );
+  expect(names.length).toBeGreaterThan(100);
+});
+
+test('the administrator passes everywhere: a refusal is authorization’s', async () => {
+  const rights = await rightsOf(
+    plane.client,
+    served.filter(({ plural }) => plural === 'secrets' || plural === 'overlayagents'),
+    ['default'],
+  );
+  expect(rights).toEqual(
+    [
+      ...each('list watch', 'secrets'),
+      ...each('get list watch create update patch delete deletecollection', 'secrets', ' in default'),
+      ...each('get list watch create update patch delete deletecollection', 'overlayagents.overlaynet.dev'),
+      ...each('get create update patch delete', 'overlayagents.overlaynet.dev/status'),
+    ].sort(),
+  );
+}, 30_000);
+
+test('an agent may try this and nothing else', async () => {
+  const rights = await rightsOf(await as('overlaynet-agent', 'node1'), served, looked);
+  expect(rights).toEqual(
+    [
+      ...everyone,
+      ...reviews,
+      ...each('get list watch', 'overlayconfigs.overlaynet.dev'),
+      ...each('get list watch', 'overlaynetworks.overlaynet.dev'),
+      ...each('get list watch', 'agentallocations.overlaynet.dev'),
+      ...each('get list watch create update patch', 'overlayagents.overlaynet.dev'),
+      ...each('get update patch', 'overlayagents.overlaynet.dev/status'),
+    ].sort(),
+  );
+}, 60_000);
+
+test('the operator may try this and nothing else', async () => {
+  const operator = await as('overlaynet-operator');
+  const unnamed = [
+    ...everyone,
+    ...reviews,
+    ...each('get list watch', 'nodes'),
+    ...each('get list watch create', 'overlayconfigs.overlaynet.dev'),
+    ...each('get update patch', 'overlayconfigs.overlaynet.dev/status'),
+    ...each('get list watch', 'overlaynetworks.overlaynet.dev'),
+    ...each('get update patch', 'overlaynetworks.overlaynet.dev/status'),
+    ...each('get list watch delete', 'overlayagents.overlaynet.dev'),
+    ...each('get list watch create update patch delete', 'agentallocations.overlaynet.dev'),
+    ...each('get update patch', 'agentallocations.overlaynet.dev/status'),
+    ...each('get list watch create update patch delete', 'allocationledgers.overlaynet.dev'),
+    ...each('create update patch', 'events', ' in default'),
+    ...each('create', 'leases.coordination.k8s.io', ` in ${namespace}`),
+  ];
+  expect(await rightsOf(operator, served, looked)).toEqual(unnamed.toSorted());
+  const lease = each('get update patch', 'leases.coordination.k8s.io', ` in ${namespace}`);
+  expect(await rightsOf(operator, served, looked, 'overlaynet-operator')).toEqual(
+    [...unnamed, ...lease].sort(),
+  );
+}, 60_000);
+
+test('a viewer may read the three paths and nothing of the API', async () => {
+  const viewer = await as('overlaynet-viewer');
+  expect(await rightsOf(viewer, served, looked)).toEqual(everyone.toSorted());
+  for (const path of ['/overlay-master/state', '/overlay-agent/overlay', '/metrics']) {
+    for (const verb of ['get', 'head']) expect(await mayDo(viewer, { path, verb })).toBe(true);
+    for (const verb of ['post', 'put', 'delete']) expect(await mayDo(viewer, { path, verb })).toBe(false);
+  }
+  for (const path of ['/', '/overlay-master', '/overlay-master/state/x', '/debug/pprof', '/logs']) {
+    expect({ path, allowed: await mayDo(viewer, { path, verb: 'get' }) }).toEqual({ path, allowed: false });
+  }
+}, 60_000);
+
+test.each(['overlaynet-agent', 'overlaynet-operator', 'overlaynet-viewer'])(
+  '%s has none of the verbs that lead to others’ rights',
+  async (name) => {
+    const client = await as(name);
+    const rbac = 'rbac.authorization.k8s.io';
+    const certificates = 'certificates.k8s.io';
+    const attempts = [
+      ...['users', 'groups', 'serviceaccounts', 'uids'].map((resource) => ({
+        verb: 'impersonate',
+        resource,
+      })),
+      ...['roles', 'clusterroles'].flatMap((resource) =>
+        ['bind', 'escalate'].map((verb) => ({ verb, group: rbac, resource })),
+      ),
+      ...['approve', 'sign'].map((verb) => ({ verb, group: certificates, resource: 'signers' })),
+      { verb: 'create', resource: 'serviceaccounts', subresource: 'token', namespace },
+      { verb: '*', group: '*', resource: '*' },
+    ];
+    for (const attempt of attempts)
+      expect({ attempt, allowed: await mayDo(client, attempt) }).toEqual({ attempt, allowed: false });
+  },
+  30_000,
+);
