@@ -138,7 +138,7 @@ export async function removeContainer(lab: Lab, parts: Parts, container: Contain
   await takeBack(lab, parts, container);
 }
 
-const within = (lab: Lab, { node, name }: Container, argv: string[]) => [
+export const within = (lab: Lab, { node, name }: Container, argv: string[]) => [
   ...inNode(lab, node),
   ...['ip', 'netns', 'exec', name, ...argv],
 ];

@@ -1,0 +1,81 @@
+import { inNode } from '../../hack/testbed/namespaces.ts';
+import { until } from '../../hack/testbed/processes.ts';
+import {
+  addressOf,
+  agentGet,
+  agentReady,
+  filesOf,
+  hackLab,
+  inContainer,
+  kernelOf,
+  kubectl,
+  lab,
+  onNode,
+  pinging,
+  running,
+} from '../support/lab.ts';
+
+/** What the kernel announces of links, addresses, routes, rules and nexthops while `work` is done. */
+async function announced(node: string, work: () => Promise<unknown>): Promise<string> {
+  const kinds = ['link', 'address', 'route', 'rule', 'nexthop'];
+  const monitor = await running([...inNode(lab, node), 'ip', 'monitor', ...kinds]);
+  await work();
+  return monitor.stop();
+}
+
+describe.each(['stop', 'kill'])('an agent after %s and start', (verb) => {
+  test('lost no packet and changed no kernel object', async () => {
+    const before = await kernelOf('node2');
+    const traffic = await pinging({ node: 'node2', name: 'dcos' }, addressOf('node3', 'dcos'));
+    const changes = await announced('node2', async () => {
+      await hackLab('agent', verb, 'node2');
+      expect(await kernelOf('node2')).toBe(before);
+      await hackLab('agent', 'start', 'node2');
+      await agentReady('node2');
+    });
+    const { sent, received } = await traffic.stop();
+    expect(sent).toBeGreaterThan(20);
+    expect(received).toBe(sent);
+    expect(changes).toBe('');
+    expect(await kernelOf('node2')).toBe(before);
+  });
+});
+
+test('without the API server a restarted agent keeps everything, and joins again when it is back', async () => {
+  const before = [await kernelOf('node2'), await filesOf('node2')];
+  const traffic = await pinging({ node: 'node2', name: 'dcos' }, addressOf('node3', 'dcos'));
+  await hackLab('api', 'stop');
+  try {
+    await hackLab('agent', 'stop', 'node2');
+    await hackLab('agent', 'start', 'node2');
+    // containers come and go meanwhile
+    await hackLab(
+      'run',
+      'node2',
+      'dcos',
+      '--name',
+      'meanwhile',
+      '--',
+      'ping',
+      '-c',
+      '1',
+      addressOf('node3', 'dcos'),
+    );
+    await until('the agent answers', () => agentGet('node2', '/healthz'), { lab, role: 'agent-node2' });
+    expect([await kernelOf('node2'), await filesOf('node2')]).toEqual(before);
+    expect(await traffic.stop()).toMatchObject({ sent: expect.any(Number) as number });
+  } finally {
+    await hackLab('api', 'start');
+  }
+  await agentReady('node2');
+  await kubectl(['annotate', '--overwrite', 'node', 'node2', 'ovt-after=1']);
+  expect(await kernelOf('node2')).toBe(before[0]);
+});
+
+test('what is changed by hand in the kernel comes back', async () => {
+  const before = await kernelOf('node2');
+  await onNode('node2', 'ip', 'route', 'del', '9.0.2.0/24');
+  await until('the route is back', async () => ((await kernelOf('node2')) === before ? true : undefined));
+  const ping = ['ping', '-n', '-c', '2', '-i', '0.2', '-W', '1', addressOf('node3', 'dcos')];
+  expect(await inContainer('node2', 'dcos', ...ping)).toContain(' 0% packet loss');
+});

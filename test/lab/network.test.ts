@@ -1,0 +1,79 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { CommandFailed } from '../../hack/parts/command.ts';
+import { nodesOf } from '../../hack/testbed/namespaces.ts';
+import { until } from '../../hack/testbed/processes.ts';
+import { addressOf, filesOf, hackLab, kernelOf, kubectl, lab, pinging } from '../support/lab.ts';
+
+const third = `
+apiVersion: overlaynet.dev/v1alpha1
+kind: OverlayNetwork
+metadata:
+  name: third
+spec:
+  subnets:
+    - cidr: 10.77.0.0/16
+      prefix: 24
+    - cidr: fd77::/48
+      prefix: 64
+`;
+
+const everything = async () => {
+  const nodes = nodesOf(lab);
+  return Object.fromEntries(
+    await Promise.all(
+      nodes.map(async (node) => [node, [await kernelOf(node), await filesOf(node)]] as const),
+    ),
+  );
+};
+
+/** Runs a command in a new container until it succeeds: a network is on its way to the nodes. */
+const eventually = (...args: string[]) =>
+  until(
+    args.join(' '),
+    () =>
+      hackLab(...args).catch((error: unknown) => {
+        if (error instanceof CommandFailed) return undefined;
+        throw error;
+      }),
+    { seconds: 10 },
+  );
+
+test('a network comes and goes by kubectl, beside traffic that loses nothing, and leaves nothing', async () => {
+  const before = await everything();
+  const traffic = await pinging({ node: 'node2', name: 'dcos' }, addressOf('node3', 'dcos'));
+
+  await kubectl(['apply', '-f', '-'], third);
+  const applied = performance.now();
+  await eventually('run', 'node3', 'third', '--name', 'probe', '--', 'true');
+  const ping =
+    'ip -br address show dev eth0; ping -n -c 2 -i 0.2 -W 1 10.77.2.1 && ping -n -c 2 -i 0.2 -W 1 fd77:0:0:2::1';
+  const output = await eventually('run', 'node2', 'third', '--name', 'probe', '--', 'sh', '-c', ping);
+  expect(performance.now() - applied).toBeLessThan(10_000);
+  expect(output).toMatch(/10\.77\.1\.\d+\/25/);
+  expect(output).toMatch(/fd77:0:0:1:/);
+  expect(await hackLab('ls')).not.toContain('probe');
+
+  await kubectl(['delete', 'overlaynetwork', 'third', '--wait=false']);
+  await until(
+    'the network is withdrawn',
+    async () => {
+      const now = await everything();
+      return JSON.stringify(now).includes('third') || JSON.stringify(now).includes('10.77.')
+        ? undefined
+        : true;
+    },
+    { seconds: 10 },
+  );
+  await sleep(500);
+  const { sent, received } = await traffic.stop();
+  expect(sent).toBeGreaterThan(20);
+  expect(received).toBe(sent);
+  expect(withoutRevision(await everything())).toEqual(withoutRevision(before));
+});
+
+/** The checkpoint tells the allocation's revision and versions of objects, which rightly go on. */
+function withoutRevision(all: Record<string, readonly string[]>): string {
+  return JSON.stringify(all, null, 1)
+    .replaceAll(/\\"(revision|resourceVersion|seenResourceVersion|generation)\\": ?\\?"?\d+\\?"?/g, '')
+    .replaceAll(/\\n/g, '\n');
+}

@@ -1,0 +1,71 @@
+import { readFileSync } from 'node:fs';
+import { reference } from '../../hack/testbed/reference.ts';
+import { until } from '../../hack/testbed/processes.ts';
+import { environment, hackLab, kernelOf, kubectl, lab } from '../support/lab.ts';
+
+const expected: unknown = JSON.parse(readFileSync(reference, 'utf8'));
+
+const leader = async () =>
+  (
+    await kubectl([
+      'get',
+      'lease',
+      '-n',
+      'overlaynet-system',
+      'overlaynet-operator',
+      '-o',
+      'jsonpath={.spec.holderIdentity}',
+    ])
+  ).trim();
+const number = (identity: string) => identity.replace('operator-', '');
+
+test('a node that joins is known to the others, and gone with its entries when it is removed', async () => {
+  const before = await kernelOf('node2');
+  await hackLab('node', 'add', 'node4');
+  const joined = await until('node2 knows node4', async () => {
+    const kernel = await kernelOf('node2');
+    return kernel.includes('172.17.0.5') ? kernel : undefined;
+  });
+  expect(joined).toContain('9.0.3.0/24');
+  await hackLab(
+    'run',
+    'node4',
+    'dcos',
+    '--name',
+    'new',
+    '--',
+    'ping',
+    '-n',
+    '-c',
+    '2',
+    '-i',
+    '0.2',
+    '-W',
+    '1',
+    '9.0.2.1',
+  );
+  await hackLab('node', 'remove', 'node4');
+  await until('node2 has forgotten node4', async () =>
+    (await kernelOf('node2')) === before ? true : undefined,
+  );
+  expect(await kubectl(['get', 'agentallocations,overlayagents', '-o', 'name'])).not.toContain('node4');
+});
+
+test('when the leading operator is killed the other takes over, and gives the same blocks', async () => {
+  const first = await leader();
+  const other = first === 'operator-1' ? 'operator-2' : 'operator-1';
+  await hackLab('operator', 'kill', number(first));
+  try {
+    expect(await (await fetch(environment('STATE_URL'))).json()).toEqual(expected);
+    await until('the other leads', async () => ((await leader()) === other ? true : undefined), {
+      lab,
+      role: other,
+      seconds: 40,
+    });
+    await hackLab('node', 'add', 'node5');
+    await hackLab('node', 'remove', 'node5');
+    expect(await (await fetch(environment('STATE_URL'))).json()).toEqual(expected);
+  } finally {
+    await hackLab('operator', 'start', number(first));
+  }
+});

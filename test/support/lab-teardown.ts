@@ -1,0 +1,8 @@
+import { labNamed } from '../../hack/testbed/lab.ts';
+import { takeDown } from '../../hack/testbed/owner.ts';
+import { labName } from './lab.ts';
+
+/** Jest's globalTeardown of the lab suite. */
+export default async (): Promise<void> => {
+  await takeDown(labNamed(labName));
+};

@@ -1,0 +1,127 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { command, commandLine } from '../../hack/parts/command.ts';
+import { containerNamed, within } from '../../hack/testbed/containers.ts';
+import { kubeconfig, labNamed, root } from '../../hack/testbed/lab.ts';
+import { inNode } from '../../hack/testbed/namespaces.ts';
+import { parsePing } from '../../hack/testbed/pings.ts';
+import { until } from '../../hack/testbed/processes.ts';
+
+/** The lab that all files of the suite share, and what a user types into it. */
+export const labName = 'ovt-lab';
+export const lab = labNamed(labName);
+
+/** As user's shells have it: without what Jest needs of Node. */
+const userEnvironment = { ...process.env, NODE_OPTIONS: '' };
+
+/** One of hack/'s commands, as `npm run` starts it. Throws CommandFailed with its words. */
+export const hack = (name: 'up' | 'down' | 'lab', ...args: string[]) =>
+  command(process.execPath, [join(root, 'hack', `${name}.ts`), ...args], { env: userEnvironment });
+
+/** `hack/lab` on the shared lab. */
+export const hackLab = (...args: string[]) => hack('lab', '--lab', labName, ...args);
+
+export const kubectl = (args: string[], input?: string) =>
+  command(
+    process.env.KUBEBUILDER_ASSETS === undefined
+      ? 'kubectl'
+      : join(process.env.KUBEBUILDER_ASSETS, 'kubectl'),
+    [`--kubeconfig=${kubeconfig(lab)}`, `--cache-dir=${join(lab.dir, 'kubectl')}`, ...args],
+    input === undefined ? {} : { input },
+  );
+
+/** A value of the lab's env file. */
+export function environment(name: 'KUBECONFIG' | 'STATE_URL', of = lab): string {
+  const line = readFileSync(join(of.dir, 'env'), 'utf8')
+    .split('\n')
+    .find((one) => one.startsWith(`${name}=`));
+  if (line === undefined) throw new Error(`${name} is not in ${of.dir}/env`);
+  return line.slice(name.length + 1);
+}
+
+/** Runs a program in a node. */
+export const onNode = (node: string, ...argv: string[]) => commandLine([...inNode(lab, node), ...argv]);
+
+/** Runs a program in one of the containers that `up` started: `node2`'s on `dcos`. */
+export const inContainer = (node: string, name: string, ...argv: string[]) =>
+  commandLine(within(lab, containerNamed(lab, node, name), argv));
+
+export const addressOf = (node: string, name: string) => containerNamed(lab, node, name).addresses[0]!;
+
+/** Body of the agent's own HTTP endpoint; undefined while it answers with an error or not at all. */
+export async function agentGet(node: string, path: string): Promise<string | undefined> {
+  const script = `const r = await fetch('http://127.0.0.1:9181${path}'); if (!r.ok) process.exit(1); process.stdout.write(await r.text())`;
+  return onNode(node, process.execPath, '--input-type=module', '-e', script).catch(() => undefined);
+}
+
+export const agentReady = (node: string) =>
+  until(`agent of ${node} ready`, () => agentGet(node, '/readyz'), { lab, role: `agent-${node}` });
+
+interface Run {
+  /** Ends it by Ctrl-C and returns what it wrote. */
+  stop: () => Promise<string>;
+}
+
+/** Starts a command line and leaves it running until it is stopped. */
+export async function running(argv: string[], started?: RegExp): Promise<Run> {
+  const [program = '', ...args] = argv;
+  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  let output = '';
+  const grown = (chunk: Buffer) => {
+    output += chunk.toString();
+  };
+  child.stdout.on('data', grown);
+  child.stderr.on('data', grown);
+  const ended = once(child, 'close');
+  if (started) await until(`${program}: ${String(started)}`, () => (started.test(output) ? true : undefined));
+  return {
+    stop: async () => {
+      child.kill('SIGINT');
+      await ended;
+      return output;
+    },
+  };
+}
+
+/** Pings without a pause, 20 a second, from a container; stopping tells how many went out and came back. */
+export async function pinging(from: { node: string; name: string }, to: string) {
+  const argv = within(lab, containerNamed(lab, from.node, from.name), ['ping', '-n', '-i', '0.05', to]);
+  const run = await running(argv, /bytes from/);
+  return { stop: async () => parsePing(await run.stop()) };
+}
+
+/** Everything in a node's kernel that an agent could have made, as text; without counters and times. */
+export async function kernelOf(node: string): Promise<string> {
+  const questions = [
+    ['ip', '-d', 'link', 'show'],
+    ['ip', 'address', 'show'],
+    ['ip', 'route', 'show', 'table', 'all'],
+    ['ip', '-6', 'route', 'show', 'table', 'all'],
+    ['ip', 'rule', 'show'],
+    ['ip', '-6', 'rule', 'show'],
+    ['ip', 'nexthop', 'show'],
+    ['ip', 'neigh', 'show', 'nud', 'permanent'],
+    ['bridge', 'fdb', 'show'],
+    ['iptables-save'],
+    ['ip6tables-save'],
+    ['ipset', 'save'],
+  ];
+  const answers = await Promise.all(questions.map((argv) => onNode(node, ...argv)));
+  return answers
+    .map((answer, index) => `$ ${questions[index]!.join(' ')}\n${answer}`)
+    .join('\n')
+    .replace(/^#.*\n/gm, '')
+    .replace(/\[\d+:\d+\]/g, '')
+    .replace(/ (expires|valid_lft|preferred_lft) \w+/g, '');
+}
+
+/** The agent's files on a node: path and content. */
+export const filesOf = (node: string) =>
+  onNode(
+    node,
+    'sh',
+    '-c',
+    'find /etc/cni /var/lib/cni /var/lib/overlaynet -type f | sort | while read -r f; do echo "== $f"; cat "$f"; done',
+  );
