@@ -1,0 +1,99 @@
+import type {
+  AgentAllocation,
+  KubeObject,
+  OverlayAgent,
+  OverlayConfig,
+  OverlayNetwork,
+} from '../api/types.ts';
+import type { Client } from '../kube/client.ts';
+import { Informer } from '../kube/informer.ts';
+import {
+  agentAllocations,
+  overlayAgents,
+  overlayConfigs,
+  overlayNetworks,
+  type Resource,
+} from '../kube/resources.ts';
+import type { Log } from '../log.ts';
+import type { InformerCounters } from './metrics.ts';
+import type { Cached } from './snapshot.ts';
+
+/** What an informer of any kind shows of itself. */
+type Cache = Pick<
+  Informer<KubeObject>,
+  'start' | 'stop' | 'hasSynced' | 'resourceVersion' | 'lastError' | 'counters'
+>;
+
+/** The objects an agent follows: of its own kind only its own. */
+export class Caches {
+  readonly configs: Informer<OverlayConfig>;
+  readonly networks: Informer<OverlayNetwork>;
+  readonly allocations: Informer<AgentAllocation>;
+  readonly agents: Informer<OverlayAgent>;
+  readonly #node: string;
+  readonly #all: { resource: Resource<KubeObject>; informer: Cache }[];
+
+  constructor(client: Client, node: string, log: Log) {
+    this.#node = node;
+    this.configs = new Informer(client, overlayConfigs, { log });
+    this.networks = new Informer(client, overlayNetworks, { log });
+    this.allocations = new Informer(client, agentAllocations, { log });
+    this.agents = new Informer(client, overlayAgents, { fieldSelector: `metadata.name=${node}`, log });
+    this.#all = [
+      { resource: overlayConfigs, informer: this.configs },
+      { resource: overlayNetworks, informer: this.networks },
+      { resource: agentAllocations, informer: this.allocations },
+      { resource: overlayAgents, informer: this.agents },
+    ];
+  }
+
+  start(): void {
+    for (const { informer } of this.#all) informer.start();
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.#all.map(({ informer }) => informer.stop()));
+  }
+
+  /** Whether all have been listed once: before that nothing follows from an object's absence. */
+  get synced(): boolean {
+    return this.#all.every(({ informer }) => informer.hasSynced);
+  }
+
+  /** Why kinds cannot be listed, one phrase a kind. An API server that is away is no problem once they were. */
+  get problems(): string[] {
+    return this.#all
+      .filter(({ informer }) => !informer.hasSynced || / 40[134] /.test(informer.lastError ?? ''))
+      .map(({ resource, informer }) => informer.lastError ?? `${resource.plural} are not listed yet`);
+  }
+
+  /** The highest resourceVersion that the caches hold now; undefined before the first list. */
+  get resourceVersion(): bigint | undefined {
+    const versions = this.#all
+      .filter(({ informer }) => informer.hasSynced && /^[0-9]+$/.test(informer.resourceVersion))
+      .map(({ informer }) => BigInt(informer.resourceVersion));
+    return versions.length === 0 ? undefined : versions.reduce((a, b) => (a > b ? a : b));
+  }
+
+  /** Of each kind's informer, since the start. */
+  get counters(): InformerCounters[] {
+    return this.#all.map(({ resource, informer }) => ({ resource: resource.plural, ...informer.counters }));
+  }
+
+  get cached(): Cached {
+    return {
+      config: this.configs.get('default'),
+      networks: this.networks.list(),
+      allocations: this.allocations.list(),
+    };
+  }
+
+  /** This node's own. */
+  get allocation(): AgentAllocation | undefined {
+    return this.allocations.get(this.#node);
+  }
+
+  get agent(): OverlayAgent | undefined {
+    return this.agents.get(this.#node);
+  }
+}

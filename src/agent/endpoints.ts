@@ -1,0 +1,17 @@
+import { json, text, type Route } from '../http.ts';
+import type { Agent } from './agent.ts';
+import type { Metrics } from './metrics.ts';
+
+/** What an agent serves. */
+export const endpoints = (
+  agent: Pick<Agent, 'ready' | 'state'>,
+  metrics: Metrics,
+): Record<string, Route> => ({
+  '/overlay-agent/overlay': () =>
+    agent.state === undefined
+      ? json(503, { error: 'nothing is known yet: no allocation of this node in the API, and no checkpoint' })
+      : json(200, agent.state),
+  '/metrics': async () => ({ status: 200, ...(await metrics.render()) }),
+  '/healthz': () => text(200, 'ok'),
+  '/readyz': () => (agent.ready ? text(200, 'ok') : text(503, 'the data path was not made yet')),
+});

@@ -1,0 +1,109 @@
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { Failure } from './status.ts';
+
+/** Of one kind, since the start. */
+export interface InformerCounters {
+  resource: string;
+  relists: number;
+  watches: number;
+  events: number;
+  failures: number;
+}
+
+const prefix = 'overlaynet_agent_';
+
+/** What Prometheus reads of an agent. */
+export class Metrics {
+  readonly #registry = new Registry();
+  readonly #registers = [this.#registry];
+  readonly #duration = new Histogram({
+    name: `${prefix}reconcile_duration_seconds`,
+    help: 'Time of one pass over the data path.',
+    buckets: [0.01, 0.03, 0.1, 0.3, 1, 3, 10],
+    registers: this.#registers,
+  });
+  readonly #changes = new Counter({
+    name: `${prefix}changes_total`,
+    help: 'Kernel entries that were added, replaced or removed.',
+    registers: this.#registers,
+  });
+  readonly #failures = new Counter({
+    name: `${prefix}failures_total`,
+    help: 'Failures of a pass, by network; those that concern all networks have the empty name.',
+    labelNames: ['network'],
+    registers: this.#registers,
+  });
+  readonly #lastSuccess = new Gauge({
+    name: `${prefix}last_success_timestamp_seconds`,
+    help: 'When a pass last ended without a failure.',
+    registers: this.#registers,
+  });
+  readonly #peers = new Gauge({
+    name: `${prefix}peers`,
+    help: 'Other nodes that this node has a tunnel to.',
+    registers: this.#registers,
+  });
+  readonly #checkpointFailed = new Gauge({
+    name: `${prefix}checkpoint_failed`,
+    help: '1 while the checkpoint cannot be written.',
+    registers: this.#registers,
+  });
+
+  /** @param version of this build */
+  constructor(version: string) {
+    new Gauge({
+      name: 'overlaynet_build_info',
+      help: 'Always 1; the labels tell the build.',
+      labelNames: ['version', 'node'],
+      registers: this.#registers,
+    }).set({ version, node: process.version }, 1);
+    new Gauge({
+      name: 'process_resident_memory_bytes',
+      help: 'Resident memory of this process.',
+      registers: this.#registers,
+      collect() {
+        this.set(process.memoryUsage.rss());
+      },
+    });
+  }
+
+  /** One pass over the data path. */
+  passed(pass: { seconds: number; changes: number; failures: readonly Failure[]; peers: number }): void {
+    this.#duration.observe(pass.seconds);
+    this.#changes.inc(pass.changes);
+    for (const { network } of pass.failures) this.#failures.inc({ network: network ?? '' });
+    if (pass.failures.length === 0) this.#lastSuccess.setToCurrentTime();
+    this.#peers.set(pass.peers);
+  }
+
+  /** @param read called at each scrape */
+  followInformers(read: () => InformerCounters[]): void {
+    const kinds = {
+      relists: 'Complete lists fetched.',
+      watches: 'Watches opened.',
+      events: 'Watch events received.',
+      failures: 'Lists and watches that failed.',
+    };
+    for (const [key, help] of Object.entries(kinds) as [keyof typeof kinds, string][]) {
+      new Counter({
+        name: `${prefix}informer_${key}_total`,
+        help,
+        labelNames: ['resource'],
+        registers: this.#registers,
+        collect() {
+          this.reset();
+          for (const counters of read()) this.inc({ resource: counters.resource }, counters[key]);
+        },
+      });
+    }
+  }
+
+  checkpoint(failed: boolean): void {
+    this.#checkpointFailed.set(failed ? 1 : 0);
+  }
+
+  /** In Prometheus' text format. */
+  async render(): Promise<{ contentType: string; body: string }> {
+    return { contentType: this.#registry.contentType, body: await this.#registry.metrics() };
+  }
+}

@@ -1,0 +1,148 @@
+import type { OverlayAgent, OverlayAgentStatus } from '../api/types.ts';
+import type { Client } from '../kube/client.ts';
+import type { Result } from '../kube/queue.ts';
+import { overlayAgents } from '../kube/resources.ts';
+import type { Log } from '../log.ts';
+import type { Caches } from './caches.ts';
+import type { CheckpointFile } from './checkpoint.ts';
+import { reasonOf } from './file.ts';
+import { findingsOf, refusalOf } from './findings.ts';
+import type { Pass } from './pass.ts';
+import { register, registrationOf, type SeenVersion } from './registration.ts';
+import { renderStatus, sameStatus } from './status.ts';
+
+/** An OverlayAgent that lived so long was not deleted as soon as it was made. */
+const settledMs = 60_000;
+
+/** While a kind cannot be listed nobody tells when the reason changes. */
+const unlistedMs = 5_000;
+
+interface Parts {
+  node: string;
+  addresses: string[];
+  client: Client;
+  uplinkMTU: () => Promise<number>;
+  caches: Caches;
+  pass: Pass;
+  checkpoint: CheckpointFile;
+  seen: SeenVersion;
+  log: Log;
+}
+
+/** What an agent writes to the API: its OverlayAgent, and that only when it would say something else than it does. */
+export class Report {
+  readonly #parts: Parts;
+  #uplinkMTU: number | undefined;
+  #registrationFailure: string | undefined;
+  #refusal: string | undefined;
+  /** When this process last made its OverlayAgent, how often it vanished soon after, and when it may make it again. */
+  readonly #made = { at: -Infinity, vanished: 0, notBefore: -Infinity };
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * One write after the other: they are of one object. A registration that fails is told in the status.
+   * @throws Error with the API server's words
+   */
+  async run(): Promise<Result | undefined> {
+    const { caches } = this.#parts;
+    this.#logRefusal();
+    const failures: string[] = [];
+    let waitMs = caches.synced ? Infinity : unlistedMs;
+    try {
+      waitMs = Math.min(waitMs, await this.#register());
+    } catch (error) {
+      this.#registrationFailure = `cannot register: ${reasonOf(error)}`;
+      failures.push(this.#registrationFailure);
+    }
+    try {
+      await this.#writeStatus();
+    } catch (error) {
+      failures.push(`cannot write the status: ${reasonOf(error)}`);
+    }
+    if (failures.length > 0) throw new Error(failures.join('; '));
+    return waitMs === Infinity ? undefined : { requeueAfterMs: waitMs };
+  }
+
+  /** The OverlayAgent's status as it should be. */
+  get status(): OverlayAgentStatus {
+    const { caches, pass, checkpoint } = this.#parts;
+    const { applied, missing } = pass;
+    const findings = findingsOf({
+      allocation: caches.allocation,
+      registrationFailure: this.#registrationFailure,
+      unlisted: caches.problems,
+      applied,
+      missing,
+      checkpoint,
+    });
+    return renderStatus({
+      allocation: caches.synced ? caches.allocation?.spec : pass.held,
+      applied,
+      findings,
+      stored: caches.agent?.status,
+      now: new Date().toISOString(),
+    });
+  }
+
+  /** The uplink may have another MTU now. */
+  remeasure(): void {
+    this.#uplinkMTU = undefined;
+  }
+
+  /**
+   * The OverlayAgent was deleted. Someone who deletes it as fast as it is made (the operator, of a Node that is gone)
+   * is not to be raced with.
+   */
+  vanished(): void {
+    const made = this.#made;
+    made.vanished = Date.now() - made.at < settledMs ? made.vanished + 1 : 0;
+    const wait = made.vanished > 1 ? Math.min(settledMs, 500 * 2 ** made.vanished) : 0;
+    made.notBefore = Date.now() + wait;
+  }
+
+  /** Returns the time in ms after which it may be made again; Infinity where it is there. */
+  async #register(): Promise<number> {
+    const { node, addresses, client, uplinkMTU, caches, pass, seen, log } = this.#parts;
+    const { agents, agent } = caches;
+    if (!agents.hasSynced) return Infinity;
+    const wait = this.#made.notBefore - Date.now();
+    if (agent === undefined && wait > 0) return wait;
+    this.#uplinkMTU ??= await uplinkMTU();
+    const { highest, wentBack } = seen.observe(caches.resourceVersion);
+    const spec = registrationOf({
+      addresses,
+      uplinkMTU: this.#uplinkMTU,
+      held: pass.held,
+      seenResourceVersion: highest,
+    });
+    const written = await register(client, node, spec, agent, wentBack);
+    this.#registrationFailure = undefined;
+    if (written !== undefined) {
+      if (agent === undefined) this.#made.at = Date.now();
+      agents.learn(written);
+      log.info('registered', { node, addresses: addresses.join(','), uplinkMTU: spec.uplinkMTU });
+    }
+    return Infinity;
+  }
+
+  async #writeStatus(): Promise<void> {
+    const { client, caches } = this.#parts;
+    const { agent, agents } = caches;
+    if (agent === undefined) return;
+    const { status } = this;
+    if (sameStatus(agent.status, status)) return;
+    agents.learn(await client.updateStatus<OverlayAgent>(overlayAgents, { ...agent, status }));
+  }
+
+  #logRefusal(): void {
+    const refusal = refusalOf(this.#parts.caches.allocation);
+    const text = refusal && `${refusal.reason}: ${refusal.message}`;
+    if (text !== undefined && text !== this.#refusal) {
+      this.#parts.log.error('the operator refuses this registration', { refusal: text });
+    }
+    this.#refusal = text;
+  }
+}

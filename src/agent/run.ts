@@ -1,0 +1,47 @@
+import pkg from '../../package.json' with { type: 'json' };
+import { serve } from '../http.ts';
+import { connect } from '../kube/client.ts';
+import { DataPath } from '../linux/datapath.ts';
+import { forwarding } from '../linux/system.ts';
+import { uplinkMTU } from '../linux/uplink.ts';
+import { createLog } from '../log.ts';
+import { Agent } from './agent.ts';
+import { watchDrift } from './drift.ts';
+import { endpoints } from './endpoints.ts';
+import type { RunOptions } from './flags.ts';
+import { Metrics } from './metrics.ts';
+
+/** A pass over the kernel that is under way when the agent is told to stop gets so long to end. */
+const graceMs = 1_500;
+
+/** `agent run`, until SIGTERM or SIGINT. @throws ListenError */
+export async function runAgent(options: RunOptions): Promise<void> {
+  const { node, addresses, kubeconfig, listen, resyncMs, logLevel, ...directories } = options;
+  const log = createLog({ level: logLevel, component: 'agent' });
+  const client = connect(kubeconfig === undefined ? {} : { kubeconfig });
+  const metrics = new Metrics(pkg.version);
+  const agent = new Agent({
+    node,
+    addresses,
+    directories,
+    client,
+    kernel: new DataPath({ log }),
+    uplinkMTU: () => uplinkMTU(addresses),
+    metrics,
+    log,
+  });
+  const server = await serve({ listen, routes: endpoints(agent, metrics), log });
+  const drift = watchDrift(agent, { resyncMs, log });
+  agent.start();
+  for (const problem of forwarding()) log.warn(problem);
+  log.info('agent started', { node, addresses: addresses.join(','), listen: server.address });
+
+  const signal = await new Promise<string>((resolve) => {
+    for (const name of ['SIGTERM', 'SIGINT']) process.once(name, resolve);
+  });
+  log.info('stopping; the kernel stays as it is', { signal });
+  drift.stop();
+  const stopped = Promise.all([agent.stop(), server.close()]).then(() => client.close());
+  await Promise.race([stopped, new Promise((resolve) => setTimeout(resolve, graceMs))]);
+  process.exit(0);
+}

@@ -1,0 +1,47 @@
+import { acceptedSubnets } from '../api/accepted.ts';
+import { isTrue } from '../api/conditions.ts';
+import type { AgentAllocation, NetworkSubnet, OverlayConfig, OverlayNetwork } from '../api/types.ts';
+import type { Snapshot } from '../dataplane/snapshot.ts';
+
+/** What synced caches hold. */
+export interface Cached {
+  config: OverlayConfig | undefined;
+  networks: OverlayNetwork[];
+  allocations: AgentAllocation[];
+}
+
+/**
+ * All that the data path follows from, in a stable order; specs are the caches' own objects, not copies.
+ * Undefined where the configuration in force is absent: then nothing is known, and what there is stays.
+ */
+export function snapshotOf(node: string, { config, networks, allocations }: Cached): Snapshot | undefined {
+  const effective = config?.status?.effective;
+  if (effective === undefined) return undefined;
+  return {
+    node,
+    config: effective,
+    networks: networks.flatMap(inForce).sort((a, b) => order(a.metadata.name, b.metadata.name)),
+    allocations: allocations
+      .filter(({ spec }) => spec.vtep !== undefined)
+      .map(({ metadata, spec }) => ({ node: metadata.name, spec }))
+      .sort((a, b) => order(a.node, b.node)),
+  };
+}
+
+/** The network with its accepted subnets, or none where it is disabled, going, or not accepted. */
+function inForce(network: OverlayNetwork): Snapshot['networks'] {
+  const { metadata, spec } = network;
+  const subnets = spec.enabled && metadata.deletionTimestamp === undefined ? subnetsInForce(network) : [];
+  if (subnets.length === 0) return [];
+  // the rest of the metadata changes with every status: it would make each look like a change of the network
+  const { name, uid } = metadata;
+  return [{ metadata: { name, ...(uid === undefined ? {} : { uid }) }, spec: { ...spec, subnets } }];
+}
+
+/** An edit that was refused (Accepted=False) leaves the subnets that were accepted before in force. */
+function subnetsInForce(network: OverlayNetwork): NetworkSubnet[] {
+  if (network.status?.capacity !== undefined) return acceptedSubnets(network);
+  return isTrue(network.status?.conditions, 'Accepted') ? network.spec.subnets : [];
+}
+
+const order = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);

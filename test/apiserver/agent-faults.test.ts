@@ -1,0 +1,113 @@
+import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { node1, node2 } from '../unit/agent/fixture.ts';
+import { Bench, condition, crds, eventually, states } from './agent-harness.ts';
+
+let bench: Bench;
+beforeAll(async () => {
+  bench = await Bench.start();
+}, 60_000);
+afterAll(async () => {
+  await bench.stop();
+});
+beforeEach(async () => {
+  await bench.reset();
+});
+
+test('without the right to register or report, the data path is kept, and the log has the server’s words', async () => {
+  const readOnly = await bench.plane.kubeconfigFor({
+    name: 'ovt-read-only',
+    rules: [{ apiGroups: ['overlaynet.dev'], resources: ['*'], verbs: ['get', 'list', 'watch'] }],
+  });
+  await bench.operator.allocate('node2', node2);
+  bench.node.start(readOnly);
+  await eventually(() => {
+    expect(bench.node.kernel.last?.allocations).toHaveLength(2);
+    expect(bench.node.log.lines.join('\n')).toMatch(
+      /cannot register: create overlayagents\/node2: 403 Forbidden: .*ovt-read-only.* cannot create resource/,
+    );
+  });
+  await bench.node.stop();
+
+  const noStatus = await bench.plane.kubeconfigFor({
+    name: 'ovt-no-status',
+    rules: [
+      { apiGroups: ['overlaynet.dev'], resources: ['*'], verbs: ['get', 'list', 'watch'] },
+      { apiGroups: ['overlaynet.dev'], resources: ['overlayagents'], verbs: ['create', 'update'] },
+    ],
+  });
+  bench.node.start(noStatus);
+  await eventually(async () => {
+    expect((await bench.stored()).spec.networks).toHaveLength(2);
+    expect(bench.node.log.lines.join('\n')).toMatch(
+      /cannot write the status: update overlayagents\/node2\/status: 403 Forbidden: .*cannot update resource/,
+    );
+  });
+});
+
+test('a corrupt checkpoint is moved aside, said in a condition, and replaced', async () => {
+  writeFileSync(bench.node.at.path('state', 'checkpoint.json'), '{');
+  await bench.running();
+  const agent = await eventually(async () => {
+    const object = await bench.stored();
+    expect(condition(object, 'Checkpoint')).toMatchObject({ status: 'True', reason: 'MovedAside' });
+    return object;
+  });
+  expect(condition(agent, 'Checkpoint')?.message).toContain('checkpoint.json.corrupt-');
+  expect(readdirSync(bench.node.at.path('state'))).toHaveLength(2);
+});
+
+test('started while the API server is away, it keeps what it had; then it goes on', async () => {
+  await bench.running();
+  await bench.node.stop();
+  const before = bench.node.kernel.last;
+  const passes = bench.node.kernel.snapshots.length;
+  writeFileSync(bench.node.at.path('conf', 'dcos.conflist'), 'damaged while it was away');
+  const { metadata } = await bench.stored();
+  await bench.plane.killApiserver();
+  try {
+    const agent = bench.node.start(bench.plane.kubeconfig);
+    await eventually(() => {
+      expect(bench.node.kernel.snapshots.length).toBeGreaterThan(passes);
+      expect(agent.ready).toBe(true);
+    });
+    expect(bench.node.kernel.last).toEqual(before);
+    expect(agent.state?.overlays).toHaveLength(2);
+    expect(JSON.parse(readFileSync(bench.node.at.path('conf', 'dcos.conflist'), 'utf8'))).toMatchObject({
+      name: 'dcos',
+    });
+  } finally {
+    await bench.plane.startApiserver();
+  }
+  await bench.operator.allocate('node1', { ...node1, revision: 12 });
+  await eventually(() => {
+    expect(bench.node.kernel.last?.allocations[0]?.spec.revision).toBe(12);
+  });
+  // it had nothing to say
+  expect((await bench.stored()).metadata.resourceVersion).toBe(metadata.resourceVersion);
+}, 60_000);
+
+test('a CRD that is not installed is said in log and condition, and the data path is kept', async () => {
+  await bench.running();
+  await bench.node.stop();
+  const before = bench.node.kernel.last;
+  await bench.plane.kubectl('delete', 'crd', 'overlaynetworks.overlaynet.dev');
+  try {
+    bench.node.start(bench.plane.kubeconfig);
+    const agent = await eventually(async () => {
+      const object = await bench.stored();
+      expect(condition(object, 'Synced')).toMatchObject({ status: 'False', reason: 'NotListed' });
+      expect(condition(object, 'Synced')?.message).toContain('list overlaynetworks: 404');
+      return object;
+    });
+    expect(states(agent)).toEqual(['dcos OK', 'dcos6 OK']);
+    expect(bench.node.log.lines.join('\n')).toMatch(/list overlaynetworks: 404/);
+    expect(bench.node.kernel.last).toEqual(before);
+    expect(readdirSync(bench.node.at.path('conf'))).toEqual(['dcos.conflist', 'dcos6.conflist']);
+  } finally {
+    await bench.plane.apply(...crds);
+  }
+  await eventually(async () => {
+    expect(condition(await bench.stored(), 'Synced')?.status).toBe('True');
+  });
+}, 60_000);

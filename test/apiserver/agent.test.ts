@@ -1,0 +1,210 @@
+import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import {
+  agentAllocations,
+  overlayAgents,
+  overlayConfigs,
+  overlayNetworks,
+} from '../../src/kube/resources.ts';
+import { HttpProxy } from '../support/kubeproxy.ts';
+import { node1, node2 } from '../unit/agent/fixture.ts';
+import { Bench, condition, eventually, states } from './agent-harness.ts';
+
+let bench: Bench;
+beforeAll(async () => {
+  bench = await Bench.start();
+}, 60_000);
+afterAll(async () => {
+  await bench.stop();
+});
+beforeEach(async () => {
+  await bench.reset();
+});
+
+test('registers, waits for its allocation, applies it, and reports', async () => {
+  const agent = bench.node.start(bench.plane.kubeconfig);
+  const fresh = await eventually(async () => {
+    const object = await bench.stored();
+    expect(condition(object, 'DataPathReady')).toMatchObject({ status: 'False', reason: 'Waiting' });
+    return object;
+  });
+  expect(fresh.spec).toEqual({
+    addresses: ['172.17.0.4'],
+    uplinkMTU: 1500,
+    seenResourceVersion: expect.stringMatching(/^[0-9]+$/),
+  });
+  expect(bench.node.kernel.snapshots).toEqual([]);
+  expect(agent.state).toBeUndefined();
+
+  await bench.operator.allocate('node2', node2);
+  const done = await bench.settled();
+  expect(done.status).toMatchObject({
+    revision: 3,
+    conditions: ['Registered', 'Synced', 'DataPathReady', 'Checkpoint'].map((type) => ({
+      type,
+      status: 'True',
+    })),
+  });
+  expect(bench.node.kernel.last?.allocations.map((one) => one.node)).toEqual(['node1', 'node2']);
+  expect(readdirSync(bench.node.at.path('conf'))).toEqual(['dcos.conflist', 'dcos6.conflist']);
+  expect(readdirSync(bench.node.at.path('net'))).toEqual(['05-overlaynet.conflist']);
+  expect(agent.state?.overlays.map(({ info, state }) => [info.name, state.status])).toEqual([
+    ['dcos', 'STATUS_OK'],
+    ['dcos6', 'STATUS_OK'],
+  ]);
+  await eventually(async () => {
+    expect((await bench.stored()).spec).toMatchObject({
+      vtep: node2.vtep,
+      networks: [{ name: 'dcos' }, { name: 'dcos6' }],
+    });
+  });
+});
+
+test('an idle agent writes nothing to the API server, whatever it looks at', async () => {
+  const proxy = await HttpProxy.to(bench.plane.server);
+  try {
+    const agent = await bench.running(bench.plane.kubeconfigAt(proxy.url));
+    await eventually(async () => {
+      expect((await bench.stored()).spec.networks).toHaveLength(2);
+    });
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    const [requests, passes, { metadata }] = [
+      proxy.requests.length,
+      bench.node.kernel.snapshots.length,
+      await bench.stored(),
+    ];
+    for (let i = 0; i < 5; i++) {
+      agent.reconcile();
+      await new Promise((resolve) => setTimeout(resolve, 150));
+    }
+    expect(bench.node.kernel.snapshots.length).toBe(passes + 5);
+    expect(proxy.requests.slice(requests).filter((request) => !request.startsWith('GET '))).toEqual([]);
+    expect((await bench.stored()).metadata.resourceVersion).toBe(metadata.resourceVersion);
+    // registration, what it holds, and a status for each step on the way
+    const writes = proxy.requests.filter((request) => !request.startsWith('GET '));
+    expect(writes.length).toBeLessThanOrEqual(5);
+  } finally {
+    await bench.node.stop();
+    await proxy.close();
+  }
+});
+
+test('objects that change without meaning for the node cause no pass', async () => {
+  await bench.running();
+  const passes = bench.node.kernel.snapshots.length;
+  await bench.plane.client.patch(
+    overlayNetworks,
+    'dcos',
+    { metadata: { labels: { a: 'b' } } },
+    { type: 'merge' },
+  );
+  await bench.operator.allocate('node1', { ...node1, revision: 9 });
+  await eventually(() => {
+    expect(bench.node.kernel.last?.allocations[0]?.spec.revision).toBe(9);
+  });
+  expect(bench.node.kernel.snapshots.length).toBe(passes + 1);
+});
+
+test('registers again when its OverlayAgent is deleted, with what it holds', async () => {
+  await bench.running();
+  const { metadata } = await bench.stored();
+  await bench.plane.client.delete(overlayAgents, 'node2');
+  const again = await eventually(async () => {
+    const object = await bench.stored();
+    expect(object.metadata.uid).not.toBe(metadata.uid);
+    expect(states(object)).toEqual(['dcos OK', 'dcos6 OK']);
+    return object;
+  });
+  expect(again.spec).toMatchObject({ vtep: node2.vtep, networks: [{ name: 'dcos' }, { name: 'dcos6' }] });
+});
+
+test('registers a new uplink MTU', async () => {
+  const agent = await bench.running();
+  bench.node.uplinkMTU = 9000;
+  agent.reconcile();
+  await eventually(async () => {
+    expect((await bench.stored()).spec.uplinkMTU).toBe(9000);
+  });
+});
+
+test('a failure is told for its network in the tool’s words, tried again, and forgotten', async () => {
+  bench.node.kernel.failures = [{ network: 'dcos6', message: 'RTNETLINK answers: Operation not permitted' }];
+  bench.node.start(bench.plane.kubeconfig);
+  await bench.operator.allocate('node2', node2);
+  await eventually(async () => {
+    expect((await bench.stored()).status?.networks).toEqual([
+      { name: 'dcos', state: 'OK' },
+      { name: 'dcos6', state: 'Failed', message: 'RTNETLINK answers: Operation not permitted' },
+    ]);
+  });
+  expect(readdirSync(bench.node.at.path('conf'))).toEqual(['dcos.conflist']);
+  bench.node.kernel.failures = [];
+  await bench.settled();
+  expect(readdirSync(bench.node.at.path('conf'))).toEqual(['dcos.conflist', 'dcos6.conflist']);
+});
+
+test('a network that is deleted loses its conflist before its bridge, and its leases after', async () => {
+  await bench.running();
+  mkdirSync(bench.node.at.path('leases', 'dcos'));
+  const seen: unknown[] = [];
+  bench.node.kernel.during = () => {
+    seen.push([
+      bench.node.kernel.last?.networks.map(({ metadata }) => metadata.name),
+      existsSync(bench.node.at.path('conf', 'dcos.conflist')),
+      existsSync(bench.node.at.path('net', '05-overlaynet.conflist')),
+      existsSync(bench.node.at.path('leases', 'dcos')),
+    ]);
+  };
+  await bench.plane.client.delete(overlayNetworks, 'dcos');
+  await eventually(() => {
+    expect(existsSync(bench.node.at.path('leases', 'dcos'))).toBe(false);
+  });
+  expect(seen[0]).toEqual([['dcos6'], false, false, true]);
+  const checkpoint = JSON.parse(
+    readFileSync(bench.node.at.path('state', 'checkpoint.json'), 'utf8'),
+  ) as object;
+  expect(checkpoint).toMatchObject({ networks: expect.arrayContaining(['dcos6']) });
+});
+
+test('an allocation or a configuration that is deleted takes nothing away', async () => {
+  await bench.running();
+  const before = bench.node.kernel.last;
+  await bench.plane.client.delete(agentAllocations, 'node2');
+  await eventually(async () => {
+    expect(condition(await bench.stored(), 'DataPathReady')?.reason).toBe('Kept');
+  });
+  await bench.plane.client.delete(overlayConfigs, 'default');
+  await eventually(async () => {
+    const kept = condition(await bench.stored(), 'DataPathReady');
+    expect(kept?.message).toContain('OverlayConfig default has no effective configuration');
+  });
+  expect(bench.node.kernel.last).toEqual(before);
+  expect(readdirSync(bench.node.at.path('conf'))).toEqual(['dcos.conflist', 'dcos6.conflist']);
+  expect((await bench.stored()).spec.vtep).toEqual(node2.vtep);
+});
+
+test('a registration that the operator refuses is logged once and shown', async () => {
+  await bench.running();
+  const object = await bench.plane.client.get(agentAllocations, 'node2');
+  const refusal = {
+    type: 'Accepted',
+    status: 'False',
+    reason: 'NotItsAddress',
+    message: 'not of this Node',
+  } as const;
+  await bench.plane.client.updateStatus(agentAllocations, {
+    ...object!,
+    status: { conditions: [{ ...refusal, lastTransitionTime: '2026-01-01T00:00:00Z' }] },
+  });
+  await eventually(async () => {
+    expect(condition(await bench.stored(), 'Registered')).toMatchObject({
+      status: 'False',
+      reason: 'NotItsAddress',
+      message: 'not of this Node',
+    });
+  });
+  const said = bench.node.log.lines.filter((line) => line.includes('refuses'));
+  expect(said).toEqual([
+    'error the operator refuses this registration refusal="NotItsAddress: not of this Node"',
+  ]);
+});

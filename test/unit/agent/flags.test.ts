@@ -1,0 +1,46 @@
+import { FlagError, parseRunFlags, type RunFlags } from '../../../src/agent/flags.ts';
+
+const flags = (changes: Partial<RunFlags>): RunFlags => ({
+  node: 'node2',
+  addresses: '172.17.0.4',
+  listen: '127.0.0.1:9181',
+  resync: '60s',
+  logLevel: 'info',
+  stateDir: '/var/lib/overlaynet',
+  cniConfDir: '/etc/cni/overlaynet.d',
+  cniNetDir: '/etc/cni/net.d',
+  ...changes,
+});
+
+test('addresses keep their order and get RFC 5952 text', () => {
+  expect(parseRunFlags(flags({ addresses: 'FD00:0::4, 172.17.0.4' })).addresses).toEqual([
+    'fd00::4',
+    '172.17.0.4',
+  ]);
+  expect(parseRunFlags(flags({ addresses: '172.17.0.4,' })).addresses).toEqual(['172.17.0.4']);
+});
+
+test('durations are Go durations', () => {
+  expect(parseRunFlags(flags({ resync: '1m30s' })).resyncMs).toBe(90_000);
+});
+
+test.each<[string, Partial<RunFlags>, string]>([
+  ['no node name', { node: '' }, '--node (or NODE_NAME) is missing: the name of this Node'],
+  ['a node name that is none', { node: 'a/b' }, '--node "a/b" is no Node name'],
+  ['no address', { addresses: '' }, "--addresses (or NODE_IPS) is missing: this node's own addresses"],
+  ['no IP address', { addresses: '172.17.0.256' }, '--addresses: "172.17.0.256" is not an IP address'],
+  ['a zone', { addresses: 'fe80::1%eth0' }, '--addresses: "fe80::1%eth0" is not an IP address'],
+  [
+    'two of one family',
+    { addresses: '10.0.0.1,10.0.0.2' },
+    '--addresses "10.0.0.1,10.0.0.2": at most one IPv4 and one IPv6 address',
+  ],
+  ['a port too high', { listen: '127.0.0.1:99999' }, '--listen "127.0.0.1:99999" is not of the form'],
+  ['no port', { listen: 'localhost' }, '--listen "localhost" is not of the form HOST:PORT or [IPv6]:PORT'],
+  ['a duration without unit', { resync: '60' }, '--resync "60" is no duration of at least 1s'],
+  ['a duration too short', { resync: '10ms' }, '--resync "10ms" is no duration of at least 1s'],
+  ['a level', { logLevel: 'loud' }, '--log-level "loud" is none of error, warn, info, debug'],
+])('%s is refused in one line', (_, changes, message) => {
+  expect(() => parseRunFlags(flags(changes))).toThrow(FlagError);
+  expect(() => parseRunFlags(flags(changes))).toThrow(message);
+});
