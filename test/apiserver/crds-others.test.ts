@@ -219,6 +219,11 @@ describe('an AllocationLedger', () => {
         ['spec.page.first', '100', 'multiple of 256'],
       ],
       [
+        'a page created with a block',
+        ledger('net-dcos-0', { page: page({ blocks: [block(300)] }) }),
+        ['spec.page.blocks', 'must be empty when a page is created'],
+      ],
+      [
         'a block of another page',
         ledger('net-dcos-0', { page: page({ blocks: [block(7), block(300)] }) }),
         ['spec.page.blocks', '[7]', 'from first (256) to 511'],
