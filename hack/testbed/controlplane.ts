@@ -12,7 +12,7 @@ const file = (lab: Lab, name: string) => join(lab.dir, 'access', name);
 
 export function startEtcd(lab: Lab, parts: Parts): void {
   const args = [
-    ['--name=lab', `--data-dir=${join(lab.dir, 'etcd')}`, '--log-level=warn'],
+    ['--name=lab', `--data-dir=${join(lab.dir, 'etcd')}`, '--log-level=warn', '--unsafe-no-fsync'],
     ['--listen-client-urls=http://127.0.0.1:2379', '--advertise-client-urls=http://127.0.0.1:2379'],
     ['--listen-peer-urls=http://127.0.0.1:2380', '--initial-advertise-peer-urls=http://127.0.0.1:2380'],
     ['--initial-cluster=lab=http://127.0.0.1:2380'],
