@@ -56,13 +56,17 @@ export const loadConfig = (file?: string): KubeConfig => {
   return config;
 };
 
-/** Reads certificate and token files (a token at most every 60 s) and runs an exec plugin where its credential has expired. */
+/** Reads certificate and token files, and runs an exec plugin where its credential has expired. */
 export const readCredentials = async (config: KubeConfig): Promise<Credentials> => {
   const options: RequestOptions & { headers: Record<string, string> } = { headers: {} };
   await config.applyToHTTPSOptions(options);
   const headers: Record<string, string> = {};
   // a token file mostly ends with a line break, which no header may hold
   for (const [name, value] of Object.entries(options.headers)) headers[name] = value.trim();
+  const user = config.getCurrentUser() as { authProvider?: { config?: { tokenFile?: string } } } | null;
+  const tokenFile = user?.authProvider?.config?.tokenFile;
+  // client-node remembers a token for 60 s, also one that was just refused
+  if (tokenFile !== undefined) headers.Authorization = `Bearer ${readFileSync(tokenFile, 'utf8').trim()}`;
   if (typeof options.auth === 'string') {
     headers.Authorization = `Basic ${Buffer.from(options.auth).toString('base64')}`;
   }

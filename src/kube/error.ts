@@ -43,3 +43,7 @@ export const apiError = (
   const seconds = retryAfter === undefined ? status.details?.retryAfterSeconds : Number(retryAfter);
   return new ApiError(request, code, status, seconds);
 };
+
+/** What was thrown, in words. */
+export const messageOf = (error: unknown): string =>
+  typeof error === 'object' && error !== null && 'message' in error ? String(error.message) : String(error);

@@ -1,9 +1,10 @@
 import type { KubeObject } from '../api/types.ts';
 import { silent, type Log } from '../log.ts';
-import { backoffDelay, pause, type BackoffOptions } from './backoff.ts';
 import { ApiError, type Client } from './client.ts';
+import { messageOf } from './error.ts';
 import type { Resource } from './resources.ts';
 import { isNewer } from './version.ts';
+import { backoffDelay, pause, untilAborted, type BackoffOptions } from './wait.ts';
 import type { WatchEvent } from './watch.ts';
 
 export interface InformerOptions {
@@ -79,18 +80,7 @@ export class Informer<T extends KubeObject> {
 
   /** Resolves after the first complete list; rejects with the signal's reason. */
   async synced(signal?: AbortSignal): Promise<void> {
-    if (signal === undefined) return this.#synced.promise;
-    signal.throwIfAborted();
-    const aborted = Promise.withResolvers<never>();
-    const abort = () => {
-      aborted.reject(signal.reason as Error);
-    };
-    signal.addEventListener('abort', abort);
-    try {
-      await Promise.race([this.#synced.promise, aborted.promise]);
-    } finally {
-      signal.removeEventListener('abort', abort);
-    }
+    await (signal === undefined ? this.#synced.promise : untilAborted(this.#synced.promise, signal));
   }
 
   get(name: string): T | undefined {
@@ -135,7 +125,7 @@ export class Informer<T extends KubeObject> {
   /** Returns how long the server asks us to wait, in ms. */
   #fail(error: unknown): number {
     this.counters.failures++;
-    const message = error instanceof Error ? error.message : String(error);
+    const message = messageOf(error);
     this.#lastError = message;
     if (!(error instanceof ApiError)) {
       this.#log.warn('cannot follow', { resource: this.#resource.plural, error: message });

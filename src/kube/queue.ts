@@ -1,6 +1,6 @@
 import PQueue from 'p-queue';
 import type { Log } from '../log.ts';
-import { backoffDelay, type BackoffOptions } from './backoff.ts';
+import { backoffDelay, type BackoffOptions } from './wait.ts';
 
 export interface Result {
   /** Run the key again after so many ms, even if nothing changes. */

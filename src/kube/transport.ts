@@ -1,7 +1,8 @@
 import type { KubeConfig } from '@kubernetes/client-node';
 import { Agent, type Dispatcher } from 'undici';
 import { readCredentials, type Credentials } from './config.ts';
-import { apiError } from './error.ts';
+import { apiError, messageOf } from './error.ts';
+import { untilAborted } from './wait.ts';
 
 /** All in ms. */
 export interface TimeLimits {
@@ -12,6 +13,8 @@ export interface TimeLimits {
   listMs: number;
   /** A watch on which nothing came for so long is cut: the API server sends a bookmark about every minute. */
   silenceMs: number;
+  /** How long certificates and tokens count as fresh before their files are read again. */
+  credentialsMs: number;
 }
 
 export const timeLimits: TimeLimits = {
@@ -19,6 +22,7 @@ export const timeLimits: TimeLimits = {
   requestMs: 15_000,
   listMs: 30_000,
   silenceMs: 90_000,
+  credentialsMs: 10_000,
 };
 
 export interface Request {
@@ -31,8 +35,6 @@ export interface Request {
   contentType?: string;
   accept?: string;
 }
-
-const credentialsAgeMs = 10_000;
 
 /**
  * One API server over one pool of kept connections. HTTP/1.1: with HTTP/2 all requests share a connection, and one
@@ -111,7 +113,7 @@ export class Transport {
     }
     try {
       const { agent, headers } = await this.#ready();
-      return await agent.request({
+      const answer = agent.request({
         origin: url.origin,
         path: url.pathname + url.search,
         method: request.method,
@@ -126,15 +128,15 @@ export class Transport {
         },
         ...(request.body === undefined ? {} : { body: JSON.stringify(request.body) }),
       });
+      // undici heeds the signal only once the request is on a connection: not while that is being made, or waited for
+      return await untilAborted(answer, signal);
     } catch (error) {
-      throw new Error(`${request.what}: ${error instanceof Error ? error.message : String(error)}`, {
-        cause: error,
-      });
+      throw new Error(`${request.what}: ${messageOf(error)}`, { cause: error });
     }
   }
 
   async #ready(): Promise<{ agent: Agent; headers: Record<string, string> }> {
-    if (this.#credentials === undefined || performance.now() - this.#readAt > credentialsAgeMs) {
+    if (this.#credentials === undefined || performance.now() - this.#readAt > this.limits.credentialsMs) {
       const fresh = await readCredentials(this.#config);
       const changed = JSON.stringify(fresh.tls) !== JSON.stringify(this.#credentials?.tls);
       this.#credentials = fresh;

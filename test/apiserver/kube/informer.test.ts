@@ -1,0 +1,279 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { KubeObject } from '../../../src/api/types.ts';
+import { connect, type Client } from '../../../src/kube/client.ts';
+import { Informer } from '../../../src/kube/informer.ts';
+import type { Resource } from '../../../src/kube/resources.ts';
+import type { TimeLimits } from '../../../src/kube/transport.ts';
+import { startControlPlane, type OwnControlPlane } from '../../support/controlplane.ts';
+import { HttpProxy, TcpProxy } from '../../support/kubeproxy.ts';
+
+type ConfigMap = KubeObject & { data?: Record<string, string> };
+const namespaces: Resource<KubeObject> = { apiVersion: 'v1', kind: 'Namespace', plural: 'namespaces' };
+const backoff = { baseMs: 50, maxMs: 400 };
+
+const until = async (what: string, holds: () => boolean, ms = 10_000): Promise<void> => {
+  const end = performance.now() + ms;
+  while (!holds()) {
+    if (performance.now() > end) throw new Error(`not within ${ms} ms: ${what}`);
+    await sleep(20);
+  }
+};
+
+describe('Informer', () => {
+  let plane: OwnControlPlane;
+  let client: Client;
+  /** Undone in reverse after each test, also a failed one. */
+  const undo: (() => Promise<void>)[] = [];
+
+  /** A namespace of its own, and the ConfigMaps in it. */
+  const configMapsIn = async (namespace: string): Promise<Resource<ConfigMap>> => {
+    await client.apply(namespaces, { metadata: { name: namespace } });
+    return { apiVersion: 'v1', kind: 'ConfigMap', plural: 'configmaps', namespace };
+  };
+
+  /** An informer whose changes are recorded as `+name`, `~name`, `-name`. */
+  const follow = (resource: Resource<ConfigMap>, server = plane.server, limits: Partial<TimeLimits> = {}) => {
+    const own = connect({ kubeconfig: plane.kubeconfigAt(server), limits });
+    const informer = new Informer(own, resource, { backoff });
+    const changes: string[] = [];
+    informer.onChange((name, object, old) => {
+      changes.push(`${object === undefined ? '-' : old === undefined ? '+' : '~'}${name}`);
+    });
+    informer.start();
+    undo.push(async () => {
+      await informer.stop();
+      await own.close();
+    });
+    return { informer, changes };
+  };
+  const tcpProxy = async () => {
+    const proxy = await TcpProxy.to(plane.server);
+    undo.push(() => proxy.close());
+    return proxy;
+  };
+  const httpProxy = async () => {
+    const proxy = await HttpProxy.to(plane.server);
+    undo.push(() => proxy.close());
+    return proxy;
+  };
+  const names = (informer: Informer<ConfigMap>) =>
+    informer
+      .list()
+      .map((object) => object.metadata.name)
+      .sort();
+  const make = (resource: Resource<ConfigMap>, name: string) =>
+    client.create(resource, { metadata: { name } });
+
+  beforeAll(async () => {
+    plane = await startControlPlane();
+    client = plane.client;
+  }, 60_000);
+  afterEach(async () => {
+    for (const step of undo.splice(0).reverse()) await step();
+  });
+  afterAll(async () => {
+    await plane.stop();
+  });
+
+  test('lists, then follows; tells each change once, with the old object', async () => {
+    const resource = await configMapsIn('follow');
+    const made = await make(resource, 'a');
+    const { informer, changes } = follow(resource);
+    expect(informer.hasSynced).toBe(false);
+    await informer.synced();
+    expect([changes, informer.get('a')]).toEqual([['+a'], made]);
+    const seen: unknown[] = [];
+    informer.onChange((_, object, old) => seen.push([object?.data, old?.metadata.resourceVersion]));
+    await client.update(resource, { ...made, data: { k: 'v' } });
+    await until('the change', () => seen.length === 1);
+    expect(seen).toEqual([[{ k: 'v' }, made.metadata.resourceVersion]]);
+    await make(resource, 'b');
+    await client.delete(resource, 'a');
+    await until('the deletion', () => informer.get('a') === undefined);
+    expect(changes).toEqual(['+a', '~a', '+b', '-a']);
+    expect(names(informer)).toEqual(['b']);
+    expect(informer.lastError).toBeUndefined();
+  });
+
+  test('a handler that throws harms nobody', async () => {
+    const resource = await configMapsIn('throws');
+    await make(resource, 'a');
+    const own = new Informer(client, resource);
+    undo.push(() => own.stop());
+    const seen: string[] = [];
+    own.onChange(() => {
+      throw new Error('no');
+    });
+    own.onChange((name) => seen.push(name));
+    own.start();
+    await own.synced();
+    await make(resource, 'b');
+    await until('the second object', () => seen.length === 2);
+    expect(seen).toEqual(['a', 'b']);
+  });
+
+  test('learns the answer to a write at once, tells it once, and never takes an older one', async () => {
+    const resource = await configMapsIn('learn');
+    const first = await make(resource, 'a');
+    const { informer, changes } = follow(resource);
+    await informer.synced();
+    const second = await client.update(resource, { ...first, data: { k: '2' } });
+    informer.learn(second);
+    expect(informer.get('a')).toBe(second);
+    informer.learn(first);
+    expect(informer.get('a')?.data).toEqual({ k: '2' });
+    await make(resource, 'b');
+    await until('b', () => informer.get('b') !== undefined);
+    expect(changes).toEqual(['+a', '~a', '+b']);
+    await client.delete(resource, 'a');
+    await until('the deletion', () => informer.get('a') === undefined);
+    informer.learn(second);
+    expect(informer.get('a')).toBeUndefined();
+  });
+
+  test('lists 1,200 objects in pages of 500', async () => {
+    const resource = await configMapsIn('pages');
+    const proxy = await httpProxy();
+    for (let i = 0; i < 1200; i += 100) {
+      await Promise.all(Array.from({ length: 100 }, (_, k) => make(resource, `n${i + k}`)));
+    }
+    const { informer, changes } = follow(resource, proxy.url);
+    await informer.synced();
+    expect(informer.list().length).toBe(1200);
+    expect(changes.length).toBe(1200);
+    const lists = proxy.requests.filter((request) => !request.includes('watch=true'));
+    expect(lists.map((request) => /limit=500/.test(request))).toEqual([true, true, true]);
+    expect(informer.counters.relists).toBe(1);
+  }, 20_000);
+
+  test('waits as long as 429 and 5xx ask it to, and follows then', async () => {
+    const resource = await configMapsIn('faults');
+    await make(resource, 'a');
+    const proxy = await httpProxy();
+    const at: number[] = [];
+    proxy.fault = () => {
+      at.push(performance.now());
+      if (at.length === 1) return { status: 429, headers: { 'retry-after': '1' } };
+      return at.length < 4 ? { status: 503, body: 'no' } : undefined;
+    };
+    const { informer, changes } = follow(resource, proxy.url);
+    await until('the first error', () => informer.lastError !== undefined);
+    expect(informer.lastError).toMatch(/^list configmaps: 429/);
+    await informer.synced();
+    expect(at[1]! - at[0]!).toBeGreaterThanOrEqual(1000);
+    expect(informer.counters).toMatchObject({ failures: 3, relists: 1 });
+    // the same while it watches: no new list
+    const watches = informer.counters.watches;
+    let faults = 0;
+    proxy.fault = (_, url) => (url.includes('watch=true') && faults++ < 3 ? { status: 500 } : undefined);
+    proxy.cut();
+    await until('another watch', () => informer.counters.watches > watches);
+    await make(resource, 'b');
+    await until('b', () => informer.get('b') !== undefined);
+    expect(changes).toEqual(['+a', '+b']);
+    expect(informer.counters.relists).toBe(1);
+    expect(informer.lastError).toBeUndefined();
+  });
+
+  test('notices a connection that went dead without closing, and what was deleted meanwhile', async () => {
+    const resource = await configMapsIn('blackhole');
+    await make(resource, 'a');
+    await make(resource, 'b');
+    const proxy = await tcpProxy();
+    const { informer, changes } = follow(resource, proxy.url, {
+      requestMs: 500,
+      silenceMs: 700,
+      connectMs: 500,
+    });
+    await until('the watch', () => informer.counters.watches > 0);
+    proxy.blackHole();
+    await client.delete(resource, 'a');
+    await make(resource, 'c');
+    await until('a time-out', () => informer.lastError !== undefined);
+    expect(informer.lastError).toBe('watch configmaps: nothing came for 700 ms');
+    await sleep(500);
+    expect(names(informer)).toEqual(['a', 'b']);
+    proxy.heal();
+    await until('recovery', () => names(informer).join() === 'b,c');
+    expect(changes.sort()).toEqual(['+a', '+b', '+c', '-a']);
+  });
+
+  test('lists again when its resourceVersion has expired, and tells only what differs', async () => {
+    const resource = await configMapsIn('expired');
+    const made = await make(resource, 'a');
+    await make(resource, 'b');
+    const proxy = await httpProxy();
+    const { informer, changes } = follow(resource, proxy.url);
+    await until('the watch', () => informer.counters.watches > 0);
+    // refused until the API server's watch cache has forgotten where the informer was
+    proxy.fault = () => ({ status: 503 });
+    proxy.cut();
+    await client.delete(resource, 'b');
+    await client.update(resource, { ...made, data: { k: '2' } });
+    await make(resource, 'c');
+    await plane.compact();
+    await plane.killApiserver();
+    await plane.startApiserver();
+    proxy.fault = () => undefined;
+    await until('recovery', () => names(informer).join() === 'a,c');
+    expect(informer.counters.relists).toBe(2);
+    expect(changes.slice(0, 2).sort()).toEqual(['+a', '+b']);
+    expect(changes.slice(2).sort()).toEqual(['+c', '-b', '~a']);
+    await make(resource, 'd');
+    await until('d', () => informer.get('d') !== undefined);
+  }, 40_000);
+
+  test('survives the API server: killed, away for a while, started again', async () => {
+    const resource = await configMapsIn('killed');
+    await make(resource, 'a');
+    const { informer, changes } = follow(resource);
+    const late = follow(resource, plane.server);
+    await Promise.all([informer.synced(), late.informer.synced()]);
+    await plane.killApiserver();
+    await until('the error', () => informer.lastError !== undefined);
+    expect(names(informer)).toEqual(['a']);
+    const early = follow(resource);
+    await until('three attempts', () => early.informer.counters.failures >= 3);
+    expect(early.informer.lastError).toMatch(/^list configmaps: connect ECONNREFUSED/);
+    await plane.startApiserver();
+    await Promise.all([early.informer.synced(), make(resource, 'b')]);
+    await until('b everywhere', () =>
+      [informer, early.informer].every((each) => each.get('b') !== undefined),
+    );
+    expect(changes).toEqual(['+a', '+b']);
+    expect([informer.lastError, early.informer.lastError]).toEqual([undefined, undefined]);
+  }, 40_000);
+
+  test('starts over when the API server comes back with older data', async () => {
+    const resource = await configMapsIn('restored');
+    await make(resource, 'a');
+    const proxy = await httpProxy();
+    const { informer, changes } = follow(resource, proxy.url);
+    await until('the watch', () => informer.counters.watches > 0);
+    // what an etcd restored from a backup looks like to a watch
+    const older = { type: 'BOOKMARK', object: { metadata: { resourceVersion: '1' } } };
+    let once = true;
+    proxy.fault = (_, url) => {
+      if (!once || !url.includes('watch=true')) return undefined;
+      once = false;
+      return { status: 200, body: `${JSON.stringify(older)}\n` };
+    };
+    proxy.cut();
+    await until('a second list', () => informer.counters.relists === 2);
+    expect(changes).toEqual(['+a']);
+  });
+
+  test('stops at once, also while it cannot connect, and says nothing more', async () => {
+    const resource = await configMapsIn('stop');
+    const proxy = await tcpProxy();
+    proxy.blackHole();
+    const { informer, changes } = follow(resource, proxy.url);
+    await sleep(50);
+    const start = performance.now();
+    await informer.stop();
+    expect(performance.now() - start).toBeLessThan(200);
+    await expect(informer.synced(AbortSignal.timeout(20))).rejects.toThrow('timeout');
+    expect(changes).toEqual([]);
+  });
+});

@@ -1,0 +1,303 @@
+import { execFile } from 'node:child_process';
+import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { parse } from 'yaml';
+import type { KubeObject } from '../../src/api/types.ts';
+import { connect, type Client } from '../../src/kube/client.ts';
+import type { Resource } from '../../src/kube/resources.ts';
+import { freePort, ServerProcess, TempDir } from './kubeprocess.ts';
+
+/** A real etcd and kube-apiserver, as the administrator sees them. */
+export interface ControlPlane {
+  /** File name. */
+  kubeconfig: string;
+  /** `https://127.0.0.1:PORT` */
+  server: string;
+  client: Client;
+  /** `kubectl apply --server-side`, then waits until CRDs are served. */
+  apply(...files: string[]): Promise<void>;
+  kubectl(...args: string[]): Promise<string>;
+  /** A kubeconfig with the same rights at another address, of a proxy: file name. With `http:` the token goes in the clear. */
+  kubeconfigAt(server: string): string;
+  /** A kubeconfig of a ServiceAccount, created with these rights if it is new: file name. */
+  kubeconfigFor(user: ServiceAccountUser): Promise<string>;
+  stop(): Promise<void>;
+}
+
+/** One that a test may break. */
+export interface OwnControlPlane extends ControlPlane {
+  etcd: string;
+  killApiserver(): Promise<void>;
+  /** SIGSTOP and SIGCONT: connections stay open and nobody answers. */
+  signalApiserver(signal: 'SIGSTOP' | 'SIGCONT'): void;
+  /** Makes every resourceVersion up to now too old to watch from, once the API server has been started again. */
+  compact(): Promise<void>;
+  /** On the same port, with the same data; returns when it is ready. */
+  startApiserver(): Promise<void>;
+}
+
+export interface ServiceAccountUser {
+  name: string;
+  /** Default: `default`. Created if it is new. */
+  namespace?: string;
+  /** Of a ClusterRole made for it; absent: what others have bound to it. */
+  rules?: { apiGroups: string[]; resources: string[]; verbs: string[]; resourceNames?: string[] }[];
+  /** Binds the token to this Node, as kubelet's are. */
+  node?: { name: string; uid: string };
+}
+
+const assets = (): string => {
+  const dir = process.env.KUBEBUILDER_ASSETS;
+  if (dir === undefined)
+    throw new Error('KUBEBUILDER_ASSETS is not set: run the tests by `npm test` or `hack/run test`');
+  return dir;
+};
+
+const kubeconfigText = (server: string, certificate: string, token: string): string => {
+  const trust = server.startsWith('https:')
+    ? `certificate-authority: "${certificate}"`
+    : 'insecure-skip-tls-verify: true';
+  return `apiVersion: v1
+kind: Config
+clusters: [{name: test, cluster: {server: "${server}", ${trust}}}]
+users: [{name: user, user: {token: "${token}"}}]
+contexts: [{name: test, context: {cluster: test, user: user}}]
+current-context: test
+`;
+};
+
+interface Kubeconfig {
+  clusters: [{ cluster: { server: string } }];
+  users: [{ user: { token: string } }];
+}
+
+const core = (kind: string, plural: string): Resource<KubeObject> => ({ apiVersion: 'v1', kind, plural });
+
+class Shared implements ControlPlane {
+  readonly kubeconfig: string;
+  readonly server: string;
+  readonly client: Client;
+  /** Where the kubeconfig and the API server's own certificate are. */
+  protected readonly dir: string;
+  readonly #token: string;
+
+  constructor(dir: string) {
+    this.dir = dir;
+    this.kubeconfig = path.join(dir, 'kubeconfig');
+    const { clusters, users } = parse(readFileSync(this.kubeconfig, 'utf8')) as Kubeconfig;
+    this.server = clusters[0].cluster.server;
+    this.#token = users[0].user.token;
+    this.client = connect({ kubeconfig: this.kubeconfig });
+  }
+
+  async apply(...files: string[]): Promise<void> {
+    await this.kubectl(
+      'apply',
+      '--server-side',
+      '--force-conflicts',
+      ...files.flatMap((file) => ['-f', file]),
+    );
+    const crds = await this.kubectl('get', 'crd', '-o', 'name');
+    if (crds !== '')
+      await this.kubectl('wait', '--for=condition=Established', '--timeout=20s', 'crd', '--all');
+  }
+
+  async kubectl(...args: string[]): Promise<string> {
+    const own = ['--kubeconfig', this.kubeconfig, '--cache-dir', path.join(this.dir, 'kubectl')];
+    const { stdout } = await promisify(execFile)(path.join(assets(), 'kubectl'), [...own, ...args]);
+    return stdout;
+  }
+
+  kubeconfigAt(server: string): string {
+    return this.#write(new URL(server).port, server, this.#token);
+  }
+
+  async kubeconfigFor({ name, namespace = 'default', rules, node }: ServiceAccountUser): Promise<string> {
+    const role = `ovt-${namespace}-${name}`;
+    const rbac = 'rbac.authorization.k8s.io';
+    await this.client.apply(core('Namespace', 'namespaces'), { metadata: { name: namespace } });
+    await this.client.apply(
+      { ...core('ServiceAccount', 'serviceaccounts'), namespace },
+      { metadata: { name } },
+    );
+    if (rules !== undefined) {
+      const roles = { apiVersion: `${rbac}/v1`, kind: 'ClusterRole', plural: 'clusterroles' };
+      const bindings = { ...roles, kind: 'ClusterRoleBinding', plural: 'clusterrolebindings' };
+      await this.client.apply(roles, { metadata: { name: role }, rules } as KubeObject);
+      await this.client.apply(bindings, {
+        metadata: { name: role },
+        roleRef: { apiGroup: rbac, kind: 'ClusterRole', name: role },
+        subjects: [{ kind: 'ServiceAccount', name, namespace }],
+      } as KubeObject);
+    }
+    const bound = node === undefined ? {} : { boundObjectRef: { apiVersion: 'v1', kind: 'Node', ...node } };
+    const answer = await this.client.raw({
+      what: `create token of ${namespace}/${name}`,
+      method: 'POST',
+      path: `/api/v1/namespaces/${namespace}/serviceaccounts/${name}/token`,
+      body: {
+        apiVersion: 'authentication.k8s.io/v1',
+        kind: 'TokenRequest',
+        spec: { expirationSeconds: 3600, ...bound },
+      },
+    });
+    const { status } = JSON.parse(answer) as { status: { token: string } };
+    return this.#write([namespace, name, node?.name ?? ''].join('-'), this.server, status.token);
+  }
+
+  async stop(): Promise<void> {
+    await this.client.close();
+  }
+
+  #write(name: string, server: string, token: string): string {
+    // the directory may be shared by test files that run side by side
+    const file = path.join(this.dir, `kubeconfig-${process.pid}-${name}`);
+    writeFileSync(file, kubeconfigText(server, path.join(this.dir, 'apiserver.crt'), token), { mode: 0o600 });
+    return file;
+  }
+}
+
+class Own extends Shared implements OwnControlPlane {
+  readonly etcd: string;
+  readonly #temp: TempDir;
+  readonly #etcd: ServerProcess;
+  #apiserver: ServerProcess | undefined;
+
+  static async start(): Promise<Own> {
+    const temp = new TempDir('ovt-cp-');
+    try {
+      const token = randomBytes(16).toString('hex');
+      const { publicKey, privateKey } = generateKeyPairSync('rsa', {
+        modulusLength: 2048,
+        publicKeyEncoding: { type: 'spki', format: 'pem' },
+        privateKeyEncoding: { type: 'pkcs1', format: 'pem' },
+      });
+      writeFileSync(path.join(temp.path, 'sa.pub'), publicKey);
+      writeFileSync(path.join(temp.path, 'sa.key'), privateKey, { mode: 0o600 });
+      writeFileSync(path.join(temp.path, 'tokens.csv'), `${token},admin,admin,"system:masters"\n`, {
+        mode: 0o600,
+      });
+      const server = `https://127.0.0.1:${await freePort()}`;
+      const text = kubeconfigText(server, path.join(temp.path, 'apiserver.crt'), token);
+      writeFileSync(path.join(temp.path, 'kubeconfig'), text, { mode: 0o600 });
+      return new Own(temp, await freePort());
+    } catch (error) {
+      await temp.remove();
+      throw error;
+    }
+  }
+
+  constructor(temp: TempDir, etcdPort: number) {
+    super(temp.path);
+    this.#temp = temp;
+    this.etcd = `http://127.0.0.1:${etcdPort}`;
+    const file = (name: string) => path.join(temp.path, name);
+    const args = {
+      'data-dir': file('etcd'),
+      'unsafe-no-fsync': 'true',
+      'listen-client-urls': this.etcd,
+      'advertise-client-urls': this.etcd,
+      'listen-peer-urls': 'http://127.0.0.1:0',
+      'log-level': 'warn',
+    };
+    this.#etcd = new ServerProcess(path.join(assets(), 'etcd'), flags(args), file('etcd.log'));
+  }
+
+  async killApiserver(): Promise<void> {
+    await this.#apiserver?.kill();
+  }
+
+  signalApiserver(signal: 'SIGSTOP' | 'SIGCONT'): void {
+    this.#apiserver?.signal(signal);
+  }
+
+  async compact(): Promise<void> {
+    // etcd's JSON gateway: numbers of 64 bits are strings
+    const post = async (call: string, body: unknown) => {
+      const answer = await fetch(`${this.etcd}/v3/kv/${call}`, {
+        method: 'POST',
+        body: JSON.stringify(body),
+      });
+      if (!answer.ok) throw new Error(`etcd ${call}: ${await answer.text()}`);
+      return (await answer.json()) as { header: { revision: string } };
+    };
+    const { header } = await post('range', { key: Buffer.from('x').toString('base64') });
+    await post('compaction', { revision: header.revision, physical: true });
+  }
+
+  async startApiserver(): Promise<void> {
+    const file = (name: string) => path.join(this.dir, name);
+    const args = {
+      'etcd-servers': this.etcd,
+      'bind-address': '127.0.0.1',
+      // given, it needs no default route; and nobody looks for an endpoint
+      'advertise-address': '127.0.0.1',
+      'endpoint-reconciler-type': 'none',
+      'secure-port': new URL(this.server).port,
+      'cert-dir': this.dir,
+      'service-cluster-ip-range': '10.0.0.0/24',
+      'authorization-mode': 'RBAC',
+      // as clusters have it: the agent's init container is privileged
+      'allow-privileged': 'true',
+      'token-auth-file': file('tokens.csv'),
+      'service-account-issuer': 'https://kubernetes.default.svc',
+      'service-account-key-file': file('sa.pub'),
+      'service-account-signing-key-file': file('sa.key'),
+      // there is no controller-manager that would make the ServiceAccount `default`
+      'disable-admission-plugins': 'ServiceAccount',
+      // tests compact by themselves
+      'etcd-compaction-interval': '0',
+    };
+    const env = { GOGC: '50', GOMEMLIMIT: '400MiB' };
+    const program = path.join(assets(), 'kube-apiserver');
+    this.#apiserver = new ServerProcess(program, flags(args), file('apiserver.log'), env);
+    await this.#ready(this.#apiserver);
+  }
+
+  override async stop(): Promise<void> {
+    await super.stop();
+    await this.#apiserver?.kill();
+    await this.#etcd.kill();
+    await this.#temp.remove();
+  }
+
+  async #ready(apiserver: ServerProcess): Promise<void> {
+    const until = Date.now() + 60_000;
+    for (;;) {
+      this.#etcd.check();
+      apiserver.check();
+      try {
+        await this.client.raw({ what: 'get /readyz', method: 'GET', path: '/readyz' }, { timeoutMs: 2000 });
+        return;
+      } catch (error) {
+        if (Date.now() > until)
+          throw new Error('kube-apiserver did not become ready in 60 s', { cause: error });
+      }
+      await sleep(100);
+    }
+  }
+}
+
+const flags = (args: Record<string, string>): string[] =>
+  Object.entries(args).map(([name, value]) => `--${name}=${value}`);
+
+/** One of your own, ready: call stop() in afterAll. */
+export const startControlPlane = async (): Promise<OwnControlPlane> => {
+  const own = await Own.start();
+  try {
+    await own.startApiserver();
+    return own;
+  } catch (error) {
+    await own.stop();
+    throw error;
+  }
+};
+
+/** The suite's (jest --globalSetup test/support/apiserver-setup.ts), not to be broken; without that one of your own. */
+export const controlPlane = async (): Promise<ControlPlane> => {
+  const kubeconfig = process.env.OVT_KUBECONFIG;
+  return kubeconfig === undefined ? startControlPlane() : new Shared(path.dirname(kubeconfig));
+};
