@@ -16,12 +16,12 @@ export function diff(desired: Desired, observed: Observed): { plan: Plan; failur
     plan.links.push(...links.changes);
     const tunnel = links.usable ? desired.tunnel : undefined;
     const peers = tunnel === undefined ? undefined : { tunnel, fresh: links.fresh };
-    const stale: Change[] = [];
-    if (peers !== undefined) diffOnTunnel(desired, observed, peers, plan, stale);
-    const nexthops = diffNexthops(desired, observed, links, plan, stale, failures);
+    const staleNeighbours = peers === undefined ? [] : diffOnTunnel(desired, observed, peers, plan);
+    const staleNexthops: Change[] = [];
+    const nexthops = diffNexthops(desired, observed, links, plan, staleNexthops, failures);
     diffRoutes(desired, observed, nexthops, plan);
     diffRules(desired, observed, plan);
-    plan.routes.push(...stale, ...links.stale);
+    plan.routes.push(...staleNexthops, ...staleNeighbours, ...links.stale);
   }
   return { plan, failures };
 }
@@ -32,13 +32,14 @@ interface Tunnel {
   fresh: boolean;
 }
 
+/** @returns the neighbours that are to go at the end */
 function diffOnTunnel(
   { neighbours, fdb }: Desired,
   observed: Observed,
   { tunnel: link, fresh }: Tunnel,
   plan: Plan,
-  stale: Change[],
-): void {
+): Change[] {
+  const stale: Change[] = [];
   const seenNeighbours = fresh ? new Map<string, never>() : observed.neighbours;
   if (seenNeighbours !== undefined) {
     for (const [address, mac] of neighbours) {
@@ -59,6 +60,7 @@ function diffOnTunnel(
       if (!fdb.has(mac)) plan.staleFDB.push({ kind: 'deleteFDB', link, mac });
     }
   }
+  return stale;
 }
 
 /** Nexthops that routes may use, and those that the kernel has now; undefined: unknown. */

@@ -84,7 +84,7 @@ export function parseNexthops(json: string): Map<number, ObservedNexthop> {
   return new Map(
     nexthops.map(({ id, gateway = '', dev = '', protocol: owner }) => [
       id,
-      { ours: owner === String(protocol), via: gateway, link: dev },
+      { ours: Number(owner) === protocol, via: gateway, link: dev },
     ]),
   );
 }
@@ -123,9 +123,9 @@ interface RuleJSON {
 export function parseRules(json: string): Set<string> {
   const own = (JSON.parse(json) as RuleJSON[]).filter(
     (rule) =>
-      rule.protocol === String(protocol) &&
+      Number(rule.protocol) === protocol &&
       rule.priority === rulePriority &&
-      rule.table === String(agentTable),
+      Number(rule.table) === agentTable,
   );
   return new Set(own.map(({ src = '', srclen }) => (srclen === undefined ? src : `${src}/${srclen}`)));
 }

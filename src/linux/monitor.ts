@@ -4,9 +4,6 @@ import type { Log } from '../log.ts';
 
 const objects = ['link', 'address', 'route', 'rule', 'nexthop', 'neigh'];
 
-/** Before a monitor that died is started again. */
-const restartMs = 5_000;
-
 /**
  * Neighbours that the kernel resolves come and go all day; ours are permanent, on the tunnel, and show as FAILED
  * when someone deletes them.
@@ -19,6 +16,8 @@ export interface MonitorOptions {
   log: Log;
   /** What to run instead of `ip monitor …`: for tests, inside a network namespace. */
   command?: [string, ...string[]];
+  /** Before a monitor that died is started again; 5,000 unless told. */
+  restartMs?: number;
 }
 
 /**
@@ -26,7 +25,10 @@ export interface MonitorOptions {
  * also after a gap, in which some may have been missed. What changed is for the reader of the kernel's state to
  * find; a burst of reports is a burst of calls.
  */
-export function monitor(onChange: () => void, { log, command }: MonitorOptions): { stop: () => void } {
+export function monitor(
+  onChange: () => void,
+  { log, command, restartMs = 5_000 }: MonitorOptions,
+): { stop: () => void } {
   const [program, ...args] = command ?? ['ip', 'monitor', ...objects];
   let child: ChildProcess | undefined;
   let timer: NodeJS.Timeout | undefined;

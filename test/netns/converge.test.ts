@@ -231,6 +231,8 @@ describe('what cannot be done is said, and the rest is done', () => {
     expect(outcome.failures).toEqual([
       { message: expect.stringContaining('Address already in use') as string },
     ]);
+    expect(await path.reconcile(cluster(2, 0))).toMatchObject({ failures: [] });
+    expect(await path.reconcile(cluster(2, 0))).toMatchObject(settled);
   });
 
   test('foreign routes and nexthops in the way', async () => {

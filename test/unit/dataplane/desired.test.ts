@@ -1,0 +1,147 @@
+import { desired } from '../../../src/dataplane/desired.ts';
+import { nexthopID } from '../../../src/dataplane/ownership.ts';
+import type { Snapshot } from '../../../src/dataplane/snapshot.ts';
+import type { Desired } from '../../../src/dataplane/state.ts';
+import { cluster } from '../../support/cluster.ts';
+
+const of = (snapshot: Snapshot): Desired => {
+  const state = desired(snapshot);
+  if (state === undefined) throw new Error('nothing is wanted');
+  return state;
+};
+
+const entries = (state: Desired, set: string) =>
+  [...(state.sets.get(`overlaynet-${set}`)?.entries ?? [])].sort();
+
+const rules = (state: Desired, family: 4 | 6, table: string, hook: string) =>
+  state.chains[family].find((chain) => chain.table === table && chain.hook === hook)?.rules;
+
+test("the tunnel carries the node's VTEP, on its address of the underlay's family", () => {
+  expect(of(cluster(1, 0)).links.get('vtep1024')).toMatchObject({
+    mac: '70:b3:d5:80:00:01',
+    addresses: ['44.128.0.1/20', 'fd01:a::1/64'],
+    vxlan: { vni: 1024, port: 64000, local: '172.17.0.2', learning: false },
+  });
+  const overIPv6 = of(cluster(1, 0, { underlay: 'IPv6', vni: 7 }));
+  expect(overIPv6.links.get('vtep7')?.vxlan?.local).toBe('fd00:17::2');
+});
+
+test('a bridge has the first usable address of the CNI half, and a MAC that stays', () => {
+  const bridge = of(cluster(2, 1)).links.get('m-dcos');
+  expect(bridge).toMatchObject({ network: 'dcos', addresses: ['9.0.1.1/25'], mtu: 1400 });
+  expect(bridge?.mac).toMatch(/^02(:[0-9a-f]{2}){5}$/);
+  expect(of(cluster(5, 1)).links.get('m-dcos')?.mac).toBe(bridge?.mac);
+  expect(of(cluster(2, 0)).links.get('m-dcos')?.mac).not.toBe(bridge?.mac);
+});
+
+test('a node without bridges has none, and reaches its peers all the same', () => {
+  const snapshot = cluster(2, 0);
+  for (const { subnets } of snapshot.allocations[0]!.spec.networks!)
+    for (const subnet of subnets) delete subnet.bridges;
+  const state = of(snapshot);
+  expect([...state.links.keys()]).toEqual(['vtep1024']);
+  expect(state.routes.has('9.0.1.0/24 254 0')).toBe(true);
+  expect(rules(state, 4, 'raw', 'PREROUTING')).toBeUndefined();
+});
+
+test('a peer is a neighbour and a nexthop of each family, one FDB entry, a route per block and per address', () => {
+  const state = of(cluster(2, 0));
+  expect([...state.neighbours]).toEqual([
+    ['44.128.0.2', '70:b3:d5:80:00:02'],
+    ['fd01:a::2', '70:b3:d5:80:00:02'],
+  ]);
+  expect([...state.fdb]).toEqual([['70:b3:d5:80:00:02', '172.17.0.3']]);
+  const [v4, v6] = [nexthopID('44.128.0.2'), nexthopID('fd01:a::2')];
+  expect([...state.nexthops]).toEqual([
+    [v4, '44.128.0.2'],
+    [v6, 'fd01:a::2'],
+  ]);
+  expect([...state.routes.values()]).toEqual([
+    { network: 'dcos', to: '9.0.0.0/8', table: 254, metric: 4294967295 },
+    { network: 'dcos6', to: 'fd01:b::/64', table: 254, metric: 4294967295 },
+    { network: 'dcos', to: '9.0.1.0/24', table: 254, metric: 0, nexthop: v4 },
+    { network: 'dcos6', to: 'fd01:b:0:0:1::/80', table: 254, metric: 1024, nexthop: v6 },
+    { to: '172.17.0.3', table: 42, metric: 0, nexthop: v4 },
+    { to: 'fd00:17::3', table: 42, metric: 1024, nexthop: v6 },
+  ]);
+});
+
+test('blocks of a network that is not there (disabled, removed) are left out', () => {
+  const snapshot = cluster(2, 0);
+  snapshot.networks = snapshot.networks.filter(({ metadata }) => metadata.name === 'dcos6');
+  const state = of(snapshot);
+  expect([...state.links.keys()]).toEqual(['vtep1024', 'm-dcos6']);
+  expect([...state.routes.values()].map(({ to }) => to)).not.toContain('9.0.1.0/24');
+});
+
+test('IPv4 blocks go by IPv6 VTEPs where there are no others; the reverse is a failure of that network', () => {
+  const only6 = of(cluster(2, 0, { vtepSubnets: ['fd01:a::/64'] }));
+  expect(only6.routes.get('9.0.1.0/24 254 0')?.nexthop).toBe(nexthopID('fd01:a::2'));
+  expect(only6.failures).toEqual([]);
+  const only4 = of(cluster(3, 0, { vtepSubnets: ['44.128.0.0/20'] }));
+  expect(only4.failures).toEqual([
+    { network: 'dcos6', message: expect.stringContaining('no IPv6 VTEP subnet') as string },
+  ]);
+});
+
+test('nothing is known of a node without a VTEP, and a node without an underlay address is a failure', () => {
+  const snapshot = cluster(2, 0);
+  delete snapshot.allocations[0]!.spec.vtep;
+  expect(desired(snapshot)).toBeUndefined();
+  expect(desired({ ...snapshot, node: 'other' })).toBeUndefined();
+  const lonely = cluster(2, 0, { underlay: 'IPv6' });
+  lonely.allocations[0]!.spec.addresses = ['172.17.0.2'];
+  expect(desired(lonely)?.failures).toEqual([
+    { message: expect.stringContaining('no IPv6 address') as string },
+  ]);
+});
+
+test('the sets hold overlays, unmasked destinations, members and own sources', () => {
+  const state = of(cluster(2, 0));
+  expect(entries(state, 'overlays-4')).toEqual(['9.0.0.0/8']);
+  expect(entries(state, 'direct-4')).toEqual(['172.17.0.2', '172.17.0.3', '44.128.0.0/20', '9.0.0.0/8']);
+  expect(entries(state, 'direct-6')).toEqual(['fd00:17::2', 'fd00:17::3', 'fd01:a::/64', 'fd01:b::/64']);
+  expect(entries(state, 'members-4')).toEqual(['172.17.0.2', '172.17.0.3']);
+  expect(entries(state, 'sources-6')).toEqual(['fd00:17::2', 'fd01:a::1']);
+  expect(state.sets.has('overlaynet-members-6')).toBe(false);
+});
+
+test("what guards the tunnel is of the underlay's family, what masquerades and marks of both", () => {
+  const state = of(cluster(2, 0, { underlay: 'IPv6' }));
+  expect(rules(state, 4, 'mangle', 'INPUT')).toBeUndefined();
+  expect(rules(state, 6, 'mangle', 'INPUT')).toEqual([
+    '-p udp -m udp --dport 64000 -m set ! --match-set overlaynet-members-6 src -j DROP',
+  ]);
+  expect(rules(state, 6, 'raw', 'PREROUTING')?.[0]).toMatch(
+    /^-i m-dcos .* overlaynet-overlays-6 dst -j DROP$/,
+  );
+  for (const family of [4, 6] as const) {
+    expect(rules(state, family, 'nat', 'POSTROUTING')).toHaveLength(2);
+    expect(rules(state, family, 'mangle', 'POSTROUTING')).toHaveLength(1);
+  }
+});
+
+test('a cluster without IPv6 asks nothing of IPv6', () => {
+  const networks = [{ name: 'dcos', subnets: [{ cidr: '9.0.0.0/8', prefix: 24 }] }];
+  const snapshot = cluster(2, 0, { networks, vtepSubnets: ['44.128.0.0/20'] });
+  for (const { spec } of snapshot.allocations) spec.addresses = spec.addresses.slice(0, 1);
+  const state = of(snapshot);
+  expect(state.chains[6]).toEqual([]);
+  expect(
+    [...state.sets.keys(), ...state.rules].filter((name) => name.endsWith('-6') || name.includes(':')),
+  ).toEqual([]);
+});
+
+test('nexthop ids are apart for every VTEP', () => {
+  const addresses = [
+    '44.128.0.2',
+    '44.129.0.2',
+    '44.128.1.2',
+    'fd01:a::2',
+    'fd01:a::1:2',
+    'fd01:a::',
+    '::1',
+    'fd01:a::1:0',
+  ];
+  expect(new Set(addresses.map(nexthopID)).size).toBe(addresses.length);
+});

@@ -1,0 +1,210 @@
+import { render, type Plan } from '../../../src/dataplane/change.ts';
+import { desired, nothing } from '../../../src/dataplane/desired.ts';
+import { diff } from '../../../src/dataplane/diff.ts';
+import type { Desired, Observed, ObservedLink } from '../../../src/dataplane/state.ts';
+import { cluster } from '../../support/cluster.ts';
+
+/** A kernel that shows just what is wanted. */
+function showing(state: Desired): Observed {
+  const links = [...state.links.values()].map((link): [string, ObservedLink] => [
+    link.name,
+    { ...link, ours: true, up: true },
+  ]);
+  return {
+    links: new Map(links),
+    neighbours: new Map([...state.neighbours].map(([address, mac]) => [address, { mac, permanent: true }])),
+    fdb: new Map([...state.fdb].map(([mac, to]) => [mac, { to, permanent: true }])),
+    nexthops: new Map([...state.nexthops].map(([id, via]) => [id, { ours: true, via, link: 'vtep1024' }])),
+    routes: new Map(state.routes),
+    rules: {
+      4: new Set([...state.rules].filter((from) => !from.includes(':'))),
+      6: new Set([...state.rules].filter((from) => from.includes(':'))),
+    },
+    sets: new Map(
+      [...state.sets].map(([name, { family, entries }]) => [name, { family, entries: new Set(entries) }]),
+    ),
+  };
+}
+
+const empty: Observed = {
+  links: new Map(),
+  neighbours: new Map(),
+  fdb: new Map(),
+  nexthops: new Map(),
+  routes: new Map(),
+  rules: { 4: new Set(), 6: new Set() },
+  sets: new Map(),
+};
+
+const lines = (plan: Plan) =>
+  Object.fromEntries(
+    Object.entries(plan).flatMap(([step, changes]) =>
+      changes.length === 0 ? [] : [[step, changes.map(render)]],
+    ),
+  );
+
+const wanted = (nodes = 2) => desired(cluster(nodes, 0))!;
+
+const networks = [{ name: 'dcos', subnets: [{ cidr: '9.0.0.0/8', prefix: 24 }] }];
+
+test('where all is as it should be, nothing is written', () => {
+  const state = wanted();
+  const { plan, failures } = diff(state, showing(state));
+  expect([lines(plan), failures]).toEqual([{}, []]);
+});
+
+test('on an empty kernel everything is made, what others hang on first', () => {
+  const state = desired(cluster(2, 0, { networks, vtepSubnets: ['44.128.0.0/20'] }))!;
+  const { sets, ...rest } = lines(diff(state, empty).plan);
+  expect(rest).toEqual({
+    links: [
+      'link add vtep1024 address 70:b3:d5:80:00:01 mtu 1400 type vxlan id 1024 dstport 64000 local 172.17.0.2 nolearning',
+      'link set vtep1024 alias overlaynet',
+      'link set vtep1024 addrgenmode none',
+      'link set vtep1024 up',
+      'addr add 44.128.0.1/20 dev vtep1024',
+      expect.stringMatching(/^link add m-dcos address 02:\S+ mtu 1400 type bridge$/),
+      'link set m-dcos alias overlaynet',
+      'link set m-dcos up',
+      'addr add 9.0.0.1/25 dev m-dcos',
+      'neigh replace 44.128.0.2 lladdr 70:b3:d5:80:00:02 dev vtep1024 nud permanent',
+      'nexthop add id 1870659586 via 44.128.0.2 dev vtep1024 protocol 142',
+    ],
+    fdb: ['fdb replace 70:b3:d5:80:00:02 dev vtep1024 dst 172.17.0.3 self permanent'],
+    routes: [
+      'route add unreachable 9.0.0.0/8 table 254 metric 4294967295 proto 142',
+      'route add 9.0.1.0/24 table 254 metric 0 proto 142 nhid 1870659586',
+      'route add 172.17.0.3 table 42 metric 0 proto 142 nhid 1870659586',
+      'rule add from 9.0.0.0/8 lookup 42 pref 142 protocol 142',
+    ],
+  });
+  expect(sets?.slice(0, 2)).toEqual([
+    'create overlaynet-overlays-4 hash:net family inet maxelem 1048576 -exist',
+    'add overlaynet-overlays-4 9.0.0.0/8 -exist',
+  ]);
+});
+
+test('a peer that left goes in reverse: routes, nexthops, neighbours, then FDB and set entries', () => {
+  const of = (nodes: number) => desired(cluster(nodes, 0, { networks, vtepSubnets: ['44.128.0.0/20'] }))!;
+  expect(lines(diff(of(1), showing(of(2))).plan)).toEqual({
+    routes: [
+      'route del 9.0.1.0/24 table 254 metric 0 proto 142 nhid 1870659586',
+      'route del 172.17.0.3 table 42 metric 0 proto 142 nhid 1870659586',
+      'nexthop del id 1870659586',
+      'neigh del 44.128.0.2 dev vtep1024',
+    ],
+    staleFDB: ['fdb del 70:b3:d5:80:00:02 dev vtep1024 self'],
+    staleSets: ['del overlaynet-direct-4 172.17.0.3 -exist', 'del overlaynet-members-4 172.17.0.3 -exist'],
+  });
+});
+
+test('a block that moved to another node: the old route makes room for the new one', () => {
+  const state = wanted(3);
+  const observed = showing(state);
+  const route = state.routes.get('9.0.1.0/24 254 0')!;
+  observed.routes!.set('9.0.1.0/24 254 0', { ...route, nexthop: 1870659587 });
+  expect(lines(diff(state, observed).plan)).toEqual({
+    routes: [
+      'route del 9.0.1.0/24 table 254 metric 0 proto 142 nhid 1870659587',
+      'route add 9.0.1.0/24 table 254 metric 0 proto 142 nhid 1870659586',
+    ],
+  });
+});
+
+test('a tunnel made anew takes along all that hung on it, which is then not deleted once more', () => {
+  const state = wanted();
+  const observed = showing(wanted(3));
+  const link = observed.links!.get('vtep1024')!;
+  observed.links!.set('vtep1024', { ...link, vxlan: { ...link.vxlan!, port: 8472 } });
+  const { links, routes, fdb, staleFDB } = lines(diff(state, observed).plan);
+  expect(links?.slice(0, 2)).toEqual(['link del vtep1024', expect.stringMatching(/^link add vtep1024/)]);
+  expect(links).toContain('nexthop add id 1870659586 via 44.128.0.2 dev vtep1024 protocol 142');
+  expect(routes?.filter((line) => line.includes(' del '))).toEqual([]);
+  expect(routes).toHaveLength(4);
+  expect(fdb).toHaveLength(1);
+  expect(staleFDB).toBeUndefined();
+});
+
+test('a foreign tunnel link is named and nothing is put on it; bridges and rules go on', () => {
+  const state = wanted();
+  const foreign: ObservedLink = {
+    name: 'vtep1024',
+    ours: false,
+    kind: 'bridge',
+    mtu: 1500,
+    mac: '',
+    up: true,
+    addresses: [],
+  };
+  const { plan, failures } = diff(state, { ...empty, links: new Map([['vtep1024', foreign]]) });
+  expect(failures).toEqual([{ message: expect.stringContaining('vtep1024 (bridge)') as string }]);
+  expect(
+    Object.values(lines(plan))
+      .flat()
+      .filter((line) => line.includes('vtep1024') || line.includes('nhid')),
+  ).toEqual([]);
+  expect(lines(plan).links).toContain('addr add 9.0.0.1/25 dev m-dcos');
+});
+
+test('a foreign nexthop of our id is named, and its routes wait', () => {
+  const state = wanted();
+  const observed = showing(state);
+  observed.nexthops!.set(1870659586, { ours: false, via: '10.0.0.1', link: 'eth0' });
+  observed.routes = new Map();
+  const { plan, failures } = diff(state, observed);
+  expect(failures).toEqual([{ message: expect.stringContaining('nexthop 1870659586') as string }]);
+  expect(lines(plan).routes?.some((line) => line.includes('1870659586'))).toBe(false);
+});
+
+test('of what could not be read nothing is changed', () => {
+  const unknown: Observed = {
+    links: undefined,
+    neighbours: undefined,
+    fdb: undefined,
+    nexthops: undefined,
+    routes: undefined,
+    rules: { 4: undefined, 6: undefined },
+    sets: undefined,
+  };
+  expect(lines(diff(wanted(), unknown).plan)).toEqual({});
+  const partly = { ...showing(wanted(3)), neighbours: undefined, nexthops: undefined };
+  const { routes, links } = lines(diff(wanted(2), partly).plan);
+  expect([links, routes]).toEqual([undefined, undefined]);
+});
+
+test('cleanup deletes ours alone, and with a link what hangs on it', () => {
+  const observed = showing(wanted());
+  const foreign: ObservedLink = {
+    name: 'm-other',
+    ours: false,
+    kind: 'bridge',
+    mtu: 1500,
+    mac: '',
+    up: true,
+    addresses: [],
+  };
+  observed.links!.set('m-other', foreign);
+  observed.nexthops!.set(5, { ours: false, via: '10.0.0.1', link: 'eth0' });
+  expect(lines(diff(nothing(), observed).plan)).toEqual({
+    links: ['link del vtep1024'],
+    routes: [
+      'route del unreachable 9.0.0.0/8 table 254 metric 4294967295 proto 142',
+      'route del unreachable fd01:b::/64 table 254 metric 4294967295 proto 142',
+      'rule del from 9.0.0.0/8 lookup 42 pref 142 protocol 142',
+      'link del m-dcos',
+      'link del m-dcos6',
+    ],
+    rules6: ['rule del from fd01:b::/64 lookup 42 pref 142 protocol 142'],
+    staleSets: expect.arrayContaining(['destroy overlaynet-overlays-4']) as unknown,
+  });
+});
+
+test("link-local addresses: a bridge keeps the kernel's, the tunnel has none", () => {
+  const state = wanted();
+  const observed = showing(state);
+  for (const link of observed.links!.values()) link.addresses = [...link.addresses, 'fe80::1/64'];
+  expect(lines(diff(state, observed).plan)).toEqual({
+    links: ['link set vtep1024 addrgenmode none'],
+    routes: ['addr del fe80::1/64 dev vtep1024'],
+  });
+});

@@ -1,0 +1,32 @@
+import { CommandError, run } from '../../../src/linux/run.ts';
+
+test('a program gets its input and gives output, error and status', async () => {
+  const result = await run('sh', ['-c', 'cat; echo "$OVT" >&2; exit 3'], {
+    input: 'in',
+    env: { OVT: 'word' },
+  });
+  expect(result).toEqual({ stdout: 'in', stderr: 'word\n', code: 3 });
+});
+
+test('arguments are not for a shell', async () => {
+  expect((await run('printf', ['%s', '$(id); `id`'])).stdout).toBe('$(id); `id`');
+});
+
+test('a program that is not there is named, with the package that has it', async () => {
+  const env = { PATH: '/nowhere' };
+  await expect(run('ip', [], { env })).rejects.toThrow(CommandError);
+  await expect(run('ip', [], { env })).rejects.toThrow('ip: not found; install iproute2');
+  await expect(run('ip6tables-nft-save', [], { env })).rejects.toThrow('not found; install iptables');
+  await expect(run('ovt-none', [])).rejects.toThrow('ovt-none: not found');
+});
+
+test('one that takes too long, or is killed, is a failure that says so', async () => {
+  await expect(run('sleep', ['60'], { timeoutMs: 50 })).rejects.toThrow(
+    'sleep: no answer within 0.05 s (sleep 60)',
+  );
+  await expect(run('sh', ['-c', 'kill -9 $$'])).rejects.toThrow('sh: killed by SIGKILL');
+});
+
+test('one that ends without reading a long input does no harm', async () => {
+  expect((await run('true', [], { input: 'x'.repeat(1_000_000) })).code).toBe(0);
+});
