@@ -1,9 +1,9 @@
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { ensurePackages } from './parts/packages.ts';
 import { say, since } from './parts/progress.ts';
-import { findParts } from './parts.ts';
+import { provideParts } from './parts/provide.ts';
 import { labNamed, root } from './testbed/lab.ts';
 import { takeDown } from './testbed/owner.ts';
 
@@ -32,19 +32,6 @@ function tool([name = '', ...args]: string[], env: NodeJS.ProcessEnv = process.e
       resolve(code === 0);
     });
   });
-}
-
-/** Puts the real programs where tests look for them. */
-async function provideParts(): Promise<void> {
-  const parts = await findParts();
-  const assets = join(root, 'dist', 'assets');
-  rmSync(assets, { recursive: true, force: true });
-  mkdirSync(assets, { recursive: true });
-  for (const file of [parts.etcd, parts.kubeApiserver, parts.kubectl]) {
-    symlinkSync(file, join(assets, basename(file)));
-  }
-  process.env.KUBEBUILDER_ASSETS = assets;
-  process.env.CNI_PATH = parts.cni;
 }
 
 interface Totals {

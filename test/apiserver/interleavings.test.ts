@@ -1,7 +1,6 @@
-import { fileURLToPath } from 'node:url';
 import type { AgentAllocation, AllocationLedger } from '../../src/api/types.ts';
 import type { Client } from '../../src/kube/client.ts';
-import { ApiError } from '../../src/kube/client.ts';
+import type { ApiError } from '../../src/kube/client.ts';
 import {
   agentAllocations,
   allocationLedgers,
@@ -10,7 +9,7 @@ import {
   overlayNetworks,
 } from '../../src/kube/resources.ts';
 import { controlPlane } from '../support/controlplane.ts';
-import { applyNetwork, blocks, joinNode, Leader, shown, wipe } from '../support/leader.ts';
+import { applyNetwork, blocks, crdFiles, joinNode, Leader, shown, wipe } from '../support/leader.ts';
 
 /** What design.md names: a leader sleeps in front of a write, another one leads, the first wakes up and writes. */
 
@@ -25,11 +24,7 @@ const leader = async () => {
 beforeAll(async () => {
   const plane = await controlPlane();
   client = plane.client;
-  await plane.apply(
-    ...['overlayconfigs', 'overlaynetworks', 'overlayagents', 'agentallocations', 'allocationledgers'].map(
-      (name) => fileURLToPath(new URL(`../../crds/${name}.yaml`, import.meta.url)),
-    ),
-  );
+  await plane.apply(...crdFiles);
 }, 60_000);
 
 beforeEach(async () => {

@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url';
 import type { KubeObject, OverlayAgent, OverlayNetwork } from '../../src/api/types.ts';
 import type { Client } from '../../src/kube/client.ts';
 import {
@@ -151,20 +152,27 @@ export async function applyNetwork(
   });
 }
 
+export const crdFiles = [
+  'overlayconfigs',
+  'overlaynetworks',
+  'overlayagents',
+  'agentallocations',
+  'allocationledgers',
+].map((name) => fileURLToPath(new URL(`../../crds/${name}.yaml`, import.meta.url)));
+
 /** Everything of ours, and all Nodes: the next test starts from nothing. */
 export async function wipe(client: Client): Promise<void> {
-  for (const resource of [
+  const ours: Resource<KubeObject>[] = [
     overlayNetworks,
     overlayAgents,
     overlayConfigs,
     nodes,
     agentAllocations,
     allocationLedgers,
-  ]) {
-    const { items } = await client.list(resource as Resource<KubeObject>);
-    await Promise.all(
-      items.map(({ metadata }) => client.delete(resource as Resource<KubeObject>, metadata.name)),
-    );
+  ];
+  for (const resource of ours) {
+    const { items } = await client.list(resource);
+    await Promise.all(items.map(({ metadata }) => client.delete(resource, metadata.name)));
   }
 }
 

@@ -1,0 +1,74 @@
+import { spawnSync } from 'node:child_process';
+import { cpus, totalmem } from 'node:os';
+import { Bed, self } from './bench/bed.ts';
+import { burst, coldAgent, idle, joins, takeover } from './bench/scenarios.ts';
+import { renderTable, type Figure } from './bench/table.ts';
+import { buildBundles } from './build.ts';
+import { ensurePackages } from './parts/packages.ts';
+import { say } from './parts/progress.ts';
+import { provideParts } from './parts/provide.ts';
+
+/** Set in the process that runs inside a network namespace of its own: the measured agent programs that one. */
+const inside = 'OVERLAYNET_BENCH_INSIDE';
+
+/** Runs a scenario on a control plane of its own. */
+async function on(title: string, run: (bed: Bed) => Promise<Figure[]>): Promise<Figure[]> {
+  say(title);
+  const bed = await Bed.start();
+  try {
+    return await run(bed);
+  } finally {
+    await bed.stop();
+  }
+}
+
+async function measure(): Promise<void> {
+  const link = `link set lo up\nlink add ovb0 type veth peer name ovb1\naddr add ${self.address}/16 dev ovb0\nlink set ovb0 up\nlink set ovb1 up\n`;
+  spawnSync('ip', ['-batch', '-'], { input: link });
+  const figures = [
+    ...(await on('200 peers', async (bed) => [
+      ...(await burst(bed, 200)).slice(2),
+      ...(await coldAgent(bed, 200)),
+      ...(await joins(bed, 200, 50)),
+      ...(await idle(bed, 30)),
+    ])),
+    ...(await on('1,000 peers', async (bed) => [
+      ...(await burst(bed, 1_000)),
+      ...(await coldAgent(bed, 1_000)),
+    ])),
+    ...(await on('5,000 peers', async (bed) => [
+      ...(await burst(bed, 5_000)).slice(0, 1),
+      ...(await coldAgent(bed, 5_000)),
+      ...(await takeover(bed, 5_000)),
+    ])),
+  ];
+  const processes = figures.filter(({ what }) => what.startsWith('processes'));
+  const constant = new Set(processes.map(({ measured }) => measured)).size === 1;
+  for (const figure of processes) figure.ok &&= constant;
+  const memory = Math.round(totalmem() / 2 ** 30);
+  process.stdout.write(
+    `\n${cpus().length} cores, ${memory} GB, Node ${process.versions.node}\n\n${renderTable(figures)}\n`,
+  );
+  process.exitCode = figures.every(({ ok }) => ok) ? 0 : 1;
+}
+
+async function main(): Promise<void> {
+  if (process.env[inside] !== undefined) {
+    await measure();
+    return;
+  }
+  await ensurePackages();
+  await provideParts();
+  await buildBundles();
+  const { status } = spawnSync(
+    'unshare',
+    ['--net', '--mount', '--', process.execPath, import.meta.filename],
+    {
+      stdio: 'inherit',
+      env: { ...process.env, [inside]: 'yes' },
+    },
+  );
+  process.exitCode = status ?? 1;
+}
+
+await main();

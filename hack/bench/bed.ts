@@ -1,0 +1,209 @@
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { AgentAllocation, OverlayAgent } from '../../src/api/types.ts';
+import { Informer } from '../../src/kube/informer.ts';
+import { agentAllocations, nodes, overlayAgents, type Node } from '../../src/kube/resources.ts';
+import { startControlPlane, type OwnControlPlane } from '../../test/support/controlplane.ts';
+import { inParallel } from '../../src/operator/parallel.ts';
+
+const root = join(import.meta.dirname, '..', '..');
+
+/** The node whose agent is measured; its kernel is the bench's own network namespace. */
+export const self = { name: 'node-self', address: '172.18.255.1' };
+
+/** A control plane with our CRDs and two networks, and the processes that are measured against it. */
+export class Bed {
+  readonly plane: OwnControlPlane;
+  readonly dir = mkdtempSync(join(tmpdir(), 'ovb-'));
+  readonly allocations: Informer<AgentAllocation>;
+  private readonly children: ChildProcess[] = [];
+  private readonly operators = new Map<string, ChildProcess>();
+
+  private constructor(plane: OwnControlPlane) {
+    this.plane = plane;
+    this.allocations = new Informer(plane.client, agentAllocations);
+  }
+
+  static async start(): Promise<Bed> {
+    const bed = new Bed(await startControlPlane());
+    const { plane } = bed;
+    await plane.kubectl('apply', '--server-side', '-k', join(root, 'crds'));
+    await plane.kubectl('wait', '--for=condition=Established', '--timeout=20s', 'crd', '--all');
+    await plane.kubectl('create', 'namespace', 'overlaynet-system');
+    const config = {
+      apiVersion: agentAllocations.apiVersion,
+      kind: 'OverlayConfig',
+      metadata: { name: 'default' },
+      // room for 5,000 nodes
+      spec: { vtepSubnets: ['44.128.0.0/18', 'fd01:a::/64'] },
+    };
+    await bed.applyJSON(config);
+    await plane.kubectl('apply', '--server-side', '-f', join(root, 'deploy', 'samples', 'overlay.yaml'));
+    bed.allocations.start();
+    await bed.allocations.synced();
+    return bed;
+  }
+
+  private async applyJSON(object: object): Promise<void> {
+    const file = join(this.dir, 'object.json');
+    writeFileSync(file, JSON.stringify(object));
+    await this.plane.kubectl('apply', '--server-side', '-f', file);
+  }
+
+  /** Nodes with registered agents, numbers `from` up to but not including `to`. */
+  async register(from: number, to: number): Promise<void> {
+    const numbers = Array.from({ length: to - from }, (_, at) => from + at);
+    await inParallel(numbers, (at) => this.join(`node-${at}`, `172.18.${at >> 8}.${at & 255}`));
+  }
+
+  async join(name: string, address: string): Promise<void> {
+    const { client } = this.plane;
+    const node = await client.create<Node>(nodes, { apiVersion: 'v1', kind: 'Node', metadata: { name } });
+    await client.updateStatus<Node>(nodes, {
+      ...node,
+      status: { addresses: [{ type: 'InternalIP', address }] },
+    });
+    if (name === self.name) return;
+    await client.create<OverlayAgent>(overlayAgents, {
+      apiVersion: overlayAgents.apiVersion,
+      kind: overlayAgents.kind,
+      metadata: { name },
+      spec: { addresses: [address], uplinkMTU: 1500 },
+    });
+  }
+
+  get filled(): number {
+    return this.allocations.list().filter(({ spec }) => (spec.networks?.length ?? 0) === 2).length;
+  }
+
+  async allFilled(count: number): Promise<number> {
+    while (this.filled < count) await sleep(10);
+    return performance.now();
+  }
+
+  /** Starts dist/NAME.js; what it prints goes to `onLine`. */
+  run(
+    name: 'operator' | 'agent',
+    args: string[],
+    onLine: (line: string) => void = () => undefined,
+  ): ChildProcess {
+    const child = spawn(
+      process.execPath,
+      [join(root, 'dist', `${name}.js`), ...args, '--kubeconfig', this.plane.kubeconfig],
+      {
+        stdio: ['ignore', 'ignore', 'pipe'],
+      },
+    );
+    let rest = '';
+    child.stderr.on('data', (chunk: Buffer) => {
+      const lines = (rest + chunk.toString()).split('\n');
+      rest = lines.pop() ?? '';
+      for (const line of lines) onLine(line);
+    });
+    this.children.push(child);
+    return child;
+  }
+
+  /** Resolves with the time at which the operator says that it leads. */
+  operator(identity: string, port: number): { leads: Promise<number> } {
+    let lead!: (at: number) => void;
+    const leads = new Promise<number>((resolve) => {
+      lead = resolve;
+    });
+    const child = this.run('operator', ['--identity', identity, '--listen', `127.0.0.1:${port}`], (line) => {
+      if (/ operator leading /.test(line)) lead(performance.now());
+      else if (/ (warn|error) /.test(line)) process.stderr.write(`  ${identity}: ${line}\n`);
+    });
+    this.operators.set(identity, child);
+    return { leads };
+  }
+
+  async killOperator(identity: string): Promise<void> {
+    const child = this.operators.get(identity);
+    if (child !== undefined) await end(child, 'SIGKILL');
+    this.operators.delete(identity);
+  }
+
+  /** Returns what lets them go on. */
+  pauseOperators(): () => void {
+    for (const child of this.operators.values()) child.kill('SIGSTOP');
+    return () => {
+      for (const child of this.operators.values()) child.kill('SIGCONT');
+    };
+  }
+
+  /** Writes that the API server has served, by verb and resource. */
+  async writes(): Promise<Map<string, number>> {
+    const text = await this.plane.client.raw({
+      what: 'read /metrics',
+      method: 'GET',
+      path: '/metrics',
+      accept: '*/*',
+    });
+    const sums = new Map<string, number>();
+    for (const [, labels = '', value] of text.matchAll(/^apiserver_request_total\{(.*)\} (\S+)$/gm)) {
+      const label = (name: string) => new RegExp(`${name}="([^"]*)"`).exec(labels)?.[1] ?? '';
+      if (!['POST', 'PUT', 'PATCH', 'APPLY', 'DELETE'].includes(label('verb'))) continue;
+      const what = `${label('verb')} ${label('resource')}`;
+      sums.set(what, (sums.get(what) ?? 0) + Number(value));
+    }
+    return sums;
+  }
+
+  cleanKernel(): void {
+    const args = [
+      'cleanup',
+      '--state-dir',
+      join(this.dir, 'state'),
+      '--cni-conf-dir',
+      join(this.dir, 'cni', 'overlaynet.d'),
+      '--cni-net-dir',
+      join(this.dir, 'cni', 'net.d'),
+    ];
+    const { status, stderr } = spawnSync(process.execPath, [join(root, 'dist', 'agent.js'), ...args], {
+      encoding: 'utf8',
+    });
+    if (status !== 0) throw new Error(`agent cleanup: ${stderr}`);
+  }
+
+  agent(onLine: (line: string) => void = () => undefined): ChildProcess {
+    mkdirSync(join(this.dir, 'cni'), { recursive: true });
+    return this.run(
+      'agent',
+      [
+        ...['run', '--node', self.name, '--addresses', self.address, '--state-dir', join(this.dir, 'state')],
+        ...[
+          '--cni-conf-dir',
+          join(this.dir, 'cni', 'overlaynet.d'),
+          '--cni-net-dir',
+          join(this.dir, 'cni', 'net.d'),
+        ],
+      ],
+      onLine,
+    );
+  }
+
+  async stop(): Promise<void> {
+    for (const child of this.children) await end(child, 'SIGTERM');
+    await this.allocations.stop();
+    await this.plane.stop();
+    this.cleanKernel();
+    rmSync(this.dir, { recursive: true, force: true });
+  }
+}
+
+export async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const gone = new Promise((resolve) => child.once('exit', resolve));
+  child.kill(signal);
+  await gone;
+}
+
+/** Resident memory in MB. */
+export function residentMB(child: ChildProcess): number {
+  const status = readFileSync(`/proc/${child.pid ?? 0}/status`, 'utf8');
+  return Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1]) / 1024;
+}

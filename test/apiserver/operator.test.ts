@@ -1,0 +1,318 @@
+import type { Condition, KubeObject, OverlayNetwork } from '../../src/api/types.ts';
+import type { Client } from '../../src/kube/client.ts';
+import {
+  agentAllocations,
+  allocationLedgers,
+  nodes,
+  overlayAgents,
+  overlayConfigs,
+  overlayNetworks,
+  type Resource,
+} from '../../src/kube/resources.ts';
+import { controlPlane, type ControlPlane } from '../support/controlplane.ts';
+import { applyNetwork, crdFiles, joinNode, registerAgent, shown, wipe } from '../support/leader.ts';
+import { eventually, OperatorProcess } from '../support/operator.ts';
+
+let plane: ControlPlane;
+let client: Client;
+let operator: OperatorProcess;
+
+beforeAll(async () => {
+  plane = await controlPlane();
+  ({ client } = plane);
+  await plane.apply(...crdFiles);
+  await client.apply(
+    { apiVersion: 'v1', kind: 'Namespace', plural: 'namespaces' },
+    { metadata: { name: 'overlaynet-system' } },
+  );
+  await wipe(client);
+  operator = await OperatorProcess.start(plane.kubeconfig);
+}, 60_000);
+
+afterAll(async () => {
+  await operator.kill();
+  await wipe(client);
+});
+
+type WithConditions = KubeObject & { status?: { conditions?: Condition[] } };
+
+const condition = async (
+  resource: Resource<KubeObject>,
+  name: string,
+  type: string,
+): Promise<Condition | undefined> => {
+  const object = await client.get<WithConditions>(resource, name);
+  return object?.status?.conditions?.find((each) => each.type === type);
+};
+
+const reason = (resource: Resource<KubeObject>, name: string, type: string, wanted: string) =>
+  eventually(
+    () => condition(resource, name, type),
+    (found) => found?.reason === wanted,
+  );
+
+const blocksOf = (name: string) => async () => (await shown(client)).get(name) ?? [];
+const holds = (name: string, ...texts: string[]) =>
+  eventually(blocksOf(name), (found) => texts.every((text) => found.includes(text)));
+const letsGo = (name: string, text: string) => eventually(blocksOf(name), (found) => !found.includes(text));
+
+const eventsOf = async (name: string): Promise<string[]> => {
+  const text = await plane.kubectl('get', 'events', '-A', '-o', 'json');
+  const { items } = JSON.parse(text) as {
+    items: { involvedObject?: { name: string }; reason: string; message: string }[];
+  };
+  return items
+    .filter(({ involvedObject }) => involvedObject?.name === name)
+    .map((each) => `${each.reason}: ${each.message}`);
+};
+
+test('the OverlayConfig is there with the defaults although nobody applied it', async () => {
+  const found = await eventually(
+    () => client.get(overlayConfigs, 'default'),
+    (object) => object !== undefined,
+  );
+  expect(found?.spec).toMatchObject({
+    vni: 1024,
+    port: 64000,
+    vtepMACOUI: '70:B3:D5:00:00:00',
+    defaultNetwork: 'dcos',
+  });
+  await reason(overlayConfigs, 'default', 'Ready', 'NoAgents');
+});
+
+test('networks and nodes meet in whatever order they come, and the state document shows them', async () => {
+  await applyNetwork(client, 'dcos', [{ cidr: '9.0.0.0/8', prefix: 24 }]);
+  await reason(overlayNetworks, 'dcos', 'Ready', 'NoAgents');
+  await joinNode(client, 'node1', '172.17.0.2', { 'overlaynet.dev/bridges': 'false' });
+  await holds('node1', '44.128.0.1/20', '9.0.0.0/24');
+  await applyNetwork(client, 'dcos6', [{ cidr: 'fd01:b::/64', prefix: 80 }]);
+  await holds('node1', 'fd01:b::/80');
+  await joinNode(client, 'node2', '172.17.0.4');
+  await holds('node2', '44.128.0.2/20', '9.0.1.0/24', 'fd01:b:0:0:1::/80');
+  const state = await eventually(
+    async () =>
+      (await (await operator.get('/overlay-master/state')).json()) as {
+        agents: { ip: string; overlays: object[] }[];
+      },
+    ({ agents }) => agents.length === 2 && agents.every(({ overlays }) => overlays.length === 2),
+  );
+  expect(state).toMatchObject({
+    agents: [
+      { ip: '172.17.0.2' },
+      {
+        ip: '172.17.0.4',
+        overlays: [
+          { mesos_bridge: { ip: '9.0.1.0/25', name: 'm-dcos' }, state: { status: 'STATUS_CONFIGURING' } },
+          {},
+        ],
+      },
+    ],
+    network: { vtep_mac_oui: '70:B3:D5:00:00:00', vtep_subnet: '44.128.0.0/20', vtep_subnet6: 'fd01:a::/64' },
+  });
+  expect((await client.get(overlayConfigs, 'default'))?.status?.effective).toEqual({
+    vtepSubnets: ['44.128.0.0/20', 'fd01:a::/64'],
+    vtepMACOUI: '70:B3:D5:00:00:00',
+    vni: 1024,
+    port: 64000,
+    underlay: 'IPv4',
+    mtu: 1450,
+    defaultNetwork: 'dcos',
+  });
+});
+
+test('a network is ready when every agent says so, and names the agent that fails', async () => {
+  const say = async (name: string, state: 'OK' | 'Failed', message?: string) => {
+    const agent = (await client.get(overlayAgents, name))!;
+    const said = { name: 'dcos', state, ...(message === undefined ? {} : { message }) };
+    await client.updateStatus(overlayAgents, { ...agent, status: { networks: [said] } });
+  };
+  await say('node1', 'OK');
+  expect(await reason(overlayNetworks, 'dcos', 'Ready', 'Progressing')).toMatchObject({
+    status: 'False',
+    message: '1 of 2 agents ready',
+  });
+  await say('node2', 'Failed', 'ip: RTNETLINK answers: Address already in use');
+  expect(await reason(overlayNetworks, 'dcos', 'Ready', 'AgentsFailed')).toMatchObject({
+    message: 'node2: ip: RTNETLINK answers: Address already in use',
+  });
+  await say('node2', 'OK');
+  expect(await reason(overlayNetworks, 'dcos', 'Ready', 'AllAgentsReady')).toMatchObject({
+    status: 'True',
+    message: '2 of 2 agents ready',
+  });
+  const events = await eventually(
+    () => eventsOf('dcos'),
+    (found) => found.some((text) => text.startsWith('AllAgentsReady')),
+  );
+  expect(events).toContain('AgentsFailed: node2: ip: RTNETLINK answers: Address already in use');
+});
+
+test('an overlap is refused with reason, message and Event, and what works stays', async () => {
+  const before = await shown(client);
+  await applyNetwork(client, 'other', [{ cidr: '9.128.0.0/16', prefix: 24 }]);
+  expect(await reason(overlayNetworks, 'other', 'Accepted', 'Overlap')).toMatchObject({
+    status: 'False',
+    message: 'spec.subnets: 9.128.0.0/16 overlaps 9.0.0.0/8 of network dcos',
+  });
+  await eventually(
+    () => eventsOf('other'),
+    (found) => found.some((text) => text.startsWith('Overlap: spec.subnets: 9.128.0.0/16')),
+  );
+  expect(await shown(client)).toEqual(before);
+  await client.delete(overlayNetworks, 'other');
+});
+
+test('two networks applied at once that overlap: one is accepted, the other told', async () => {
+  const pair = ['aa', 'bb'];
+  await Promise.all(pair.map((name) => applyNetwork(client, name, [{ cidr: '10.50.0.0/16', prefix: 24 }])));
+  const reasons = await eventually(
+    async () =>
+      Promise.all(pair.map(async (name) => (await condition(overlayNetworks, name, 'Accepted'))?.reason)),
+    (found) => found.every((each) => each !== undefined),
+  );
+  expect([...reasons].sort()).toEqual(['Accepted', 'Overlap']);
+  await Promise.all(pair.map((name) => client.delete(overlayNetworks, name)));
+});
+
+test('a disabled network is withdrawn, and enabled again it has the same blocks', async () => {
+  await client.patch(overlayNetworks, 'dcos', { spec: { enabled: false } }, { type: 'merge' });
+  await letsGo('node2', '9.0.1.0/24');
+  await reason(overlayNetworks, 'dcos', 'Ready', 'Disabled');
+  await client.patch(overlayNetworks, 'dcos', { spec: { enabled: true } }, { type: 'merge' });
+  await holds('node2', '9.0.1.0/24');
+});
+
+test('a network removed at runtime is withdrawn from the nodes', async () => {
+  await applyNetwork(client, 'third', [{ cidr: '10.60.0.0/16', prefix: 24 }]);
+  await holds('node2', '10.60.1.0/24');
+  await client.delete(overlayNetworks, 'third');
+  await letsGo('node2', '10.60.1.0/24');
+});
+
+test('an AgentAllocation edited or deleted by hand is restored', async () => {
+  const { spec } = (await client.get(agentAllocations, 'node2'))!;
+  await client.patch(
+    agentAllocations,
+    'node2',
+    { spec: { networks: [{ name: 'dcos', subnets: [{ cidr: '9.0.0.0/24' }] }] } },
+    { type: 'merge' },
+  );
+  const same = (found: typeof spec | undefined) =>
+    JSON.stringify(found?.networks) === JSON.stringify(spec.networks);
+  await eventually(async () => (await client.get(agentAllocations, 'node2'))?.spec, same);
+  await client.delete(agentAllocations, 'node2');
+  await eventually(async () => (await client.get(agentAllocations, 'node2'))?.spec, same);
+});
+
+test('an edited OverlayConfig says what is pinned; a deleted one comes back; the allocations stay', async () => {
+  const before = await shown(client);
+  await client.patch(overlayConfigs, 'default', { spec: { vni: 2000 } }, { type: 'merge' });
+  expect(await reason(overlayConfigs, 'default', 'Accepted', 'Pinned')).toMatchObject({
+    message: "spec.vni: 2000 is not in force, 1024 is; these are pinned at the first agent's registration",
+  });
+  expect((await client.get(overlayConfigs, 'default'))?.status?.effective?.vni).toBe(1024);
+  await client.delete(overlayConfigs, 'default');
+  await eventually(
+    () => client.get(overlayConfigs, 'default'),
+    (object) => object?.spec.vni === 1024 && object.status?.effective?.vni === 1024,
+  );
+  expect(await shown(client)).toEqual(before);
+});
+
+test('two nodes with one address: the second is refused and told where', async () => {
+  await joinNode(client, 'twin', '172.17.0.4');
+  expect(await reason(agentAllocations, 'twin', 'Accepted', 'AddressConflict')).toMatchObject({
+    message: 'spec.addresses: 172.17.0.4 is registered by node node2 already',
+  });
+  expect(await blocksOf('twin')()).toEqual([]);
+  await client.delete(nodes, 'twin');
+  await eventually(
+    () => client.get(agentAllocations, 'twin'),
+    (object) => object === undefined,
+  );
+});
+
+test('an agent that claims an address its Node does not state is refused', async () => {
+  await client.create(nodes, { apiVersion: 'v1', kind: 'Node', metadata: { name: 'thief' } });
+  await registerAgent(client, 'thief', '172.17.0.77');
+  expect(await reason(agentAllocations, 'thief', 'Accepted', 'NotNodeAddress')).toMatchObject({
+    message: 'spec.addresses: 172.17.0.77 is not an address of Node thief, which states none',
+  });
+  await client.delete(nodes, 'thief');
+});
+
+test('the 257th node of a /16 cut into /24 gets its other networks, and the condition gives the numbers', async () => {
+  await applyNetwork(client, 'small', [{ cidr: '10.70.0.0/16', prefix: 24 }]);
+  const names = Array.from({ length: 255 }, (_, at) => `many${String(at).padStart(3, '0')}`);
+  await Promise.all(names.map((name, at) => joinNode(client, name, `172.19.0.${at + 1}`)));
+  const found = await reason(overlayNetworks, 'small', 'Ready', 'Exhausted');
+  expect(found?.message).toMatch(
+    /^10\.70\.0\.0\/16 has 256 blocks of \/24: 256 held, 0 free; 1 node waits: \w+$/,
+  );
+  const waiting = found!.message.replace(/.*: /, '');
+  const texts = await eventually(blocksOf(waiting), (all) => all.length === 3);
+  expect(texts.some((text) => text.startsWith('9.'))).toBe(true);
+  expect(texts.some((text) => text.startsWith('10.70.'))).toBe(false);
+  const all = [...(await shown(client)).values()].flat();
+  expect(new Set(all).size).toBe(all.length);
+}, 30_000);
+
+test('a Node that is gone takes its OverlayAgent and AgentAllocation with it', async () => {
+  const { items } = await client.list(nodes);
+  await Promise.all(
+    items
+      .filter(({ metadata }) => metadata.name.startsWith('many'))
+      .map(({ metadata }) => client.delete(nodes, metadata.name)),
+  );
+  const left = async (resource: Resource<KubeObject>) =>
+    (await client.list<KubeObject>(resource)).items.map(({ metadata }) => metadata.name).sort();
+  await eventually(
+    () => left(overlayAgents),
+    (names) => names.join() === 'node1,node2',
+  );
+  await eventually(
+    () => left(agentAllocations),
+    (names) => names.join() === 'node1,node2',
+  );
+}, 30_000);
+
+test('GET and HEAD alone are served, with 405 and Allow otherwise', async () => {
+  const head = await operator.get('/overlay-master/state', 'HEAD');
+  expect([head.status, await head.text()]).toEqual([200, '']);
+  const post = await operator.get('/overlay-master/state', 'POST');
+  expect([post.status, post.headers.get('allow')]).toEqual([405, 'GET, HEAD']);
+  expect((await operator.get('/healthz')).status).toBe(200);
+  expect((await operator.get('/readyz')).status).toBe(200);
+  const metrics = await (await operator.get('/metrics')).text();
+  expect(metrics).toMatch(/^overlaynet_operator_leader 1$/m);
+  expect(metrics).toMatch(
+    /^overlaynet_operator_blocks\{network="dcos",cidr="9\.0\.0\.0\/8",state="held"\} 2$/m,
+  );
+});
+
+test('at rest nothing is written but the Lease', async () => {
+  await client.delete(overlayNetworks, 'small');
+  const versions = async () => {
+    const kinds: Resource<KubeObject>[] = [
+      overlayNetworks,
+      overlayConfigs,
+      agentAllocations,
+      overlayAgents,
+      allocationLedgers,
+    ];
+    const lists = await Promise.all(kinds.map((kind) => client.list<KubeObject>(kind)));
+    return lists
+      .flatMap(({ items }) =>
+        items.map(({ metadata }) => `${metadata.name} ${metadata.resourceVersion ?? ''}`),
+      )
+      .join();
+  };
+  await eventually(
+    () => client.get<OverlayNetwork>(overlayNetworks, 'small'),
+    (object) => object === undefined,
+  );
+  await new Promise((resolve) => setTimeout(resolve, 3_000));
+  const before = await versions();
+  await new Promise((resolve) => setTimeout(resolve, 4_000));
+  expect(await versions()).toBe(before);
+}, 15_000);

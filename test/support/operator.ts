@@ -1,0 +1,63 @@
+import { fileURLToPath } from 'node:url';
+import path from 'node:path';
+import { freePort, ServerProcess, TempDir } from './kubeprocess.ts';
+
+const main = fileURLToPath(new URL('../../src/operator/main.ts', import.meta.url));
+
+/** A real operator process, from source, serving on a free loopback port. */
+export class OperatorProcess {
+  readonly url: string;
+  private readonly process: ServerProcess;
+  private readonly temp: TempDir;
+
+  private constructor(process: ServerProcess, temp: TempDir, port: number) {
+    this.process = process;
+    this.temp = temp;
+    this.url = `http://127.0.0.1:${port}`;
+  }
+
+  static async start(kubeconfig: string, identity = 'one'): Promise<OperatorProcess> {
+    const temp = new TempDir('ovt-operator-');
+    const port = await freePort();
+    const args = ['--disable-warning=ExperimentalWarning', main, '--kubeconfig', kubeconfig];
+    const own = ['--identity', identity, '--listen', `127.0.0.1:${port}`];
+    return new OperatorProcess(
+      new ServerProcess(process.execPath, [...args, ...own], path.join(temp.path, 'log')),
+      temp,
+      port,
+    );
+  }
+
+  get(route: string, method = 'GET'): Promise<Response> {
+    return fetch(this.url + route, { method });
+  }
+
+  /** @throws Error with the end of its log once it has ended */
+  check(): void {
+    this.process.check();
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.process.signal(signal);
+  }
+
+  async kill(): Promise<void> {
+    await this.process.kill();
+    await this.temp.remove();
+  }
+}
+
+/** Asks every 50 ms; what it gave last is in the failure. */
+export async function eventually<T>(
+  probe: () => Promise<T> | T,
+  accept: (value: T) => boolean,
+  timeoutMs = 15_000,
+): Promise<T> {
+  const end = Date.now() + timeoutMs;
+  for (;;) {
+    const value = await probe();
+    if (accept(value)) return value;
+    if (Date.now() > end) throw new Error(`not within ${timeoutMs} ms; last: ${JSON.stringify(value)}`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
