@@ -1,0 +1,100 @@
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { startControlPlane, type OwnControlPlane } from '../support/controlplane.ts';
+import { freePort } from '../support/kubeprocess.ts';
+import { scratch } from '../unit/agent/fixture.ts';
+import { crds, eventually } from './agent-harness.ts';
+
+/** The program itself. Its node is never allocated, so that it touches no kernel object. */
+let plane: OwnControlPlane;
+let at: ReturnType<typeof scratch>;
+const children: ChildProcess[] = [];
+beforeAll(async () => {
+  plane = await startControlPlane();
+  await plane.apply(...crds);
+}, 60_000);
+afterAll(async () => {
+  await plane.stop();
+});
+beforeEach(() => {
+  at = scratch();
+});
+afterEach(() => {
+  for (const child of children.splice(0)) child.kill('SIGKILL');
+  at.drop();
+});
+
+function agent(...args: string[]) {
+  const child = spawn(process.execPath, ['src/agent/main.ts', ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { PATH: process.env.PATH, NODE_NAME: 'node9', NODE_IPS: '192.0.2.9' },
+  });
+  children.push(child);
+  const said = { stdout: '', stderr: '' };
+  child.stdout.on('data', (text: Buffer) => (said.stdout += text.toString()));
+  child.stderr.on('data', (text: Buffer) => (said.stderr += text.toString()));
+  const exit = once(child, 'close').then(([code]) => code as number | null);
+  return { child, said, exit };
+}
+const run = (...args: string[]) =>
+  agent(
+    'run',
+    ...['--state-dir', at.path('state'), '--cni-conf-dir', at.path('conf'), '--cni-net-dir', at.path('net')],
+    ...args,
+  );
+
+test('serves its endpoints, tells what keeps it from registering, and stops within two seconds', async () => {
+  const port = await freePort();
+  const { child, said, exit } = run('--kubeconfig', plane.kubeconfig, '--listen', `127.0.0.1:${port}`);
+  const get = (path: string, method = 'GET') => fetch(`http://127.0.0.1:${port}${path}`, { method });
+  await eventually(async () => {
+    expect((await get('/healthz')).status).toBe(200);
+  });
+  for (const path of ['/readyz', '/overlay-agent/overlay']) expect((await get(path)).status).toBe(503);
+  expect((await get('/overlay-agent/overlay', 'POST')).status).toBe(405);
+  await eventually(() => {
+    expect(said.stderr).toContain('cannot register: no link of this node has the address 192.0.2.9');
+  });
+  const metrics = await (await get('/metrics')).text();
+  expect(metrics).toMatch(/^overlaynet_build_info\{version="[0-9.]+",node="v[0-9.]+"\} 1$/m);
+  expect(metrics).toMatch(/^overlaynet_agent_informer_relists_total\{resource="agentallocations"\} 1$/m);
+  const asked = Date.now();
+  child.kill('SIGTERM');
+  expect(await exit).toBe(0);
+  expect(Date.now() - asked).toBeLessThan(2_000);
+}, 30_000);
+
+test('a port in use is one line and exit status 1', async () => {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const listen = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+  try {
+    const { said, exit } = run('--kubeconfig', plane.kubeconfig, '--listen', listen);
+    expect(await exit).toBe(1);
+    expect(said.stderr).toBe(`agent: cannot listen on ${listen}: another process listens there\n`);
+  } finally {
+    server.close();
+  }
+}, 30_000);
+
+test('a kubeconfig that is not there is one line that names it', async () => {
+  const { said, exit } = run('--kubeconfig', at.path('absent'), '--listen', '127.0.0.1:0');
+  expect(await exit).not.toBe(0);
+  expect(said.stderr).toContain(at.path('absent'));
+  expect(said.stderr.trim().split('\n')).toHaveLength(1);
+}, 30_000);
+
+test.each([
+  [
+    ['--addresses', '10.0.0.1,10.0.0.2'],
+    'agent: --addresses "10.0.0.1,10.0.0.2": at most one IPv4 and one IPv6 address\n',
+  ],
+  [['--frob'], "error: unknown option '--frob'\n"],
+])('flags %j are refused in one line, with exit status 2', async (args, words) => {
+  const { said, exit } = run(...args);
+  expect(await exit).toBe(2);
+  expect(said.stderr).toBe(words);
+});

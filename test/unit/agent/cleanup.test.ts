@@ -1,0 +1,92 @@
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { CheckpointFile } from '../../../src/agent/checkpoint.ts';
+import { removeAll } from '../../../src/agent/cleanup.ts';
+import { CNIFiles } from '../../../src/agent/cni.ts';
+import { renderConflists } from '../../../src/agent/conflist.ts';
+import type { Failure } from '../../../src/agent/status.ts';
+import { silent } from '../../../src/log.ts';
+import { recordingLog, scratch, snapshot } from './fixture.ts';
+
+let at: ReturnType<typeof scratch>;
+const directories = () => ({
+  stateDir: at.path('state'),
+  cniConfDir: at.path('conf'),
+  cniNetDir: at.path('net'),
+});
+beforeEach(() => {
+  at = scratch();
+  for (const dir of ['state', 'conf', 'net', 'leases']) mkdirSync(at.path(dir));
+});
+afterEach(() => {
+  at.drop();
+});
+
+const clean = async (cleanup: () => Promise<{ changes: number; failures: Failure[] }>) => {
+  const removed: string[] = [];
+  const failures = await removeAll({
+    directories: directories(),
+    leaseDir: at.path('leases'),
+    kernel: { cleanup },
+    log: silent,
+    removed,
+  });
+  return { removed: removed.map((path) => path.replace(at.dir, '')), failures };
+};
+/** What an agent leaves on disk. */
+const installed = () => {
+  const conflists = renderConflists(snapshot());
+  new CNIFiles({ directories: directories(), leaseDir: at.path('leases'), log: silent }).publish(
+    conflists,
+    conflists[0],
+  );
+  new CheckpointFile({ dir: at.path('state'), log: recordingLog() }).save({
+    snapshot: snapshot(),
+    networks: ['dcos', 'dcos6', 'former'],
+  });
+  writeFileSync(at.path('state', 'checkpoint.json.corrupt-20260101'), '{');
+  for (const network of ['dcos', 'former', 'cbr0']) mkdirSync(at.path('leases', network));
+};
+
+test('removes conflists before the kernel’s objects, then leases and state; once more it finds nothing', async () => {
+  installed();
+  writeFileSync(at.path('net', '10-mine.conflist'), '{}');
+  const { removed, failures } = await clean(() => {
+    expect(readdirSync(at.path('conf'))).toEqual([]);
+    expect(existsSync(at.path('leases', 'dcos'))).toBe(true);
+    return Promise.resolve({ changes: 7, failures: [] });
+  });
+  expect(failures).toEqual([]);
+  expect(removed).toEqual([
+    '/net/05-overlaynet.conflist',
+    '/conf/dcos.conflist',
+    '/conf/dcos6.conflist',
+    '7 kernel entries (links, routes, rules, sets, chains)',
+    '/leases/dcos',
+    '/leases/former',
+    '/state/checkpoint.json',
+    '/state/checkpoint.json.corrupt-20260101',
+    '/state',
+  ]);
+  expect(readdirSync(at.dir)).toEqual(['conf', 'leases', 'net']);
+  expect(readdirSync(at.path('leases'))).toEqual(['cbr0']);
+  expect(readdirSync(at.path('net'))).toEqual(['10-mine.conflist']);
+  expect(await clean(() => Promise.resolve({ changes: 0, failures: [] }))).toEqual({
+    removed: [],
+    failures: [],
+  });
+});
+
+test('what the kernel refuses is told, and the rest goes all the same', async () => {
+  installed();
+  const { failures } = await clean(() => Promise.reject(new Error('ip: not found; install iproute2')));
+  expect(failures).toEqual([{ message: 'ip: not found; install iproute2' }]);
+  expect(existsSync(at.path('state'))).toBe(false);
+});
+
+test('files of others in the state directory stay, and it with them', async () => {
+  installed();
+  writeFileSync(at.path('state', 'notes.txt'), 'mine');
+  const { failures } = await clean(() => Promise.resolve({ changes: 0, failures: [] }));
+  expect(failures).toEqual([]);
+  expect(readdirSync(at.path('state'))).toEqual(['notes.txt']);
+});
