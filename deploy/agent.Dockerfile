@@ -1,8 +1,9 @@
-# npm run build && docker build -f deploy/agent.Dockerfile -t overlaynet-agent:0.1.0 .
+# npm run build && docker build -f deploy/agent.Dockerfile -t overlaynet-agent:0.1.0 dist
 FROM node:24-slim
 # what the agent runs; kmod is for `agent install`, which loads modules
 RUN apt-get update \
     && apt-get install -y --no-install-recommends iproute2 iptables ipset nftables kmod \
     && rm -rf /var/lib/apt/lists/*
-COPY dist/agent.js /app/agent.js
-ENTRYPOINT ["node", "/app/agent.js"]
+# .mjs: the bundle is a module, and no package.json is there to say so
+COPY agent.js /app/agent.mjs
+ENTRYPOINT ["node", "/app/agent.mjs"]
