@@ -120,7 +120,7 @@ describe('Informer', () => {
     await informer.synced();
     const second = await client.update(resource, { ...first, data: { k: '2' } });
     informer.learn(second);
-    expect(informer.get('a')).toBe(second);
+    expect(informer.get('a')).toEqual(second);
     informer.learn(first);
     expect(informer.get('a')?.data).toEqual({ k: '2' });
     await make(resource, 'b');

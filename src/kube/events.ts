@@ -1,0 +1,173 @@
+import { createHash } from 'node:crypto';
+import type { KubeObject } from '../api/types.ts';
+import type { Log } from '../log.ts';
+import { ApiError, type Client } from './client.ts';
+import { messageOf } from './error.ts';
+import { events, type Event } from './resources.ts';
+import { pause } from './wait.ts';
+
+export interface EventRecorderOptions {
+  client: Client;
+  /** `overlaynet-operator` */
+  component: string;
+  /** Which of its processes: a pod's or node's name. */
+  instance: string;
+  log: Log;
+  /** Requests to the API server: so many at once, then one each `refillMs`. */
+  burst?: number;
+  refillMs?: number;
+}
+
+/** Equal events, told to the API server as one Event with a count. */
+interface Told {
+  event: Event;
+  /** Whether the API server has it, perhaps with a lower count. */
+  created: boolean;
+}
+
+/** The API server forgets an Event after an hour: counting goes on with a new one. */
+const memory = { keys: 1000, ms: 50 * 60_000 };
+
+const timeoutMs = 5000;
+
+const now = () => new Date().toISOString().replace(/\.\d+Z/, 'Z');
+
+/**
+ * Kubernetes Events as `kubectl describe` and `kubectl get events` show them; of cluster-scoped objects in the
+ * namespace `default`. They inform and must not harm: recorded in the background, dropped when there are too many.
+ */
+export class EventRecorder {
+  readonly #options: Required<EventRecorderOptions>;
+  readonly #told = new Map<string, Told>();
+  /** Keys with something to tell; a key waits once, however often its event comes. */
+  readonly #pending = new Set<string>();
+  readonly #stopped = new AbortController();
+  #sending: Promise<void> | undefined;
+  #tokens: number;
+  #filledAt = performance.now();
+
+  constructor(options: EventRecorderOptions) {
+    this.#options = { burst: 25, refillMs: 5000, ...options };
+    this.#tokens = this.#options.burst;
+  }
+
+  /** Returns at once and never throws. */
+  event(object: KubeObject, type: Event['type'], reason: string, message: string): void {
+    const key = [object.kind, object.metadata.name, object.metadata.uid, type, reason, message].join('\0');
+    const told = this.#told.get(key);
+    if (told !== undefined && Date.now() - Date.parse(told.event.firstTimestamp) < memory.ms) {
+      told.event.count++;
+      told.event.lastTimestamp = now();
+    } else {
+      this.#told.delete(key);
+      this.#told.set(key, { event: this.#compose(object, type, reason, message), created: false });
+      this.#forgetOldest();
+    }
+    if (this.#stopped.signal.aborted) return;
+    this.#pending.add(key);
+    this.#sending ??= this.#send().finally(() => (this.#sending = undefined));
+  }
+
+  /** Resolves when all events so far are told or dropped. */
+  async onIdle(): Promise<void> {
+    await this.#sending;
+  }
+
+  /** Tells what the rate allows at once and drops the rest. */
+  async stop(): Promise<void> {
+    this.#stopped.abort();
+    await this.#sending;
+  }
+
+  #forgetOldest(): void {
+    if (this.#told.size <= memory.keys) return;
+    const [oldest] = this.#told.keys();
+    if (oldest === undefined) return;
+    this.#told.delete(oldest);
+    this.#pending.delete(oldest);
+  }
+
+  async #send(): Promise<void> {
+    for (const key of this.#pending) {
+      if (!(await this.#takeToken())) return;
+      this.#pending.delete(key);
+      const told = this.#told.get(key);
+      if (told === undefined) continue;
+      const recorded = await this.#tell(told);
+      if (!recorded && this.#stopped.signal.aborted) return;
+    }
+  }
+
+  /** False when there is none and the recorder was stopped. */
+  async #takeToken(): Promise<boolean> {
+    const { burst, refillMs } = this.#options;
+    const refilled = Math.floor((performance.now() - this.#filledAt) / refillMs);
+    this.#tokens = Math.min(burst, this.#tokens + refilled);
+    this.#filledAt += refilled * refillMs;
+    if (this.#tokens <= 0) {
+      await pause(this.#filledAt + refillMs - performance.now(), this.#stopped.signal);
+      if (this.#stopped.signal.aborted) return false;
+      this.#tokens = 1;
+      this.#filledAt = performance.now();
+    }
+    this.#tokens--;
+    return true;
+  }
+
+  async #tell(told: Told): Promise<boolean> {
+    const { client, log } = this.#options;
+    const { event } = told;
+    const resource = events(event.metadata.namespace);
+    const { name } = event.metadata;
+    try {
+      if (told.created) {
+        const { count, lastTimestamp } = event;
+        await client.patch(resource, name, { count, lastTimestamp }, { type: 'merge', timeoutMs });
+      } else {
+        await client.create(resource, event, { timeoutMs });
+        told.created = true;
+      }
+      return true;
+    } catch (error) {
+      // gone before its time: the next equal one makes a new Event
+      if (error instanceof ApiError && error.status === 404) told.created = false;
+      log.debug('event not recorded', {
+        event: `${event.reason} ${event.involvedObject.name}`,
+        error: messageOf(error),
+      });
+      return false;
+    }
+  }
+
+  #compose(object: KubeObject, type: Event['type'], reason: string, message: string): Event {
+    const { component, instance } = this.#options;
+    const { name, uid, namespace } = object.metadata as KubeObject['metadata'] & { namespace?: string };
+    const time = now();
+    const unique = createHash('sha256').update(
+      [uid, type, reason, message, Date.now(), Math.random()].join('\0'),
+    );
+    return {
+      metadata: {
+        name: `${name.slice(0, 200)}.${unique.digest('hex').slice(0, 16)}`,
+        namespace: namespace ?? 'default',
+      },
+      involvedObject: {
+        ...(object.apiVersion === undefined ? {} : { apiVersion: object.apiVersion }),
+        ...(object.kind === undefined ? {} : { kind: object.kind }),
+        ...(uid === undefined ? {} : { uid }),
+        ...(namespace === undefined ? {} : { namespace }),
+        name,
+      },
+      type,
+      reason,
+      // the API server refuses a longer one
+      message: message.slice(0, 1024),
+      count: 1,
+      firstTimestamp: time,
+      lastTimestamp: time,
+      source: { component, host: instance },
+      reportingComponent: component,
+      reportingInstance: instance,
+    };
+  }
+}

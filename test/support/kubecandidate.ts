@@ -1,0 +1,23 @@
+import { connect } from '../../src/kube/client.ts';
+import { LeaderElection } from '../../src/kube/lease.ts';
+import { silent } from '../../src/log.ts';
+
+/** A candidate in a process of its own, to be paused: KUBECONFIG, and as arguments namespace, Lease and identity. It says what happens. */
+const [namespace = '', name = '', identity = ''] = process.argv.slice(2);
+const say = (word: string) => process.stdout.write(`${word}\n`);
+const election = new LeaderElection({
+  client: connect(),
+  namespace,
+  name,
+  identity,
+  leaseDurationMs: 1000,
+  renewDeadlineMs: 700,
+  retryPeriodMs: 200,
+  log: silent,
+  onStartedLeading: (signal) => {
+    say('leading');
+    signal.addEventListener('abort', () => say('aborted'));
+  },
+  onStoppedLeading: () => say('stopped'),
+});
+await election.run();
