@@ -70,10 +70,13 @@ export class OperatorMetrics {
     this.leader.set(is ? 1 : 0);
   }
 
-  /** Replaces what is shown of a network's blocks; an empty list forgets it. */
-  capacity(network: string, capacity: readonly SubnetCapacity[]): void {
-    for (const { cidr, blocks: _all, ...states } of capacity) {
-      for (const [state, count] of Object.entries(states)) this.blocks.set({ network, cidr, state }, count);
+  /** Replaces what is shown of all networks' blocks: removed ones are forgotten. */
+  capacity(networks: ReadonlyMap<string, readonly SubnetCapacity[]>): void {
+    this.blocks.reset();
+    for (const [network, subnets] of networks) {
+      for (const { cidr, blocks: all, ...states } of subnets) {
+        for (const [state, count] of Object.entries(states)) this.blocks.set({ network, cidr, state }, count);
+      }
     }
   }
 }

@@ -1,6 +1,13 @@
 import { isDeepStrictEqual } from 'node:util';
 import { allocationStatus, configStatus, gather, networkStatus } from '../allocate/status.ts';
-import type { AgentAllocation, Condition, KubeObject, OverlayConfig, OverlayNetwork } from '../api/types.ts';
+import type {
+  AgentAllocation,
+  Condition,
+  KubeObject,
+  OverlayConfig,
+  OverlayNetwork,
+  SubnetCapacity,
+} from '../api/types.ts';
 import { ApiError, type Client } from '../kube/client.ts';
 import type { EventRecorder } from '../kube/events.ts';
 import type { Informer } from '../kube/informer.ts';
@@ -33,15 +40,17 @@ export class Statuses {
   async write({ view, plan }: Settled): Promise<void> {
     const facts = gather(view, plan);
     const work: (() => Promise<void>)[] = [];
+    const capacity = new Map<string, SubnetCapacity[]>();
     for (const known of view.networks) {
       const network = this.caches.networks.get(known.metadata.name);
       if (network === undefined) continue;
       const status = networkStatus(network, facts);
-      this.metrics.capacity(network.metadata.name, status.capacity ?? []);
+      capacity.set(network.metadata.name, status.capacity ?? []);
       work.push(() =>
         this.put<OverlayNetwork>(overlayNetworks, this.caches.networks, { ...network, status }, network),
       );
     }
+    this.metrics.capacity(capacity);
     const config = this.caches.configs.get('default');
     if (config !== undefined) {
       const status = configStatus({ ...facts, view: { ...view, config } });

@@ -127,10 +127,10 @@ test('a network is ready when every agent says so, and names the agent that fail
     await client.updateStatus(overlayAgents, { ...agent, status: { networks: [said] } });
   };
   await say('node1', 'OK');
-  expect(await reason(overlayNetworks, 'dcos', 'Ready', 'Progressing')).toMatchObject({
-    status: 'False',
-    message: '1 of 2 agents ready',
-  });
+  await eventually(
+    () => condition(overlayNetworks, 'dcos', 'Ready'),
+    (found) => found?.reason === 'Progressing' && found.message === '1 of 2 agents ready',
+  );
   await say('node2', 'Failed', 'ip: RTNETLINK answers: Address already in use');
   expect(await reason(overlayNetworks, 'dcos', 'Ready', 'AgentsFailed')).toMatchObject({
     message: 'node2: ip: RTNETLINK answers: Address already in use',
@@ -283,11 +283,10 @@ test('GET and HEAD alone are served, with 405 and Allow otherwise', async () => 
   expect([post.status, post.headers.get('allow')]).toEqual([405, 'GET, HEAD']);
   expect((await operator.get('/healthz')).status).toBe(200);
   expect((await operator.get('/readyz')).status).toBe(200);
-  const metrics = await (await operator.get('/metrics')).text();
-  expect(metrics).toMatch(/^overlaynet_operator_leader 1$/m);
-  expect(metrics).toMatch(
-    /^overlaynet_operator_blocks\{network="dcos",cidr="9\.0\.0\.0\/8",state="held"\} 2$/m,
-  );
+  const metrics = async () => (await (await operator.get('/metrics')).text()).split('\n');
+  const held = 'overlaynet_operator_blocks{network="dcos",cidr="9.0.0.0/8",state="held"} 2';
+  const lines = await eventually(metrics, (found) => found.includes(held));
+  expect(lines).toContain('overlaynet_operator_leader 1');
 });
 
 test('at rest nothing is written but the Lease', async () => {
