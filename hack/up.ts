@@ -49,12 +49,14 @@ async function up(): Promise<number> {
   const overlay = resolve(process.env.INIT_CWD ?? '.', flags.overlay);
   networksIn(overlay);
   await ensurePackages();
-  const [parts] = await Promise.all([findParts(), buildBundles()]);
+  const built = buildBundles();
+  built.catch(() => undefined); // told where it is waited for
+  const parts = await findParts();
   await claim(lab);
 
   let status = 0;
   const work = (async () => {
-    const happened = await raise({ lab, parts, nodes: flags.nodes, overlay });
+    const happened = await raise({ lab, parts, nodes: flags.nodes, overlay, built });
     if (flags.check) await compareState(happened.stateURL, overlay === sample && flags.nodes === 3);
   })().catch((error: unknown) => {
     say(`up: ${message(error)}`);

@@ -11,11 +11,11 @@ import { apiReady, makeCredentials, startApiserver, startEtcd } from './controlp
 import { startForwarder } from './forward.ts';
 import { applyDeployment, kubectl, writeAccess } from './install.ts';
 import { kubeconfig, UserError, type Lab } from './lab.ts';
-import { addHub } from './namespaces.ts';
+import { addHub, addNamespace } from './namespaces.ts';
 import { ping, pingsAmong } from './pings.ts';
 import { until } from './processes.ts';
 import { report, type Happened } from './report.ts';
-import { allocated, prepareNode, registerNode, startAgent, startOperator, working } from './workloads.ts';
+import { allocated, installNode, registerNode, startAgent, startOperator, working } from './workloads.ts';
 
 export interface Wish {
   lab: Lab;
@@ -23,6 +23,8 @@ export interface Wish {
   nodes: number;
   /** File that is applied. */
   overlay: string;
+  /** Settles once the programs to run are in dist/. */
+  built: Promise<void>;
 }
 
 /** Names of the OverlayNetworks in a manifest. Throws UserError when it can't be read. */
@@ -85,24 +87,24 @@ export async function raise(wish: Wish): Promise<Happened> {
   startApiserver(lab, parts);
   const ports = await startForwarder(lab);
   done('etcd and kube-apiserver started');
-  const client = await (async () => {
-    const prepared = Promise.all(names.map((node) => prepareNode(lab, node))).then(() => {
-      done(`nodes' namespaces made: ${names.join(', ')}`);
-    });
-    const [ready] = await Promise.all([apiReady(lab, ports.api), prepared]);
-    return ready;
-  })();
-  done('API server ready');
+  const prepare = async () => {
+    await Promise.all(names.map((node) => addNamespace(lab, node)));
+    await wish.built;
+    await Promise.all(names.map((node) => installNode(lab, node)));
+  };
+  const [client] = await Promise.all([apiReady(lab, ports.api), prepare()]);
+  done(`API server ready, ${names.length} nodes prepared`);
   await applyDeployment(lab, parts, client);
+  done('CRDs, rights and policies applied');
+  const applied = kubectl(lab, parts, ['apply', '-f', wish.overlay]);
   await writeAccess(lab, client, 'operator', 'overlaynet-operator');
   startOperator(lab, 1);
   startOperator(lab, 2);
-  done('CRDs, rights and policies applied, operators started');
-  await kubectl(lab, parts, ['apply', '-f', wish.overlay]);
   for (const node of names) await registerNode(lab, client, node);
+  await applied;
   const networks = networksIn(wish.overlay);
   for (const network of networks) await accepted(lab, client, network);
-  done(`${wish.overlay} applied: ${networks.join(', ')}`);
+  done(`operators started, ${wish.overlay} applied: ${networks.join(', ')}`);
 
   for (const node of names) {
     startAgent(lab, node);

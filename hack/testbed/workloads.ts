@@ -42,9 +42,8 @@ export function startAgent(lab: Lab, node: string): void {
   start(lab, role, [...inNode(lab, node), ...run('agent'), 'run', ...flags], { node });
 }
 
-/** Makes a node's namespaces and prepares its system, as the privileged init container does. */
-export async function prepareNode(lab: Lab, node: string): Promise<void> {
-  await addNamespace(lab, node);
+/** Prepares a node's system, as the privileged init container does. */
+export async function installNode(lab: Lab, node: string): Promise<void> {
   await commandLine([...inNode(lab, node), ...run('agent'), 'install']);
 }
 
@@ -95,7 +94,8 @@ export async function working(lab: Lab, client: Client, node: string, networks: 
 export async function addNode(lab: Lab, client: Client, node: string): Promise<void> {
   addressesOf(node); // refuses a name that cannot be
   if (leaderOf(lab, `namespace-${node}`)) throw new UserError(`lab ${lab.name} has a node "${node}" already`);
-  await Promise.all([prepareNode(lab, node), registerNode(lab, client, node)]);
+  await Promise.all([addNamespace(lab, node), registerNode(lab, client, node)]);
+  await installNode(lab, node);
   startAgent(lab, node);
 }
 
