@@ -4,13 +4,13 @@ import { controlPlane, type ControlPlane } from '../support/controlplane.ts';
 import { readCrds, schemaOf, walk } from '../support/crds.ts';
 import { resourceOf } from '../support/dryrun.ts';
 import { network } from '../support/manifests.ts';
-import { installCrds } from '../support/refuses.ts';
+import { install } from '../support/refuses.ts';
 
 let plane: ControlPlane;
 
 beforeAll(async () => {
   plane = await controlPlane();
-  await installCrds(plane);
+  await install(plane, 'crds');
   await plane.client.create<KubeObject>(overlayNetworks, { apiVersion, ...network({}, 'ovt-columns') });
 }, 90_000);
 
@@ -63,7 +63,7 @@ describe('kubectl', () => {
 
   test.each([
     ['ocfg', 'NAME VTEPS VNI PORT UNDERLAY MTU DEFAULT ACCEPTED AGE'],
-    ['oa', 'NAME ADDRESSES UPLINK MTU VTEP REVISION FAILED AGE'],
+    ['oa', 'NAME ADDRESSES UPLINK MTU VTEP REVISION READY FAILED AGE'],
     ['aa', 'NAME ADDRESSES VTEP VTEP6 REVISION AGE'],
     ['al', 'NAME SPACE FIRST RETIRED NEXT PAGE AGE'],
   ])('shows columns of %s', async (short, columns) => {

@@ -1,12 +1,12 @@
 import { controlPlane, type ControlPlane } from '../support/controlplane.ts';
 import { network, subnet } from '../support/manifests.ts';
-import { installCrds, refuses, shellTexts, type Case } from '../support/refuses.ts';
+import { install, refuses, shellTexts, type Case } from '../support/refuses.ts';
 
 let plane: ControlPlane;
 
 beforeAll(async () => {
   plane = await controlPlane();
-  await installCrds(plane);
+  await install(plane, 'crds');
 }, 90_000);
 
 afterAll(() => plane.stop());

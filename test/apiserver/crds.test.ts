@@ -6,14 +6,14 @@ import { pathOf } from '../../src/kube/resources.ts';
 import { startControlPlane, type ControlPlane } from '../support/controlplane.ts';
 import { dryRun, refusal, resourceOf, type Manifest } from '../support/dryrun.ts';
 import { agent, allocation, block, config, ledger, network, page, subnet } from '../support/manifests.ts';
-import { installCrds } from '../support/refuses.ts';
+import { install } from '../support/refuses.ts';
 
 let plane: ControlPlane;
 
 beforeAll(async () => {
   // its own: the object `spaces` of a shared one may be another test's
   plane = await startControlPlane();
-  await installCrds(plane);
+  await install(plane, 'crds');
 }, 90_000);
 
 afterAll(() => plane.stop());

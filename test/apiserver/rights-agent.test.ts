@@ -1,7 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { apiVersion, type KubeObject, type OverlayAgent } from '../../src/api/types.ts';
 import { ApiError, connect, type Client } from '../../src/kube/client.ts';
 import {
@@ -13,6 +12,7 @@ import {
   type Resource,
 } from '../../src/kube/resources.ts';
 import { startControlPlane, type OwnControlPlane } from '../support/controlplane.ts';
+import { install } from '../support/refuses.ts';
 import { agent, allocation } from '../support/manifests.ts';
 
 const namespace = 'overlaynet-system';
@@ -52,9 +52,7 @@ async function boundTo(kind: string, name: string, uid: string): Promise<Client>
 
 beforeAll(async () => {
   plane = await startControlPlane();
-  const system = fileURLToPath(new URL('../../deploy', import.meta.url));
-  await plane.kubectl('apply', '--server-side', '-k', system);
-  await plane.kubectl('wait', '--for=condition=Established', '--timeout=20s', 'crd', '--all');
+  await install(plane, 'deploy');
   const node = await plane.client.create<KubeObject>(nodes, { metadata: { name: 'node1' } });
   const pods: Resource<KubeObject> = { apiVersion: 'v1', kind: 'Pod', plural: 'pods', namespace };
   const pod = await plane.client.create(pods, {

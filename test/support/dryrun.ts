@@ -10,7 +10,7 @@ export interface Manifest {
   spec?: unknown;
 }
 
-const ours: Resource<KubeObject>[] = [
+export const ours: Resource<KubeObject>[] = [
   resources.overlayConfigs,
   resources.overlayNetworks,
   resources.overlayAgents,

@@ -1,6 +1,10 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import type { KubeObject } from '../../src/api/types.ts';
+import { ApiError } from '../../src/kube/client.ts';
+import type { Resource } from '../../src/kube/resources.ts';
 import type { ControlPlane } from './controlplane.ts';
-import { refusal, type Manifest } from './dryrun.ts';
+import { ours, refusal, type Manifest } from './dryrun.ts';
 
 /** What is wrong, the object, and what the API server must say: the field, the value, the rule. */
 export type Case = [what: string, object: Manifest, says: string[]];
@@ -17,10 +21,27 @@ export const shellTexts = [
   '\nreboot',
 ];
 
-export async function installCrds(plane: ControlPlane): Promise<void> {
-  const directory = fileURLToPath(new URL('../../crds', import.meta.url));
-  await plane.kubectl('apply', '--server-side', '--force-conflicts', '-k', directory);
+/** Applies a directory that holds our CRDs, and waits until the API server serves each kind. */
+export async function install(plane: ControlPlane, directory: 'crds' | 'deploy'): Promise<void> {
+  const path = fileURLToPath(new URL(`../../${directory}`, import.meta.url));
+  await plane.kubectl('apply', '--server-side', '--force-conflicts', '-k', path);
   await plane.kubectl('wait', '--for=condition=Established', '--timeout=20s', 'crd', '--all');
+  for (const resource of ours) await served(plane, resource);
+}
+
+/** An established kind is answered by 404 and then by 429 ("storage is (re)initializing") for a moment. */
+async function served(plane: ControlPlane, resource: Resource<KubeObject>): Promise<void> {
+  const until = Date.now() + 20_000;
+  for (;;) {
+    try {
+      await plane.client.list(resource);
+      return;
+    } catch (error) {
+      const soon = error instanceof ApiError && (error.status === 404 || error.status === 429);
+      if (!soon || Date.now() > until) throw error;
+    }
+    await sleep(50);
+  }
 }
 
 /** One test a case. */

@@ -15,7 +15,7 @@ interface ResourceList {
   resources: { name: string; namespaced: boolean }[];
 }
 
-/** Everything that the API server serves, every version of it. */
+/** Everything that the API server serves, in one of its versions: rights know no version. */
 export async function discover(client: Client): Promise<Served[]> {
   const get = async <T>(path: string) =>
     JSON.parse(await client.raw({ what: path, method: 'GET', path })) as T;
@@ -33,7 +33,7 @@ export async function discover(client: Client): Promise<Served[]> {
       });
     }),
   );
-  return lists.flat();
+  return [...new Map(lists.flat().map((resource) => [resource.name, resource])).values()];
 }
 
 const methods = {

@@ -25,7 +25,7 @@ function differences(type: ts.Type, schema: Schema, path: string): string[] {
   const wanted = (name: Schema['type']) =>
     schema.type === name ? [] : [`${path}: ${schema.type}, in types.ts ${name}`];
   if (type.isUnion() && type.types.every((member) => member.isStringLiteral())) {
-    const literals = type.types.map((member) => (member).value).sort();
+    const literals = type.types.map((member) => member.value).sort();
     const values = [...(schema.enum ?? [])].sort();
     return [
       ...wanted('string'),
