@@ -70,7 +70,7 @@ export function writeKubeconfig(lab: Lab, to: string, server: string, token: str
 
 /** Writes the administrator's kubeconfig as soon as the API server has its certificate, then waits until it is ready. */
 export async function apiReady(lab: Lab, port: number): Promise<Client> {
-  const options = { lab, role: 'api', seconds: 60 };
+  const options = { lab, roles: ['api'], seconds: 60 };
   await until(
     "API server's certificate",
     () => (existsSync(certificate(lab)) && readFileSync(certificate(lab)).length > 0 ? true : undefined),
@@ -94,5 +94,5 @@ export async function apiAnswers(lab: Lab, client: Client): Promise<void> {
     client
       .raw({ what: 'read /readyz', method: 'GET', path: '/readyz' }, { timeoutMs: 2000 })
       .catch(() => undefined);
-  await until('API server ready', ask, { lab, role: 'api', seconds: 60 });
+  await until('API server ready', ask, { lab, roles: ['api'], seconds: 60 });
 }

@@ -33,7 +33,7 @@ export async function applyDeployment(lab: Lab, parts: Parts, client: Client): P
           path: '/apis/overlaynet.dev/v1alpha1/overlaynetworks',
         })
         .catch(() => undefined),
-    { lab, role: 'api' },
+    { lab, roles: ['api'] },
   );
 }
 

@@ -72,7 +72,7 @@ export async function addNamespace(lab: Lab, node: string): Promise<void> {
   await until(
     `mount namespace of ${node}`,
     async () => ((await command('cat', [`/proc/${pid}/comm`])).trim() === 'sleep' ? pid : undefined),
-    { lab, role: holder(node) },
+    { lab, roles: [holder(node)] },
   );
 }
 

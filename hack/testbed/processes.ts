@@ -108,25 +108,25 @@ export function lastWords(lab: Lab, role: string): string {
 }
 
 /**
- * Waits until `probe` gives something, asking every 50 ms. Throws when the role's process has ended, or after
- * `seconds`, with what its log says last.
+ * Waits until `probe` gives something, asking every 50 ms. Throws when a process of one of the roles has ended, or after
+ * `seconds`, with what their logs say last.
  */
 export async function until<T>(
   what: string,
   probe: () => Promise<T | undefined> | T | undefined,
-  options: { seconds?: number; lab?: Lab; role?: string } = {},
+  options: { seconds?: number; lab?: Lab; roles?: string[] } = {},
 ): Promise<T> {
-  const { seconds = 30, lab, role } = options;
+  const { seconds = 30, lab, roles = [] } = options;
   const end = performance.now() + seconds * 1000;
-  const words = () => (lab && role !== undefined ? `; ${lastWords(lab, role)}` : '');
-  for (;;) {
+  const words = (of: string[]) => of.map((role) => (lab ? `\n${lastWords(lab, role)}` : '')).join('');
+  for (let asked = 1; ; asked++) {
     const result = await probe();
     if (result !== undefined) return result;
-    if (lab && role !== undefined && leaderOf(lab, role) === undefined) {
-      throw new Error(`${role} has ended${words()}`);
-    }
-    if (performance.now() > end) throw new Error(`${what}: not within ${seconds} s${words()}`);
     await sleep(50);
+    if (asked % 10 !== 0) continue; // looking for processes costs more than asking
+    const ended = roles.filter((role) => lab && !leaderOf(lab, role));
+    if (ended.length > 0) throw new Error(`${what}: ${ended.join(' and ')} ended${words(ended)}`);
+    if (performance.now() > end) throw new Error(`${what}: not within ${seconds} s${words(roles)}`);
   }
 }
 

@@ -55,7 +55,7 @@ async function accepted(lab: Lab, client: Client, name: string): Promise<void> {
       }
       return condition?.status === 'True' ? true : undefined;
     },
-    { lab, role: 'operator-1' },
+    { lab, roles: ['operator-1', 'operator-2'] },
   );
 }
 

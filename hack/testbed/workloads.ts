@@ -75,7 +75,7 @@ export function allocated(
       const found = await client.get(agentAllocations, node);
       return found?.spec.vtep && (found.spec.networks ?? []).length >= networks ? found : undefined;
     },
-    { lab, role: `agent-${node}` },
+    { lab, roles: [`agent-${node}`] },
   );
 }
 
@@ -87,7 +87,7 @@ export async function working(lab: Lab, client: Client, node: string, networks: 
       const all = (await client.get(overlayAgents, node))?.status?.networks ?? [];
       return all.length >= networks && all.every((one) => one.state === 'OK') ? true : undefined;
     },
-    { lab, role: `agent-${node}` },
+    { lab, roles: [`agent-${node}`] },
   );
 }
 

@@ -61,7 +61,7 @@ test('without the API server a restarted agent keeps everything, and joins again
       '1',
       addressOf('node3', 'dcos'),
     );
-    await until('the agent answers', () => agentGet('node2', '/healthz'), { lab, role: 'agent-node2' });
+    await until('the agent answers', () => agentGet('node2', '/healthz'), { lab, roles: ['agent-node2'] });
     expect([await kernelOf('node2'), await filesOf('node2')]).toEqual(before);
     expect(await traffic.stop()).toMatchObject({ sent: expect.any(Number) as number });
   } finally {

@@ -59,7 +59,7 @@ test('when the leading operator is killed the other takes over, and gives the sa
     expect(await (await fetch(environment('STATE_URL'))).json()).toEqual(expected);
     await until('the other leads', async () => ((await leader()) === other ? true : undefined), {
       lab,
-      role: other,
+      roles: [other],
       seconds: 40,
     });
     await hackLab('node', 'add', 'node5');

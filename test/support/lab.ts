@@ -57,7 +57,7 @@ export async function agentGet(node: string, path: string): Promise<string | und
 }
 
 export const agentReady = (node: string) =>
-  until(`agent of ${node} ready`, () => agentGet(node, '/readyz'), { lab, role: `agent-${node}` });
+  until(`agent of ${node} ready`, () => agentGet(node, '/readyz'), { lab, roles: [`agent-${node}`] });
 
 interface Run {
   /** Ends it by Ctrl-C and returns what it wrote. */
