@@ -29,10 +29,10 @@ export class DataPath {
     this.#run = options.run ?? run;
   }
 
-  /** While the snapshot's node has no VTEP, nothing is changed. */
+  /** While the snapshot's node has no VTEP, or no address for the tunnel, what stands stays. */
   async reconcile(snapshot: Snapshot): Promise<Outcome> {
     const state = desired(snapshot);
-    if (state === undefined) return { changes: 0, processes: 0, failures: [] };
+    if (state?.tunnel === undefined) return { changes: 0, processes: 0, failures: state?.failures ?? [] };
     return this.#converge(state);
   }
 

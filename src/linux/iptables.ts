@@ -53,7 +53,9 @@ export async function applyChains(
   const failures: Failure[] = [];
   let changes = 0;
   const current = backendOf(saves);
-  for (const { backend, family, chains, failure } of saves) {
+  // the new backend's rules stand before the old one's go
+  const inOrder = saves.toSorted((a, b) => Number(b.backend === current) - Number(a.backend === current));
+  for (const { backend, family, chains, failure } of inOrder) {
     const wanted = backend === current ? desired[family] : [];
     if (chains === undefined) {
       if (wanted.length > 0 && failure !== undefined) failures.push({ message: failure });

@@ -1,7 +1,11 @@
+import { jest } from '@jest/globals';
 import { monitor } from '../../src/linux/monitor.ts';
 import { uplinkMTU } from '../../src/linux/uplink.ts';
 import { silent } from '../../src/log.ts';
 import { Netns } from '../support/netns.ts';
+
+// a busy machine takes its time to start a hundred programs
+jest.setTimeout(30_000);
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 

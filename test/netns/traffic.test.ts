@@ -1,8 +1,12 @@
+import { jest } from '@jest/globals';
 import type { Underlay } from '../../src/api/types.ts';
 import { DataPath } from '../../src/linux/datapath.ts';
 import { silent } from '../../src/log.ts';
 import { cluster, nodeAddresses } from '../support/cluster.ts';
 import { capture, connect, Netns } from '../support/netns.ts';
+
+// a busy machine takes its time to start a hundred programs
+jest.setTimeout(30_000);
 
 /** Two nodes with a container of each network on them, and a host that is no member, on one wire. */
 class Wire {
@@ -77,7 +81,7 @@ describe.each<Underlay>(['IPv4', 'IPv6'])('two nodes over %s', (underlay) => {
     c1 = await wire.container(node1, 'm-dcos', '9.0.1.2/25', '9.0.1.1');
     d0 = await wire.container(node0, 'm-dcos6', 'fd01:b::2/81', 'fd01:b::1');
     d1 = await wire.container(node1, 'm-dcos6', 'fd01:b::1:0:0:2/81', 'fd01:b::1:0:0:1');
-  }, 20_000);
+  });
   afterAll(() => wire.down());
 
   test.each(['44.128.0.2', 'fd01:a::2', '9.0.1.1', 'fd01:b::1:0:0:1'])(
