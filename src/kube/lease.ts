@@ -85,9 +85,14 @@ export class LeaderElection {
   async #tryOnce(): Promise<boolean> {
     const { client, namespace, name, identity, leaseDurationMs, renewDeadlineMs, log } = this.#options;
     const resource = leases(namespace);
-    // an answer after the deadline would come too late
-    const leftMs = this.#leading === undefined ? renewDeadlineMs : renewDeadlineMs - this.#sinceRenewalMs();
-    const options = { timeoutMs: Math.max(1, Math.ceil(leftMs / 2)), signal: this.#stopped.signal };
+    // an answer after the deadline comes too late for a leader; a candidate has time
+    const options = () => ({
+      signal: this.#stopped.signal,
+      timeoutMs:
+        this.#leading === undefined
+          ? leaseDurationMs
+          : Math.max(1, Math.ceil(renewDeadlineMs - this.#sinceRenewalMs())),
+    });
     const asked = performance.now();
     const wanted: LeaseSpec = {
       holderIdentity: identity,
@@ -95,7 +100,7 @@ export class LeaderElection {
       renewTime: microTime(),
     };
     try {
-      const lease = await client.get(resource, name, options);
+      const lease = await client.get(resource, name, options());
       this.#see(lease);
       if (lease !== undefined && !this.#mayTake(lease)) return false;
       const spec = lease?.spec ?? {};
@@ -109,11 +114,13 @@ export class LeaderElection {
         },
       };
       const write =
-        lease === undefined ? client.create(resource, next, options) : client.update(resource, next, options);
+        lease === undefined
+          ? client.create(resource, next, options())
+          : client.update(resource, next, options());
       this.#see(await write);
       // the duration counts from before the write, as no other candidate can have seen it earlier
       this.#renewedAt = asked;
-      return true;
+      return this.#sinceRenewalMs() < renewDeadlineMs;
     } catch (error) {
       const lost = error instanceof ApiError && error.status === 409;
       if (!lost && !this.#stopped.signal.aborted) {
@@ -124,8 +131,8 @@ export class LeaderElection {
   }
 
   #see(lease: Lease | undefined): void {
-    if (lease?.metadata.resourceVersion !== this.#seen?.metadata.resourceVersion)
-      this.#seenAt = performance.now();
+    const changed = lease?.metadata.resourceVersion !== this.#seen?.metadata.resourceVersion;
+    if (changed) this.#seenAt = performance.now();
     this.#seen = lease;
   }
 

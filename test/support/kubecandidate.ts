@@ -10,9 +10,9 @@ const election = new LeaderElection({
   namespace,
   name,
   identity,
-  leaseDurationMs: 1000,
-  renewDeadlineMs: 700,
-  retryPeriodMs: 200,
+  leaseDurationMs: 2000,
+  renewDeadlineMs: 1400,
+  retryPeriodMs: 300,
   log: silent,
   onStartedLeading: (signal) => {
     say('leading');

@@ -1,7 +1,7 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { spawn } from 'node:child_process';
-import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import type { KubeObject } from '../../../src/api/types.ts';
 import { connect } from '../../../src/kube/client.ts';
 import { LeaderElection } from '../../../src/kube/lease.ts';
@@ -12,7 +12,10 @@ import { TcpProxy } from '../../support/kubeproxy.ts';
 
 const namespaces: Resource<KubeObject> = { apiVersion: 'v1', kind: 'Namespace', plural: 'namespaces' };
 const namespace = `ovt-lease-${Date.now().toString(36)}`;
-const times = { leaseDurationMs: 1000, renewDeadlineMs: 700, retryPeriodMs: 200 };
+// a busy machine takes its time
+jest.setTimeout(30_000);
+
+const times = { leaseDurationMs: 2000, renewDeadlineMs: 1400, retryPeriodMs: 300 };
 
 const until = async (what: string, holds: () => boolean, ms = 8000): Promise<void> => {
   const end = performance.now() + ms;
@@ -62,16 +65,16 @@ describe('LeaderElection', () => {
     const a = candidate('two', 'a', log);
     await until('a leads', () => a.isLeader);
     const b = candidate('two', 'b', log);
-    await sleep(1500);
+    await sleep(2500);
     expect([log, a.isLeader, b.isLeader]).toEqual([['a leads'], true, false]);
     const lease = await plane.client.get(leases(namespace), 'two');
-    expect(lease?.spec).toMatchObject({ holderIdentity: 'a', leaseDurationSeconds: 1, leaseTransitions: 0 });
+    expect(lease?.spec).toMatchObject({ holderIdentity: 'a', leaseDurationSeconds: 2, leaseTransitions: 0 });
     expect(lease?.spec?.renewTime).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/);
     expect(lease?.spec?.renewTime).not.toBe(lease?.spec?.acquireTime);
     await a.stop();
     const released = performance.now();
     await until('b leads', () => b.isLeader);
-    expect(performance.now() - released).toBeLessThan(600);
+    expect(performance.now() - released).toBeLessThan(1500);
     expect(log).toEqual(['a leads', 'a aborted', 'a stopped', 'b leads']);
     expect((await plane.client.get(leases(namespace), 'two'))?.spec).toMatchObject({ leaseTransitions: 1 });
   });
@@ -94,7 +97,7 @@ describe('LeaderElection', () => {
   });
 
   test('a paused process is overtaken, and stops when it wakes up', async () => {
-    const program = path.join(import.meta.dirname, '../../support/kubecandidate.ts');
+    const program = fileURLToPath(new URL('../../support/kubecandidate.ts', import.meta.url));
     const child = spawn(
       'setpriv',
       ['--pdeathsig', 'KILL', process.execPath, program, namespace, 'paused', 'child'],
