@@ -9,7 +9,7 @@ export interface Claimant {
   /** Step 1 is done: its AgentAllocation exists. Until then nobody after it is served, so that the order stays. */
   ready: boolean;
   /** The block that it or its AgentAllocation says it holds: taken where the ledger knows nothing of it. */
-  preferred?: number | undefined;
+  preferred: () => number | undefined;
 }
 
 export interface Demand {
@@ -79,10 +79,10 @@ function serve(drafts: readonly Draft[], demand: Demand, plan: SpacePlan): void 
   };
   const adopted = new Set<string>();
   for (const claimant of demand.claimants) {
-    if (claimant.preferred === undefined || plan.holders.has(claimant.node) || !isFree(claimant.preferred))
-      continue;
+    const preferred = plan.holders.has(claimant.node) ? undefined : claimant.preferred();
+    if (preferred === undefined || !isFree(preferred)) continue;
     adopted.add(claimant.node);
-    give(claimant.preferred, claimant, claimant.ready);
+    give(preferred, claimant, claimant.ready);
   }
   let lowest = 0;
   let inTurn = true;

@@ -90,6 +90,8 @@ class Planner {
   private readonly result: Plan;
   private readonly next: LedgerIndex;
   private readonly cooldownMs: number;
+  /** Every node, in the order in which they are served. */
+  private readonly byAge: NodeFacts[];
 
   constructor(view: View, renderer: Renderer, result: Plan, next: LedgerIndex, cooldownMs: number) {
     this.view = view;
@@ -97,6 +99,7 @@ class Planner {
     this.result = result;
     this.next = next;
     this.cooldownMs = cooldownMs;
+    this.byAge = [...view.nodes.values()].sort(byAge);
     this.networks = new Map(
       view.networks.filter(({ metadata }) => !metadata.deletionTimestamp).map((n) => [n.metadata.name, n]),
     );
@@ -154,16 +157,15 @@ class Planner {
 
   private claimants(space: LedgerSpace, wants: (node: NodeFacts) => boolean): Claimant[] {
     const { view, result } = this;
-    return [...view.nodes.values()]
+    return this.byAge
       .filter(
         (node) => result.registrations.accepted.has(node.name) && !view.stuck.has(node.name) && wants(node),
       )
-      .sort(byAge)
       .map((node) => ({
         node: node.name,
         uid: node.uid,
         ready: view.allocations.has(node.name),
-        preferred: this.preferred(space, node.name),
+        preferred: () => this.preferred(space, node.name),
       }));
   }
 

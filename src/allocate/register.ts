@@ -1,6 +1,6 @@
 import { tunnelAddress } from '../api/state.ts';
 import type { OverlayAgent, OverlayConfigSpec, Underlay } from '../api/types.ts';
-import { familyName, parseAddress } from '../net/address.ts';
+import { parseAddress } from '../net/address.ts';
 import { containsAddress, parseCidr } from '../net/cidr.ts';
 import { byAge } from './order.ts';
 import type { NodeFacts, Refusal, View } from './view.ts';
@@ -51,10 +51,12 @@ export function judgeRegistrations(
       keep();
       continue;
     }
+    // what is in force was checked against every space, and every space since against it
+    const standing = had?.nodeUID === node.uid && had.addresses.join() === agent.spec.addresses.join();
     const refusal =
-      own(view, node, agent, had?.nodeUID === node.uid ? had.addresses : []) ??
+      (standing ? undefined : own(view, node, agent, had?.nodeUID === node.uid ? had.addresses : [])) ??
       conflict(agent, node, owner) ??
-      overlap(agent, spaces) ??
+      (standing ? undefined : overlap(agent, spaces)) ??
       fits(agent, config, hasIPv6Networks);
     if (refusal === undefined) {
       for (const address of agent.spec.addresses) owner.set(address, node.name);
@@ -127,7 +129,7 @@ function fits(
   hasIPv6Networks: boolean,
 ): Refusal | undefined {
   const outer = tunnelAddress(spec.addresses, config);
-  if (outer === '' || familyName(parseAddress(outer).family) !== config.underlay) {
+  if (outer === '' || outer.includes(':') !== (config.underlay === 'IPv6')) {
     return {
       reason: 'NoUnderlayAddress',
       message: `spec.addresses: ${spec.addresses.join(', ')} has no ${config.underlay} address, which the underlay needs`,
