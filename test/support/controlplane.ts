@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
@@ -17,7 +17,7 @@ export interface ControlPlane {
   /** `https://127.0.0.1:PORT` */
   server: string;
   client: Client;
-  /** `kubectl apply --server-side`, then waits until CRDs are served. */
+  /** `kubectl apply --server-side` of files and folders, as kustomizations where they are such; then waits until CRDs are served. */
   apply(...files: string[]): Promise<void>;
   kubectl(...args: string[]): Promise<string>;
   /** A kubeconfig with the same rights at another address, of a proxy: file name. With `http:` the token goes in the clear. */
@@ -94,12 +94,11 @@ class Shared implements ControlPlane {
   }
 
   async apply(...files: string[]): Promise<void> {
-    await this.kubectl(
-      'apply',
-      '--server-side',
-      '--force-conflicts',
-      ...files.flatMap((file) => ['-f', file]),
-    );
+    const apply = ['apply', '--server-side', '--force-conflicts'];
+    const kustomized = files.filter((file) => existsSync(path.join(file, 'kustomization.yaml')));
+    const plain = files.filter((file) => !kustomized.includes(file)).flatMap((file) => ['-f', file]);
+    for (const folder of kustomized) await this.kubectl(...apply, '-k', folder);
+    if (plain.length > 0) await this.kubectl(...apply, ...plain);
     const crds = await this.kubectl('get', 'crd', '-o', 'name');
     if (crds !== '')
       await this.kubectl('wait', '--for=condition=Established', '--timeout=20s', 'crd', '--all');
