@@ -1,12 +1,12 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { AgentAllocation, OverlayAgent } from '../../src/api/types.ts';
 import { Informer } from '../../src/kube/informer.ts';
 import { agentAllocations, nodes, overlayAgents, type Node } from '../../src/kube/resources.ts';
 import { startControlPlane, type OwnControlPlane } from '../../test/support/controlplane.ts';
+import { TempDir } from '../../test/support/kubeprocess.ts';
 import { inParallel } from '../../src/operator/parallel.ts';
 
 const root = join(import.meta.dirname, '..', '..');
@@ -17,7 +17,8 @@ export const self = { name: 'node-self', address: '172.18.255.1' };
 /** A control plane with our CRDs and two networks, and the processes that are measured against it. */
 export class Bed {
   readonly plane: OwnControlPlane;
-  readonly dir = mkdtempSync(join(tmpdir(), 'ovb-'));
+  private readonly temp = new TempDir('ovb-');
+  private readonly dir = this.temp.path;
   readonly allocations: Informer<AgentAllocation>;
   private readonly children: ChildProcess[] = [];
   private readonly operators = new Map<string, ChildProcess>();
@@ -90,13 +91,10 @@ export class Bed {
     args: string[],
     onLine: (line: string) => void = () => undefined,
   ): ChildProcess {
-    const child = spawn(
-      process.execPath,
-      [join(root, 'dist', `${name}.js`), ...args, '--kubeconfig', this.plane.kubeconfig],
-      {
-        stdio: ['ignore', 'ignore', 'pipe'],
-      },
-    );
+    const program = ['--pdeathsig', 'KILL', process.execPath, join(root, 'dist', `${name}.js`)];
+    const child = spawn('setpriv', [...program, ...args, '--kubeconfig', this.plane.kubeconfig], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
     let rest = '';
     child.stderr.on('data', (chunk: Buffer) => {
       const lines = (rest + chunk.toString()).split('\n');
@@ -191,7 +189,7 @@ export class Bed {
     await this.allocations.stop();
     await this.plane.stop();
     this.cleanKernel();
-    rmSync(this.dir, { recursive: true, force: true });
+    await this.temp.remove();
   }
 }
 
