@@ -125,14 +125,6 @@ export class Bed {
     this.operators.delete(identity);
   }
 
-  /** Returns what lets them go on. */
-  pauseOperators(): () => void {
-    for (const child of this.operators.values()) child.kill('SIGSTOP');
-    return () => {
-      for (const child of this.operators.values()) child.kill('SIGCONT');
-    };
-  }
-
   /** Writes that the API server has served, by verb and resource. */
   async writes(): Promise<Map<string, number>> {
     const text = await this.plane.client.raw({

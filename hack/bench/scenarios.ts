@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { AgentAllocation } from '../../src/api/types.ts';
 import { agentAllocations } from '../../src/kube/resources.ts';
@@ -9,11 +10,11 @@ import { ms, quantile, type Figure } from './table.ts';
 
 /** All of `count` registrations wait when the operator starts; the floor writes as many objects, twice each. */
 export async function burst(bed: Bed, peers: number): Promise<Figure[]> {
+  const bare = await bareLoop(bed, peers);
   await bed.register(0, peers);
   const { leads } = bed.operator('first', 9180);
   const start = await leads;
   const took = (await bed.allFilled(peers)) - start;
-  const bare = await bareLoop(bed, peers);
   const largest = Math.max(...bed.allocations.list().map(({ spec }) => JSON.stringify(spec).length));
   return [
     {
@@ -36,29 +37,32 @@ export async function burst(bed: Bed, peers: number): Promise<Figure[]> {
 /** One create and one guarded update an object, by the same client, as many at a time. */
 async function bareLoop(bed: Bed, objects: number): Promise<number> {
   const { client } = bed.plane;
-  const specs = bed.allocations.list().map(({ spec }) => spec);
   const numbers = Array.from({ length: objects }, (_, at) => at);
-  // the operator takes these for a Node's that is gone, and would delete them
-  const pause = bed.pauseOperators();
+  const subnets = (whole: string, half: string) => [{ cidr: whole, bridges: { cni: half, docker: half } }];
   const start = performance.now();
   await inParallel(numbers, async (at) => {
-    const { revision, nodeUID, addresses, ...rest } = specs[at % specs.length] as AgentAllocation['spec'];
+    const empty = { revision: 1, nodeUID: randomUUID(), addresses: [`172.18.${at >> 8}.${at & 255}`] };
     const stored = await client.create<AgentAllocation>(agentAllocations, {
       apiVersion: agentAllocations.apiVersion,
       kind: agentAllocations.kind,
       metadata: { name: `floor-${at}` },
-      spec: { revision, nodeUID, addresses },
+      spec: empty,
     });
-    await client.update(agentAllocations, {
-      ...stored,
-      spec: { ...stored.spec, revision: revision + 1, ...rest },
-    });
+    const spec: AgentAllocation['spec'] = {
+      ...empty,
+      revision: 2,
+      vtep: { ip: '44.128.16.16/18', ip6: 'fd01:a::1616/64', mac: '70:b3:d5:80:16:16' },
+      networks: [
+        { name: 'dcos', subnets: subnets('9.100.100.0/24', '9.100.100.128/25') },
+        { name: 'dcos6', subnets: subnets('fd01:b:0:0:1616::/80', 'fd01:b::1616:8000:0:0/81') },
+      ],
+    };
+    await client.update(agentAllocations, { ...stored, spec });
   });
   const took = performance.now() - start;
   await inParallel(numbers, async (at) => {
     await client.delete(agentAllocations, `floor-${at}`);
   });
-  pause();
   return took;
 }
 
