@@ -95,6 +95,20 @@ describe('Client', () => {
     expect(one.items.map((item) => item.metadata.name)).toEqual(['l07']);
   });
 
+  test('starts a list over, in one page, when its next page has expired', async () => {
+    const proxy = await HttpProxy.to(plane.server);
+    const client = connect({ kubeconfig: plane.kubeconfigAt(proxy.url) });
+    proxy.fault = (_, url) =>
+      url.includes('continue=') ? { status: 410, body: '{"reason":"Expired","message":"too old"}' } : undefined;
+    const { items } = await client.list(leases(namespace), { pageSize: 10 });
+    expect(items.map((item) => item.metadata.name)).toEqual(
+      Array.from({ length: 25 }, (_, i) => `l${String(i).padStart(2, '0')}`),
+    );
+    expect(proxy.requests.length).toBe(3);
+    await client.close();
+    await proxy.close();
+  });
+
   test('fetches metadata alone', async () => {
     const { client } = plane;
     await client.create(configMaps, { metadata: { name: 'meta', labels: { a: 'b' } }, data: { k: '1' } });
