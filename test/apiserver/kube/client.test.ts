@@ -99,7 +99,9 @@ describe('Client', () => {
     const proxy = await HttpProxy.to(plane.server);
     const client = connect({ kubeconfig: plane.kubeconfigAt(proxy.url) });
     proxy.fault = (_, url) =>
-      url.includes('continue=') ? { status: 410, body: '{"reason":"Expired","message":"too old"}' } : undefined;
+      url.includes('continue=')
+        ? { status: 410, body: '{"reason":"Expired","message":"too old"}' }
+        : undefined;
     const { items } = await client.list(leases(namespace), { pageSize: 10 });
     expect(items.map((item) => item.metadata.name)).toEqual(
       Array.from({ length: 25 }, (_, i) => `l${String(i).padStart(2, '0')}`),
