@@ -40,6 +40,7 @@ const message = (error: unknown) =>
 
 /** Settles with the first signal that asks this process to end. */
 const interrupted = new Promise<NodeJS.Signals>((settle) => {
+  setInterval(() => undefined, 3_600_000); // waiting for a signal alone keeps no process alive
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, settle);
 });
 

@@ -1,21 +1,18 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { CommandFailed } from '../../hack/parts/command.ts';
 import { nodesOf } from '../../hack/testbed/namespaces.ts';
-import { until } from '../../hack/testbed/processes.ts';
-import { addressOf, filesOf, hackLab, kernelOf, kubectl, lab, pinging } from '../support/lab.ts';
+import {
+  addressOf,
+  filesOf,
+  hackLab,
+  kernelOf,
+  kubectl,
+  lab,
+  manifest,
+  pinging,
+  withdraw,
+} from '../support/lab.ts';
 
-const third = `
-apiVersion: overlaynet.dev/v1alpha1
-kind: OverlayNetwork
-metadata:
-  name: third
-spec:
-  subnets:
-    - cidr: 10.77.0.0/16
-      prefix: 24
-    - cidr: fd77::/48
-      prefix: 64
-`;
+const third = manifest('third', '10.77.0.0/16', 'fd77::/48');
 
 const everything = async () => {
   const nodes = nodesOf(lab);
@@ -27,16 +24,18 @@ const everything = async () => {
 };
 
 /** Runs a command in a new container until it succeeds: a network is on its way to the nodes. */
-const eventually = (...args: string[]) =>
-  until(
-    args.join(' '),
-    () =>
-      hackLab(...args).catch((error: unknown) => {
-        if (error instanceof CommandFailed) return undefined;
-        throw error;
-      }),
-    { seconds: 10 },
-  );
+async function eventually(...args: string[]): Promise<string> {
+  const end = performance.now() + 10_000;
+  for (;;) {
+    try {
+      return await hackLab(...args);
+    } catch (error) {
+      if (performance.now() > end) throw error;
+    }
+  }
+}
+
+afterEach(() => withdraw('third'));
 
 test('a network comes and goes by kubectl, beside traffic that loses nothing, and leaves nothing', async () => {
   const before = await everything();
@@ -53,17 +52,7 @@ test('a network comes and goes by kubectl, beside traffic that loses nothing, an
   expect(output).toMatch(/fd77:0:0:1:/);
   expect(await hackLab('ls')).not.toContain('probe');
 
-  await kubectl(['delete', 'overlaynetwork', 'third', '--wait=false']);
-  await until(
-    'the network is withdrawn',
-    async () => {
-      const now = await everything();
-      return JSON.stringify(now).includes('third') || JSON.stringify(now).includes('10.77.')
-        ? undefined
-        : true;
-    },
-    { seconds: 10 },
-  );
+  await withdraw('third');
   await sleep(500);
   const { sent, received } = await traffic.stop();
   expect(sent).toBeGreaterThan(20);

@@ -1,7 +1,9 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { root } from '../../hack/testbed/lab.ts';
-import { labName } from './lab.ts';
+
+/** The lab that all files of the suite share. */
+export const labName = 'ovt-lab';
 
 /** Jest's globalSetup of the lab suite: one lab for all its files. */
 export default (): void => {

@@ -1,6 +1,6 @@
 import { labNamed } from '../../hack/testbed/lab.ts';
 import { takeDown } from '../../hack/testbed/owner.ts';
-import { labName } from './lab.ts';
+import { labName } from './lab-setup.ts';
 
 /** Jest's globalTeardown of the lab suite. */
 export default async (): Promise<void> => {

@@ -1,17 +1,26 @@
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { jest } from '@jest/globals';
 import { command, commandLine } from '../../hack/parts/command.ts';
 import { containerNamed, within } from '../../hack/testbed/containers.ts';
 import { kubeconfig, labNamed, root } from '../../hack/testbed/lab.ts';
-import { inNode } from '../../hack/testbed/namespaces.ts';
+import { inNode, nodesOf } from '../../hack/testbed/namespaces.ts';
 import { parsePing } from '../../hack/testbed/pings.ts';
-import { until } from '../../hack/testbed/processes.ts';
+import { marks, until } from '../../hack/testbed/processes.ts';
+import { labName } from './lab-setup.ts';
 
-/** The lab that all files of the suite share, and what a user types into it. */
-export const labName = 'ovt-lab';
+/** The suite's lab, and what a user types into it. */
 export const lab = labNamed(labName);
+
+jest.setTimeout(180_000);
+
+/** Programs that a test has started and not ended: one that fails leaves some. */
+const unfinished = new Set<ChildProcess>();
+afterEach(() => {
+  for (const child of unfinished) child.kill('SIGKILL');
+});
 
 /** As user's shells have it: without what Jest needs of Node. */
 const userEnvironment = { ...process.env, NODE_OPTIONS: '' };
@@ -67,14 +76,16 @@ interface Run {
 /** Starts a command line and leaves it running until it is stopped. */
 export async function running(argv: string[], started?: RegExp): Promise<Run> {
   const [program = '', ...args] = argv;
-  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  const env = { ...process.env, ...marks(lab, 'test') };
+  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], env });
   let output = '';
   const grown = (chunk: Buffer) => {
     output += chunk.toString();
   };
   child.stdout.on('data', grown);
   child.stderr.on('data', grown);
-  const ended = once(child, 'close');
+  const ended = once(child, 'close').then(() => unfinished.delete(child));
+  unfinished.add(child);
   if (started) await until(`${program}: ${String(started)}`, () => (started.test(output) ? true : undefined));
   return {
     stop: async () => {
@@ -114,14 +125,37 @@ export async function kernelOf(node: string): Promise<string> {
     .join('\n')
     .replace(/^#.*\n/gm, '')
     .replace(/\[\d+:\d+\]/g, '')
+    .replace(/ \w+_timer +[\d.]+/g, '')
     .replace(/ (expires|valid_lft|preferred_lft) \w+/g, '');
 }
 
-/** The agent's files on a node: path and content. */
+/** The agent's and the CNI's files on a node: path and content; where the next container's address starts aside. */
 export const filesOf = (node: string) =>
   onNode(
     node,
     'sh',
     '-c',
-    'find /etc/cni /var/lib/cni /var/lib/overlaynet -type f | sort | while read -r f; do echo "== $f"; cat "$f"; done',
+    'find /etc/cni /var/lib/cni /var/lib/overlaynet -type f ! -name 'last_reserved_ip*' | sort | while read -r f; do echo "== $f"; cat "$f"; done',
   );
+
+/** A network beside the sample's, to come and go. */
+export const manifest = (name: string, cidr: string, cidr6: string) => `
+apiVersion: overlaynet.dev/v1alpha1
+kind: OverlayNetwork
+metadata:
+  name: ${name}
+spec:
+  subnets:
+    - { cidr: ${cidr}, prefix: 24 }
+    - { cidr: '${cidr6}', prefix: 64 }
+`;
+
+/** Deletes a network and waits until no node shows anything of it. */
+export async function withdraw(name: string): Promise<void> {
+  await kubectl(['delete', 'overlaynetwork', name, '--wait=false', '--ignore-not-found']);
+  const gone = async () => {
+    const all = await Promise.all(nodesOf(lab).map(async (node) => (await kernelOf(node)) + (await filesOf(node))));
+    return all.join('').includes(name) ? undefined : true;
+  };
+  await until(`${name} is withdrawn`, gone, { seconds: 30 });
+}
