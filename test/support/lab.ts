@@ -135,7 +135,7 @@ export const filesOf = (node: string) =>
     node,
     'sh',
     '-c',
-    'find /etc/cni /var/lib/cni /var/lib/overlaynet -type f ! -name 'last_reserved_ip*' | sort | while read -r f; do echo "== $f"; cat "$f"; done',
+    'find /etc/cni /var/lib/cni /var/lib/overlaynet -type f ! -name "last_reserved_ip*" | sort | while read -r f; do echo "== $f"; cat "$f"; done',
   );
 
 /** A network beside the sample's, to come and go. */
@@ -154,7 +154,9 @@ spec:
 export async function withdraw(name: string): Promise<void> {
   await kubectl(['delete', 'overlaynetwork', name, '--wait=false', '--ignore-not-found']);
   const gone = async () => {
-    const all = await Promise.all(nodesOf(lab).map(async (node) => (await kernelOf(node)) + (await filesOf(node))));
+    const all = await Promise.all(
+      nodesOf(lab).map(async (node) => (await kernelOf(node)) + (await filesOf(node))),
+    );
     return all.join('').includes(name) ? undefined : true;
   };
   await until(`${name} is withdrawn`, gone, { seconds: 30 });
