@@ -16,7 +16,10 @@ async function on(title: string, run: (bed: Bed) => Promise<Figure[]>): Promise<
   say(title);
   const bed = await Bed.start();
   try {
-    return await run(bed);
+    const figures = await run(bed);
+    for (const { what, measured, floor = '-', ok } of figures)
+      say(`  ${what}: ${measured}, floor ${floor}${ok ? '' : ', MISSED'}`);
+    return figures;
   } finally {
     await bed.stop();
   }

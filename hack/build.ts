@@ -1,11 +1,42 @@
 import { readdirSync, statSync } from 'node:fs';
 import { mkdir, rename } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import type { PluginBuild } from 'esbuild';
 import { say, since } from './parts/progress.ts';
 
 const root = join(import.meta.dirname, '..');
 const dist = join(root, 'dist');
 const names = ['operator', 'agent'];
+
+/**
+ * The agent's environment: a pass over 5,000 peers leaves garbage of twice what stays, and by default V8 and the C
+ * library keep that memory for the next one. deploy/agent.Dockerfile says the same.
+ */
+export const agentEnvironment = {
+  NODE_OPTIONS: '--max-semi-space-size=2',
+  MALLOC_ARENA_MAX: '1',
+  MALLOC_TRIM_THRESHOLD_: '131072',
+  MALLOC_MMAP_THRESHOLD_: '131072',
+};
+
+/**
+ * Of client-node only the configuration is used: without its 600 generated models, which nothing else needs, a program
+ * starts in half the time.
+ */
+const configurationAlone = {
+  name: 'configuration-alone',
+  setup(build: PluginBuild) {
+    const library = '@kubernetes/client-node';
+    const dist = join(root, 'node_modules', library, 'dist');
+    build.onResolve({ filter: new RegExp(`^${library}$`) }, () => ({
+      path: join(dist, 'config.js'),
+      sideEffects: false,
+    }));
+    build.onResolve({ filter: /^\./ }, ({ path, importer }) =>
+      importer.startsWith(dist) ? { path: join(dirname(importer), path), sideEffects: false } : undefined,
+    );
+  },
+};
 
 /** Some of the libraries are CommonJS and call require. */
 const banner = `import { createRequire as overlaynetRequire } from 'node:module';
@@ -39,6 +70,9 @@ export async function buildBundles(): Promise<void> {
         format: 'esm',
         banner: { js: banner },
         legalComments: 'none',
+        minifySyntax: true,
+        minifyWhitespace: true,
+        plugins: [configurationAlone],
         logLevel: 'error',
       });
       // at once: another lab may be starting it

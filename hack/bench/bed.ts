@@ -7,6 +7,7 @@ import { Informer } from '../../src/kube/informer.ts';
 import { agentAllocations, nodes, overlayAgents, type Node } from '../../src/kube/resources.ts';
 import { startControlPlane, type OwnControlPlane } from '../../test/support/controlplane.ts';
 import { TempDir } from '../../test/support/kubeprocess.ts';
+import { agentEnvironment } from '../build.ts';
 import { inParallel } from '../../src/operator/parallel.ts';
 
 const root = join(import.meta.dirname, '..', '..');
@@ -29,7 +30,7 @@ export class Bed {
   }
 
   static async start(): Promise<Bed> {
-    const bed = new Bed(await startControlPlane());
+    const bed = new Bed(await startControlPlane({ large: true }));
     const { plane } = bed;
     await plane.kubectl('apply', '--server-side', '-k', join(root, 'crds'));
     await plane.kubectl('wait', '--for=condition=Established', '--timeout=20s', 'crd', '--all');
@@ -94,6 +95,7 @@ export class Bed {
     const program = ['--pdeathsig', 'KILL', process.execPath, join(root, 'dist', `${name}.js`)];
     const child = spawn('setpriv', [...program, ...args, '--kubeconfig', this.plane.kubeconfig], {
       stdio: ['ignore', 'ignore', 'pipe'],
+      env: name === 'agent' ? { ...process.env, ...agentEnvironment } : process.env,
     });
     let rest = '';
     child.stderr.on('data', (chunk: Buffer) => {

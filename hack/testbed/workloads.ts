@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { AgentAllocation } from '../../src/api/types.ts';
 import type { Client } from '../../src/kube/client.ts';
 import { agentAllocations, nodes, overlayAgents, type Node } from '../../src/kube/resources.ts';
+import { agentEnvironment } from '../build.ts';
 import { commandLine } from '../parts/command.ts';
 import { addressesOf, hub, kubeconfig, root, UserError, type Lab } from './lab.ts';
 import { addNamespace, inNode, removeNamespace } from './namespaces.ts';
@@ -39,7 +40,8 @@ export function startAgent(lab: Lab, node: string): void {
   const role = `agent-${node}`;
   refuseSecond(lab, role);
   const flags = ['--node', node, '--addresses', addressesOf(node)[0], '--kubeconfig', kubeconfig(lab, node)];
-  start(lab, role, [...inNode(lab, node), ...run('agent'), 'run', ...flags], { node });
+  const argv = [...inNode(lab, node), ...run('agent'), 'run', ...flags];
+  start(lab, role, argv, { node, env: agentEnvironment });
 }
 
 /** Prepares a node's system, as the privileged init container does. */

@@ -1,6 +1,5 @@
 import { Command, Option } from 'commander';
 import { FlagError, parseRunFlags, type Directories, type RunFlags } from './flags.ts';
-import { beginLean } from './memory.ts';
 
 const program = new Command('agent')
   .description("overlaynet's agent: programs this node's kernel and CNI with the overlay networks")
@@ -22,7 +21,6 @@ directories(program.command('run').description('register this node and keep its 
   .option('--log-level <level>', 'error, warn, info, debug', 'info')
   .action(async (flags: RunFlags) => {
     const options = parseRunFlags(flags);
-    beginLean();
     const { runAgent } = await import('./run.ts');
     await runAgent(options);
   });

@@ -151,6 +151,6 @@ export class KeyedQueue {
       const unused = known.startedAt === ran && known.state === 'idle' && known.timer === undefined;
       if (unused && this.#keys.get(key) === known) this.#keys.delete(key);
     };
-    setTimeout(forget, ran + this.#minIntervalMs - performance.now()).unref();
+    setTimeout(forget, Math.max(0, ran + this.#minIntervalMs - performance.now())).unref();
   }
 }

@@ -163,9 +163,10 @@ class Own extends Shared implements OwnControlPlane {
   readonly etcd: string;
   readonly #temp: TempDir;
   readonly #etcd: ServerProcess;
+  readonly #large: boolean;
   #apiserver: ServerProcess | undefined;
 
-  static async start(): Promise<Own> {
+  static async start(large: boolean): Promise<Own> {
     const temp = new TempDir('ovt-cp-');
     try {
       const token = randomBytes(16).toString('hex');
@@ -182,15 +183,16 @@ class Own extends Shared implements OwnControlPlane {
       const server = `https://127.0.0.1:${await freePort()}`;
       const text = kubeconfigText(server, path.join(temp.path, 'apiserver.crt'), token);
       writeFileSync(path.join(temp.path, 'kubeconfig'), text, { mode: 0o600 });
-      return new Own(temp, await freePort());
+      return new Own(temp, await freePort(), large);
     } catch (error) {
       await temp.remove();
       throw error;
     }
   }
 
-  constructor(temp: TempDir, etcdPort: number) {
+  constructor(temp: TempDir, etcdPort: number, large: boolean) {
     super(temp.path);
+    this.#large = large;
     this.#temp = temp;
     this.etcd = `http://127.0.0.1:${etcdPort}`;
     const file = (name: string) => path.join(temp.path, name);
@@ -250,7 +252,8 @@ class Own extends Shared implements OwnControlPlane {
       // tests compact by themselves
       'etcd-compaction-interval': '0',
     };
-    const env = { GOGC: '50', GOMEMLIMIT: '400MiB' };
+    // little memory, unless much is asked of it
+    const env: Record<string, string> = this.#large ? {} : { GOGC: '50', GOMEMLIMIT: '400MiB' };
     const program = path.join(assets(), 'kube-apiserver');
     this.#apiserver = new ServerProcess(program, flags(args), file('apiserver.log'), env);
     await this.#ready(this.#apiserver);
@@ -283,9 +286,9 @@ class Own extends Shared implements OwnControlPlane {
 const flags = (args: Record<string, string>): string[] =>
   Object.entries(args).map(([name, value]) => `--${name}=${value}`);
 
-/** One of your own, ready: call stop() in afterAll. */
-export const startControlPlane = async (): Promise<OwnControlPlane> => {
-  const own = await Own.start();
+/** One of your own, ready: call stop() in afterAll. `large`: for thousands of objects. */
+export const startControlPlane = async ({ large = false } = {}): Promise<OwnControlPlane> => {
+  const own = await Own.start(large);
   try {
     await own.startApiserver();
     return own;
