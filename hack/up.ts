@@ -35,8 +35,7 @@ const flags = new Command('npm run up --')
   .parse()
   .opts<{ nodes: number; overlay: string; name: string; detach?: boolean; check?: boolean }>();
 
-const message = (error: unknown) =>
-  error instanceof UserError ? error.message : error instanceof Error ? error.message : String(error);
+const message = (error: unknown) => (error instanceof Error ? error.message : String(error));
 
 /** Settles with the first signal that asks this process to end. */
 const interrupted = new Promise<NodeJS.Signals>((settle) => {
@@ -60,6 +59,7 @@ async function up(): Promise<number> {
     const happened = await raise({ lab, parts, nodes: flags.nodes, overlay, built });
     if (flags.check) await compareState(happened.stateURL, overlay === sample && flags.nodes === 3);
   })().catch((error: unknown) => {
+    if (status === 130) return; // what was being started could not be, as wanted
     say(`up: ${message(error)}`);
     status = 1;
   });
