@@ -4,5 +4,6 @@ export default {
   extensionsToTreatAsEsm: ['.ts'],
   transform: { '^.+\\.ts$': ['@swc/jest', { jsc: { parser: { syntax: 'typescript' }, target: 'es2024' } }] },
   testMatch: ['<rootDir>/test/**/*.test.ts'],
-  injectGlobals: true,
+  // real servers on a busy machine
+  testTimeout: 30_000,
 };

@@ -25,26 +25,35 @@ async function on(title: string, run: (bed: Bed) => Promise<Figure[]>): Promise<
   }
 }
 
+const scenarios = {
+  200: async (bed: Bed) => [
+    ...(await burst(bed, 200)).slice(2),
+    ...(await coldAgent(bed, 200)),
+    ...(await joins(bed, 200, 50)),
+    ...(await idle(bed, 30)),
+  ],
+  1000: async (bed: Bed) => [...(await burst(bed, 1_000)), ...(await coldAgent(bed, 1_000))],
+  5000: async (bed: Bed) => [
+    ...(await burst(bed, 5_000)).slice(0, 1),
+    ...(await coldAgent(bed, 5_000)),
+    ...(await takeover(bed, 5_000)),
+  ],
+};
+
+/** `npm run bench -- 200 1000`: some of the sizes; without any, all. */
+function sizesAsked(): (keyof typeof scenarios)[] {
+  const known = [200, 1000, 5000] as const;
+  const asked = process.argv.slice(2).map(Number);
+  const unknown = process.argv.slice(2).find((text) => !known.some((size) => String(size) === text));
+  if (unknown !== undefined) throw new Error(`there is no size "${unknown}"; there are ${known.join(', ')}`);
+  return known.filter((size) => asked.length === 0 || asked.includes(size));
+}
+
 async function measure(): Promise<void> {
   const link = `link set lo up\nlink add ovb0 type veth peer name ovb1\naddr add ${self.address}/16 dev ovb0\nlink set ovb0 up\nlink set ovb1 up\n`;
   spawnSync('ip', ['-batch', '-'], { input: link });
-  const figures = [
-    ...(await on('200 peers', async (bed) => [
-      ...(await burst(bed, 200)).slice(2),
-      ...(await coldAgent(bed, 200)),
-      ...(await joins(bed, 200, 50)),
-      ...(await idle(bed, 30)),
-    ])),
-    ...(await on('1,000 peers', async (bed) => [
-      ...(await burst(bed, 1_000)),
-      ...(await coldAgent(bed, 1_000)),
-    ])),
-    ...(await on('5,000 peers', async (bed) => [
-      ...(await burst(bed, 5_000)).slice(0, 1),
-      ...(await coldAgent(bed, 5_000)),
-      ...(await takeover(bed, 5_000)),
-    ])),
-  ];
+  const figures: Figure[] = [];
+  for (const size of sizesAsked()) figures.push(...(await on(`${size} peers`, scenarios[size])));
   const processes = figures.filter(({ what }) => what.startsWith('processes'));
   const constant = new Set(processes.map(({ measured }) => measured)).size === 1;
   for (const figure of processes) figure.ok &&= constant;
@@ -60,12 +69,13 @@ async function main(): Promise<void> {
     await measure();
     return;
   }
+  sizesAsked();
   await ensurePackages();
   await provideParts();
   await buildBundles();
   const { status } = spawnSync(
     'unshare',
-    ['--net', '--mount', '--', process.execPath, import.meta.filename],
+    ['--net', '--mount', '--', process.execPath, import.meta.filename, ...process.argv.slice(2)],
     {
       stdio: 'inherit',
       env: { ...process.env, [inside]: 'yes' },
@@ -74,4 +84,7 @@ async function main(): Promise<void> {
   process.exitCode = status ?? 1;
 }
 
-await main();
+main().catch((error: unknown) => {
+  say(`bench: ${error instanceof Error ? error.message : String(error)}`);
+  process.exitCode = 1;
+});

@@ -14,7 +14,7 @@ import { commandLine } from '../parts/command.ts';
 import type { Parts } from '../parts.ts';
 import { UserError, type Lab } from './lab.ts';
 import { holderOf, inNode, pathInNode } from './namespaces.ts';
-import { end, marks, processesOf, start, until } from './processes.ts';
+import { end, marks, processesOf, start } from './processes.ts';
 
 /**
  * A container is a network namespace of its own in a node, joined to a network by the CNI. What was used to join it is
@@ -105,7 +105,6 @@ export async function addContainer(
     const result = JSON.parse(await cnitool(lab, parts, dir, 'add', { ...wanted, addresses: [] })) as {
       ips?: { address: string }[];
     };
-    await settled(lab, node);
     const addresses = (result.ips ?? []).map((one) => one.address.replace(/\/.*/, ''));
     const container = { ...wanted, addresses };
     writeFileSync(join(dir, 'container.json'), JSON.stringify(container));
@@ -114,17 +113,6 @@ export async function addContainer(
     await takeBack(lab, parts, { ...wanted, addresses: [] }).catch(() => undefined);
     throw error;
   }
-}
-
-/**
- * A bridge that the plugin has just made answers for its IPv6 address, the container's gateway, only when the kernel has
- * looked for duplicates of it: a second or two.
- */
-async function settled(lab: Lab, node: string): Promise<void> {
-  await until(`addresses of ${node}`, async () => {
-    const tentative = await commandInNode(lab, node, ['ip', '-6', '-o', 'address', 'show', 'tentative']);
-    return tentative.split('\n').some((line) => / m-\S+ /.test(line)) ? undefined : true;
-  });
 }
 
 /** Releases what CNI gave, removes the namespace and forgets the container. One who comes second does nothing. */

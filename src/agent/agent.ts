@@ -81,7 +81,8 @@ export class Agent {
     const { configs, networks, allocations, agents } = this.#caches;
     for (const informer of [configs, networks, allocations]) {
       informer.onChange(() => {
-        this.#queue.add('data path');
+        // until all are there nothing follows from one of them, and a run would put off the one that counts
+        if (this.#caches.synced) this.#queue.add('data path');
       });
     }
     agents.onChange((_, object) => {
@@ -89,7 +90,7 @@ export class Agent {
       this.#queue.add('report');
     });
     this.#caches.start();
-    this.reconcile();
+    if (this.#pass.snapshot !== undefined) this.reconcile();
     this.#queue.add('report');
     for (const informer of [configs, networks, allocations, agents]) {
       void informer.synced().then(() => {

@@ -5,8 +5,9 @@ import type { Agent } from './agent.ts';
 /** Reports of the kernel come in bursts, our own changes' among them. */
 const settleMs = 300;
 
-/** On a busy node neighbours change all the time: looking takes at most a 20th of the time. */
+/** On a busy node neighbours change all the time: looking takes at most a 20th of the time, but comes within 2 s. */
 const restFactor = 20;
+const latestMs = 2_000;
 
 /** Has the agent look at kernel and files every `resyncMs`, and soon after the kernel reports a change. */
 export function watchDrift(
@@ -21,7 +22,7 @@ export function watchDrift(
         soon = undefined;
         agent.reconcile();
       },
-      Math.max(settleMs, agent.passMs * restFactor),
+      Math.max(settleMs, Math.min(latestMs, agent.passMs * restFactor)),
     );
   }, rest);
   const resync = setInterval(() => {

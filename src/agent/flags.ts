@@ -47,8 +47,8 @@ export function parseRunFlags(flags: RunFlags): RunOptions {
   if (!/^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/.test(node))
     throw new FlagError(`--node "${node}" is no Node name`);
   const resyncMs = parseDuration(resync);
-  if (resyncMs === undefined || resyncMs < 1_000) {
-    throw new FlagError(`--resync "${resync}" is no duration of at least 1s, such as 60s or 5m`);
+  if (resyncMs === undefined || resyncMs < 1_000 || resyncMs > 86_400_000) {
+    throw new FlagError(`--resync "${resync}" is no duration from 1s to 24h, such as 60s or 5m`);
   }
   try {
     parseListen(flags.listen);

@@ -59,7 +59,7 @@ export function planSpace(ledger: Ledger, space: LedgerSpace, demand: Demand): S
   for (const draft of drafts) draft.ageOthers(wanted, plan, demand);
   // a page is created empty, and used once a later read shows it listed: a late create gives nothing out
   const complete = drafts.every(({ listed }) => listed.object !== undefined);
-  if (!retired && complete && demand.keepOnly !== true) serve(drafts, demand, plan);
+  if (!retired && complete) serve(drafts, demand, plan);
   plan.writes = drafts
     .filter(({ changed }) => changed)
     .map(({ listed, page }) => ({ name: listed.name, page }));
@@ -84,6 +84,7 @@ function serve(drafts: readonly Draft[], demand: Demand, plan: SpacePlan): void 
     adopted.add(claimant.node);
     give(preferred, claimant, claimant.ready);
   }
+  if (demand.keepOnly === true) return;
   let lowest = 0;
   let inTurn = true;
   let short = 0;

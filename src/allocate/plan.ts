@@ -1,7 +1,5 @@
 import { selects } from '../api/selector.ts';
 import type { AgentAllocationSpec, LedgerIndex, LedgerSpace, OverlayNetwork } from '../api/types.ts';
-import { blockIndex, parseCidr } from '../net/cidr.ts';
-import { vtepIndex } from '../net/vtep.ts';
 import { planSpace, type Claimant, type SpacePlan } from './blocks.ts';
 import {
   configRefusal,
@@ -15,15 +13,15 @@ import {
 import { judgeNetworks } from './networks.ts';
 import { byAge } from './order.ts';
 import { judgeRegistrations, type Registrations } from './register.ts';
-import { holdings, sameSpec, type Holding, type Renderer } from './render.ts';
-import { capacity, listedPages, vtepSpace } from './space.ts';
+import { holdings, removes, sameSpec, type Holding, type Renderer } from './render.ts';
+import { capacity, listedPages, statedIndex, vtepSpace } from './space.ts';
 import { emptyIndex, version, type NodeFacts, type Refusal, type View, type Write } from './view.ts';
 
 export interface Plan {
   /** Safe to do now, in any order among themselves. Plan again once they are done. */
   writes: Write[];
   /** Nodes whose own addresses must be read first. */
-  unread: string[];
+  unread: ReadonlySet<string>;
   /** An AgentAllocation waits for a ledger that was read after it: read the ledger again. */
   staleLedger: boolean;
   /** When something cools off, in milliseconds since the epoch; Infinity: never. */
@@ -46,11 +44,13 @@ export function plan(view: View, renderer: Renderer): Plan {
   const refusedConfig = configRefusal(view, index);
   const config =
     index.config ?? (refusedConfig === undefined && wanted !== undefined ? pinnable(wanted) : undefined);
+  const held = holdings(view.ledger, index);
   const registrations = judgeRegistrations(
     view,
     { underlay: config?.underlay ?? 'IPv4', ...(wanted?.mtu === undefined ? {} : { mtu: wanted.mtu }) },
     takenSpaces(index, config),
     hasIPv6(index),
+    (node) => held.has(node),
   );
   const mtu = tunnelMTU(view, registrations, config, index);
   const { spaces, refused } = judgeNetworks(view.networks, index.spaces, {
@@ -121,10 +121,10 @@ class Planner {
     this.planAllocations(plans);
   }
 
-  /** The VTEP first: a node without one gets nothing else. */
+  /** The VTEP first: a node for which there is none gets nothing else. */
   private planSpaces(): Map<LedgerSpace, SpacePlan> {
     const plans = new Map<LedgerSpace, SpacePlan>();
-    const holds = new Set<string>();
+    let without: ReadonlySet<string> = new Set();
     const ordered = [...this.next.spaces].sort(
       (a, b) => Number(b.cidr === vtepSpace) - Number(a.cidr === vtepSpace),
     );
@@ -136,7 +136,8 @@ class Planner {
         isVtep || network?.spec.enabled === true
           ? this.claimants(
               space,
-              (node) => isVtep || (holds.has(node.name) && selects(network?.spec.nodeSelector, node.labels)),
+              (node) =>
+                isVtep || (!without.has(node.name) && selects(network?.spec.nodeSelector, node.labels)),
             )
           : [];
       const spacePlan = planSpace(this.view.ledger, space, {
@@ -147,7 +148,7 @@ class Planner {
         cooldownMs: this.cooldownMs,
         withdrawn: this.view.withdrawn,
       });
-      if (isVtep) for (const node of spacePlan.holders) holds.add(node);
+      if (isVtep) without = new Set(spacePlan.exhausted);
       if (spacePlan.exhausted.length > 0) this.result.exhausted.push({ space, nodes: spacePlan.exhausted });
       this.result.wakeAt = Math.min(this.result.wakeAt, spacePlan.wakeAt);
       plans.set(space, spacePlan);
@@ -159,7 +160,7 @@ class Planner {
     const { view, result } = this;
     return this.byAge
       .filter(
-        (node) => result.registrations.accepted.has(node.name) && !view.stuck.has(node.name) && wants(node),
+        (node) => result.registrations.accepted.has(node.name) && !view.isStuck(node.name) && wants(node),
       )
       .map((node) => ({
         node: node.name,
@@ -172,17 +173,8 @@ class Planner {
   /** What the node's AgentAllocation shows, or what its agent says it holds: a ledger that lost it takes it up again. */
   private preferred(space: LedgerSpace, node: string): number | undefined {
     for (const spec of [this.view.allocations.get(node)?.spec, this.view.agents.get(node)?.spec]) {
-      if (space.cidr === vtepSpace) {
-        const address = spec?.vtep?.ip ?? spec?.vtep?.ip6;
-        if (address !== undefined) return vtepIndex(this.next.config?.vtepSubnets ?? [], address);
-        continue;
-      }
-      const whole = parseCidr(space.cidr);
-      for (const subnet of spec?.networks?.find(({ name }) => name === space.network)?.subnets ?? []) {
-        const cidr = parseCidr(typeof subnet === 'string' ? subnet : subnet.cidr);
-        const at = blockIndex(whole, space.prefix, cidr);
-        if (at !== undefined) return at;
-      }
+      const at = spec && statedIndex(space, spec, this.next.config);
+      if (at !== undefined) return at;
     }
     return undefined;
   }
@@ -248,7 +240,7 @@ class Planner {
     const registration = result.registrations.accepted.get(node.name);
     const object = view.allocations.get(node.name);
     if (object === undefined) {
-      if (view.agents.has(node.name) && !result.unread.includes(node.name) && !view.stuck.has(node.name)) {
+      if (view.agents.has(node.name) && !result.unread.has(node.name) && !view.isStuck(node.name)) {
         const spec: AgentAllocationSpec = {
           revision: 1,
           nodeUID: node.uid,
@@ -263,12 +255,19 @@ class Planner {
     const addresses = registration?.addresses ?? object.spec.addresses;
     const spec = this.renderer.render(node, addresses, holding, this.next, this.networks);
     if (sameSpec(object.spec, spec) && withdraws.length === 0) return;
-    if (holding !== undefined && holding.asOf < version(object)) {
-      // step 3 needs a ledger read after the object it is written under, else a release in between is undone
+    // step 3 needs a ledger read after the object it is written under, else a release in between is undone; what goes
+    // may stand in any page
+    const asOf = removes(object.spec, spec) ? view.ledger.readAt : (holding?.asOf ?? Infinity);
+    if (asOf < version(object)) {
       result.staleLedger = true;
       return;
     }
     const revision = object.spec.revision + 1;
+    if (!Number.isSafeInteger(revision)) {
+      // somebody wrote that by hand; the object is made again
+      result.writes.push({ kind: 'delete-allocation', node: node.name, withdraws });
+      return;
+    }
     result.writes.push({
       kind: 'update-allocation',
       node: node.name,

@@ -1,6 +1,6 @@
 import { tunnelAddress } from '../api/state.ts';
 import type { OverlayAgent, OverlayConfigSpec, Underlay } from '../api/types.ts';
-import { parseAddress } from '../net/address.ts';
+import { isAddress, parseAddress } from '../net/address.ts';
 import { containsAddress, parseCidr } from '../net/cidr.ts';
 import { byAge } from './order.ts';
 import type { NodeFacts, Refusal, View } from './view.ts';
@@ -16,7 +16,7 @@ export interface Registrations {
   accepted: Map<string, { addresses: string[]; uplinkMTU: number | undefined }>;
   refused: Map<string, Refusal>;
   /** Nodes whose own addresses have to be read before their registration can be judged. */
-  unread: string[];
+  unread: Set<string>;
 }
 
 /** The address spaces in use, for the check that a node's own address is in none of them. */
@@ -32,8 +32,10 @@ export function judgeRegistrations(
   config: Pick<OverlayConfigSpec, 'underlay' | 'mtu'>,
   taken: readonly TakenSpace[],
   hasIPv6Networks: boolean,
+  /** Whether the ledger has something as held by a node. */
+  holds: (node: string) => boolean,
 ): Registrations {
-  const result: Registrations = { accepted: new Map(), refused: new Map(), unread: [] };
+  const result: Registrations = { accepted: new Map(), refused: new Map(), unread: new Set() };
   const owner = new Map<string, string>();
   for (const [name, { spec }] of view.allocations) {
     for (const address of spec.addresses) if (!owner.has(address)) owner.set(address, name);
@@ -42,9 +44,12 @@ export function judgeRegistrations(
   for (const node of [...view.nodes.values()].sort(byAge)) {
     const agent = view.agents.get(node.name);
     const had = view.allocations.get(node.name)?.spec;
+    const sameNode = had?.nodeUID === node.uid;
     const keep = () => {
-      if (had !== undefined && had.addresses.length > 0) {
-        result.accepted.set(node.name, { addresses: had.addresses, uplinkMTU: undefined });
+      // a Node that was made anew keeps its name's blocks, and not the addresses, which nobody has checked
+      const addresses = sameNode ? had.addresses.filter(isAddress) : [];
+      if (addresses.length > 0 || holds(node.name)) {
+        result.accepted.set(node.name, { addresses, uplinkMTU: undefined });
       }
     };
     if (agent === undefined) {
@@ -52,9 +57,9 @@ export function judgeRegistrations(
       continue;
     }
     // what is in force was checked against every space, and every space since against it
-    const standing = had?.nodeUID === node.uid && had.addresses.join() === agent.spec.addresses.join();
+    const standing = sameNode && had.addresses.join() === agent.spec.addresses.join();
     const refusal =
-      (standing ? undefined : own(view, node, agent, had?.nodeUID === node.uid ? had.addresses : [])) ??
+      (standing ? undefined : own(view, node, agent, sameNode ? had.addresses : [])) ??
       conflict(agent, node, owner) ??
       (standing ? undefined : overlap(agent, spaces)) ??
       fits(agent, config, hasIPv6Networks);
@@ -63,7 +68,7 @@ export function judgeRegistrations(
       const { addresses, uplinkMTU } = agent.spec;
       result.accepted.set(node.name, { addresses, uplinkMTU });
     } else {
-      if (refusal === 'unread') result.unread.push(node.name);
+      if (refusal === 'unread') result.unread.add(node.name);
       else result.refused.set(node.name, refusal);
       keep();
     }

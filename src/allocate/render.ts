@@ -76,7 +76,9 @@ export class Renderer {
       entry.subnets.push(this.subnet(cidr, prefix, at, bare ? [] : containerizers));
       byNetwork.set(network, entry);
     }
-    const allocated = [...byNetwork.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+    // without an endpoint nobody can reach them
+    const allocated =
+      vtep === undefined ? [] : [...byNetwork.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
     return {
       nodeUID: node.uid,
       addresses: [...addresses],
@@ -114,6 +116,16 @@ export class Renderer {
     this.texts.set(key, subnet);
     return subnet;
   }
+}
+
+/** Whether something that the object shows is not in the new spec. */
+export function removes(shown: AgentAllocationSpec, next: Omit<AgentAllocationSpec, 'revision'>): boolean {
+  const texts = ({ vtep, networks = [] }: Omit<AgentAllocationSpec, 'revision'>) => [
+    ...(vtep === undefined ? [] : [vtep.mac]),
+    ...networks.flatMap(({ subnets }) => subnets.map(({ cidr }) => cidr)),
+  ];
+  const stay = new Set(texts(next));
+  return texts(shown).some((text) => !stay.has(text));
 }
 
 /** Same but for `revision`. Key order does not matter: the API server keeps none. */

@@ -1,6 +1,15 @@
-import type { AllocationLedger, LedgerBlock, LedgerPage, LedgerSpace, PinnedConfig } from '../api/types.ts';
-import { blockCount, parseCidr } from '../net/cidr.ts';
-import { vtepCapacity } from '../net/vtep.ts';
+import type {
+  AgentAllocationSpec,
+  AllocationLedger,
+  LedgerBlock,
+  LedgerPage,
+  LedgerSpace,
+  OverlayAgentSpec,
+  PinnedConfig,
+} from '../api/types.ts';
+import { AddressError } from '../net/address.ts';
+import { blockCount, blockIndex, parseCidr } from '../net/cidr.ts';
+import { vtepCapacity, vtepIndex } from '../net/vtep.ts';
 import type { Ledger } from './view.ts';
 
 /** Blocks a page; a page is one object, and one write serves every node that waits in it. */
@@ -44,3 +53,27 @@ export const inPage = ({ first }: LedgerPage, { index }: Pick<LedgerBlock, 'inde
 
 /** How a block is named in `View.withdrawn`. */
 export const blockKey = (page: string, { index }: Pick<LedgerBlock, 'index'>): string => `${page}/${index}`;
+
+/** Which block of the space these words say is held; undefined for none, and for words that nobody can read. */
+export function statedIndex(
+  space: LedgerSpace,
+  { vtep, networks = [] }: Pick<AgentAllocationSpec | OverlayAgentSpec, 'vtep' | 'networks'>,
+  config: PinnedConfig | undefined,
+): number | undefined {
+  try {
+    if (space.cidr === vtepSpace) {
+      const address = vtep?.ip ?? vtep?.ip6;
+      return address === undefined ? undefined : vtepIndex(config?.vtepSubnets ?? [], address);
+    }
+    const whole = parseCidr(space.cidr);
+    for (const subnet of networks.find(({ name }) => name === space.network)?.subnets ?? []) {
+      const cidr = parseCidr(typeof subnet === 'string' ? subnet : subnet.cidr);
+      const at = blockIndex(whole, space.prefix, cidr);
+      if (at !== undefined) return at;
+    }
+    return undefined;
+  } catch (error) {
+    if (error instanceof AddressError) return undefined;
+    throw error;
+  }
+}

@@ -168,7 +168,12 @@ export function configStatus({ view, plan, index, now }: Facts): OverlayConfigSt
         };
   const unpinned: Refusal | undefined =
     index.config === undefined ? { reason: 'NoAgents', message: 'no agent has registered' } : undefined;
-  const ready = finding('Ready', exhausted ?? unpinned, 'InForce', 'every registered node has a VTEP');
+  const ready = finding(
+    'Ready',
+    exhausted ?? unpinned,
+    'InForce',
+    `every registered node has a VTEP; ${mtuWords(plan, view)}`,
+  );
   let conditions = withCondition(config?.status?.conditions, accepted, now, generation);
   conditions = withCondition(conditions, ready, now, generation);
   return {
@@ -184,6 +189,18 @@ export function configStatus({ view, plan, index, now }: Facts): OverlayConfigSt
         }),
     conditions,
   };
+}
+
+/** Where the MTU comes from: one small uplink makes it small for all. */
+function mtuWords({ mtu = 0, registrations }: Plan, { config }: View): string {
+  if (config?.spec.mtu === mtu) return `the MTU of ${mtu} is spec.mtu`;
+  const least = [...registrations.accepted].reduce<[string, number]>(
+    (found, [node, { uplinkMTU = Infinity }]) => (uplinkMTU < found[1] ? [node, uplinkMTU] : found),
+    ['', Infinity],
+  );
+  return least[0] === ''
+    ? `the MTU is ${mtu}`
+    : `the MTU of ${mtu} follows the uplink of ${least[0]}, ${least[1]}`;
 }
 
 /** Undefined where nothing is to be said: an accepted registration needs no status of its own. */

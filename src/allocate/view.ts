@@ -43,8 +43,8 @@ export interface View {
    * AgentAllocation has been written, or found to be absent.
    */
   withdrawn: ReadonlySet<string>;
-  /** Nodes whose AgentAllocation could not be created in this run: the others do not wait for them. */
-  stuck: ReadonlySet<string>;
+  /** Whether a node's AgentAllocation could not be created in this run: the others do not wait for it. */
+  isStuck: (node: string) => boolean;
 }
 
 export const spacesName = 'spaces';

@@ -78,8 +78,8 @@ export function render(change: Change): string {
   }
 }
 
-const createLink = ({ name, mac, mtu, kind, vxlan }: Link): string =>
-  `link add ${name} address ${mac} mtu ${mtu} type ${kind}` +
+const createLink = ({ name, mac, kind, vxlan }: Link): string =>
+  `link add ${name} address ${mac} type ${kind}` +
   (vxlan === undefined ? '' : ` id ${vxlan.vni} dstport ${vxlan.port} local ${vxlan.local} nolearning`);
 
 const nexthop = ({ id, via, link }: { id: number; via: string; link: string }): string =>

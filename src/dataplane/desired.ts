@@ -79,9 +79,9 @@ function bridges(node: string, own: AgentAllocationSpec, mtu: number): (Link & {
     );
     if (halves.length === 0) return [];
     const addresses = halves.map((half) => `${formatAddress(addressAt(half, 1))}/${half.length}`);
-    return [
-      { name: `m-${network}`, network, kind: 'bridge', mtu, mac: macOf(`${node}/${network}`), addresses },
-    ];
+    const mac = macOf(`${node}/${network}`);
+    if (halves.some(({ family }) => family === 6)) addresses.push(linkLocal(mac));
+    return [{ name: `m-${network}`, network, kind: 'bridge', mtu, mac, addresses }];
   });
 }
 
@@ -91,6 +91,18 @@ function macOf(name: string): string {
   for (const byte of new TextEncoder().encode(name))
     hash = BigInt.asUintN(64, (hash ^ BigInt(byte)) * 0x100000001b3n);
   return `02${(hash >> 24n).toString(16).padStart(10, '0').slice(-10).replace(/../g, ':$&')}`;
+}
+
+/**
+ * Neighbour discovery asks from it (RFC 4861), EUI-64 as the kernel makes it. Given by us it works at once; the
+ * kernel's own would first be looked for elsewhere, and a container's first packets be lost.
+ */
+function linkLocal(mac: string): string {
+  const bytes = mac.split(':').map((text) => parseInt(text, 16));
+  const [first = 0, ...rest] = bytes;
+  const id = [first ^ 2, ...rest.slice(0, 2), 0xff, 0xfe, ...rest.slice(2)];
+  const value = id.reduce((sum, byte) => (sum << 8n) + BigInt(byte), 0xfe80n << 48n);
+  return `${formatAddress({ family: 6, value })}/64`;
 }
 
 function addPeer(state: Desired, peer: AgentAllocationSpec, outer: Family, networks: Set<string>): void {

@@ -42,7 +42,7 @@ export function diffLinks(
       ...diffLink(link, stands ? seen : undefined).map((change) => ({ ...about, ...change })),
     );
     for (const address of stands ? seen.addresses : []) {
-      if (!link.addresses.includes(address) && !(link.kind === 'bridge' && isLinkLocal(address))) {
+      if (!link.addresses.includes(address)) {
         result.stale.push({ ...about, kind: 'deleteAddress', link: link.name, address });
       }
     }
@@ -62,16 +62,14 @@ function sameMake(link: Link, seen: ObservedLink): boolean {
   return link.mac === seen.mac && fields.every((field) => link.vxlan?.[field] === seen.vxlan?.[field]);
 }
 
-/** The kernel gives a bridge one, unasked; on the tunnel nobody could reach it. */
-const isLinkLocal = (address: string): boolean => address.startsWith('fe80:');
-
 function diffLink(link: Link, seen: ObservedLink | undefined): Change[] {
   const { name, mtu } = link;
   const changes: Change[] = [];
   if (seen === undefined) changes.push({ kind: 'createLink', make: link }, { kind: 'claimLink', name });
-  else if (seen.mtu !== mtu) changes.push({ kind: 'linkMTU', name, mtu });
-  if (link.kind === 'vxlan' && seen?.addresses.some(isLinkLocal) !== false)
-    changes.push({ kind: 'noLinkLocal', name });
+  // a bridge follows its ports' MTU unless it is set once it exists
+  if (seen?.mtu !== mtu) changes.push({ kind: 'linkMTU', name, mtu });
+  const unasked = (address: string) => address.startsWith('fe80:') && !link.addresses.includes(address);
+  if (seen?.addresses.some(unasked) !== false) changes.push({ kind: 'noLinkLocal', name });
   if (seen?.up !== true) changes.push({ kind: 'linkUp', name });
   for (const address of link.addresses) {
     if (seen?.addresses.includes(address) !== true) changes.push({ kind: 'addAddress', link: name, address });

@@ -47,7 +47,7 @@ export class Informer<T extends KubeObject> {
     if (options.fieldSelector !== undefined) this.#selectors.fieldSelector = options.fieldSelector;
     if (options.labelSelector !== undefined) this.#selectors.labelSelector = options.labelSelector;
     this.#log = options.log ?? silent;
-    this.#backoff = options.backoff ?? { baseMs: 200, maxMs: 30_000 };
+    this.#backoff = options.backoff ?? { baseMs: 200, maxMs: 10_000 };
   }
 
   get resource(): Resource<T> {

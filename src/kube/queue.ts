@@ -22,6 +22,9 @@ export interface KeyedQueueOptions {
   log: Log;
 }
 
+/** setTimeout's own limit; beyond it, it fires at once. A run before its time asks for the rest again. */
+const longestTimeoutMs = 2 ** 31 - 1;
+
 /** What is known of a key that runs, waits, or has run within `minIntervalMs`. */
 interface Key {
   state: 'idle' | 'waiting' | 'running';
@@ -99,11 +102,14 @@ export class KeyedQueue {
 
   #setTimer(key: string, known: Key, at: number, now: number): void {
     clearTimeout(known.timer?.handle);
-    const handle = setTimeout(() => {
-      delete known.timer;
-      if (known.state === 'running') known.again = true;
-      else if (known.state === 'idle') this.#enqueue(key, known);
-    }, at - now);
+    const handle = setTimeout(
+      () => {
+        delete known.timer;
+        if (known.state === 'running') known.again = true;
+        else if (known.state === 'idle') this.#enqueue(key, known);
+      },
+      Math.min(at - now, longestTimeoutMs),
+    );
     known.timer = { at, handle };
   }
 

@@ -28,6 +28,15 @@ export function parseAddress(text: string): Address {
   throw new AddressError(`"${text}" is not an IP address`);
 }
 
+export function isAddress(text: string): boolean {
+  try {
+    parseAddress(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** RFC 5952 text. */
 export function formatAddress({ family, value }: Address): string {
   return family === 4 ? Address4.fromBigInt(value).correctForm() : Address6.fromBigInt(value).correctForm();

@@ -12,6 +12,9 @@ import { Writer, type Result } from './writer.ts';
 /** A refused registration is looked at again after so many milliseconds: its Node may have changed unseen. */
 const retryRefusedMs = 30_000;
 
+/** More conflicts than that in one run, and it starts over later: a cache may be behind, or another leader awake. */
+const mostLostRaces = 8;
+
 /** A view and the plan that found nothing more to do in it. */
 export interface Settled {
   view: View;
@@ -38,38 +41,43 @@ export class Allocator {
     this.nodeAddresses = new NodeAddresses(options.client);
   }
 
-  /** One run. Rejects where the API server refused something; what could be done is done by then. */
+  /** One run. Rejects where the API server refused something; everything else is done by then. */
   async run(signal: AbortSignal, settled: (state: Settled) => void): Promise<{ requeueAfterMs?: number }> {
     const writer = new Writer(this.client, this.caches);
-    const stuck = new Set<string>();
-    const errors: unknown[] = [];
+    /** Writes that were refused in this run, and why: the others go on without them. */
+    const refused = new Map<string, Error>();
+    let lostRaces = 0;
     while (!signal.aborted) {
-      const view = this.view(writer, stuck);
+      const view = this.view(writer, refused);
       const startedAt = performance.now();
       const planned = plan(view, this.renderer);
       this.metrics.planned(performance.now() - startedAt);
-      if (planned.unread.length > 0) {
-        await this.nodeAddresses.read(planned.unread, view.agents, view.now);
+      if (planned.unread.size > 0) {
+        await this.nodeAddresses.read([...planned.unread], view.agents, view.now);
         const known = this.nodeAddresses.current(view.nodes, view.agents, view.now);
-        if (planned.unread.some((name) => known.has(name))) continue;
+        if ([...planned.unread].some((name) => known.has(name))) continue;
       }
-      const needsRead = planned.writes.length > 0 && view.ledger.readAt === 0;
-      if (needsRead || planned.staleLedger) {
+      const writes = planned.writes.filter((write) => !refused.has(keyOf(write)));
+      if ((writes.length > 0 && view.ledger.readAt === 0) || planned.staleLedger) {
         await writer.readLedger();
         continue;
       }
-      if (planned.writes.length === 0 || errors.length > 0) {
+      if (writes.length === 0) {
         settled({ view, plan: planned });
-        if (errors.length > 0) throw errors[0];
+        const [first] = refused.values();
+        if (first !== undefined) throw first;
         return requeue(planned, view.now);
       }
-      const results = await this.write(planned.writes, writer, stuck, errors);
+      const results = await this.write(writes, writer, refused);
+      if (results.includes('conflict') && ++lostRaces > mostLostRaces) {
+        throw new Error(`lost ${lostRaces} races against other writers in one run`);
+      }
       if (results.some((result) => result !== 'done')) await writer.readLedger();
     }
     return {};
   }
 
-  private view(writer: Writer, stuck: ReadonlySet<string>): View {
+  private view(writer: Writer, refused: ReadonlyMap<string, Error>): View {
     const now = Date.now();
     // allocations before the ledger: a step 3 needs a ledger read no earlier than the object it is written under
     const allocations = writer.allocations();
@@ -85,15 +93,14 @@ export class Allocator {
       ledger: writer.ledger,
       nodeAddresses: this.nodeAddresses.current(nodes, agents, now),
       withdrawn: writer.withdrawn,
-      stuck,
+      isStuck: (node) => refused.has(`create-allocation ${node}`),
     };
   }
 
   private async write(
     writes: readonly Write[],
     writer: Writer,
-    stuck: Set<string>,
-    errors: unknown[],
+    refused: Map<string, Error>,
   ): Promise<Result[]> {
     const results: Result[] = [];
     await inParallel(writes, async (write) => {
@@ -103,19 +110,23 @@ export class Allocator {
         this.metrics.wrote(write.kind, result);
       } catch (error) {
         this.metrics.wrote(write.kind, 'error');
-        const { kind, node, name } = { node: undefined, name: undefined, ...write };
-        this.log.error('write refused', { kind, object: node ?? name, error });
-        errors.push(error);
-        if (write.kind === 'create-allocation') stuck.add(write.node);
+        this.log.error('write refused', { write: keyOf(write), error });
+        refused.set(keyOf(write), error instanceof Error ? error : new Error(String(error)));
       }
     });
     return results;
   }
 }
 
+/** What is written and how, in words: `update-allocation node2`. */
+function keyOf(write: Write): string {
+  if ('node' in write) return `${write.kind} ${write.node}`;
+  return 'name' in write ? `${write.kind} ${write.name}` : write.kind;
+}
+
 function requeue({ wakeAt, registrations }: Plan, now: number): { requeueAfterMs?: number } {
   const cooled = wakeAt === Infinity ? Infinity : Math.max(0, wakeAt - now) + 1;
-  const refused = registrations.refused.size + registrations.unread.length > 0 ? retryRefusedMs : Infinity;
+  const refused = registrations.refused.size + registrations.unread.size > 0 ? retryRefusedMs : Infinity;
   const after = Math.min(cooled, refused);
   return after === Infinity ? {} : { requeueAfterMs: after };
 }

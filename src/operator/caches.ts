@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type {
   AgentAllocation,
   AllocationLedger,
@@ -42,10 +43,19 @@ export class Caches {
     return [configs, networks, nodes, agents, allocations, ledger] as unknown as Informer<KubeObject>[];
   }
 
-  start(onChange: () => void): void {
+  /**
+   * @param onChange something that the allocation follows from is different, or a cache has synced
+   * @param onStatus only a status is, or a Node's heartbeat came
+   */
+  start(onChange: () => void, onStatus: () => void): void {
     for (const informer of this.all) {
-      informer.onChange(onChange);
+      informer.onChange((_name, object, old) => {
+        if (matters(object, old)) onChange();
+        else if (informer !== (this.nodes as unknown)) onStatus();
+      });
       informer.start();
+      // an empty list tells of no change
+      void informer.synced().then(onChange);
     }
   }
 
@@ -81,4 +91,17 @@ export function ledgerOf(objects: readonly AllocationLedger[], readAt: number): 
   const spaces = pages.get(spacesName);
   pages.delete(spacesName);
   return { ...(spaces === undefined ? {} : { spaces }), pages, readAt };
+}
+
+/** Statuses and heartbeats leave the generation as it is; what counts of a Node are its labels and its being there. */
+function matters(object: KubeObject | undefined, old: KubeObject | undefined): boolean {
+  const [now, before] = [object?.metadata, old?.metadata];
+  return (
+    now === undefined ||
+    before === undefined ||
+    now.uid !== before.uid ||
+    now.generation !== before.generation ||
+    now.deletionTimestamp !== before.deletionTimestamp ||
+    !isDeepStrictEqual(now.labels, before.labels)
+  );
 }

@@ -48,7 +48,8 @@ async function main(): Promise<void> {
     log,
     minIntervalMs: statusIntervalMs,
     reconcile: async () => {
-      if (leading?.aborted === false && settled !== undefined) await statuses.write(settled);
+      if (leading?.aborted === false && settled !== undefined) return statuses.write(settled);
+      return undefined;
     },
   });
 
@@ -73,9 +74,14 @@ async function main(): Promise<void> {
   const server = await serve({ listen: flags.listen, routes: endpoints(caches, metrics), log });
   log.info('serving', { address: server.address });
   metrics.watch(caches);
-  caches.start(() => {
-    queue.add('allocate');
-  });
+  caches.start(
+    () => {
+      queue.add('allocate');
+    },
+    () => {
+      statusQueue.add('status');
+    },
+  );
   const stop = async () => {
     await Promise.all([queue.stop(), statusQueue.stop()]);
     await election.stop();

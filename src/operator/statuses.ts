@@ -6,6 +6,7 @@ import type {
   KubeObject,
   OverlayConfig,
   OverlayNetwork,
+  OverlayNetworkStatus,
   SubnetCapacity,
 } from '../api/types.ts';
 import { ApiError, type Client } from '../kube/client.ts';
@@ -19,6 +20,9 @@ import { inParallel } from './parallel.ts';
 
 type WithConditions = KubeObject & { status?: { conditions?: Condition[] } | undefined };
 
+/** Every agent sees every status: numbers alone are written at most so often, in milliseconds. */
+const numbersMs = 5_000;
+
 /** States on the way to another: not worth an Event each. */
 const quiet = new Set(['Progressing', 'NoAgents']);
 
@@ -28,6 +32,8 @@ export class Statuses {
   private readonly caches: Caches;
   private readonly events: EventRecorder;
   private readonly metrics: OperatorMetrics;
+  /** By network: when its status was last written. */
+  private readonly written = new Map<string, number>();
 
   constructor(options: { client: Client; caches: Caches; events: EventRecorder; metrics: OperatorMetrics }) {
     this.client = options.client;
@@ -36,9 +42,15 @@ export class Statuses {
     this.metrics = options.metrics;
   }
 
-  /** Rejects where a status could not be written; a lost race is left to the change that won it. */
-  async write({ view, plan }: Settled): Promise<void> {
+  /**
+   * Rejects where a status could not be written; a lost race is left to the change that won it.
+   * @returns when to look again, where a status whose numbers alone changed is written later
+   */
+  async write({ view: planned, plan }: Settled): Promise<{ requeueAfterMs?: number }> {
+    const agents = new Map(this.caches.agents.list().map((agent) => [agent.metadata.name, agent]));
+    const view = { ...planned, now: Date.now(), agents };
     const facts = gather(view, plan);
+    let later = Infinity;
     const work: (() => Promise<void>)[] = [];
     const capacity = new Map<string, SubnetCapacity[]>();
     for (const known of view.networks) {
@@ -46,6 +58,11 @@ export class Statuses {
       if (network === undefined) continue;
       const status = networkStatus(network, facts);
       capacity.set(network.metadata.name, status.capacity ?? []);
+      const wait = this.patience(network, status, view.now);
+      if (wait > 0) {
+        later = Math.min(later, wait);
+        continue;
+      }
       work.push(() =>
         this.put<OverlayNetwork>(overlayNetworks, this.caches.networks, { ...network, status }, network),
       );
@@ -66,6 +83,20 @@ export class Statuses {
       );
     }
     await inParallel(work, (task) => task());
+    return later === Infinity ? {} : { requeueAfterMs: later };
+  }
+
+  /** How long a status whose numbers alone changed can still wait, in milliseconds. */
+  private patience(
+    { metadata, status: before }: OverlayNetwork,
+    status: OverlayNetworkStatus,
+    now: number,
+  ): number {
+    if (isDeepStrictEqual(status, before)) return 0;
+    const wait =
+      substance(status) === substance(before) ? (this.written.get(metadata.name) ?? 0) + numbersMs - now : 0;
+    if (wait <= 0) this.written.set(metadata.name, now);
+    return wait;
   }
 
   private async put<T extends WithConditions>(
@@ -90,3 +121,16 @@ export class Statuses {
     }
   }
 }
+
+/** A network's status without its numbers. */
+const substance = (status: OverlayNetworkStatus | undefined): string =>
+  JSON.stringify([
+    status?.subnets,
+    status?.capacity?.map(({ cidr }) => cidr),
+    status?.conditions?.map(({ type, status: is, reason, observedGeneration }) => [
+      type,
+      is,
+      reason,
+      observedGeneration,
+    ]),
+  ]);

@@ -1,7 +1,9 @@
 import type { AgentAllocation, AllocationLedger, KubeObject, OverlayConfig } from '../api/types.ts';
 import { apiVersion } from '../api/types.ts';
+import { blockKey } from '../allocate/space.ts';
 import { spacesName, type Ledger, type Write } from '../allocate/view.ts';
 import { ApiError, type Client } from '../kube/client.ts';
+import type { Informer } from '../kube/informer.ts';
 import {
   agentAllocations,
   allocationLedgers,
@@ -70,18 +72,17 @@ export class Writer {
     switch (write.kind) {
       case 'create-config': {
         const object = { metadata: { name: 'default' }, spec: write.spec };
-        caches.configs.learn(
-          await client.create(overlayConfigs, stamped(overlayConfigs, object) as OverlayConfig),
-        );
-        return 'done';
+        const create = () => client.create(overlayConfigs, stamped(overlayConfigs, object) as OverlayConfig);
+        return this.orLook(overlayConfigs, caches.configs, 'default', async () => {
+          caches.configs.learn(await create());
+        });
       }
       case 'write-index':
         return this.writeLedger(spacesName, { index: write.index });
       case 'write-page':
         return this.writeLedger(write.name, { page: write.page });
       case 'delete-page': {
-        const object = this.ledger.pages.get(write.name);
-        await this.remove(allocationLedgers, write.name, object);
+        await this.remove(allocationLedgers, this.ledger.pages.get(write.name));
         this.replacePages((pages) => pages.delete(write.name));
         return 'done';
       }
@@ -95,19 +96,20 @@ export class Writer {
         return this.allocate(write, () => client.update(agentAllocations, object));
       }
       case 'delete-allocation': {
-        try {
-          await this.remove(agentAllocations, write.node, caches.allocations.get(write.node));
-        } catch (error) {
-          await this.look(write.node);
-          throw error;
-        }
+        const object = caches.allocations.get(write.node);
+        if (object === undefined)
+          return (await this.look(write.node)) ? 'conflict' : this.confirm(write.withdraws);
+        await this.orLook(agentAllocations, caches.allocations, write.node, () =>
+          this.remove(agentAllocations, object),
+        );
         return this.confirm(write.withdraws);
       }
       case 'confirm-absent':
         return (await this.look(write.node)) ? 'conflict' : this.confirm(write.withdraws);
       case 'delete-agent':
-        await this.remove(overlayAgents, write.node, caches.agents.get(write.node));
-        return 'done';
+        return this.orLook(overlayAgents, caches.agents, write.node, () =>
+          this.remove(overlayAgents, caches.agents.get(write.node)),
+        );
     }
   }
 
@@ -115,14 +117,29 @@ export class Writer {
     write: { node: string; withdraws: string[] },
     call: () => Promise<AgentAllocation>,
   ): Promise<Result> {
+    const { allocations } = this.caches;
+    await this.orLook(agentAllocations, allocations, write.node, async () => {
+      allocations.learn(await call());
+    });
+    return this.confirm(write.withdraws);
+  }
+
+  /** A call that loses a race leaves the cache with what the API server has, so that the next plan is made from that. */
+  private async orLook<T extends KubeObject>(
+    resource: Resource<T>,
+    cache: Informer<T>,
+    name: string,
+    call: () => Promise<void>,
+  ): Promise<Result> {
     try {
-      this.caches.allocations.learn(await call());
+      await call();
+      return 'done';
     } catch (error) {
-      if (error instanceof ApiError && (error.status === 409 || error.status === 404))
-        await this.look(write.node);
+      if (error instanceof ApiError && (error.status === 409 || error.status === 404)) {
+        await this.refresh(resource, cache, name);
+      }
       throw error;
     }
-    return this.confirm(write.withdraws);
   }
 
   private confirm(withdraws: readonly string[]): Result {
@@ -130,12 +147,20 @@ export class Writer {
     return 'done';
   }
 
-  /** Whether the node's AgentAllocation exists, by the API server itself; the cache learns it. */
-  private async look(node: string): Promise<boolean> {
-    const found = await this.client.get(agentAllocations, node);
-    const cached = this.caches.allocations.get(node);
+  /** Whether the node's AgentAllocation exists, by the API server itself. */
+  private look(node: string): Promise<boolean> {
+    return this.refresh(agentAllocations, this.caches.allocations, node);
+  }
+
+  private async refresh<T extends KubeObject>(
+    resource: Resource<T>,
+    cache: Informer<T>,
+    name: string,
+  ): Promise<boolean> {
+    const found = await this.client.get(resource, name);
+    const cached = cache.get(name);
     if (cached?.metadata.uid !== found?.metadata.uid) this.gone.add(cached?.metadata.uid ?? '');
-    if (found !== undefined) this.caches.allocations.learn(found);
+    if (found !== undefined) cache.learn(found);
     return found !== undefined;
   }
 
@@ -154,7 +179,14 @@ export class Writer {
         : await this.client.update(allocationLedgers, object);
     this.caches.ledger.learn(stored);
     if (name === spacesName) this.ledger = { ...this.ledger, spaces: stored };
-    else this.replacePages((pages) => pages.set(name, stored));
+    else {
+      this.replacePages((pages) => pages.set(name, stored));
+      // evidence is of one mark: a block that is marked again needs another write
+      const still = (stored.spec.page?.blocks ?? []).filter(({ state }) => state === 'Releasing');
+      const keys = new Set(still.map((block) => blockKey(name, block)));
+      for (const key of this.withdrawn)
+        if (key.startsWith(`${name}/`) && !keys.has(key)) this.withdrawn.delete(key);
+    }
     return known === undefined && name !== spacesName ? 'created-page' : 'done';
   }
 
@@ -165,17 +197,11 @@ export class Writer {
   }
 
   /** Guarded by what is known of the object; that it is gone already is no failure. */
-  private async remove<T extends KubeObject>(
-    resource: Resource<T>,
-    name: string,
-    object: T | undefined,
-  ): Promise<void> {
-    const { uid, resourceVersion } = object?.metadata ?? {};
-    await this.client.delete(resource, name, {
-      ...(uid === undefined ? {} : { uid }),
-      ...(resourceVersion === undefined ? {} : { resourceVersion }),
-    });
-    if (uid !== undefined) this.gone.add(uid);
+  private async remove(resource: Resource<KubeObject>, object: KubeObject | undefined): Promise<void> {
+    const { name, uid, resourceVersion } = object?.metadata ?? {};
+    if (name === undefined || uid === undefined || resourceVersion === undefined) return;
+    await this.client.delete(resource, name, { uid, resourceVersion });
+    this.gone.add(uid);
   }
 }
 

@@ -33,7 +33,7 @@ export class Leader {
   }
 
   async start(onChange: () => void = () => undefined): Promise<this> {
-    this.caches.start(onChange);
+    this.caches.start(onChange, () => undefined);
     await Promise.all(this.caches.all.map((informer) => informer.synced()));
     return this;
   }

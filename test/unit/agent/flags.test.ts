@@ -37,8 +37,9 @@ test.each<[string, Partial<RunFlags>, string]>([
   ],
   ['a port too high', { listen: '127.0.0.1:99999' }, '--listen "127.0.0.1:99999" is not of the form'],
   ['no port', { listen: 'localhost' }, '--listen "localhost" is not of the form HOST:PORT or [IPv6]:PORT'],
-  ['a duration without unit', { resync: '60' }, '--resync "60" is no duration of at least 1s'],
-  ['a duration too short', { resync: '10ms' }, '--resync "10ms" is no duration of at least 1s'],
+  ['a duration without unit', { resync: '60' }, '--resync "60" is no duration from 1s to 24h'],
+  ['a duration too long', { resync: '25h' }, '--resync "25h" is no duration from 1s to 24h'],
+  ['a duration too short', { resync: '10ms' }, '--resync "10ms" is no duration from 1s to 24h'],
   ['a level', { logLevel: 'loud' }, '--log-level "loud" is none of error, warn, info, debug'],
 ])('%s is refused in one line', (_, changes, message) => {
   expect(() => parseRunFlags(flags(changes))).toThrow(FlagError);

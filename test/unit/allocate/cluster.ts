@@ -92,7 +92,7 @@ export class Cluster {
       ledger: { ...(spaces === undefined ? {} : { spaces }), pages, readAt: this.version },
       nodeAddresses: this.stated,
       withdrawn,
-      stuck: new Set(),
+      isStuck: () => false,
     };
   }
 

@@ -1,5 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { renderState } from '../../../src/api/state.ts';
+import { plan } from '../../../src/allocate/plan.ts';
+import { Renderer } from '../../../src/allocate/render.ts';
 import { Cluster, configSpec, dcos, reference } from './cluster.ts';
 
 test('the three agents of the reference get what its state document shows', () => {
@@ -198,4 +200,41 @@ test('a node whose agent has unregistered keeps what it has', () => {
   cluster.agents.delete('node2');
   cluster.settle();
   expect(cluster.spec('node2')).toEqual(before);
+});
+
+test.each(['9/20', ':::/64', 'fd01:a::2', ''])(
+  'a node that says it holds the VTEP "%s" is served like any other',
+  (ip) => {
+    const cluster = reference();
+    cluster.join('node4', '172.17.0.5');
+    cluster.agents.get('node4')!.spec.vtep = { ip, mac: '70:b3:d5:80:00:09' };
+    cluster.agents.get('node4')!.spec.networks = [{ name: 'dcos', subnets: ['nonsense'] }];
+    cluster.settle();
+    expect(cluster.shown('node4')[0]).toBe('9.0.3.0/24');
+  },
+);
+
+test('an AgentAllocation whose revision can go no higher is made again', () => {
+  const cluster = reference();
+  const before = cluster.shown('node2');
+  cluster.allocations.get('node2')!.spec = {
+    ...cluster.spec('node2'),
+    revision: Number.MAX_SAFE_INTEGER,
+    networks: [],
+  };
+  cluster.settle();
+  expect(cluster.shown('node2')).toEqual(before);
+  expect(cluster.spec('node2').revision).toBeLessThan(10);
+});
+
+test('what an AgentAllocation shows is not taken away on the word of a ledger that was read before it', () => {
+  const cluster = reference();
+  const view = cluster.view();
+  const pages = new Map(view.ledger.pages);
+  const page = pages.get('net-dcos-1')!;
+  pages.set('net-dcos-1', { ...page, spec: { page: { ...page.spec.page!, blocks: [] } } });
+  const stale = { ...view, ledger: { ...view.ledger, pages, readAt: 1 } };
+  const planned = plan(stale, new Renderer());
+  expect(planned.staleLedger).toBe(true);
+  expect(planned.writes.filter(({ kind }) => kind === 'update-allocation')).toEqual([]);
 });

@@ -241,3 +241,39 @@ describe('a registration is refused', () => {
     expect(cluster.allocationStatus('node2')!.conditions![0]!.reason).toBe('AddressConflict');
   });
 });
+
+test('a Node made anew with another address keeps its blocks, and not its predecessor’s address', () => {
+  const cluster = started();
+  cluster.join('node2', '172.17.0.4');
+  cluster.settle();
+  const before = cluster.shown('node2');
+  cluster.nodes.set('node2', { ...cluster.nodes.get('node2')!, uid: 'another' });
+  cluster.stated.set('node2', ['172.17.0.77']);
+  cluster.settle();
+  expect(cluster.spec('node2')).toMatchObject({ nodeUID: 'another', addresses: [] });
+  expect(cluster.shown('node2')).toEqual(before);
+  expect(cluster.allocationStatus('node2')!.conditions![0]!.reason).toBe('NotNodeAddress');
+  cluster.join('node3', '172.17.0.4');
+  cluster.settle();
+  expect(cluster.spec('node3').addresses).toEqual(['172.17.0.4']);
+});
+
+test('an AgentAllocation deleted by hand while its Node states no address comes back with its blocks', () => {
+  const cluster = started();
+  const before = cluster.shown('node1');
+  cluster.stated.set('node1', []);
+  cluster.allocations.delete('node1');
+  cluster.settle();
+  expect(cluster.shown('node1')).toEqual(before);
+});
+
+test('OverlayConfig names the node whose uplink makes the tunnel small', () => {
+  const cluster = started();
+  cluster.join('narrow', '172.17.0.9', {}, 1400);
+  cluster.settle();
+  const status = cluster.configStatus();
+  expect(status.effective!.mtu).toBe(1350);
+  expect(status.conditions!.find(({ type }) => type === 'Ready')!.message).toContain(
+    'the MTU of 1350 follows the uplink of narrow, 1400',
+  );
+});

@@ -58,13 +58,16 @@ test('on an empty kernel everything is made, what others hang on first', () => {
   const { sets, ...rest } = lines(diff(state, empty).plan);
   expect(rest).toEqual({
     links: [
-      'link add vtep1024 address 70:b3:d5:80:00:01 mtu 1400 type vxlan id 1024 dstport 64000 local 172.17.0.2 nolearning',
+      'link add vtep1024 address 70:b3:d5:80:00:01 type vxlan id 1024 dstport 64000 local 172.17.0.2 nolearning',
       'link set vtep1024 alias overlaynet',
+      'link set vtep1024 mtu 1400',
       'link set vtep1024 addrgenmode none',
       'link set vtep1024 up',
       'addr add 44.128.0.1/20 dev vtep1024',
-      expect.stringMatching(/^link add m-dcos address 02:\S+ mtu 1400 type bridge$/),
+      expect.stringMatching(/^link add m-dcos address 02:\S+ type bridge$/),
       'link set m-dcos alias overlaynet',
+      'link set m-dcos mtu 1400',
+      'link set m-dcos addrgenmode none',
       'link set m-dcos up',
       'addr add 9.0.0.1/25 dev m-dcos',
       'neigh replace 44.128.0.2 lladdr 70:b3:d5:80:00:02 dev vtep1024 nud permanent',
@@ -199,12 +202,12 @@ test('cleanup deletes ours alone, and with a link what hangs on it', () => {
   });
 });
 
-test("link-local addresses: a bridge keeps the kernel's, the tunnel has none", () => {
+test("the kernel's own link-local addresses go: from the tunnel, and from bridges, which have one of ours", () => {
   const state = wanted();
   const observed = showing(state);
   for (const link of observed.links!.values()) link.addresses = [...link.addresses, 'fe80::1/64'];
   expect(lines(diff(state, observed).plan)).toEqual({
-    links: ['link set vtep1024 addrgenmode none'],
-    routes: ['addr del fe80::1/64 dev vtep1024'],
+    links: ['vtep1024', 'm-dcos', 'm-dcos6'].map((name) => `link set ${name} addrgenmode none`),
+    routes: ['vtep1024', 'm-dcos', 'm-dcos6'].map((name) => `addr del fe80::1/64 dev ${name}`),
   });
 });

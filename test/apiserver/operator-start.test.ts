@@ -1,0 +1,84 @@
+import { ApiError, type Client } from '../../src/kube/client.ts';
+import { overlayConfigs } from '../../src/kube/resources.ts';
+import { startControlPlane, type OwnControlPlane } from '../support/controlplane.ts';
+import { applyNetwork, crdFiles, joinNode, Leader, shown } from '../support/leader.ts';
+import { eventually, OperatorProcess } from '../support/operator.ts';
+
+let plane: OwnControlPlane;
+let client: Client;
+
+beforeAll(async () => {
+  plane = await startControlPlane();
+  ({ client } = plane);
+  await client.apply(
+    { apiVersion: 'v1', kind: 'Namespace', plural: 'namespaces' },
+    { metadata: { name: 'overlaynet-system' } },
+  );
+}, 60_000);
+
+afterAll(async () => {
+  await plane.stop();
+});
+
+test('an operator that comes before the CRDs says what is missing, and begins once they are there', async () => {
+  const operator = await OperatorProcess.start(plane.kubeconfig);
+  try {
+    const unsynced = await eventually(
+      async () => {
+        const response = await operator.get('/overlay-master/state').catch(() => undefined);
+        return { status: response?.status, text: await response?.text() };
+      },
+      ({ text }) => text?.includes('overlaynetworks (') === true,
+    );
+    expect(unsynced.status).toBe(503);
+    expect(unsynced.text).toContain('is the CRD installed?');
+    expect((await operator.get('/readyz')).status).toBe(503);
+    expect((await operator.get('/healthz')).status).toBe(200);
+    await plane.apply(...crdFiles);
+    await eventually(
+      () => client.get(overlayConfigs, 'default').catch(() => undefined),
+      (found) => found?.status?.conditions !== undefined,
+      40_000,
+    );
+    expect((await operator.get('/overlay-master/state')).status).toBe(200);
+  } finally {
+    await operator.kill();
+  }
+}, 80_000);
+
+test('a write that is refused does not keep the other nodes from theirs, and is tried again', async () => {
+  let refusals = 0;
+  const refusing = new Proxy(client, {
+    get: (target, property) => {
+      const method: unknown = Reflect.get(target, property, target);
+      if (typeof method !== 'function') return method;
+      return (...args: unknown[]) => {
+        const [resource, object] = args as [
+          { plural?: string },
+          { metadata?: { name?: string } } | undefined,
+        ];
+        const isFirst =
+          property === 'create' &&
+          resource.plural === 'agentallocations' &&
+          object?.metadata?.name === 'node1';
+        if (!isFirst) return Reflect.apply(method, target, args) as unknown;
+        refusals++;
+        return Promise.reject(
+          new ApiError('create agentallocations/node1', 403, { reason: 'Forbidden', message: 'no' }),
+        );
+      };
+    },
+  });
+  await applyNetwork(client, 'dcos', [{ cidr: '9.0.0.0/16', prefix: 24 }]);
+  for (const at of [1, 2, 3]) await joinNode(client, `node${at}`, `172.17.0.${at}`);
+  const leader = await new Leader(refusing).start();
+  try {
+    await expect(leader.run()).rejects.toThrow('create agentallocations/node1: 403');
+    const all = await shown(client);
+    expect([all.get('node2')?.length, all.get('node3')?.length]).toEqual([2, 2]);
+    await expect(leader.run()).rejects.toThrow('403');
+    expect(refusals).toBe(2);
+  } finally {
+    await leader.stop();
+  }
+});
