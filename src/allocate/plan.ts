@@ -15,7 +15,7 @@ import { byAge } from './order.ts';
 import { judgeRegistrations, type Registrations } from './register.ts';
 import { holdings, removes, sameSpec, type Holding, type Renderer } from './render.ts';
 import { capacity, listedPages, statedIndex, vtepSpace } from './space.ts';
-import { emptyIndex, version, type NodeFacts, type Refusal, type View, type Write } from './view.ts';
+import { indexOf, version, type NodeFacts, type Refusal, type View, type Write } from './view.ts';
 
 export interface Plan {
   /** Safe to do now, in any order among themselves. Plan again once they are done. */
@@ -38,7 +38,7 @@ export interface Plan {
 
 /** The next writes toward every node holding what it should; empty when all is as it should be. */
 export function plan(view: View, renderer: Renderer): Plan {
-  const index = view.ledger.spaces?.spec.index ?? emptyIndex;
+  const index = indexOf(view.ledger);
   const cooldownMs = cooldown(view);
   const wanted = view.config?.spec;
   const refusedConfig = configRefusal(view, index);

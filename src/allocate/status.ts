@@ -12,7 +12,7 @@ import type {
 import type { Plan } from './plan.ts';
 import { holdings, type Holding } from './render.ts';
 import { capacity, listedPages, vtepSpace } from './space.ts';
-import { emptyIndex, type Ledger, type Refusal, type View } from './view.ts';
+import { indexOf, type Ledger, type Refusal, type View } from './view.ts';
 
 /** What every status is made of, worked out once a pass. */
 export interface Facts {
@@ -24,7 +24,7 @@ export interface Facts {
 }
 
 export function gather(view: View, plan: Plan): Facts {
-  const index = view.ledger.spaces?.spec.index ?? emptyIndex;
+  const index = indexOf(view.ledger);
   return { view, plan, index, holdings: holdings(view.ledger, index), now: new Date(view.now).toISOString() };
 }
 

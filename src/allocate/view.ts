@@ -49,7 +49,7 @@ export interface View {
 
 export const spacesName = 'spaces';
 
-export const emptyIndex: LedgerIndex = { nextPage: 0, spaces: [] };
+const emptyIndex: LedgerIndex = { nextPage: 0, spaces: [] };
 
 export const indexOf = (ledger: Ledger): LedgerIndex => ledger.spaces?.spec.index ?? emptyIndex;
 

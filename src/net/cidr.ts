@@ -39,9 +39,6 @@ export function formatCidr({ family, base, length }: Cidr): string {
   return `${formatAddress({ family, value: base })}/${length}`;
 }
 
-/** How many addresses it spans. */
-export const size = ({ family, length }: Cidr): bigint => 1n << BigInt(bits(family) - length);
-
 export function contains(outer: Cidr, inner: Cidr): boolean {
   if (outer.family !== inner.family || outer.length > inner.length) return false;
   const shift = BigInt(bits(outer.family) - outer.length);
