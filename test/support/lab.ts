@@ -105,6 +105,10 @@ export async function pinging(from: { node: string; name: string }, to: string) 
 
 /** Everything in a node's kernel that an agent could have made, as text; without counters and times. */
 export async function kernelOf(node: string): Promise<string> {
+  // the veths of containers have just been made: the kernel still tests their addresses, and routes follow
+  await until(`addresses of ${node}`, async () =>
+    (await onNode(node, 'ip', '-6', 'address', 'show', 'tentative')) === '' ? true : undefined,
+  );
   const questions = [
     ['ip', '-d', 'link', 'show'],
     ['ip', 'address', 'show'],
