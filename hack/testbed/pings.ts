@@ -28,8 +28,7 @@ export function pingsAmong(containers: Container[], nodes: string[]): Ping[] {
     const peers = others.flatMap((one) =>
       one.addresses.map((to) => ({ from, to, target: `${one.node}/${one.name}` })),
     );
-    // the nodes are registered with their IPv4 address alone
-    const own = nodes.map((node) => ({ from, to: addressesOf(node)[0], target: node }));
+    const own = nodes.flatMap((node) => addressesOf(node).map((to) => ({ from, to, target: node })));
     return [...peers, ...own].filter((one) => families.includes(family(one.to)));
   });
 }

@@ -39,7 +39,7 @@ export function startOperator(lab: Lab, number: number): void {
 export function startAgent(lab: Lab, node: string): void {
   const role = `agent-${node}`;
   refuseSecond(lab, role);
-  const flags = ['--node', node, '--addresses', addressesOf(node)[0], '--kubeconfig', kubeconfig(lab, node)];
+  const flags = ['--node', node, '--addresses', addressesOf(node).join(), '--kubeconfig', kubeconfig(lab, node)];
   const argv = [...inNode(lab, node), ...run('agent'), 'run', ...flags];
   start(lab, role, argv, { node, env: agentEnvironment });
 }
@@ -56,7 +56,7 @@ export async function registerNode(lab: Lab, client: Client, name: string): Prom
     metadata: { name, labels: { 'kubernetes.io/hostname': name, ...bridges } },
     status: {
       addresses: [
-        { type: 'InternalIP', address: addressesOf(name)[0] },
+        ...addressesOf(name).map((address) => ({ type: 'InternalIP', address })),
         { type: 'Hostname', address: name },
       ],
     },
