@@ -1,7 +1,7 @@
 import { readdirSync, statSync } from 'node:fs';
 import { mkdir, rename } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import type { PluginBuild } from 'esbuild';
+import { join } from 'node:path';
+import type { Plugin } from 'esbuild';
 import { say, since } from './parts/progress.ts';
 
 const root = join(import.meta.dirname, '..');
@@ -19,28 +19,41 @@ export const agentEnvironment = {
   MALLOC_MMAP_THRESHOLD_: '131072',
 };
 
-/**
- * Of client-node only the configuration is used: without its 600 generated models, which nothing else needs, a program
- * starts in half the time.
- */
-const configurationAlone = {
-  name: 'configuration-alone',
-  setup(build: PluginBuild) {
-    const library = '@kubernetes/client-node';
-    const dist = join(root, 'node_modules', library, 'dist');
-    build.onResolve({ filter: new RegExp(`^${library}$`) }, () => ({
-      path: join(dist, 'config.js'),
-      sideEffects: false,
-    }));
-    build.onResolve({ filter: /^\./ }, ({ path, importer }) =>
-      importer.startsWith(dist) ? { path: join(dirname(importer), path), sideEffects: false } : undefined,
-    );
-  },
-};
-
 /** Some of the libraries are CommonJS and call require. */
 const banner = `import { createRequire as overlaynetRequire } from 'node:module';
 const require = overlaynetRequire(import.meta.url);`;
+
+const library = '@kubernetes/client-node';
+const dir = join(root, 'node_modules', library, 'dist');
+
+/**
+ * What takes a third off the time that a program needs to start. Of client-node the configuration alone is used, which needs two
+ * modules of its generated part and none of the 600 models. And an ESM import of node:http makes Node load its own copy
+ * of undici, for exports that nobody asks for; require does not.
+ */
+const lean: Plugin = {
+  name: 'lean',
+  setup(build) {
+    build.onResolve({ filter: new RegExp(`^${library}$`) }, () => ({
+      path: join(dir, 'config.js'),
+      sideEffects: false,
+    }));
+    build.onResolve({ filter: /^\.\/gen\/index\.js$/ }, ({ importer, resolveDir }) =>
+      importer === join(dir, 'config.js') ? { path: resolveDir, namespace: 'generated' } : undefined,
+    );
+    build.onLoad({ filter: /.*/, namespace: 'generated' }, ({ path }) => ({
+      contents: `export { createConfiguration } from './gen/configuration.js';
+        export { ServerConfiguration } from './gen/servers.js';`,
+      resolveDir: path,
+    }));
+    build.onResolve({ filter: /^(node:)?http$/ }, ({ path, namespace }) =>
+      namespace === 'required' ? { path, external: true } : { path, namespace: 'required' },
+    );
+    build.onLoad({ filter: /.*/, namespace: 'required' }, ({ path }) => ({
+      contents: `module.exports = require('${path}');`,
+    }));
+  },
+};
 
 /** When a file was last written, in ms; 0 where there is none. */
 const written = (file: string) => statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0;
@@ -72,7 +85,7 @@ export async function buildBundles(): Promise<void> {
         legalComments: 'none',
         minifySyntax: true,
         minifyWhitespace: true,
-        plugins: [configurationAlone],
+        plugins: [lean],
         logLevel: 'error',
       });
       // at once: another lab may be starting it
