@@ -59,6 +59,22 @@ async function accepted(lab: Lab, client: Client, name: string): Promise<void> {
   );
 }
 
+/** Waits until the network's status has caught up with its agents. */
+async function counted(lab: Lab, client: Client, name: string): Promise<void> {
+  await until(
+    `status of network ${name}`,
+    async () => {
+      const [network, { items }] = await Promise.all([
+        client.get(overlayNetworks, name),
+        client.list(agentAllocations),
+      ]);
+      const holders = items.filter(({ spec }) => spec.networks?.some((one) => one.name === name) === true);
+      return network?.status?.agents?.ready === holders.length ? true : undefined;
+    },
+    { lab, roles: ['operator-1', 'operator-2'] },
+  );
+}
+
 async function addContainers(wish: Wish, client: Client): Promise<Container[]> {
   const { lab, parts } = wish;
   const { items } = await client.list(agentAllocations);
@@ -115,6 +131,7 @@ export async function raise(wish: Wish): Promise<Happened> {
   await Promise.all(
     allocations.map((one) => working(lab, client, one.metadata.name, (one.spec.networks ?? []).length)),
   );
+  for (const network of networks) await counted(lab, client, network);
   done('every node reports its networks OK');
   const containers = await addContainers(wish, client);
   done(`containers started: ${containers.map((one) => `${one.node}/${one.name}`).join(', ')}`);

@@ -39,7 +39,14 @@ export function startOperator(lab: Lab, number: number): void {
 export function startAgent(lab: Lab, node: string): void {
   const role = `agent-${node}`;
   refuseSecond(lab, role);
-  const flags = ['--node', node, '--addresses', addressesOf(node).join(), '--kubeconfig', kubeconfig(lab, node)];
+  const flags = [
+    '--node',
+    node,
+    '--addresses',
+    addressesOf(node).join(),
+    '--kubeconfig',
+    kubeconfig(lab, node),
+  ];
   const argv = [...inNode(lab, node), ...run('agent'), 'run', ...flags];
   start(lab, role, argv, { node, env: agentEnvironment });
 }

@@ -20,8 +20,9 @@ import { inParallel } from './parallel.ts';
 
 type WithConditions = KubeObject & { status?: { conditions?: Condition[] } | undefined };
 
-/** Every agent sees every status: numbers alone are written at most so often, in milliseconds. */
+/** Every agent sees every status: where there are many, numbers alone are written at most so often, in milliseconds. */
 const numbersMs = 5_000;
+const manyAgents = 100;
 
 /** States on the way to another: not worth an Event each. */
 const quiet = new Set(['Progressing', 'NoAgents']);
@@ -93,8 +94,9 @@ export class Statuses {
     now: number,
   ): number {
     if (isDeepStrictEqual(status, before)) return 0;
+    const rest = this.caches.agents.list().length > manyAgents ? numbersMs : 0;
     const wait =
-      substance(status) === substance(before) ? (this.written.get(metadata.name) ?? 0) + numbersMs - now : 0;
+      substance(status) === substance(before) ? (this.written.get(metadata.name) ?? 0) + rest - now : 0;
     if (wait <= 0) this.written.set(metadata.name, now);
     return wait;
   }
