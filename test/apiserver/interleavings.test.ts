@@ -127,7 +127,8 @@ test('a late create of an AgentAllocation after the release gives nothing out: w
   await first.runUntil(async () => (await client.get(agentAllocations, 'node1')) === undefined);
 });
 
-test('a late create of a page after the network was recreated is refused by the tombstone', async () => {
+/** A leader that has listed a page of `dcos` and sleeps before it creates it. */
+async function sleepsBeforeAPage() {
   await applyNetwork(client, 'dcos', [{ cidr: '9.0.0.0/16', prefix: 24 }]);
   await joinNode(client, 'node1', '172.17.0.2');
   const sleeper = await leader();
@@ -140,6 +141,11 @@ test('a late create of a page after the network was recreated is refused by the 
     ({ network }) => network === 'dcos',
   )!;
   const late = `net-dcos-${listed.pages[0]!}`;
+  return { sleeper, wake, run, late };
+}
+
+test('a late create of a page after the network was recreated is refused by the tombstone', async () => {
+  const { sleeper, wake, run, late } = await sleepsBeforeAPage();
 
   const successor = await leader();
   await client.delete(overlayNetworks, 'dcos');
@@ -156,18 +162,7 @@ test('a late create of a page after the network was recreated is refused by the 
 });
 
 test('a late create of a page, later than any tombstone, makes it empty: nothing is given out from it, and it goes', async () => {
-  await applyNetwork(client, 'dcos', [{ cidr: '9.0.0.0/16', prefix: 24 }]);
-  await joinNode(client, 'node1', '172.17.0.2');
-  const sleeper = await leader();
-  const { asleep, wake } = sleeper.sleepBefore(
-    ({ verb, name }) => verb === 'create' && name.startsWith('net-dcos-'),
-  );
-  const run = sleeper.run();
-  await asleep;
-  const listed = (await client.get(allocationLedgers, 'spaces'))!.spec.index!.spaces.find(
-    ({ network }) => network === 'dcos',
-  )!;
-  const late = `net-dcos-${listed.pages[0]!}`;
+  const { sleeper, wake, run, late } = await sleepsBeforeAPage();
 
   const successor = await leader();
   await client.delete(overlayNetworks, 'dcos');

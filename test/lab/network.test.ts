@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { until } from '../../hack/testbed/processes.ts';
 import { nodesOf } from '../../hack/testbed/namespaces.ts';
 import {
   addressOf,
@@ -23,6 +24,16 @@ const everything = async () => {
   );
 };
 
+/** Checkpoints follow within seconds: another file's test may have removed a node just now. */
+async function checkpointed(): Promise<true | undefined> {
+  const nodes = nodesOf(lab);
+  const files = await Promise.all(nodes.map((node) => filesOf(node)));
+  const named = files.map(
+    (text) => new Set([...text.matchAll(/"node":"(node\d+)"/g)].map(([, node]) => node)),
+  );
+  return named.every((set) => set.size === nodes.length) ? true : undefined;
+}
+
 /** Runs a command in a new container until it succeeds: a network is on its way to the nodes. */
 async function eventually(...args: string[]): Promise<string> {
   const end = performance.now() + 10_000;
@@ -38,6 +49,7 @@ async function eventually(...args: string[]): Promise<string> {
 afterEach(() => withdraw('third'));
 
 test('a network comes and goes by kubectl, beside traffic that loses nothing, and leaves nothing', async () => {
+  await until('checkpoints of the nodes that are there', checkpointed);
   const before = await everything();
   const traffic = await pinging({ node: 'node2', name: 'dcos' }, addressOf('node3', 'dcos'));
 
