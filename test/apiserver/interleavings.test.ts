@@ -10,6 +10,7 @@ import {
 } from '../../src/kube/resources.ts';
 import { controlPlane } from '../support/controlplane.ts';
 import { applyNetwork, blocks, crdFiles, joinNode, Leader, shown, wipe } from '../support/leader.ts';
+import { eventually } from '../support/operator.ts';
 
 /** What design.md names: a leader sleeps in front of a write, another one leads, the first wakes up and writes. */
 
@@ -56,18 +57,26 @@ async function nobodySharesABlock(): Promise<void> {
 test('a late step 3 after deselection is refused, although the AgentAllocation never showed the block', async () => {
   const selector = { nodeSelector: { matchLabels: { on: 'yes' } } };
   await applyNetwork(client, 'dcos', [{ cidr: '9.0.0.0/16', prefix: 24 }], selector);
-  await joinNode(client, 'node1', '172.17.0.2', { on: 'yes' });
+  await joinNode(client, 'node1', '172.17.0.2', { on: 'no' });
   const sleeper = await leader();
+  // its endpoint is settled: nothing but the release itself will write its AgentAllocation
+  await sleeper.runUntil(async () => (await shown(client)).get('node1')?.length === 1);
+  await client.patch(nodes, 'node1', { metadata: { labels: { on: 'yes' } } }, { type: 'merge' });
+  await eventually(
+    () => sleeper.caches.nodes.get('node1')?.metadata.labels?.on,
+    (on) => on === 'yes',
+  );
   const { asleep, wake } = sleeper.sleepBefore(
     ({ verb, resource }) => verb === 'update' && resource === 'agentallocations',
   );
   const run = sleeper.run();
   await asleep;
   expect(await hasMatch(/^net-dcos-\d+\/0 node1 Held$/)).toBe(true);
-  expect((await shown(client)).get('node1')).toEqual([]);
+  expect((await shown(client)).get('node1')).toEqual(['44.128.0.1/20']);
 
-  const successor = await leader();
+  // deselected before the successor looks: it never shows the block either
   await client.patch(nodes, 'node1', { metadata: { labels: { on: 'no' } } }, { type: 'merge' });
+  const successor = await leader();
   await successor.runUntil(() => hasMatch(/^net-dcos-\d+\/0 node1 Cooling$/));
   await joinNode(client, 'node2', '172.17.0.3', { on: 'yes' });
   await new Promise((resolve) => setTimeout(resolve, 1_100));
