@@ -33,6 +33,8 @@ export interface SpacePlan {
   exhausted: string[];
   /** By node: its blocks that are marked Releasing in the ledger and still need the AgentAllocation's write. */
   releasing: Map<string, string[]>;
+  /** Nodes of which a block is marked by these writes: their AgentAllocations wait for the mark. */
+  marked: Set<string>;
   /** Nodes that hold a block once the writes are done. */
   holders: Set<string>;
   /** When the next cooling block is free, in milliseconds since the epoch. */
@@ -51,11 +53,12 @@ export function planSpace(ledger: Ledger, space: LedgerSpace, demand: Demand): S
     pagesNeeded: 0,
     exhausted: [],
     releasing: new Map(),
+    marked: new Set(),
     holders: new Set(),
     wakeAt: Infinity,
   };
   const drafts = listedPages(ledger, space).map((listed) => new Draft(listed, retired));
-  for (const draft of drafts) draft.keepHeld(wanted, plan.holders, demand);
+  for (const draft of drafts) draft.keepHeld(wanted, plan, demand);
   for (const draft of drafts) draft.ageOthers(wanted, plan, demand);
   // a page is created empty, and used once a later read shows it listed: a late create gives nothing out
   const complete = drafts.every(({ listed }) => listed.object !== undefined);
@@ -122,14 +125,15 @@ class Draft {
   }
 
   /** What is Held and wanted stays, once a node; the rest is marked. */
-  keepHeld(wanted: ReadonlyMap<string, Claimant>, holders: Set<string>, { now, capacity }: Demand): void {
+  keepHeld(wanted: ReadonlyMap<string, Claimant>, plan: SpacePlan, { now, capacity }: Demand): void {
     this.rewrite((block) => {
       if (block.state !== 'Held') return block;
       const claimant = wanted.get(block.node);
-      if (claimant === undefined || holders.has(block.node) || block.index >= capacity) {
+      if (claimant === undefined || plan.holders.has(block.node) || block.index >= capacity) {
+        plan.marked.add(block.node);
         return to(block, 'Releasing', now);
       }
-      holders.add(block.node);
+      plan.holders.add(block.node);
       return block.uid === claimant.uid ? block : { ...block, uid: claimant.uid };
     });
   }

@@ -217,8 +217,11 @@ class Planner {
     for (const { releasing } of plans.values()) {
       for (const [node, keys] of releasing) withdraws.set(node, [...(withdraws.get(node) ?? []), ...keys]);
     }
+    const marked = new Set([...plans.values()].flatMap((space) => [...space.marked]));
     for (const node of view.nodes.values()) {
-      this.planAllocation(node, held.get(node.name), withdraws.get(node.name) ?? []);
+      // what is being marked is neither shown nor withdrawn before the mark stands
+      if (!marked.has(node.name))
+        this.planAllocation(node, held.get(node.name), withdraws.get(node.name) ?? []);
       withdraws.delete(node.name);
     }
     for (const name of view.allocations.keys()) {
