@@ -98,7 +98,7 @@ export async function running(argv: string[], started?: RegExp): Promise<Run> {
 
 /** Pings without a pause, 20 a second, from a container; stopping tells how many went out and came back. */
 export async function pinging(from: { node: string; name: string }, to: string) {
-  const argv = within(lab, containerNamed(lab, from.node, from.name), ['ping', '-n', '-i', '0.05', to]);
+  const argv = within(lab, containerNamed(lab, from.node, from.name), ['ping', '-n', '-i', '0.02', to]);
   const run = await running(argv, /bytes from/);
   return { stop: async () => parsePing(await run.stop()) };
 }
