@@ -79,7 +79,7 @@ export function plan(view: View, renderer: Renderer): Plan {
   const pinned = index.config ?? (registrations.accepted.size > 0 ? config : undefined);
   const next = { ...index, spaces: withVtepSpace(spaces, pinned) };
   if (pinned !== undefined) next.config = pinned;
-  new Planner(view, renderer, result, next, cooldownMs).run(index);
+  new Planner(view, renderer, result, next, cooldownMs).run(index, held);
   return result;
 }
 
@@ -105,7 +105,7 @@ class Planner {
     );
   }
 
-  run(index: LedgerIndex): void {
+  run(index: LedgerIndex, held: ReadonlyMap<string, Holding>): void {
     const { view, result } = this;
     const plans = this.planSpaces();
     this.finishSpaces(plans);
@@ -118,7 +118,7 @@ class Planner {
       result.writes.push(...writes.map((write) => ({ kind: 'write-page' as const, ...write })));
     }
     this.dropUnlistedPages();
-    this.planAllocations(plans);
+    this.planAllocations(plans, held);
   }
 
   /** The VTEP first: a node for which there is none gets nothing else. */
@@ -210,9 +210,11 @@ class Planner {
     }
   }
 
-  private planAllocations(plans: ReadonlyMap<LedgerSpace, SpacePlan>): void {
+  private planAllocations(
+    plans: ReadonlyMap<LedgerSpace, SpacePlan>,
+    held: ReadonlyMap<string, Holding>,
+  ): void {
     const { view, result } = this;
-    const held = holdings(view.ledger, this.next);
     const withdraws = new Map<string, string[]>();
     for (const { releasing } of plans.values()) {
       for (const [node, keys] of releasing) withdraws.set(node, [...(withdraws.get(node) ?? []), ...keys]);
