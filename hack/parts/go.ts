@@ -1,4 +1,4 @@
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { command } from './command.ts';
 import { download, downloadsAllowed } from './download.ts';
@@ -26,12 +26,15 @@ export async function findGo(cache: string, arch: string): Promise<string> {
 }
 
 interface Build {
-  /** Module and version whose requirements decide all others: `go.etcd.io/etcd/server/v3@v3.6.5`. */
-  module: string;
+  /** Module and version whose requirements decide all others: `go.etcd.io/etcd/server/v3@v3.6.5`. Absent: the standard library. */
+  module?: string;
+  /** Directory of a program of our own, which becomes package `.` of the throwaway module. */
+  source?: string;
   /** Packages to build, each into an executable named after its last element, or a single one into `as`. */
   packages: string[];
   as?: string;
   ldflags?: string;
+  tags?: string[];
   /** Arguments of `go mod edit` that the module needs, worked out with the go command at hand. */
   edits?: (go: (args: string[]) => Promise<string>) => Promise<string[]>;
 }
@@ -42,25 +45,26 @@ export async function goBuild(go: string, dir: string, build: Build): Promise<vo
   await mkdir(work, { recursive: true });
   const env = { ...process.env, CGO_ENABLED: '0', GOFLAGS: '-mod=mod', GOWORK: 'off' };
   const run = (args: string[]) => command(go, args, { cwd: work, env });
-  await writeFile(join(work, 'go.mod'), 'module overlaynet.dev/parts\n');
+  if (build.source !== undefined) await cp(build.source, work, { recursive: true });
+  await writeFile(join(work, 'go.mod'), 'module overlaynet.dev/parts\n\ngo 1.24\n');
   if (build.edits) await run(['mod', 'edit', ...(await build.edits(run))]);
-  else await run(['get', build.module]);
+  else if (build.module !== undefined) await run(['get', build.module]);
   const ldflags = `-s -w ${build.ldflags ?? ''}`.trim();
   const out = build.as === undefined ? `${dir}/` : join(dir, build.as);
-  await run(['build', '-trimpath', '-ldflags', ldflags, '-o', out, ...build.packages]);
+  const tags = build.tags === undefined ? [] : ['-tags', build.tags.join(' ')];
+  await run(['build', '-trimpath', ...tags, '-ldflags', ldflags, '-o', out, ...build.packages]);
   await rm(work, { recursive: true });
 }
 
 /**
  * k8s.io/kubernetes is a module whose staging modules must be pinned beside it: v1.x.y goes with v0.x.y.
  */
-export function kubernetes(version: string, program: string): Build {
+export function kubernetes(version: string, programs: string[]): Build {
   const pkg = 'k8s.io/component-base/version';
   const minor = version.split('.')[1] ?? '';
   return {
     module: `k8s.io/kubernetes@v${version}`,
-    packages: [`k8s.io/kubernetes/cmd/${program}`],
-    as: program,
+    packages: programs.map((program) => `k8s.io/kubernetes/cmd/${program}`),
     ldflags: `-X ${pkg}.gitVersion=v${version} -X ${pkg}.gitMajor=1 -X ${pkg}.gitMinor=${minor}`,
     edits: async (go) => {
       const json = await go(['mod', 'download', '-json', `k8s.io/kubernetes@v${version}`]);

@@ -2,6 +2,7 @@ import { accessSync, constants } from 'node:fs';
 import { join } from 'node:path';
 import { command } from './command.ts';
 import { say, timed } from './progress.ts';
+import { withoutDocker } from './services.ts';
 
 /** What a program comes in, on Debian and Ubuntu. */
 const packages: Record<string, string> = {
@@ -42,14 +43,14 @@ export function which(program: string): string | undefined {
 }
 
 /**
- * Installs the Debian packages that are missing. Throws, naming what to do, where it can't:
- * not root, or no apt-get.
+ * Installs the Debian packages that are missing: those that everything needs, and of `more` (program: package).
+ * Throws, naming what to do, where it can't: not root, or no apt-get.
  */
-export async function ensurePackages(): Promise<void> {
+export async function ensurePackages(more: Record<string, string> = {}): Promise<void> {
   process.env.PATH = searchPath().join(':');
   const missing = [
     ...new Set(
-      Object.entries(packages)
+      Object.entries({ ...packages, ...more })
         .filter(([program]) => which(program) === undefined)
         .map(([, name]) => name),
     ),
@@ -63,8 +64,9 @@ export async function ensurePackages(): Promise<void> {
   say(`needed of this system and missing: ${missing.join(' ')}`);
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
   const install = () => command('apt-get', ['install', '-y', '--no-install-recommends', ...missing], { env });
+  // a fresh machine has no package lists yet; one with lists needs no update
+  const installed = () => install().catch(() => command('apt-get', ['update'], { env }).then(install));
   await timed(`apt-get install ${missing.join(' ')}`, () =>
-    // a fresh machine has no package lists yet; one with lists needs no update
-    install().catch(() => command('apt-get', ['update'], { env }).then(install)),
+    missing.includes('docker.io') ? withoutDocker(installed) : installed(),
   );
 }

@@ -1,6 +1,8 @@
 import { mkdirSync, realpathSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { findParts } from '../parts.ts';
+import { go } from './part.ts';
+import { pluginDirectory } from './plugins.ts';
 
 /** Puts the real programs where tests and the bench look for them: KUBEBUILDER_ASSETS and CNI_PATH, of this process. */
 export async function provideParts(): Promise<void> {
@@ -16,5 +18,5 @@ export async function provideParts(): Promise<void> {
   mkdirSync(assets, { recursive: true });
   for (const [name, file] of files) symlinkSync(file, join(assets, name));
   process.env.KUBEBUILDER_ASSETS = assets;
-  process.env.CNI_PATH = parts.cni;
+  process.env.CNI_PATH = await pluginDirectory(parts.cni, go);
 }

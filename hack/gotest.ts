@@ -1,0 +1,61 @@
+import { spawn } from 'node:child_process';
+import { dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { command } from './parts/command.ts';
+import { goEnvironment } from './parts/plugins.ts';
+import { say } from './parts/progress.ts';
+
+const sources = join(import.meta.dirname, '..', 'src', 'cni');
+
+interface Event {
+  Action: string;
+  Test?: string;
+  Output?: string;
+}
+
+/**
+ * Formatting, vet and tests of the plugin. What a failed test printed is shown; a package that could not be tested counts
+ * as one failed test.
+ */
+export async function goTests(go: string): Promise<{ passed: number; failed: number }> {
+  const options = { cwd: sources, env: goEnvironment() };
+  const unformatted = await command(join(dirname(go), 'gofmt'), ['-l', '.'], options);
+  if (unformatted !== '') {
+    say(`gofmt -w these files of src/cni: ${unformatted.trim().split('\n').join(', ')}`);
+    return { passed: 0, failed: 1 };
+  }
+  try {
+    await command(go, ['vet', './...'], options);
+  } catch (error) {
+    say(error instanceof Error ? error.message : String(error));
+    return { passed: 0, failed: 1 };
+  }
+  const child = spawn(go, ['test', '-json', '-count=1', './...'], {
+    ...options,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const ended = new Promise<number>((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (code) => {
+      resolve(code ?? 1);
+    });
+  });
+  const totals = { passed: 0, failed: 0 };
+  const output = new Map<string, string[]>();
+  for await (const line of createInterface({ input: child.stdout })) {
+    const { Action, Test = '', Output = '' } = JSON.parse(line) as Event;
+    if (Action === 'output') output.set(Test, [...(output.get(Test) ?? []), Output]);
+    // what belongs to no test is the package's: it could not be built, or ended early
+    if (Action === 'fail' || (Action === 'output' && /^(# |panic|FAIL)/.test(Output))) {
+      process.stderr.write((output.get(Test) ?? []).join(''));
+      output.delete(Test);
+    }
+    if (Test === '') continue;
+    if (Action === 'pass') totals.passed++;
+    if (Action === 'fail') totals.failed++;
+    if (Action === 'pass' || Action === 'fail') output.delete(Test);
+  }
+  if ((await ended) !== 0 && totals.failed === 0) totals.failed = 1;
+  say(`${totals.passed} passed, ${totals.failed} failed of src/cni`);
+  return totals;
+}

@@ -1,0 +1,183 @@
+package main
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// attachment is one container's stay on our networks, as it is written down: before anything of it is made, until
+// all is gone. The agent reads it too.
+type attachment struct {
+	Version     int               `json:"version"`
+	Conflist    string            `json:"conflist"`
+	ContainerID string            `json:"containerID"`
+	IfName      string            `json:"ifname"`
+	Netns       string            `json:"netns"`
+	Namespace   string            `json:"namespace,omitempty"`
+	Pod         string            `json:"pod,omitempty"`
+	Interfaces  []attachedNetwork `json:"interfaces"`
+}
+
+type attachedNetwork struct {
+	Network string `json:"network"`
+	// Name is the interface's in the container, Host that of its other end in the node.
+	Name   string `json:"name"`
+	Host   string `json:"host"`
+	MAC    string `json:"mac"`
+	Bridge string `json:"bridge"`
+	// Addresses are empty until they are leased.
+	Addresses []netip.Addr `json:"addresses"`
+}
+
+func (a *attachment) key() key { return key{a.ContainerID, a.IfName} }
+
+// leased tells whether the record names every lease: it is written again once all are taken.
+func (a *attachment) leased() bool {
+	for _, one := range a.Interfaces {
+		if len(one.Addresses) == 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// has tells whether the lease is of an address of this container.
+func (a *attachment) has(lease held) bool {
+	for _, one := range a.Interfaces {
+		if one.Network == lease.network && slices.Contains(one.Addresses, lease.address) {
+			return true
+		}
+	}
+	return false
+}
+
+// identity of a container's interface: what its links are called and which hardware addresses they have. A function of
+// the container, so that it can be found without a record, and comes out the same when an ADD is tried again.
+type identity struct {
+	host              string
+	hostMAC, innerMAC net.HardwareAddr
+}
+
+func identify(containerID, ifname string) identity {
+	sum := sha256.Sum256([]byte(containerID + "/" + ifname))
+	mac := func(first byte) net.HardwareAddr { return append(net.HardwareAddr{first}, sum[6:11]...) }
+	// locally administered; the node's end is the higher, since a bridge without an address of its own takes the lowest
+	return identity{"c-" + hex.EncodeToString(sum[:6]), mac(0xfe), mac(0x0a)}
+}
+
+// linkLocal is the address that a hardware address leads to (RFC 4291, appendix A).
+func linkLocal(mac net.HardwareAddr) netip.Addr {
+	return netip.AddrFrom16([16]byte{
+		0xfe, 0x80, 8: mac[0] ^ 2, mac[1], mac[2], 0xff, 0xfe, mac[3], mac[4], mac[5],
+	})
+}
+
+// records are the attachments of the node, a file each.
+type records struct{ dir string }
+
+func recordsIn(stateDir string) records { return records{filepath.Join(stateDir, "attachments")} }
+
+func (r records) path(k key) string {
+	return filepath.Join(r.dir, k.containerID+"-"+k.ifname+".json")
+}
+
+var errCorrupt = errors.New("is corrupt")
+
+// read returns nil where there is none, and errCorrupt where what is there is no record.
+func (r records) read(k key) (*attachment, error) {
+	record, err := readRecord(r.path(k))
+	if record != nil && record.key() != k {
+		// "a-b" with "c" and "a" with "b-c" share a file name
+		return nil, nil
+	}
+	return record, err
+}
+
+func readRecord(path string) (*attachment, error) {
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var record attachment
+	if err := json.Unmarshal(text, &record); err != nil {
+		return nil, fmt.Errorf("%s %w: %v", path, errCorrupt, err)
+	}
+	if record.Version != 1 || record.ContainerID == "" || record.IfName == "" {
+		return nil, fmt.Errorf("%s %w: it is no record of version 1", path, errCorrupt)
+	}
+	for _, one := range record.Interfaces {
+		mac, err := net.ParseMAC(one.MAC)
+		if one.Network != filepath.Base(one.Network) || one.Network == ".." || !isHostName(one.Host) || err != nil || len(mac) != 6 {
+			return nil, fmt.Errorf("%s %w: network %q, host %q, mac %q", path, errCorrupt, one.Network, one.Host, one.MAC)
+		}
+	}
+	return &record, nil
+}
+
+func isHostName(name string) bool {
+	digits, is := strings.CutPrefix(name, "c-")
+	_, err := hex.DecodeString(digits)
+	return is && err == nil && len(digits) == 12
+}
+
+// write replaces the file at once, or leaves it as it was. It is not synced: a node that loses power loses its
+// containers too, and what no record names is freed by the sweep.
+func (r records) write(record *attachment) error {
+	text, err := json.Marshal(record)
+	if err != nil {
+		return err
+	}
+	path := r.path(record.key())
+	temporary := filepath.Join(r.dir, "."+filepath.Base(path))
+	if err := os.WriteFile(temporary, append(text, '\n'), 0o600); err != nil {
+		return err
+	}
+	return os.Rename(temporary, path)
+}
+
+func (r records) remove(k key) error {
+	if err := os.Remove(r.path(k)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// all returns every record that can be read; the others' paths go to corrupt.
+func (r records) all(corrupt func(path string, err error)) ([]*attachment, error) {
+	files, err := filepath.Glob(filepath.Join(r.dir, "[^.]*.json"))
+	var found []*attachment
+	for _, path := range files {
+		record, err := readRecord(path)
+		switch {
+		case err != nil:
+			corrupt(path, err)
+		case record != nil:
+			found = append(found, record)
+		}
+	}
+	return found, err
+}
+
+// setAside keeps a file that is of no use, for a person to look at, where it is in nobody's way.
+func setAside(path string, why error) {
+	aside := path + ".corrupt-" + time.Now().UTC().Format("20060102T150405.000")
+	if err := os.Rename(path, aside); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		warn("%v; it cannot be kept aside: %v", why, err)
+		return
+	}
+	warn("%v; kept aside as %s", why, aside)
+}

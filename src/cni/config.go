@@ -1,0 +1,126 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"github.com/containernetworking/cni/pkg/skel"
+	"github.com/containernetworking/cni/pkg/types"
+	"github.com/containernetworking/cni/pkg/utils"
+)
+
+const annotationsCapability = "io.kubernetes.cri.pod-annotations"
+
+// config is what the runtime hands over on standard input.
+type config struct {
+	types.PluginConf
+	// Network is the one that a per-network conflist is for; empty in the cluster's default one.
+	Network  string `json:"network,omitempty"`
+	Socket   string `json:"socket,omitempty"`
+	StateDir string `json:"stateDir,omitempty"`
+	LeaseDir string `json:"leaseDir,omitempty"`
+
+	RuntimeConfig struct {
+		Annotations map[string]string `json:"io.kubernetes.cri.pod-annotations,omitempty"`
+	} `json:"runtimeConfig,omitempty"`
+}
+
+const (
+	defaultSocket   = "/run/overlaynet/agent.sock"
+	defaultStateDir = "/var/lib/overlaynet"
+	defaultLeaseDir = "/var/lib/cni/networks"
+)
+
+func parseConfig(text []byte) (*config, error) {
+	conf := &config{Socket: defaultSocket, StateDir: defaultStateDir, LeaseDir: defaultLeaseDir}
+	if err := json.Unmarshal(text, conf); err != nil {
+		return nil, types.NewError(types.ErrDecodingFailure, "the network configuration cannot be read", err.Error())
+	}
+	for _, path := range []struct{ key, value string }{
+		{"socket", conf.Socket}, {"stateDir", conf.StateDir}, {"leaseDir", conf.LeaseDir},
+	} {
+		if !filepath.IsAbs(path.value) {
+			return nil, invalidConfig("%s %q is no absolute path", path.key, path.value)
+		}
+	}
+	if conf.Network != "" && utils.ValidateNetworkName(conf.Network) != nil {
+		return nil, invalidConfig("network %q is no name of a network", conf.Network)
+	}
+	return conf, nil
+}
+
+func invalidConfig(format string, values ...any) error {
+	return types.NewError(types.ErrInvalidNetworkConfig, fmt.Sprintf("network configuration: "+format, values...), "")
+}
+
+// pod is what Kubernetes says about a container; all empty elsewhere.
+type pod struct{ namespace, name, uid string }
+
+// Names become part of messages and are asked of the agent: nothing but names of Kubernetes comes through.
+var podArgs = []struct {
+	key, may string
+	max      int
+	to       func(*pod) *string
+}{
+	{"K8S_POD_NAMESPACE", "-", 63, func(p *pod) *string { return &p.namespace }},
+	{"K8S_POD_NAME", "-.", 253, func(p *pod) *string { return &p.name }},
+	{"K8S_POD_UID", "-", 128, func(p *pod) *string { return &p.uid }},
+}
+
+// isName tells whether a text has letters and digits, and between them what else it may.
+func isName(text, may string) bool {
+	for at, c := range []byte(text) {
+		inside := at > 0 && at < len(text)-1 && strings.IndexByte(may, c) >= 0
+		if !(inside || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9') {
+			return false
+		}
+	}
+	return text != ""
+}
+
+// parsePod reads CNI_ARGS, `KEY=VALUE;KEY=VALUE`; keys of others are theirs.
+func parsePod(args string) (pod, error) {
+	var found pod
+	for _, pair := range strings.Split(args, ";") {
+		key, value, paired := strings.Cut(pair, "=")
+		if !paired && pair != "" {
+			return pod{}, invalidVariable("CNI_ARGS", "%q is no KEY=VALUE", pair)
+		}
+		for _, arg := range podArgs {
+			if arg.key != key || value == "" {
+				continue
+			}
+			if len(value) > arg.max || !isName(value, arg.may) {
+				return pod{}, invalidVariable("CNI_ARGS", "%s %q is not what Kubernetes allows: at most %d letters and digits, and %q between them", key, value, arg.max, arg.may)
+			}
+			*arg.to(&found) = value
+		}
+	}
+	return found, nil
+}
+
+func invalidVariable(name, format string, values ...any) error {
+	return types.NewError(types.ErrInvalidEnvironmentVariables, name+": "+fmt.Sprintf(format, values...), "")
+}
+
+// key tells one attachment from all others of the node.
+type key struct{ containerID, ifname string }
+
+func (k key) String() string { return k.containerID + "/" + k.ifname }
+
+// keyOf checks what becomes part of file names. The runtime's libraries check the same; a person's call may not.
+func keyOf(args *skel.CmdArgs) (key, error) {
+	if err := utils.ValidateContainerID(args.ContainerID); err != nil {
+		return key{}, invalidVariable("CNI_CONTAINERID", "%q: %s", args.ContainerID, err.Msg)
+	}
+	// with the interface's name and what is put around it, 255 bytes
+	if len(args.ContainerID) > 192 {
+		return key{}, invalidVariable("CNI_CONTAINERID", "is longer than 192 bytes")
+	}
+	if err := utils.ValidateInterfaceName(args.IfName); err != nil {
+		return key{}, invalidVariable("CNI_IFNAME", "%q: %s", args.IfName, err.Msg)
+	}
+	return key{args.ContainerID, args.IfName}, nil
+}

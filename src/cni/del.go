@@ -1,0 +1,40 @@
+package main
+
+import (
+	"errors"
+
+	"github.com/containernetworking/cni/pkg/skel"
+)
+
+// del undoes an attachment without the agent, as often as it is asked to, and whatever is missing of it.
+func del(args *skel.CmdArgs) error {
+	k, err := keyOf(args)
+	if err != nil {
+		return err
+	}
+	conf, err := parseConfig(args.StdinData)
+	if err != nil {
+		return err
+	}
+	store := recordsIn(conf.StateDir)
+	held, err := store.lock(k, true)
+	if err != nil {
+		return err
+	}
+	defer held.release()
+	var left *remains
+	record, err := store.read(k)
+	switch {
+	case errors.Is(err, errCorrupt):
+		setAside(store.path(k), err)
+	case err != nil:
+		return err
+	case record != nil:
+		left = recorded(conf, record)
+	}
+	if left == nil {
+		left = unrecorded(conf, k)
+	}
+	left.hurry = true
+	return left.undo(conf)
+}

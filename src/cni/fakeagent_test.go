@@ -1,0 +1,120 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync"
+	"testing"
+)
+
+// An IPv4 network, one of both families, and one of IPv6, as an agent gives them to a node.
+var (
+	dcos = offer{Name: "dcos", Bridge: "m-dcos", MTU: 1450, GatewayMAC: "02:4f:4f:00:00:01",
+		Ranges: []offeredRange{{"9.0.1.0/25", "9.0.1.1"}}}
+	dual = offer{Name: "dual", Bridge: "m-dual", MTU: 1430, GatewayMAC: "02:4f:4f:00:00:02",
+		Ranges: []offeredRange{{"9.1.1.0/25", "9.1.1.1"}, {"fd01:b:0:1::/80", "fd01:b:0:1::1"}}}
+	six = offer{Name: "six", Bridge: "m-six", MTU: 1430, GatewayMAC: "02:4f:4f:00:00:03",
+		Ranges: []offeredRange{{"fd01:c:0:1::/80", "fd01:c:0:1::1"}}}
+)
+
+type offeredRange struct {
+	Subnet  string `json:"subnet"`
+	Gateway string `json:"gateway"`
+}
+
+// offer is one network of an agent's reply, exactly as it is agreed.
+type offer struct {
+	Name          string         `json:"name"`
+	Interface     string         `json:"interface"`
+	Bridge        string         `json:"bridge"`
+	MTU           int            `json:"mtu"`
+	GatewayMAC    string         `json:"gatewayMAC"`
+	Ranges        []offeredRange `json:"ranges"`
+	DefaultRoutes []string       `json:"defaultRoutes"`
+}
+
+// fakeAgent answers as the agent does.
+type fakeAgent struct {
+	socket string
+	server *http.Server
+
+	mutex    sync.Mutex
+	offers   []offer
+	answer   func(http.ResponseWriter, question)
+	received []question
+}
+
+func startAgent(t testing.TB, socket string, offers ...offer) *fakeAgent {
+	t.Helper()
+	a := &fakeAgent{socket: socket, offers: offers}
+	a.listen(t)
+	t.Cleanup(a.stop)
+	return a
+}
+
+func (a *fakeAgent) listen(t testing.TB) {
+	t.Helper()
+	listener, err := net.Listen("unix", a.socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.server = &http.Server{Handler: a}
+	go a.server.Serve(listener)
+}
+
+func (a *fakeAgent) stop() { a.server.Close() }
+
+func (a *fakeAgent) answers(with func(http.ResponseWriter, question)) {
+	a.mutex.Lock()
+	defer a.mutex.Unlock()
+	a.answer = with
+}
+
+func (a *fakeAgent) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	var asked question
+	if r.Method != http.MethodPost || r.URL.Path != "/v1/networks" || json.NewDecoder(r.Body).Decode(&asked) != nil {
+		http.Error(w, `{"code":104,"msg":"bad request"}`, http.StatusBadRequest)
+		return
+	}
+	a.mutex.Lock()
+	a.received = append(a.received, asked)
+	offers, answer := a.offers, a.answer
+	a.mutex.Unlock()
+	if answer != nil {
+		answer(w, asked)
+		return
+	}
+	writeNetworks(w, reply(asked, offers))
+}
+
+func writeNetworks(w http.ResponseWriter, networks []offer) {
+	json.NewEncoder(w).Encode(map[string]any{"networks": networks})
+}
+
+// reply gives the interfaces their names, and each family's default route to the first that has it.
+func reply(asked question, offers []offer) []offer {
+	var networks []offer
+	routed := map[string]bool{}
+	for at, one := range offers {
+		one.Interface = asked.IfName
+		if at > 0 {
+			one.Interface = fmt.Sprintf("eth%d", at)
+		}
+		one.DefaultRoutes = []string{}
+		for _, part := range one.Ranges {
+			everything := "0.0.0.0/0"
+			if netip.MustParseAddr(part.Gateway).Is6() {
+				everything = "::/0"
+			}
+			if !routed[everything] {
+				routed[everything] = true
+				one.DefaultRoutes = append(one.DefaultRoutes, everything)
+			}
+		}
+		networks = append(networks, one)
+	}
+	return networks
+}

@@ -1,0 +1,357 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sort"
+	"strings"
+	"testing"
+)
+
+// gc runs GC with this list of containers.
+func (n *node) gc(valid ...*container) said {
+	n.t.Helper()
+	list := []map[string]string{}
+	for _, c := range valid {
+		list = append(list, map[string]string{"containerID": c.id, "ifname": "eth0"})
+	}
+	return n.call("GC", nil, map[string]any{"cni.dev/valid-attachments": list})
+}
+
+// sweepSays runs the sweep and returns what it warns of and prints.
+func (n *node) sweepSays() string {
+	n.t.Helper()
+	return n.sh(n.t, plugin+" sweep --state-dir "+n.stateDir+" --lease-dir "+n.leaseDir)
+}
+
+func (n *node) sweep() (freed []string, kept int) {
+	n.t.Helper()
+	var report struct {
+		Freed []string
+		Kept  int
+	}
+	out := n.sweepSays()
+	for strings.HasPrefix(out, "overlaynet: ") { // what it warns of
+		_, out, _ = strings.Cut(out, "\n")
+	}
+	if err := json.Unmarshal([]byte(out), &report); err != nil || strings.Count(out, "\n") != 1 {
+		n.t.Fatalf("sweep printed %q: %v", out, err)
+	}
+	sort.Strings(report.Freed)
+	return report.Freed, report.Kept
+}
+
+func (n *node) expectLeases(want ...string) {
+	n.t.Helper()
+	if got := n.leases(); fmt.Sprint(got) != fmt.Sprint(want) {
+		n.t.Errorf("leases are %v, not %v", got, want)
+	}
+}
+
+func TestGCFreesWhatTheRuntimeDoesNotListAndNothingElse(t *testing.T) {
+	n := newNode(t, dcos)
+	n.spoofTable()
+	listed, gone, crashed := n.container(), n.container(), n.container()
+	for _, c := range []*container{listed, gone, crashed} {
+		n.add(c)
+	}
+	n.conflist = "dcos"
+	others, othersGone := n.container(), n.container()
+	n.add(others)
+	n.add(othersGone)
+	n.conflist = "overlaynet"
+	crashed.end()
+	n.sh(t, "ip link del "+identify(othersGone.id, "eth0").host)
+
+	if s := n.gc(listed); s.failed || s.stdout != "" {
+		t.Fatalf("GC: %s", s.stdout)
+	}
+	// the runtime's word counts for its own conflist, the kernel's for all others
+	n.expectLeases("9.0.1.2", "9.0.1.5")
+	listed.reaches(t, "9.0.1.1")
+	others.reaches(t, "9.0.1.1")
+	elements := n.sh(t, "nft list set bridge overlaynet ports4")
+	for _, c := range []*container{gone, crashed, othersGone} {
+		if strings.Contains(elements, identify(c.id, "eth0").host) {
+			t.Errorf("elements of %s are left: %s", c.id, elements)
+		}
+	}
+	n.gc(listed)
+	n.expectLeases("9.0.1.2", "9.0.1.5")
+}
+
+func TestGCKeepsWhatIsListedEvenIfItsLinkIsGone(t *testing.T) {
+	n := newNode(t, dcos)
+	c := n.container()
+	n.add(c)
+	n.sh(t, "ip link del "+identify(c.id, "eth0").host)
+	n.gc(c)
+	n.expectLeases("9.0.1.2")
+}
+
+func TestGCOfAnEmptyListFreesAllAndOfNoneRefuses(t *testing.T) {
+	n := newNode(t, dcos)
+	n.add(n.container())
+	s := n.call("GC", nil, nil)
+	if !s.failed || s.error().Code != 7 {
+		t.Errorf("without a list it says %s", s.stdout)
+	}
+	n.expectLeases("9.0.1.2")
+	n.gc()
+	n.nothingLeft()
+	for _, name := range []string{"cni.dev/valid-attachments", "cni.dev/attachments"} {
+		n.add(n.container())
+		n.call("GC", nil, map[string]any{name: nil})
+		n.nothingLeft()
+	}
+	n.add(n.container())
+	if s := n.call("GC", nil, map[string]any{"cni.dev/valid-attachments": "all"}); !s.failed {
+		t.Error("a list that is none passes")
+	}
+	n.expectLeases("9.0.1.5")
+}
+
+func TestGCSkipsWhatIsBeingMade(t *testing.T) {
+	n := newNode(t, dcos)
+	c := n.container()
+	n.add(c)
+	held, err := recordsIn(n.stateDir).lock(key{c.id, "eth0"}, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.gc()
+	n.expectLeases("9.0.1.2")
+	held.release()
+	n.gc()
+	n.nothingLeft()
+}
+
+func TestGCGoesOnAfterAFailureAndReportsIt(t *testing.T) {
+	n := newNode(t, dcos)
+	stuck, gone := n.container(), n.container()
+	n.add(stuck)
+	n.add(gone)
+	// a lease that cannot be removed
+	lease := filepath.Join(n.leaseDir, "dcos", "9.0.1.2")
+	n.sh(t, "chattr +i "+lease)
+	defer n.try("chattr -i " + lease)
+	s := n.gc()
+	if !s.failed {
+		t.Fatal("it reports nothing")
+	}
+	contains(t, s.error().Details, stuck.id, "9.0.1.2: operation not permitted")
+	n.expectLeases("9.0.1.2")
+	n.sh(t, "chattr -i "+lease)
+	n.gc()
+	n.nothingLeft()
+}
+
+func TestLeasesWithoutARecordAreFreedOnceNobodyCanUseThem(t *testing.T) {
+	n := newNode(t, dcos)
+	ours := n.container()
+	n.add(ours)
+	write := func(address, holder string) {
+		os.WriteFile(filepath.Join(n.leaseDir, "dcos", address), []byte(holder), 0o600)
+	}
+	write("9.0.1.77", "standard\r\neth0") // of the standard plugins
+	write("9.0.1.78", "older")            // as older ones wrote it
+	write("9.0.1.79", "")                 // killed while it was written
+	write("9.0.1.80", "\x00\xff")
+	os.MkdirAll(filepath.Join(n.leaseDir, "foreign"), 0o755)
+	os.WriteFile(filepath.Join(n.leaseDir, "foreign", "10.0.0.5"), []byte("foreign\r\neth0"), 0o600)
+	all := []string{"9.0.1.2", "9.0.1.77", "9.0.1.78", "9.0.1.79", "9.0.1.80", "10.0.0.5"}
+
+	n.sh(t, "ip link add vethstd type veth peer name vethstd2")
+	n.sh(t, "ip link set vethstd master m-dcos")
+	n.gc(ours)
+	n.expectLeases(all...)
+	n.sh(t, "ip link del vethstd")
+	s := n.gc(ours)
+	n.expectLeases("9.0.1.2", "10.0.0.5")
+	contains(t, s.stderr, "9.0.1.79", "9.0.1.80", "names no container", ".corrupt-")
+	aside, _ := filepath.Glob(filepath.Join(n.leaseDir, "dcos", "*.corrupt-*"))
+	if len(aside) != 2 {
+		t.Errorf("kept aside: %v", aside)
+	}
+	n.sh(t, "ip link del m-dcos")
+	write("9.0.1.81", "standard\r\neth0")
+	n.gc(ours)
+	n.expectLeases("9.0.1.2", "9.0.1.81", "10.0.0.5")
+}
+
+func TestALeaseThatDoesNotNameItsLiveContainerIsWrittenAgain(t *testing.T) {
+	n := newNode(t, dual)
+	c, other := n.container(), n.container()
+	n.add(c)
+	n.add(other)
+	dir := filepath.Join(n.leaseDir, "dual")
+	good := c.id + "\r\neth0"
+	clean := map[string]func() string{
+		"sweep": n.sweepSays,
+		"GC":    func() string { return n.gc(c, other).stderr },
+	}
+	for name, free := range clean {
+		for _, text := range []string{"", c.id[:20], "\x00\xff", good + " and more of it"} {
+			for _, address := range []string{"9.1.1.2", "fd01:b:0:1::2"} {
+				os.WriteFile(filepath.Join(dir, address), []byte(text), 0o600)
+			}
+			contains(t, free(), "9.1.1.2 did not name", "fd01:b:0:1::2 did not name", c.id+"/eth0")
+			for _, address := range []string{"9.1.1.2", "fd01:b:0:1::2"} {
+				if got, _ := os.ReadFile(filepath.Join(dir, address)); string(got) != good {
+					t.Errorf("after %s of %q the lease of %s says %q", name, text, address, got)
+				}
+			}
+		}
+	}
+	// the next one would be given this address
+	os.WriteFile(filepath.Join(dir, "9.1.1.2"), nil, 0o600)
+	os.WriteFile(filepath.Join(dir, "last_reserved_ip.0"), []byte("9.1.1.126"), 0o600)
+	n.sweep()
+	if got := n.add(n.container()).IPs[0].Address.IP.String(); got != "9.1.1.4" {
+		t.Errorf("the next one has %s", got)
+	}
+	// once its container is gone, such a lease is of no use
+	os.WriteFile(filepath.Join(dir, "9.1.1.2"), nil, 0o600)
+	n.sh(t, "ip link del "+identify(c.id, "eth0").host)
+	n.sweep()
+	n.expectLeases("9.1.1.3", "9.1.1.4", "fd01:b:0:1::3", "fd01:b:0:1::4")
+}
+
+func TestALeaseWhoseFileIsGoneIsWrittenAgainWhileItsContainerIsThere(t *testing.T) {
+	n := newNode(t, dual)
+	c, gone := n.container(), n.container()
+	n.add(c)
+	n.add(gone)
+	n.sh(t, "ip link del "+identify(gone.id, "eth0").host)
+	clean := map[string]func() string{
+		"sweep": n.sweepSays,
+		"GC":    func() string { return n.gc(c).stderr },
+	}
+	for name, free := range clean {
+		os.Remove(filepath.Join(n.leaseDir, "dual", "9.1.1.2"))
+		contains(t, free(), "9.1.1.2 was gone", c.id+"/eth0")
+		if t.Failed() {
+			t.Fatal(name)
+		}
+		n.expectLeases("9.1.1.2", "fd01:b:0:1::2")
+	}
+}
+
+func TestWipedLeasesAreWrittenAgainBeforeTheNextIsGiven(t *testing.T) {
+	n := newNode(t, dual)
+	c, gone := n.container(), n.container()
+	n.add(c)
+	n.add(gone)
+	n.sh(t, "ip link del "+identify(gone.id, "eth0").host)
+	for _, wiped := range []string{"", "dual", "dual/*"} {
+		files, _ := filepath.Glob(filepath.Join(n.leaseDir, wiped))
+		for _, file := range files {
+			os.RemoveAll(file)
+		}
+		next := n.container()
+		n.add(next)
+		// of the one that is gone nobody knows yet that it is, but its link is
+		n.expectLeases("9.1.1.2", "9.1.1.3", "fd01:b:0:1::2", "fd01:b:0:1::3")
+		n.del(next)
+		n.expectLeases("9.1.1.2", "fd01:b:0:1::2")
+	}
+}
+
+func TestARecordThatCannotBeReadBlocksNobodyAndFreesNobodyWhoIsAlive(t *testing.T) {
+	n := newNode(t, dcos)
+	alive, gone := n.container(), n.container()
+	n.add(alive)
+	n.add(gone)
+	for _, record := range n.records() {
+		os.WriteFile(record, []byte("{"), 0o600)
+	}
+	n.del(gone)
+	s := n.gc(alive)
+	if s.failed {
+		t.Fatalf("GC: %s", s.stdout)
+	}
+	contains(t, s.stderr, "is corrupt", "kept, since its container is there")
+	n.expectLeases("9.0.1.2")
+	// the agent goes by it: without the file it would take from the container what it may send as
+	if got := n.records(); len(got) != 1 || !strings.Contains(got[0], alive.id+"-eth0.json") {
+		t.Errorf("records are %v", got)
+	}
+	next := n.container()
+	if got := n.add(next).IPs[0].Address.IP.String(); got != "9.0.1.4" {
+		t.Errorf("the next one has %s", got)
+	}
+	if _, kept := n.sweep(); kept != 2 {
+		t.Errorf("sweep kept %d", kept)
+	}
+	n.expectLeases("9.0.1.2", "9.0.1.4")
+	if got := n.records(); len(got) != 2 {
+		t.Errorf("records are %v", got)
+	}
+	n.sh(t, "ip link del "+identify(alive.id, "eth0").host)
+	if s := n.gc(alive, next); !strings.Contains(s.stderr, "kept aside") {
+		t.Errorf("once it is gone GC says %q", s.stderr)
+	}
+	n.sweep()
+	n.expectLeases("9.0.1.4")
+	if got := n.records(); len(got) != 1 {
+		t.Errorf("records are %v", got)
+	}
+}
+
+func TestAContainerWhoseRecordCannotBeReadIsRemovedWhollyByDEL(t *testing.T) {
+	n := newNode(t, dual)
+	n.spoofTable()
+	c := n.container()
+	c.id = "pod-with-dashes-" + c.id[:40]
+	n.add(c)
+	os.WriteFile(n.records()[0], nil, 0o600)
+	n.gc(c)
+	n.sweep()
+	if got := n.records(); len(got) != 1 {
+		t.Errorf("records are %v", got)
+	}
+	c.reaches(t, "9.1.1.1")
+	n.del(c)
+	n.nothingLeft()
+	for _, set := range []string{"ports4", "ports6"} {
+		if elements := n.sh(t, "nft list set bridge overlaynet "+set); strings.Contains(elements, "c-") {
+			t.Errorf("elements are left: %s", elements)
+		}
+	}
+}
+
+func TestSweepFreesWhatARebootLeft(t *testing.T) {
+	n := newNode(t, dcos, dual)
+	n.add(n.container())
+	n.conflist = "dcos"
+	n.add(n.container())
+	if freed, kept := n.sweep(); len(freed) != 0 || kept != 2 {
+		t.Errorf("it freed %v and kept %d of live ones", freed, kept)
+	}
+	// the same node after a boot: files as they were, nothing in the kernel
+	again := newNode(t, dcos, dual)
+	again.stateDir, again.leaseDir = n.stateDir, n.leaseDir
+	os.WriteFile(filepath.Join(n.leaseDir, "dcos", "9.0.1.99"), []byte("lost\r\neth0"), 0o600)
+	freed, kept := again.sweep()
+	if len(freed) != 3 || kept != 0 || freed[2] != "dcos/9.0.1.99" || !strings.HasSuffix(freed[0], "/eth0") {
+		t.Errorf("it freed %v and kept %d", freed, kept)
+	}
+	again.nothingLeft()
+}
+
+func TestSweepSaysWhatItCannotDo(t *testing.T) {
+	n := newNode(t)
+	if out, err := n.try(plugin + " sweep --stat-dir x"); err == nil {
+		t.Errorf("an unknown flag passes: %s", out)
+	}
+	out, err := n.try(plugin + " sweeep")
+	if err == nil {
+		t.Error("an unknown command passes")
+	}
+	contains(t, out, `there is no command "sweeep"`)
+	if freed, kept := n.sweep(); len(freed) != 0 || kept != 0 {
+		t.Errorf("of nothing, it freed %v and kept %d", freed, kept)
+	}
+}

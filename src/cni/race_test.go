@@ -1,0 +1,224 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+)
+
+func TestOfTwoAddsAtOnceOneWins(t *testing.T) {
+	n := newNode(t, dual)
+	n.spoofTable()
+	for range 10 {
+		c := n.container()
+		var results [2]said
+		n.atOnce(2, func(at int) { results[at] = n.call("ADD", c, nil) })
+		won, lost := results[0], results[1]
+		if won.failed {
+			won, lost = lost, won
+		}
+		if won.failed || !lost.failed {
+			t.Fatalf("not exactly one won: %s %s", won.stdout, lost.stdout)
+		}
+		contains(t, lost.error().Msg, c.id+"/eth0 is attached already, to dual: DEL it first")
+		address := won.result(t).IPs[0].Address.IP.String()
+		if got := n.leases(); len(got) != 2 || got[0] != address {
+			t.Errorf("leases are %v", got)
+		}
+		c.reaches(t, "9.1.1.1")
+		n.del(c)
+		n.nothingLeft()
+	}
+}
+
+func TestAddAndDelRacingLeaveAWholeContainerOrNone(t *testing.T) {
+	n := newNode(t, dual)
+	for turn := range 12 {
+		c := n.container()
+		var added said
+		n.atOnce(2, func(at int) {
+			if at == 0 {
+				added = n.call("ADD", c, nil)
+				return
+			}
+			time.Sleep(time.Duration(turn) * 2 * time.Millisecond)
+			n.del(c)
+		})
+		if added.failed {
+			t.Errorf("ADD: %s", added.stdout)
+		}
+		if len(n.records()) == 0 {
+			n.nothingLeft()
+			continue
+		}
+		c.reaches(t, "9.1.1.1")
+		if got := n.leases(); len(got) != 2 {
+			t.Errorf("leases are %v", got)
+		}
+		n.del(c)
+		n.nothingLeft()
+	}
+}
+
+func TestContainersThatStartTogetherGetAddressesOfTheirOwn(t *testing.T) {
+	n := newNode(t, dual)
+	var some []*container
+	for range 20 {
+		some = append(some, n.container())
+	}
+	n.atOnce(len(some), func(at int) { n.add(some[at]) })
+	seen := map[string]bool{}
+	for _, address := range n.leases() {
+		seen[address] = true
+	}
+	if len(seen) != 40 {
+		t.Errorf("there are %d addresses", len(seen))
+	}
+	for _, c := range some {
+		c.reaches(t, "9.1.1.1")
+	}
+	n.atOnce(len(some), func(at int) { n.del(some[at]) })
+	n.nothingLeft()
+}
+
+func TestABurstBeyondTheSubnetFailsForThoseOnly(t *testing.T) {
+	small := dcos
+	small.Ranges = []offeredRange{{"9.0.1.0/28", "9.0.1.1"}} // 13 addresses
+	n := newNode(t, small)
+	var some []*container
+	for range 20 {
+		some = append(some, n.container())
+	}
+	results := make([]said, len(some))
+	n.atOnce(len(some), func(at int) { results[at] = n.call("ADD", some[at], nil) })
+	up := 0
+	for at, s := range results {
+		if !s.failed {
+			up++
+			some[at].reaches(t, "9.0.1.1")
+		} else if s.error().Code != subnetFull {
+			t.Errorf("it says %s", s.stdout)
+		}
+	}
+	if up != 13 || len(n.leases()) != 13 || len(n.records()) != 13 || len(n.ports()) != 13 {
+		t.Errorf("%d are up, with %d leases, %d records, %d ports", up, len(n.leases()), len(n.records()), len(n.ports()))
+	}
+	n.atOnce(len(some), func(at int) { n.del(some[at]) })
+	n.nothingLeft()
+}
+
+func TestADelWaitsForTheAddThatIsUnderWay(t *testing.T) {
+	n := newNode(t, dcos)
+	asked := make(chan struct{})
+	n.agent.answers(func(w http.ResponseWriter, q question) {
+		close(asked)
+		time.Sleep(300 * time.Millisecond)
+		writeNetworks(w, reply(q, []offer{dcos}))
+	})
+	c := n.container()
+	n.atOnce(2, func(at int) {
+		if at == 0 {
+			n.add(c)
+			return
+		}
+		<-asked
+		n.del(c)
+	})
+	n.nothingLeft()
+}
+
+// TestKilledAtAnyMoment kills ADD and DEL, waits for nobody, and looks at what GC and sweep make of it. How often is
+// what OVERLAYNET_CNI_KILLS says.
+func TestKilledAtAnyMoment(t *testing.T) {
+	kills := 20
+	if text := os.Getenv("OVERLAYNET_CNI_KILLS"); text != "" {
+		var err error
+		if kills, err = strconv.Atoi(text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n := newNode(t, dcos, dual)
+	n.spoofTable()
+	witness := n.container()
+	n.add(witness)
+	owned := n.leases()
+	leaked, freed, halfway := 0, 0, 0
+	for turn := range kills {
+		c := n.container()
+		command := []string{"ADD", "DEL"}[turn%2]
+		if command == "DEL" {
+			n.add(c)
+		}
+		cmd, wait := n.prepare(command, c, nil)
+		if err := n.start(cmd); err != nil {
+			t.Fatal(err)
+		}
+		// each takes about 10 ms: at moments all over it
+		time.Sleep(time.Duration(turn*7919%20_000) * time.Microsecond)
+		cmd.Process.Kill()
+		if wait().failed {
+			halfway++
+		}
+		valid := []*container{witness}
+		if turn%3 == 0 {
+			valid = append(valid, c) // the runtime has it in its list still
+		}
+		if s := n.gc(valid...); s.failed {
+			t.Errorf("GC after a killed %s: %s", command, s.stdout)
+		}
+		if turn%3 == 0 {
+			n.del(c)
+		}
+		if turn%5 == 0 {
+			c.end()
+			n.sweep()
+		}
+		if got := n.leases(); fmt.Sprint(got) != fmt.Sprint(owned) {
+			for _, address := range owned {
+				if !contained(got, address) {
+					freed++
+				}
+			}
+			leaked += len(got) - len(owned) + freed
+			t.Fatalf("after %d kills, the last of %s: leases %v, not %v; records %v, ports %v", turn+1, command, got, owned, n.records(), n.ports())
+		}
+		hidden, _ := filepath.Glob(filepath.Join(n.stateDir, "attachments", ".*"))
+		if len(n.records()) != 1 || len(n.ports()) != 2 || len(hidden) != 1 {
+			t.Fatalf("after a killed %s: records %v, ports %v, hidden files %v", command, n.records(), n.ports(), hidden)
+		}
+		c.end()
+	}
+	witness.reaches(t, "9.0.1.1")
+	witness.reaches(t, "fd01:b:0:1::1")
+	t.Logf("%d kills, %d of them before the end: %d leases leaked, %d live addresses freed", kills, halfway, leaked, freed)
+	if halfway == 0 {
+		t.Error("no kill came before the end")
+	}
+}
+
+func contained(list []string, item string) bool {
+	for _, one := range list {
+		if one == item {
+			return true
+		}
+	}
+	return false
+}
+
+// atOnce runs so many together, and waits for all.
+func (n *node) atOnce(count int, work func(at int)) {
+	var all sync.WaitGroup
+	for at := range count {
+		all.Add(1)
+		go func() {
+			defer all.Done()
+			work(at)
+		}()
+	}
+	all.Wait()
+}
