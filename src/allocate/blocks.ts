@@ -22,6 +22,8 @@ export interface Demand {
   now: number;
   cooldownMs: number;
   withdrawn: ReadonlySet<string>;
+  /** Whether the node's agent says it holds that block: containers may have its addresses, allocated or not. */
+  inUse: (node: string, index: number) => boolean;
 }
 
 export interface SpacePlan {
@@ -42,8 +44,9 @@ export interface SpacePlan {
 }
 
 /**
- * One space: what its pages should become. Held → Releasing → (AgentAllocation written) → Cooling → free; a node
- * that comes back gets what is still marked as its own, before anything new.
+ * One space: what its pages should become. Held → Releasing → (AgentAllocation written) → Cooling → free once the time
+ * is over and the node's agent does not say that it is in use; a node that comes back gets what is still marked as its
+ * own, before anything new.
  */
 export function planSpace(ledger: Ledger, space: LedgerSpace, demand: Demand): SpacePlan {
   const retired = space.retiredAt !== undefined;
@@ -160,6 +163,8 @@ class Draft {
       }
       const freeAt = Date.parse(block.since) + demand.cooldownMs;
       if (freeAt <= demand.now) {
+        // its agent's next word is what it waits for
+        if (demand.inUse(block.node, block.index)) return block;
         this.taken.delete(block.index);
         return undefined;
       }

@@ -1,5 +1,6 @@
 import { selects } from '../api/selector.ts';
 import type { AgentAllocationSpec, LedgerIndex, LedgerSpace, OverlayNetwork } from '../api/types.ts';
+import { block, formatCidr, parseCidr } from '../net/cidr.ts';
 import { planSpace, type Claimant, type SpacePlan } from './blocks.ts';
 import {
   configRefusal,
@@ -147,6 +148,7 @@ class Planner {
         now: this.view.now,
         cooldownMs: this.cooldownMs,
         withdrawn: this.view.withdrawn,
+        inUse: (node, at) => !isVtep && this.inUse(space, node, at),
       });
       if (isVtep) without = new Set(spacePlan.exhausted);
       if (spacePlan.exhausted.length > 0) this.result.exhausted.push({ space, nodes: spacePlan.exhausted });
@@ -177,6 +179,11 @@ class Planner {
       if (at !== undefined) return at;
     }
     return undefined;
+  }
+
+  private inUse({ cidr, prefix, network }: LedgerSpace, node: string, at: number): boolean {
+    const stated = this.view.agents.get(node)?.spec.networks?.find(({ name }) => name === network);
+    return stated?.subnets.includes(formatCidr(block(parseCidr(cidr), prefix, at))) === true;
   }
 
   /** Lists the pages that are needed, and forgets spaces whose blocks have all cooled. */

@@ -9,6 +9,7 @@ import type {
   OverlayNetworkStatus,
   SubnetCapacity,
 } from '../api/types.ts';
+import { isolation } from './isolation.ts';
 import type { Plan } from './plan.ts';
 import { holdings, type Holding } from './render.ts';
 import { capacity, listedPages, vtepSpace } from './space.ts';
@@ -42,6 +43,8 @@ export function networkStatus(network: OverlayNetwork, facts: Facts): OverlayNet
   const ready = readiness(network, spaces, agents, facts);
   let conditions = withCondition(network.status?.conditions, accepted, facts.now, generation);
   conditions = withCondition(conditions, ready, facts.now, generation);
+  const isolated = isolation(network, facts.view.networks);
+  if (isolated !== undefined) conditions = withCondition(conditions, isolated, facts.now, generation);
   return {
     ...(generation === undefined ? {} : { observedGeneration: generation }),
     subnets: network.spec.subnets.map(({ cidr, prefix }) => `${cidr} /${prefix}`).join(', '),

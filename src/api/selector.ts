@@ -20,3 +20,23 @@ export function selects(selector: LabelSelector | undefined, labels: Record<stri
     })
   );
 }
+
+/** As kubectl would have it: `team=a, tier in (web, db), !legacy`; `everything` where it takes all. */
+export function selectorText({ matchLabels = {}, matchExpressions = [] }: LabelSelector): string {
+  const texts = [
+    ...Object.entries(matchLabels).map(([key, value]) => `${key}=${value}`),
+    ...matchExpressions.map(({ key, operator, values = [] }) => {
+      switch (operator) {
+        case 'In':
+          return `${key} in (${values.join(', ')})`;
+        case 'NotIn':
+          return `${key} notin (${values.join(', ')})`;
+        case 'Exists':
+          return key;
+        case 'DoesNotExist':
+          return `!${key}`;
+      }
+    }),
+  ];
+  return texts.length === 0 ? 'everything' : texts.join(', ');
+}

@@ -101,9 +101,12 @@ export interface NetworkSubnet {
   state: 'Active' | 'Draining';
 }
 
+/** Who may open connections; with mode Open the rest is kept and not in force. docs/isolation.md says it exactly. */
 export interface Isolation {
   mode: 'Open' | 'Isolated';
+  /** Networks; itself is always allowed. A connection between two isolated ones must be allowed by both. */
   allow?: string[];
+  /** Other nodes' own processes, in both directions. */
   hosts?: 'Allow' | 'Deny';
   allowAPIServer?: boolean;
 }
@@ -140,7 +143,7 @@ export interface OverlayNetworkStatus {
   capacity?: SubnetCapacity[];
   /** Nodes that hold all they should, that report OK, that report Failed, that wait for a block. */
   agents?: { allocated: number; ready: number; failed: number; waiting: number };
-  /** `Accepted` and `Ready`. */
+  /** `Accepted`, `Ready`, and `Isolated` once it was isolated. */
   conditions?: Condition[];
 }
 
@@ -163,7 +166,10 @@ export interface OverlayAgentSpec {
   addresses: string[];
   /** Bytes. */
   uplinkMTU: number;
-  /** What it holds now, from its last allocation: the operator adopts it where its ledger was lost. */
+  /**
+   * What it holds now, from its last allocation: the operator adopts it where its ledger was lost. Blocks that were
+   * withdrawn and that Docker's containers still use stay here, and are given to nobody meanwhile.
+   */
   vtep?: Vtep;
   networks?: { name: string; subnets: string[] }[];
   /** The highest resourceVersion it had seen when it registered. */

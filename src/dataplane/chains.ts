@@ -7,11 +7,24 @@ export interface Restore {
   changes: number;
 }
 
+/** Rules of the same chain one after the other. */
+export function joinChains(first: Chain[], second: Chain[]): Chain[] {
+  const same = (a: Chain) => (b: Chain) => nameOf(a) === nameOf(b) && a.table === b.table;
+  const joined = first.map((chain) => ({
+    ...chain,
+    rules: [...chain.rules, ...(second.find(same(chain))?.rules ?? [])],
+  }));
+  return [...joined, ...second.filter((chain) => !first.some(same(chain)))];
+}
+
 const jump = (own: string): string => `-m comment --comment ${jumpComment} -j ${own}`;
 
+const nameOf = ({ hook, last }: Chain): string => `${chainPrefix}${hook}${last === true ? '-LAST' : ''}`;
+
 /**
- * Our own chains are written whole, a table atomically. Each is jumped to once, from the head of its built-in chain;
- * a jump that was lost, doubled or has an ACCEPT ahead of it is put there again.
+ * Our own chains are written whole, a table atomically. Each is jumped to once from its built-in chain: from the head,
+ * or from before what refuses all the rest. A jump that was lost, doubled or does not come to its turn is put there
+ * again.
  */
 export function diffChains(desired: Chain[], observed: ObservedChains): Restore {
   const tables = new Set([...desired.map(({ table }) => table), ...observed.keys()]);
@@ -41,42 +54,63 @@ function diffTable(desired: Chain[], { own, hooks }: ObservedTable) {
   const rules: string[] = [];
   const last: string[] = [];
   let changes = 0;
-  const wanted = new Set(desired.map(({ hook }) => `${chainPrefix}${hook}`));
-  for (const { hook, rules: wantedRules } of desired) {
-    const chain = `${chainPrefix}${hook}`;
-    if (own.get(chain)?.join('\n') !== wantedRules.join('\n')) {
-      chains.push(chain);
-      rules.push(...wantedRules.map((rule) => `-A ${chain} ${rule}`));
+  const wanted = new Map(desired.map((chain) => [nameOf(chain), chain]));
+  for (const [name, chain] of wanted) {
+    if (own.get(name)?.join('\n') !== chain.rules.join('\n')) {
+      chains.push(name);
+      rules.push(...chain.rules.map((rule) => `-A ${name} ${rule}`));
       changes++;
     }
+  }
+  for (const name of own.keys()) {
+    if (wanted.has(name)) continue;
+    chains.push(name);
+    last.push(`-X ${name}`);
+    changes++;
+  }
+  for (const hook of new Set([...hooks.keys(), ...desired.map((chain) => chain.hook)])) {
     const seen = hooks.get(hook) ?? [];
-    const jumps = seen.filter((rule) => targets(rule, chain));
-    if (
-      jumps.length === 1 &&
-      jumps[0] === jump(chain) &&
-      !seen.slice(0, seen.indexOf(jump(chain))).some(accepts)
-    )
-      continue;
-    rules.push(...jumps.map((rule) => `-D ${hook} ${rule}`), `-I ${hook} 1 ${jump(chain)}`);
-    changes++;
-  }
-  for (const chain of own.keys()) {
-    if (wanted.has(chain)) continue;
-    chains.push(chain);
-    last.push(`-X ${chain}`);
-    changes++;
-  }
-  for (const [hook, seen] of hooks) {
-    for (const rule of seen) {
-      const target = /-[jg] (\S+)/.exec(rule)?.[1] ?? '';
-      if (target.startsWith(chainPrefix) && !(wanted.has(target) && target === `${chainPrefix}${hook}`)) {
-        rules.push(`-D ${hook} ${rule}`);
-        changes++;
-      }
+    const stale = seen.filter((rule) => isStale(rule, hook, wanted));
+    rules.push(...stale.map((rule) => `-D ${hook} ${rule}`));
+    changes += stale.length;
+    let rest = seen.filter((rule) => !stale.includes(rule));
+    for (const chain of desired.filter((candidate) => candidate.hook === hook)) {
+      const placed = place(chain, rest);
+      rest = placed.rest;
+      rules.push(...placed.rules);
+      changes += placed.rules.length > 0 ? 1 : 0;
     }
   }
   return { chains, rules: [...rules, ...last], changes };
 }
 
-const targets = (rule: string, chain: string): boolean => rule.endsWith(`-j ${chain}`);
-const accepts = (rule: string): boolean => rule.endsWith('-j ACCEPT');
+/** A jump to a chain of ours that is not wanted, or not from there. */
+function isStale(rule: string, hook: string, wanted: ReadonlyMap<string, Chain>): boolean {
+  const target = /-[jg] (\S+)/.exec(rule)?.[1] ?? '';
+  return target.startsWith(chainPrefix) && wanted.get(target)?.hook !== hook;
+}
+
+/** What puts the chain's one jump where it belongs, nothing where it is there, and the hook's rules after that. */
+function place(chain: Chain, seen: string[]): { rules: string[]; rest: string[] } {
+  const { hook, last = false } = chain;
+  const name = nameOf(chain);
+  const jumps = seen.filter((rule) => rule.endsWith(`-j ${name}`));
+  const ahead = seen.slice(0, seen.indexOf(jump(name)));
+  if (jumps.length === 1 && jumps[0] === jump(name) && !ahead.some(last ? refusesAll : settles)) {
+    return { rules: [], rest: seen };
+  }
+  const rest = seen.filter((rule) => !jumps.includes(rule));
+  const end = rest.findIndex(refusesAll);
+  const at = !last ? 0 : end === -1 ? rest.length : end;
+  rest.splice(at, 0, jump(name));
+  return {
+    rules: [...jumps.map((rule) => `-D ${hook} ${rule}`), `-I ${hook} ${at + 1} ${jump(name)}`],
+    rest,
+  };
+}
+
+/** Behind it a packet may not come to us: it is accepted, or Docker drops it as one between two of its networks. */
+const settles = (rule: string): boolean =>
+  rule.endsWith('-j ACCEPT') || /-j DOCKER-(FORWARD|ISOLATION\S*)$/.test(rule);
+
+const refusesAll = (rule: string): boolean => /^-j (DROP|REJECT)\b/.test(rule);

@@ -10,7 +10,9 @@ export type Change = { network?: string | undefined; link?: string } & (
   | { kind: 'createLink'; make: Link }
   | { kind: 'claimLink' | 'deleteLink' | 'linkUp'; name: string }
   | { kind: 'linkMTU'; name: string; mtu: number }
-  | { kind: 'noLinkLocal'; name: string }
+  | { kind: 'noLinkLocal' | 'noControlLearning'; name: string }
+  | { kind: 'joinBridge'; link: string; name: string }
+  | { kind: 'hairpin'; name: string }
   | { kind: 'addAddress' | 'deleteAddress'; link: string; address: string }
   | { kind: 'setNeighbour'; link: string; address: string; mac: string }
   | { kind: 'deleteNeighbour'; link: string; address: string }
@@ -34,12 +36,18 @@ export function render(change: Change): string {
       return `link set ${change.name} alias ${alias}`;
     case 'deleteLink':
       return `link del ${change.name}`;
+    case 'noControlLearning':
+      return `link set ${change.name} type bridge no_linklocal_learn 1`;
     case 'linkUp':
       return `link set ${change.name} up`;
     case 'linkMTU':
       return `link set ${change.name} mtu ${change.mtu}`;
     case 'noLinkLocal':
       return `link set ${change.name} addrgenmode none`;
+    case 'joinBridge':
+      return `link set ${change.name} master ${change.link}`;
+    case 'hairpin':
+      return `link set ${change.name} type bridge_slave hairpin on`;
     case 'addAddress':
       return `addr add ${change.address} dev ${change.link}${change.address.includes(':') ? ' nodad' : ''}`;
     case 'deleteAddress':

@@ -1,7 +1,10 @@
 import type { AgentAllocationSpec } from '../api/types.ts';
 import { formatAddress, type Family } from '../net/address.ts';
 import { addressAt, parseCidr } from '../net/cidr.ts';
+import { joinChains } from './chains.ts';
 import { desiredChains, desiredSets } from './filter.ts';
+import { hash } from './hash.ts';
+import { isolationChains, isolationSets, judged, policyOf, type Policy } from './isolation.ts';
 import { agentTable, defaultMetric, mainTable, nexthopID, worstMetric } from './ownership.ts';
 import type { Snapshot } from './snapshot.ts';
 import { bare, familyOf, routeKey, type Desired, type Link, type Route } from './state.ts';
@@ -13,6 +16,7 @@ const host = (text: string): string => text.replace(/\/.*/, '');
 export const nothing = (): Desired => ({
   tunnel: undefined,
   links: new Map(),
+  ports: new Map(),
   neighbours: new Map(),
   fdb: new Map(),
   nexthops: new Map(),
@@ -64,7 +68,22 @@ export function desired(snapshot: Snapshot): Desired | undefined {
   }
   state.sets = desiredSets(snapshot, own, outer);
   state.chains = desiredChains(snapshot, own, outer, state.tunnel);
+  const policy = policyOf(snapshot, own);
+  if (policy !== undefined) isolate(state, policy, state.tunnel);
+  if (snapshot.apiServers === undefined) {
+    const message =
+      'isolation.allowAPIServer: where the API server listens is not known (EndpointSlice default/kubernetes)';
+    for (const network of policy?.callers ?? []) state.failures.push({ network, message });
+  }
   return state;
+}
+
+/** Its rules come last in each chain. */
+function isolate(state: Desired, policy: Policy, tunnel: string): void {
+  state.policy = policy;
+  for (const [name, set] of isolationSets(policy)) state.sets.set(name, set);
+  const added = isolationChains(policy, tunnel);
+  for (const family of judged(policy)) state.chains[family] = joinChains(state.chains[family], added[family]);
 }
 
 function addRoute(state: Desired, route: Route): void {
@@ -72,7 +91,7 @@ function addRoute(state: Desired, route: Route): void {
 }
 
 /** `m-<network>` with the gateway's addresses, as the standard CNI `bridge` plugin would make it. */
-function bridges(node: string, own: AgentAllocationSpec, mtu: number): (Link & { network: string })[] {
+export function bridges(node: string, own: AgentAllocationSpec, mtu: number): (Link & { network: string })[] {
   return (own.networks ?? []).flatMap(({ name: network, subnets }) => {
     const halves = subnets.flatMap(({ bridges }) =>
       bridges?.cni === undefined ? [] : [parseCidr(bridges.cni)],
@@ -87,10 +106,7 @@ function bridges(node: string, own: AgentAllocationSpec, mtu: number): (Link & {
 
 /** A bridge without an address of its own takes its ports' lowest, and changes it under its containers' feet. */
 function macOf(name: string): string {
-  let hash = 0xcbf29ce484222325n; // FNV-1a
-  for (const byte of new TextEncoder().encode(name))
-    hash = BigInt.asUintN(64, (hash ^ BigInt(byte)) * 0x100000001b3n);
-  return `02${(hash >> 24n).toString(16).padStart(10, '0').slice(-10).replace(/../g, ':$&')}`;
+  return `02${(hash(name) >> 24n).toString(16).padStart(10, '0').slice(-10).replace(/../g, ':$&')}`;
 }
 
 /**

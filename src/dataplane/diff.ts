@@ -1,5 +1,6 @@
 import { emptyPlan, type Change, type Plan } from './change.ts';
 import { diffLinks, type LinkDiff } from './links.ts';
+import { membersPrefix } from './ownership.ts';
 import { familyOf, type Desired, type Failure, type Observed } from './state.ts';
 
 /**
@@ -144,7 +145,10 @@ function diffSets(desired: Desired, observed: Observed, plan: Plan): void {
       if (seen?.entries.has(entry) !== true) plan.sets.push({ kind: 'addEntry', name, entry });
     }
     for (const entry of seen?.entries ?? []) {
-      if (!entries.has(entry)) plan.staleSets.push({ kind: 'deleteEntry', name, entry });
+      if (entries.has(entry)) continue;
+      // whose packets are no longer taken is settled before all else
+      const step = name.startsWith(membersPrefix) ? plan.sets : plan.staleSets;
+      step.push({ kind: 'deleteEntry', name, entry });
     }
   }
   for (const name of observed.sets.keys()) {

@@ -1,12 +1,14 @@
 import type { AgentAllocationSpec } from '../api/types.ts';
 import type { Family } from '../net/address.ts';
+import { joinChains } from './chains.ts';
+import { forwardChains } from './forward.ts';
 import { setPrefix, tunnelMark } from './ownership.ts';
 import type { Snapshot } from './snapshot.ts';
 import { bare, familyOf, type Chain, type IPSet } from './state.ts';
 
 type SetName = 'overlays' | 'direct' | 'members' | 'sources';
 
-const setName = (name: SetName, family: Family): string => `${setPrefix}${name}-${family}`;
+export const setName = (name: SetName, family: Family): string => `${setPrefix}${name}-${family}`;
 
 const families: readonly Family[] = [4, 6];
 
@@ -70,31 +72,63 @@ export function desiredChains(
         ],
       },
       { table: 'mangle', hook: 'POSTROUTING', rules: [`-o ${tunnel} -j MARK --set-xmark ${tunnelMark}`] },
+      ...forwardChains(family, tunnel),
     );
-    if (family !== outer) continue;
-    const toTunnel = `-p udp -m udp --dport ${snapshot.config.port}`;
-    chains[family].push(
-      { table: 'mangle', hook: 'INPUT', rules: [`${toTunnel} ${not('members', 'src')} -j DROP`] },
-      {
-        table: 'raw',
-        hook: 'OUTPUT',
-        rules: [`${toTunnel} -m owner --socket-exists -m mark ! --mark ${tunnelMark} -j DROP`],
-      },
-    );
-    const rules = ownBridges(snapshot, own).map(
-      (bridge) => `-i ${bridge} ${toTunnel} ${not('overlays', 'dst')} -j DROP`,
-    );
+    const rules = dockerBridges(snapshot, own)
+      // Docker's ports have no guard, and its containers may forge: at least no address of another network
+      .map((bridge) => `-i ${bridge} -m rpfilter --invert -j DROP`);
     if (rules.length > 0) chains[family].push({ table: 'raw', hook: 'PREROUTING', rules });
   }
+  chains[outer] = joinChains(chains[outer], tunnelChains(snapshot, own, outer));
   return chains;
 }
 
-function ownBridges(snapshot: Snapshot, own: AgentAllocationSpec): string[] {
+/**
+ * Only members send through the tunnel, and of a member only its kernel: not its processes, not its containers, not
+ * those who have it forward or translate what they send. Rules that look at what a packet was translated to come after
+ * that, in mangle.
+ */
+function tunnelChains(snapshot: Snapshot, own: AgentAllocationSpec, outer: Family): Chain[] {
+  const toTunnel = `-p udp -m udp --dport ${snapshot.config.port}`;
+  const address = own.addresses.find((text) => familyOf(text) === outer) ?? '';
+  const toSelf = `-d ${address}/${outer === 4 ? 32 : 128}`;
+  const member = (side: 'src' | 'dst') => `-m set --match-set ${setName('members', outer)} ${side}`;
+  const stranger = `-m set ! --match-set ${setName('members', outer)} src`;
+  const translated = '-m conntrack --ctstate DNAT';
+  return [
+    {
+      table: 'raw',
+      hook: 'PREROUTING',
+      // in the name of a member, by a link that does not lead to that member
+      rules: [`${toTunnel} ${member('dst')} -m rpfilter --invert -j DROP`],
+    },
+    {
+      table: 'mangle',
+      hook: 'INPUT',
+      rules: [
+        // members send to the registered address; a container may reach another one, and look like its node there
+        `! ${toSelf} ${toTunnel} -j DROP`,
+        `${toTunnel} ${stranger} -j DROP`,
+        `${toTunnel} ${translated} -j DROP`,
+      ],
+    },
+    // a router between members lets them pass; whom it would masquerade it would make a member
+    { table: 'mangle', hook: 'FORWARD', rules: [`${toTunnel} ${member('dst')} ${stranger} -j DROP`] },
+    {
+      table: 'raw',
+      hook: 'OUTPUT',
+      rules: [`${toTunnel} -m owner --socket-exists -m mark ! --mark ${tunnelMark} -j DROP`],
+    },
+    { table: 'mangle', hook: 'POSTROUTING', rules: [`${toTunnel} ${member('dst')} ${translated} -j DROP`] },
+  ];
+}
+
+function dockerBridges(snapshot: Snapshot, own: AgentAllocationSpec): string[] {
   const networks = new Set(snapshot.networks.map(({ metadata }) => metadata.name));
   return (own.networks ?? [])
-    .filter(({ name }) => networks.has(name))
-    .flatMap(({ name, subnets }) => [
-      ...(subnets.some(({ bridges }) => bridges?.cni !== undefined) ? [`m-${name}`] : []),
-      ...(subnets.some(({ bridges }) => bridges?.docker !== undefined) ? [`d-${name}`] : []),
-    ]);
+    .filter(
+      ({ name, subnets }) =>
+        networks.has(name) && subnets.some(({ bridges }) => bridges?.docker !== undefined),
+    )
+    .map(({ name }) => `d-${name}`);
 }

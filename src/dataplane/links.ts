@@ -1,4 +1,6 @@
 import type { Change } from './change.ts';
+import { containerPort } from './ownership.ts';
+import { diffPorts } from './ports.ts';
 import type { Desired, Failure, Link, ObservedLink, Vxlan } from './state.ts';
 
 export interface LinkDiff {
@@ -22,6 +24,8 @@ export function diffLinks(
   // before anything is made: a stale tunnel may hold the VNI or the port that the new one needs
   for (const { name, ours, kind } of observed.values()) {
     if (!ours || desired.links.has(name)) continue;
+    // with everything else it goes, too
+    if (desired.tunnel !== undefined && containerPort.test(name)) continue;
     (kind === 'vxlan' ? result.changes : result.stale).push({ kind: 'deleteLink', name });
     if (kind === 'vxlan') result.removed.add(name);
   }
@@ -39,7 +43,10 @@ export function diffLinks(
       result.removed.add(link.name);
     }
     result.changes.push(
-      ...diffLink(link, stands ? seen : undefined).map((change) => ({ ...about, ...change })),
+      ...[
+        ...diffLink(link, stands ? seen : undefined),
+        ...diffPorts(link.name, !stands, desired.ports, observed),
+      ].map((change) => ({ ...about, ...change })),
     );
     for (const address of stands ? seen.addresses : []) {
       if (!link.addresses.includes(address)) {
@@ -68,6 +75,9 @@ function diffLink(link: Link, seen: ObservedLink | undefined): Change[] {
   if (seen === undefined) changes.push({ kind: 'createLink', make: link }, { kind: 'claimLink', name });
   // a bridge follows its ports' MTU unless it is set once it exists
   if (seen?.mtu !== mtu) changes.push({ kind: 'linkMTU', name, mtu });
+  // such frames (LLDP) pass no rule that could look at them, and a wrong source takes another container's frames away
+  if (link.kind === 'bridge' && seen?.noControlLearning !== true)
+    changes.push({ kind: 'noControlLearning', name });
   const unasked = (address: string) => address.startsWith('fe80:') && !link.addresses.includes(address);
   if (seen?.addresses.some(unasked) !== false) changes.push({ kind: 'noLinkLocal', name });
   if (seen?.up !== true) changes.push({ kind: 'linkUp', name });

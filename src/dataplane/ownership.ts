@@ -6,6 +6,12 @@
 /** `ip link show`: alias of each link that we made. */
 export const alias = 'overlaynet';
 
+/**
+ * The node's end of a container's interface, which the CNI plugin makes and removes: it has our alias, and stays
+ * whatever the allocation says.
+ */
+export const containerPort = /^c-[0-9a-f]{12}$/;
+
 /** Routes, rules and nexthops carry it (`/etc/iproute2/rt_protos` names none of that number). */
 export const protocol = 142;
 
@@ -26,6 +32,9 @@ export const defaultMetric = { 4: 0, 6: 1024 } as const;
 
 /** ipsets: `overlaynet-overlays-4`. */
 export const setPrefix = 'overlaynet-';
+
+/** Of these, who may send through the tunnel. */
+export const membersPrefix = `${setPrefix}members-`;
 
 /** iptables chains: `OVERLAYNET-POSTROUTING`, jumped to from the chain of that name. */
 export const chainPrefix = 'OVERLAYNET-';

@@ -9,4 +9,11 @@ export interface Snapshot {
   networks: Pick<OverlayNetwork, 'metadata' | 'spec'>[];
   /** Every node's allocation, this one's included once it exists. */
   allocations: { node: string; spec: AgentAllocationSpec }[];
+  /** Where the API servers listen, for `allowAPIServer`; absent: not known. */
+  apiServers?: APIServer[];
+}
+
+export interface APIServer {
+  address: string;
+  port: number;
 }

@@ -1,4 +1,5 @@
 import type { Family } from '../net/address.ts';
+import type { Policy } from './isolation.ts';
 
 /** A VXLAN link or a bridge, as we want it. Owner of everything that hangs on it. */
 export interface Link {
@@ -37,12 +38,14 @@ export interface IPSet {
   entries: Set<string>;
 }
 
-export type Table = 'nat' | 'mangle' | 'raw';
+export type Table = 'nat' | 'mangle' | 'raw' | 'filter';
 
 /** A chain of ours, `OVERLAYNET-` and the built-in chain that jumps to it. Rules as `iptables-save` spells them. */
 export interface Chain {
   table: Table;
-  hook: 'PREROUTING' | 'INPUT' | 'OUTPUT' | 'POSTROUTING';
+  hook: 'PREROUTING' | 'INPUT' | 'FORWARD' | 'OUTPUT' | 'POSTROUTING';
+  /** Jumped to after everyone else's rules, and called `…-LAST`; else before them. */
+  last?: boolean;
   rules: string[];
 }
 
@@ -51,6 +54,8 @@ export interface Desired {
   /** Name of the VXLAN link; undefined where nothing is wanted at all. */
   tunnel: string | undefined;
   links: Map<string, Link>;
+  /** Containers' ports, as far as they are there → the bridge of each. */
+  ports: Map<string, string>;
   /** Peer's VTEP address → its MAC; all on the tunnel, as are the next two. */
   neighbours: Map<string, string>;
   /** Peer's VTEP MAC → where to send the outer packet. */
@@ -63,6 +68,8 @@ export interface Desired {
   rules: Set<string>;
   sets: Map<string, IPSet>;
   chains: Record<Family, Chain[]>;
+  /** What sets and chains say of isolation; absent where no network is isolated. */
+  policy?: Policy;
   /** What cannot be done, whatever the kernel says. */
   failures: Failure[];
 }
@@ -82,6 +89,11 @@ export interface ObservedLink {
   mac: string;
   up: boolean;
   vxlan?: Vxlan;
+  /** Of a bridge: it learns no address from frames that are for the bridge itself. */
+  noControlLearning?: boolean;
+  /** The bridge, or the like, that it is a port of, and whether that sends back to it what came from it. */
+  master?: string;
+  hairpin?: boolean;
   addresses: string[];
 }
 
@@ -91,7 +103,7 @@ export interface ObservedNexthop {
   link: string;
 }
 
-/** By table: our own chains, and what the chains of others that jump to one of ours hold, in order. */
+/** By table: our own chains, and what the built-in chains hold, in order. */
 export type ObservedChains = Map<string, ObservedTable>;
 
 export interface ObservedTable {

@@ -1,13 +1,26 @@
 import { steps } from '../dataplane/change.ts';
+import type { Attachment } from '../dataplane/attachment.ts';
 import { desired, nothing } from '../dataplane/desired.ts';
 import { diff } from '../dataplane/diff.ts';
+import { mustFlush, owe, paid } from '../dataplane/flows.ts';
+import type { Policy } from '../dataplane/isolation.ts';
 import type { Snapshot } from '../dataplane/snapshot.ts';
-import type { Desired, Failure } from '../dataplane/state.ts';
+import { portsOf } from '../dataplane/ports.ts';
+import { desiredGuard } from '../dataplane/spoof.ts';
+import type { Desired, Failure, Observed } from '../dataplane/state.ts';
 import type { Log } from '../log.ts';
+import { endForbidden } from './conntrack.ts';
 import { execute } from './execute.ts';
-import { applyChains, observeChains } from './iptables.ts';
+import { applyChains, observeChains, planChains } from './iptables.ts';
+import { guard, removeGuard } from './nft.ts';
 import { observe } from './observe.ts';
 import { run, type Run } from './run.ts';
+
+interface Attachments {
+  attachments: Attachment[];
+  /** What could not be read. */
+  problems: string[];
+}
 
 export interface Outcome {
   /** Writes to the kernel; 0: all was as it should be. */
@@ -16,55 +29,103 @@ export interface Outcome {
   processes: number;
   /** In the tools' words; without `network` it concerns all. */
   failures: Failure[];
+  /** Records of containers that could not be read: while there are any, no address that was allowed is taken back. */
+  unread: string[];
 }
 
 /** Brings this machine's kernel to what a snapshot asks for. Two runs at once are the caller's mistake. */
 export class DataPath {
   readonly #log: Log;
+  readonly #attachments: () => Attachments;
   readonly #run: Run;
+  #unread = '';
 
-  /** `run`: for tests, which run every program in a network namespace. */
-  constructor(options: { log: Log; run?: Run }) {
+  /**
+   * @param options.attachments reads what the CNI plugin has written down of containers
+   * @param options.run for tests, which run every program in a network namespace
+   */
+  constructor(options: { log: Log; attachments?: () => Attachments; run?: Run }) {
     this.#log = options.log;
+    this.#attachments = options.attachments ?? (() => ({ attachments: [], problems: [] }));
     this.#run = options.run ?? run;
   }
 
   /** While the snapshot's node has no VTEP, or no address for the tunnel, what stands stays. */
   async reconcile(snapshot: Snapshot): Promise<Outcome> {
     const state = desired(snapshot);
-    if (state?.tunnel === undefined) return { changes: 0, processes: 0, failures: state?.failures ?? [] };
-    return this.#converge(state);
+    if (state?.tunnel === undefined) {
+      return { changes: 0, processes: 0, failures: state?.failures ?? [], unread: [] };
+    }
+    let read: Attachments | undefined;
+    const records = () => (read ??= this.#attachments());
+    const wanted = () => desiredGuard(records().attachments, records().problems.length > 0);
+    const ports = () => portsOf(records().attachments);
+    const outcome = await this.#converge(state, (counted) => guard(counted, wanted), ports);
+    const unread = records().problems;
+    this.#logUnread(unread);
+    return { ...outcome, unread };
   }
 
   /** Removes everything that this class ever made, by its marks alone. */
   async cleanup(): Promise<Outcome> {
-    return this.#converge(nothing());
+    return { ...(await this.#converge(nothing(), removeGuard)), unread: [] };
   }
 
-  async #converge(state: Desired): Promise<Outcome> {
+  async #converge(
+    state: Desired,
+    guarding: typeof removeGuard,
+    ports: () => Desired['ports'] = () => new Map(),
+  ): Promise<Omit<Outcome, 'unread'>> {
     let processes = 0;
     const counted: Run = (...call) => {
       processes++;
       return this.#run(...call);
     };
-    const [{ observed, failures }, saves] = await Promise.all([
+    const [{ observed, failures }, saves, guarded] = await Promise.all([
       observe(counted, state),
       observeChains(counted),
+      guarding(counted),
     ]);
-    const { plan, failures: refused } = diff(state, observed);
-    failures.push(...refused);
+    failures.push(...guarded.failures);
+    const { plan, failures: refused } = diff({ ...state, ports: ports() }, observed);
+    const chains = planChains(state.chains, saves);
+    const { policy } = state;
+    const flushing = policy !== undefined && mustFlush(plan, chains.changes > 0, observed);
+    if (flushing) owe(plan);
     // sets, the rules that use them, what the rules guard; and back
-    failures.push(...(await execute(counted, plan, ['sets'])));
-    const chains = await applyChains(counted, state.chains, saves);
-    failures.push(...chains.failures);
-    failures.push(
-      ...(await execute(counted, plan, ['links', 'fdb', 'routes', 'rules6', 'staleFDB', 'staleSets'])),
+    const rules = [...chains.failures, ...(await execute(counted, plan, ['sets']))];
+    rules.push(...(await applyChains(counted, chains.restores)));
+    failures.push(...refused);
+    failures.push(...(await execute(counted, plan, ['links', 'fdb', 'routes', 'rules6', 'staleFDB'])));
+    rules.push(...(await execute(counted, plan, ['staleSets'])));
+    failures.push(...rules);
+    if (flushing && rules.length === 0) failures.push(...(await this.#flush(counted, policy, observed)));
+    const changes = steps.reduce(
+      (sum, { name }) => sum + plan[name].length,
+      chains.changes + guarded.changes,
     );
-    const changes = steps.reduce((sum, { name }) => sum + plan[name].length, chains.changes);
     if (changes > 0) this.#log.info('data path changed', { changes, processes, failures: failures.length });
     return { changes, processes, failures: distinct(failures) };
   }
+
+  #logUnread(unread: string[]): void {
+    const text = unread.join('; ');
+    if (text !== '' && text !== this.#unread) {
+      this.#log.warn("containers' records cannot be read; what they allowed stays allowed", { said: text });
+    }
+    this.#unread = text;
+  }
+
+  /** Not before the rules stand, which judge only how a connection begins. What fails is owed to the next run. */
+  async #flush(counted: Run, policy: Policy, { links }: Observed): Promise<Failure[]> {
+    if (links === undefined) return [];
+    const addresses = [...links.values()].flatMap((link) => link.addresses);
+    const failures = await endForbidden(counted, policy, new Set(addresses.map(bareAddress)));
+    return failures.length > 0 ? failures : execute(counted, paid, ['staleSets']);
+  }
 }
+
+const bareAddress = (text: string): string => text.replace(/\/.*/, '');
 
 /** A program that is missing says so each time that it is called. */
 const distinct = (failures: Failure[]): Failure[] => [

@@ -14,9 +14,18 @@ interface LinkJSON {
   mtu: number;
   address?: string;
   ifalias?: string;
+  master?: string;
   linkinfo?: {
     info_kind?: string;
-    info_data?: { id?: number; port?: number; local?: string; local6?: string; learning?: boolean };
+    info_data?: {
+      id?: number;
+      port?: number;
+      local?: string;
+      local6?: string;
+      learning?: boolean;
+      no_linklocal_learn?: number;
+    };
+    info_slave_data?: { hairpin?: boolean };
   };
   addr_info?: { local?: string; prefixlen: number }[];
 }
@@ -28,7 +37,7 @@ export function parseLinks(json: string): Map<string, ObservedLink> {
 }
 
 function parseLink(link: LinkJSON): ObservedLink {
-  const { info_kind: kind = 'link', info_data: data } = link.linkinfo ?? {};
+  const { info_kind: kind = 'link', info_data: data, info_slave_data: port } = link.linkinfo ?? {};
   const vxlan: Vxlan = {
     vni: data?.id ?? 0,
     port: data?.port ?? 0,
@@ -43,6 +52,8 @@ function parseLink(link: LinkJSON): ObservedLink {
     mac: link.address ?? '',
     up: link.flags.includes('UP'),
     ...(kind === 'vxlan' ? { vxlan } : {}),
+    ...(kind === 'bridge' ? { noControlLearning: data?.no_linklocal_learn === 1 } : {}),
+    ...(link.master === undefined ? {} : { master: link.master, hairpin: port?.hairpin === true }),
     addresses: (link.addr_info ?? []).flatMap(({ local, prefixlen }) =>
       local === undefined ? [] : [`${local}/${prefixlen}`],
     ),

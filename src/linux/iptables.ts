@@ -44,13 +44,19 @@ const backendOf = (saves: Save[]): Backend =>
   saves.find(({ canary }) => canary)?.backend ??
   'nft';
 
-/** Brings our chains to what is wanted, in the node's backend; in the other one they go. */
-export async function applyChains(
-  run: Run,
+/** One program's input. */
+interface Restore {
+  program: string;
+  input: string;
+}
+
+/** What is to be written so that our chains are as wanted in the node's backend, and gone from the other one. */
+export function planChains(
   desired: Record<Family, Chain[]>,
   saves: Save[],
-): Promise<{ changes: number; failures: Failure[] }> {
+): { restores: Restore[]; changes: number; failures: Failure[] } {
   const failures: Failure[] = [];
+  const restores: Restore[] = [];
   let changes = 0;
   const current = backendOf(saves);
   // the new backend's rules stand before the old one's go
@@ -64,16 +70,23 @@ export async function applyChains(
     const restore = diffChains(wanted, chains);
     if (restore.changes === 0) continue;
     changes += restore.changes;
-    const name = program(backend, family, 'restore');
+    restores.push({ program: program(backend, family, 'restore'), input: restore.input });
+  }
+  return { restores, changes, failures };
+}
+
+export async function applyChains(run: Run, restores: Restore[]): Promise<Failure[]> {
+  const failures: Failure[] = [];
+  for (const { program: name, input } of restores) {
     try {
-      const { stderr, code } = await run(name, ['-w', '5', '--noflush'], { input: restore.input });
+      const { stderr, code } = await run(name, ['-w', '5', '--noflush'], { input });
       if (code !== 0) failures.push({ message: `${name}: ${words(stderr) || `exit status ${code}`}` });
     } catch (error) {
       if (!(error instanceof CommandError)) throw error;
       failures.push({ message: error.message });
     }
   }
-  return { changes, failures };
+  return failures;
 }
 
 const words = (stderr: string): string =>
@@ -90,27 +103,22 @@ export function parseChains(text: string): { chains: ObservedChains; canary: boo
   let canary = false;
   let name = '';
   let table: ObservedTable = { own: new Map(), hooks: new Map() };
-  const others = new Map<string, string[]>();
   for (const line of text.split('\n')) {
     if (line.startsWith('*')) {
       name = line.slice(1);
       table = { own: new Map(), hooks: new Map() };
-      others.clear();
     } else if (line.startsWith(':')) {
       const chain = line.slice(1, line.indexOf(' '));
       if (chain.startsWith(chainPrefix)) table.own.set(chain, []);
       // a built-in chain has a policy
-      else if (!line.startsWith(`:${chain} - `)) others.set(chain, []);
+      else if (!line.startsWith(`:${chain} - `)) table.hooks.set(chain, []);
       if (name === 'mangle' && canaries.some((start) => line.startsWith(start))) canary = true;
     } else if (line.startsWith('-A ')) {
       const end = line.indexOf(' ', 3);
       const chain = line.slice(3, end);
-      (table.own.get(chain) ?? others.get(chain))?.push(line.slice(end + 1));
+      (table.own.get(chain) ?? table.hooks.get(chain))?.push(line.slice(end + 1));
     } else if (line === 'COMMIT') {
-      for (const [hook, rules] of others) {
-        if (rules.some((rule) => rule.includes(chainPrefix))) table.hooks.set(hook, rules);
-      }
-      if (table.own.size > 0 || table.hooks.size > 0) chains.set(name, table);
+      chains.set(name, table);
     }
   }
   return { chains, canary };

@@ -27,7 +27,9 @@ const packages: Record<string, string> = {
   ip: 'iproute2',
   bridge: 'iproute2',
   ipset: 'ipset',
+  nft: 'nftables',
   modprobe: 'kmod',
+  conntrack: 'conntrack',
 };
 
 const packageOf = (program: string): string | undefined =>

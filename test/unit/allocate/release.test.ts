@@ -127,3 +127,39 @@ test('after the cooldown the lowest free block goes to the next node', () => {
   cluster.settle();
   expect(cluster.shown('node4')[0]).toBe('9.0.1.0/24');
 });
+
+test('a block that a node still uses is not given out until its agent says that it is not, however long that takes', () => {
+  const cluster = reference();
+  const selector = { nodeSelector: { matchLabels: { overlay: 'yes' } } };
+  for (const name of ['node1', 'node2']) cluster.nodes.get(name)!.labels.overlay = 'yes';
+  const agent = cluster.agents.get('node3')!;
+  agent.spec.networks = [{ name: 'dcos', subnets: ['9.0.9.0/24', '9.0.2.0/24'] }];
+  cluster.network('dcos', dcos, selector);
+  cluster.settle();
+  cluster.now += 3_600_000;
+  cluster.settle();
+  expect(cluster.blocks()).toContain('net-dcos-1/2 node3 Cooling');
+  agent.spec.networks = [];
+  cluster.settle();
+  expect(cluster.blocks()).not.toContain('net-dcos-1/2 node3 Cooling');
+});
+
+test('nor does a removed network make room for another while a node uses a block of it', () => {
+  const cluster = reference();
+  const agent = cluster.agents.get('node3')!;
+  agent.spec.networks = [{ name: 'dcos', subnets: ['9.0.2.0/24'] }];
+  cluster.networks.delete('dcos');
+  cluster.settle();
+  cluster.now += 3_600_000;
+  cluster.network('heir', dcos);
+  cluster.settle();
+  expect(cluster.shown('node3')).not.toContain('9.0.0.0/24');
+  expect(cluster.blocks().filter((text) => text.startsWith('net-dcos-'))).toEqual([
+    'net-dcos-1/2 node3 Cooling',
+  ]);
+  agent.spec.networks = [];
+  cluster.settle();
+  cluster.now += 1;
+  cluster.settle();
+  expect(cluster.shown('node1')).toContain('9.0.0.0/24');
+});

@@ -65,3 +65,59 @@ test('chains no longer wanted go after what jumps to them', () => {
     restored(':OVERLAYNET-INPUT - [0:0]', `-D INPUT ${jump}`, '-X OVERLAYNET-INPUT'),
   );
 });
+
+describe('in a FORWARD chain of others', () => {
+  const head: Chain = { table: 'filter', hook: 'FORWARD', rules: ['-i m-+ -j ACCEPT'] };
+  const tail: Chain = { ...head, last: true };
+  const own = [':OVERLAYNET-FORWARD - [0:0]', ':OVERLAYNET-FORWARD-LAST - [0:0]'];
+  const toHead = '-m comment --comment overlaynet -j OVERLAYNET-FORWARD';
+  const toTail = '-m comment --comment overlaynet -j OVERLAYNET-FORWARD-LAST';
+  const contents = ['-A OVERLAYNET-FORWARD -i m-+ -j ACCEPT', '-A OVERLAYNET-FORWARD-LAST -i m-+ -j ACCEPT'];
+  const forward = (...rules: string[]) =>
+    parseChains(
+      ['*filter', ':FORWARD DROP [0:0]', ...own, ...rules.map((rule) => `-A FORWARD ${rule}`)]
+        .concat(contents, 'COMMIT')
+        .join('\n'),
+    ).chains;
+  const moved = (...rules: string[]) => diffChains([head, tail], forward(...rules)).input.split('\n');
+
+  test('one chain comes before all others, one after them', () => {
+    expect(moved('-j KUBE-FORWARD', '-j ufw-before-forward')).toEqual([
+      '*filter',
+      `-I FORWARD 1 ${toHead}`,
+      `-I FORWARD 4 ${toTail}`,
+      'COMMIT',
+      '',
+    ]);
+    expect(diffChains([head, tail], forward(toHead, '-j KUBE-FORWARD', toTail)).changes).toBe(0);
+  });
+
+  test("what Docker puts ahead at its start leaves the first where it is, unless it is Docker's isolation", () => {
+    expect(diffChains([head, tail], forward('-j DOCKER-USER', toHead, toTail)).changes).toBe(0);
+    for (const rule of [
+      '-j DOCKER-ISOLATION-STAGE-1',
+      '-j DOCKER-FORWARD',
+      '-o docker0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT',
+    ]) {
+      expect(moved('-j DOCKER-USER', rule, toHead, toTail)).toContain(`-I FORWARD 1 ${toHead}`);
+    }
+  });
+
+  test('the last comes before a rule that refuses all the rest', () => {
+    const refusal = '-j REJECT --reject-with icmp-host-prohibited';
+    expect(moved(toHead, '-s 10.0.0.1/32 -j DROP', refusal, toTail)).toEqual([
+      '*filter',
+      `-D FORWARD ${toTail}`,
+      `-I FORWARD 3 ${toTail}`,
+      'COMMIT',
+      '',
+    ]);
+    expect(diffChains([head, tail], forward(toHead, '-j KUBE-FORWARD', toTail, refusal)).changes).toBe(0);
+  });
+
+  test('without Docker or anyone else they go as they came', () => {
+    expect(diffChains([], forward(toHead, toTail)).input.split('\n')).toEqual(
+      expect.arrayContaining([`-D FORWARD ${toHead}`, `-D FORWARD ${toTail}`, '-X OVERLAYNET-FORWARD-LAST']),
+    );
+  });
+});

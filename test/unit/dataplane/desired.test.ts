@@ -41,7 +41,7 @@ test('a node without bridges has none, and reaches its peers all the same', () =
   const state = of(snapshot);
   expect([...state.links.keys()]).toEqual(['vtep1024']);
   expect(state.routes.has('9.0.1.0/24 254 0')).toBe(true);
-  expect(rules(state, 4, 'raw', 'PREROUTING')).toBeUndefined();
+  expect(rules(state, 4, 'raw', 'PREROUTING')?.join()).not.toContain('-i ');
 });
 
 test('a peer is a neighbour and a nexthop of each family, one FDB entry, a route per block and per address', () => {
@@ -109,15 +109,18 @@ test('the sets hold overlays, unmasked destinations, members and own sources', (
 test("what guards the tunnel is of the underlay's family, what masquerades and marks of both", () => {
   const state = of(cluster(2, 0, { underlay: 'IPv6' }));
   expect(rules(state, 4, 'mangle', 'INPUT')).toBeUndefined();
+  const toTunnel = '-p udp -m udp --dport 64000';
   expect(rules(state, 6, 'mangle', 'INPUT')).toEqual([
-    '-p udp -m udp --dport 64000 -m set ! --match-set overlaynet-members-6 src -j DROP',
+    `! -d fd00:17::2/128 ${toTunnel} -j DROP`,
+    `${toTunnel} -m set ! --match-set overlaynet-members-6 src -j DROP`,
+    `${toTunnel} -m conntrack --ctstate DNAT -j DROP`,
   ]);
-  expect(rules(state, 6, 'raw', 'PREROUTING')?.[0]).toMatch(
-    /^-i m-dcos .* overlaynet-overlays-6 dst -j DROP$/,
+  expect(rules(state, 6, 'raw', 'PREROUTING')).toContain(
+    `${toTunnel} -m set --match-set overlaynet-members-6 dst -m rpfilter --invert -j DROP`,
   );
   for (const family of [4, 6] as const) {
     expect(rules(state, family, 'nat', 'POSTROUTING')).toHaveLength(2);
-    expect(rules(state, family, 'mangle', 'POSTROUTING')).toHaveLength(1);
+    expect(rules(state, family, 'mangle', 'POSTROUTING')).toHaveLength(family === 6 ? 2 : 1);
   }
 });
 

@@ -8,7 +8,7 @@ import { cluster } from '../../support/cluster.ts';
 function showing(state: Desired): Observed {
   const links = [...state.links.values()].map((link): [string, ObservedLink] => [
     link.name,
-    { ...link, ours: true, up: true },
+    { ...link, ours: true, up: true, noControlLearning: link.kind === 'bridge' },
   ]);
   return {
     links: new Map(links),
@@ -53,6 +53,40 @@ test('where all is as it should be, nothing is written', () => {
   expect([lines(plan), failures]).toEqual([{}, []]);
 });
 
+test('a bridge that is made has its containers’ ports back; none that is not wanted, or not in the kernel', () => {
+  const port = { ours: true, kind: 'veth', mtu: 1450, mac: '', up: true, addresses: [] };
+  const [on, off, elsewhere] = ['c-000000000001', 'c-000000000002', 'c-000000000003'] as const;
+  const ports = new Map([
+    [on, 'm-dcos'],
+    [off, 'm-dcos'],
+    [elsewhere, 'm-former'],
+    ['c-000000000004', 'm-dcos'],
+  ]);
+  const state = { ...wanted(), ports };
+  const observed = showing(state);
+  observed.links?.set(on, { ...port, name: on, master: 'm-dcos', hairpin: true });
+  observed.links?.set(off, { ...port, name: off, up: false });
+  observed.links?.set(elsewhere, { ...port, name: elsewhere });
+  const back = [`link set ${off} master m-dcos`, `link set ${off} type bridge_slave hairpin on`];
+  expect(lines(diff(state, observed).plan)).toEqual({ links: [...back, `link set ${off} up`] });
+  // of another kind, it is made anew, and the ports are on the one that goes
+  observed.links!.get('m-dcos')!.kind = 'dummy';
+  expect(lines(diff(state, observed).plan).links).toEqual(
+    expect.arrayContaining([`link set ${on} master m-dcos`, `link set ${on} type bridge_slave hairpin on`]),
+  );
+});
+
+test('a container’s port stays, whatever the allocation says, and goes with everything else', () => {
+  const state = wanted();
+  const port = { ours: true, kind: 'veth', mtu: 1450, mac: '', up: true, addresses: [] };
+  const observed = showing(state);
+  observed.links?.set('c-0123456789ab', { ...port, name: 'c-0123456789ab' });
+  observed.links?.set('c-other', { ...port, name: 'c-other' });
+  expect(lines(diff(state, observed).plan)).toEqual({ routes: ['link del c-other'] });
+  const { plan } = diff(nothing(), observed);
+  expect(lines(plan).routes).toContain('link del c-0123456789ab');
+});
+
 test('on an empty kernel everything is made, what others hang on first', () => {
   const state = desired(cluster(2, 0, { networks, vtepSubnets: ['44.128.0.0/20'] }))!;
   const { sets, ...rest } = lines(diff(state, empty).plan);
@@ -67,6 +101,7 @@ test('on an empty kernel everything is made, what others hang on first', () => {
       expect.stringMatching(/^link add m-dcos address 02:\S+ type bridge$/),
       'link set m-dcos alias overlaynet',
       'link set m-dcos mtu 1400',
+      'link set m-dcos type bridge no_linklocal_learn 1',
       'link set m-dcos addrgenmode none',
       'link set m-dcos up',
       'addr add 9.0.0.1/25 dev m-dcos',
@@ -87,7 +122,7 @@ test('on an empty kernel everything is made, what others hang on first', () => {
   ]);
 });
 
-test('a peer that left goes in reverse: routes, nexthops, neighbours, then FDB and set entries', () => {
+test('a peer that left is no member at once; the rest goes in reverse: routes, nexthops, neighbours, FDB, sets', () => {
   const of = (nodes: number) => desired(cluster(nodes, 0, { networks, vtepSubnets: ['44.128.0.0/20'] }))!;
   expect(lines(diff(of(1), showing(of(2))).plan)).toEqual({
     routes: [
@@ -97,7 +132,8 @@ test('a peer that left goes in reverse: routes, nexthops, neighbours, then FDB a
       'neigh del 44.128.0.2 dev vtep1024',
     ],
     staleFDB: ['fdb del 70:b3:d5:80:00:02 dev vtep1024 self'],
-    staleSets: ['del overlaynet-direct-4 172.17.0.3 -exist', 'del overlaynet-members-4 172.17.0.3 -exist'],
+    sets: ['del overlaynet-members-4 172.17.0.3 -exist'],
+    staleSets: ['del overlaynet-direct-4 172.17.0.3 -exist'],
   });
 });
 

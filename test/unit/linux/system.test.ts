@@ -1,40 +1,167 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import type { Run } from '../../../src/linux/run.ts';
-import { forwarding, installSystem } from '../../../src/linux/system.ts';
+import { dirname, join } from 'node:path';
+import { CommandError, type Run } from '../../../src/linux/run.ts';
+import { installSystem, switchedOff } from '../../../src/linux/system.ts';
 import { uplinkMTU } from '../../../src/linux/uplink.ts';
 import { silent } from '../../../src/log.ts';
+import { recordingLog } from '../agent/fixture.ts';
 
 let root: string;
+/** Everything that was run and every switch that was set, in order. */
+let done: string[];
+
+const set = (path: string, value: string) => {
+  mkdirSync(dirname(join(root, path)), { recursive: true });
+  writeFileSync(join(root, path), `${value}\n`);
+};
+const get = (path: string) => readFileSync(join(root, path), 'utf8').trim();
+
+const forwarding = ['net/ipv4/ip_forward', 'net/ipv6/conf/all/forwarding'];
+const bridge = ['net/bridge/bridge-nf-call-iptables', 'net/bridge/bridge-nf-call-ip6tables'];
 
 beforeEach(() => {
   root = mkdtempSync(join(tmpdir(), 'ovt-sys-'));
-  mkdirSync(join(root, 'net/ipv4'), { recursive: true });
-  mkdirSync(join(root, 'net/ipv6/conf/all'), { recursive: true });
-  writeFileSync(join(root, 'net/ipv4/ip_forward'), '0\n');
-  writeFileSync(join(root, 'net/ipv6/conf/all/forwarding'), '0\n');
+  done = [];
+  for (const path of [...forwarding, ...bridge]) set(path, '0');
 });
 afterEach(() => {
   rmSync(root, { recursive: true });
 });
 
-const noModules: Run = () => Promise.resolve({ stdout: '', stderr: 'Module not found', code: 1 });
+/** Routers' default routes, as `ip -6 -j route show default` prints them; modprobe answers as told. */
+const running =
+  (routes: object[] = [], modprobe = { code: 1, stderr: 'modprobe: FATAL: Module x not found' }): Run =>
+  (program, args) => {
+    done.push([program, ...args].join(' '));
+    if (program === 'modprobe') return Promise.resolve({ stdout: '', ...modprobe });
+    return Promise.resolve({ stdout: JSON.stringify(routes), stderr: '', code: 0 });
+  };
 
-test('forwarding that is off is told in words, and switched on by the installation', async () => {
-  expect(forwarding(root)).toEqual([
-    'net.ipv4.ip_forward is 0: packets of containers are not forwarded; set it to 1',
-    'net.ipv6.conf.all.forwarding is 0: packets of containers are not forwarded; set it to 1',
+test.each([...forwarding, ...bridge])('%s is told when it is off, and switched on', async (path) => {
+  for (const other of [...forwarding, ...bridge]) set(other, other === path ? '0' : '1');
+  expect(switchedOff(root)).toEqual([
+    expect.stringMatching(new RegExp(`^${path.replaceAll('/', '\\.')} is 0: .*; set it to 1$`)),
   ]);
-  await installSystem(silent, noModules, root);
-  expect(forwarding(root)).toEqual([]);
-  expect(readFileSync(join(root, 'net/ipv4/ip_forward'), 'utf8')).toBe('1\n');
+  await installSystem(silent, running(), root);
+  expect(get(path)).toBe('1');
+  expect(switchedOff(root)).toEqual([]);
 });
 
-test('a kernel without IPv6 needs no IPv6 forwarding', () => {
+test('what is on stays as it is: a value beyond 1 too', async () => {
+  for (const path of bridge) set(path, '1');
+  for (const path of forwarding) set(path, '2');
+  await installSystem(silent, running(), root);
+  expect(forwarding.map(get)).toEqual(['2', '2']);
+});
+
+test('a kernel without IPv6 needs no IPv6 forwarding, and is not asked for routes', async () => {
   rmSync(join(root, 'net/ipv6'), { recursive: true });
-  writeFileSync(join(root, 'net/ipv4/ip_forward'), '1\n');
-  expect(forwarding(root)).toEqual([]);
+  await installSystem(silent, running(), root);
+  expect(switchedOff(root)).toEqual([]);
+  expect(done.filter((line) => line.startsWith('ip '))).toEqual([]);
+});
+
+test('without br_netfilter what that means is told, and the rest is done', async () => {
+  rmSync(join(root, 'net/bridge'), { recursive: true });
+  const log = recordingLog();
+  await installSystem(log, running(), root);
+  expect(switchedOff(root)).toEqual([
+    'net.bridge.bridge-nf-call-iptables does not exist: a Service whose endpoint is on the bridge of its client does not answer; load the module br_netfilter',
+    expect.stringContaining('net.bridge.bridge-nf-call-ip6tables does not exist'),
+  ]);
+  expect(log.lines.filter((line) => line.startsWith('warn'))).toEqual(
+    switchedOff(root).map((problem) => `warn ${problem}`),
+  );
+  expect(forwarding.map(get)).toEqual(['1', '1']);
+});
+
+/** Of every match and target that a rule of ours has, as far as it is a module of its own. */
+const ofRules = readdirSync('src/dataplane')
+  .flatMap(
+    (file) =>
+      readFileSync(join('src/dataplane', file), 'utf8').match(/-m [a-z]+|-j (MASQUERADE|MARK)\b/g) ?? [],
+  )
+  .flatMap((text) => {
+    const name = text.slice(3);
+    if (name === 'rpfilter') return ['ipt_rpfilter', 'ip6t_rpfilter'];
+    return [name === 'tcp' || name === 'udp' ? 'xt_tcpudp' : `xt_${name === 'MARK' ? 'mark' : name}`];
+  });
+const others =
+  'vxlan bridge veth br_netfilter nf_tables nft_compat nf_conntrack nf_conntrack_netlink ip_set ip_set_hash_net';
+const modules = [...new Set([...others.split(' '), ...ofRules])];
+
+test('rules have matches that are modules', () => {
+  expect(ofRules).toEqual(
+    expect.arrayContaining(['xt_set', 'xt_conntrack', 'xt_MASQUERADE', 'xt_mark', 'xt_tcpudp']),
+  );
+});
+
+test.each(modules)('the module %s is loaded, before any switch is looked at', async (module) => {
+  await installSystem(silent, running([], { code: 0, stderr: '' }), root);
+  expect(done).toContain(`modprobe ${module}`);
+  expect(done.at(-1)).toBe('ip -6 -j route show default');
+});
+
+test('modules that cannot be loaded are told in one line', async () => {
+  const log = recordingLog();
+  await installSystem(log, running(), root);
+  expect(log.lines.filter((line) => line.includes('modules'))).toHaveLength(1);
+  const absent: Run = (program, args, options) =>
+    program === 'modprobe'
+      ? Promise.reject(new CommandError('modprobe: not found; install kmod'))
+      : running()(program, args, options);
+  const other = recordingLog();
+  await installSystem(other, absent, root);
+  expect(other.lines.filter((line) => line.includes('modprobe: not found'))).toHaveLength(1);
+});
+
+describe('where routers advertise the default route', () => {
+  const accept = (link: string) => `net/ipv6/conf/${link}/accept_ra`;
+  const routes = [
+    { dst: 'default', gateway: 'fe80::1', dev: 'eth0', protocol: 'ra' },
+    { dst: 'default', protocol: 'ra', nexthops: [{ dev: 'eth1.5' }, { dev: 'eth2' }] },
+    { dst: 'default', gateway: 'fe80::2', dev: 'eth3', protocol: 'static' },
+  ];
+  beforeEach(() => {
+    for (const link of ['eth0', 'eth1.5', 'eth3', 'eth4']) set(accept(link), '1');
+    set(accept('eth2'), '0');
+  });
+
+  test('accept_ra becomes 2 on those links before forwarding is switched on; 0, where a daemon listens, stays', async () => {
+    const log = recordingLog();
+    await installSystem(log, running(routes), root);
+    expect(['eth0', 'eth1.5', 'eth2', 'eth3', 'eth4'].map((link) => get(accept(link)))).toEqual([
+      '2',
+      '2',
+      '0',
+      '1',
+      '1',
+    ]);
+    const order = log.lines.filter((line) => line.startsWith('info sysctl set name="net.ipv6'));
+    expect(order).toEqual([
+      'info sysctl set name="net.ipv6.conf.eth0.accept_ra" value=2',
+      'info sysctl set name="net.ipv6.conf.eth1.5.accept_ra" value=2',
+      'info sysctl set name="net.ipv6.conf.all.forwarding" value=1',
+    ]);
+  });
+
+  test('what cannot be set leaves IPv6 forwarding off, and the installation fails naming it', async () => {
+    rmSync(join(root, accept('eth0')));
+    mkdirSync(join(root, accept('eth0')));
+    await expect(installSystem(silent, running(routes), root)).rejects.toThrow(/EISDIR/);
+    rmSync(join(root, accept('eth0')), { recursive: true });
+    const failing: Run = (program, args) =>
+      Promise.resolve({
+        stdout: '',
+        stderr: 'Cannot open netlink socket',
+        code: program === 'ip' ? 1 : args.length - 1,
+      });
+    await expect(installSystem(silent, failing, root)).rejects.toThrow(
+      'ip -6 -j route show default: Cannot open netlink socket',
+    );
+    expect(forwarding.map(get)).toEqual(['1', '0']);
+  });
 });
 
 test("the uplink's MTU is the smallest of the links that have the node's addresses", async () => {

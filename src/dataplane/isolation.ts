@@ -1,0 +1,189 @@
+import type { AgentAllocationSpec } from '../api/types.ts';
+import type { Family } from '../net/address.ts';
+import { setName } from './filter.ts';
+import { setPrefix } from './ownership.ts';
+import type { APIServer, Snapshot } from './snapshot.ts';
+import { bare, familyOf, type Chain, type IPSet } from './state.ts';
+
+/**
+ * Who may open connections to whom, as this node judges it. Isolated networks are few, their sets small, and both the
+ * same however many nodes there are.
+ */
+export interface Policy {
+  /** Every overlay subnet, whose it is, and the length of a node's block in it. */
+  subnets: { cidr: string; prefix: number; network: string }[];
+  /** Isolated network → the networks that it talks with, itself included. */
+  isolated: Map<string, Set<string>>;
+  /** Isolated networks with `hosts: Deny`. */
+  closed: Set<string>;
+  /** Of these, whose containers may call the API server all the same. */
+  callers: Set<string>;
+  /** This node's blocks: its own processes and its containers always reach each other. */
+  own: string[];
+  apiServers: APIServer[];
+  /** Every node's registered addresses and the VTEP subnets. */
+  hosts: string[];
+}
+
+/** Undefined where no network is isolated: then no rule and no set is needed. */
+export function policyOf(snapshot: Snapshot, own: AgentAllocationSpec): Policy | undefined {
+  const { networks, allocations, config, apiServers = [] } = snapshot;
+  const isolated = networks.filter(({ spec }) => spec.isolation?.mode === 'Isolated');
+  if (isolated.length === 0) return undefined;
+  const closed = isolated.filter(({ spec }) => spec.isolation?.hosts === 'Deny');
+  const callers = closed.filter(({ spec }) => spec.isolation?.allowAPIServer === true);
+  return {
+    subnets: networks.flatMap(({ metadata, spec }) =>
+      spec.subnets.map(({ cidr, prefix }) => ({ cidr, prefix, network: metadata.name })),
+    ),
+    isolated: new Map(
+      isolated.map(({ metadata: { name }, spec }) => [
+        name,
+        new Set([name, ...(spec.isolation?.allow ?? [])]),
+      ]),
+    ),
+    closed: names(closed),
+    callers: names(callers),
+    own: (own.networks ?? []).flatMap(({ subnets }) => subnets.map(({ cidr }) => cidr)),
+    apiServers,
+    hosts: [...allocations.flatMap(({ spec }) => spec.addresses), ...config.vtepSubnets],
+  };
+}
+
+const names = (networks: Snapshot['networks']): Set<string> =>
+  new Set(networks.map(({ metadata }) => metadata.name));
+
+/** `net-NETWORK`: its subnets; `may-NETWORK`: those of the networks that it talks with. At most 31 characters. */
+type SetOf = `net-${string}` | `may-${string}` | 'closed' | 'own' | 'callers' | 'api';
+
+const isolationSet = (name: SetOf, family: Family): string => `${setPrefix}${name}-${family}`;
+
+/** Families in which packets are judged at all. */
+export const judged = (policy: Policy): Family[] =>
+  ([4, 6] as const).filter((family) => subnetsOf(policy, policy.isolated, family).length > 0);
+
+const subnetsOf = ({ subnets }: Policy, of: { has(network: string): boolean }, family: Family): string[] =>
+  subnets
+    .filter(({ network, cidr }) => of.has(network) && familyOf(cidr) === family)
+    .map(({ cidr }) => bare(cidr));
+
+/** What permits comes before what forbids: a subnet that a network gains is never cut off from the rest of it. */
+export function isolationSets(policy: Policy): Map<string, IPSet> {
+  const sets = new Map<string, IPSet>();
+  for (const family of judged(policy)) {
+    const add = (name: SetOf, entries: string[]) =>
+      sets.set(isolationSet(name, family), { family, entries: new Set(entries) });
+    for (const [network, may] of isolatedIn(policy, family)) {
+      add(`may-${network}`, subnetsOf(policy, may, family));
+      add(`net-${network}`, subnetsOf(policy, new Set([network]), family));
+    }
+    const closed = subnetsOf(policy, policy.closed, family);
+    if (closed.length === 0) continue;
+    add('own', policy.own.filter((cidr) => familyOf(cidr) === family).map(bare));
+    const callers = subnetsOf(policy, policy.callers, family);
+    if (callers.length > 0) {
+      add('callers', callers);
+      add(
+        'api',
+        policy.apiServers.map(({ address }) => address).filter((address) => familyOf(address) === family),
+      );
+    }
+    add('closed', closed);
+  }
+  return sets;
+}
+
+const isolatedIn = (policy: Policy, family: Family): [string, Set<string>][] =>
+  [...policy.isolated].filter(([network]) => subnetsOf(policy, new Set([network]), family).length > 0);
+
+/** Whether a set holds what may pass, so that losing an entry is what makes it stricter; undefined: neither. */
+export function permits(name: string): boolean | undefined {
+  if (/^overlaynet-(may-.*|own|callers|api)-[46]$/.test(name)) return true;
+  return /^overlaynet-(net-.*|closed)-[46]$/.test(name) ? false : undefined;
+}
+
+const established = '-m conntrack --ctstate RELATED,ESTABLISHED -j RETURN';
+
+/** For UDP and TCP. */
+const each = (rule: (protocol: string) => string): string[] => ['udp', 'tcp'].map(rule);
+
+/** A Service's port 53, as the client asked for it: the node that translates the destination alone can tell. */
+const toDNS = each((protocol) => `-p ${protocol} -m conntrack --ctstate DNAT --ctorigdstport 53 -j RETURN`);
+
+/** To port 53, translated elsewhere or not at all. */
+const toPort53 = (protocol: string) =>
+  `-p ${protocol} -m ${protocol} --dport 53 -m conntrack ! --ctstate DNAT`;
+
+/**
+ * In mangle, whose chains come before those of the table filter, where kube-proxy and others put ACCEPTs at the head.
+ * The hooks come after destinations were translated; docs/isolation.md says which packet is judged where, and why.
+ */
+export function isolationChains(policy: Policy, tunnel: string): Record<Family, Chain[]> {
+  const chains: Record<Family, Chain[]> = { 4: [], 6: [] };
+  for (const family of judged(policy)) {
+    const set = (name: SetOf, side: 'src' | 'dst') =>
+      `-m set --match-set ${isolationSet(name, family)} ${side}`;
+    const not = (name: SetOf, side: 'src' | 'dst') =>
+      `-m set ! --match-set ${isolationSet(name, family)} ${side}`;
+    const overlays = setName('overlays', family);
+    const host = (side: 'src' | 'dst') =>
+      `-m set --match-set ${setName('direct', family)} ${side} -m set ! --match-set ${overlays} ${side}`;
+    const closed = subnetsOf(policy, policy.closed, family).length > 0;
+    const forward = [
+      established,
+      ...toDNS,
+      ...(closed
+        ? [
+            // another node's process, by a NodePort of this one
+            `${host('src')} ${set('closed', 'dst')} -m conntrack --ctstate DNAT -j DROP`,
+            // the other node takes what comes by the tunnel to port 53 for a Service's
+            ...each((protocol) => `${toPort53(protocol)} ${set('closed', 'src')} ${host('dst')} -j DROP`),
+          ]
+        : []),
+      `-m set ! --match-set ${overlays} src -j RETURN`,
+      `-m set ! --match-set ${overlays} dst -j RETURN`,
+      ...each((protocol) => `-i ${tunnel} ${toPort53(protocol)} -j RETURN`),
+      ...isolatedIn(policy, family).flatMap(([network]) => [
+        `${set(`net-${network}`, 'src')} ${not(`may-${network}`, 'dst')} -j DROP`,
+        `${set(`net-${network}`, 'dst')} ${not(`may-${network}`, 'src')} -j DROP`,
+      ]),
+    ];
+    chains[family].push({ table: 'mangle', hook: 'FORWARD', rules: forward });
+    if (!closed) continue;
+    const input = [
+      established,
+      `${not('closed', 'src')} -j RETURN`,
+      `${set('own', 'src')} -j RETURN`,
+      ...apiPorts(policy, family).map(
+        (port) => `-p tcp -m tcp --dport ${port} ${set('callers', 'src')} ${set('api', 'dst')} -j RETURN`,
+      ),
+      ...each(
+        (protocol) =>
+          `-i ${tunnel} ${toPort53(protocol)} -m set --match-set ${setName('sources', family)} dst -j RETURN`,
+      ),
+      '-j DROP',
+    ];
+    const output = [
+      established,
+      `${not('closed', 'dst')} -j RETURN`,
+      `${set('own', 'dst')} -j RETURN`,
+      '-m addrtype ! --src-type LOCAL -j RETURN',
+      ...toDNS,
+      '-j DROP',
+    ];
+    chains[family].push(
+      { table: 'mangle', hook: 'INPUT', rules: input },
+      // not OUTPUT: there the destination is still the Service's
+      { table: 'mangle', hook: 'POSTROUTING', rules: output },
+    );
+  }
+  return chains;
+}
+
+function apiPorts(policy: Policy, family: Family): number[] {
+  if (subnetsOf(policy, policy.callers, family).length === 0) return [];
+  const ports = policy.apiServers
+    .filter(({ address }) => familyOf(address) === family)
+    .map(({ port }) => port);
+  return [...new Set(ports)].sort((a, b) => a - b);
+}

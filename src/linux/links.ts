@@ -1,0 +1,14 @@
+import { readFileSync } from 'node:fs';
+
+/** Names of the links in this process's network namespace: where sysfs may show another's, this file never does. */
+export const linkNames = (): Set<string> => parseLinkNames(readFileSync('/proc/self/net/dev', 'utf8'));
+
+/** From `/proc/net/dev` (proc_net(5)): two lines of titles, then `NAME: counters`. */
+export const parseLinkNames = (text: string): Set<string> =>
+  new Set(
+    text
+      .split('\n')
+      .slice(2)
+      .map((line) => line.slice(0, Math.max(0, line.indexOf(':'))).trim())
+      .filter((name) => name !== ''),
+  );
