@@ -1,0 +1,211 @@
+import http from 'node:http';
+import { finished } from 'node:stream/promises';
+import type { Users } from './diff.ts';
+import type { DockerNetwork, NetworkShape } from './networks.ts';
+
+/** No engine: its socket is not there, or (`stopped`) nobody listens on it. */
+export class NoEngine extends Error {
+  override name = 'NoEngine';
+  readonly stopped: boolean;
+
+  constructor(message: string, stopped: boolean, cause: unknown) {
+    super(message, { cause });
+    this.stopped = stopped;
+  }
+}
+
+/** An engine that does not answer, or answers that it will not; the message has its own words. */
+export class EngineError extends Error {
+  override name = 'EngineError';
+}
+
+/** What decides how networks are made; it changes only with a restart of the engine. */
+export interface EngineFacts {
+  /** `28.5.2` */
+  version: string;
+  /** Of the API that is used: 41 of 1.41. */
+  minor: number;
+  /** Why overlaynet cannot work with it. */
+  unsupported: string | undefined;
+}
+
+/** The newest API whose replies are known here (Docker 28.1, which came to tell its firewall backend). */
+const newestKnown = 49;
+
+/** A network with IPv6 and iptables takes Docker a second on a busy node. */
+const patienceMs = 30_000;
+
+/** The Engine API on its UNIX socket, as far as networks need it. Every call @throws NoEngine, EngineError */
+export class Engine {
+  readonly socket: string;
+  /** `/v1.41`; the unversioned paths are going away. */
+  #base = '';
+
+  readonly #timeoutMs: number;
+
+  constructor(socket: string, timeoutMs = patienceMs) {
+    this.socket = socket;
+    this.#timeoutMs = timeoutMs;
+  }
+
+  /** To be asked first, and again once the engine may be another. */
+  async facts(): Promise<EngineFacts> {
+    const { Version, ApiVersion, MinAPIVersion } = await this.#get<VersionReply>('/version', '');
+    const minorOf = (text = '1.24') => Number(text.split('.')[1]);
+    const minor = Math.max(minorOf(MinAPIVersion), Math.min(newestKnown, minorOf(ApiVersion)));
+    this.#base = `/v1.${minor}`;
+    return { version: Version, minor, unsupported: unsupported(await this.#get<InfoReply>('/info')) };
+  }
+
+  networks(): Promise<DockerNetwork[]> {
+    return this.#get('/networks');
+  }
+
+  /** Who uses a network. */
+  async users(id: string): Promise<Users> {
+    const filters = encodeURIComponent(JSON.stringify({ network: [id] }));
+    const containers = await this.#get<ContainerReply[]>(`/containers/json?all=true&filters=${filters}`);
+    const names = (wanted: boolean) =>
+      containers
+        .filter(({ State }) => /^(running|paused|restarting)$/.test(State) === wanted)
+        .map(({ Id, Names }) => (Names[0] ?? Id.slice(0, 12)).replace(/^\//, ''));
+    return { running: names(true), stopped: names(false) };
+  }
+
+  async create(shape: NetworkShape): Promise<void> {
+    // Docker takes two of one name unless told; from API 1.44 on it never does
+    await this.#request('POST', '/networks/create', this.#base, { CheckDuplicate: true, ...shape });
+  }
+
+  async remove(id: string): Promise<void> {
+    await this.#request('DELETE', `/networks/${id}`);
+  }
+
+  /**
+   * Calls `onEvent` for each event of networks and the daemon, until the engine or the signal ends it.
+   * @param onOpen what happens from now on is told
+   */
+  async follow(onOpen: () => void, onEvent: () => void, signal: AbortSignal): Promise<void> {
+    await this.facts();
+    const filters = encodeURIComponent(JSON.stringify({ type: ['network', 'daemon'] }));
+    const reply = await this.#open('GET', `${this.#base}/events?filters=${filters}`, undefined, signal);
+    onOpen();
+    reply.on('data', onEvent);
+    await finished(reply);
+  }
+
+  async #get<T>(path: string, base = this.#base): Promise<T> {
+    const reply = await this.#request('GET', path, base);
+    try {
+      return JSON.parse(reply) as T;
+    } catch (cause) {
+      const what = callText('GET', base + path);
+      throw new EngineError(`its answer cannot be understood: ${(cause as Error).message} (${what})`, {
+        cause,
+      });
+    }
+  }
+
+  async #request(method: string, path: string, base = this.#base, body?: unknown): Promise<string> {
+    const signal = AbortSignal.timeout(this.#timeoutMs);
+    const reply = await this.#open(method, base + path, body, signal);
+    // it may end, or be late, in the midst of its answer
+    return text(reply).catch((cause: unknown) => {
+      throw this.#broken(cause as Error, signal, callText(method, base + path));
+    });
+  }
+
+  #broken(cause: Error, signal: AbortSignal, what: string): EngineError {
+    // what is told of it differs with how far the answer has come
+    const late = signal.aborted && (signal.reason as Error).name === 'TimeoutError';
+    const why = late ? `no answer within ${this.#timeoutMs / 1000} s` : cause.message;
+    return new EngineError(`${why} (${what})`, { cause });
+  }
+
+  #open(method: string, path: string, body: unknown, signal: AbortSignal): Promise<http.IncomingMessage> {
+    const what = callText(method, path);
+    return new Promise((resolve, reject) => {
+      const request = http.request(
+        {
+          socketPath: this.socket,
+          method,
+          path,
+          signal,
+          agent: false,
+          headers: { host: 'docker', ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
+        },
+        (reply) => {
+          const { statusCode = 0 } = reply;
+          if (statusCode >= 200 && statusCode < 300) resolve(reply);
+          else
+            text(reply).then(
+              (answer) => {
+                reject(new EngineError(`${words(answer)} (${what}: ${statusCode})`));
+              },
+              (cause: unknown) => {
+                reject(this.#broken(cause as Error, signal, what));
+              },
+            );
+        },
+      );
+      request.on('error', (cause: NodeJS.ErrnoException) => {
+        if (cause.code === 'ENOENT') {
+          reject(new NoEngine(`there is no Docker engine: no ${this.socket}`, false, cause));
+        } else if (cause.code === 'ECONNREFUSED') {
+          reject(
+            new NoEngine(`the Docker engine does not run: nobody answers at ${this.socket}`, true, cause),
+          );
+        } else reject(this.#broken(cause, signal, what));
+      });
+      request.end(body === undefined ? undefined : JSON.stringify(body));
+    });
+  }
+}
+
+/** `GET /v1.41/networks` */
+const callText = (method: string, path: string): string => `${method} ${path.replace(/\?.*/, '')}`;
+
+interface VersionReply {
+  Version: string;
+  ApiVersion: string;
+  MinAPIVersion?: string;
+}
+
+interface InfoReply {
+  FirewallBackend?: { Driver: string } | null;
+  SecurityOptions?: string[] | null;
+}
+
+interface ContainerReply {
+  Id: string;
+  Names: string[];
+  State: string;
+}
+
+/** @returns why networks of that engine cannot be overlaynet's */
+export function unsupported({ FirewallBackend, SecurityOptions }: InfoReply): string | undefined {
+  if (FirewallBackend?.Driver.startsWith('nftables') === true) {
+    return 'its firewall backend is nftables, where the rules that let overlays pass have no say; set "firewall-backend": "iptables" in its daemon.json';
+  }
+  if (SecurityOptions?.some((option) => option.startsWith('name=rootless')) === true) {
+    return 'it is rootless: its bridges are not in the node’s network namespace';
+  }
+  return undefined;
+}
+
+async function text(reply: http.IncomingMessage): Promise<string> {
+  let all = '';
+  for await (const chunk of reply.setEncoding('utf8')) all += chunk as string;
+  return all;
+}
+
+/** Docker's errors are `{"message":"…"}`. */
+function words(answer: string): string {
+  try {
+    const { message } = JSON.parse(answer) as { message?: unknown };
+    if (typeof message === 'string') return message;
+  } catch {
+    // then as it is
+  }
+  return answer.trim().slice(0, 200);
+}
