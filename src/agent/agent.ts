@@ -1,45 +1,71 @@
 import { renderAgent, type AgentState } from '../api/state.ts';
 import type { Client } from '../kube/client.ts';
 import { KeyedQueue, type Result } from '../kube/queue.ts';
+import { run as runProgram, type Run } from '../linux/run.ts';
 import type { Log } from '../log.ts';
+import type { Docker } from '../docker/docker.ts';
+import { answer } from './answer.ts';
 import { Caches } from './caches.ts';
 import { CheckpointFile } from './checkpoint.ts';
-import { CNIFiles } from './cni.ts';
+import { CNIFiles, socketIn } from './cni.ts';
+import { reasonOf } from './file.ts';
+import type { ContainerHealth } from './findings.ts';
 import type { Directories } from './flags.ts';
 import type { Metrics } from './metrics.ts';
+import { Namespaces } from './namespaces.ts';
 import { Pass, type Kernel } from './pass.ts';
 import { SeenVersion } from './registration.ts';
 import { Report } from './report.ts';
+import { AgentSocket } from './socket.ts';
+import { sweep } from './sweep.ts';
 
 export interface AgentOptions {
   node: string;
   addresses: string[];
   directories: Directories;
-  /** Where host-local keeps its leases; by default its own default. */
-  leaseDir?: string;
+  /** File of the CNI plugin, to sweep with. */
+  cniPlugin: string;
   client: Client;
   kernel: Kernel;
+  /** Names of the node's links now; by default those of this process's network namespace. */
+  links?: () => ReadonlySet<string>;
+  run?: Run;
   /** Bytes, of the link that carries the node's address. */
   uplinkMTU: () => Promise<number>;
+  /** Absent where no Docker engine is to be looked for. */
+  docker?: Docker | undefined;
+  /** What of the node itself is not as the data path needs it, in words. */
+  system: () => string[];
   metrics: Metrics;
   log: Log;
 }
 
 /**
- * One node's agent. Two kinds of work, each by a key of its own, so that one that fails (no right to write, API server
- * away) leaves the other going: the data path, and the report of it.
+ * One node's agent. Kinds of work, each by a key of its own, so that one that fails (no right to write, API server
+ * away) leaves the others going: the data path, Docker's networks, the report of both, the checkpoint, and once at the
+ * start the sweep.
  */
 export class Agent {
+  readonly #options: AgentOptions;
   readonly #caches: Caches;
+  readonly #namespaces: Namespaces;
   readonly #checkpoint: CheckpointFile;
   readonly #pass: Pass;
   readonly #report: Report;
+  readonly #socket: AgentSocket;
   readonly #queue: KeyedQueue;
+  readonly #docker: Docker | undefined;
+  #engine: { stop: () => void } | undefined;
   /** The next pass looks at kernel and files, whatever the objects say. */
   #look = true;
+  #swept: 'not yet' | 'asked for' | 'done' = 'not yet';
+  #sweepProblem: string | undefined;
+  #socketProblem: string | undefined;
 
   constructor(options: AgentOptions) {
-    const { node, addresses, directories, leaseDir, client, kernel, uplinkMTU, metrics, log } = options;
+    const { node, addresses, directories, client, kernel, links, uplinkMTU, docker, system, metrics, log } =
+      options;
+    this.#options = options;
     const caches = new Caches(client, node, log);
     const checkpoint = new CheckpointFile({
       dir: directories.stateDir,
@@ -51,7 +77,10 @@ export class Agent {
     });
     const work: Record<string, () => Promise<Result | undefined>> = {
       'data path': () => this.#runPass(),
+      docker: () => this.#runDocker(),
       report: () => this.#report.run(),
+      checkpoint: () => this.#save(),
+      sweep: () => this.#sweep(),
     };
     this.#queue = new KeyedQueue({
       reconcile: async (key) => work[key]?.(),
@@ -66,20 +95,69 @@ export class Agent {
       directories,
       log,
       owned: last?.networks ?? [],
-      ...(leaseDir === undefined ? {} : { leaseDir }),
+      ...(links === undefined ? {} : { links }),
     });
-    const pass = new Pass(node, { caches, kernel, cni, checkpoint, last: last?.snapshot, seen, metrics });
-    this.#report = new Report({ node, addresses, client, uplinkMTU, caches, pass, checkpoint, seen, log });
+    const namespaces = new Namespaces({
+      client,
+      log,
+      last: last?.namespaces ?? [],
+      onChange: () => {
+        this.#queue.add('checkpoint');
+      },
+    });
+    const pass = new Pass(node, {
+      caches,
+      kernel,
+      cni,
+      checkpoint,
+      namespaces,
+      last: last?.snapshot,
+      seen,
+      metrics,
+    });
+    const containers = () => this.#containers;
+    this.#report = new Report({
+      node,
+      addresses,
+      client,
+      uplinkMTU,
+      caches,
+      pass,
+      checkpoint,
+      containers,
+      docker,
+      seen,
+      system,
+      log,
+    });
+    this.#socket = new AgentSocket({
+      path: socketIn(directories.runDir),
+      answer: (ask) => answer(ask, { known: () => pass.known, namespaces }),
+      onAnswer: (code) => {
+        metrics.asked(code);
+      },
+      log,
+    });
+    this.#docker = docker;
     this.#caches = caches;
+    this.#namespaces = namespaces;
     this.#checkpoint = checkpoint;
     this.#pass = pass;
-    metrics.followInformers(() => caches.counters);
+    metrics.followInformers(() => [
+      ...caches.counters,
+      { resource: 'namespaces', ...namespaces.informer.counters },
+    ]);
+  }
+
+  /** Takes the CNI plugin's questions from now on; another agent that does is an error. @throws ListenError */
+  async listen(): Promise<void> {
+    await this.#socket.listen();
   }
 
   /** With a checkpoint the data path is made at once, API server or not. */
   start(): void {
-    const { configs, networks, allocations, agents } = this.#caches;
-    for (const informer of [configs, networks, allocations]) {
+    const { configs, networks, allocations, agents, apiServers } = this.#caches;
+    for (const informer of [configs, networks, allocations, apiServers.informer]) {
       informer.onChange(() => {
         // until all are there nothing follows from one of them, and a run would put off the one that counts
         if (this.#caches.synced) this.#queue.add('data path');
@@ -90,6 +168,12 @@ export class Agent {
       this.#queue.add('report');
     });
     this.#caches.start();
+    this.#namespaces.informer.start();
+    this.#engine = this.#docker?.watch((restarted) => {
+      this.#queue.add('docker');
+      // it puts rules of its own ahead of ours
+      if (restarted) this.reconcile();
+    });
     if (this.#pass.snapshot !== undefined) this.reconcile();
     this.#queue.add('report');
     for (const informer of [configs, networks, allocations, agents]) {
@@ -98,11 +182,20 @@ export class Agent {
         if (this.#caches.synced) this.reconcile();
       });
     }
+    void this.#namespaces.informer.synced().then(() => {
+      this.#queue.add('report');
+    });
   }
 
   /** Ends what runs; the kernel stays as it is. */
   async stop(): Promise<void> {
-    await Promise.all([this.#queue.stop(), this.#caches.stop()]);
+    this.#engine?.stop();
+    await Promise.all([
+      this.#socket.close(),
+      this.#queue.stop(),
+      this.#caches.stop(),
+      this.#namespaces.informer.stop(),
+    ]);
     this.#checkpoint.flush();
   }
 
@@ -130,14 +223,66 @@ export class Agent {
     return renderAgent({ spec }, wanted.networks, wanted.config, this.#report.status);
   }
 
+  get #containers(): ContainerHealth {
+    const { complete, containers } = this.#pass;
+    const others = [this.#socketProblem, this.#sweepProblem].filter((text) => text !== undefined);
+    return {
+      ...containers,
+      complete,
+      failures: [...containers.failures, ...others],
+      namespaces: this.#namespaces.problem,
+    };
+  }
+
   async #runPass(): Promise<undefined> {
     const look = this.#look;
     this.#look = false;
     if (look) this.#report.remeasure();
     try {
+      if (look) await this.#repairSocket();
       await this.#pass.run(look);
+    } finally {
+      this.#queue.add('docker');
+      this.#queue.add('report');
+      if (this.#pass.complete && this.#swept === 'not yet') {
+        this.#swept = 'asked for';
+        this.#queue.add('sweep');
+      }
+    }
+  }
+
+  async #runDocker(): Promise<undefined> {
+    const { snapshot } = this.#pass;
+    if (this.#docker === undefined || snapshot === undefined) return;
+    try {
+      if (await this.#docker.reconcile(snapshot)) this.reconcile();
     } finally {
       this.#queue.add('report');
     }
+  }
+
+  #save(): Promise<undefined> {
+    this.#pass.save();
+    return Promise.resolve(undefined);
+  }
+
+  async #repairSocket(): Promise<void> {
+    try {
+      await this.#socket.repair();
+      this.#socketProblem = undefined;
+    } catch (error) {
+      this.#socketProblem = reasonOf(error);
+    }
+  }
+
+  /** @throws Error with what failed, for the queue to try again */
+  async #sweep(): Promise<undefined> {
+    if (this.#swept === 'done') return;
+    const { cniPlugin, directories, run, log } = this.#options;
+    const before = this.#sweepProblem;
+    this.#sweepProblem = await sweep({ plugin: cniPlugin, directories, run: run ?? runProgram, log });
+    if (this.#sweepProblem !== before) this.#queue.add('report');
+    if (this.#sweepProblem !== undefined) throw new Error(this.#sweepProblem);
+    this.#swept = 'done';
   }
 }

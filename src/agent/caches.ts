@@ -9,12 +9,14 @@ import type { Client } from '../kube/client.ts';
 import { Informer } from '../kube/informer.ts';
 import {
   agentAllocations,
+  endpointSlices,
   overlayAgents,
   overlayConfigs,
   overlayNetworks,
   type Resource,
 } from '../kube/resources.ts';
 import type { Log } from '../log.ts';
+import { APIServers } from './apiservers.ts';
 import type { InformerCounters } from './metrics.ts';
 import type { Cached } from './snapshot.ts';
 
@@ -30,6 +32,7 @@ export class Caches {
   readonly networks: Informer<OverlayNetwork>;
   readonly allocations: Informer<AgentAllocation>;
   readonly agents: Informer<OverlayAgent>;
+  readonly apiServers: APIServers;
   readonly #node: string;
   readonly #all: { resource: Resource<KubeObject>; informer: Cache }[];
 
@@ -39,6 +42,7 @@ export class Caches {
     this.networks = new Informer(client, overlayNetworks, { log });
     this.allocations = new Informer(client, agentAllocations, { log });
     this.agents = new Informer(client, overlayAgents, { fieldSelector: `metadata.name=${node}`, log });
+    this.apiServers = new APIServers(client, log);
     this.#all = [
       { resource: overlayConfigs, informer: this.configs },
       { resource: overlayNetworks, informer: this.networks },
@@ -49,10 +53,11 @@ export class Caches {
 
   start(): void {
     for (const { informer } of this.#all) informer.start();
+    this.apiServers.informer.start();
   }
 
   async stop(): Promise<void> {
-    await Promise.all(this.#all.map(({ informer }) => informer.stop()));
+    await Promise.all([...this.#all, this.apiServers].map(({ informer }) => informer.stop()));
   }
 
   /** Whether all have been listed once: before that nothing follows from an object's absence. */
@@ -77,14 +82,19 @@ export class Caches {
 
   /** Of each kind's informer, since the start. */
   get counters(): InformerCounters[] {
-    return this.#all.map(({ resource, informer }) => ({ resource: resource.plural, ...informer.counters }));
+    const { informer } = this.apiServers;
+    return [...this.#all, { resource: endpointSlices('default'), informer }].map(
+      ({ resource, informer }) => ({ resource: resource.plural, ...informer.counters }),
+    );
   }
 
   get cached(): Cached {
+    const apiServers = this.apiServers.known;
     return {
       config: this.configs.get('default'),
       networks: this.networks.list(),
       allocations: this.allocations.list(),
+      ...(apiServers === undefined ? {} : { apiServers }),
     };
   }
 

@@ -3,6 +3,7 @@ import { renameSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Snapshot } from '../dataplane/snapshot.ts';
 import type { Log } from '../log.ts';
+import type { Namespace } from './wish.ts';
 import { readIfPresent, reasonOf, writeAtomically } from './file.ts';
 
 const version = 1;
@@ -16,6 +17,8 @@ export interface Checkpoint {
   snapshot: Snapshot;
   /** Networks for which this agent may have made conflists and leases. */
   networks: string[];
+  /** For the containers that come meanwhile. */
+  namespaces: readonly Namespace[];
   /** The highest resourceVersion seen when this was written. */
   seenResourceVersion?: string;
 }
@@ -138,10 +141,12 @@ export function parseCheckpoint(text: string, node: string): Checkpoint | string
   }
   const read = value as Partial<Checkpoint & { version: unknown }> | null;
   if (read?.version !== version) return `the checkpoint is corrupt: its version is not ${version}`;
-  const { snapshot, networks, seenResourceVersion } = read;
+  const { snapshot, networks, namespaces = [], seenResourceVersion } = read;
   if (
     !Array.isArray(networks) ||
     !networks.every(isName) ||
+    !Array.isArray(namespaces) ||
+    !namespaces.every((one: Partial<Namespace> | null) => typeof one?.name === 'string') ||
     !Array.isArray(snapshot?.networks) ||
     !Array.isArray(snapshot.allocations) ||
     typeof (snapshot.config as { vni?: unknown } | undefined)?.vni !== 'number'
@@ -149,21 +154,25 @@ export function parseCheckpoint(text: string, node: string): Checkpoint | string
     return 'the checkpoint is corrupt: parts of it are missing';
   }
   if (snapshot.node !== node) return `the checkpoint is of node "${snapshot.node}"`;
-  return { snapshot, networks, ...(seenResourceVersion === undefined ? {} : { seenResourceVersion }) };
+  const seen = seenResourceVersion === undefined ? {} : { seenResourceVersion };
+  return { snapshot, networks, namespaces, ...seen };
 }
 
 /** A relist replaces every object by an equal one: then only the text can tell. Versions seen are no news. */
-const digest = ({ snapshot, networks }: Checkpoint): string =>
+const digest = ({ snapshot, networks, namespaces }: Checkpoint): string =>
   createHash('sha256')
-    .update(JSON.stringify([snapshot, networks]))
+    .update(JSON.stringify([snapshot, networks, namespaces]))
     .digest('hex');
 
 const same = (a: Checkpoint, b: Checkpoint): boolean =>
-  JSON.stringify(a.networks) === JSON.stringify(b.networks) && sameSnapshot(a.snapshot, b.snapshot);
+  JSON.stringify(a.networks) === JSON.stringify(b.networks) &&
+  a.namespaces === b.namespaces &&
+  sameSnapshot(a.snapshot, b.snapshot);
 
 /** Cheap, and false for some that are equal: caches hand out the same objects until they change or are listed again. */
 export const sameSnapshot = (a: Snapshot, b: Snapshot): boolean =>
   a === b ||
   (a.allocations.length === b.allocations.length &&
     a.allocations.every(({ spec }, i) => spec === b.allocations[i]?.spec) &&
-    JSON.stringify([a.config, a.networks]) === JSON.stringify([b.config, b.networks]));
+    JSON.stringify([a.config, a.networks, a.apiServers]) ===
+      JSON.stringify([b.config, b.networks, b.apiServers]));

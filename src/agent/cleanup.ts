@@ -1,11 +1,15 @@
-import { readdirSync, rmdirSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { dockerAt, type Docker } from '../docker/docker.ts';
 import { DataPath } from '../linux/datapath.ts';
 import { createLog, type Log } from '../log.ts';
-import { CNIFiles } from './cni.ts';
+import { CNIFiles, socketIn } from './cni.ts';
 import { networksInCheckpoint } from './checkpoint.ts';
 import { isErrno, reasonOf } from './file.ts';
-import type { Directories } from './flags.ts';
+import type { Directories, HostFlags } from './flags.ts';
+import { removeDropIn } from './networkd.ts';
+import { removePlugins } from './plugins.ts';
+import { answers } from './socket.ts';
 import type { Failure } from './status.ts';
 
 /** What `cleanup` needs of src/linux/datapath.ts. */
@@ -13,40 +17,66 @@ interface Kernel {
   cleanup(): Promise<{ changes: number; failures: Failure[] }>;
 }
 
-/** `agent cleanup`: says what went, and again is no error. @throws Error with what could not be removed */
-export async function cleanup(directories: Directories): Promise<void> {
+/** What it needs of src/docker. */
+type Networks = Pick<Docker, 'cleanup'>;
+
+/** `agent cleanup`: says what went, and again is no error. @throws Error with what could not be removed; an agent runs */
+export async function cleanup(flags: Directories & HostFlags & { dockerSocket?: string }): Promise<void> {
+  const { dockerSocket, hostRoot, cniBinDir, ...directories } = flags;
+  const socket = socketIn(directories.runDir);
+  if (existsSync(socket) && (await answers(socket))) {
+    throw new Error(
+      `an agent runs on this node and would make all anew: stop it first (it listens at ${socket})`,
+    );
+  }
   const removed: string[] = [];
   const log = createLog({ level: 'warn', component: 'agent' });
-  const failures = await removeAll({ directories, kernel: new DataPath({ log }), log, removed });
+  const docker = dockerAt(dockerSocket, log);
+  const failures = await removeAll({ directories, kernel: new DataPath({ log }), docker, log, removed });
+  failures.push(...removePlugins(join(hostRoot, cniBinDir), removed), ...removeDropIn(hostRoot, removed));
   for (const what of removed) process.stdout.write(`removed ${what}\n`);
   if (removed.length === 0 && failures.length === 0) process.stdout.write('nothing of overlaynet is here\n');
   if (failures.length > 0) throw new Error(`cleanup: ${failures.map(({ message }) => message).join('; ')}`);
 }
 
-/** Conflists, then the kernel's objects, then leases and state: so that nothing new starts on what is going. */
+/** Conflists and Docker's networks, then the kernel's objects, then leases and state: so that nothing new starts on what is going. */
 export async function removeAll(options: {
   directories: Directories;
   kernel: Kernel;
+  docker?: Networks | undefined;
   log: Log;
   /** What was removed is added to it. */
   removed: string[];
-  leaseDir?: string;
 }): Promise<Failure[]> {
-  const { directories, kernel, log, removed, leaseDir } = options;
+  const { directories, kernel, docker, log, removed } = options;
   const cni = new CNIFiles({
     directories,
     log,
     owned: networksInCheckpoint(directories.stateDir),
     onRemoved: (path) => removed.push(path),
-    ...(leaseDir === undefined ? {} : { leaseDir }),
+    // containers lose their links here, too
+    links: () => new Set(),
   });
-  const withdrawn = cni.withdraw([]);
+  const withdrawn = cni.removeAll();
+  const networks = await docker
+    ?.cleanup()
+    .catch((error: unknown) => ({ removed: [], failures: [{ message: reasonOf(error) }] }));
+  for (const name of networks?.removed ?? []) removed.push(`Docker network ${name}`);
+  withdrawn.push(...(networks?.failures ?? []));
   const { changes, failures } = await kernel
     .cleanup()
     .catch((error: unknown) => ({ changes: 0, failures: [{ message: reasonOf(error) }] }));
   if (changes > 0) removed.push(`${changes} kernel entries (links, routes, rules, sets, chains)`);
-  const leases = cni.removeLeases(new Set());
-  return [...withdrawn, ...failures, ...leases, ...removeState(directories.stateDir, removed)];
+  const leases = cni.removeLeases(new Set()).failures;
+  return [
+    ...withdrawn,
+    ...failures,
+    ...leases,
+    ...removeState(directories.stateDir, removed),
+    ...removeEmpty(directories.runDir, removed),
+    ...removeEmpty(directories.cniConfDir, removed),
+    ...removeEmpty(directories.leaseDir, removed),
+  ];
 }
 
 /** Our files alone: the directory may be one that the user shares with something else. */
@@ -58,10 +88,19 @@ function removeState(dir: string, removed: string[]): Failure[] {
         removed.push(join(dir, file));
       }
     }
+  } catch (error) {
+    return isErrno(error, 'ENOENT') ? [] : [{ message: reasonOf(error) }];
+  }
+  return removeEmpty(dir, removed);
+}
+
+/** One that is mounted, or that has files of others, stays. */
+function removeEmpty(dir: string, removed: string[]): Failure[] {
+  try {
     rmdirSync(dir);
     removed.push(dir);
   } catch (error) {
-    if (isErrno(error, 'ENOENT') || isErrno(error, 'ENOTEMPTY') || isErrno(error, 'EBUSY')) return [];
+    if (['ENOENT', 'ENOTEMPTY', 'EBUSY'].some((code) => isErrno(error, code))) return [];
     return [{ message: reasonOf(error) }];
   }
   return [];

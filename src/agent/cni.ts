@@ -1,7 +1,10 @@
-import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { linkNames } from '../linux/links.ts';
 import type { Log } from '../log.ts';
-import { isConflistOf, nameIn, type Conflist } from './conflist.ts';
+import { readAttachments } from './attachments.ts';
+import { defaultConflist, isConflistOf, renderConflists, type Conflist } from './conflist.ts';
+import type { Snapshot } from '../dataplane/snapshot.ts';
 import { isErrno, readIfPresent, reasonOf, writeAtomically } from './file.ts';
 import type { Directories } from './flags.ts';
 import type { Failure } from './status.ts';
@@ -11,87 +14,145 @@ const extension = '.conflist';
 /** First in lexical order: a runtime takes the first file of its directory. */
 const defaultFile = `05-overlaynet${extension}`;
 
-/** Where host-local keeps its leases, unless told. */
-const defaultLeaseDir = '/var/lib/cni/networks';
+/** The plugin's STATUS fails until it has the boot's own id in it. */
+const completeFile = 'complete';
+
+const bootID = (): string => readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+
+/** Where the CNI plugin finds the agent. */
+export const socketIn = (runDir: string): string => join(runDir, 'agent.sock');
 
 /**
  * The agent's files for CNI runtimes: `NETWORK.conflist` in a directory of their own, one file in the runtimes'
- * directory, and host-local's leases. Files of others are never touched.
+ * directory, the mark that the data path is complete, and the leases of networks that are gone. Files of others are
+ * never touched.
  */
 export class CNIFiles {
   /** Networks for which there may be a conflist or leases of ours. */
   readonly owned: Set<string>;
   readonly #directories: Directories;
-  readonly #leaseDir: string;
   readonly #log: Log;
+  readonly #links: () => ReadonlySet<string>;
   readonly #onRemoved: (path: string) => void;
 
   /**
    * @param options.owned from the checkpoint
+   * @param options.links names of the node's links now
    * @param options.onRemoved told of each file and directory that went
    */
   constructor(options: {
     directories: Directories;
     log: Log;
     owned?: Iterable<string>;
-    leaseDir?: string;
+    links?: () => ReadonlySet<string>;
     onRemoved?: (path: string) => void;
   }) {
     this.#directories = options.directories;
-    this.#leaseDir = options.leaseDir ?? defaultLeaseDir;
     this.#log = options.log;
+    this.#links = options.links ?? linkNames;
     this.#onRemoved = options.onRemoved ?? (() => undefined);
     this.owned = new Set(options.owned);
+  }
+
+  /** The networks' conflists as they should be. */
+  conflists(snapshot: Snapshot): Conflist[] {
+    return renderConflists(snapshot, this.#paths);
   }
 
   /** Removes the conflists of networks that the node no longer has; to be called before their bridges go. */
   withdraw(wanted: readonly Conflist[]): Failure[] {
     const keep = new Set(wanted.map(({ network }) => network));
-    return [
-      ...this.#try(undefined, () => {
-        const text = readIfPresent(this.#defaultPath);
-        if (text !== undefined && !keep.has(nameIn(text) ?? '')) this.#remove(this.#defaultPath);
-      }),
-      ...this.#try(undefined, () => {
-        for (const network of this.#written()) {
-          if (!keep.has(network)) this.#remove(this.#path(network));
-        }
-      }),
-    ];
+    return this.#try(undefined, () => {
+      for (const network of this.#written()) {
+        if (!keep.has(network)) this.#remove(this.#path(network));
+      }
+    });
   }
 
   /**
    * Writes conflists that differ from what is on disk.
    * @param ready those whose data path is complete; others stay as they are
-   * @param preferred the one for the runtimes' directory; undefined: none belongs there
    */
-  publish(ready: readonly Conflist[], preferred: Conflist | undefined): Failure[] {
-    const failures = ready.flatMap(({ network, text }) =>
+  publish(ready: readonly Conflist[]): Failure[] {
+    return ready.flatMap(({ network, text }) =>
       this.#try(network, () => {
         this.owned.add(network);
         this.#write(this.#path(network), text);
       }),
     );
-    const first = this.#try(preferred?.network, () => {
-      if (preferred === undefined) this.#remove(this.#defaultPath);
-      else if (ready.includes(preferred)) this.#write(this.#defaultPath, preferred.text);
+  }
+
+  /**
+   * Lets runtimes use the node: to be called once its data path is complete. From then on nothing takes it back: a
+   * runtime that loses its configuration makes the node NotReady, and a container that has no network is told so.
+   */
+  open(): Failure[] {
+    return this.#try(undefined, () => {
+      const { runDir, cniConfDir } = this.#directories;
+      this.#write(join(runDir, completeFile), `${bootID()}\n`);
+      // a runtime that watches its directory would read a file half-written
+      this.#write(this.#defaultPath, defaultConflist(this.#paths), cniConfDir);
     });
-    return [...failures, ...first];
+  }
+
+  /** The file that runtimes take in place of ours: the first by name of those that they read. */
+  get first(): string | undefined {
+    try {
+      const files = readdirSync(this.#directories.cniNetDir).filter((file) =>
+        /\.(conf|conflist|json)$/.test(file),
+      );
+      const [first = defaultFile] = files.sort();
+      return first < defaultFile ? join(this.#directories.cniNetDir, first) : undefined;
+    } catch {
+      return undefined; // told by `open`
+    }
   }
 
   /**
    * Removes the leases of networks that the node no longer has; to be called once their bridges are gone.
    * @param keep names of those that it has, and of those whose bridge may still be there
+   * @returns what failed, and, as `held`, whose containers keep their leases for now
    */
-  removeLeases(keep: ReadonlySet<string>): Failure[] {
-    return [...this.owned]
-      .filter((network) => !keep.has(network))
-      .flatMap((network) =>
-        this.#try(network, () => {
-          this.#remove(join(this.#leaseDir, network));
-          if (!existsSync(this.#path(network))) this.owned.delete(network);
+  removeLeases(keep: ReadonlySet<string>): { failures: Failure[]; held: string[] } {
+    const former = [...this.owned].filter((network) => !keep.has(network));
+    const containers = former.length === 0 ? new Map<string, string[]>() : this.#liveContainers();
+    const held: string[] = [];
+    const failures = former.flatMap((network) =>
+      this.#try(network, () => {
+        const live = containers.get(network) ?? [];
+        if (live.length > 0) held.push(`network ${network} is gone, and still has ${containersText(live)}`);
+        else this.#remove(join(this.#directories.leaseDir, network));
+        if (live.length === 0 && !existsSync(this.#path(network))) this.owned.delete(network);
+      }),
+    );
+    return { failures, held };
+  }
+
+  /** All that there is of ours in these directories, the leases aside; whose they are is known from then on. */
+  removeAll(): Failure[] {
+    const { runDir, stateDir } = this.#directories;
+    for (const { interfaces } of readAttachments(stateDir).attachments) {
+      for (const { network } of interfaces) this.owned.add(network);
+    }
+    const files = [
+      this.#defaultPath,
+      join(runDir, completeFile),
+      socketIn(runDir),
+      join(stateDir, 'attachments'),
+    ];
+    return [
+      ...files.flatMap((path) =>
+        this.#try(undefined, () => {
+          this.#remove(path);
         }),
-      );
+      ),
+      ...this.withdraw([]),
+    ];
+  }
+
+  get #paths() {
+    const { runDir, stateDir, leaseDir } = this.#directories;
+    return { socket: socketIn(runDir), stateDir, leaseDir };
   }
 
   get #defaultPath(): string {
@@ -100,6 +161,20 @@ export class CNIFiles {
 
   #path(network: string): string {
     return join(this.#directories.cniConfDir, network + extension);
+  }
+
+  /** By network, of the containers whose port is in the kernel. */
+  #liveContainers(): Map<string, string[]> {
+    const links = this.#links();
+    const live = new Map<string, string[]>();
+    for (const { containerID, namespace, pod, interfaces } of readAttachments(this.#directories.stateDir)
+      .attachments) {
+      const name = pod === undefined ? `container ${containerID}` : `pod ${namespace ?? ''}/${pod}`;
+      for (const { network, host } of interfaces) {
+        if (links.has(host)) live.set(network, [...(live.get(network) ?? []), name]);
+      }
+    }
+    return live;
   }
 
   /** Networks whose conflist is on disk and ours, by our memory or by what it says. */
@@ -121,11 +196,10 @@ export class CNIFiles {
     return ours;
   }
 
-  #write(path: string, text: string): void {
+  #write(path: string, text: string, scratch?: string): void {
     if (readIfPresent(path) === text) return;
-    // not in the watched directory: a runtime would read a half-written file
-    writeAtomically(path, text, 0o644, this.#directories.stateDir);
-    this.#log.info('conflist written', { file: path });
+    writeAtomically(path, text, 0o644, scratch);
+    this.#log.info('written', { file: path });
   }
 
   #remove(path: string): void {
@@ -144,3 +218,6 @@ export class CNIFiles {
     }
   }
 }
+
+const containersText = (names: readonly string[]): string =>
+  `${names.slice(0, 5).join(', ')}${names.length > 5 ? ` and ${names.length - 5} more` : ''}`;

@@ -1,5 +1,6 @@
 import {
   closeSync,
+  fchmodSync,
   fsyncSync,
   mkdirSync,
   openSync,
@@ -31,39 +32,59 @@ export function readIfPresent(path: string): string | undefined {
 
 /**
  * Replaces the file whole or not at all, and durably: a temporary file, fsync, rename, fsync of the directory.
- * @param scratch directory of the temporary file, for targets in a directory that others watch; where it is missing,
- *   full or on another filesystem the temporary file is a dot file beside the target. By default beside the target.
+ * @param scratch directory of the temporary file, for targets in a directory that others watch: on the same mount as
+ *   the target. Where it is on another, or cannot be written, the temporary file is a dot file beside the target. In
+ *   either case a dot file there takes the target's name at the end: containerd passes over a file that comes in from
+ *   elsewhere, and loads what is there when one is renamed.
  * @throws errors of the file system, with their code
  */
-export function writeAtomically(path: string, body: string, mode: number, scratch = dirname(path)): void {
+export function writeAtomically(
+  path: string,
+  body: string | Uint8Array,
+  mode: number,
+  scratch = dirname(path),
+): void {
   mkdirSync(dirname(path), { recursive: true });
-  const temporary = `.${basename(path)}.tmp`;
+  const name = `.${basename(path)}.tmp`;
+  const beside = join(dirname(path), name);
   if (scratch !== dirname(path)) {
     try {
-      writeThrough(join(scratch, temporary), path, body, mode);
+      mkdirSync(scratch, { recursive: true });
+      writeThrough([join(scratch, name), beside, path], body, mode);
       return;
     } catch {
-      // beside the target it can still succeed, and if not, that error is the one to tell
+      // EXDEV: directories mounted each by itself; and whatever it is, beside the target it can still succeed, and if
+      // not, that error is the one to tell
     }
   }
-  writeThrough(join(dirname(path), temporary), path, body, mode);
+  writeThrough([beside, path], body, mode);
 }
 
-function writeThrough(temporary: string, path: string, body: string, mode: number): void {
+/** Writes the first of the paths, and gives it the names of the others in turn. */
+function writeThrough(
+  [temporary, ...names]: [string, ...string[]],
+  body: string | Uint8Array,
+  mode: number,
+): void {
+  let at = temporary;
   try {
     const file = openSync(temporary, 'w', mode);
     try {
-      writeWhole(file, Buffer.from(body));
+      fchmodSync(file, mode); // whatever the umask
+      writeWhole(file, typeof body === 'string' ? Buffer.from(body) : body);
       fsyncSync(file);
     } finally {
       closeSync(file);
     }
-    renameSync(temporary, path);
+    for (const name of names) {
+      renameSync(at, name);
+      at = name;
+    }
   } catch (error) {
-    rmSync(temporary, { force: true });
+    rmSync(at, { force: true });
     throw error;
   }
-  const directory = openSync(dirname(path), 'r');
+  const directory = openSync(dirname(at), 'r');
   try {
     fsyncSync(directory);
   } finally {
@@ -72,6 +93,6 @@ function writeThrough(temporary: string, path: string, body: string, mode: numbe
 }
 
 /** A nearly full disk takes part of a write without an error. */
-function writeWhole(file: number, bytes: Buffer): void {
+function writeWhole(file: number, bytes: Uint8Array): void {
   for (let done = 0; done < bytes.length;) done += writeSync(file, bytes, done);
 }

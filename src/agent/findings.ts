@@ -1,5 +1,6 @@
 import type { Finding } from '../api/conditions.ts';
 import type { AgentAllocation } from '../api/types.ts';
+import type { PassContainers } from './pass.ts';
 import { brief, type Applied } from './status.ts';
 
 /** What an agent's conditions follow from. */
@@ -13,14 +14,33 @@ export interface Health {
   /** What the caches lack, so that the data path stays as it was. */
   missing: string | undefined;
   checkpoint: { problem: string | undefined; movedAside: string | undefined };
+  containers: ContainerHealth;
+  /** What of the node itself is not as the data path needs it. */
+  system: string[];
+  /** Of the Docker engine, where one is looked for. */
+  docker: Finding | undefined;
 }
 
-/** The conditions `Registered`, `Synced`, `DataPathReady` and `Checkpoint`. */
+/** What containers hang on beside the data path; of `failures`, those of socket and sweep as well. */
+export interface ContainerHealth extends PassContainers {
+  /** The data path was complete once. */
+  complete: boolean;
+  /** Why namespaces cannot be listed. */
+  namespaces: string | undefined;
+}
+
+/**
+ * The conditions `Registered`, `Synced`, `DataPathReady`, `Checkpoint`, `ContainersReady` and `SystemReady`, and `Docker`
+ * where an engine is looked for.
+ */
 export const findingsOf = (health: Health): Finding[] => [
   { type: 'Registered', ...registered(health) },
   { type: 'Synced', ...synced(health) },
   { type: 'DataPathReady', ...dataPathReady(health) },
   { type: 'Checkpoint', ...checkpointed(health) },
+  { type: 'ContainersReady', ...containersReady(health) },
+  { type: 'SystemReady', ...systemReady(health) },
+  ...(health.docker === undefined ? [] : [health.docker]),
 ];
 
 type Verdict = Omit<Finding, 'type'>;
@@ -60,3 +80,32 @@ function checkpointed({ checkpoint: { problem, movedAside } }: Health): Verdict 
   if (problem !== undefined) return no('Failed', problem);
   return movedAside === undefined ? yes('Written', 'on disk') : yes('MovedAside', movedAside);
 }
+
+function containersReady({ containers }: Health): Verdict {
+  const { complete, failures, namespaces, held, first, unread } = containers;
+  if (!complete) return no('Waiting', 'the data path was not complete yet');
+  if (failures.length > 0) return no('Failed', brief(failures));
+  if (namespaces !== undefined) {
+    return no('NamespacesUnknown', `pods without an annotation of their own have to wait: ${namespaces}`);
+  }
+  if (first !== undefined) {
+    return yes(
+      'NotFirst',
+      `containers can join; pods do not: their runtime takes ${first} before overlaynet's conflist`,
+    );
+  }
+  if (unread.length > 0) {
+    return yes(
+      'RecordsUnread',
+      `containers can join; what these records allowed stays allowed: ${brief(unread)}`,
+    );
+  }
+  return held.length === 0
+    ? yes('Ready', 'containers can join')
+    : yes('LeasesHeld', `containers can join; ${brief(held)}`);
+}
+
+const systemReady = ({ system }: Health): Verdict =>
+  system.length === 0
+    ? yes('Prepared', 'modules and sysctls are as needed')
+    : no('SwitchedOff', brief(system));

@@ -1,6 +1,8 @@
 import { isIP } from 'node:net';
+import { isAbsolute } from 'node:path';
 import { parseDuration } from '../api/duration.ts';
 import { formatAddress, parseAddress } from '../net/address.ts';
+import { certificateFiles, type CertificateFiles } from '../certificate.ts';
 import { parseListen } from '../http.ts';
 import { levels, type Level } from '../log.ts';
 import { reasonOf } from './file.ts';
@@ -17,6 +19,18 @@ export interface Directories {
   cniConfDir: string;
   /** Where container runtimes look. */
   cniNetDir: string;
+  /** host-local's leases, a directory per network. */
+  leaseDir: string;
+  /** What does not outlive a boot: the socket that the CNI plugin asks at, and `complete`. */
+  runDir: string;
+}
+
+/** Where `install` and `cleanup` find the host's own files. */
+export interface HostFlags {
+  /** The host's root directory, as this process sees it. */
+  hostRoot: string;
+  /** Below it: where container runtimes look for plugins. */
+  cniBinDir: string;
 }
 
 /** `agent run` as the user gave it. */
@@ -25,8 +39,13 @@ export interface RunFlags extends Directories {
   addresses?: string;
   kubeconfig?: string;
   listen: string;
+  tlsCert?: string;
+  tlsKey?: string;
   resync: string;
   logLevel: string;
+  cniPlugin: string;
+  /** Empty: no Docker. */
+  dockerSocket?: string;
 }
 
 export interface RunOptions extends Directories {
@@ -35,13 +54,17 @@ export interface RunOptions extends Directories {
   addresses: string[];
   kubeconfig?: string;
   listen: string;
+  certificate?: CertificateFiles;
   resyncMs: number;
   logLevel: Level;
+  /** File of the `overlaynet` plugin. */
+  cniPlugin: string;
+  dockerSocket?: string;
 }
 
 /** @throws FlagError */
 export function parseRunFlags(flags: RunFlags): RunOptions {
-  const { node, addresses, resync, ...rest } = flags;
+  const { node, addresses, resync, tlsCert, tlsKey, ...rest } = flags;
   if (node === undefined || node === '')
     throw new FlagError('--node (or NODE_NAME) is missing: the name of this Node');
   if (!/^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/.test(node))
@@ -50,16 +73,33 @@ export function parseRunFlags(flags: RunFlags): RunOptions {
   if (resyncMs === undefined || resyncMs < 1_000 || resyncMs > 86_400_000) {
     throw new FlagError(`--resync "${resync}" is no duration from 1s to 24h, such as 60s or 5m`);
   }
+  let certificate: CertificateFiles | undefined;
   try {
     parseListen(flags.listen);
+    certificate = certificateFiles(tlsCert, tlsKey);
   } catch (cause) {
     throw new FlagError(reasonOf(cause), { cause });
+  }
+  for (const [flag, path] of [
+    ['--state-dir', flags.stateDir],
+    ['--lease-dir', flags.leaseDir],
+    ['--run-dir', flags.runDir],
+  ] as const) {
+    // conflists have them, and whoever reads those runs somewhere else
+    if (!isAbsolute(path)) throw new FlagError(`${flag} "${path}" is no absolute path`);
   }
   const logLevel = levels.find((level) => level === flags.logLevel);
   if (logLevel === undefined) {
     throw new FlagError(`--log-level "${flags.logLevel}" is none of ${levels.join(', ')}`);
   }
-  return { ...rest, node, addresses: parseAddresses(addresses), resyncMs, logLevel };
+  return {
+    ...rest,
+    ...(certificate && { certificate }),
+    node,
+    addresses: parseAddresses(addresses),
+    resyncMs,
+    logLevel,
+  };
 }
 
 /** `172.17.0.2,fd00::2`; an empty part is ignored, as NODE_IPS of a node with one family may have it. */

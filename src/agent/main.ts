@@ -1,5 +1,5 @@
 import { Command, Option } from 'commander';
-import { FlagError, parseRunFlags, type Directories, type RunFlags } from './flags.ts';
+import { FlagError, parseRunFlags, type Directories, type HostFlags, type RunFlags } from './flags.ts';
 
 const program = new Command('agent')
   .description("overlaynet's agent: programs this node's kernel and CNI with the overlay networks")
@@ -10,14 +10,31 @@ const directories = (command: Command) =>
   command
     .option('--state-dir <dir>', 'where the checkpoint is kept', '/var/lib/overlaynet')
     .option('--cni-conf-dir <dir>', 'one conflist per network', '/etc/cni/overlaynet.d')
-    .option('--cni-net-dir <dir>', 'where container runtimes look for a conflist', '/etc/cni/net.d');
+    .option('--cni-net-dir <dir>', 'where container runtimes look for a conflist', '/etc/cni/net.d')
+    .option('--lease-dir <dir>', 'leases of addresses, a directory per network', '/var/lib/cni/networks')
+    .option(
+      '--run-dir <dir>',
+      'the socket for the CNI plugin, and what else ends with the boot',
+      '/run/overlaynet',
+    );
+
+const dockerSocket = () =>
+  new Option('--docker-socket <path>', 'of the Docker engine whose networks to keep').env('DOCKER_SOCKET');
 
 directories(program.command('run').description('register this node and keep its data path as allocated'))
   .addOption(new Option('--node <name>', 'name of this Node').env('NODE_NAME'))
   .addOption(new Option('--addresses <list>', "this node's addresses, one of each family").env('NODE_IPS'))
   .option('--kubeconfig <file>', 'default: KUBECONFIG, else the cluster that the pod is in')
-  .option('--listen <address>', 'state document, metrics, health', '127.0.0.1:9181')
+  .option(
+    '--listen <address>',
+    'state document, metrics, health: in the clear on loopback, else HTTPS and with a token',
+    '127.0.0.1:9181',
+  )
+  .option('--tls-cert <file>', 'certificate for HTTPS, PEM; default: one signed by itself')
+  .option('--tls-key <file>', 'its key, PEM')
+  .addOption(dockerSocket())
   .option('--resync <duration>', 'how often kernel and files are compared with what they should be', '60s')
+  .option('--cni-plugin <file>', 'swept with once at the start', '/opt/cni/bin/overlaynet')
   .option('--log-level <level>', 'error, warn, info, debug', 'info')
   .action(async (flags: RunFlags) => {
     const options = parseRunFlags(flags);
@@ -25,20 +42,32 @@ directories(program.command('run').description('register this node and keep its 
     await runAgent(options);
   });
 
-program
-  .command('install')
-  .description('prepare the system once, with privileges: kernel modules and sysctls')
-  .action(async () => {
+const host = (command: Command) =>
+  command
+    .option('--host-root <dir>', "the host's root directory, as it is mounted here", '/')
+    .option('--cni-bin-dir <dir>', 'on the host: where container runtimes look for plugins', '/opt/cni/bin');
+
+host(
+  program
+    .command('install')
+    .description('prepare the host once, with privileges: modules, sysctls, systemd-networkd, CNI plugins'),
+)
+  .option('--plugins <dir>', 'the CNI plugins to be copied there', '/opt/cni/bin')
+  .action(async (flags: HostFlags & { plugins: string }) => {
     const { install } = await import('./install.ts');
-    await install();
+    await install(flags);
   });
 
-directories(
-  program.command('cleanup').description('remove everything that the agent ever made on this node'),
-).action(async (flags: Directories) => {
-  const { cleanup } = await import('./cleanup.ts');
-  await cleanup(flags);
-});
+host(
+  directories(
+    program.command('cleanup').description('remove everything that the agent ever made on this node'),
+  ),
+)
+  .addOption(dockerSocket())
+  .action(async (flags: Directories & HostFlags & { dockerSocket?: string }) => {
+    const { cleanup } = await import('./cleanup.ts');
+    await cleanup(flags);
+  });
 
 try {
   await program.parseAsync();

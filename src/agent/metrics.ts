@@ -49,6 +49,13 @@ export class Metrics {
     registers: this.#registers,
   });
 
+  readonly #containers = new Counter({
+    name: `${prefix}container_questions_total`,
+    help: 'Questions of the CNI plugin for the networks of a container, by code of the refusal; 0: answered.',
+    labelNames: ['code'],
+    registers: this.#registers,
+  });
+
   /** @param version of this build */
   constructor(version: string) {
     new Gauge({
@@ -96,6 +103,11 @@ export class Metrics {
         },
       });
     }
+  }
+
+  /** @param code of the refusal, 0 for none */
+  asked(code: number): void {
+    this.#containers.inc({ code: String(code) });
   }
 
   checkpoint(failed: boolean): void {

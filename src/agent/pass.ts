@@ -3,25 +3,50 @@ import type { Snapshot } from '../dataplane/snapshot.ts';
 import type { Caches } from './caches.ts';
 import { sameSnapshot, type CheckpointFile } from './checkpoint.ts';
 import type { CNIFiles } from './cni.ts';
-import { defaultConflist, renderConflists } from './conflist.ts';
+import type { Known } from './choose.ts';
 import { reasonOf } from './file.ts';
 import type { Metrics } from './metrics.ts';
 import type { SeenVersion } from './registration.ts';
 import { brief, type Applied, type Failure } from './status.ts';
-import { snapshotOf } from './snapshot.ts';
+import { idleNetworks, snapshotOf } from './snapshot.ts';
+import type { Namespace } from './wish.ts';
 
 /** What the agent needs of src/linux/datapath.ts. */
 export interface Kernel {
   /** Makes the kernel show the snapshot; what failed is in the result. */
-  reconcile(snapshot: Snapshot): Promise<{ changes: number; failures: Failure[] }>;
+  reconcile(snapshot: Snapshot): Promise<Reconciled>;
 }
 
-/** One pass: caches or checkpoint → snapshot → kernel → conflists → checkpoint. */
+interface Reconciled {
+  /** Writes to the kernel. */
+  changes: number;
+  failures: Failure[];
+  /** Records of containers that could not be read. */
+  unread: string[];
+}
+
+/** How a pass left the node for containers. */
+export interface PassContainers {
+  /** Why runtimes cannot use it. */
+  failures: string[];
+  /** Which containers keep leases of networks that are gone. */
+  held: string[];
+  /** Another's conflist, which runtimes take before ours. */
+  first: string | undefined;
+  /** Records of containers that could not be read. */
+  unread: string[];
+}
+
+/** One pass: caches or checkpoint → snapshot → kernel → conflists → checkpoint; the runtimes' own conflist last. */
 export class Pass {
   /** Of the last pass; undefined before the first. */
   applied: Applied | undefined;
   /** What the last pass worked from, or the checkpoint. */
   snapshot: Snapshot | undefined;
+  /** The data path was complete once: containers can come. */
+  complete = false;
+  /** Of the last pass. */
+  containers: PassContainers = { failures: [], held: [], first: undefined, unread: [] };
   /** Of the last pass. */
   durationMs = 0;
   readonly node: string;
@@ -37,7 +62,9 @@ export class Pass {
   get wanted(): Snapshot | undefined {
     const { caches } = this.#parts;
     if (!caches.synced || this.missing !== undefined) return this.snapshot;
-    return snapshotOf(this.node, caches.cached);
+    const last = this.snapshot?.apiServers === undefined ? {} : { apiServers: this.snapshot.apiServers };
+    // an agent that starts knows the API servers by its checkpoint until it has listed them
+    return snapshotOf(this.node, { ...last, ...caches.cached });
   }
 
   /**
@@ -58,6 +85,25 @@ export class Pass {
     return this.snapshot && ownAllocation(this.snapshot);
   }
 
+  /** What a container's networks follow from; text, where the data path was never complete: what is awaited. */
+  get known(): Known | string {
+    const { caches, cni } = this.#parts;
+    const { snapshot, applied } = this;
+    if (!this.complete || snapshot === undefined) return this.#awaited;
+    // one that worked before keeps working as far as it does
+    const failed = new Map(
+      (applied?.failures ?? []).flatMap(({ network, message }) =>
+        network === undefined || cni.owned.has(network) ? [] : [[network, message]],
+      ),
+    );
+    if (!caches.networks.hasSynced) return { snapshot, idle: undefined, failed };
+    const inForce = new Set(this.wanted?.networks.map(({ metadata }) => metadata.name));
+    for (const name of inForce) {
+      if (!applied?.networks.has(name)) failed.set(name, 'it has just come');
+    }
+    return { snapshot, idle: idleNetworks(caches.networks.list(), inForce), failed };
+  }
+
   /**
    * @param look look at kernel and files also where objects say the same as at the last pass, which succeeded
    * @throws Error with what failed, for the queue to try again; the same is in `applied`
@@ -68,11 +114,12 @@ export class Pass {
     if (
       !look &&
       this.applied?.failures.length === 0 &&
+      this.containers.failures.length === 0 &&
       this.snapshot &&
       sameSnapshot(this.snapshot, snapshot)
     )
       return;
-    const { checkpoint, cni, seen, caches, metrics } = this.#parts;
+    const { metrics } = this.#parts;
     const start = performance.now();
     const { changes, failures } = await this.#apply(snapshot);
     this.durationMs = performance.now() - start;
@@ -82,42 +129,65 @@ export class Pass {
       networks: new Set(snapshot.networks.map(({ metadata }) => metadata.name)),
       failures,
     };
-    const { highest } = seen.observe(caches.resourceVersion);
-    checkpoint.save({
-      snapshot,
-      networks: [...cni.owned].sort(),
-      ...(highest === undefined ? {} : { seenResourceVersion: highest }),
-    });
+    this.save();
     metrics.passed({
       seconds: this.durationMs / 1_000,
       changes,
       failures,
       peers: snapshot.allocations.filter(({ node }) => node !== this.node).length,
     });
-    if (failures.length > 0) throw new Error(brief(failures.map(failureText)));
+    const problems = [...failures.map(failureText), ...this.containers.failures];
+    if (problems.length > 0) throw new Error(brief(problems));
+  }
+
+  /** Puts on disk what an agent needs that starts while the API server is away. */
+  save(): void {
+    const { checkpoint, cni, seen, caches, namespaces } = this.#parts;
+    if (this.snapshot === undefined) return;
+    const { highest } = seen.observe(caches.resourceVersion);
+    checkpoint.save({
+      snapshot: this.snapshot,
+      networks: [...cni.owned].sort(),
+      namespaces: namespaces.list,
+      ...(highest === undefined ? {} : { seenResourceVersion: highest }),
+    });
+  }
+
+  get #awaited(): string {
+    const { problems } = this.#parts.caches;
+    if (this.missing !== undefined) return this.missing;
+    if (this.applied !== undefined) return brief(this.applied.failures.map(failureText));
+    return problems.length > 0 ? problems.join('; ') : 'the first pass over the kernel has not ended';
   }
 
   /** A conflist goes before its bridge, comes after it; a network that fails keeps the conflist it has. */
   async #apply(snapshot: Snapshot): Promise<{ changes: number; failures: Failure[] }> {
     const { cni } = this.#parts;
-    const conflists = renderConflists(snapshot);
+    const conflists = cni.conflists(snapshot);
     const withdrawn = cni.withdraw(conflists);
-    const { changes, failures } = await this.#reconcileKernel(snapshot);
+    const { changes, failures, unread } = await this.#reconcileKernel(snapshot);
     if (failures.some(({ network }) => network === undefined)) {
       return { changes, failures: [...withdrawn, ...failures] };
     }
     const failed = new Set(failures.map(({ network }) => network ?? ''));
     const ready = conflists.filter(({ network }) => !failed.has(network));
-    const published = cni.publish(ready, defaultConflist(conflists, snapshot.config.defaultNetwork));
+    const published = cni.publish(ready);
     const leases = cni.removeLeases(new Set([...conflists.map(({ network }) => network), ...failed]));
-    return { changes, failures: [...withdrawn, ...failures, ...published, ...leases] };
+    if (ownAllocation(snapshot)?.vtep !== undefined) this.complete = true;
+    this.containers = {
+      failures: this.complete ? cni.open().map(failureText) : [],
+      held: leases.held,
+      first: cni.first,
+      unread,
+    };
+    return { changes, failures: [...withdrawn, ...failures, ...published, ...leases.failures] };
   }
 
-  async #reconcileKernel(snapshot: Snapshot): Promise<{ changes: number; failures: Failure[] }> {
+  async #reconcileKernel(snapshot: Snapshot): Promise<Reconciled> {
     try {
       return await this.#parts.kernel.reconcile(snapshot);
     } catch (error) {
-      return { changes: 0, failures: [{ message: reasonOf(error) }] };
+      return { changes: 0, failures: [{ message: reasonOf(error) }], unread: [] };
     }
   }
 }
@@ -127,6 +197,7 @@ interface Parts {
   kernel: Kernel;
   cni: CNIFiles;
   checkpoint: CheckpointFile;
+  namespaces: { readonly list: readonly Namespace[] };
   /** From the checkpoint. */
   last: Snapshot | undefined;
   seen: SeenVersion;

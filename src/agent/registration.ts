@@ -13,13 +13,15 @@ export function registrationOf(own: {
   uplinkMTU: number;
   /** What the node holds by its last allocation. */
   held: AgentAllocationSpec | undefined;
+  /** Blocks that Docker's networks still lie in, whatever the allocation says. */
+  docker: Blocks;
   seenResourceVersion: string | undefined;
 }): OverlayAgentSpec {
-  const { addresses, uplinkMTU, held, seenResourceVersion } = own;
-  const networks = (held?.networks ?? []).map(({ name, subnets }) => ({
-    name,
-    subnets: subnets.map(({ cidr }) => cidr),
-  }));
+  const { addresses, uplinkMTU, held, docker, seenResourceVersion } = own;
+  const networks = withBlocks(
+    (held?.networks ?? []).map(({ name, subnets }) => ({ name, subnets: subnets.map(({ cidr }) => cidr) })),
+    docker,
+  );
   return {
     addresses,
     uplinkMTU,
@@ -27,6 +29,17 @@ export function registrationOf(own: {
     ...(networks.length === 0 ? {} : { networks }),
     ...(seenResourceVersion === undefined ? {} : { seenResourceVersion }),
   };
+}
+
+type Blocks = NonNullable<OverlayAgentSpec['networks']>;
+
+/** A block that was withdrawn is not given back while Docker's containers may have addresses of it. */
+function withBlocks(held: Blocks, docker: Blocks): Blocks {
+  const all = new Map(held.map(({ name, subnets }) => [name, new Set(subnets)]));
+  for (const { name, subnets } of docker) all.set(name, new Set([...(all.get(name) ?? []), ...subnets]));
+  return [...all]
+    .map(([name, subnets]) => ({ name, subnets: [...subnets] }))
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 /**

@@ -2,11 +2,12 @@ import type { OverlayAgent, OverlayAgentStatus } from '../api/types.ts';
 import type { Client } from '../kube/client.ts';
 import type { Result } from '../kube/queue.ts';
 import { overlayAgents } from '../kube/resources.ts';
+import type { Docker } from '../docker/docker.ts';
 import type { Log } from '../log.ts';
 import type { Caches } from './caches.ts';
 import type { CheckpointFile } from './checkpoint.ts';
 import { reasonOf } from './file.ts';
-import { findingsOf, refusalOf } from './findings.ts';
+import { findingsOf, refusalOf, type ContainerHealth } from './findings.ts';
 import type { Pass } from './pass.ts';
 import { register, registrationOf, type SeenVersion } from './registration.ts';
 import { renderStatus, sameStatus } from './status.ts';
@@ -25,7 +26,11 @@ interface Parts {
   caches: Caches;
   pass: Pass;
   checkpoint: CheckpointFile;
+  containers: () => ContainerHealth;
+  docker: Pick<Docker, 'blocks' | 'failures' | 'finding'> | undefined;
   seen: SeenVersion;
+  /** What of the node itself is not as the data path needs it. */
+  system: () => string[];
   log: Log;
 }
 
@@ -47,10 +52,10 @@ export class Report {
    * @throws Error with the API server's words
    */
   async run(): Promise<Result | undefined> {
-    const { caches } = this.#parts;
+    const { caches, containers } = this.#parts;
     this.#logRefusal();
     const failures: string[] = [];
-    let waitMs = caches.synced ? Infinity : unlistedMs;
+    let waitMs = caches.synced && containers().namespaces === undefined ? Infinity : unlistedMs;
     try {
       waitMs = Math.min(waitMs, await this.#register());
     } catch (error) {
@@ -68,7 +73,7 @@ export class Report {
 
   /** The OverlayAgent's status as it should be. */
   get status(): OverlayAgentStatus {
-    const { caches, pass, checkpoint } = this.#parts;
+    const { caches, pass, checkpoint, containers, docker, system } = this.#parts;
     const { applied, missing } = pass;
     const findings = findingsOf({
       allocation: caches.allocation,
@@ -77,10 +82,14 @@ export class Report {
       applied,
       missing,
       checkpoint,
+      containers: containers(),
+      docker: docker?.finding,
+      system: system(),
     });
     return renderStatus({
       allocation: caches.synced ? caches.allocation?.spec : pass.held,
       applied,
+      docker: docker?.failures ?? [],
       findings,
       stored: caches.agent?.status,
       now: new Date().toISOString(),
@@ -105,7 +114,7 @@ export class Report {
 
   /** Returns the time in ms after which it may be made again; Infinity where it is there. */
   async #register(): Promise<number> {
-    const { node, addresses, client, uplinkMTU, caches, pass, seen, log } = this.#parts;
+    const { node, addresses, client, uplinkMTU, caches, pass, docker, seen, log } = this.#parts;
     const { agents, agent } = caches;
     if (!agents.hasSynced) return Infinity;
     const wait = this.#made.notBefore - Date.now();
@@ -116,6 +125,8 @@ export class Report {
       addresses,
       uplinkMTU: this.#uplinkMTU,
       held: pass.held,
+      // while the engine could not be asked, what was said of it holds
+      docker: docker === undefined ? [] : (docker.blocks ?? agent?.spec.networks ?? []),
       seenResourceVersion: highest,
     });
     const written = await register(client, node, spec, agent, wentBack);

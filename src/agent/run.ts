@@ -1,11 +1,14 @@
 import pkg from '../../package.json' with { type: 'json' };
+import { dockerAt } from '../docker/docker.ts';
 import { serve } from '../http.ts';
 import { connect } from '../kube/client.ts';
+import { Reviews } from '../kube/review.ts';
 import { DataPath } from '../linux/datapath.ts';
-import { forwarding } from '../linux/system.ts';
+import { switchedOff } from '../linux/system.ts';
 import { uplinkMTU } from '../linux/uplink.ts';
 import { createLog } from '../log.ts';
 import { Agent } from './agent.ts';
+import { readAttachments } from './attachments.ts';
 import { watchDrift } from './drift.ts';
 import { endpoints } from './endpoints.ts';
 import type { RunOptions } from './flags.ts';
@@ -16,7 +19,18 @@ const graceMs = 1_500;
 
 /** `agent run`, until SIGTERM or SIGINT. @throws ListenError */
 export async function runAgent(options: RunOptions): Promise<void> {
-  const { node, addresses, kubeconfig, listen, resyncMs, logLevel, ...directories } = options;
+  const {
+    node,
+    addresses,
+    kubeconfig,
+    listen,
+    certificate,
+    resyncMs,
+    logLevel,
+    cniPlugin,
+    dockerSocket,
+    ...directories
+  } = options;
   const log = createLog({ level: logLevel, component: 'agent' });
   const client = connect(kubeconfig === undefined ? {} : { kubeconfig });
   const metrics = new Metrics(pkg.version);
@@ -24,16 +38,35 @@ export async function runAgent(options: RunOptions): Promise<void> {
     node,
     addresses,
     directories,
+    cniPlugin,
     client,
-    kernel: new DataPath({ log }),
+    kernel: new DataPath({ log, attachments: () => readAttachments(directories.stateDir) }),
     uplinkMTU: () => uplinkMTU(addresses),
+    docker: dockerAt(dockerSocket, log),
+    system: () => switchedOff(),
     metrics,
     log,
   });
-  const server = await serve({ listen, routes: endpoints(agent, metrics), log });
+  await agent.listen();
+  const server = await serve({
+    listen,
+    routes: endpoints(agent, metrics),
+    log,
+    secure: {
+      certificate: {
+        ...(certificate && { files: certificate }),
+        commonName: 'overlaynet-agent',
+        names: [node, ...addresses],
+      },
+      reviewer: new Reviews(client),
+    },
+  }).catch(async (error: unknown) => {
+    await agent.stop();
+    throw error;
+  });
   const drift = watchDrift(agent, { resyncMs, log });
   agent.start();
-  for (const problem of forwarding()) log.warn(problem);
+  for (const problem of switchedOff()) log.warn(problem);
   log.info('agent started', { node, addresses: addresses.join(','), listen: server.address });
 
   const signal = await new Promise<string>((resolve) => {

@@ -1,30 +1,37 @@
 import { acceptedSubnets } from '../api/accepted.ts';
 import { isTrue } from '../api/conditions.ts';
 import type { AgentAllocation, NetworkSubnet, OverlayConfig, OverlayNetwork } from '../api/types.ts';
-import type { Snapshot } from '../dataplane/snapshot.ts';
+import type { APIServer, Snapshot } from '../dataplane/snapshot.ts';
 
 /** What synced caches hold. */
 export interface Cached {
   config: OverlayConfig | undefined;
   networks: OverlayNetwork[];
   allocations: AgentAllocation[];
+  apiServers?: APIServer[];
 }
 
 /**
  * All that the data path follows from, in a stable order; specs are the caches' own objects, not copies.
  * Undefined where the configuration in force is absent: then nothing is known, and what there is stays.
  */
-export function snapshotOf(node: string, { config, networks, allocations }: Cached): Snapshot | undefined {
+export function snapshotOf(
+  node: string,
+  { config, networks, allocations, apiServers }: Cached,
+): Snapshot | undefined {
   const effective = config?.status?.effective;
   if (effective === undefined) return undefined;
+  const used = networks.flatMap(inForce).sort((a, b) => order(a.metadata.name, b.metadata.name));
+  const asked = used.some(({ spec }) => spec.isolation?.allowAPIServer === true);
   return {
     node,
     config: effective,
-    networks: networks.flatMap(inForce).sort((a, b) => order(a.metadata.name, b.metadata.name)),
+    networks: used,
     allocations: allocations
       .filter(({ spec }) => spec.vtep !== undefined)
       .map(({ metadata, spec }) => ({ node: metadata.name, spec }))
       .sort((a, b) => order(a.node, b.node)),
+    ...(asked && apiServers !== undefined ? { apiServers } : {}),
   };
 }
 
@@ -36,6 +43,24 @@ function inForce(network: OverlayNetwork): Snapshot['networks'] {
   // the rest of the metadata changes with every status: it would make each look like a change of the network
   const { name, uid } = metadata;
   return [{ metadata: { name, ...(uid === undefined ? {} : { uid }) }, spec: { ...spec, subnets } }];
+}
+
+/** The networks beside those in force, and why each is none, for users. */
+export function idleNetworks(
+  networks: readonly OverlayNetwork[],
+  inForce: ReadonlySet<string>,
+): Map<string, string> {
+  const idle = networks.filter(({ metadata }) => !inForce.has(metadata.name));
+  return new Map(idle.map((network) => [network.metadata.name, whyIdle(network)]));
+}
+
+function whyIdle({ metadata, spec, status }: OverlayNetwork): string {
+  if (metadata.deletionTimestamp !== undefined) return 'it is being deleted';
+  if (!spec.enabled) return 'spec.enabled is false';
+  const accepted = status?.conditions?.find(({ type }) => type === 'Accepted');
+  return accepted?.status === 'False'
+    ? `${accepted.reason}: ${accepted.message}`
+    : 'the operator has not accepted it yet';
 }
 
 /** An edit that was refused (Accepted=False) leaves the subnets that were accepted before in force. */

@@ -25,6 +25,8 @@ interface StatusInput {
   /** This node's allocation as it is now. */
   allocation: AgentAllocationSpec | undefined;
   applied: Applied | undefined;
+  /** What stands between networks and their Docker halves: it does not hold up the rest of them. */
+  docker: readonly Failure[];
   findings: Finding[];
   /** The status that is stored now. */
   stored: OverlayAgentStatus | undefined;
@@ -36,20 +38,22 @@ interface StatusInput {
 export function renderStatus({
   allocation,
   applied,
+  docker,
   findings,
   stored,
   now,
 }: StatusInput): OverlayAgentStatus {
   const forAll = applied?.failures.some(({ network }) => network === undefined) ?? false;
   const revision = forAll ? stored?.revision : applied?.allocation?.revision;
-  const networks = (allocation?.networks ?? []).map((network) => networkStatus(network, applied));
+  const networks = (allocation?.networks ?? []).map((network) => networkStatus(network, applied, docker));
   return {
     ...(revision === undefined ? {} : { revision }),
     networks,
     conditions: findings.reduce(
       (conditions, finding) =>
         withCondition(conditions, { ...finding, message: brief([finding.message]) }, now),
-      stored?.conditions ?? [],
+      // what is not looked at any more is not said either
+      (stored?.conditions ?? []).filter(({ type }) => findings.some((finding) => finding.type === type)),
     ),
   };
 }
@@ -66,6 +70,7 @@ export function brief(messages: readonly string[]): string {
 function networkStatus(
   network: AllocatedNetwork,
   applied: Applied | undefined,
+  docker: readonly Failure[],
 ): { name: string; state: NetworkState; message?: string } {
   const { name } = network;
   const before = applied?.allocation?.networks?.find((other) => other.name === name);
@@ -75,7 +80,7 @@ function networkStatus(
   if (!applied.networks.has(name)) {
     return { name, state: 'Configuring', message: `OverlayNetwork ${name} is not in force` };
   }
-  const failures = applied.failures.filter(
+  const failures = [...applied.failures, ...docker].filter(
     (failure) => failure.network === undefined || failure.network === name,
   );
   if (failures.length === 0) return { name, state: 'OK' };

@@ -17,6 +17,7 @@ const open = (options: { dir?: string; onProblem?: () => void; intervalMs?: numb
 const checkpoint = (changes: Partial<Checkpoint> = {}): Checkpoint => ({
   snapshot: snapshot(),
   networks: ['dcos', 'dcos6'],
+  namespaces: [{ name: 'default', labels: { team: 'a' }, annotation: 'dcos6' }],
   seenResourceVersion: '42',
   ...changes,
 });
@@ -78,6 +79,7 @@ test.each([
   ['not an object', 'null'],
   ['another version', '{"version":99}'],
   ['without its parts', '{"version":1,"networks":[],"snapshot":{"node":"node2"}}'],
+  ['with a namespace that is none', JSON.stringify({ version: 1, ...checkpoint(), namespaces: [null] })],
   ['with a path for a name', '{"version":1,"networks":["../x"],"snapshot":{}}'],
 ])('a corrupt checkpoint (%s) is moved aside and reported, and the next one is written', (_, text) => {
   writeFileSync(at.path('checkpoint.json'), text);
@@ -90,6 +92,23 @@ test.each([
   expect(log.lines.join()).toContain('the checkpoint is corrupt');
   file.save(checkpoint());
   expect(open().load('node2')).toEqual(checkpoint());
+});
+
+test('one of an agent that did not know namespaces yet is followed', () => {
+  writeFileSync(
+    at.path('checkpoint.json'),
+    JSON.stringify({ version: 1, ...checkpoint(), namespaces: undefined }),
+  );
+  const file = open();
+  expect(file.load('node2')).toEqual(checkpoint({ namespaces: [] }));
+  expect(file.movedAside).toBeUndefined();
+});
+
+test('namespaces that change are written', () => {
+  const file = open({ intervalMs: 0 });
+  file.save(checkpoint());
+  file.save(checkpoint({ namespaces: [] }));
+  expect(open().load('node2')?.namespaces).toEqual([]);
 });
 
 test('the checkpoint of another node is not followed', () => {

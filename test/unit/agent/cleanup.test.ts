@@ -2,17 +2,12 @@ import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { CheckpointFile } from '../../../src/agent/checkpoint.ts';
 import { removeAll } from '../../../src/agent/cleanup.ts';
 import { CNIFiles } from '../../../src/agent/cni.ts';
-import { renderConflists } from '../../../src/agent/conflist.ts';
 import type { Failure } from '../../../src/agent/status.ts';
 import { silent } from '../../../src/log.ts';
-import { recordingLog, scratch, snapshot } from './fixture.ts';
+import { attachment, directoriesIn, recordingLog, scratch, snapshot } from './fixture.ts';
 
 let at: ReturnType<typeof scratch>;
-const directories = () => ({
-  stateDir: at.path('state'),
-  cniConfDir: at.path('conf'),
-  cniNetDir: at.path('net'),
-});
+const directories = () => directoriesIn(at);
 beforeEach(() => {
   at = scratch();
   for (const dir of ['state', 'conf', 'net', 'leases']) mkdirSync(at.path(dir));
@@ -25,7 +20,6 @@ const clean = async (cleanup: () => Promise<{ changes: number; failures: Failure
   const removed: string[] = [];
   const failures = await removeAll({
     directories: directories(),
-    leaseDir: at.path('leases'),
     kernel: { cleanup },
     log: silent,
     removed,
@@ -34,17 +28,22 @@ const clean = async (cleanup: () => Promise<{ changes: number; failures: Failure
 };
 /** What an agent leaves on disk. */
 const installed = () => {
-  const conflists = renderConflists(snapshot());
-  new CNIFiles({ directories: directories(), leaseDir: at.path('leases'), log: silent }).publish(
-    conflists,
-    conflists[0],
-  );
+  const cni = new CNIFiles({ directories: directories(), log: silent });
+  cni.publish(cni.conflists(snapshot()));
+  cni.open();
   new CheckpointFile({ dir: at.path('state'), log: recordingLog() }).save({
     snapshot: snapshot(),
     networks: ['dcos', 'dcos6', 'former'],
+    namespaces: [],
   });
+  mkdirSync(at.path('state', 'attachments'));
+  const record = attachment();
+  record.interfaces[0]!.network = 'joined';
+  writeFileSync(at.path('state', 'attachments', 'cafe-eth0.json'), JSON.stringify(record));
+  writeFileSync(at.path('state', 'attachments', '.cafe-eth0.lock'), '');
+  writeFileSync(at.path('run', 'agent.sock'), '');
   writeFileSync(at.path('state', 'checkpoint.json.corrupt-20260101'), '{');
-  for (const network of ['dcos', 'former', 'cbr0']) mkdirSync(at.path('leases', network));
+  for (const network of ['dcos', 'former', 'joined', 'cbr0']) mkdirSync(at.path('leases', network));
 };
 
 test('removes conflists before the kernel’s objects, then leases and state; once more it finds nothing', async () => {
@@ -58,22 +57,61 @@ test('removes conflists before the kernel’s objects, then leases and state; on
   expect(failures).toEqual([]);
   expect(removed).toEqual([
     '/net/05-overlaynet.conflist',
+    '/run/complete',
+    '/run/agent.sock',
+    '/state/attachments',
     '/conf/dcos.conflist',
     '/conf/dcos6.conflist',
     '7 kernel entries (links, routes, rules, sets, chains)',
     '/leases/dcos',
     '/leases/former',
+    '/leases/joined',
     '/state/checkpoint.json',
     '/state/checkpoint.json.corrupt-20260101',
     '/state',
+    '/run',
+    '/conf',
   ]);
-  expect(readdirSync(at.dir)).toEqual(['conf', 'leases', 'net']);
+  expect(readdirSync(at.dir)).toEqual(['leases', 'net']);
   expect(readdirSync(at.path('leases'))).toEqual(['cbr0']);
   expect(readdirSync(at.path('net'))).toEqual(['10-mine.conflist']);
   expect(await clean(() => Promise.resolve({ changes: 0, failures: [] }))).toEqual({
     removed: [],
     failures: [],
   });
+});
+
+test("Docker's networks go before the kernel's objects; one that containers have is told", async () => {
+  const removed: string[] = [];
+  const kept = { network: 'dcos6', message: 'Docker: network dcos6 is removed once web has left it' };
+  const failures = await removeAll({
+    directories: directories(),
+    docker: { cleanup: () => Promise.resolve({ removed: ['dcos'], failures: [kept] }) },
+    kernel: {
+      cleanup: () => {
+        expect(removed).toContain('Docker network dcos');
+        return Promise.resolve({ changes: 0, failures: [] });
+      },
+    },
+    log: silent,
+    removed,
+  });
+  expect(failures).toEqual([kept]);
+});
+
+test('a Docker engine that fails in the midst keeps nothing else from going', async () => {
+  installed();
+  const removed: string[] = [];
+  const failures = await removeAll({
+    directories: directories(),
+    docker: { cleanup: () => Promise.reject(new Error('aborted')) },
+    kernel: { cleanup: () => Promise.resolve({ changes: 7, failures: [] }) },
+    log: silent,
+    removed,
+  });
+  expect(failures).toEqual([{ message: 'aborted' }]);
+  expect(removed).toContain('7 kernel entries (links, routes, rules, sets, chains)');
+  expect(existsSync(at.path('state'))).toBe(false);
 });
 
 test('what the kernel refuses is told, and the rest goes all the same', async () => {

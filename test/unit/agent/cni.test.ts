@@ -1,8 +1,14 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { CNIFiles } from '../../../src/agent/cni.ts';
-import type { Conflist } from '../../../src/agent/conflist.ts';
-import { renderConflists } from '../../../src/agent/conflist.ts';
-import { recordingLog, scratch, snapshot } from './fixture.ts';
+import {
+  directoriesIn,
+  attachment,
+  dcos as network,
+  node2,
+  recordingLog,
+  scratch,
+  snapshot,
+} from './fixture.ts';
 
 let at: ReturnType<typeof scratch>;
 beforeEach(() => {
@@ -13,61 +19,101 @@ afterEach(() => {
   at.drop();
 });
 
-const open = (options: { owned?: string[]; stateDir?: string } = {}) =>
-  new CNIFiles({
-    directories: {
-      stateDir: options.stateDir ?? at.path('state'),
-      cniConfDir: at.path('conf'),
-      cniNetDir: at.path('net'),
-    },
-    leaseDir: at.path('leases'),
-    log: recordingLog(),
-    owned: options.owned ?? [],
-  });
-const [dcos, dcos6] = renderConflists(snapshot()) as [Conflist, Conflist];
+let links: Set<string>;
+beforeEach(() => {
+  links = new Set();
+});
+const open = (options: { owned?: string[]; cniConfDir?: string; cniNetDir?: string } = {}) => {
+  const { owned = [], ...others } = options;
+  const directories = { ...directoriesIn(at), ...others };
+  return new CNIFiles({ directories, log: recordingLog(), owned, links: () => links });
+};
+const rendered = () => {
+  const [dcos, dcos6] = open().conflists(snapshot());
+  return { dcos: dcos!, dcos6: dcos6! };
+};
 const read = (...parts: string[]) => readFileSync(at.path(...parts), 'utf8');
 const inode = (...parts: string[]) => statSync(at.path(...parts)).ino;
 const defaultFile = '05-overlaynet.conflist';
+const bootID = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8');
 
-test('each network gets its file, the default one also the runtimes’ file, readable by all', () => {
-  expect(open().publish([dcos, dcos6], dcos)).toEqual([]);
+test('each network gets its file, readable by all', () => {
+  const { dcos, dcos6 } = rendered();
+  expect(open().publish([dcos, dcos6])).toEqual([]);
   expect(readdirSync(at.path('conf'))).toEqual(['dcos.conflist', 'dcos6.conflist']);
-  expect(readdirSync(at.path('net'))).toEqual([defaultFile]);
-  expect(readdirSync(at.path('state'))).toEqual([]);
-  expect(read('net', defaultFile)).toBe(dcos.text);
   expect(read('conf', 'dcos6.conflist')).toBe(dcos6.text);
   expect(statSync(at.path('conf', 'dcos.conflist')).mode & 0o777).toBe(0o644);
+  // neither of the two that tell a runtime to use the node
+  expect(readdirSync(at.path('net'))).toEqual([]);
+  expect(existsSync(at.path('run'))).toBe(false);
 });
 
-test('a file that is right stays untouched; an edited one is restored', () => {
-  const cni = open();
-  cni.publish([dcos], dcos);
-  const before = [inode('conf', 'dcos.conflist'), inode('net', defaultFile)];
-  cni.publish([dcos], dcos);
-  expect([inode('conf', 'dcos.conflist'), inode('net', defaultFile)]).toEqual(before);
-  writeFileSync(at.path('conf', 'dcos.conflist'), '{}');
-  cni.publish([dcos], dcos);
-  expect(read('conf', 'dcos.conflist')).toBe(dcos.text);
+test('the node is opened to runtimes by the mark of this boot and one file in their directory', () => {
+  expect(open().open()).toEqual([]);
+  expect(read('run', 'complete')).toBe(bootID);
+  expect(readdirSync(at.path('net'))).toEqual([defaultFile]);
+  expect(JSON.parse(read('net', defaultFile))).toMatchObject({ name: 'overlaynet.dev' });
+  expect(statSync(at.path('net', defaultFile)).mode & 0o777).toBe(0o644);
+  expect(readdirSync(at.path('conf'))).toEqual([]);
 });
 
-test('a network that is not ready keeps the file it has, as the runtimes’ directory does', () => {
-  const cni = open();
-  cni.publish([dcos], dcos);
-  const changed = { network: 'dcos', text: dcos.text.replace('1450', '1400') };
-  cni.publish([dcos6], changed);
-  expect(read('conf', 'dcos.conflist')).toBe(dcos.text);
-  expect(read('net', defaultFile)).toBe(dcos.text);
+test('a mark of another boot is replaced', () => {
+  mkdirSync(at.path('run'));
+  writeFileSync(at.path('run', 'complete'), 'another boot\n');
+  open().open();
+  expect(read('run', 'complete')).toBe(bootID);
 });
 
-test('where no default network is on the node, the runtimes’ directory has no file of ours', () => {
-  const cni = open();
-  cni.publish([dcos], dcos);
-  cni.publish([dcos], undefined);
+test('without the mark there is no file for the runtimes, either', () => {
+  writeFileSync(at.path('run'), 'in the way');
+  expect(open().open()).toEqual([{ message: expect.stringMatching(/^(EEXIST|ENOTDIR)/) }]);
   expect(readdirSync(at.path('net'))).toEqual([]);
 });
 
-test('a network that went loses its files, then its leases; foreign files stay', () => {
-  open().publish([dcos, dcos6], dcos);
+test('a file that is right stays untouched; an edited one is restored', () => {
+  const { dcos } = rendered();
+  const cni = open();
+  const write = () => [...cni.publish([dcos]), ...cni.open()];
+  write();
+  const inodes = () => [inode('conf', 'dcos.conflist'), inode('net', defaultFile), inode('run', 'complete')];
+  const before = inodes();
+  const text = read('net', defaultFile);
+  write();
+  expect(inodes()).toEqual(before);
+  writeFileSync(at.path('conf', 'dcos.conflist'), '{}');
+  writeFileSync(at.path('net', defaultFile), text.replace('overlaynet', 'other'));
+  write();
+  expect(read('conf', 'dcos.conflist')).toBe(dcos.text);
+  expect(read('net', defaultFile)).toBe(text);
+});
+
+test('a file of another that runtimes take before ours is told', () => {
+  const cni = open();
+  cni.open();
+  for (const name of ['10-other.conflist', '00-readme.txt']) writeFileSync(at.path('net', name), '');
+  expect(cni.first).toBeUndefined();
+  writeFileSync(at.path('net', '00-other.conf'), '{}');
+  expect(cni.first).toBe(at.path('net', '00-other.conf'));
+  expect(open({ cniNetDir: at.path('absent') }).first).toBeUndefined();
+});
+
+test('a network named 0net gets its file, and is not what runtimes take first', () => {
+  const named = { ...network, metadata: { name: '0net' } };
+  const spec = { ...node2, networks: [{ ...node2.networks![0]!, name: '0net' }] };
+  const cni = open();
+  const conflists = cni.conflists(snapshot({ networks: [named], allocations: [{ node: 'node2', spec }] }));
+  cni.publish(conflists);
+  cni.open();
+  expect(readdirSync(at.path('conf'))).toEqual(['0net.conflist']);
+  expect(readdirSync(at.path('net'))).toEqual([defaultFile]);
+  expect(JSON.parse(read('net', defaultFile))).toMatchObject({ name: 'overlaynet.dev' });
+});
+
+test('a network that went loses its file, then its leases; the runtimes’ file and foreign ones stay', () => {
+  const { dcos, dcos6 } = rendered();
+  const before = open();
+  before.publish([dcos, dcos6]);
+  before.open();
   for (const name of ['dcos', 'dcos6', 'cbr0']) mkdirSync(at.path('leases', name));
   writeFileSync(at.path('conf', 'mine.conflist'), '{"name":"mine","plugins":[{"bridge":"cni0"}]}');
   writeFileSync(at.path('conf', 'broken.conflist'), '{');
@@ -76,39 +122,62 @@ test('a network that went loses its files, then its leases; foreign files stay',
   const cni = open(); // a new process, without a checkpoint
   expect(cni.withdraw([dcos6])).toEqual([]);
   expect(readdirSync(at.path('conf'))).toEqual(['broken.conflist', 'dcos6.conflist', 'mine.conflist']);
-  expect(readdirSync(at.path('net'))).toEqual(['10-mine.conflist']);
+  expect(readdirSync(at.path('net'))).toEqual([defaultFile, '10-mine.conflist']);
   expect(existsSync(at.path('leases', 'dcos'))).toBe(true);
 
-  cni.publish([dcos6], dcos6);
-  expect(cni.removeLeases(new Set(['dcos6']))).toEqual([]);
+  cni.publish([dcos6]);
+  expect(cni.removeLeases(new Set(['dcos6']))).toEqual({ failures: [], held: [] });
   expect(readdirSync(at.path('leases'))).toEqual(['cbr0', 'dcos6']);
   expect([...cni.owned]).toEqual(['dcos6']);
 });
 
+test('leases of a network that went stay as long as a container’s port is in the kernel', () => {
+  mkdirSync(at.path('leases', 'dcos'));
+  mkdirSync(at.path('state', 'attachments'));
+  const record = (containerID: string, host: string, pod?: string) => {
+    const { interfaces, ...rest } = attachment({ containerID });
+    const text = JSON.stringify({ ...rest, pod, interfaces: [{ ...interfaces[0], host }] });
+    writeFileSync(at.path('state', 'attachments', `${containerID}-eth0.json`), text);
+  };
+  record('cafe', 'c-000000000001', 'web-0');
+  record('beef', 'c-000000000002');
+  record('dead', 'c-000000000003');
+  links = new Set(['lo', 'c-000000000001', 'c-000000000002']);
+  const cni = open({ owned: ['dcos'] });
+  expect(cni.removeLeases(new Set())).toEqual({
+    failures: [],
+    held: ['network dcos is gone, and still has container beef, pod default/web-0'],
+  });
+  expect(existsSync(at.path('leases', 'dcos'))).toBe(true);
+  expect([...cni.owned]).toEqual(['dcos']);
+
+  links = new Set(['lo']);
+  expect(cni.removeLeases(new Set())).toEqual({ failures: [], held: [] });
+  expect(existsSync(at.path('leases', 'dcos'))).toBe(false);
+  expect([...cni.owned]).toEqual([]);
+});
+
 test('an edited conflist of a network that went is known by the checkpoint', () => {
-  open().publish([dcos], dcos);
+  open().publish([rendered().dcos]);
   writeFileSync(at.path('conf', 'dcos.conflist'), '{}');
   open({ owned: ['dcos'] }).withdraw([]);
   expect(readdirSync(at.path('conf'))).toEqual([]);
 });
 
-test('without a state directory the files come all the same', () => {
-  expect(open({ stateDir: at.path('absent') }).publish([dcos], dcos)).toEqual([]);
-  expect(readdirSync(at.path('conf'))).toEqual(['dcos.conflist']);
-});
-
 test('a directory that cannot be written is that network’s failure, in the system’s words', () => {
   writeFileSync(at.path('conf', 'file'), '');
-  const cni = new CNIFiles({
-    directories: {
-      stateDir: at.path('state'),
-      cniConfDir: at.path('conf', 'file'),
-      cniNetDir: at.path('net'),
-    },
-    leaseDir: at.path('leases'),
-    log: recordingLog(),
-  });
-  expect(cni.publish([dcos], undefined)).toEqual([
+  const cni = open({ cniConfDir: at.path('conf', 'file') });
+  expect(cni.publish([rendered().dcos])).toEqual([
     { network: 'dcos', message: expect.stringMatching(/^(EEXIST|ENOTDIR)/) as string },
+  ]);
+  // the runtimes' file does not need it
+  expect(cni.open()).toEqual([]);
+  expect(readdirSync(at.path('net'))).toEqual([defaultFile]);
+});
+
+test('a runtimes’ directory that cannot be written is told in the system’s words', () => {
+  writeFileSync(at.path('net', 'file'), '');
+  expect(open({ cniNetDir: at.path('net', 'file') }).open()).toEqual([
+    { message: expect.stringMatching(/^(EEXIST|ENOTDIR)/) as string },
   ]);
 });

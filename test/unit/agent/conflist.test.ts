@@ -1,121 +1,78 @@
-import { defaultConflist, isConflistOf, nameIn, renderConflists } from '../../../src/agent/conflist.ts';
+import {
+  defaultConflist,
+  isConflistOf,
+  pluginDefaults,
+  renderConflists,
+} from '../../../src/agent/conflist.ts';
 import { config, dcos, dcos6, network, node2, snapshot } from './fixture.ts';
 
-interface List {
-  cniVersion: string;
-  name: string;
-  plugins: { ipam: { ranges: unknown; routes: unknown }; mtu: number }[];
-}
-const lists = (...args: Parameters<typeof snapshot>) =>
-  renderConflists(snapshot(...args)).map(({ text }) => JSON.parse(text) as List);
+const parsed = (text: string) => JSON.parse(text) as object;
+const names = (...args: Parameters<typeof snapshot>) =>
+  renderConflists(snapshot(...args), pluginDefaults).map(({ network }) => network);
 
-test('a network of one family gets the CNI half, the gateway on its bridge, and a default route', () => {
-  expect(lists()[0]).toEqual({
+const chained = [
+  { type: 'portmap', capabilities: { portMappings: true }, snat: true },
+  { type: 'bandwidth', capabilities: { bandwidth: true } },
+];
+
+test('a network’s conflist names it; the plugin asks the agent for all else', () => {
+  const [first] = renderConflists(snapshot(), pluginDefaults);
+  expect(parsed(first!.text)).toEqual({
     cniVersion: '1.0.0',
+    cniVersions: ['1.0.0', '1.1.0'],
     name: 'dcos',
     plugins: [
-      {
-        type: 'bridge',
-        bridge: 'm-dcos',
-        isGateway: true,
-        ipMasq: false,
-        hairpinMode: true,
-        mtu: 1450,
-        ipam: {
-          type: 'host-local',
-          ranges: [[{ subnet: '9.0.1.0/25', gateway: '9.0.1.1' }]],
-          routes: [{ dst: '0.0.0.0/0' }],
-        },
-      },
-      { type: 'portmap', capabilities: { portMappings: true }, snat: true },
+      { type: 'overlaynet', capabilities: { 'io.kubernetes.cri.pod-annotations': true }, network: 'dcos' },
+      ...chained,
     ],
-  });
-  expect(lists()[1]?.plugins[0]?.ipam).toEqual({
-    type: 'host-local',
-    ranges: [[{ subnet: 'fd01:b:0:0:1::/81', gateway: 'fd01:b::1:0:0:1' }]],
-    routes: [{ dst: '::/0' }],
   });
 });
 
-const both = {
-  name: 'both',
-  subnets: [
-    { cidr: 'fd02::/80', bridges: { cni: 'fd02::/81' } },
-    { cidr: '10.1.0.0/24', bridges: { cni: '10.1.0.0/25' } },
-    { cidr: '10.2.0.0/24', bridges: { cni: '10.2.0.0/25' } },
-  ],
-};
-const of = (states: ('Active' | 'Draining')[]) =>
-  lists({
-    networks: [
-      network(
-        'both',
-        { cidr: 'fd02::/64', prefix: 80, state: states[0]! },
-        { cidr: '10.1.0.0/16', prefix: 24, state: states[1]! },
-        { cidr: '10.2.0.0/16', prefix: 24, state: states[2]! },
-      ),
+test('the cluster’s default names none: each pod has its own', () => {
+  expect(parsed(defaultConflist(pluginDefaults))).toEqual({
+    cniVersion: '1.0.0',
+    cniVersions: ['1.0.0', '1.1.0'],
+    name: 'overlaynet.dev',
+    plugins: [
+      { type: 'overlaynet', capabilities: { 'io.kubernetes.cri.pod-annotations': true } },
+      ...chained,
     ],
-    allocations: [{ node: 'node2', spec: { ...node2, networks: [both] } }],
-  })[0]?.plugins[0]?.ipam;
-
-test('a container gets one address of each family, from any of its active subnets', () => {
-  expect(of(['Active', 'Active', 'Active'])).toEqual({
-    type: 'host-local',
-    ranges: [
-      [
-        { subnet: '10.1.0.0/25', gateway: '10.1.0.1' },
-        { subnet: '10.2.0.0/25', gateway: '10.2.0.1' },
-      ],
-      [{ subnet: 'fd02::/81', gateway: 'fd02::1' }],
-    ],
-    routes: [{ dst: '0.0.0.0/0' }, { dst: '::/0' }],
   });
 });
 
-test('a draining subnet gives no address', () => {
-  expect(of(['Draining', 'Draining', 'Active'])).toEqual({
-    type: 'host-local',
-    ranges: [[{ subnet: '10.2.0.0/25', gateway: '10.2.0.1' }]],
-    routes: [{ dst: '0.0.0.0/0' }],
+test('directories that are not the plugin’s own defaults are told to it', () => {
+  const paths = { ...pluginDefaults, socket: '/run/other/agent.sock', leaseDir: '/var/leases' };
+  expect(parsed(defaultConflist(paths))).toMatchObject({
+    plugins: [{ socket: '/run/other/agent.sock', leaseDir: '/var/leases' }, ...chained],
   });
+  expect(defaultConflist(paths)).not.toContain('stateDir');
 });
 
-test('a network that drains wholly keeps a conflist, for DEL, whose only address is the gateway', () => {
-  expect(of(['Draining', 'Draining', 'Draining'])?.ranges).toEqual([
-    [
-      { subnet: '10.1.0.0/25', gateway: '10.1.0.1', rangeStart: '10.1.0.1', rangeEnd: '10.1.0.1' },
-      { subnet: '10.2.0.0/25', gateway: '10.2.0.1', rangeStart: '10.2.0.1', rangeEnd: '10.2.0.1' },
-    ],
-    [{ subnet: 'fd02::/81', gateway: 'fd02::1', rangeStart: 'fd02::1', rangeEnd: 'fd02::1' }],
-  ]);
+test('a network has the same conflist whatever its subnets, so that none is written for a change of them', () => {
+  const text = (...args: Parameters<typeof snapshot>) =>
+    renderConflists(snapshot(...args), pluginDefaults)[0]?.text;
+  const drained = network('dcos', { cidr: '9.0.0.0/8', prefix: 24, state: 'Draining' });
+  expect(text({ networks: [drained] })).toBe(text());
+  expect(text({ config: { ...config, mtu: 8950 } })).toBe(text());
 });
 
 test('there is none for a node without bridges, a Docker-only network, or a network that is not in force', () => {
-  expect(lists({ node: 'node1' })).toEqual([]);
+  expect(names()).toEqual(['dcos', 'dcos6']);
+  expect(names({ node: 'node1' })).toEqual([]);
   const docker = [{ name: 'dcos', subnets: [{ cidr: '9.0.1.0/24', bridges: { docker: '9.0.1.0/24' } }] }];
-  expect(lists({ allocations: [{ node: 'node2', spec: { ...node2, networks: docker } }] })).toEqual([]);
-  expect(lists({ networks: [dcos6] }).map(({ name }) => name)).toEqual(['dcos6']);
-  expect(lists({ allocations: [] })).toEqual([]);
+  expect(
+    names({ networks: [dcos], allocations: [{ node: 'node2', spec: { ...node2, networks: docker } }] }),
+  ).toEqual([]);
+  expect(names({ networks: [dcos6] })).toEqual(['dcos6']);
+  expect(names({ allocations: [] })).toEqual([]);
 });
 
-test('the MTU is the one in force', () => {
-  expect(lists({ config: { ...config, mtu: 8950 } })[0]?.plugins[0]?.mtu).toBe(8950);
-});
-
-test('the default is the first of the list that the node has', () => {
-  const conflists = renderConflists(snapshot({ networks: [dcos, dcos6] }));
-  expect(defaultConflist(conflists, 'other, dcos6,dcos')?.network).toBe('dcos6');
-  expect(defaultConflist(conflists, 'other')).toBeUndefined();
-});
-
-test('ours is a conflist with the name and bridge of its network', () => {
-  const text = renderConflists(snapshot())[0]!.text;
+test('ours is a conflist with the name and the plugin of its network', () => {
+  const { text } = renderConflists(snapshot(), pluginDefaults)[0]!;
   expect(isConflistOf(text, 'dcos')).toBe(true);
   expect(isConflistOf(text, 'dcos6')).toBe(false);
-  expect(isConflistOf(text.replace('m-dcos', 'cni0'), 'dcos')).toBe(false);
+  expect(isConflistOf(text.replace('"overlaynet"', '"bridge"'), 'dcos')).toBe(false);
   for (const foreign of ['', '{', 'null', '[]', '{"name":"dcos"}', '{"name":"dcos","plugins":[]}']) {
     expect(isConflistOf(foreign, 'dcos')).toBe(false);
   }
-  expect(nameIn(text)).toBe('dcos');
-  expect(nameIn('{')).toBeUndefined();
 });

@@ -1,7 +1,9 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Directories } from '../../../src/agent/flags.ts';
 import type { AgentAllocationSpec, EffectiveConfig, NetworkSubnet } from '../../../src/api/types.ts';
+import type { Attachment } from '../../../src/dataplane/attachment.ts';
 import type { Snapshot } from '../../../src/dataplane/snapshot.ts';
 import type { Log } from '../../../src/log.ts';
 
@@ -66,6 +68,28 @@ export const snapshot = (changes: Partial<Snapshot> = {}): Snapshot => ({
   ...changes,
 });
 
+/** A pod of `dcos`, as the CNI plugin writes it down. */
+export const attachment = (changes: Partial<Attachment> = {}): Attachment => ({
+  version: 1,
+  conflist: 'overlaynet',
+  containerID: 'cafe',
+  ifname: 'eth0',
+  netns: '/var/run/netns/x',
+  namespace: 'default',
+  pod: 'web-0',
+  interfaces: [
+    {
+      network: 'dcos',
+      name: 'eth0',
+      host: 'c-0123456789ab',
+      mac: '0a:58:09:00:01:02',
+      bridge: 'm-dcos',
+      addresses: ['9.0.1.2', 'fe80::858:9ff:fe00:102'],
+    },
+  ],
+  ...changes,
+});
+
 /** A log that keeps its lines: `level message fields`. */
 export function recordingLog(): Log & { lines: string[] } {
   const lines: string[] = [];
@@ -77,6 +101,15 @@ export function recordingLog(): Log & { lines: string[] } {
   };
   return { lines, debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
 }
+
+/** The agent's directories, all in one of the test's own. */
+export const directoriesIn = (at: Pick<ReturnType<typeof scratch>, 'path'>): Directories => ({
+  stateDir: at.path('state'),
+  cniConfDir: at.path('conf'),
+  cniNetDir: at.path('net'),
+  leaseDir: at.path('leases'),
+  runDir: at.path('run'),
+});
 
 /** A directory of this test's own; remove it by `drop`. */
 export function scratch(): { dir: string; path: (...parts: string[]) => string; drop: () => void } {

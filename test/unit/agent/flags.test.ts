@@ -9,6 +9,9 @@ const flags = (changes: Partial<RunFlags>): RunFlags => ({
   stateDir: '/var/lib/overlaynet',
   cniConfDir: '/etc/cni/overlaynet.d',
   cniNetDir: '/etc/cni/net.d',
+  leaseDir: '/var/lib/cni/networks',
+  runDir: '/run/overlaynet',
+  cniPlugin: '/opt/cni/bin/overlaynet',
   ...changes,
 });
 
@@ -36,10 +39,16 @@ test.each<[string, Partial<RunFlags>, string]>([
     '--addresses "10.0.0.1,10.0.0.2": at most one IPv4 and one IPv6 address',
   ],
   ['a port too high', { listen: '127.0.0.1:99999' }, '--listen "127.0.0.1:99999" is not of the form'],
-  ['no port', { listen: 'localhost' }, '--listen "localhost" is not of the form HOST:PORT or [IPv6]:PORT'],
+  [
+    'no port',
+    { listen: 'localhost' },
+    '--listen "localhost" is not of the form HOST:PORT, [IPv6]:PORT or :PORT',
+  ],
+  ['a certificate without its key', { tlsCert: 'tls.crt' }, '--tls-cert and --tls-key belong together'],
   ['a duration without unit', { resync: '60' }, '--resync "60" is no duration from 1s to 24h'],
   ['a duration too long', { resync: '25h' }, '--resync "25h" is no duration from 1s to 24h'],
   ['a duration too short', { resync: '10ms' }, '--resync "10ms" is no duration from 1s to 24h'],
+  ['a directory without a root', { runDir: 'run' }, '--run-dir "run" is no absolute path'],
   ['a level', { logLevel: 'loud' }, '--log-level "loud" is none of error, warn, info, debug'],
 ])('%s is refused in one line', (_, changes, message) => {
   expect(() => parseRunFlags(flags(changes))).toThrow(FlagError);

@@ -74,3 +74,14 @@ test('allocations without a VTEP are not there yet; the specs are not copied', (
   expect(allocations.map(({ node }) => node)).toEqual(['node1', 'node2']);
   expect(allocations[1]?.spec).toBe(node2);
 });
+
+test('where API servers listen is part of it as soon as a network asks', () => {
+  const apiServers = [{ address: '172.17.0.2', port: 6443 }];
+  const isolation = { mode: 'Isolated', hosts: 'Deny' } as const;
+  const asking = stored('b', { spec: { ...dcos.spec, isolation: { ...isolation, allowAPIServer: true } } });
+  expect(
+    of({ networks: [stored('a', { spec: { ...dcos.spec, isolation } })], apiServers }),
+  ).not.toHaveProperty('apiServers');
+  expect(of({ networks: [stored('a'), asking], apiServers })?.apiServers).toEqual(apiServers);
+  expect(of({ networks: [asking] })).not.toHaveProperty('apiServers');
+});

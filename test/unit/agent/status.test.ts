@@ -13,6 +13,7 @@ const of = (changes: Partial<Parameters<typeof renderStatus>[0]>) =>
   renderStatus({
     allocation: node2,
     applied: applied(),
+    docker: [],
     findings: [],
     stored: undefined,
     now,
@@ -36,6 +37,22 @@ test("a network's failure is told in its own words, the others stay OK", () => {
     { name: 'dcos', state: 'OK' },
     { name: 'dcos6', state: 'Failed', message: 'RTNETLINK answers: File exists' },
   ]);
+});
+
+test('what keeps a network from its Docker half fails it, and holds up nothing else', () => {
+  const docker = [{ network: 'dcos', message: 'Docker: a network named dcos exists already' }];
+  const status = of({ docker });
+  expect(status.networks).toEqual([
+    { name: 'dcos', state: 'Failed', message: 'Docker: a network named dcos exists already' },
+    { name: 'dcos6', state: 'OK' },
+  ]);
+  expect(status.revision).toBe(3);
+});
+
+test('a condition that is not looked at any more goes', () => {
+  const said = (type: string) => ({ type, status: 'True', reason: 'R', message: 'm' }) as const;
+  const stored = of({ findings: [said('Docker'), said('Synced')] });
+  expect(of({ stored, findings: [said('Synced')] }).conditions?.map(({ type }) => type)).toEqual(['Synced']);
 });
 
 test('a failure without a network is every network’s, and the revision is not reached', () => {
@@ -90,16 +107,21 @@ const healthy: Health = {
   applied: applied(),
   missing: undefined,
   checkpoint: { problem: undefined, movedAside: undefined },
+  containers: { complete: true, failures: [], namespaces: undefined, held: [], first: undefined, unread: [] },
+  docker: undefined,
+  system: [],
 };
 const finding = (type: string, health: Partial<Health>) =>
   findingsOf({ ...healthy, ...health }).find((one) => one.type === type);
 
-test('a healthy agent has four true conditions', () => {
+test('a healthy agent has six true conditions', () => {
   expect(findingsOf(healthy).map(({ type, status }) => `${type}=${status}`)).toEqual([
     'Registered=True',
     'Synced=True',
     'DataPathReady=True',
     'Checkpoint=True',
+    'ContainersReady=True',
+    'SystemReady=True',
   ]);
 });
 
@@ -117,7 +139,7 @@ test('a refused registration shows the operator’s words', () => {
   );
 });
 
-test('what is wrong with the API, the kernel and the disk is told apart', () => {
+test('what is wrong with the API, the kernel, the disk and the node itself is told apart', () => {
   expect(finding('Synced', { unlisted: ['list overlaynetworks: 404'] })).toMatchObject({
     status: 'False',
     message: 'the data path stays as it was: list overlaynetworks: 404',
@@ -138,4 +160,38 @@ test('what is wrong with the API, the kernel and the disk is told apart', () => 
     status: 'False',
     message: full.problem,
   });
+  expect(finding('SystemReady', { system: ['net.ipv4.ip_forward is 0', 'b'] })).toMatchObject({
+    status: 'False',
+    reason: 'SwitchedOff',
+    message: 'net.ipv4.ip_forward is 0; b',
+  });
+});
+
+test('what keeps containers from joining is told, the worst first', () => {
+  const worst = {
+    complete: false,
+    failures: ['EROFS: read-only file system'],
+    namespaces: 'list namespaces: 403',
+    held: ['network dev is gone, and still has pod default/web-0'],
+    first: '/etc/cni/net.d/00-other.conf',
+    unread: ['a.json: not JSON'],
+  };
+  const shown = (containers: Health['containers']) => {
+    const { status, reason, message } = finding('ContainersReady', { containers })!;
+    return `${status} ${reason}: ${message}`;
+  };
+  expect(shown(worst)).toBe('False Waiting: the data path was not complete yet');
+  expect(shown({ ...worst, complete: true })).toBe('False Failed: EROFS: read-only file system');
+  expect(shown({ ...worst, complete: true, failures: [] })).toBe(
+    'False NamespacesUnknown: pods without an annotation of their own have to wait: list namespaces: 403',
+  );
+  expect(shown({ ...worst, complete: true, failures: [], namespaces: undefined })).toBe(
+    "True NotFirst: containers can join; pods do not: their runtime takes /etc/cni/net.d/00-other.conf before overlaynet's conflist",
+  );
+  expect(shown({ ...worst, complete: true, failures: [], namespaces: undefined, first: undefined })).toBe(
+    'True RecordsUnread: containers can join; what these records allowed stays allowed: a.json: not JSON',
+  );
+  expect(shown({ ...healthy.containers, held: worst.held })).toBe(
+    'True LeasesHeld: containers can join; network dev is gone, and still has pod default/web-0',
+  );
 });

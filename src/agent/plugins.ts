@@ -1,0 +1,103 @@
+import { createHash } from 'node:crypto';
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import type { Log } from '../log.ts';
+import { isErrno, readIfPresent, reasonOf, writeAtomically } from './file.ts';
+import type { Failure } from './status.ts';
+
+/** Ours: it is always the image's. The others are standard plugins that the host may have by itself. */
+const own = 'overlaynet';
+
+/** Beside the plugins: sha256 of each that we put there. Runtimes look for plugins by name and never list the directory. */
+const recordName = '.overlaynet.json';
+
+type Sums = Record<string, string[]>;
+
+const digest = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
+
+/** undefined where there is none. */
+function digestOf(path: string): string | undefined {
+  try {
+    return digest(readFileSync(path));
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return undefined;
+    throw error;
+  }
+}
+
+/** One that cannot be read is none: then what is there counts as the host's own. */
+function recorded(dir: string): Sums {
+  try {
+    return JSON.parse(readIfPresent(join(dir, recordName)) ?? '{}') as Sums;
+  } catch {
+    return {};
+  }
+}
+
+/**
+ * Copies the image's plugins to the host, each whole or not at all, while others may run it. A standard plugin is
+ * copied only where there is none, or one that we put there and nobody replaced.
+ * @param options.from the image's directory
+ * @param options.to the host's, as this process sees it
+ * @param options.shown the host's, as its user knows it
+ * @throws Error that names the directory, the plugins it lacks, and what to do
+ */
+export function installPlugins(options: { from: string; to: string; shown: string; log: Log }): void {
+  const { from, to, shown, log } = options;
+  if (resolve(from) === resolve(to)) {
+    log.info('plugins are where they come from: nothing is copied', { directory: shown });
+    return;
+  }
+  // ours last: a runtime that has it finds the ones that it is chained with
+  const names = readdirSync(from).filter((name) => !name.startsWith('.') && name !== own);
+  const record = recorded(to);
+  const lacking: string[] = [];
+  let reason = '';
+  for (const name of [...names, own]) {
+    const bytes = readFileSync(join(from, name));
+    const wanted = digest(bytes);
+    const present = digestOf(join(to, name));
+    if (present === wanted) continue;
+    const ours = record[name] ?? [];
+    if (name !== own && present !== undefined && !ours.includes(present)) {
+      log.info("the host's own plugin stays", { plugin: `${shown}/${name}` });
+      continue;
+    }
+    try {
+      // first the record: whenever this ends, what is there is known as ours
+      record[name] = [...ours.slice(-1), wanted];
+      writeAtomically(join(to, recordName), `${JSON.stringify(record)}\n`, 0o644);
+      writeAtomically(join(to, name), bytes, 0o755);
+      log.info('plugin copied', { plugin: `${shown}/${name}`, sha256: wanted });
+    } catch (error) {
+      lacking.push(present === undefined ? name : `${name} (another version is there)`);
+      reason = isErrno(error, 'EROFS') ? 'is read-only' : `cannot be written: ${reasonOf(error)}`;
+    }
+  }
+  if (lacking.length === 0) return;
+  throw new Error(
+    `${shown} on the host ${reason}, and lacks ${lacking.join(', ')}: put the image's plugins there by what makes ` +
+      'that directory, or let the container runtime (bin_dir) and the DaemonSet (volume cni-bin) use one that can be ' +
+      'written',
+  );
+}
+
+/** Those that we put there and nobody replaced, and the record. What went is added to `removed`. */
+export function removePlugins(dir: string, removed: string[]): Failure[] {
+  const record = recorded(dir);
+  const failures: Failure[] = [];
+  const remove = (name: string) => {
+    try {
+      rmSync(join(dir, name));
+      removed.push(join(dir, name));
+    } catch (error) {
+      failures.push({ message: reasonOf(error) });
+    }
+  };
+  for (const [name, ours] of Object.entries(record)) {
+    const present = digestOf(join(dir, name));
+    if (present !== undefined && ours.includes(present)) remove(name);
+  }
+  if (failures.length === 0 && readIfPresent(join(dir, recordName)) !== undefined) remove(recordName);
+  return failures;
+}

@@ -1,0 +1,55 @@
+import { answer, type Sources } from '../../../src/agent/answer.ts';
+import type { Ask } from '../../../src/agent/ask.ts';
+import type { Known } from '../../../src/agent/choose.ts';
+import type { Namespace } from '../../../src/agent/wish.ts';
+import { snapshot } from './fixture.ts';
+
+const known: Known = { snapshot: snapshot(), idle: new Map(), failed: new Map() };
+const ask: Ask = { containerID: 'c', ifname: 'eth0', namespace: 'new', pod: 'web-0' };
+
+function sources(changes: Partial<Record<'inCache' | 'inAPI', Namespace>> & { why?: string } = {}) {
+  const asked: string[] = [];
+  const of: Sources = {
+    known: () => known,
+    namespaces: {
+      get: () => changes.inCache,
+      lookUp: (name) => {
+        asked.push(name);
+        return Promise.resolve(changes.inAPI ?? changes.why ?? `there is no namespace ${name}`);
+      },
+    },
+  };
+  return { asked, of };
+}
+
+test('a namespace that is known is not asked for', async () => {
+  const { asked, of } = sources({ inCache: { name: 'new', annotation: 'dcos6' } });
+  expect(await answer(ask, of)).toMatchObject({ networks: [{ name: 'dcos6' }] });
+  expect(asked).toEqual([]);
+});
+
+test('one that is not known yet is looked up once', async () => {
+  const { asked, of } = sources({ inAPI: { name: 'new', annotation: 'dcos6' } });
+  expect(await answer(ask, of)).toMatchObject({ networks: [{ name: 'dcos6' }] });
+  expect(asked).toEqual(['new']);
+});
+
+test('one that cannot be known is a reason to try again, and named', async () => {
+  expect(await answer(ask, sources().of)).toEqual({ code: 11, msg: 'there is no namespace new' });
+  const why = 'namespace new is not known: get namespaces/new: 403 Forbidden';
+  expect(await answer(ask, sources({ why }).of)).toEqual({ code: 11, msg: why });
+});
+
+test('an answer that does not hang on the namespace comes without', async () => {
+  const { asked, of } = sources();
+  expect(await answer({ ...ask, annotation: 'dcos' }, of)).toMatchObject({ networks: [{ name: 'dcos' }] });
+  expect(asked).toEqual([]);
+});
+
+test('before the data path was complete, what is awaited is told', async () => {
+  const waiting = { ...sources().of, known: () => "this node's AgentAllocation has no VTEP" };
+  expect(await answer(ask, waiting)).toEqual({
+    code: 11,
+    msg: "overlaynet's data path is not complete yet: this node's AgentAllocation has no VTEP",
+  });
+});

@@ -1,0 +1,214 @@
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { install } from '../../../src/agent/install.ts';
+import { installDropIn, removeDropIn } from '../../../src/agent/networkd.ts';
+import { installPlugins, removePlugins } from '../../../src/agent/plugins.ts';
+import { recordingLog, scratch } from './fixture.ts';
+
+let at: ReturnType<typeof scratch>;
+let log: ReturnType<typeof recordingLog>;
+beforeEach(() => {
+  at = scratch();
+  log = recordingLog();
+  mkdirSync(at.path('image'));
+  mkdirSync(at.path('host/opt/cni/bin'), { recursive: true });
+  for (const name of ['overlaynet', 'loopback', 'portmap']) put('image', name, `${name} 2`);
+});
+afterEach(() => {
+  at.drop();
+});
+
+const put = (dir: string, name: string, text: string) => {
+  writeFileSync(at.path(dir, name), text, { mode: 0o755 });
+};
+const bin = 'host/opt/cni/bin';
+const there = (name: string) => readFileSync(at.path(bin, name), 'utf8');
+const copy = () => {
+  installPlugins({ from: at.path('image'), to: at.path(bin), shown: '/opt/cni/bin', log });
+};
+/** Files of the host's directory with their inodes: what was not written keeps its own. */
+const inodes = () => readdirSync(at.path(bin)).map((name) => `${name} ${statSync(at.path(bin, name)).ino}`);
+const plugins = () => readdirSync(at.path(bin)).filter((name) => !name.startsWith('.'));
+
+describe('the plugins', () => {
+  test('are copied whole and executable, nothing temporary stays, and once more nothing is written', () => {
+    copy();
+    expect(plugins()).toEqual(['loopback', 'overlaynet', 'portmap']);
+    expect(readdirSync(at.path(bin))).toEqual(['.overlaynet.json', ...plugins()]);
+    expect(there('overlaynet')).toBe('overlaynet 2');
+    expect(statSync(at.path(bin, 'overlaynet')).mode & 0o777).toBe(0o755);
+    const before = inodes();
+    copy();
+    expect(inodes()).toEqual(before);
+  });
+
+  test('a standard plugin of the host’s own stays, whatever its version; ours is the image’s, whatever was there', () => {
+    put(bin, 'loopback', 'loopback of the distribution');
+    put(bin, 'overlaynet', 'overlaynet 1');
+    copy();
+    expect(there('loopback')).toBe('loopback of the distribution');
+    expect(there('overlaynet')).toBe('overlaynet 2');
+    expect(log.lines).toContain('info the host\'s own plugin stays plugin="/opt/cni/bin/loopback"');
+  });
+
+  test('a standard plugin that we put there follows the image, until somebody replaces it', () => {
+    copy();
+    for (const name of ['overlaynet', 'loopback', 'portmap']) put('image', name, `${name} 3`);
+    put(bin, 'portmap', 'portmap of somebody');
+    copy();
+    expect(['overlaynet', 'loopback', 'portmap'].map(there)).toEqual([
+      'overlaynet 3',
+      'loopback 3',
+      'portmap of somebody',
+    ]);
+  });
+
+  test('one that ended between record and copy is taken up again', () => {
+    copy();
+    const former = there('.overlaynet.json');
+    put('image', 'loopback', 'loopback 3');
+    copy();
+    // the copy did not happen
+    put(bin, 'loopback', 'loopback 2');
+    expect(there('.overlaynet.json')).not.toBe(former);
+    copy();
+    expect(there('loopback')).toBe('loopback 3');
+  });
+
+  test('a plugin that runs is replaced under it', () => {
+    copy();
+    const held = statSync(at.path(bin, 'overlaynet')).ino;
+    put('image', 'overlaynet', 'overlaynet 3');
+    copy();
+    // the file that runs was not written to: another took its name
+    expect(statSync(at.path(bin, 'overlaynet')).ino).not.toBe(held);
+  });
+
+  test('a record that cannot be read makes nothing ours', () => {
+    copy();
+    writeFileSync(at.path(bin, '.overlaynet.json'), '{');
+    put('image', 'loopback', 'loopback 3');
+    copy();
+    expect(there('loopback')).toBe('loopback 2');
+    expect(removePlugins(at.path(bin), [])).toEqual([]);
+  });
+
+  test('a directory that cannot be written is an error that names it, what it lacks and what to do', () => {
+    put(bin, 'overlaynet', 'overlaynet 1');
+    // even root cannot make a file in the place of a directory
+    mkdirSync(at.path(bin, '.overlaynet.json'));
+    const words = () => {
+      try {
+        copy();
+      } catch (error) {
+        return (error as Error).message;
+      }
+      return '';
+    };
+    expect(words()).toMatch(/^\/opt\/cni\/bin on the host cannot be written: E/);
+    expect(words()).toContain(
+      'lacks loopback, portmap, overlaynet (another version is there): put the image',
+    );
+    for (const name of ['overlaynet', 'loopback', 'portmap']) put(bin, name, `${name} 2`);
+    expect(words()).toBe('');
+  });
+
+  test('where the image’s directory is the host’s nothing is copied', () => {
+    symlinkSync(at.path('image'), at.path('link'));
+    installPlugins({ from: at.path('image'), to: at.path('image'), shown: '/opt/cni/bin', log });
+    expect(readdirSync(at.path('image'))).toEqual(['loopback', 'overlaynet', 'portmap']);
+  });
+
+  test('go again as far as they are ours', () => {
+    put(bin, 'loopback', 'loopback of the distribution');
+    copy();
+    put(bin, 'bridge', 'bridge of somebody');
+    const removed: string[] = [];
+    expect(removePlugins(at.path(bin), removed)).toEqual([]);
+    expect(plugins()).toEqual(['bridge', 'loopback']);
+    expect(removed.map((path) => path.replace(at.path(bin), ''))).toEqual([
+      '/portmap',
+      '/overlaynet',
+      '/.overlaynet.json',
+    ]);
+    expect(removePlugins(at.path(bin), removed)).toEqual([]);
+    expect(removePlugins(at.path('absent'), removed)).toEqual([]);
+    expect(removed).toHaveLength(3);
+  });
+});
+
+describe('systemd-networkd’s drop-in', () => {
+  const file = 'host/etc/systemd/networkd.conf.d/50-overlaynet.conf';
+
+  test('says what is not networkd’s, once', () => {
+    mkdirSync(at.path('host/etc/systemd'), { recursive: true });
+    installDropIn(at.path('host'), log);
+    const lines = readFileSync(at.path(file), 'utf8').split('\n');
+    expect(lines.filter((line) => line !== '' && !line.startsWith('#'))).toEqual([
+      '[Network]',
+      'ManageForeignRoutes=no',
+      'ManageForeignRoutingPolicyRules=no',
+      'ManageForeignNextHops=no',
+    ]);
+    expect(log.lines).toHaveLength(1);
+    installDropIn(at.path('host'), log);
+    expect(log.lines).toHaveLength(1);
+  });
+
+  test('where networkd runs already it is told that it must be started again', () => {
+    mkdirSync(at.path('host/etc/systemd'), { recursive: true });
+    mkdirSync(at.path('host/run/systemd/netif'), { recursive: true });
+    writeFileSync(at.path('host/run/systemd/netif/state'), '');
+    installDropIn(at.path('host'), log);
+    expect(log.lines[1]).toMatch(
+      /^warn systemd-networkd runs, .*command="systemctl restart systemd-networkd"$/,
+    );
+  });
+
+  test('a host without systemd gets none, and that is said', () => {
+    installDropIn(at.path('host'), log);
+    expect(existsSync(at.path('host/etc'))).toBe(false);
+    expect(log.lines).toEqual([expect.stringMatching(/^info no systemd on this host/)]);
+  });
+
+  test('that cannot be written is told with what follows, and is no error', () => {
+    mkdirSync(at.path('host/etc/systemd'), { recursive: true });
+    writeFileSync(at.path('host/etc/systemd/networkd.conf.d'), 'in the way');
+    installDropIn(at.path('host'), log);
+    expect(log.lines).toEqual([
+      expect.stringMatching(/^warn systemd-networkd could not be told .*E(EXIST|NOTDIR)/),
+    ]);
+  });
+
+  test('goes again, and its directory if it is empty', () => {
+    mkdirSync(at.path('host/etc/systemd'), { recursive: true });
+    installDropIn(at.path('host'), log);
+    const removed: string[] = [];
+    expect(removeDropIn(at.path('host'), removed)).toEqual([]);
+    expect(removed).toEqual([at.path(file)]);
+    expect(readdirSync(at.path('host/etc/systemd'))).toEqual([]);
+    expect(removeDropIn(at.path('host'), removed)).toEqual([]);
+    expect(removed).toHaveLength(1);
+  });
+});
+
+test('all of it is tried, and what failed is told together', async () => {
+  rmSync(at.path('image', 'overlaynet'));
+  mkdirSync(at.path('image', 'overlaynet'));
+  mkdirSync(at.path('host/etc/systemd'), { recursive: true });
+  mkdirSync(at.path('sys/net/ipv4/ip_forward'), { recursive: true });
+  const done = install(
+    { hostRoot: at.path('host'), cniBinDir: '/opt/cni/bin', plugins: at.path('image') },
+    { log, sysctls: at.path('sys'), run: () => Promise.resolve({ stdout: '', stderr: '', code: 0 }) },
+  );
+  await expect(done).rejects.toThrow(/^install: .*EISDIR.*; EISDIR/);
+  expect(existsSync(at.path('host/etc/systemd/networkd.conf.d/50-overlaynet.conf'))).toBe(true);
+});
