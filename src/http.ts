@@ -1,11 +1,15 @@
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import { isIP } from 'node:net';
+import { createServer as createPlainServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
+import { isIP, type AddressInfo, type Socket } from 'node:net';
+import { ServerCertificate, type CertificateOptions } from './certificate.ts';
+import { Gate, Refusal, type Reviewer } from './gate.ts';
 import type { Log } from './log.ts';
 
 export interface Reply {
   status: number;
   contentType: string;
   body: string;
+  headers?: Record<string, string>;
 }
 
 /** Answers GET and HEAD of one path. */
@@ -34,68 +38,145 @@ export const text = (status: number, body: string): Reply => ({
   body: `${body}\n`,
 });
 
+/** What everyone may ask: kubelet's probes bring no token. */
+const free = new Set(['/healthz', '/readyz']);
+
+/** In ms, and bytes, and sockets: who is slow, or says much, is cut off. */
+const limits = {
+  maxHeaderSize: 16_384,
+  headersTimeout: 5_000,
+  requestTimeout: 10_000,
+  connectionsCheckingInterval: 1_000,
+  keepAliveTimeout: 5_000,
+};
+const idleMs = 30_000;
+const handshakeMs = 5_000;
+const connections = 512;
+/** Of one address: a container, which has but its own, cannot keep kubelet's probes out. */
+const connectionsEach = 32;
+
 /**
- * Serves `routes` by exact path, GET and HEAD alone: 405 with `Allow` for other methods, 404 for other paths.
- * @param options.listen `127.0.0.1:9181`, `[::1]:9181`
- * @throws ListenError where `listen` is malformed or cannot be bound
+ * Serves `routes` by exact path, GET and HEAD alone: 405 with `Allow` for other methods, 404 for other paths. On a
+ * loopback address plain HTTP, which asks nobody who he is; anywhere else HTTPS, and of all but `/healthz` and
+ * `/readyz` a bearer token of someone who may.
+ * @param options.listen `127.0.0.1:9181`, `[::1]:9181`; `:9181` is every address, of both families where there are both
+ * @throws ListenError where `listen` is malformed or cannot be bound; CertificateError
  */
 export async function serve(options: {
   listen: string;
   routes: Record<string, Route>;
   log: Log;
+  /** Without it nothing but loopback can be listened on. */
+  secure?: { certificate: CertificateOptions; reviewer: Reviewer };
 }): Promise<Server> {
+  const { log, secure } = options;
   const { host, port } = parseListen(options.listen);
   const routes = new Map(Object.entries(options.routes));
-  const server = createServer((request, response) => {
-    void answer(routes, request, options.log).then((reply) => {
-      send(request, response, reply);
-    });
+  const { server, stop } = isLoopback(host)
+    ? plain(routes, log)
+    : guarded(options.listen, routes, log, secure);
+  const sockets = new Set<Socket>();
+  server.on('connection', (socket: Socket) => {
+    const { remoteAddress } = socket;
+    const before = [...sockets].filter((other) => other.remoteAddress === remoteAddress).length;
+    if (before >= connectionsEach) {
+      socket.destroy();
+      return;
+    }
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
   });
+  server.maxConnections = connections;
+  server.setTimeout(idleMs);
   await new Promise<void>((resolve, reject) => {
     server.once('error', (cause: NodeJS.ErrnoException) => {
       const reason = cause.code === 'EADDRINUSE' ? 'another process listens there' : cause.message;
       reject(new ListenError(`cannot listen on ${options.listen}: ${reason}`, { cause }));
     });
-    server.listen(port, host, resolve);
+    // without a host it is [::] for both families, or 0.0.0.0 on a node without IPv6
+    server.listen({ port, ...(host === '' ? {} : { host }) }, resolve);
   });
   server.on('error', (error) => {
-    options.log.error('HTTP server', { error: error.message });
+    log.error('HTTP server', { error: error.message });
   });
-  const bound = server.address();
-  const boundPort = bound !== null && typeof bound === 'object' ? bound.port : port;
+  const bound = server.address() as AddressInfo;
+  const shown = host === '' ? bound.address : host;
   return {
-    address: `${isIP(host) === 6 ? `[${host}]` : host}:${boundPort}`,
+    address: `${isIP(shown) === 6 ? `[${shown}]` : shown}:${bound.port}`,
     close: () =>
       new Promise((resolve) => {
+        stop();
         server.close(() => {
           resolve();
         });
-        server.closeAllConnections();
+        // also those in the middle of a handshake
+        for (const socket of sockets) socket.destroy();
       }),
   };
 }
 
-/** @throws ListenError */
+type Routes = ReadonlyMap<string, Route>;
+
+function plain(routes: Routes, log: Log) {
+  const server = createPlainServer(limits, (request, response) => {
+    void answer(routes, request, log).then((reply) => {
+      send(request, response, reply);
+    });
+  });
+  return { server, stop: () => undefined };
+}
+
+function guarded(
+  listen: string,
+  routes: Routes,
+  log: Log,
+  secure: { certificate: CertificateOptions; reviewer: Reviewer } | undefined,
+) {
+  if (secure === undefined)
+    throw new ListenError(`cannot listen on ${listen}: only loopback is served in the clear`);
+  const certificate = new ServerCertificate(secure.certificate, log);
+  const gate = new Gate(secure.reviewer);
+  const tls = { ...certificate.pair, minVersion: 'TLSv1.2', handshakeTimeout: handshakeMs } as const;
+  const server = createSecureServer({ ...limits, ...tls }, (request, response) => {
+    void answer(routes, request, log, gate).then((reply) => {
+      send(request, response, reply);
+    });
+  });
+  const stop = certificate.follow((pair) => {
+    server.setSecureContext({ ...tls, ...pair });
+  });
+  return { server, stop };
+}
+
+/** By number: a name could be made to mean any address. */
+const isLoopback = (host: string): boolean => host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
+
+/** `host` is empty where it is every address. @throws ListenError */
 export function parseListen(listen: string): { host: string; port: number } {
-  const match = /^(?:\[([^\]]+)\]|([^:[\]]+)):([0-9]{1,5})$/.exec(listen);
+  const match = /^(?:\[([^\]]+)\]|([^:[\]]*)):([0-9]{1,5})$/.exec(listen);
   const host = match?.[1] ?? match?.[2] ?? '';
   const port = Number(match?.[3]);
   if (match === null || port > 65_535 || (match[1] !== undefined && isIP(host) !== 6)) {
-    throw new ListenError(`--listen "${listen}" is not of the form HOST:PORT or [IPv6]:PORT`);
+    throw new ListenError(`--listen "${listen}" is not of the form HOST:PORT, [IPv6]:PORT or :PORT`);
   }
   return { host, port };
 }
 
-async function answer(routes: Map<string, Route>, request: IncomingMessage, log: Log): Promise<Reply> {
+async function answer(routes: Routes, request: IncomingMessage, log: Log, gate?: Gate): Promise<Reply> {
   const path = (request.url ?? '/').replace(/[?#].*/s, '');
-  const route = routes.get(path);
-  if (route === undefined)
-    return json(404, { error: `no such path; there are ${[...routes.keys()].join(', ')}` });
-  if (request.method !== 'GET' && request.method !== 'HEAD') {
-    return json(405, { error: `${request.method ?? ''} is not allowed` });
-  }
+  const method = request.method ?? '';
   try {
-    return await route();
+    const user = gate === undefined || free.has(path) ? undefined : await gate.authenticate(request);
+    if (user instanceof Refusal) return refused(user);
+    const route = routes.get(path);
+    if (route === undefined) {
+      return json(404, { error: `no such path; there are ${[...routes.keys()].join(', ')}` });
+    }
+    if (method !== 'GET' && method !== 'HEAD') {
+      return { ...json(405, { error: `${method} is not allowed` }), headers: { allow: 'GET, HEAD' } };
+    }
+    const refusal = user && (await gate?.authorize(user, method, path));
+    return refusal === undefined ? await route() : refused(refusal);
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     log.error('request failed', { path, error: message });
@@ -103,15 +184,19 @@ async function answer(routes: Map<string, Route>, request: IncomingMessage, log:
   }
 }
 
+const refused = ({ status, error, headers }: Refusal): Reply => ({ ...json(status, { error }), headers });
+
 function send(
   request: IncomingMessage,
   response: ServerResponse,
-  { status, contentType, body }: Reply,
+  { status, contentType, body, headers }: Reply,
 ): void {
   response.writeHead(status, {
     'content-type': contentType,
     'content-length': Buffer.byteLength(body),
-    ...(status === 405 ? { allow: 'GET, HEAD' } : {}),
+    ...headers,
+    // a body that nobody reads is not waited for
+    ...(request.method === 'GET' || request.method === 'HEAD' ? {} : { connection: 'close' }),
   });
   response.end(request.method === 'HEAD' ? undefined : body);
 }

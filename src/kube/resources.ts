@@ -55,6 +55,12 @@ export interface Event extends KubeObject {
   reportingInstance: string;
 }
 
+/** discovery.k8s.io/v1 */
+export interface EndpointSlice extends KubeObject {
+  endpoints?: { addresses: string[] }[] | null;
+  ports?: { port?: number }[] | null;
+}
+
 const ours = <T extends KubeObject>(kind: string, plural: string): Resource<T> => ({
   apiVersion,
   kind,
@@ -75,10 +81,24 @@ export const nodeMetadata: Resource<KubeObject> = {
   metadataOnly: true,
 };
 
+export const namespaceMetadata: Resource<KubeObject> = {
+  apiVersion: 'v1',
+  kind: 'Namespace',
+  plural: 'namespaces',
+  metadataOnly: true,
+};
+
 export const leases = (namespace: string): Resource<Lease> => ({
   apiVersion: 'coordination.k8s.io/v1',
   kind: 'Lease',
   plural: 'leases',
+  namespace,
+});
+
+export const endpointSlices = (namespace: string): Resource<EndpointSlice> => ({
+  apiVersion: 'discovery.k8s.io/v1',
+  kind: 'EndpointSlice',
+  plural: 'endpointslices',
   namespace,
 });
 

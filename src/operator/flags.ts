@@ -1,10 +1,14 @@
 import { hostname } from 'node:os';
-import { Command, Option } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { isIP } from 'node:net';
 import { levels, type Level } from '../log.ts';
 
 export interface Flags {
   kubeconfig?: string;
   listen: string;
+  tlsCert?: string;
+  tlsKey?: string;
+  addresses: string[];
   identity: string;
   namespace: string;
   logLevel: Level;
@@ -18,7 +22,19 @@ export function parseFlags(argv: readonly string[]): Flags {
       '--kubeconfig <file>',
       'how to reach the API server; default: KUBECONFIG, else from inside the cluster',
     )
-    .option('--listen <host:port>', 'where state, metrics and health are served', '127.0.0.1:9180')
+    .option(
+      '--listen <host:port>',
+      'state document, metrics, health: in the clear on loopback, else HTTPS and with a token',
+      '127.0.0.1:9180',
+    )
+    .option('--tls-cert <file>', 'certificate for HTTPS, PEM; default: one signed by itself')
+    .option('--tls-key <file>', 'its key, PEM')
+    .addOption(
+      new Option('--addresses <list>', "this node's addresses, for the certificate that is signed by itself")
+        .env('NODE_IPS')
+        .default([])
+        .argParser(addressList),
+    )
     .option('--identity <name>', 'this operator in the Lease', `${hostname()}_${process.pid}`)
     .option('--namespace <name>', 'where the Lease is', 'overlaynet-system')
     .addOption(
@@ -27,4 +43,14 @@ export function parseFlags(argv: readonly string[]): Flags {
     .allowExcessArguments(false)
     .parse(argv)
     .opts<Flags>();
+}
+
+/** `172.17.0.2,fd00::2` */
+function addressList(list: string): string[] {
+  const addresses = list.split(',').filter((part) => part !== '');
+  for (const text of addresses) {
+    if (isIP(text) === 0 || text.includes('%'))
+      throw new InvalidArgumentError(`"${text}" is not an IP address.`);
+  }
+  return addresses;
 }

@@ -2,6 +2,8 @@ import { connect } from '../kube/client.ts';
 import { EventRecorder } from '../kube/events.ts';
 import { LeaderElection } from '../kube/lease.ts';
 import { KeyedQueue } from '../kube/queue.ts';
+import { Reviews } from '../kube/review.ts';
+import { certificateFiles } from '../certificate.ts';
 import { serve } from '../http.ts';
 import { createLog } from '../log.ts';
 import { Allocator, type Settled } from './allocator.ts';
@@ -19,6 +21,7 @@ const statusIntervalMs = 1_000;
 async function main(): Promise<void> {
   const flags = parseFlags(process.argv);
   const log = createLog({ level: flags.logLevel, component: 'operator' });
+  const files = certificateFiles(flags.tlsCert, flags.tlsKey);
   const client = connect(flags.kubeconfig === undefined ? {} : { kubeconfig: flags.kubeconfig });
   const metrics = new OperatorMetrics();
   const caches = new Caches(client, log);
@@ -71,7 +74,15 @@ async function main(): Promise<void> {
     },
   });
 
-  const server = await serve({ listen: flags.listen, routes: endpoints(caches, metrics), log });
+  const server = await serve({
+    listen: flags.listen,
+    routes: endpoints(caches, metrics),
+    log,
+    secure: {
+      certificate: { ...(files && { files }), commonName: 'overlaynet-operator', names: flags.addresses },
+      reviewer: new Reviews(client),
+    },
+  });
   log.info('serving', { address: server.address });
   metrics.watch(caches);
   caches.start(

@@ -55,10 +55,11 @@ test('an address that is not this machine’s is one clear line', async () => {
   await expect(serve({ listen: '192.0.2.1:0', routes: {}, log: silent })).rejects.toThrow(ListenError);
 });
 
-test('HOST:PORT and [IPv6]:PORT are understood, other text is refused', () => {
+test('HOST:PORT and [IPv6]:PORT are understood, :PORT is every address, other text is refused', () => {
   expect(parseListen('127.0.0.1:9181')).toEqual({ host: '127.0.0.1', port: 9181 });
   expect(parseListen('[::1]:0')).toEqual({ host: '::1', port: 0 });
-  for (const bad of ['', ':80', '127.0.0.1', '::1:80', '[nonsense]:80', 'a:b', 'a:99999', 'a:1:2']) {
+  expect(parseListen(':9181')).toEqual({ host: '', port: 9181 });
+  for (const bad of ['', ':', '127.0.0.1', '::1:80', '[nonsense]:80', 'a:b', 'a:99999', 'a:1:2']) {
     expect(() => parseListen(bad)).toThrow(ListenError);
   }
 });
