@@ -1,12 +1,17 @@
 import { readdirSync, statSync } from 'node:fs';
-import { mkdir, rename } from 'node:fs/promises';
+import { copyFile, mkdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Plugin } from 'esbuild';
+import { go } from './parts/part.ts';
+import { buildPlugin } from './parts/plugins.ts';
 import { say, since } from './parts/progress.ts';
+import { findParts } from './parts.ts';
 
 const root = join(import.meta.dirname, '..');
 const dist = join(root, 'dist');
 const names = ['operator', 'agent'];
+/** CNI plugins of the agent's image. */
+export const plugins = ['overlaynet', 'loopback', 'portmap', 'bandwidth', 'host-local', 'bridge'];
 
 /**
  * The agent's environment: a pass over 5,000 peers leaves garbage of twice what stays, and by default V8 and the C
@@ -61,7 +66,11 @@ const written = (file: string) => statSync(file, { throwIfNoEntry: false })?.mti
 /** Whether both bundles are newer than everything that they are made of. */
 function fresh(): boolean {
   const sources = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' });
-  const files = [...sources.map((file) => join('src', file)), 'package-lock.json', 'hack/build.ts'];
+  const files = [
+    ...sources.filter((file) => !file.startsWith('cni/')).map((file) => join('src', file)),
+    'package-lock.json',
+    'hack/build.ts',
+  ];
   const newest = Math.max(...files.map((file) => written(join(root, file))));
   return names.every((name) => written(join(dist, `${name}.js`)) > newest);
 }
@@ -94,8 +103,23 @@ export async function buildBundles(): Promise<void> {
   );
 }
 
+/**
+ * Makes dist/ what deploy/*.Dockerfile copy from: the bundles, and in dist/plugins the CNI plugins that the agent installs
+ * on its node: ours and the standard ones.
+ */
+export async function buildContext(): Promise<void> {
+  const [overlaynet, { cni }] = await Promise.all([buildPlugin(go), findParts(), buildBundles()]);
+  const dir = join(dist, 'plugins');
+  await mkdir(dir, { recursive: true });
+  for (const name of plugins) {
+    const unfinished = join(dir, `.${name}.${process.pid}`);
+    await copyFile(name === 'overlaynet' ? overlaynet : join(cni, name), unfinished);
+    await rename(unfinished, join(dir, name));
+  }
+}
+
 if (process.argv[1] === import.meta.filename) {
   const start = performance.now();
-  await buildBundles();
-  say(`dist/operator.js and dist/agent.js built in ${since(start)}`);
+  await buildContext();
+  say(`dist/operator.js, dist/agent.js and dist/plugins built in ${since(start)}`);
 }

@@ -3,6 +3,8 @@ import { Command, InvalidArgumentError } from 'commander';
 import { buildBundles } from './build.ts';
 import { ensurePackages } from './parts/packages.ts';
 import { say } from './parts/progress.ts';
+import { pluginDirectory } from './parts/plugins.ts';
+import { go } from './parts/part.ts';
 import { findParts } from './parts.ts';
 import { labNamed, root, UserError } from './testbed/lab.ts';
 import { claim, clear, own } from './testbed/owner.ts';
@@ -51,7 +53,8 @@ async function up(): Promise<number> {
   await ensurePackages();
   const built = buildBundles();
   built.catch(() => undefined); // told where it is waited for
-  const parts = await findParts();
+  const found = await findParts();
+  const parts = { ...found, cni: await pluginDirectory(found.cni, go) };
   await claim(lab);
 
   let status = 0;

@@ -35,14 +35,15 @@ export async function addHub(lab: Lab): Promise<void> {
 }
 
 /**
- * What a node sees of its own: /etc and /var/lib are the machine's with the node's changes on top, /run is empty, /sys
+ * What a node sees of its own: /etc, /opt and /var/lib are the machine's with the node's changes on top, /run is empty, /sys
  * shows its links. Mounts made on the machine later are not held on to (slave), the node's own stay in it.
  */
 const ownFiles = `
 set -e
 mount -t tmpfs -o mode=755 overlaynet-lab /run
-mkdir -p /run/.upper/etc /run/.work/etc /run/.upper/lib /run/.work/lib /run/lock
+mkdir -p /run/.upper/etc /run/.work/etc /run/.upper/opt /run/.work/opt /run/.upper/lib /run/.work/lib /run/lock
 mount -t overlay -o lowerdir=/etc,upperdir=/run/.upper/etc,workdir=/run/.work/etc overlaynet-lab /etc
+mount -t overlay -o lowerdir=/opt,upperdir=/run/.upper/opt,workdir=/run/.work/opt overlaynet-lab /opt
 mount -t overlay -o lowerdir=/var/lib,upperdir=/run/.upper/lib,workdir=/run/.work/lib overlaynet-lab /var/lib
 rm -rf /etc/cni /var/lib/cni /var/lib/overlaynet
 mkdir -p /etc/cni/net.d /var/lib/cni

@@ -44,17 +44,15 @@ export function own(lab: Lab, detached: boolean): void {
 
 /**
  * Takes the lab's name for this process, after removing what a killed `up` left. Throws UserError when the lab is
- * running, here or in another checkout.
+ * running, here or in another checkout, with `hint` about what to do.
  */
-export async function claim(lab: Lab): Promise<void> {
+export async function claim(lab: Lab, hint = 'npm run down, or take another name (--name)'): Promise<void> {
   const others = namesakes(lab);
-  if (others.length > 0) throw new UserError(`${others.join(', ')} is running: take another name (--name)`);
+  if (others.length > 0) throw new UserError(`${others.join(', ')} is running: ${hint}`);
   const owner = ownerOf(lab);
   if (owner && (lives(owner) || (owner.detached && processesOf(lab).length > 0))) {
     const how = owner.detached ? 'detached' : `held by process ${owner.pid}`;
-    throw new UserError(
-      `lab "${lab.name}" is up already (${how}): npm run down, or take another name (--name)`,
-    );
+    throw new UserError(`lab "${lab.name}" is up already (${how}): ${hint}`);
   }
   await clear(lab);
   mkdirSync(dirname(lab.dir), { recursive: true });

@@ -10,7 +10,8 @@ import { logFile, UserError, type Lab } from './lab.ts';
  */
 interface LabProcess {
   pid: number;
-  parent: number;
+  /** Started by `start`, as a session of its own; the others are its children, which may outlive it for a while. */
+  leads: boolean;
   lab: string;
   role: string;
   node: string;
@@ -34,11 +35,11 @@ function read(pid: number): LabProcess | undefined {
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
       .replace(/^.*\) /s, '')
       .split(' ');
-    const [state, parent] = stat;
+    const [state, , , session] = stat;
     if (state === 'Z' || state === 'X') return undefined;
     const paused = state === 'T';
     const role = value('OVERLAYNET_ROLE');
-    return { pid, parent: Number(parent), lab, role, node: value('OVERLAYNET_NODE'), paused };
+    return { pid, leads: Number(session) === pid, lab, role, node: value('OVERLAYNET_NODE'), paused };
   } catch {
     return undefined; // it ended meanwhile
   }
@@ -67,11 +68,9 @@ export function namesakes(lab: Lab): string[] {
   return [...new Set(dirs)].filter((dir) => dir !== lab.dir && dir.endsWith(`/.lab/${lab.name}`));
 }
 
-/** The process of a role that was started as such; the others are its children. */
-export function leaderOf(lab: Lab, role: string): LabProcess | undefined {
-  const all = processesOf(lab, { role });
-  return all.find((one) => !all.some((other) => other.pid === one.parent));
-}
+/** The process of a role that was started as such. */
+export const leaderOf = (lab: Lab, role: string): LabProcess | undefined =>
+  processesOf(lab, { role }).find(({ leads }) => leads);
 
 /** Starts a process that outlives this one, its output in the log of its role. Returns its pid. */
 export function start(

@@ -46,6 +46,8 @@ export function startAgent(lab: Lab, node: string): void {
     addressesOf(node).join(),
     '--kubeconfig',
     kubeconfig(lab, node),
+    '--cni-plugin',
+    join(root, 'dist', 'cni', 'overlaynet'),
   ];
   const argv = [...inNode(lab, node), ...run('agent'), 'run', ...flags];
   start(lab, role, argv, { node, env: agentEnvironment });

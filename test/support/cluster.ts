@@ -1,20 +1,26 @@
-import type { AgentAllocationSpec, Underlay } from '../../src/api/types.ts';
+import type { AgentAllocationSpec, Isolation, Underlay } from '../../src/api/types.ts';
 import type { Snapshot } from '../../src/dataplane/snapshot.ts';
 import { formatCidr, block, halves, parseCidr } from '../../src/net/cidr.ts';
 import { vtepAt } from '../../src/net/vtep.ts';
 
 export const vtepSubnets = ['44.128.0.0/20', 'fd01:a::/64'];
 
+export interface NetworkOptions {
+  name: string;
+  subnets: { cidr: string; prefix: number }[];
+  isolation?: Isolation;
+}
+
 /** `dcos` and `dcos6` of the reference, unless told. */
 export interface ClusterOptions {
-  networks?: { name: string; subnets: { cidr: string; prefix: number }[] }[];
+  networks?: NetworkOptions[];
   underlay?: Underlay;
   vtepSubnets?: string[];
   mtu?: number;
   vni?: number;
 }
 
-const reference = [
+const reference: NetworkOptions[] = [
   { name: 'dcos', subnets: [{ cidr: '9.0.0.0/8', prefix: 24 }] },
   { name: 'dcos6', subnets: [{ cidr: 'fd01:b::/64', prefix: 80 }] },
 ];
@@ -40,12 +46,13 @@ export function cluster(nodes: number, own: number, options: ClusterOptions = {}
       mtu,
       defaultNetwork: 'dcos',
     },
-    networks: networks.map(({ name, subnets }) => ({
+    networks: networks.map(({ name, subnets, isolation }) => ({
       metadata: { name },
       spec: {
         enabled: true,
         containerizers: ['CNI', 'Docker'],
         subnets: subnets.map((subnet) => ({ ...subnet, state: 'Active' })),
+        ...(isolation === undefined ? {} : { isolation }),
       },
     })),
     allocations: Array.from({ length: nodes }, (_, index) => ({

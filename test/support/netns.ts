@@ -8,6 +8,7 @@ import { run, type Run, type RunResult } from '../../src/linux/run.ts';
  */
 export class Netns {
   readonly #holder: ChildProcess;
+  readonly #spawned: ChildProcess[] = [];
   /** For `ip link set … netns PID`. */
   readonly pid: number;
 
@@ -56,6 +57,7 @@ export class Netns {
   /** Starts a program that says something when it is ready and runs until stopped, or until we end. */
   spawn(program: string, args: string[]): { ready: Promise<unknown>; stop: () => Promise<void> } {
     const child = spawn(...this.enter(program, args), { stdio: ['pipe', 'pipe', 'inherit'] });
+    this.#spawned.push(child);
     const ended = once(child, 'exit');
     return {
       ready: once(child.stdout, 'data'),
@@ -66,7 +68,9 @@ export class Netns {
     };
   }
 
+  /** Ends what was spawned and not stopped, too: a test that fails must not keep the others waiting. */
   async delete(): Promise<void> {
+    for (const child of this.#spawned) child.kill();
     const gone = once(this.#holder, 'exit');
     this.#holder.stdin?.end();
     await gone;

@@ -1,0 +1,65 @@
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { findKind, findTool } from '../parts/cluster.ts';
+import { command } from '../parts/command.ts';
+import { findParts } from '../parts.ts';
+import { root, type Lab } from '../testbed/lab.ts';
+import type { Engine } from './engine.ts';
+import { networkName } from './network.ts';
+
+export const clusterName = 'overlaynet-e2e';
+
+/** Directory with kubectl, docker and kind as they reach the cluster. */
+export const binDirectory = (lab: Lab) => join(lab.dir, 'bin');
+
+const quoted = (word: string) => `'${word.replaceAll("'", `'\\''`)}'`;
+
+/** Writes the commands that reach the cluster: in the engine's namespace, with its socket and kubeconfig. */
+export async function writeCommands(lab: Lab, engine: Engine): Promise<void> {
+  const { kubectl } = await findParts();
+  mkdirSync(binDirectory(lab), { recursive: true });
+  const environment = [
+    `DOCKER_HOST=${engine.host}`,
+    `KUBECONFIG=${join(lab.dir, 'kubeconfig')}`,
+    `KIND_EXPERIMENTAL_DOCKER_NETWORK=${networkName}`,
+  ];
+  const programs = {
+    kubectl: [kubectl],
+    docker: ['docker'],
+    kind: [await findKind()],
+    tool: [await findTool()],
+    inside: [],
+  };
+  for (const [name, program] of Object.entries(programs)) {
+    const words = [...engine.inside, 'env', ...environment, ...program].map(quoted);
+    const path = process.env.PATH ?? ''; // without this directory: docker must not find itself
+    writeFileSync(
+      join(binDirectory(lab), name),
+      `#!/bin/sh\nPATH=${quoted(path)} exec ${words.join(' ')} "$@"\n`,
+    );
+    chmodSync(join(binDirectory(lab), name), 0o755);
+  }
+}
+
+export const kind = (lab: Lab, args: string[]): Promise<string> =>
+  command(join(binDirectory(lab), 'kind'), [...args, '--name', clusterName]);
+
+export const kubectl = (lab: Lab, args: string[], input?: string): Promise<string> =>
+  command(join(binDirectory(lab), 'kubectl'), args, input === undefined ? {} : { input });
+
+/** Makes the cluster: nodes are there and not ready, since no CNI is. */
+export async function createCluster(lab: Lab, engine: Engine, image: string): Promise<void> {
+  await writeCommands(lab, engine);
+  const file = join(root, 'deploy', 'samples', 'kind.yaml');
+  await kind(lab, ['create', 'cluster', '--config', file, '--image', image, '--retain', '--quiet']);
+  // names of the world are not to be had in here; before the first pod can start CoreDNS stops asking for them
+  const config = ['-n', 'kube-system', 'get', 'configmap', 'coredns', '-o', 'json'];
+  const map = JSON.parse(await kubectl(lab, config)) as { data: { Corefile: string } };
+  map.data.Corefile = map.data.Corefile.replace(/\n\s*forward [^{}]*\{[^}]*\}/, '');
+  await kubectl(lab, ['replace', '-f', '-'], JSON.stringify(map));
+}
+
+export async function deleteCluster(lab: Lab, engine: Engine): Promise<void> {
+  await writeCommands(lab, engine);
+  await kind(lab, ['delete', 'cluster', '--quiet']);
+}

@@ -1,0 +1,62 @@
+import { jest } from '@jest/globals';
+import { join } from 'node:path';
+import { controlPlane, eventually, get, kubectl, nodes, onNode } from '../support/e2e.ts';
+import { rememberNodes } from '../support/e2e-traces.ts';
+
+const root = join(import.meta.dirname, '..', '..');
+jest.setTimeout(180_000);
+
+interface Nodes {
+  items: {
+    metadata: { name: string };
+    status: { conditions: { type: string; status: string; message: string }[] };
+  }[];
+}
+const ready = async (): Promise<string[]> =>
+  (await get<Nodes>('nodes')).items
+    .filter(({ status }) => status.conditions.some((one) => one.type === 'Ready' && one.status === 'True'))
+    .map(({ metadata }) => metadata.name)
+    .sort();
+
+beforeAll(async () => {
+  // what 10-uninstall compares with
+  await rememberNodes();
+});
+
+test('without a CNI no node is Ready', async () => {
+  expect((await get<Nodes>('nodes')).items).toHaveLength(nodes.length);
+  expect(await ready()).toEqual([]);
+});
+
+test('deploy/ is applied, and deploy/samples/overlay.yaml with it', async () => {
+  await kubectl('apply -k', join(root, 'deploy'));
+  await kubectl('apply -f', join(root, 'deploy/samples/overlay.yaml'));
+});
+
+test('every node gets Ready, none before its data path is complete', async () => {
+  await eventually(
+    'three nodes Ready',
+    async () => {
+      const names = await ready();
+      // a route to each peer, and the chain that protects them
+      for (const name of names) {
+        expect((await onNode(name, 'ip route show proto 142')).split('via 44.128.0.').length).toBe(
+          nodes.length,
+        );
+        expect(await onNode(name, 'iptables-save -t mangle')).toContain('OVERLAYNET-');
+      }
+      return names.length === nodes.length;
+    },
+    120,
+  );
+});
+
+test('operator, agents and CoreDNS run', async () => {
+  await kubectl('-n overlaynet-system rollout status --timeout=60s deployment/overlaynet-operator');
+  await kubectl('-n overlaynet-system rollout status --timeout=60s daemonset/overlaynet-agent');
+  await kubectl('-n kube-system rollout status --timeout=120s deployment/coredns');
+});
+
+test('kube-proxy knows pods by the bridges', async () => {
+  expect(await onNode(controlPlane, 'iptables-save -t nat')).toMatch(/KUBE-SVC.* ! -i m-\+/);
+});

@@ -1,0 +1,96 @@
+import { jest } from '@jest/globals';
+import { apply, eventually, get, kubectl, onNode, tool, workers } from '../support/e2e.ts';
+import {
+  eventsOf,
+  makeNamespace,
+  network,
+  networkReady,
+  pod,
+  ready,
+  service,
+  workload,
+} from '../support/e2e-objects.ts';
+
+jest.setTimeout(240_000);
+const namespace = 'ovt-workloads';
+const [here] = workers;
+
+interface Pods {
+  items: {
+    metadata: { name: string; uid: string };
+    status: { phase: string; podIP?: string; conditions?: { type: string; status: string }[] };
+  }[];
+}
+const podsOf = async (app: string) => (await get<Pods>(`-n ${namespace} pods -l app=${app}`)).items;
+const running = async (app: string) => (await podsOf(app)).filter(({ status }) => status.phase === 'Running');
+
+beforeAll(async () => {
+  await apply(network('tiny', ['10.105.0.0/20 /28']));
+  await networkReady('tiny');
+  await makeNamespace(namespace);
+  await apply(pod('client', { namespace, node: here }));
+});
+afterAll(async () => {
+  await kubectl(`delete namespace ${namespace}`);
+  await kubectl('delete overlaynetwork tiny');
+});
+
+test('a StatefulSet rolls: each pod comes back by its name and is reached by it', async () => {
+  await apply(
+    service('web', namespace, { clusterIP: 'None', publishNotReadyAddresses: false }),
+    workload('StatefulSet', 'web', 3, { namespace }),
+  );
+  await kubectl(`rollout status -n ${namespace} statefulset/web --timeout=60s`);
+  await ready(namespace, 'client');
+  const before = new Set((await podsOf('web')).map(({ metadata }) => metadata.uid));
+  await kubectl(`rollout restart -n ${namespace} statefulset/web`);
+  await kubectl(`rollout status -n ${namespace} statefulset/web --timeout=120s`);
+  for (const { metadata, status } of await podsOf('web')) {
+    expect(before.has(metadata.uid)).toBe(false);
+    const name = `${metadata.name}.web`;
+    // CoreDNS answers from what it knew for up to five seconds
+    await eventually(
+      `${name} to resolve`,
+      async () => (await tool('client', `lookup ${name}`, namespace)) === status.podIP,
+    );
+    expect(await tool('client', `get http://${name}:8080/`, namespace)).toMatch(
+      new RegExp(`^${metadata.name} `),
+    );
+  }
+});
+
+test('a burst of 40 pods on one node: all get an address, each its own', async () => {
+  await apply(workload('Deployment', 'burst', 40, { namespace, node: here }));
+  await kubectl(`rollout status -n ${namespace} deployment/burst --timeout=180s`);
+  const addresses = (await running('burst')).map(({ status }) => status.podIP);
+  expect(new Set(addresses).size).toBe(40);
+  await kubectl(`delete deployment -n ${namespace} burst`);
+});
+
+test('more pods than a subnet has addresses: as many run, the others say why, the node stays Ready; freed addresses are used', async () => {
+  // of the node's /28 the CNI half is a /29: eight addresses less network, broadcast and gateway
+  await apply(workload('Deployment', 'tiny', 8, { namespace, node: here, network: 'tiny' }));
+  await eventually('five pods to run', async () => (await running('tiny')).length === 5, 60);
+  const waiting = (await podsOf('tiny')).find(({ status }) => status.phase !== 'Running')!;
+  await eventually('the event', async () =>
+    /network tiny.*(full|no (free )?address)/i.test(await eventsOf(namespace, waiting.metadata.name)),
+  );
+  const leases = async () =>
+    (await onNode(here, 'ls /var/lib/cni/networks/tiny'))
+      .split('\n')
+      .filter((name) => name.startsWith('10.'));
+  expect(await leases()).toHaveLength(5);
+  expect(await running('tiny')).toHaveLength(5);
+  const { status } = await get<{ status: { conditions: { type: string; status: string }[] } }>(
+    `node ${here}`,
+  );
+  expect(status.conditions.find(({ type }) => type === 'Ready')).toMatchObject({ status: 'True' });
+  const [first, second, third] = await running('tiny');
+  await kubectl(`scale -n ${namespace} deployment/tiny --replicas=5`);
+  await kubectl(
+    `delete pod -n ${namespace} ${first!.metadata.name} ${second!.metadata.name} ${third!.metadata.name} --wait=false`,
+  );
+  await kubectl(`rollout status -n ${namespace} deployment/tiny --timeout=120s`);
+  await kubectl(`delete deployment -n ${namespace} tiny`);
+  await eventually('no lease left', async () => (await leases()).length === 0);
+});

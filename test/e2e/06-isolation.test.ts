@@ -1,0 +1,70 @@
+import { jest } from '@jest/globals';
+import { apply, eventually, kubectl, onNode, tool, workers } from '../support/e2e.ts';
+import {
+  addressOf,
+  makeNamespace,
+  network,
+  networkReady,
+  pod,
+  ready,
+  service,
+} from '../support/e2e-objects.ts';
+
+jest.setTimeout(120_000);
+const namespace = 'ovt-isolation';
+const [here, there] = workers;
+const exec = (name: string, words: string) => tool(name, words, namespace);
+
+beforeAll(async () => {
+  await apply(network('blue', ['10.102.0.0/16 /24'], { isolation: { mode: 'Isolated', hosts: 'Deny' } }));
+  await networkReady('blue');
+  await makeNamespace(namespace);
+  const probe = { readinessProbe: { periodSeconds: 1, httpGet: { path: '/healthz', port: 8080 } } };
+  await apply(
+    pod('blue-here', { namespace, node: here, network: 'blue', container: probe }),
+    pod('blue-there', { namespace, node: there, network: 'blue', labels: { app: 'blue' }, container: probe }),
+    pod('green', { namespace, node: here, labels: { app: 'green' } }),
+    pod('green-there', { namespace, node: there }),
+    service('blue', namespace),
+    service('green', namespace),
+  );
+  // which the kubelet's HTTP probe decides: the own node always reaches its pods
+  await ready(namespace, 'blue-here', 'blue-there', 'green', 'green-there');
+});
+afterAll(async () => {
+  await kubectl(`delete namespace ${namespace}`);
+  await kubectl('delete overlaynetwork blue');
+});
+
+const url = async (name: string) => `http://${await addressOf(namespace, name)}:8080/`;
+
+test('within an isolated network pods reach each other, also by their Service', async () => {
+  expect(await exec('blue-here', `get ${await url('blue-there')}`)).toMatch(/^blue-there /);
+  await eventually('Service blue', async () =>
+    (await exec('blue-here', 'get http://blue/')).startsWith('blue-there '),
+  );
+});
+
+test.each([
+  ['into it, on one node', 'green', 'blue-here'],
+  ['into it, from another node', 'green', 'blue-there'],
+  ['out of it, on one node', 'blue-here', 'green'],
+  ['out of it, to another node', 'blue-here', 'green-there'],
+])('nothing passes %s', async (_, from, to) => {
+  await expect(exec(from, `get ${await url(to)}`)).rejects.toThrow(/timeout|timed out|deadline/i);
+});
+
+test('a Service is no way around: kube-proxy’s rules come before ours, and ours still decide', async () => {
+  await eventually('Service green', () => exec('green-there', 'get http://green/'));
+  await expect(exec('blue-here', 'get http://green/')).rejects.toThrow(/timeout|timed out|deadline/i);
+  await expect(exec('green', 'get http://blue/')).rejects.toThrow(/timeout|timed out|deadline/i);
+});
+
+test('with hosts Deny another node’s own processes do not reach its pods', async () => {
+  await expect(onNode(there, `curl -sf --max-time 3 ${await url('blue-here')}`)).rejects.toThrow();
+  expect(await onNode(here, `curl -sf --max-time 3 ${await url('blue-here')}`)).toMatch(/^blue-here /);
+});
+
+test('cluster DNS works from an isolated network', async () => {
+  expect(await exec('blue-here', 'lookup kubernetes.default.svc.cluster.local')).toMatch(/^10\.96\./);
+});

@@ -1,0 +1,68 @@
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { command } from '../../hack/parts/command.ts';
+
+/** The cluster of `npm run e2e`: its commands are in the directory OVERLAYNET_E2E. Throws without one. */
+function program(name: string): string {
+  const dir = process.env.OVERLAYNET_E2E;
+  if (dir === undefined) throw new Error('no cluster to test: npm run e2e makes one');
+  return join(dir, name);
+}
+
+export const image = 'overlaynet-e2e/tool:1';
+export const cluster = 'overlaynet-e2e';
+export const controlPlane = `${cluster}-control-plane`;
+export const workers = [`${cluster}-worker`, `${cluster}-worker2`] as const;
+export const nodes = [controlPlane, ...workers];
+
+/** Runs kubectl; its arguments are the words of `words`, and then `more`. Throws with what it said. */
+export const kubectl = (words: string, ...more: string[]): Promise<string> =>
+  command(program('kubectl'), [...words.split(' '), ...more]);
+
+/** kubectl -o json. */
+export const get = async <T>(words: string): Promise<T> =>
+  JSON.parse(await kubectl(`get ${words} -o json`)) as T;
+
+export const apply = (...items: object[]): Promise<string> =>
+  command(program('kubectl'), ['apply', '-f', '-'], {
+    input: JSON.stringify({ apiVersion: 'v1', kind: 'List', items }),
+  });
+
+/** Runs a program on a node. */
+export const onNode = (node: string, words: string, ...more: string[]): Promise<string> =>
+  command(program('docker'), ['exec', node, ...words.split(' '), ...more]);
+
+/** Switches a node off and on again: its network namespace, its processes and /run are new. */
+export const restart = (node: string): Promise<string> =>
+  command(program('docker'), ['restart', '-t', '5', node]);
+
+/** Runs the tool where the nodes are reached from: outside the cluster. */
+export const client = (words: string): Promise<string> =>
+  command(program('tool'), words.split(' ')).then((text) => text.trim());
+
+/** Runs the tool in a pod: `tool('a', 'get http://…')`. */
+export const tool = (pod: string, words: string, namespace = 'default'): Promise<string> =>
+  kubectl(`exec -n ${namespace} ${pod} --`, '/tool', ...words.split(' ')).then((text) => text.trim());
+
+/**
+ * Asks every half second until `probe` gives something that is neither undefined nor false; what it throws on the way is no
+ * end. Throws after `seconds`, with the last of that.
+ */
+export async function eventually<T>(
+  what: string,
+  probe: () => Promise<T | undefined | false>,
+  seconds = 30,
+): Promise<T> {
+  const end = performance.now() + seconds * 1000;
+  for (;;) {
+    let words = '';
+    try {
+      const result = await probe();
+      if (result !== undefined && result !== false) return result;
+    } catch (error) {
+      words = `: ${error instanceof Error ? error.message : String(error)}`;
+    }
+    if (performance.now() > end) throw new Error(`${what}: not within ${seconds} s${words}`);
+    await sleep(500);
+  }
+}

@@ -1,0 +1,95 @@
+import { Engine, NoEngine } from '../../src/docker/engine.ts';
+import { wantedNetworks } from '../../src/docker/networks.ts';
+import { cluster } from './cluster.ts';
+import { eventually } from './operator.ts';
+
+/** An engine, and what someone else does with it. */
+export interface World {
+  socket: string;
+  run: (name: string, network: string) => Promise<unknown>;
+  stop: (name: string) => Promise<unknown>;
+  removeContainer: (name: string) => Promise<unknown>;
+}
+
+/** What a client may rely on: the fake engine and a real one pass the same. */
+export function engineContract(world: () => World): void {
+  let engine: Engine;
+  let minor: number;
+  beforeEach(async () => {
+    engine = new Engine(world().socket);
+    ({ minor } = await engine.facts());
+  });
+  const wanted = () => wantedNetworks(cluster(1, 0), minor);
+  const named = async (name: string) => (await engine.networks()).find(({ Name }) => Name === name);
+
+  test('it tells its version and API, and that it can be worked with', async () => {
+    const { version, minor, unsupported } = await engine.facts();
+    expect(version).toMatch(/^[0-9]+\.[0-9]+\./);
+    expect(minor).toBeGreaterThanOrEqual(41);
+    expect(unsupported).toBeUndefined();
+  });
+
+  test('a network is listed as it was asked for, with an id, until it is removed', async () => {
+    for (const { name, shape } of wanted()) {
+      await engine.create(shape);
+      const found = (await named(name))!;
+      expect(found).toMatchObject(shape);
+      expect(found.Id).toMatch(/^[0-9a-f]{64}$/);
+      await engine.remove(found.Id);
+      expect(await named(name)).toBeUndefined();
+    }
+  });
+
+  test('a second of one name is refused, and so is removing what is not there', async () => {
+    const [{ shape }] = wanted() as [ReturnType<typeof wanted>[0]];
+    await engine.create(shape);
+    await expect(engine.create(shape)).rejects.toThrow(
+      `network with name dcos already exists (POST /v1.${minor}/networks/create: 409)`,
+    );
+    const { Id } = (await named('dcos'))!;
+    await engine.remove(Id);
+    await expect(engine.remove(Id)).rejects.toThrow(/not found \(DELETE .*: 404\)$/);
+  });
+
+  test('who uses a network is told by name, and it is not removed from under who runs', async () => {
+    const [{ shape }] = wanted() as [ReturnType<typeof wanted>[0]];
+    await engine.create(shape);
+    const { Id } = (await named('dcos'))!;
+    expect(await engine.users(Id)).toEqual({ running: [], stopped: [] });
+    await world().run('web', 'dcos');
+    expect(await engine.users(Id)).toEqual({ running: ['web'], stopped: [] });
+    await expect(engine.remove(Id)).rejects.toThrow('has active endpoints');
+    await world().stop('web');
+    expect(await engine.users(Id)).toEqual({ running: [], stopped: ['web'] });
+    await world().removeContainer('web');
+    await engine.remove(Id);
+  });
+
+  test('events are told as long as they are listened to', async () => {
+    const seen = { open: false, events: 0 };
+    const listening = new AbortController();
+    const followed = engine.follow(
+      () => (seen.open = true),
+      () => seen.events++,
+      listening.signal,
+    );
+    await eventually(
+      () => seen.open,
+      (open) => open,
+    );
+    await engine.create(wanted()[0]!.shape);
+    await engine.remove((await named('dcos'))!.Id);
+    await eventually(
+      () => seen.events,
+      (events) => events >= 2,
+    );
+    listening.abort();
+    await expect(followed).rejects.toThrow();
+  });
+
+  test('where there is none, that is what is said', async () => {
+    const none = new Engine(`${world().socket}.none`);
+    await expect(none.facts()).rejects.toThrow(NoEngine);
+    await expect(none.facts()).rejects.toThrow(`there is no Docker engine: no ${world().socket}.none`);
+  });
+}

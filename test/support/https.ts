@@ -1,0 +1,43 @@
+import { request } from 'node:https';
+import { TLSSocket, type PeerCertificate } from 'node:tls';
+
+export interface Answer {
+  status: number;
+  headers: Record<string, string | string[] | undefined>;
+  body: string;
+  /** What the server showed. */
+  certificate: PeerCertificate;
+}
+
+/** One request over a connection of its own. Without `ca` any certificate is taken. */
+export const askSecurely = (
+  address: string,
+  path: string,
+  options: { token?: string; authorization?: string; method?: string; ca?: string } = {},
+): Promise<Answer> =>
+  new Promise((resolve, reject) => {
+    const { token, method = 'GET', ca } = options;
+    const authorization = options.authorization ?? (token === undefined ? undefined : `Bearer ${token}`);
+    const call = request(
+      `https://${address}${path}`,
+      {
+        method,
+        agent: false,
+        headers: authorization === undefined ? {} : { authorization },
+        ...(ca === undefined ? { rejectUnauthorized: false } : { ca }),
+      },
+      (response) => {
+        const socket: unknown = response.socket;
+        if (!(socket instanceof TLSSocket)) throw new Error('not over TLS');
+        const certificate = socket.getPeerCertificate();
+        let body = '';
+        response.setEncoding('utf8').on('data', (text: string) => (body += text));
+        response.on('end', () => {
+          resolve({ status: response.statusCode ?? 0, headers: response.headers, body, certificate });
+        });
+        response.on('error', reject);
+      },
+    );
+    call.on('error', reject);
+    call.end();
+  });

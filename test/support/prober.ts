@@ -1,0 +1,54 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface, type Interface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import type { Netns } from './netns.ts';
+import type { Answer, Probe } from './probed.ts';
+
+const program = fileURLToPath(new URL('probed.ts', import.meta.url));
+
+/** Answers and asks over TCP and UDP from inside a namespace; ends with the test. */
+export class Prober {
+  readonly netns: Netns;
+  readonly #child: ChildProcess;
+  readonly #lines: Interface;
+  readonly #waiting = new Map<number, (text: string | undefined) => void>();
+  #next = 0;
+
+  private constructor(netns: Netns, child: ChildProcess, lines: Interface) {
+    this.netns = netns;
+    this.#child = child;
+    this.#lines = lines;
+    lines.on('line', (line) => {
+      const { id, text } = JSON.parse(line) as Answer;
+      this.#waiting.get(id)?.(text);
+      this.#waiting.delete(id);
+    });
+  }
+
+  /** Listens on those ports, TCP and UDP, IPv4 and IPv6. */
+  static async start(netns: Netns, ports: number[] = [80]): Promise<Prober> {
+    const child = spawn(...netns.enter(process.execPath, [program, ...ports.map(String)]), {
+      stdio: ['pipe', 'pipe', 'inherit'],
+      env: { ...process.env, NODE_OPTIONS: '' },
+    });
+    const lines = createInterface({ input: child.stdout });
+    await once(lines, 'line');
+    return new Prober(netns, child, lines);
+  }
+
+  /** @returns the address that the other side saw; undefined where nothing came back in time, 1 s unless told */
+  ask(kind: Probe['kind'], to: string, port = 80, ms = 1_000): Promise<string | undefined> {
+    const id = this.#next++;
+    const answer = new Promise<string | undefined>((resolve) => this.#waiting.set(id, resolve));
+    this.#child.stdin?.write(`${JSON.stringify({ id, kind, to, port, ms } satisfies Probe)}\n`);
+    return answer;
+  }
+
+  async stop(): Promise<void> {
+    const ended = once(this.#child, 'exit');
+    this.#child.stdin?.end();
+    await ended;
+    this.#lines.close();
+  }
+}
