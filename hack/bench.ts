@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { cpus, totalmem } from 'node:os';
 import { Bed, self } from './bench/bed.ts';
+import { containers } from './bench/cni.ts';
 import { burst, coldAgent, idle, joins, takeover } from './bench/scenarios.ts';
 import { renderTable, type Figure } from './bench/table.ts';
 import { buildBundles } from './build.ts';
@@ -12,14 +13,10 @@ import { provideParts } from './parts/provide.ts';
 const inside = 'OVERLAYNET_BENCH_INSIDE';
 
 /** Runs a scenario on a control plane of its own. */
-async function on(title: string, run: (bed: Bed) => Promise<Figure[]>): Promise<Figure[]> {
-  say(title);
+async function on(run: (bed: Bed) => Promise<Figure[]>): Promise<Figure[]> {
   const bed = await Bed.start();
   try {
-    const figures = await run(bed);
-    for (const { what, measured, floor = '-', ok } of figures)
-      say(`  ${what}: ${measured}, floor ${floor}${ok ? '' : ', MISSED'}`);
-    return figures;
+    return await run(bed);
   } finally {
     await bed.stop();
   }
@@ -40,20 +37,34 @@ const scenarios = {
   ],
 };
 
-/** `npm run bench -- 200 1000`: some of the sizes; without any, all. */
-function sizesAsked(): (keyof typeof scenarios)[] {
-  const known = [200, 1000, 5000] as const;
-  const asked = process.argv.slice(2).map(Number);
-  const unknown = process.argv.slice(2).find((text) => !known.some((size) => String(size) === text));
-  if (unknown !== undefined) throw new Error(`there is no size "${unknown}"; there are ${known.join(', ')}`);
-  return known.filter((size) => asked.length === 0 || asked.includes(size));
+const parts: Record<string, { title: string; figures: () => Promise<Figure[]> }> = {
+  200: { title: '200 peers', figures: () => on(scenarios[200]) },
+  1000: { title: '1000 peers', figures: () => on(scenarios[1000]) },
+  5000: { title: '5000 peers', figures: () => on(scenarios[5000]) },
+  cni: { title: 'containers, beside bridge with host-local', figures: containers },
+};
+
+/** `npm run bench -- 200 cni`: some of the parts; without any, all. */
+function asked(): string[] {
+  const names = process.argv.slice(2);
+  const unknown = names.find((name) => parts[name] === undefined);
+  if (unknown !== undefined)
+    throw new Error(`there is no "${unknown}"; there are ${Object.keys(parts).join(', ')}`);
+  return Object.keys(parts).filter((name) => names.length === 0 || names.includes(name));
 }
 
 async function measure(): Promise<void> {
   const link = `link set lo up\nlink add ovb0 type veth peer name ovb1\naddr add ${self.address}/16 dev ovb0\nlink set ovb0 up\nlink set ovb1 up\n`;
   spawnSync('ip', ['-batch', '-'], { input: link });
   const figures: Figure[] = [];
-  for (const size of sizesAsked()) figures.push(...(await on(`${size} peers`, scenarios[size])));
+  for (const name of asked()) {
+    const { title = '', figures: take } = parts[name] ?? {};
+    say(title);
+    const some = (await take?.()) ?? [];
+    for (const { what, measured, floor = '-', ok } of some)
+      say(`  ${what}: ${measured}, floor ${floor}${ok ? '' : ', MISSED'}`);
+    figures.push(...some);
+  }
   const processes = figures.filter(({ what }) => what.startsWith('processes'));
   const constant = new Set(processes.map(({ measured }) => measured)).size === 1;
   for (const figure of processes) figure.ok &&= constant;
@@ -69,7 +80,7 @@ async function main(): Promise<void> {
     await measure();
     return;
   }
-  sizesAsked();
+  asked();
   await ensurePackages();
   await provideParts();
   await buildBundles();

@@ -145,19 +145,25 @@ export class Bed {
     return sums;
   }
 
+  /** An agent's, nothing of the machine's own. */
+  get #directories(): string[] {
+    return [
+      ['--state-dir', 'state'],
+      ['--cni-conf-dir', 'cni/overlaynet.d'],
+      ['--cni-net-dir', 'cni/net.d'],
+      ['--lease-dir', 'leases'],
+      ['--run-dir', 'run'],
+    ].flatMap(([flag = '', dir = '']) => [flag, join(this.dir, dir)]);
+  }
+
   cleanKernel(): void {
-    const args = [
-      'cleanup',
-      '--state-dir',
-      join(this.dir, 'state'),
-      '--cni-conf-dir',
-      join(this.dir, 'cni', 'overlaynet.d'),
-      '--cni-net-dir',
-      join(this.dir, 'cni', 'net.d'),
-    ];
-    const { status, stderr } = spawnSync(process.execPath, [join(root, 'dist', 'agent.js'), ...args], {
-      encoding: 'utf8',
-    });
+    const { status, stderr } = spawnSync(
+      process.execPath,
+      [join(root, 'dist', 'agent.js'), 'cleanup', ...this.#directories],
+      {
+        encoding: 'utf8',
+      },
+    );
     if (status !== 0) throw new Error(`agent cleanup: ${stderr}`);
   }
 
@@ -165,15 +171,7 @@ export class Bed {
     mkdirSync(join(this.dir, 'cni'), { recursive: true });
     return this.run(
       'agent',
-      [
-        ...['run', '--node', self.name, '--addresses', self.address, '--state-dir', join(this.dir, 'state')],
-        ...[
-          '--cni-conf-dir',
-          join(this.dir, 'cni', 'overlaynet.d'),
-          '--cni-net-dir',
-          join(this.dir, 'cni', 'net.d'),
-        ],
-      ],
+      ['run', '--node', self.name, '--addresses', self.address, ...this.#directories],
       onLine,
     );
   }

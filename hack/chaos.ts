@@ -1,0 +1,79 @@
+import type { Underlay } from '../src/api/types.ts';
+import { renderFigures, type Figure } from './chaos/figure.ts';
+import { injection } from './chaos/injection.ts';
+import { kills } from './chaos/kills.ts';
+import { PodBed } from './chaos/pods.ts';
+import { spoofing } from './chaos/spoofing.ts';
+import { Wire } from './chaos/wire.ts';
+import { ensurePackages } from './parts/packages.ts';
+import { say, since } from './parts/progress.ts';
+import { provideParts } from './parts/provide.ts';
+import { table } from './testbed/table.ts';
+
+/**
+ * `npm run chaos [FRAMES]`: sends what must not arrive, ten thousand times each unless told, and what must, and counts; then
+ * kills the CNI plugin in the middle of its work, a thousand times, or as many as frames if those are fewer. The status is
+ * 0 only where all is as it should be. All of it is in network namespaces that end with this process.
+ */
+
+async function spoofed(frames: number): Promise<Figure[]> {
+  const bed = await PodBed.up(3);
+  try {
+    const figures = await spoofing(bed, frames);
+    return [...figures.spoofed, ...figures.honest];
+  } finally {
+    await bed.down();
+  }
+}
+
+async function injected(underlay: Underlay, frames: number): Promise<Figure[]> {
+  const wire = new Wire(underlay);
+  try {
+    await wire.up();
+    const figures = await injection(wire, frames);
+    return [...figures.forged, ...figures.honest];
+  } finally {
+    await wire.down();
+  }
+}
+
+const attacks: { what: string; run: (frames: number) => Promise<Figure[]> }[] = [
+  { what: 'a pod that is not what it says', run: spoofed },
+  { what: 'forged tunnel packets over IPv4', run: (frames) => injected('IPv4', frames) },
+  { what: 'forged tunnel packets over IPv6', run: (frames) => injected('IPv6', frames) },
+];
+
+function framesAsked(): number {
+  const [text = '10000', ...more] = process.argv.slice(2);
+  const frames = Number(text);
+  if (more.length > 0 || !Number.isInteger(frames) || frames < 1 || frames > 1_000_000) {
+    throw new Error(`"${[text, ...more].join(' ')}" is no number of frames from 1 to 1000000`);
+  }
+  return frames;
+}
+
+async function main(): Promise<boolean> {
+  const frames = framesAsked();
+  await ensurePackages();
+  await provideParts();
+  let ok = true;
+  for (const { what, run } of attacks) {
+    const start = performance.now();
+    const figures = await run(frames);
+    ok &&= figures.every((figure) => figure.ok);
+    process.stdout.write(`\n${what} (${since(start)})\n\n${renderFigures(figures)}`);
+  }
+  const start = performance.now();
+  const counted = await kills(Math.min(frames, 1_000));
+  ok &&= counted.every((one) => one.ok);
+  const rows = counted.map(({ what, value, ok: asItShould }) => [what, value, asItShould ? 'ok' : 'FAILED']);
+  process.stdout.write(`\nthe CNI plugin killed (${since(start)})\n\n${table(rows)}\n`);
+  return ok;
+}
+
+try {
+  process.exitCode = (await main()) ? 0 : 1;
+} catch (error) {
+  say(`chaos: ${error instanceof Error ? error.message : String(error)}`);
+  process.exitCode = 1;
+}

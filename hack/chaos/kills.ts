@@ -1,0 +1,39 @@
+import { spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { goEnvironment } from '../parts/plugins.ts';
+import { go } from '../parts/part.ts';
+
+/** One thing that was counted, and whether it is as it has to be. */
+export interface Counted {
+  what: string;
+  value: string;
+  ok: boolean;
+}
+
+/** Kills the CNI plugin so often in the middle of an ADD or DEL, and counts what GC and sweep leave or take too much of. */
+export async function kills(count: number): Promise<Counted[]> {
+  const args = ['test', '-count=1', '-v', '-timeout=60m', '-run=^TestKilledAtAnyMoment$', '.'];
+  const child = spawn(await go(), args, {
+    cwd: join(import.meta.dirname, '..', '..', 'src', 'cni'),
+    env: { ...goEnvironment(), OVERLAYNET_CNI_KILLS: String(count) },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let said = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on('data', (text: Buffer) => (said += text.toString()));
+  }
+  const code = await new Promise((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', resolve);
+  });
+  const [, done, early, leaked, freed] =
+    /(\d+) kills, (\d+) of them before the end: (\d+) leases leaked, (\d+) live addresses freed/.exec(said) ??
+    [];
+  if (code !== 0 || done === undefined) throw new Error(`kill -9 of the CNI plugin: ${said.trim()}`);
+  return [
+    { what: 'kill -9 of the CNI plugin', value: done, ok: Number(done) === count },
+    { what: 'of these before it was done', value: early ?? '', ok: Number(early) > 0 },
+    { what: 'leases leaked, after GC', value: leaked ?? '', ok: leaked === '0' },
+    { what: 'addresses of live containers freed', value: freed ?? '', ok: freed === '0' },
+  ];
+}

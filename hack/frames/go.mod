@@ -1,0 +1,3 @@
+module overlaynet.dev/frames
+
+go 1.24
