@@ -20,7 +20,7 @@ test('without the right to register or report, the data path is kept, and the lo
     rules: [{ apiGroups: ['overlaynet.dev'], resources: ['*'], verbs: ['get', 'list', 'watch'] }],
   });
   await bench.operator.allocate('node2', node2);
-  bench.node.start(readOnly);
+  await bench.node.start(readOnly);
   await eventually(() => {
     expect(bench.node.kernel.last?.allocations).toHaveLength(2);
     expect(bench.node.log.lines.join('\n')).toMatch(
@@ -36,7 +36,7 @@ test('without the right to register or report, the data path is kept, and the lo
       { apiGroups: ['overlaynet.dev'], resources: ['overlayagents'], verbs: ['create', 'update'] },
     ],
   });
-  bench.node.start(noStatus);
+  await bench.node.start(noStatus);
   await eventually(async () => {
     expect((await bench.stored()).spec.networks).toHaveLength(2);
     expect(bench.node.log.lines.join('\n')).toMatch(
@@ -66,7 +66,7 @@ test('started while the API server is away, it keeps what it had; then it goes o
   const { metadata } = await bench.stored();
   await bench.plane.killApiserver();
   try {
-    const agent = bench.node.start(bench.plane.kubeconfig);
+    const agent = await bench.node.start(bench.plane.kubeconfig);
     await eventually(() => {
       expect(bench.node.kernel.snapshots.length).toBeGreaterThan(passes);
       expect(agent.ready).toBe(true);
@@ -93,7 +93,7 @@ test('a CRD that is not installed is said in log and condition, and the data pat
   const before = bench.node.kernel.last;
   await bench.plane.kubectl('delete', 'crd', 'overlaynetworks.overlaynet.dev');
   try {
-    bench.node.start(bench.plane.kubeconfig);
+    await bench.node.start(bench.plane.kubeconfig);
     const agent = await eventually(async () => {
       const object = await bench.stored();
       expect(condition(object, 'Synced')).toMatchObject({ status: 'False', reason: 'NotListed' });

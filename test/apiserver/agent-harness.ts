@@ -13,6 +13,7 @@ import {
   type OverlayNetwork,
 } from '../../src/api/types.ts';
 import type { Snapshot } from '../../src/dataplane/snapshot.ts';
+import type { Docker } from '../../src/docker/docker.ts';
 import { connect, type Client } from '../../src/kube/client.ts';
 import {
   agentAllocations,
@@ -21,12 +22,13 @@ import {
   overlayNetworks,
 } from '../../src/kube/resources.ts';
 import { startControlPlane, type OwnControlPlane } from '../support/controlplane.ts';
-import { config, node1, node2, recordingLog, scratch } from '../unit/agent/fixture.ts';
+import { config, directoriesIn, node1, node2, recordingLog, scratch } from '../unit/agent/fixture.ts';
 
 /** A kernel that takes every snapshot, and fails as told. */
 export class FakeKernel implements Kernel {
   readonly snapshots: Snapshot[] = [];
   failures: Failure[] = [];
+  unread: string[] = [];
   /** Called in each pass, before its result. */
   during: () => void = () => undefined;
 
@@ -34,10 +36,10 @@ export class FakeKernel implements Kernel {
     return this.snapshots.at(-1);
   }
 
-  reconcile(snapshot: Snapshot): Promise<{ changes: number; failures: Failure[] }> {
+  reconcile(snapshot: Snapshot): ReturnType<Kernel['reconcile']> {
     this.snapshots.push(snapshot);
     this.during();
-    return Promise.resolve({ changes: 1, failures: this.failures });
+    return Promise.resolve({ changes: 1, failures: this.failures, unread: this.unread });
   }
 }
 
@@ -61,6 +63,13 @@ export class TestNode {
   readonly log = recordingLog();
   readonly kernel = new FakeKernel();
   uplinkMTU = 1500;
+  /** File of the CNI plugin; none, unless told. */
+  cniPlugin = '/nonexistent/overlaynet';
+  readonly links = new Set<string>();
+  /** What is wrong with the node itself. */
+  system: string[] = [];
+  /** None, unless told. */
+  docker: Docker | undefined;
   #running: { agent: Agent; client: Client } | undefined;
 
   constructor(name: string) {
@@ -68,24 +77,24 @@ export class TestNode {
     for (const dir of ['state', 'conf', 'net', 'leases']) mkdirSync(this.at.path(dir));
   }
 
-  start(kubeconfig: string): Agent {
+  async start(kubeconfig: string): Promise<Agent> {
     const client = connect({ kubeconfig });
     const agent = new Agent({
       node: this.name,
       addresses: ['172.17.0.4'],
-      directories: {
-        stateDir: this.at.path('state'),
-        cniConfDir: this.at.path('conf'),
-        cniNetDir: this.at.path('net'),
-      },
-      leaseDir: this.at.path('leases'),
+      directories: directoriesIn(this.at),
+      cniPlugin: this.cniPlugin,
+      links: () => this.links,
       client,
       kernel: this.kernel,
       uplinkMTU: () => Promise.resolve(this.uplinkMTU),
+      system: () => this.system,
+      docker: this.docker,
       metrics: new Metrics('0.0.0'),
       log: this.log,
     });
     this.#running = { agent, client };
+    await agent.listen();
     agent.start();
     return agent;
   }
@@ -211,7 +220,7 @@ export class Bench {
 
   /** An agent that has registered, was allocated, and reports OK. */
   async running(kubeconfig = this.plane.kubeconfig): Promise<Agent> {
-    const agent = this.node.start(kubeconfig);
+    const agent = await this.node.start(kubeconfig);
     await eventually(() => this.stored());
     await this.operator.allocate('node2', node2);
     await this.settled();

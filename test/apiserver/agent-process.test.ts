@@ -43,6 +43,7 @@ const run = (...args: string[]) =>
   agent(
     'run',
     ...['--state-dir', at.path('state'), '--cni-conf-dir', at.path('conf'), '--cni-net-dir', at.path('net')],
+    ...['--lease-dir', at.path('leases'), '--run-dir', at.path('run'), '--cni-plugin', at.path('absent')],
     ...args,
   );
 
@@ -81,6 +82,18 @@ test('a port in use is one line and exit status 1', async () => {
   } finally {
     server.close();
   }
+}, 30_000);
+
+test('another agent on the node is one line and exit status 1, and goes on', async () => {
+  const flags = ['--kubeconfig', plane.kubeconfig, '--listen', '127.0.0.1:0'];
+  const first = run(...flags);
+  await eventually(() => {
+    expect(first.said.stderr).toContain('agent started');
+  });
+  const { said, exit } = run(...flags);
+  expect(await exit).toBe(1);
+  expect(said.stderr).toBe(`agent: another agent listens at ${at.path('run', 'agent.sock')}\n`);
+  expect(first.child.exitCode).toBeNull();
 }, 30_000);
 
 test('a kubeconfig that is not there is one line that names it', async () => {

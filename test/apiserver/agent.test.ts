@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import {
   agentAllocations,
+  endpointSlices,
   overlayAgents,
   overlayConfigs,
   overlayNetworks,
@@ -22,7 +23,7 @@ beforeEach(async () => {
 });
 
 test('registers, waits for its allocation, applies it, and reports', async () => {
-  const agent = bench.node.start(bench.plane.kubeconfig);
+  const agent = await bench.node.start(bench.plane.kubeconfig);
   const fresh = await eventually(async () => {
     const object = await bench.stored();
     expect(condition(object, 'DataPathReady')).toMatchObject({ status: 'False', reason: 'Waiting' });
@@ -40,10 +41,12 @@ test('registers, waits for its allocation, applies it, and reports', async () =>
   const done = await bench.settled();
   expect(done.status).toMatchObject({
     revision: 3,
-    conditions: ['Registered', 'Synced', 'DataPathReady', 'Checkpoint'].map((type) => ({
-      type,
-      status: 'True',
-    })),
+    conditions: ['Registered', 'Synced', 'DataPathReady', 'Checkpoint', 'ContainersReady', 'SystemReady'].map(
+      (type) => ({
+        type,
+        status: 'True',
+      }),
+    ),
   });
   expect(bench.node.kernel.last?.allocations.map((one) => one.node)).toEqual(['node1', 'node2']);
   expect(readdirSync(bench.node.at.path('conf'))).toEqual(['dcos.conflist', 'dcos6.conflist']);
@@ -129,7 +132,7 @@ test('registers a new uplink MTU', async () => {
 
 test('a failure is told for its network in the tool’s words, tried again, and forgotten', async () => {
   bench.node.kernel.failures = [{ network: 'dcos6', message: 'RTNETLINK answers: Operation not permitted' }];
-  bench.node.start(bench.plane.kubeconfig);
+  await bench.node.start(bench.plane.kubeconfig);
   await bench.operator.allocate('node2', node2);
   await eventually(async () => {
     expect((await bench.stored()).status?.networks).toEqual([
@@ -151,7 +154,6 @@ test('a network that is deleted loses its conflist before its bridge, and its le
     seen.push([
       bench.node.kernel.last?.networks.map(({ metadata }) => metadata.name),
       existsSync(bench.node.at.path('conf', 'dcos.conflist')),
-      existsSync(bench.node.at.path('net', '05-overlaynet.conflist')),
       existsSync(bench.node.at.path('leases', 'dcos')),
     ]);
   };
@@ -159,7 +161,9 @@ test('a network that is deleted loses its conflist before its bridge, and its le
   await eventually(() => {
     expect(existsSync(bench.node.at.path('leases', 'dcos'))).toBe(false);
   });
-  expect(seen[0]).toEqual([['dcos6'], false, false, true]);
+  expect(seen[0]).toEqual([['dcos6'], false, true]);
+  // without it the node would be NotReady; a pod of the network that is gone is told
+  expect(readdirSync(bench.node.at.path('net'))).toEqual(['05-overlaynet.conflist']);
   const checkpoint = JSON.parse(
     readFileSync(bench.node.at.path('state', 'checkpoint.json'), 'utf8'),
   ) as object;
@@ -207,4 +211,46 @@ test('a registration that the operator refuses is logged once and shown', async 
   expect(said).toEqual([
     'error the operator refuses this registration refusal="NotItsAddress: not of this Node"',
   ]);
+});
+
+test('a switch of the node that is turned off while it runs shows in a condition until it is on again', async () => {
+  const agent = await bench.running();
+  const problem = 'net.ipv4.ip_forward is 0: packets of containers are not forwarded; set it to 1';
+  for (const [system, shown] of [
+    [[problem], { status: 'False', reason: 'SwitchedOff', message: problem }],
+    [[], { status: 'True', reason: 'Prepared' }],
+  ] as const) {
+    bench.node.system = [...system];
+    agent.reconcile();
+    await eventually(async () => {
+      expect(condition(await bench.stored(), 'SystemReady')).toMatchObject(shown);
+    });
+  }
+  expect(states(await bench.stored())).toEqual(['dcos OK', 'dcos6 OK']);
+}, 60_000);
+
+test('a network with allowAPIServer learns where the API servers listen, an agent without them from its checkpoint', async () => {
+  const apiServers = [{ address: '172.17.0.2', port: 6443 }];
+  // an API server on loopback does not write it itself
+  const slice = {
+    metadata: { name: 'kubernetes' },
+    addressType: 'IPv4',
+    endpoints: [{ addresses: ['172.17.0.2'] }],
+    ports: [{ name: 'https', port: 6443, protocol: 'TCP' as const }],
+  };
+  await bench.plane.client.create(endpointSlices('default'), slice);
+  await bench.running();
+  expect(bench.node.kernel.last).not.toHaveProperty('apiServers');
+  const isolation = { mode: 'Isolated', hosts: 'Deny', allowAPIServer: true };
+  await bench.plane.client.patch(overlayNetworks, 'dcos', { spec: { isolation } }, { type: 'merge' });
+  await eventually(() => {
+    expect(bench.node.kernel.last?.apiServers).toEqual(apiServers);
+  });
+  await bench.node.stop();
+  bench.node.kernel.snapshots.length = 0;
+  await bench.node.start(bench.plane.kubeconfigAt('http://127.0.0.1:9'));
+  await eventually(() => {
+    expect(bench.node.kernel.last?.apiServers).toEqual(apiServers);
+  });
+  await bench.plane.client.patch(overlayNetworks, 'dcos', { spec: { isolation: null } }, { type: 'merge' });
 });

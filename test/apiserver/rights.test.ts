@@ -1,6 +1,6 @@
 import type { KubeObject } from '../../src/api/types.ts';
 import { connect, type Client } from '../../src/kube/client.ts';
-import { nodes } from '../../src/kube/resources.ts';
+import { endpointSlices, nodes } from '../../src/kube/resources.ts';
 import { startControlPlane, type OwnControlPlane } from '../support/controlplane.ts';
 import { install } from '../support/refuses.ts';
 import { discover, mayDo, rightsOf } from '../support/rights.ts';
@@ -82,6 +82,7 @@ test('an agent may try this and nothing else', async () => {
     [
       ...everyone,
       ...reviews,
+      ...each('get list watch', 'namespaces'),
       ...each('get list watch', 'overlayconfigs.overlaynet.dev'),
       ...each('get list watch', 'overlaynetworks.overlaynet.dev'),
       ...each('get list watch', 'agentallocations.overlaynet.dev'),
@@ -90,6 +91,16 @@ test('an agent may try this and nothing else', async () => {
     ].sort(),
   );
 }, 120_000);
+
+test("of EndpointSlices an agent may read the API servers' own", async () => {
+  const agent = await as('overlaynet-agent', 'node1');
+  const slices = served.filter(({ plural }) => plural === 'endpointslices');
+  expect(await rightsOf(agent, slices, looked, 'kubernetes')).toEqual([
+    'get endpointslices.discovery.k8s.io in default',
+  ]);
+  const named = { fieldSelector: 'metadata.name=kubernetes' };
+  expect(await agent.list(endpointSlices('default'), named)).toHaveProperty('items');
+}, 30_000);
 
 test('the operator may try this and nothing else', async () => {
   const operator = await as('overlaynet-operator');

@@ -25,7 +25,11 @@ afterAll(async () => {
   await gone;
 });
 
-const checkpoint = (nodes: number): Checkpoint => ({ snapshot: cluster(nodes, 0), networks: ['dcos'] });
+const checkpoint = (nodes: number): Checkpoint => ({
+  snapshot: cluster(nodes, 0),
+  networks: ['dcos'],
+  namespaces: [],
+});
 const path = () => `${dir}/checkpoint.json`;
 
 test('a full disk is reported, keeps the last good checkpoint, and is forgotten when there is room', () => {

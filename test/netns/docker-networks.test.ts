@@ -1,0 +1,292 @@
+import { jest } from '@jest/globals';
+import { Docker } from '../../src/docker/docker.ts';
+import { Engine } from '../../src/docker/engine.ts';
+import { silent } from '../../src/log.ts';
+import { cluster, type ClusterOptions } from '../support/cluster.ts';
+import { Dockerd } from '../support/dockerd.ts';
+import { eventually } from '../support/operator.ts';
+import { Netns } from '../support/netns.ts';
+
+jest.setTimeout(60_000);
+
+const reference = cluster(2, 1);
+
+let netns: Netns;
+let engine: Dockerd;
+let docker: Docker;
+
+beforeAll(async () => {
+  netns = await Netns.create();
+  engine = await Dockerd.start(netns);
+  await engine.image();
+});
+afterAll(async () => {
+  await engine.stop();
+  await netns.delete();
+});
+
+beforeEach(async () => {
+  docker = agent();
+  await docker.reconcile(reference);
+});
+afterEach(async () => {
+  const containers = await engine.docker('ps -aq');
+  if (containers !== '') await engine.docker(`rm -f ${containers.split('\n').join(' ')}`);
+  const networks = await engine.docker('network ls -q --filter type=custom');
+  if (networks !== '') await engine.docker(`network rm ${networks.split('\n').join(' ')}`);
+});
+
+const agent = () => new Docker({ engine: new Engine(engine.socket), run: netns.run, log: silent });
+
+/** `dcos 9.0.1.128/25 …`, of all that are not Docker's own. */
+async function networks(): Promise<string[]> {
+  const ids = (await engine.docker('network ls -q --no-trunc --filter type=custom')).split('\n').join(' ');
+  if (ids === '') return [];
+  const format = '{{.Name}}{{range.IPAM.Config}},{{.Subnet}},{{.Gateway}}{{end}}';
+  return (await engine.docker(`network inspect -f ${format} ${ids}`)).split('\n').sort();
+}
+const ids = () => engine.docker('network ls -q --no-trunc --filter type=custom');
+const words = () => docker.failures.map(({ network, message }) => `${network ?? ''}: ${message}`);
+
+/** `dcos` of another subnet; `dcos6` as it was. */
+const moved = (options: ClusterOptions = {}) =>
+  cluster(2, 1, {
+    ...options,
+    networks: [
+      { name: 'dcos', subnets: [{ cidr: '10.0.0.0/8', prefix: 24 }] },
+      { name: 'dcos6', subnets: [{ cidr: 'fd01:b::/64', prefix: 80 }] },
+    ],
+  });
+const without = (name: string) => ({
+  ...reference,
+  networks: reference.networks.filter(({ metadata }) => metadata.name !== name),
+});
+
+const made = [
+  'dcos,9.0.1.128/25,9.0.1.129',
+  // before Docker 28 with a pool of IPv4
+  /^dcos6(,24\d\.\S+\/21,24\d\.\S+\.1)?,fd01:b::1:8000:0:0\/81,fd01:b::1:8000:0:1$/,
+];
+
+test('a network for every overlay with a Docker half; a second look, also of another agent, changes nothing', async () => {
+  expect(await networks()).toEqual([made[0], expect.stringMatching(made[1]!)]);
+  expect(docker.finding).toEqual({
+    type: 'Docker',
+    status: 'True',
+    reason: 'Applied',
+    message: expect.stringMatching(/^Docker \d+\.\S+ has dcos, dcos6$/),
+  });
+  expect(await netns.sh('ip -o addr show d-dcos')).toContain('9.0.1.129/25');
+  expect(docker.blocks).toEqual(
+    expect.arrayContaining([
+      { name: 'dcos', subnets: ['9.0.1.0/24'] },
+      { name: 'dcos6', subnets: ['fd01:b:0:0:1::/80'] },
+    ]),
+  );
+  const before = await ids();
+  for (const each of [docker, agent()]) expect(await each.reconcile(reference)).toBe(false);
+  expect(await ids()).toBe(before);
+});
+
+test('a restart of the engine keeps them as they are', async () => {
+  const before = await ids();
+  await engine.down();
+  expect(await docker.reconcile(reference)).toBe(false);
+  expect(docker.finding).toMatchObject({ status: 'True', reason: 'NoEngine' });
+  expect(docker.blocks).toHaveLength(2);
+  await engine.up();
+  expect(await docker.reconcile(reference)).toBe(false);
+  expect(docker.finding).toMatchObject({ status: 'True', reason: 'Applied' });
+  expect(await ids()).toBe(before);
+});
+
+test('one deleted by hand comes back', async () => {
+  await engine.docker('network rm dcos');
+  expect(await docker.reconcile(reference)).toBe(true);
+  expect(await networks()).toContain('dcos,9.0.1.128/25,9.0.1.129');
+});
+
+describe('what is in the way is told and left alone', () => {
+  beforeEach(() => engine.docker('network rm dcos'));
+
+  test('a network of that name', async () => {
+    await engine.docker('network create --subnet 10.9.0.0/24 dcos');
+    const before = await ids();
+    await docker.reconcile(reference);
+    expect(words()).toEqual([
+      expect.stringMatching(
+        /^dcos: Docker: a network named dcos \(bridge, [0-9a-f]{12}\) exists already and is not overlaynet's/,
+      ),
+    ]);
+    expect(docker.finding).toMatchObject({
+      status: 'False',
+      reason: 'Failed',
+      message: words()[0]!.slice(6),
+    });
+    expect(await ids()).toBe(before);
+    await engine.docker('network rm dcos');
+    await docker.reconcile(reference);
+    expect(words()).toEqual([]);
+    expect(await networks()).toContain('dcos,9.0.1.128/25,9.0.1.129');
+  });
+
+  test('one that bears our label and another name', async () => {
+    await engine.docker('network create --label dev.overlaynet.network=dcos copy');
+    await docker.reconcile(without('dcos'));
+    expect((await networks()).map((text) => text.replace(/,.*/, ''))).toEqual(['copy', 'dcos6']);
+  });
+
+  test('its bridge, in a network of someone else', async () => {
+    await engine.docker('network create -o com.docker.network.bridge.name=d-dcos other');
+    await docker.reconcile(reference);
+    expect(words()).toEqual([
+      "dcos: Docker: network other has the bridge d-dcos, and is not overlaynet's; it is left as it is",
+    ]);
+  });
+
+  test('a link of its bridge’s name', async () => {
+    await netns.sh('ip link add d-dcos type bridge');
+    await docker.reconcile(reference);
+    expect(words()).toEqual([
+      "dcos: Docker: a link named d-dcos exists already, and no network of Docker's has it; it is left as it is",
+    ]);
+    await netns.sh('ip link del d-dcos');
+  });
+
+  test('its subnet, in a network of someone else: in Docker’s words, and the others are made', async () => {
+    await engine.docker('network rm dcos6');
+    await engine.docker('network create --subnet 9.0.0.0/16 other');
+    await expect(docker.reconcile(reference)).rejects.toThrow('Pool overlaps');
+    expect(words()).toEqual([
+      expect.stringMatching(
+        /^dcos: Docker: (invalid pool request: )?Pool overlaps .* \(POST \/v1\.\d+\/networks\/create: 403\)$/,
+      ),
+    ]);
+    expect(await networks()).toContainEqual(expect.stringMatching(made[1]!));
+  });
+});
+
+describe('what differs', () => {
+  test('is made anew where no container has it', async () => {
+    expect(await docker.reconcile(moved({ mtu: 1300 }))).toBe(true);
+    expect(await networks()).toEqual(['dcos,10.0.1.128/25,10.0.1.129', expect.stringMatching(made[1]!)]);
+    expect(await engine.docker('network inspect -f {{.Options}} dcos')).toContain('driver.mtu:1300');
+  });
+
+  test('waits for containers, by name, and still holds their block', async () => {
+    await engine.container('web', 'dcos');
+    await docker.reconcile(moved());
+    expect(words()).toEqual([
+      'dcos: Docker: network dcos has another subnet than it should; it is made anew once these containers have left it: web',
+    ]);
+    expect(docker.finding.reason).toBe('Blocked');
+    expect(docker.blocks).toContainEqual({ name: 'dcos', subnets: ['9.0.1.0/24'] });
+    await engine.docker('rm -f web');
+    await docker.reconcile(moved());
+    expect(words()).toEqual([]);
+    expect(docker.blocks).toContainEqual({ name: 'dcos', subnets: ['10.0.1.0/24'] });
+  });
+
+  test('and could wait, waits for a stopped container, too: Docker would not start it on another', async () => {
+    await engine.container('web', 'dcos');
+    await engine.docker('stop web');
+    await docker.reconcile(cluster(2, 1, { mtu: 1300 }));
+    expect(words()).toEqual([
+      expect.stringContaining(
+        'another MTU or mode than it should; it is made anew once these containers have left it: web',
+      ),
+    ]);
+    await engine.docker('start web');
+  });
+});
+
+describe('an overlay that goes', () => {
+  test('takes its network with it', async () => {
+    await docker.reconcile(without('dcos'));
+    expect(await networks()).toEqual([expect.stringMatching(made[1]!)]);
+    expect((await netns.try('ip link show d-dcos')).code).not.toBe(0);
+    expect(docker.blocks).toEqual([{ name: 'dcos6', subnets: ['fd01:b:0:0:1::/80'] }]);
+  });
+
+  test('waits for its containers', async () => {
+    for (const name of ['web', 'db']) await engine.container(name, 'dcos');
+    await docker.reconcile(without('dcos'));
+    const blocker =
+      'Docker: network dcos is not wanted here any more; it is removed once these containers have left it';
+    expect(docker.finding).toMatchObject({
+      status: 'False',
+      reason: 'Blocked',
+      message: `${blocker}: db, web`,
+    });
+    expect(docker.blocks).toContainEqual({ name: 'dcos', subnets: ['9.0.1.0/24'] });
+    await engine.docker('rm -f db');
+    await engine.docker('network disconnect dcos web');
+    await docker.reconcile(without('dcos'));
+    expect(docker.finding.status).toBe('True');
+    expect(await networks()).toEqual([expect.stringMatching(made[1]!)]);
+  });
+
+  test('and drains before that keeps what it has, and gets nothing new', async () => {
+    const [dcos, dcos6] = reference.networks as [
+      (typeof reference.networks)[0],
+      (typeof reference.networks)[0],
+    ];
+    const subnets = dcos.spec.subnets.map((subnet) => ({ ...subnet, state: 'Draining' as const }));
+    const draining = { ...reference, networks: [{ ...dcos, spec: { ...dcos.spec, subnets } }, dcos6] };
+    const before = await ids();
+    await docker.reconcile(draining);
+    expect(await ids()).toBe(before);
+    await engine.docker('network rm dcos');
+    await docker.reconcile(draining);
+    expect(await networks()).toEqual([expect.stringMatching(made[1]!)]);
+    expect(words()).toEqual([]);
+  });
+});
+
+test('cleanup removes ours, those apart that containers have, and nothing else', async () => {
+  await engine.docker('network create other');
+  await engine.container('web', 'dcos');
+  expect(await docker.cleanup()).toEqual({
+    removed: ['dcos6'],
+    failures: [{ network: 'dcos', message: expect.stringContaining('left it: web') }],
+  });
+  await engine.docker('rm -f web');
+  expect(await docker.cleanup()).toEqual({ removed: ['dcos'], failures: [] });
+  expect((await networks()).map((text) => text.replace(/,.*/, ''))).toEqual(['other']);
+});
+
+test('events tell when to look: a network removed, a container that leaves, an engine that restarts or goes', async () => {
+  const events: boolean[] = [];
+  const watch = docker.watch((restarted) => events.push(restarted));
+  const next = async (restarted: boolean) => {
+    await eventually(
+      () => events,
+      (seen) => seen.includes(restarted),
+    );
+    events.length = 0;
+  };
+  try {
+    await next(true);
+    await engine.container('web', 'dcos6');
+    await next(false);
+    await engine.docker('rm -f web');
+    await next(false);
+    await engine.docker('network rm dcos');
+    await next(false);
+    await engine.down();
+    await next(true);
+    await engine.up();
+    await next(true);
+  } finally {
+    watch.stop();
+  }
+});
+
+test('an engine of another network namespace is found out, and left without networks', async () => {
+  const elsewhere = await Netns.create();
+  await docker.cleanup();
+  const stranger = new Docker({ engine: new Engine(engine.socket), run: elsewhere.run, log: silent });
+  await expect(stranger.reconcile(reference)).rejects.toThrow('in another network namespace');
+  expect(await networks()).toEqual([]);
+  await elsewhere.delete();
+});

@@ -1,0 +1,141 @@
+import { jest } from '@jest/globals';
+import type { Attachment } from '../../src/dataplane/attachment.ts';
+import { DataPath } from '../../src/linux/datapath.ts';
+import type { Run } from '../../src/linux/run.ts';
+import { silent } from '../../src/log.ts';
+import { cluster, nodeAddresses } from '../support/cluster.ts';
+import { Netns } from '../support/netns.ts';
+import { attachment } from '../unit/agent/fixture.ts';
+
+// a busy machine takes its time to start a hundred programs
+jest.setTimeout(30_000);
+
+const table = 'bridge overlaynet';
+const port = '"c-0123456789ab"';
+const element4 = `${port} . 0a:58:09:00:01:02 . 9.0.1.2`;
+
+let netns: Netns;
+let path: DataPath;
+let records: { attachments: Attachment[]; problems: string[] };
+/** Done when the records are read. */
+let meanwhile: () => void;
+const processes: string[] = [];
+
+beforeEach(async () => {
+  netns = await Netns.create();
+  records = { attachments: [attachment()], problems: [] };
+  meanwhile = () => undefined;
+  const counting: Run = (program, args, options) => {
+    processes.push([program, ...args].join(' '));
+    return netns.run(program, args, options);
+  };
+  const attachments = () => {
+    meanwhile();
+    return records;
+  };
+  path = new DataPath({ log: silent, run: counting, attachments });
+  await netns.sh('ip link add eth0 type veth peer name wire');
+  await netns.sh(`ip addr add ${nodeAddresses(0)[0]!}/16 dev eth0`);
+  await netns.sh(`ip addr add ${nodeAddresses(0)[1]!}/64 dev eth0 nodad`);
+  await netns.sh('ip link set eth0 up');
+  expect(await reconcile()).toMatchObject({ failures: [] });
+});
+afterEach(() => netns.delete());
+
+function reconcile() {
+  processes.length = 0;
+  return path.reconcile(cluster(2, 0));
+}
+const listing = () => netns.sh(`nft list table ${table}`);
+const nft = (...lines: string[]) => netns.sh('nft -f -', `${lines.join('\n')}\n`);
+/** Set the same way, whatever has been counted. */
+const shape = (text: string) => text.replace(/packets \d+ bytes \d+/g, '');
+
+test('every address of a container is an element, and a second pass changes nothing', async () => {
+  const made = await listing();
+  expect(made).toContain(element4);
+  expect(made).toContain(`${port} . 0xa5809000102 . 0xfe80000000000000085809fffe000102`);
+  expect(await reconcile()).toMatchObject({ changes: 0, failures: [] });
+  expect(processes.filter((line) => line.startsWith('nft'))).toEqual([`nft -j list table ${table}`]);
+  expect(await listing()).toBe(made);
+});
+
+test.each([
+  ['the whole rule set is flushed', 'flush ruleset'],
+  ['the table is deleted', `delete table ${table}`],
+  ['its rules are flushed', `flush table ${table}`],
+  ['a set is emptied', `flush set ${table} ports6`],
+  ['an element goes', `delete element ${table} ports4 { ${element4} }`],
+  ['a rule lets everything pass', `insert rule ${table} container accept`],
+  [
+    'a chain of someone hangs in it',
+    `add chain ${table} mine { type filter hook prerouting priority -400; }`,
+  ],
+])('it is as it was after one pass when %s', async (_, damage) => {
+  const made = shape(await listing());
+  await nft(damage);
+  expect(await reconcile()).toMatchObject({ failures: [] });
+  expect(processes.filter((line) => line.startsWith('nft'))).toHaveLength(2);
+  expect(shape(await listing())).toBe(made);
+  expect(await reconcile()).toMatchObject({ changes: 0 });
+});
+
+test('the chain that hangs elsewhere is hung where it belongs', async () => {
+  await nft(
+    `flush chain ${table} prerouting`,
+    `delete chain ${table} prerouting`,
+    `add chain ${table} prerouting { type filter hook prerouting priority 100; }`,
+  );
+  expect(await reconcile()).toMatchObject({ changes: 1, failures: [] });
+  expect(await listing()).toContain('priority dstnat - 10; policy accept');
+});
+
+test("a container that went takes its elements with it; other people's tables stay", async () => {
+  await nft('add table bridge mine', 'add chain bridge mine x', 'add rule bridge mine x drop');
+  const mine = await netns.sh('nft list table bridge mine');
+  records.attachments = [];
+  expect(await reconcile()).toMatchObject({ changes: 2, failures: [] });
+  expect(await listing()).not.toContain(port);
+  expect(await netns.sh('nft list table bridge mine')).toBe(mine);
+});
+
+test('an element stays while its record cannot be read', async () => {
+  records = { attachments: [], problems: ['cafe-eth0.json: Unexpected end of JSON input'] };
+  expect(await reconcile()).toMatchObject({ changes: 0, failures: [] });
+});
+
+test('a container that comes while a pass looks keeps its element: its record is there first', async () => {
+  const late = 'c-aaaaaaaaaaaa';
+  const [one] = attachment().interfaces;
+  await nft(`add element ${table} ports4 { "${late}" . 0a:58:09:00:01:03 . 9.0.1.3 }`);
+  meanwhile = () => {
+    const interfaces = [{ ...one!, host: late, mac: '0a:58:09:00:01:03', addresses: ['9.0.1.3'] }];
+    records.attachments = [attachment(), attachment({ containerID: 'late', interfaces })];
+    meanwhile = () => undefined;
+  };
+  expect(await reconcile()).toMatchObject({ changes: 0, failures: [] });
+  expect(await listing()).toContain(late);
+});
+
+test('an element that goes by itself while a pass is about to remove it makes nothing fail', async () => {
+  const run: Run = async (program, args, options) => {
+    if (program === 'nft' && args.includes('-f')) await nft(`flush set ${table} ports4`);
+    return netns.run(program, args, options);
+  };
+  const racing = new DataPath({ log: silent, run });
+  expect(await racing.reconcile(cluster(2, 0))).toMatchObject({ changes: 2, failures: [] });
+  expect(await listing()).not.toContain(port);
+});
+
+test('where nft is missing, the pass says what to install', async () => {
+  const run: Run = (program, args, options) =>
+    netns.run(program === 'nft' ? '/nowhere/nft' : program, args, options);
+  const { failures } = await new DataPath({ log: silent, run }).reconcile(cluster(2, 0));
+  expect(failures.map(({ message }) => message).join()).toContain('nft');
+});
+
+test('cleanup removes it, and twice is no error', async () => {
+  await path.cleanup();
+  expect(await netns.sh('nft list tables')).not.toContain(table);
+  expect(await path.cleanup()).toMatchObject({ changes: 0, failures: [] });
+});

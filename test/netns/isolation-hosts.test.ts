@@ -1,0 +1,246 @@
+import { jest } from '@jest/globals';
+import type { Isolation } from '../../src/api/types.ts';
+import { Bed, type Pod } from '../support/bed.ts';
+import { nodeAddresses } from '../support/cluster.ts';
+import type { Prober } from '../support/prober.ts';
+import { proxy, type Service } from '../support/services.ts';
+
+// a busy machine takes its time to start a hundred programs
+jest.setTimeout(120_000);
+
+const families = [4, 6] as const;
+type Family = (typeof families)[number];
+
+const shut = (rest: Partial<Isolation> = {}) =>
+  Bed.network(1, 'shut', { isolation: { mode: 'Isolated', hosts: 'Deny', ...rest } });
+const blue = Bed.network(2, 'blue');
+
+const bed = new Bed();
+let shut0: Pod, shut1: Pod, blue0: Pod, docker0: Pod;
+let process0: Prober, process1: Prober, outside: Prober;
+
+const addressOf = (node: number, family: Family) => nodeAddresses(node)[family === 4 ? 0 : 1]!;
+const clusterIP = (number: number, family: Family) => `${family === 4 ? '10.96.0.' : 'fd00:96::'}${number}`;
+const server = { 4: '172.17.0.3', 6: 'fd00:17::3' };
+const apiServers = families.map((family) => ({ address: server[family], port: 6443 }));
+
+const services = (family: Family): Service[] => [
+  {
+    name: `SHUT0-${family}`,
+    ip: clusterIP(20, family),
+    protocol: 'tcp',
+    port: 8080,
+    to: { ip: shut0.ip[family]!, port: 80 },
+    nodePort: 30080,
+  },
+  {
+    name: `BLUE0-${family}`,
+    ip: clusterIP(21, family),
+    protocol: 'tcp',
+    port: 8080,
+    to: { ip: blue0.ip[family]!, port: 80 },
+    nodePort: 30081,
+  },
+  {
+    name: `API-${family}`,
+    ip: clusterIP(1, family),
+    protocol: 'tcp',
+    port: 443,
+    to: { ip: server[family], port: 6443 },
+  },
+];
+
+beforeAll(async () => {
+  await bed.up([shut(), blue]);
+  shut0 = await bed.pod('shut', 0);
+  shut1 = await bed.pod('shut', 1);
+  blue0 = await bed.pod('blue', 0);
+  docker0 = await bed.pod('shut', 0, { half: 'docker' });
+  process0 = await bed.process(0);
+  process1 = await bed.process(1, [80, 6443]);
+  outside = await bed.outside();
+  for (const node of bed.wire.nodes) await proxy(node, families.flatMap(services));
+});
+afterAll(() => bed.down());
+beforeEach(() => bed.apply([shut(), blue]));
+
+/** What is to pass gets its time on a busy machine; `briefly` asks what is not to. */
+const tries = async (
+  from: Prober,
+  to: string,
+  port = 80,
+  kinds: ('tcp' | 'udp')[] = ['tcp', 'udp'],
+  ms = 10_000,
+) => {
+  const answers = await Promise.all(kinds.map((kind) => from.ask(kind, to, port, ms)));
+  const reached = new Set(answers.map((answer) => answer !== undefined));
+  if (reached.size > 1) throw new Error(`${to} ${port}: ${answers.join(', ')}`);
+  return reached.has(true);
+};
+const briefly = (from: Prober, to: string, port = 80, kinds: ('tcp' | 'udp')[] = ['tcp', 'udp']) =>
+  tries(from, to, port, kinds, 700);
+
+test("containers reach no other node's processes, by whichever of its addresses, and nothing is delivered", async () => {
+  const delivered = bed.delivered[1]!;
+  await delivered.reset();
+  const everywhere = {
+    4: [addressOf(1, 4), '44.128.0.2', '9.1.1.1', '9.2.1.1'],
+    6: [addressOf(1, 6), 'fd01:a::2', 'fd01:1::1:0:0:1', 'fd01:2::1:0:0:1'],
+  };
+  for (const family of families) {
+    const reached = await Promise.all(
+      [shut0, docker0].flatMap(({ prober }) => everywhere[family].map((to) => briefly(prober, to))),
+    );
+    expect(reached).toEqual(reached.map(() => false));
+    expect(await delivered.from(shut0.ip[family], docker0.ip[family])).toBe(0);
+    expect(await tries(blue0.prober, addressOf(1, family))).toBe(true);
+    expect(await delivered.from(blue0.ip[family])).toBeGreaterThan(0);
+  }
+});
+
+test("no other node's process reaches containers: straight, by a Service, or by a NodePort of their node", async () => {
+  await shut0.delivered.reset();
+  for (const family of families) {
+    const reached = await Promise.all([
+      briefly(process1, shut0.ip[family]!),
+      briefly(process1, docker0.ip[family]!),
+      bed
+        .node(1)
+        .try(`ping -n -q -c 1 -W 1 ${shut0.ip[family]!}`)
+        .then(({ code }) => code === 0),
+      briefly(process1, clusterIP(20, family), 8080, ['tcp']),
+      briefly(process1, addressOf(0, family), 30080, ['tcp']),
+      briefly(process1, addressOf(1, family), 30080, ['tcp']),
+    ]);
+    expect(reached).toEqual(reached.map(() => false));
+    // the same of an open network
+    expect(await tries(process1, blue0.ip[family]!)).toBe(true);
+    expect(await tries(process1, clusterIP(21, family), 8080, ['tcp'])).toBe(true);
+    expect(await tries(process1, addressOf(0, family), 30081, ['tcp'])).toBe(true);
+  }
+  expect(await shut0.delivered.seen()).toEqual(new Map());
+});
+
+test('the own node reaches its containers, by Services too, and they it', async () => {
+  for (const family of families) {
+    for (const { prober, ip } of [shut0, docker0]) {
+      expect(await tries(process0, ip[family]!)).toBe(true);
+      expect(await tries(prober, addressOf(0, family))).toBe(true);
+    }
+    expect(await tries(process0, clusterIP(20, family), 8080, ['tcp'])).toBe(true);
+  }
+});
+
+test('containers of the network reach each other on one node and two, by Services and by NodePorts of any node', async () => {
+  for (const family of families) {
+    expect(await tries(shut0.prober, shut1.ip[family]!)).toBe(true);
+    expect(await tries(shut1.prober, docker0.ip[family]!)).toBe(true);
+    expect(await tries(shut1.prober, clusterIP(20, family), 8080, ['tcp'])).toBe(true);
+    // the hairpin
+    expect(await tries(shut0.prober, clusterIP(20, family), 8080, ['tcp'])).toBe(true);
+    for (const node of [0, 1]) {
+      expect(await tries(shut0.prober, addressOf(node, family), 30080, ['tcp'])).toBe(true);
+      expect(await tries(shut1.prober, addressOf(node, family), 30080, ['tcp'])).toBe(true);
+    }
+  }
+});
+
+test('a NodePort of another node leads to no network that is not allowed', async () => {
+  await blue0.delivered.reset();
+  for (const family of families) {
+    for (const node of [0, 1]) {
+      expect(await briefly(shut0.prober, addressOf(node, family), 30081, ['tcp'])).toBe(false);
+    }
+  }
+  expect(await blue0.delivered.seen()).toEqual(new Map());
+});
+
+test('the outside is neither closed nor kept out: it comes in by the NodePorts of any node', async () => {
+  for (const family of families) {
+    expect(await tries(shut0.prober, family === 4 ? '172.17.9.9' : 'fd00:17::99')).toBe(true);
+    for (const node of [0, 1]) {
+      expect(await tries(outside, addressOf(node, family), 30080, ['tcp'])).toBe(true);
+    }
+  }
+});
+
+test('what another node has to say of a connection arrives: errors are related, not new', async () => {
+  const { stdout } = await shut0.netns.try('ping -n -c 1 -W 5 9.1.1.100');
+  expect(stdout).toMatch(/^From 44.128.0.2 .*Destination Host Unreachable/m);
+});
+
+test('with hosts: Allow, nodes and containers reach each other', async () => {
+  await bed.apply([shut({ hosts: 'Allow' }), blue]);
+  for (const family of families) {
+    expect(await tries(process1, shut0.ip[family]!)).toBe(true);
+    expect(await tries(shut0.prober, addressOf(1, family))).toBe(true);
+    expect(await briefly(shut0.prober, blue0.ip[family]!)).toBe(false);
+  }
+});
+
+describe('allowAPIServer', () => {
+  const api = async (from: Prober, family: Family, ms?: number) => [
+    await tries(from, clusterIP(1, family), 443, ['tcp'], ms),
+    await tries(from, server[family], 6443, ['tcp'], ms),
+  ];
+
+  test('lets containers reach the API server on another node, and nothing else there', async () => {
+    for (const family of families) expect(await api(shut0.prober, family, 700)).toEqual([false, false]);
+    await bed.apply([shut({ allowAPIServer: true }), blue], { apiServers });
+    for (const family of families) {
+      expect(await api(shut0.prober, family)).toEqual([true, true]);
+      expect(await api(docker0.prober, family)).toEqual([true, true]);
+      expect(await briefly(shut0.prober, server[family], 80)).toBe(false);
+      expect(await briefly(shut0.prober, server[family], 6443, ['udp'])).toBe(false);
+    }
+  });
+
+  test('taken back, it ends the connections to it, and no probe of the own node', async () => {
+    await bed.apply([shut({ allowAPIServer: true }), blue], { apiServers });
+    for (const family of families) {
+      expect(await shut0.prober.ask('hold', clusterIP(1, family), 443)).toBeDefined();
+      expect(await process0.ask('hold', shut0.ip[family]!)).toBeDefined();
+    }
+    await bed.apply([shut(), blue], { apiServers });
+    for (const family of families) {
+      expect(await shut0.prober.ask('say', clusterIP(1, family), 443, 700)).toBeUndefined();
+      expect(await process0.ask('say', shut0.ip[family]!, 80, 10_000)).toBeDefined();
+    }
+  });
+});
+
+test('hosts: Deny ends what stands between containers and other nodes, and nothing else', async () => {
+  await bed.apply([shut({ hosts: 'Allow' }), blue]);
+  for (const family of families) {
+    expect(await process1.ask('hold', shut0.ip[family]!)).toBeDefined();
+    expect(await shut0.prober.ask('hold', addressOf(1, family))).toBeDefined();
+    expect(await shut0.prober.ask('hold', addressOf(0, family))).toBeDefined();
+    expect(await shut1.prober.ask('hold', shut0.ip[family]!)).toBeDefined();
+  }
+  await bed.apply([shut(), blue]);
+  for (const family of families) {
+    expect(await process1.ask('say', shut0.ip[family]!, 80, 700)).toBeUndefined();
+    expect(await shut0.prober.ask('say', addressOf(1, family), 80, 700)).toBeUndefined();
+    expect(await shut0.prober.ask('say', addressOf(0, family), 80, 10_000)).toBeDefined();
+    expect(await shut1.prober.ask('say', shut0.ip[family]!, 80, 10_000)).toBeDefined();
+  }
+});
+
+test('rules stand as the tools show them, in either backend of iptables, and judge alike', async () => {
+  const networks = [shut({ allowAPIServer: true }), blue];
+  for (const backend of ['nft', 'legacy']) {
+    if (backend === 'legacy') {
+      for (const node of bed.wire.nodes) await node.sh('iptables-legacy -t mangle -N KUBE-IPTABLES-HINT');
+    }
+    await bed.apply(networks, { apiServers });
+    for (const { changes } of await bed.apply(networks, { apiServers })) expect(changes).toBe(0);
+    expect(await bed.node(0).sh(`iptables-${backend}-save -t mangle`)).toContain(
+      '--match-set overlaynet-api-4',
+    );
+    for (const family of families) {
+      expect(await tries(shut0.prober, server[family], 6443, ['tcp'])).toBe(true);
+      expect(await briefly(process1, shut0.ip[family]!)).toBe(false);
+      expect(await briefly(shut0.prober, blue0.ip[family]!)).toBe(false);
+    }
+  }
+});

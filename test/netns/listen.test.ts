@@ -1,0 +1,49 @@
+import { expect, jest } from '@jest/globals';
+import { Netns } from '../support/netns.ts';
+
+// a busy machine takes its time to start a program
+jest.setTimeout(60_000);
+
+/** Serves at `:PORT`, asks itself by each address, and says what came of it. */
+const script = `
+  import { request } from 'node:https';
+  import { json, serve } from './src/http.ts';
+  import { silent } from './src/log.ts';
+  const server = await serve({
+    listen: ':9181',
+    routes: { '/healthz': () => json(200, 'ok') },
+    log: silent,
+    secure: { certificate: { commonName: 'test', names: [] }, reviewer: {} },
+  });
+  const ask = (host) => new Promise((resolve) => {
+    const call = request({ host, port: 9181, path: '/healthz', rejectUnauthorized: false }, (answer) => {
+      answer.resume().on('end', () => resolve(answer.statusCode));
+    });
+    call.on('error', (error) => resolve(error.code)).end();
+  });
+  console.log(await ask('172.17.0.2'), await ask('fd00::2'));
+  await server.close();
+  process.exit(0);
+`;
+
+let node: Netns;
+beforeEach(async () => {
+  node = await Netns.create();
+  await node.sh('ip addr add 172.17.0.2/32 dev lo');
+});
+afterEach(() => node.delete());
+
+const served = async () => {
+  const { stdout, stderr } = await node.run(process.execPath, ['--input-type=module', '--eval', script]);
+  return stdout.trim() || stderr;
+};
+
+test('a node of both families is served by both', async () => {
+  await node.sh('ip addr add fd00::2/128 dev lo nodad');
+  expect(await served()).toBe('200 200');
+});
+
+test('a node with IPv6 switched off is served by IPv4', async () => {
+  await node.sh('sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.bindv6only=1');
+  expect(await served()).toMatch(/^200 E/);
+});
