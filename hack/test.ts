@@ -1,15 +1,18 @@
 import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { goTests } from './gotest.ts';
 import { ensurePackages } from './parts/packages.ts';
 import { say, since } from './parts/progress.ts';
 import { provideParts } from './parts/provide.ts';
+import { go } from './parts/part.ts';
 import { labNamed, root } from './testbed/lab.ts';
 import { takeDown } from './testbed/owner.ts';
 
 /**
- * `npm test [CHECK …]`: what `.ci/run` runs. Installs and builds what is needed, then runs the checks in this order,
- * or those that are named, and stops at the first that fails.
+ * `npm test [CHECK …]`: what `.ci/run` runs. Installs and builds what is needed, then runs the checks, or those that
+ * are named, in two lanes beside each other: most of their time they wait. After the first that fails no more begin.
  */
 
 const checks: Record<string, string[]> = {
@@ -18,17 +21,40 @@ const checks: Record<string, string[]> = {
   types: ['tsc', '--noEmit'],
   dead: ['knip'],
 };
-const suites = ['unit', 'apiserver', 'netns', 'lab'];
+/** Of about the same length. */
+const lanes = [
+  [...Object.keys(checks), 'unit', 'apiserver'],
+  ['cni', 'netns', 'lab'],
+];
+/** What the netns suite needs for engines of its own, and for their containers. */
+const forDocker = { docker: 'docker.io', dockerd: 'docker.io', busybox: 'busybox-static' };
 /** Names of labs that tests start. */
 const testLabs = ['ovt-lab', 'ovt-other'];
 
-/** Runs one of the project's tools with the Node in use; tells whether it succeeded. */
-function tool([name = '', ...args]: string[], env: NodeJS.ProcessEnv = process.env): Promise<boolean> {
+/**
+ * Runs one of the project's tools with the Node in use; tells whether it succeeded.
+ * @param label before each line of its output; none: it has the terminal to itself
+ */
+function tool(
+  [name = '', ...args]: string[],
+  label: string | undefined,
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<boolean> {
   const file = join(root, 'node_modules', '.bin', name);
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [file, ...args], { cwd: root, stdio: 'inherit', env });
+    const child = spawn(process.execPath, [file, ...args], {
+      cwd: root,
+      stdio: label === undefined ? 'inherit' : ['ignore', 'pipe', 'pipe'],
+      env,
+    });
+    for (const stream of [child.stdout, child.stderr]) {
+      if (!stream) continue;
+      createInterface({ input: stream }).on('line', (line) => {
+        say(`${label ?? ''}${line}`);
+      });
+    }
     child.on('error', reject);
-    child.on('exit', (code) => {
+    child.on('close', (code) => {
       resolve(code === 0);
     });
   });
@@ -40,18 +66,24 @@ interface Totals {
 }
 
 /** Runs a suite; a test file that could not be run counts as one failed test, and so does a suite without any. */
-async function jest(suite: string): Promise<Totals> {
+async function jest(suite: string, label: string | undefined): Promise<Totals> {
   const results = join(root, 'dist', `results-${suite}.json`);
   rmSync(results, { force: true });
   mkdirSync(join(root, 'dist'), { recursive: true });
   const options = `${process.env.NODE_OPTIONS ?? ''} --experimental-vm-modules --disable-warning=ExperimentalWarning`;
-  const args = ['--json', `--outputFile=${results}`, ...(suite === 'unit' ? [] : ['--runInBand'])];
+  // a test that failed may have left a timer or a socket, for which jest would wait
+  const args = [
+    '--json',
+    `--outputFile=${results}`,
+    '--forceExit',
+    ...(suite === 'unit' ? [] : ['--runInBand']),
+  ];
   for (const phase of ['Setup', 'Teardown']) {
     const file = join(root, 'test', 'support', `${suite}-${phase.toLowerCase()}.ts`);
     if (existsSync(file)) args.push(`--global${phase}=${file}`);
   }
   const env = { ...process.env, NODE_OPTIONS: options.trim() };
-  const success = await tool(['jest', `${join('test', suite)}/`, ...args], env);
+  const success = await tool(['jest', `${join('test', suite)}/`, ...args], label, env);
   if (!existsSync(results)) return { passed: 0, failed: 1 };
   const counts = JSON.parse(readFileSync(results, 'utf8')) as Record<string, number>;
   const { numPassedTests: passed = 0, numFailedTests = 0, numRuntimeErrorTestSuites = 0 } = counts;
@@ -59,36 +91,47 @@ async function jest(suite: string): Promise<Totals> {
   return { passed, failed: success || failed > 0 ? failed : 1 };
 }
 
-/** Runs what is named until something fails. Returns the tests' totals and whether all went well. */
-async function run(names: string[]): Promise<Totals & { success: boolean }> {
+/** Runs what is chosen until something fails. Returns the tests' totals and whether all went well. */
+async function run(chosen: string[]): Promise<Totals & { success: boolean }> {
   const totals = { passed: 0, failed: 0, success: true };
-  for (const name of names) {
-    const start = performance.now();
-    say(`\n== ${name}`);
-    const check = checks[name];
-    if (check) totals.success = await tool(check);
-    else {
-      const { passed, failed } = await jest(name);
-      totals.passed += passed;
-      totals.failed += failed;
-      totals.success = failed === 0;
+  const used = lanes
+    .map((lane) => lane.filter((name) => chosen.includes(name)))
+    .filter((lane) => lane.length > 0);
+  const runLane = async (lane: string[]) => {
+    for (const name of lane) {
+      if (!totals.success) break;
+      const start = performance.now();
+      say(`\n== ${name}`);
+      const label = used.length > 1 ? `${name.padEnd(9)} | ` : undefined;
+      const check = checks[name];
+      let success;
+      if (check) success = await tool(check, label);
+      else {
+        const { passed, failed } = await (name === 'cni' ? goTests(await go()) : jest(name, label));
+        totals.passed += passed;
+        totals.failed += failed;
+        success = failed === 0;
+      }
+      say(`== ${name} ${success ? 'passed' : 'failed'} in ${since(start)}`);
+      if (!success) totals.success = false;
     }
-    say(`== ${name} ${totals.success ? 'passed' : 'failed'} in ${since(start)}`);
-    if (!totals.success) break;
-  }
+  };
+  // each to its end, also beside one that could not be run at all: what comes after removes what the tests made
+  for (const end of await Promise.allSettled(used.map(runLane)))
+    if (end.status === 'rejected') throw end.reason;
   return totals;
 }
 
 async function main(): Promise<boolean> {
-  const all = [...Object.keys(checks), ...suites];
+  const all = lanes.flat();
   const names = process.argv.slice(2);
   const unknown = names.find((name) => !all.includes(name));
   if (unknown !== undefined) throw new Error(`there is no "${unknown}"; there are ${all.join(', ')}`);
   const chosen = names.length === 0 ? all : names;
   process.env.OVERLAYNET_DOWNLOAD = 'never';
-  const real = chosen.some((name) => suites.includes(name) && name !== 'unit');
+  const real = chosen.some((name) => !(name in checks) && name !== 'unit');
   if (real) {
-    await ensurePackages();
+    await ensurePackages(chosen.includes('netns') ? forDocker : {});
     await provideParts();
   }
   // Ctrl-C ends the tool that runs; what that leaves is cleared below
