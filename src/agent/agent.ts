@@ -132,7 +132,7 @@ export class Agent {
     });
     this.#socket = new AgentSocket({
       path: socketIn(directories.runDir),
-      answer: (ask) => answer(ask, { known: () => pass.known, namespaces }),
+      answer: (ask) => answer(ask, { known: () => pass.settled(), namespaces }),
       onAnswer: (code) => {
         metrics.asked(code);
       },

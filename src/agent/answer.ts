@@ -5,7 +5,7 @@ import type { Namespace } from './wish.ts';
 /** What an answer follows from. */
 export interface Sources {
   /** Of this moment; where it is text, the data path was never complete, and the text tells what is awaited. */
-  known: () => Known | string;
+  known: () => Promise<Known | string>;
   namespaces: {
     get: (name: string) => Namespace | undefined;
     lookUp: (name: string) => Promise<Namespace | string>;
@@ -14,7 +14,7 @@ export interface Sources {
 
 /** Which networks a container joins. A namespace that is unknown is looked up once. */
 export async function answer(ask: Ask, { known, namespaces }: Sources): Promise<Choice> {
-  const now = known();
+  const now = await known();
   if (typeof now === 'string') return tryAgain(`overlaynet's data path is not complete yet: ${now}`);
   const namespace = ask.namespace === undefined ? undefined : namespaces.get(ask.namespace);
   const choice = choose(ask, now, namespace);

@@ -7,7 +7,7 @@ import type { Log } from '../log.ts';
 import { reasonOf } from './file.ts';
 import { networkAnnotation, type Namespace } from './wish.ts';
 
-/** The plugin waits 3 s for its answer. */
+/** The plugin waits 5 s for its answer. */
 const lookupMs = 2_000;
 
 /**

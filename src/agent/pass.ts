@@ -1,5 +1,6 @@
 import type { AgentAllocationSpec } from '../api/types.ts';
 import type { Snapshot } from '../dataplane/snapshot.ts';
+import { pause } from '../kube/wait.ts';
 import type { Caches } from './caches.ts';
 import { sameSnapshot, type CheckpointFile } from './checkpoint.ts';
 import type { CNIFiles } from './cni.ts';
@@ -10,6 +11,9 @@ import type { SeenVersion } from './registration.ts';
 import { brief, type Applied, type Failure } from './status.ts';
 import { idleNetworks, snapshotOf } from './snapshot.ts';
 import type { Namespace } from './wish.ts';
+
+/** The plugin waits 5 s, and a namespace may have to be looked up, too. */
+const firstPassMs = 2_000;
 
 /** What the agent needs of src/linux/datapath.ts. */
 export interface Kernel {
@@ -51,6 +55,7 @@ export class Pass {
   durationMs = 0;
   readonly node: string;
   readonly #parts: Parts;
+  readonly #first = Promise.withResolvers<undefined>();
 
   constructor(node: string, parts: Parts) {
     this.node = node;
@@ -83,6 +88,19 @@ export class Pass {
   /** This node's allocation as the last pass, or the checkpoint, has it. */
   get held(): AgentAllocationSpec | undefined {
     return this.snapshot && ownAllocation(this.snapshot);
+  }
+
+  /**
+   * `known`, of an agent that has just started once its first pass has ended: a runtime that is told to try again does so
+   * only after seconds.
+   */
+  async settled(): Promise<Known | string> {
+    if (this.applied === undefined && this.wanted !== undefined) {
+      const slow = new AbortController();
+      await Promise.race([this.#first.promise, pause(firstPassMs, slow.signal)]);
+      slow.abort();
+    }
+    return this.known;
   }
 
   /** What a container's networks follow from; text, where the data path was never complete: what is awaited. */
@@ -129,6 +147,7 @@ export class Pass {
       networks: new Set(snapshot.networks.map(({ metadata }) => metadata.name)),
       failures,
     };
+    this.#first.resolve(undefined);
     this.save();
     metrics.passed({
       seconds: this.durationMs / 1_000,

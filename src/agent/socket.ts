@@ -10,7 +10,7 @@ import { isErrno, reasonOf } from './file.ts';
 
 const largestBody = 64 * 1024;
 
-/** The plugin sends all at once and waits 3 s. */
+/** The plugin sends all at once and waits 5 s. */
 const headersMs = 2_000;
 const requestMs = 5_000;
 

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -13,7 +12,7 @@ import (
 )
 
 const (
-	agentTimeout = 3 * time.Second
+	agentTimeout = 5 * time.Second
 	// replyLimit is far above what a node's networks need.
 	replyLimit  = 1 << 20
 	headerLimit = 1 << 14
@@ -72,7 +71,7 @@ func exchange(socket string, request []byte) ([]byte, error) {
 	for len(said) < headerLimit+replyLimit {
 		left := time.Until(deadline)
 		if left <= 0 {
-			return nil, errors.New("no answer within 3 s")
+			return nil, fmt.Errorf("no answer within %s", agentTimeout)
 		}
 		limit = unix.NsecToTimeval(int64(left) + 1000) // nothing at all would be no limit
 		if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &limit); err != nil {

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { request } from 'node:http';
 import type { KubeObject } from '../../src/api/types.ts';
 import { namespaceMetadata, overlayNetworks, type Resource } from '../../src/kube/resources.ts';
 import { attachment, node2 } from '../unit/agent/fixture.ts';
+import { askAgent } from './agent-ask.ts';
 import { Bench, condition, eventually } from './agent-harness.ts';
 
 /** What the CNI plugin is told, by an agent with a real API server. */
@@ -31,29 +31,7 @@ const annotated = (name: string, annotations: Record<string, string | null>) =>
 const labelled = (name: string, labels: Record<string, string | null>) =>
   bench.plane.client.patch(namespaces, name, { metadata: { labels } }, { type: 'merge' });
 
-/** `eth0=dcos`, or the error's code and message; undefined while nobody listens. */
-function ask(fields: object): Promise<string | undefined> {
-  const socketPath = bench.node.at.path('run', 'agent.sock');
-  return new Promise((resolve) => {
-    const asking = request({ socketPath, path: '/v1/networks', method: 'POST', agent: false }, (response) => {
-      let text = '';
-      response.setEncoding('utf8').on('data', (part: string) => (text += part));
-      response.on('end', () => {
-        const said = JSON.parse(text) as {
-          networks?: { interface: string; name: string }[];
-          code?: number;
-          msg?: string;
-        };
-        const networks = said.networks?.map((one) => `${one.interface}=${one.name}`).join(' ');
-        resolve(networks ?? `${String(said.code)} ${said.msg ?? ''}`);
-      });
-    });
-    asking.on('error', () => {
-      resolve(undefined);
-    });
-    asking.end(JSON.stringify({ containerID: 'cafe', ifname: 'eth0', pod: 'web-0', ...fields }));
-  });
-}
+const ask = (fields: object) => askAgent(bench.node, fields);
 const answered = (fields: object, expected: unknown) =>
   eventually(async () => {
     expect(await ask(fields)).toEqual(expected);

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { node1, node2 } from '../unit/agent/fixture.ts';
+import { askAgent } from './agent-ask.ts';
 import { Bench, condition, crds, eventually, states } from './agent-harness.ts';
 
 let bench: Bench;
@@ -111,3 +112,23 @@ test('a CRD that is not installed is said in log and condition, and the data pat
     expect(condition(await bench.stored(), 'Synced')?.status).toBe('True');
   });
 }, 60_000);
+
+test('an agent that starts again answers once its first pass has ended, and does not wait for ever', async () => {
+  const ask = () => askAgent(bench.node, { network: 'dcos' });
+  await bench.running();
+  expect(await ask()).toBe('eth0=dcos');
+  await bench.node.stop();
+  bench.node.kernel.during = () => new Promise((resolve) => setTimeout(resolve, 1_000));
+  await bench.node.start(bench.plane.kubeconfig);
+  expect(await ask()).toBe('eth0=dcos');
+
+  await bench.node.stop();
+  const stuck = Promise.withResolvers<undefined>();
+  bench.node.kernel.during = () => stuck.promise;
+  await bench.node.start(bench.plane.kubeconfig);
+  expect(await ask()).toMatch(/^11 .*the first pass over the kernel has not ended/);
+  stuck.resolve(undefined);
+  await eventually(async () => {
+    expect(await ask()).toBe('eth0=dcos');
+  });
+});

@@ -30,16 +30,16 @@ export class FakeKernel implements Kernel {
   failures: Failure[] = [];
   unread: string[] = [];
   /** Called in each pass, before its result. */
-  during: () => void = () => undefined;
+  during: () => void | Promise<void> = () => undefined;
 
   get last(): Snapshot | undefined {
     return this.snapshots.at(-1);
   }
 
-  reconcile(snapshot: Snapshot): ReturnType<Kernel['reconcile']> {
+  async reconcile(snapshot: Snapshot): ReturnType<Kernel['reconcile']> {
     this.snapshots.push(snapshot);
-    this.during();
-    return Promise.resolve({ changes: 1, failures: this.failures, unread: this.unread });
+    await this.during();
+    return { changes: 1, failures: this.failures, unread: this.unread };
   }
 }
 

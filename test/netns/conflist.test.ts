@@ -70,7 +70,7 @@ beforeEach(async () => {
     log: recordingLog(),
     answer: (ask) =>
       answer(ask, {
-        known: () => known,
+        known: () => Promise.resolve(known),
         namespaces: {
           get: (name) => namespaces.find((one) => one.name === name),
           lookUp: (name) => Promise.resolve(`there is no namespace ${name}`),

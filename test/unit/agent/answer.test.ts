@@ -10,7 +10,7 @@ const ask: Ask = { containerID: 'c', ifname: 'eth0', namespace: 'new', pod: 'web
 function sources(changes: Partial<Record<'inCache' | 'inAPI', Namespace>> & { why?: string } = {}) {
   const asked: string[] = [];
   const of: Sources = {
-    known: () => known,
+    known: () => Promise.resolve(known),
     namespaces: {
       get: () => changes.inCache,
       lookUp: (name) => {
@@ -47,7 +47,7 @@ test('an answer that does not hang on the namespace comes without', async () => 
 });
 
 test('before the data path was complete, what is awaited is told', async () => {
-  const waiting = { ...sources().of, known: () => "this node's AgentAllocation has no VTEP" };
+  const waiting = { ...sources().of, known: () => Promise.resolve("this node's AgentAllocation has no VTEP") };
   expect(await answer(ask, waiting)).toEqual({
     code: 11,
     msg: "overlaynet's data path is not complete yet: this node's AgentAllocation has no VTEP",
