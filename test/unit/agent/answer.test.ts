@@ -47,7 +47,10 @@ test('an answer that does not hang on the namespace comes without', async () => 
 });
 
 test('before the data path was complete, what is awaited is told', async () => {
-  const waiting = { ...sources().of, known: () => Promise.resolve("this node's AgentAllocation has no VTEP") };
+  const waiting = {
+    ...sources().of,
+    known: () => Promise.resolve("this node's AgentAllocation has no VTEP"),
+  };
   expect(await answer(ask, waiting)).toEqual({
     code: 11,
     msg: "overlaynet's data path is not complete yet: this node's AgentAllocation has no VTEP",
