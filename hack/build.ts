@@ -1,17 +1,23 @@
 import { readdirSync, statSync } from 'node:fs';
-import { copyFile, mkdir, rename } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Plugin } from 'esbuild';
 import { go } from './parts/part.ts';
-import { buildPlugin } from './parts/plugins.ts';
+import { buildPlugin, chained } from './parts/plugins.ts';
 import { say, since } from './parts/progress.ts';
 import { findParts } from './parts.ts';
 
 const root = join(import.meta.dirname, '..');
 const dist = join(root, 'dist');
 const names = ['operator', 'agent'];
-/** CNI plugins of the agent's image. */
-export const plugins = ['overlaynet', 'loopback', 'portmap', 'bandwidth', 'host-local', 'bridge'];
+/** CNI plugins of the agent's image beside ours, and which of the standard ones each is. */
+const standard = {
+  ...chained,
+  loopback: 'loopback',
+  'host-local': 'host-local',
+  bridge: 'bridge',
+};
+export const plugins = ['overlaynet', ...Object.keys(standard)];
 
 /**
  * The agent's environment: a pass over 5,000 peers leaves garbage of twice what stays, and by default V8 and the C
@@ -97,6 +103,8 @@ export async function buildBundles(): Promise<void> {
         plugins: [lean],
         logLevel: 'error',
       });
+      // whatever the umask: the image's user is not who builds it
+      await chmod(unfinished, 0o644);
       // at once: another lab may be starting it
       await rename(unfinished, join(dist, `${name}.js`));
     }),
@@ -111,9 +119,11 @@ export async function buildContext(): Promise<void> {
   const [overlaynet, { cni }] = await Promise.all([buildPlugin(go), findParts(), buildBundles()]);
   const dir = join(dist, 'plugins');
   await mkdir(dir, { recursive: true });
-  for (const name of plugins) {
+  const files = Object.entries(standard).map(([name, source]) => [name, join(cni, source)] as const);
+  for (const [name, file] of [['overlaynet', overlaynet] as const, ...files]) {
     const unfinished = join(dir, `.${name}.${process.pid}`);
-    await copyFile(name === 'overlaynet' ? overlaynet : join(cni, name), unfinished);
+    await copyFile(file, unfinished);
+    await chmod(unfinished, 0o755); // whatever the umask
     await rename(unfinished, join(dir, name));
   }
 }

@@ -16,6 +16,9 @@ const sources = join(root, 'src', 'cni');
 const dir = join(root, 'dist', 'cni');
 const plugin = join(dir, 'overlaynet');
 
+/** The standard plugins that ours is chained with, by the names that our conflists have for them. */
+export const chained = { 'overlaynet-portmap': 'portmap', 'overlaynet-bandwidth': 'bandwidth' };
+
 /** What building our Go programs, and their tests, need in the environment: nothing but what go.sum names, and no C library. */
 export const goEnvironment = () => ({
   ...process.env,
@@ -54,9 +57,10 @@ export const buildPlugin = (go: () => Promise<string>): Promise<string> => build
  */
 export async function pluginDirectory(standard: string, go: () => Promise<string>): Promise<string> {
   await buildPlugin(go);
-  for (const name of readdirSync(standard)) {
-    if (name === 'overlaynet' || name.startsWith('.')) continue;
-    const target = realpathSync(join(standard, name));
+  const names = readdirSync(standard).filter((name) => !/^(\.|overlaynet)/.test(name));
+  const links = [...names.map((name) => [name, name] as const), ...Object.entries(chained)];
+  for (const [name, source] of links) {
+    const target = realpathSync(join(standard, source));
     const link = join(dir, name);
     if (linkedTo(link) === target) continue;
     symlinkSync(target, `${link}.${process.pid}`);

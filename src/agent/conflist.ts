@@ -47,6 +47,7 @@ export function isConflistOf(text: string, network: string): boolean {
 /**
  * containerd before 2.0 reads `cniVersion` alone and knows none after 1.0.0; the others take the highest of
  * `cniVersions` that they know, and STATUS and GC came with 1.1.0.
+ * The chained plugins are the image's, by names of ours: a host's may be older than 1.1.0, and then no pod would start.
  */
 function render(name: string, network: string | undefined, paths: PluginPaths): string {
   const keys = Object.keys(pluginDefaults) as (keyof PluginPaths)[];
@@ -62,8 +63,8 @@ function render(name: string, network: string | undefined, paths: PluginPaths): 
         ...(network === undefined ? {} : { network }),
         ...(Object.fromEntries(other) as Partial<PluginPaths>),
       },
-      { type: 'portmap', capabilities: { portMappings: true }, snat: true },
-      { type: 'bandwidth', capabilities: { bandwidth: true } },
+      { type: 'overlaynet-portmap', capabilities: { portMappings: true }, snat: true },
+      { type: 'overlaynet-bandwidth', capabilities: { bandwidth: true } },
     ],
   };
   return `${JSON.stringify(list, undefined, 2)}\n`;

@@ -5,8 +5,11 @@ import type { Log } from '../log.ts';
 import { isErrno, readIfPresent, reasonOf, writeAtomically } from './file.ts';
 import type { Failure } from './status.ts';
 
-/** Ours: it is always the image's. The others are standard plugins that the host may have by itself. */
-const own = 'overlaynet';
+/**
+ * Ours, and the standard ones that it is chained with, by names of ours: always the image's, since those of the host may not know
+ * the version of the protocol that our conflists speak. The others are standard plugins that the host may have by itself.
+ */
+const isOwn = (name: string): boolean => /^overlaynet(-|$)/.test(name);
 
 /** Beside the plugins: sha256 of each that we put there. Runtimes look for plugins by name and never list the directory. */
 const recordName = '.overlaynet.json';
@@ -49,17 +52,19 @@ export function installPlugins(options: { from: string; to: string; shown: strin
     return;
   }
   // ours last: a runtime that has it finds the ones that it is chained with
-  const names = readdirSync(from).filter((name) => !name.startsWith('.') && name !== own);
+  const names = readdirSync(from)
+    .filter((name) => !name.startsWith('.'))
+    .sort((a, b) => Number(a === 'overlaynet') - Number(b === 'overlaynet'));
   const record = recorded(to);
   const lacking: string[] = [];
   let reason = '';
-  for (const name of [...names, own]) {
+  for (const name of names) {
     const bytes = readFileSync(join(from, name));
     const wanted = digest(bytes);
     const present = digestOf(join(to, name));
     if (present === wanted) continue;
     const ours = record[name] ?? [];
-    if (name !== own && present !== undefined && !ours.includes(present)) {
+    if (!isOwn(name) && present !== undefined && !ours.includes(present)) {
       log.info("the host's own plugin stays", { plugin: `${shown}/${name}` });
       continue;
     }
@@ -87,17 +92,24 @@ export function removePlugins(dir: string, removed: string[]): Failure[] {
   const record = recorded(dir);
   const failures: Failure[] = [];
   const remove = (name: string) => {
+    rmSync(join(dir, name));
+    removed.push(join(dir, name));
+  };
+  const attempt = (work: () => void) => {
     try {
-      rmSync(join(dir, name));
-      removed.push(join(dir, name));
+      work();
     } catch (error) {
       failures.push({ message: reasonOf(error) });
     }
   };
   for (const [name, ours] of Object.entries(record)) {
-    const present = digestOf(join(dir, name));
-    if (present !== undefined && ours.includes(present)) remove(name);
+    attempt(() => {
+      const present = digestOf(join(dir, name));
+      if (present !== undefined && ours.includes(present)) remove(name);
+    });
   }
-  if (failures.length === 0 && readIfPresent(join(dir, recordName)) !== undefined) remove(recordName);
+  attempt(() => {
+    if (failures.length === 0 && readIfPresent(join(dir, recordName)) !== undefined) remove(recordName);
+  });
   return failures;
 }

@@ -11,8 +11,8 @@ const names = (...args: Parameters<typeof snapshot>) =>
   renderConflists(snapshot(...args), pluginDefaults).map(({ network }) => network);
 
 const chained = [
-  { type: 'portmap', capabilities: { portMappings: true }, snat: true },
-  { type: 'bandwidth', capabilities: { bandwidth: true } },
+  { type: 'overlaynet-portmap', capabilities: { portMappings: true }, snat: true },
+  { type: 'overlaynet-bandwidth', capabilities: { bandwidth: true } },
 ];
 
 test('a network’s conflist names it; the plugin asks the agent for all else', () => {

@@ -20,7 +20,7 @@ beforeEach(() => {
   log = recordingLog();
   mkdirSync(at.path('image'));
   mkdirSync(at.path('host/opt/cni/bin'), { recursive: true });
-  for (const name of ['overlaynet', 'loopback', 'portmap']) put('image', name, `${name} 2`);
+  for (const name of ['overlaynet', 'loopback', 'host-local']) put('image', name, `${name} 2`);
 });
 afterEach(() => {
   at.drop();
@@ -41,7 +41,7 @@ const plugins = () => readdirSync(at.path(bin)).filter((name) => !name.startsWit
 describe('the plugins', () => {
   test('are copied whole and executable, nothing temporary stays, and once more nothing is written', () => {
     copy();
-    expect(plugins()).toEqual(['loopback', 'overlaynet', 'portmap']);
+    expect(plugins()).toEqual(['host-local', 'loopback', 'overlaynet']);
     expect(readdirSync(at.path(bin))).toEqual(['.overlaynet.json', ...plugins()]);
     expect(there('overlaynet')).toBe('overlaynet 2');
     expect(statSync(at.path(bin, 'overlaynet')).mode & 0o777).toBe(0o755);
@@ -59,15 +59,24 @@ describe('the plugins', () => {
     expect(log.lines).toContain('info the host\'s own plugin stays plugin="/opt/cni/bin/loopback"');
   });
 
+  test('those that ours is chained with are the image’s, and the host’s of the same kind is let alone', () => {
+    put('image', 'overlaynet-portmap', 'portmap 1.7.1');
+    put(bin, 'overlaynet-portmap', 'portmap 1.5.1');
+    put(bin, 'portmap', 'portmap of the distribution, which does not know CNI 1.1.0');
+    copy();
+    expect(there('overlaynet-portmap')).toBe('portmap 1.7.1');
+    expect(there('portmap')).toBe('portmap of the distribution, which does not know CNI 1.1.0');
+  });
+
   test('a standard plugin that we put there follows the image, until somebody replaces it', () => {
     copy();
-    for (const name of ['overlaynet', 'loopback', 'portmap']) put('image', name, `${name} 3`);
-    put(bin, 'portmap', 'portmap of somebody');
+    for (const name of ['overlaynet', 'loopback', 'host-local']) put('image', name, `${name} 3`);
+    put(bin, 'host-local', 'host-local of somebody');
     copy();
-    expect(['overlaynet', 'loopback', 'portmap'].map(there)).toEqual([
+    expect(['overlaynet', 'loopback', 'host-local'].map(there)).toEqual([
       'overlaynet 3',
       'loopback 3',
-      'portmap of somebody',
+      'host-local of somebody',
     ]);
   });
 
@@ -115,16 +124,25 @@ describe('the plugins', () => {
     };
     expect(words()).toMatch(/^\/opt\/cni\/bin on the host cannot be written: E/);
     expect(words()).toContain(
-      'lacks loopback, portmap, overlaynet (another version is there): put the image',
+      'lacks host-local, loopback, overlaynet (another version is there): put the image',
     );
-    for (const name of ['overlaynet', 'loopback', 'portmap']) put(bin, name, `${name} 2`);
+    for (const name of ['overlaynet', 'loopback', 'host-local']) put(bin, name, `${name} 2`);
     expect(words()).toBe('');
+  });
+
+  test('what cannot be removed is told, and the rest goes', () => {
+    copy();
+    rmSync(at.path(bin, 'loopback'));
+    mkdirSync(at.path(bin, 'loopback'));
+    const removed: string[] = [];
+    expect(removePlugins(at.path(bin), removed)).toEqual([{ message: expect.stringContaining('EISDIR') }]);
+    expect(removed.map((path) => path.replace(at.path(bin), ''))).toEqual(['/host-local', '/overlaynet']);
   });
 
   test('where the image’s directory is the host’s nothing is copied', () => {
     symlinkSync(at.path('image'), at.path('link'));
     installPlugins({ from: at.path('image'), to: at.path('image'), shown: '/opt/cni/bin', log });
-    expect(readdirSync(at.path('image'))).toEqual(['loopback', 'overlaynet', 'portmap']);
+    expect(readdirSync(at.path('image'))).toEqual(['host-local', 'loopback', 'overlaynet']);
   });
 
   test('go again as far as they are ours', () => {
@@ -135,7 +153,7 @@ describe('the plugins', () => {
     expect(removePlugins(at.path(bin), removed)).toEqual([]);
     expect(plugins()).toEqual(['bridge', 'loopback']);
     expect(removed.map((path) => path.replace(at.path(bin), ''))).toEqual([
-      '/portmap',
+      '/host-local',
       '/overlaynet',
       '/.overlaynet.json',
     ]);
