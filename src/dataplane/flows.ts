@@ -90,6 +90,8 @@ const overPort = (protocol: number): boolean => protocol === 6 || protocol === 1
 function judge(policy: Policy, local: ReadonlySet<string>, place: (address: string) => Place) {
   const mayTalk = (from: string, to: string) => policy.isolated.get(from)?.has(to) ?? true;
   const isClosed = ({ network = '' }: Place) => policy.closed.has(network);
+  const callsAPI = ({ network = '' }: Place, flow: Flow) =>
+    flow.protocol === 6 && policy.callers.has(network) && isAPI(policy, flow);
   return (flow: Flow): boolean => {
     const [from, server] = [place(flow.from), place(flow.server)];
     const translated = flow.to !== flow.server || flow.toPort !== flow.serverPort;
@@ -97,12 +99,12 @@ function judge(policy: Policy, local: ReadonlySet<string>, place: (address: stri
     const port53 = overPort(flow.protocol) && !translated && flow.serverPort === 53;
     if (local.has(flow.server)) {
       if (local.has(flow.from) || !isClosed(from) || from.own || (port53 && server.host)) return true;
-      return flow.protocol === 6 && policy.callers.has(from.network ?? '') && isAPI(policy, flow);
+      return callsAPI(from, flow);
     }
     if (service) return true;
     if (local.has(flow.from)) return !isClosed(server) || server.own;
     if (from.host) return !(isClosed(server) && translated);
-    if (server.host) return !(isClosed(from) && port53);
+    if (server.host) return !isClosed(from) || callsAPI(from, flow) || !(port53 || translated);
     if (from.network === undefined || server.network === undefined || (port53 && !from.own)) return true;
     return mayTalk(from.network, server.network) && mayTalk(server.network, from.network);
   };

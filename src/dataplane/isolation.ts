@@ -129,6 +129,9 @@ export function isolationChains(policy: Policy, tunnel: string): Record<Family, 
     const host = (side: 'src' | 'dst') =>
       `-m set --match-set ${setName('direct', family)} ${side} -m set ! --match-set ${overlays} ${side}`;
     const closed = subnetsOf(policy, policy.closed, family).length > 0;
+    const toAPI = apiPorts(policy, family).map(
+      (port) => `-p tcp -m tcp --dport ${port} ${set('callers', 'src')} ${set('api', 'dst')} -j RETURN`,
+    );
     const forward = [
       established,
       ...toDNS,
@@ -136,6 +139,9 @@ export function isolationChains(policy: Policy, tunnel: string): Record<Family, 
         ? [
             // another node's process, by a NodePort of this one
             `${host('src')} ${set('closed', 'dst')} -m conntrack --ctstate DNAT -j DROP`,
+            ...toAPI,
+            // and the other way: kube-proxy may masquerade it, and then the other node cannot tell whose it is
+            `${set('closed', 'src')} ${host('dst')} -m conntrack --ctstate DNAT -j DROP`,
             // the other node takes what comes by the tunnel to port 53 for a Service's
             ...each((protocol) => `${toPort53(protocol)} ${set('closed', 'src')} ${host('dst')} -j DROP`),
           ]
@@ -154,9 +160,7 @@ export function isolationChains(policy: Policy, tunnel: string): Record<Family, 
       established,
       `${not('closed', 'src')} -j RETURN`,
       `${set('own', 'src')} -j RETURN`,
-      ...apiPorts(policy, family).map(
-        (port) => `-p tcp -m tcp --dport ${port} ${set('callers', 'src')} ${set('api', 'dst')} -j RETURN`,
-      ),
+      ...toAPI,
       ...each(
         (protocol) =>
           `-i ${tunnel} ${toPort53(protocol)} -m set --match-set ${setName('sources', family)} dst -j RETURN`,

@@ -42,6 +42,14 @@ const services = (family: Family): Service[] => [
     nodePort: 30081,
   },
   {
+    name: `PROCESS1-${family}`,
+    ip: clusterIP(22, family),
+    protocol: 'tcp',
+    port: 8080,
+    to: { ip: addressOf(1, family), port: 80 },
+    nodePort: 30082,
+  },
+  {
     name: `API-${family}`,
     ip: clusterIP(1, family),
     protocol: 'tcp',
@@ -95,6 +103,29 @@ test("containers reach no other node's processes, by whichever of its addresses,
     expect(await delivered.from(shut0.ip[family], docker0.ip[family])).toBe(0);
     expect(await tries(blue0.prober, addressOf(1, family))).toBe(true);
     expect(await delivered.from(blue0.ip[family])).toBeGreaterThan(0);
+  }
+});
+
+test('a Service is no way to them, whoever translates it, and masqueraded or not', async () => {
+  const ways = (family: Family): [string, number][] => [
+    [clusterIP(22, family), 8080],
+    ...[0, 1].map((node): [string, number] => [addressOf(node, family), 30082]),
+  ];
+  await bed.delivered[1]!.reset();
+  for (const family of families) {
+    const reached = await Promise.all(
+      [shut0, docker0].flatMap(({ prober }) =>
+        ways(family).map(([to, port]) => briefly(prober, to, port, ['tcp'])),
+      ),
+    );
+    expect(reached).toEqual(reached.map(() => false));
+  }
+  // in whoever's name: masqueraded, they come as their node; what is UDP is the tunnel's own
+  expect([...(await bed.delivered[1]!.seen()).keys()].filter((what) => what.endsWith(' tcp'))).toEqual([]);
+  for (const family of families) {
+    for (const [to, port] of ways(family)) expect(await tries(blue0.prober, to, port, ['tcp'])).toBe(true);
+    // the own node's process all the same
+    expect(await tries(process0, clusterIP(22, family), 8080, ['tcp'])).toBe(true);
   }
 });
 
@@ -185,25 +216,31 @@ describe('allowAPIServer', () => {
   ];
 
   test('lets containers reach the API server on another node, and nothing else there', async () => {
-    for (const family of families) expect(await api(shut0.prober, family, 700)).toEqual([false, false]);
+    for (const family of families) {
+      for (const { prober } of [shut0, docker0])
+        expect(await api(prober, family, 700)).toEqual([false, false]);
+    }
     await bed.apply([shut({ allowAPIServer: true }), blue], { apiServers });
     for (const family of families) {
       expect(await api(shut0.prober, family)).toEqual([true, true]);
       expect(await api(docker0.prober, family)).toEqual([true, true]);
       expect(await briefly(shut0.prober, server[family], 80)).toBe(false);
       expect(await briefly(shut0.prober, server[family], 6443, ['udp'])).toBe(false);
+      expect(await briefly(docker0.prober, clusterIP(22, family), 8080, ['tcp'])).toBe(false);
     }
   });
 
   test('taken back, it ends the connections to it, and no probe of the own node', async () => {
     await bed.apply([shut({ allowAPIServer: true }), blue], { apiServers });
     for (const family of families) {
-      expect(await shut0.prober.ask('hold', clusterIP(1, family), 443)).toBeDefined();
+      for (const { prober } of [shut0, docker0])
+        expect(await prober.ask('hold', clusterIP(1, family), 443)).toBeDefined();
       expect(await process0.ask('hold', shut0.ip[family]!)).toBeDefined();
     }
     await bed.apply([shut(), blue], { apiServers });
     for (const family of families) {
-      expect(await shut0.prober.ask('say', clusterIP(1, family), 443, 700)).toBeUndefined();
+      for (const { prober } of [shut0, docker0])
+        expect(await prober.ask('say', clusterIP(1, family), 443, 700)).toBeUndefined();
       expect(await process0.ask('say', shut0.ip[family]!, 80, 10_000)).toBeDefined();
     }
   });
