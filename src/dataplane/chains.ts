@@ -7,6 +7,9 @@ export interface Restore {
   changes: number;
 }
 
+/** iptables-restore ends with the first table that fails: those come first that guard most. */
+const tables = ['mangle', 'raw', 'filter', 'nat'] as const;
+
 /** Rules of the same chain one after the other. */
 export function joinChains(first: Chain[], second: Chain[]): Chain[] {
   const same = (a: Chain) => (b: Chain) => nameOf(a) === nameOf(b) && a.table === b.table;
@@ -27,10 +30,9 @@ const nameOf = ({ hook, last }: Chain): string => `${chainPrefix}${hook}${last =
  * again.
  */
 export function diffChains(desired: Chain[], observed: ObservedChains): Restore {
-  const tables = new Set([...desired.map(({ table }) => table), ...observed.keys()]);
   let input = '';
   let changes = 0;
-  for (const table of tables) {
+  for (const table of new Set([...tables, ...observed.keys()])) {
     const lines = diffTable(
       desired.filter((chain) => chain.table === table),
       observed.get(table) ?? { own: new Map(), hooks: new Map() },

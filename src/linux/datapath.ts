@@ -68,7 +68,14 @@ export class DataPath {
 
   /** Removes everything that this class ever made, by its marks alone. */
   async cleanup(): Promise<Outcome> {
-    return { ...(await this.#converge(nothing(), removeGuard)), unread: [] };
+    const outcome = await this.#converge(nothing(), () => Promise.resolve({ changes: 0, failures: [] }));
+    const guarded = await removeGuard(this.#run);
+    return {
+      ...outcome,
+      changes: outcome.changes + guarded.changes,
+      failures: distinct([...outcome.failures, ...guarded.failures]),
+      unread: [],
+    };
   }
 
   async #converge(
@@ -92,11 +99,17 @@ export class DataPath {
     const { policy } = state;
     const flushing = policy !== undefined && mustFlush(plan, chains.changes > 0, observed);
     if (flushing) owe(plan);
-    // sets, the rules that use them, what the rules guard; and back
-    const rules = [...chains.failures, ...(await execute(counted, plan, ['sets']))];
-    rules.push(...(await applyChains(counted, chains.restores)));
     failures.push(...refused);
-    failures.push(...(await execute(counted, plan, ['links', 'fdb', 'routes', 'rules6', 'staleFDB'])));
+    const rules = [...chains.failures];
+    const protect = async () => {
+      rules.push(...(await execute(counted, plan, ['sets'])));
+      rules.push(...(await applyChains(counted, chains.restores)));
+    };
+    const carry = async () => {
+      failures.push(...(await execute(counted, plan, ['links', 'fdb', 'routes', 'rules6', 'staleFDB'])));
+    };
+    // what carries packets comes after what guards it, and goes before
+    for (const step of state.tunnel === undefined ? [carry, protect] : [protect, carry]) await step();
     rules.push(...(await execute(counted, plan, ['staleSets'])));
     failures.push(...rules);
     if (flushing && rules.length === 0) failures.push(...(await this.#flush(counted, policy, observed)));

@@ -43,6 +43,13 @@ test('on an empty kernel the chain and its jump are made, in one table', () => {
   expect(diffChains([input], new Map())).toEqual({ input: restored(...expected), changes: 2 });
 });
 
+test('what guards most comes first: a table that fails ends it for those behind', () => {
+  const masquerade: Chain = { table: 'nat', hook: 'POSTROUTING', rules: ['-j MASQUERADE'] };
+  const raw: Chain = { table: 'raw', hook: 'PREROUTING', rules: ['-i c-+ -j DROP'] };
+  const { input: text } = diffChains([masquerade, raw, input], new Map());
+  expect(text.match(/^\*.*$/gm)).toEqual(['*mangle', '*raw', '*nat']);
+});
+
 test('a chain that differs is written whole', () => {
   const { input: text, changes } = diffChains([input], saved(...right, '-A OVERLAYNET-INPUT -j ACCEPT'));
   expect(changes).toBe(1);
