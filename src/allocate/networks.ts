@@ -20,6 +20,8 @@ export interface NetworkContext {
   vtepSubnets: readonly string[];
   /** Every registered node address and whose it is. */
   nodeAddresses: ReadonlyMap<string, string>;
+  /** Nodes whose agents say that they use blocks of a space. */
+  users: (space: LedgerSpace) => string[];
   /** In force, or what the configuration asks for; undefined before any agent has registered. */
   mtu: number | undefined;
 }
@@ -100,7 +102,7 @@ function against(
   cidr: Cidr,
   text: string,
   spaces: readonly LedgerSpace[],
-  { now, cooldownMs, vtepSubnets, nodeAddresses, mtu }: NetworkContext,
+  { now, cooldownMs, vtepSubnets, nodeAddresses, users, mtu }: NetworkContext,
 ): Refusal | undefined {
   const field = `spec.subnets: ${text}`;
   for (const space of spaces) {
@@ -108,10 +110,15 @@ function against(
     if (space.retiredAt === undefined) {
       return { reason: 'Overlap', message: `${field} overlaps ${space.cidr} of network ${space.network}` };
     }
-    const seconds = Math.max(1, Math.ceil((Date.parse(space.retiredAt) + cooldownMs - now) / 1000));
+    const seconds = Math.ceil((Date.parse(space.retiredAt) + cooldownMs - now) / 1000);
+    const held = seconds > 0 ? [] : users(space);
+    const when =
+      held.length === 0
+        ? `which is free again in about ${Math.max(1, seconds)} s (reuseCooldown)`
+        : `which is free again once containers have left it on ${brief(held)}: kubectl describe overlayagent ${held[0] ?? ''}`;
     return {
       reason: 'Cooling',
-      message: `${field} overlaps ${space.cidr}/${space.prefix}, which network ${space.network} gave up and which is free again in about ${seconds} s (reuseCooldown)`,
+      message: `${field} overlaps ${space.cidr} /${space.prefix}, which network ${space.network} gave up and ${when}`,
     };
   }
   const vtep = vtepSubnets.find((subnet) => overlaps(cidr, parseCidr(subnet)));
@@ -136,3 +143,6 @@ function against(
   }
   return undefined;
 }
+
+const brief = (nodes: readonly string[]): string =>
+  `${nodes.slice(0, 3).join(', ')}${nodes.length > 3 ? ` and ${nodes.length - 3} more` : ''}`;

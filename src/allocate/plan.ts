@@ -63,6 +63,10 @@ export function plan(view: View, renderer: Renderer): Plan {
         addresses.map((address) => [address, node]),
       ),
     ),
+    users: (space) =>
+      [...view.agents].flatMap(([node, { spec }]) =>
+        statedIndex(space, spec, index.config) === undefined ? [] : [node],
+      ),
     mtu,
   });
   const result: Plan = {

@@ -157,6 +157,12 @@ test('nor does a removed network make room for another while a node uses a block
   expect(cluster.blocks().filter((text) => text.startsWith('net-dcos-'))).toEqual([
     'net-dcos-1/2 node3 Cooling',
   ]);
+  expect(cluster.condition('heir', 'Accepted')).toMatchObject({
+    reason: 'Cooling',
+    message:
+      'spec.subnets: 9.0.0.0/8 overlaps 9.0.0.0/8 /24, which network dcos gave up and which is free again once containers ' +
+      'have left it on node3: kubectl describe overlayagent node3',
+  });
   agent.spec.networks = [];
   cluster.settle();
   cluster.now += 1;
