@@ -86,7 +86,7 @@ func TestAddWritesDownWhatItMakes(t *testing.T) {
 	if string(got) != string(wanted) {
 		t.Errorf("%s is not %s", got, wanted)
 	}
-	if name := filepath.Base(n.records()[0]); name != c.id+"-eth0.json" {
+	if name := filepath.Base(n.records()[0]); name != c.id+":eth0.json" {
 		t.Errorf("its name is %s", name)
 	}
 }

@@ -88,9 +88,10 @@ type records struct{ dir string }
 
 func recordsIn(stateDir string) records { return records{filepath.Join(stateDir, "attachments")} }
 
-func (r records) path(k key) string {
-	return filepath.Join(r.dir, k.containerID+"-"+k.ifname+".json")
-}
+// file is what a record is called, and its lock. Neither part may have a colon in it, so no two share a name.
+func (k key) file() string { return k.containerID + ":" + k.ifname }
+
+func (r records) path(k key) string { return filepath.Join(r.dir, k.file()+".json") }
 
 var errCorrupt = errors.New("is corrupt")
 
@@ -98,8 +99,7 @@ var errCorrupt = errors.New("is corrupt")
 func (r records) read(k key) (*attachment, error) {
 	record, err := readRecord(r.path(k))
 	if record != nil && record.key() != k {
-		// "a-b" with "c" and "a" with "b-c" share a file name
-		return nil, nil
+		return nil, fmt.Errorf("%s %w: it is of %s", r.path(k), errCorrupt, record.key())
 	}
 	return record, err
 }

@@ -102,7 +102,7 @@ func TestDelOfOneInterfaceKeepsTheContainersOthers(t *testing.T) {
 	if second := n.call("ADD", c, nil, "CNI_IFNAME=eth1").result(t); len(second.Routes) != 0 {
 		t.Errorf("the second interface has the routes %v", second.Routes)
 	}
-	os.Remove(filepath.Join(n.stateDir, "attachments", c.id+"-eth0.json"))
+	os.Remove(filepath.Join(n.stateDir, "attachments", c.id+":eth0.json"))
 	n.del(c)
 	if got := n.leases(); fmt.Sprint(got) != "[9.0.1.3]" {
 		t.Errorf("leases are %v", got)
@@ -110,6 +110,24 @@ func TestDelOfOneInterfaceKeepsTheContainersOthers(t *testing.T) {
 	if links := c.sh(t, "ip -o link show"); strings.Contains(links, "eth0") || !strings.Contains(links, "eth1") {
 		t.Errorf("links are %s", links)
 	}
+}
+
+func TestNoTwoAttachmentsShareARecord(t *testing.T) {
+	n := newNode(t, dcos)
+	a, b := n.container(), n.container()
+	a.id, b.id = "a-b", "a"
+	n.call("ADD", a, nil, "CNI_IFNAME=c").result(t)
+	n.call("ADD", b, nil, "CNI_IFNAME=b-c").result(t)
+	if got := n.records(); len(got) != 2 {
+		t.Errorf("records are %v", got)
+	}
+	if s := n.call("DEL", b, nil, "CNI_IFNAME=b-c"); s.failed {
+		t.Errorf("DEL: %s", s.stdout)
+	}
+	n.expectLeases("9.0.1.2")
+	n.reaches(t, "9.0.1.2")
+	n.call("DEL", a, nil, "CNI_IFNAME=c")
+	n.nothingLeft()
 }
 
 func TestAFailedAddLeavesNothing(t *testing.T) {

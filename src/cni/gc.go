@@ -196,18 +196,11 @@ func (r *reaper) keepAside(path string, why error) {
 	}
 }
 
-// hasPort tells whether the kernel has the port of an attachment whose record has this name, wherever in it the
-// container's ID ends.
+// hasPort tells whether the kernel has the port of an attachment whose record has this name.
 func hasPort(name string) bool {
-	for at := range len(name) {
-		if name[at] != '-' {
-			continue
-		}
-		if _, err := linkIndex(identify(name[:at], name[at+1:]).host); err == nil {
-			return true
-		}
-	}
-	return false
+	containerID, ifname, _ := strings.Cut(name, ":")
+	_, err := linkIndex(identify(containerID, ifname).host)
+	return err == nil
 }
 
 // removeUnfinished removes what was being written when its writer was killed.

@@ -275,7 +275,7 @@ func TestARecordThatCannotBeReadBlocksNobodyAndFreesNobodyWhoIsAlive(t *testing.
 	contains(t, s.stderr, "is corrupt", "kept, since its container is there")
 	n.expectLeases("9.0.1.2")
 	// the agent goes by it: without the file it would take from the container what it may send as
-	if got := n.records(); len(got) != 1 || !strings.Contains(got[0], alive.id+"-eth0.json") {
+	if got := n.records(); len(got) != 1 || !strings.Contains(got[0], alive.id+":eth0.json") {
 		t.Errorf("records are %v", got)
 	}
 	next := n.container()

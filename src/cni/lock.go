@@ -17,7 +17,7 @@ var errLocked = errors.New("another process is at work on it")
 
 // lock waits for the holder, or fails with errLocked if told not to.
 func (r records) lock(k key, wait bool) (*lock, error) {
-	return r.lockName(k.containerID+"-"+k.ifname, wait)
+	return r.lockName(k.file(), wait)
 }
 
 // unlessAtWork does something with a record while nobody changes it. Where somebody is at work on it, or it is gone, there
