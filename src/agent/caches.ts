@@ -23,7 +23,7 @@ import type { Cached } from './snapshot.ts';
 /** What an informer of any kind shows of itself. */
 type Cache = Pick<
   Informer<KubeObject>,
-  'start' | 'stop' | 'hasSynced' | 'resourceVersion' | 'lastError' | 'counters'
+  'start' | 'stop' | 'hasSynced' | 'resourceVersion' | 'lastError' | 'refused' | 'counters'
 >;
 
 /** The objects an agent follows: of its own kind only its own. */
@@ -68,7 +68,7 @@ export class Caches {
   /** Why kinds cannot be listed, one phrase a kind. An API server that is away is no problem once they were. */
   get problems(): string[] {
     return this.#all
-      .filter(({ informer }) => !informer.hasSynced || / 40[134] /.test(informer.lastError ?? ''))
+      .filter(({ informer }) => !informer.hasSynced || informer.refused)
       .map(({ resource, informer }) => informer.lastError ?? `${resource.plural} are not listed yet`);
   }
 

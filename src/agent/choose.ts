@@ -4,6 +4,7 @@ import type { Snapshot } from '../dataplane/snapshot.ts';
 import { formatAddress, type Family } from '../net/address.ts';
 import { addressAt, contains, formatCidr, parseCidr, type Cidr } from '../net/cidr.ts';
 import { refusals, type Ask, type Refusal } from './ask.ts';
+import { notAcceptedYet } from './snapshot.ts';
 import { namesIn, networkAnnotation, wishOf, type Namespace } from './wish.ts';
 
 /** What the agent knows when a container comes. */
@@ -109,7 +110,8 @@ function locate(name: string, { snapshot, idle, failed }: Known): Found | Refusa
   const open = parts.filter((part) => active.some((whole) => contains(whole, part)));
   if (open.length === 0) {
     const msg = `network ${name} gives no new addresses: its subnets on node ${snapshot.node} are Draining`;
-    return { code: refusals.notInForce, msg };
+    const details = `set a subnet of it Active (spec.subnets), or ask for another: ${listed(namesHere(snapshot))}`;
+    return { code: refusals.notInForce, msg, details };
   }
   return { network, parts: open };
 }
@@ -126,6 +128,7 @@ function notInForce(name: string, snapshot: Snapshot, idle: Known['idle']): Refu
     return { code: refusals.tryAgain, msg };
   }
   const why = idle.get(name);
+  if (why === notAcceptedYet) return notYet(name, snapshot.node, why);
   const details = `networks in force: ${names}`;
   return why === undefined
     ? { code: refusals.unknown, msg: `there is no network ${name}`, details }

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { KubeObject } from '../api/types.ts';
 import type { Client } from '../kube/client.ts';
+import { ApiError } from '../kube/error.ts';
 import { Informer } from '../kube/informer.ts';
 import { namespaceMetadata } from '../kube/resources.ts';
 import type { Log } from '../log.ts';
@@ -48,28 +49,29 @@ export class Namespaces {
 
   /** Why they cannot be listed. An API server that is away is no problem once they were. */
   get problem(): string | undefined {
-    const { hasSynced, lastError } = this.informer;
-    if (hasSynced && !this.#refused) return undefined;
+    const { hasSynced, lastError, refused } = this.informer;
+    if (hasSynced && !refused) return undefined;
     return lastError ?? 'namespaces are not listed yet';
   }
 
+  /** As the API server has it; undefined until that has listed them, and where it says that we may not know. */
   get(name: string): Namespace | undefined {
-    // what the checkpoint says counts while the API server is away, not where it answers
-    return this.informer.hasSynced || !this.#refused ? this.#known.get(name) : undefined;
+    return this.informer.hasSynced && !this.informer.refused ? this.#known.get(name) : undefined;
   }
 
-  /** Asks the API server for one that is not known (yet). Returns why there is none to be had, for the user. */
+  /**
+   * Asks the API server for one. Where that is away what the checkpoint says counts. Returns why there is none to be had,
+   * for the user.
+   */
   async lookUp(name: string): Promise<Namespace | string> {
     try {
       const object = await this.#client.get(namespaceMetadata, name, { timeoutMs: lookupMs });
       return object === undefined ? `there is no namespace ${name}` : namespaceOf(object);
     } catch (error) {
+      const known = error instanceof ApiError && error.status < 500 ? undefined : this.#known.get(name);
+      if (known !== undefined) return known;
       return `namespace ${name} is not known: ${reasonOf(error)}`;
     }
-  }
-
-  get #refused(): boolean {
-    return / 40[134] /.test(this.informer.lastError ?? '');
   }
 
   #take(name: string, object: KubeObject | undefined): void {

@@ -21,7 +21,7 @@ export function snapshotOf(
 ): Snapshot | undefined {
   const effective = config?.status?.effective;
   if (effective === undefined) return undefined;
-  const used = networks.flatMap(inForce).sort((a, b) => order(a.metadata.name, b.metadata.name));
+  const used = networksInForce(networks).sort((a, b) => order(a.metadata.name, b.metadata.name));
   const asked = used.some(({ spec }) => spec.isolation?.allowAPIServer === true);
   return {
     node,
@@ -35,6 +35,9 @@ export function snapshotOf(
   };
 }
 
+export const networksInForce = (networks: readonly OverlayNetwork[]): Snapshot['networks'] =>
+  networks.flatMap(inForce);
+
 /** The network with its accepted subnets, or none where it is disabled, going, or not accepted. */
 function inForce(network: OverlayNetwork): Snapshot['networks'] {
   const { metadata, spec } = network;
@@ -44,6 +47,9 @@ function inForce(network: OverlayNetwork): Snapshot['networks'] {
   const { name, uid } = metadata;
   return [{ metadata: { name, ...(uid === undefined ? {} : { uid }) }, spec: { ...spec, subnets } }];
 }
+
+/** Of a network that has just come: a container that wants it waits for it. */
+export const notAcceptedYet = 'the operator has not accepted it yet';
 
 /** The networks beside those in force, and why each is none, for users. */
 export function idleNetworks(
@@ -58,9 +64,7 @@ function whyIdle({ metadata, spec, status }: OverlayNetwork): string {
   if (metadata.deletionTimestamp !== undefined) return 'it is being deleted';
   if (!spec.enabled) return 'spec.enabled is false';
   const accepted = status?.conditions?.find(({ type }) => type === 'Accepted');
-  return accepted?.status === 'False'
-    ? `${accepted.reason}: ${accepted.message}`
-    : 'the operator has not accepted it yet';
+  return accepted?.status === 'False' ? `${accepted.reason}: ${accepted.message}` : notAcceptedYet;
 }
 
 /** An edit that was refused (Accepted=False) leaves the subnets that were accepted before in force. */

@@ -38,7 +38,7 @@ export class Informer<T extends KubeObject> {
   #mustList = true;
   /** When the watch was accepted. */
   #openedAt = Infinity;
-  #lastError: string | undefined;
+  #lastFailure: unknown;
   #running: Promise<void> | undefined;
 
   constructor(client: Client, resource: Resource<T>, options: InformerOptions = {}) {
@@ -66,7 +66,12 @@ export class Informer<T extends KubeObject> {
 
   /** Why it is not connected now; undefined while it is. */
   get lastError(): string | undefined {
-    return this.#lastError;
+    return this.#lastFailure === undefined ? undefined : messageOf(this.#lastFailure);
+  }
+
+  /** The API server answers, and does not let us follow them, or knows none such: what is known may be old. */
+  get refused(): boolean {
+    return this.#lastFailure instanceof ApiError && [401, 403, 404].includes(this.#lastFailure.status);
   }
 
   start(): void {
@@ -126,7 +131,7 @@ export class Informer<T extends KubeObject> {
   #fail(error: unknown): number {
     this.counters.failures++;
     const message = messageOf(error);
-    this.#lastError = message;
+    this.#lastFailure = error;
     if (!(error instanceof ApiError)) {
       this.#log.warn('cannot follow', { resource: this.#resource.plural, error: message });
       return 0;
@@ -144,7 +149,7 @@ export class Informer<T extends KubeObject> {
       signal,
     });
     this.counters.relists++;
-    this.#lastError = undefined;
+    this.#lastFailure = undefined;
     const old = this.#objects;
     const wentBack = isNewer(this.#resourceVersion, resourceVersion);
     // what learn() brought while the list was under way is newer than the list, and the watch will come to it
@@ -177,7 +182,7 @@ export class Informer<T extends KubeObject> {
     const onOpen = () => {
       this.counters.watches++;
       this.#openedAt = performance.now();
-      this.#lastError = undefined;
+      this.#lastFailure = undefined;
     };
     const options = { ...this.#selectors, resourceVersion: this.#resourceVersion, signal, onOpen };
     for await (const event of this.#client.watch(this.#resource, options)) this.#take(event);

@@ -51,31 +51,37 @@ test('before the data path is complete, a container is told what is awaited; the
   expect(existsSync(bench.node.at.path('net', '05-overlaynet.conflist'))).toBe(true);
 });
 
-test('a kernel that fails keeps the node closed, and a container is told its words', async () => {
-  bench.node.kernel.failures = [{ message: 'ipset: not found; install ipset' }];
-  await bench.node.start(bench.plane.kubeconfig);
-  await bench.operator.allocate('node2', node2);
-  await answered(
-    { namespace: 'shop' },
-    "11 overlaynet's data path is not complete yet: ipset: not found; install ipset",
-  );
-  await eventually(async () => {
-    expect(condition(await bench.stored(), 'ContainersReady')).toMatchObject({
-      status: 'False',
-      reason: 'Waiting',
+test.each([
+  ['all', {}, ''],
+  ['the default network', { network: 'dcos' }, 'dcos: '],
+])(
+  'a kernel that fails %s keeps the node closed, and a container is told its words',
+  async (_, of, named) => {
+    bench.node.kernel.failures = [{ ...of, message: 'ipset: not found; install ipset' }];
+    await bench.node.start(bench.plane.kubeconfig);
+    await bench.operator.allocate('node2', node2);
+    await answered(
+      { namespace: 'shop' },
+      `11 overlaynet's data path is not complete yet: ${named}ipset: not found; install ipset`,
+    );
+    await eventually(async () => {
+      expect(condition(await bench.stored(), 'ContainersReady')).toMatchObject({
+        status: 'False',
+        reason: 'Waiting',
+      });
     });
-  });
-  expect(existsSync(bench.node.at.path('net', '05-overlaynet.conflist'))).toBe(false);
-  bench.node.kernel.failures = [];
-  await answered({ namespace: 'shop' }, 'eth0=dcos');
-  // what was complete once stays so
-  bench.node.kernel.failures = [{ message: 'boom' }];
-  await bench.operator.allocate('node2', { ...node2, revision: 4 });
-  await eventually(async () => {
-    expect(condition(await bench.stored(), 'DataPathReady')?.message).toBe('boom');
-  });
-  expect(await ask({ namespace: 'shop' })).toBe('eth0=dcos');
-});
+    expect(existsSync(bench.node.at.path('net', '05-overlaynet.conflist'))).toBe(false);
+    bench.node.kernel.failures = [];
+    await answered({ namespace: 'shop' }, 'eth0=dcos');
+    // what was complete once stays so
+    bench.node.kernel.failures = [{ message: 'boom' }];
+    await bench.operator.allocate('node2', { ...node2, revision: 4 });
+    await eventually(async () => {
+      expect(condition(await bench.stored(), 'DataPathReady')?.message).toBe('boom');
+    });
+    expect(await ask({ namespace: 'shop' })).toBe('eth0=dcos');
+  },
+);
 
 test('a node without a network is complete, too, and says what its pods lack', async () => {
   await bench.node.start(bench.plane.kubeconfig);

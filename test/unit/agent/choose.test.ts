@@ -66,7 +66,10 @@ const known: Known = {
       },
     ],
   }),
-  idle: new Map([['off', 'spec.enabled is false']]),
+  idle: new Map([
+    ['off', 'spec.enabled is false'],
+    ['fresh', 'the operator has not accepted it yet'],
+  ]),
   failed: new Map([['broken', 'RTNETLINK answers: Operation not permitted']]),
 };
 const withDefault = (defaultNetwork: string): Known => ({
@@ -181,6 +184,8 @@ test('of the default list a pod gets what this node has', () => {
     /^11 defaultNetwork of OverlayConfig default: network broken does not work/,
   );
   expect(of('dcos,shop')).toMatch(/^102 defaultNetwork of OverlayConfig default: namespace default may not/);
+  // it would be without it for life
+  expect(of('dcos,fresh')).toMatch(/^11 .*network fresh does not work on node node2 yet/);
   expect(of('elsewhere,nowhere')).toBe(
     '103 defaultNetwork of OverlayConfig default: none of it is to be had on this node: network elsewhere is not on ' +
       'node node2: its nodeSelector leaves the node out, or it has no free block: kubectl describe overlaynetwork ' +
@@ -192,6 +197,11 @@ const own = 'annotation overlaynet.dev/network of pod default/web-0: ';
 test.each<[string, Partial<Ask>, string]>([
   ['unknown', { annotation: 'dcos,nowhere' }, `100 ${own}there is no network nowhere`],
   ['disabled', { annotation: 'off' }, `101 ${own}network off is not in force: spec.enabled is false`],
+  [
+    'just made',
+    { annotation: 'fresh' },
+    `11 ${own}network fresh does not work on node node2 yet: the operator has not accepted it yet`,
+  ],
   [
     'draining',
     { annotation: 'drained' },
