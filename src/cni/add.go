@@ -73,7 +73,11 @@ func makeRoom(conf *config, k key) error {
 			return fmt.Errorf("%s is attached already, and its record cannot be read: DEL it first: %w", k, err)
 		}
 		setAside(store.path(k), err)
-		return unrecorded(conf, k).undo(conf)
+		left, err := unrecorded(conf, k)
+		if err != nil {
+			return err
+		}
+		return left.undo(conf)
 	}
 	if err != nil {
 		return err

@@ -33,7 +33,9 @@ func del(args *skel.CmdArgs) error {
 		left = recorded(conf, record)
 	}
 	if left == nil {
-		left = unrecorded(conf, k)
+		if left, err = unrecorded(conf, k); err != nil {
+			return err
+		}
 	}
 	left.hurry = true
 	return left.undo(conf)

@@ -112,6 +112,78 @@ func TestDelOfOneInterfaceKeepsTheContainersOthers(t *testing.T) {
 	}
 }
 
+func TestDelOfWhatWasNeverAttachedKeepsTheContainersOtherInterfaces(t *testing.T) {
+	for name, calls := range map[string]func(*node, *container){
+		"after an ADD that the agent put off": func(n *node, c *container) {
+			n.agent.stop()
+			if code := n.call("ADD", c, nil, "CNI_IFNAME=net1").error().Code; code != 11 {
+				n.t.Errorf("ADD: code %d", code)
+			}
+			n.call("DEL", c, nil, "CNI_IFNAME=net1")
+		},
+		"asked twice": func(n *node, c *container) {
+			n.agent.answers(func(w http.ResponseWriter, q question) { writeNetworks(w, reply(q, []offer{six})) })
+			n.call("ADD", c, nil, "CNI_IFNAME=net1").result(n.t)
+			n.call("DEL", c, nil, "CNI_IFNAME=net1")
+			n.call("DEL", c, nil, "CNI_IFNAME=net1")
+		},
+		"of a name that is another attachment's": func(n *node, c *container) {
+			if s := n.call("ADD", c, nil, "CNI_IFNAME=eth1"); !s.failed {
+				n.t.Errorf("ADD: %s", s.stdout)
+			}
+			n.call("DEL", c, nil, "CNI_IFNAME=eth1")
+		},
+		"of a name that is another attachment's, whose record cannot be read": func(n *node, c *container) {
+			os.WriteFile(n.records()[0], []byte("{"), 0o600)
+			n.call("DEL", c, nil, "CNI_IFNAME=eth1")
+			n.call("DEL", c, nil, "CNI_IFNAME=net1")
+		},
+		"by an ADD over a record that cannot be read": func(n *node, c *container) {
+			os.WriteFile(recordsIn(n.stateDir).path(key{c.id, "net1"}), []byte("{"), 0o600)
+			n.agent.answers(func(w http.ResponseWriter, q question) { writeNetworks(w, reply(q, []offer{six})) })
+			n.call("ADD", c, nil, "CNI_IFNAME=net1").result(n.t)
+			n.call("DEL", c, nil, "CNI_IFNAME=net1")
+		},
+		"once the records are lost": func(n *node, c *container) {
+			os.RemoveAll(n.stateDir)
+			n.call("DEL", c, nil, "CNI_IFNAME=net1")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := newNode(t, dcos, dual)
+			n.bridge(six)
+			n.spoofTable()
+			c := n.container()
+			n.add(c)
+			want := fmt.Sprint(n.leases(), n.ports(), n.sh(t, "nft list set bridge overlaynet ports4"))
+			calls(n, c)
+			if got := fmt.Sprint(n.leases(), n.ports(), n.sh(t, "nft list set bridge overlaynet ports4")); got != want {
+				t.Errorf("there is %s, not %s", got, want)
+			}
+			c.reaches(t, "9.0.1.1")
+			c.reaches(t, "fd01:b:0:1::1")
+			n.del(c)
+			n.nothingLeft()
+		})
+	}
+}
+
+func TestDelSparesLeasesOfOtherPlugins(t *testing.T) {
+	n := newNode(t, dcos)
+	c := n.container()
+	foreign := filepath.Join(n.leaseDir, "cbr0", "10.0.0.5")
+	os.MkdirAll(filepath.Dir(foreign), 0o755)
+	os.WriteFile(foreign, []byte(c.id+"\r\neth0"), 0o600)
+	n.add(c)
+	os.Remove(n.records()[0])
+	n.del(c)
+	n.expectLeases("10.0.0.5")
+	// a bridge of that name that is someone's
+	n.sh(t, "ip link add m-cbr0 type bridge")
+	n.del(c)
+	n.expectLeases("10.0.0.5")
+}
+
 func TestNoTwoAttachmentsShareARecord(t *testing.T) {
 	n := newNode(t, dcos)
 	a, b := n.container(), n.container()

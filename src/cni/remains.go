@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"path/filepath"
 
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -44,30 +46,73 @@ func recorded(conf *config, record *attachment) *remains {
 const extraInterfaces = 15
 
 // unrecorded works out from what there is what a record would say: from the names of links, which follow from the
-// container's, and from the leases that bear its name.
-func unrecorded(conf *config, k key) *remains {
+// container's, and from the leases that bear its name. What the container's other records name is theirs.
+func unrecorded(conf *config, k key) (*remains, error) {
+	others, whole, err := recordsIn(conf.StateDir).hostsBeside(k)
+	if err != nil {
+		return nil, err
+	}
+	r := &remains{key: k}
 	store := leases{conf.LeaseDir}
-	r := &remains{key: k, leases: store.of(k, store.networks()...)}
-	names := []string{k.ifname}
-	for extra := 1; extra <= extraInterfaces; extra++ {
-		name := fmt.Sprintf("eth%d", extra)
-		// not those that are attachments of their own
-		if own, err := recordsIn(conf.StateDir).read(key{k.containerID, name}); own == nil && err == nil && name != k.ifname {
-			names = append(names, name)
+	for _, network := range store.networks() {
+		// in all others a lease of that name is another plugin's
+		if its := store.of(k, network); len(its) > 0 && ours(network) {
+			r.leases = append(r.leases, its...)
 		}
 	}
-	for _, name := range names {
-		id := identify(k.containerID, name)
-		if _, err := linkIndex(id.host); err != nil {
-			continue
+	plugged := func(ifname string) bool {
+		id := identify(k.containerID, ifname)
+		if _, err := linkIndex(id.host); err != nil || others[id.host] {
+			return false
 		}
 		r.hosts = append(r.hosts, id.host)
 		r.claims = append(r.claims, claim{id.host, id.innerMAC, linkLocal(id.innerMAC)})
 		for _, one := range r.leases {
 			r.claims = append(r.claims, claim{id.host, id.innerMAC, one.address})
 		}
+		return true
 	}
-	return r
+	leased := len(r.leases) > 0
+	if !whole && !leased {
+		// the link of that name may be what the other record told of: an attachment of its own would have leases
+		return r, nil
+	}
+	if there := plugged(k.ifname); whole && (there || leased) {
+		for extra := 1; extra <= extraInterfaces; extra++ {
+			if name := fmt.Sprintf("eth%d", extra); name != k.ifname {
+				plugged(name)
+			}
+		}
+	}
+	return r, nil
+}
+
+// hostsBeside are the links that the container's other records name: not the whole of them where one cannot be read.
+func (r records) hostsBeside(k key) (hosts map[string]bool, whole bool, err error) {
+	files, err := filepath.Glob(r.path(key{k.containerID, "*"}))
+	hosts, whole = map[string]bool{}, true
+	for _, path := range files {
+		if path == r.path(k) {
+			continue
+		}
+		record, err := readRecord(path)
+		if err != nil {
+			whole = false
+		}
+		if record == nil {
+			continue
+		}
+		for _, one := range record.Interfaces {
+			hosts[one.Host] = true
+		}
+	}
+	return hosts, whole, err
+}
+
+// ours tells whether it is a network of this node: whether the bridge of that name is the agent's.
+func ours(network string) bool {
+	bridge, err := netlink.LinkByName("m-" + network)
+	return err == nil && bridge.Type() == "bridge" && bridge.Attrs().Alias == alias
 }
 
 // undo removes links, elements, leases and, once all of that is gone, the record. The links go first: an address may be
