@@ -86,8 +86,8 @@ test('an agent may try this and nothing else', async () => {
       ...each('get list watch', 'overlayconfigs.overlaynet.dev'),
       ...each('get list watch', 'overlaynetworks.overlaynet.dev'),
       ...each('get list watch', 'agentallocations.overlaynet.dev'),
-      ...each('get list watch create update patch', 'overlayagents.overlaynet.dev'),
-      ...each('get update patch', 'overlayagents.overlaynet.dev/status'),
+      ...each('get list watch create update', 'overlayagents.overlaynet.dev'),
+      ...each('update', 'overlayagents.overlaynet.dev/status'),
     ].sort(),
   );
 }, 120_000);
@@ -109,18 +109,18 @@ test('the operator may try this and nothing else', async () => {
     ...reviews,
     ...each('get list watch', 'nodes'),
     ...each('get list watch create', 'overlayconfigs.overlaynet.dev'),
-    ...each('get update patch', 'overlayconfigs.overlaynet.dev/status'),
+    ...each('update', 'overlayconfigs.overlaynet.dev/status'),
     ...each('get list watch', 'overlaynetworks.overlaynet.dev'),
-    ...each('get update patch', 'overlaynetworks.overlaynet.dev/status'),
+    ...each('update', 'overlaynetworks.overlaynet.dev/status'),
     ...each('get list watch delete', 'overlayagents.overlaynet.dev'),
-    ...each('get list watch create update patch delete', 'agentallocations.overlaynet.dev'),
-    ...each('get update patch', 'agentallocations.overlaynet.dev/status'),
-    ...each('get list watch create update patch delete', 'allocationledgers.overlaynet.dev'),
-    ...each('create update patch', 'events', ' in default'),
+    ...each('get list watch create update delete', 'agentallocations.overlaynet.dev'),
+    ...each('update', 'agentallocations.overlaynet.dev/status'),
+    ...each('get list watch create update delete', 'allocationledgers.overlaynet.dev'),
+    ...each('create patch', 'events', ' in default'),
     ...each('create', 'leases.coordination.k8s.io', ` in ${namespace}`),
   ];
   expect(await rightsOf(operator, served, looked)).toEqual(unnamed.toSorted());
-  const lease = each('get update patch', 'leases.coordination.k8s.io', ` in ${namespace}`);
+  const lease = each('get update', 'leases.coordination.k8s.io', ` in ${namespace}`);
   const there = served.filter(({ namespaced }) => namespaced);
   const inNamespace = unnamed.filter((right) => right.endsWith(` in ${namespace}`));
   expect(await rightsOf(operator, there, [namespace], 'overlaynet-operator')).toEqual(
