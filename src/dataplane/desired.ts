@@ -5,6 +5,7 @@ import { joinChains } from './chains.ts';
 import { desiredChains, desiredSets } from './filter.ts';
 import { hash } from './hash.ts';
 import { isolationChains, isolationSets, judged, policyOf, type Policy } from './isolation.ts';
+import { withLeft } from './left.ts';
 import { agentTable, defaultMetric, mainTable, nexthopID, worstMetric } from './ownership.ts';
 import type { Snapshot } from './snapshot.ts';
 import { bare, familyOf, routeKey, type Desired, type Link, type Route } from './state.ts';
@@ -66,9 +67,10 @@ export function desired(snapshot: Snapshot): Desired | undefined {
   for (const { node, spec } of snapshot.allocations) {
     if (node !== snapshot.node) addPeer(state, spec, outer, networks);
   }
-  state.sets = desiredSets(snapshot, own, outer);
-  state.chains = desiredChains(snapshot, own, outer, state.tunnel);
-  const policy = policyOf(snapshot, own);
+  const guarded = withLeft(snapshot);
+  state.sets = desiredSets(guarded, own, outer);
+  state.chains = desiredChains(guarded, own, outer, state.tunnel);
+  const policy = policyOf(guarded, own);
   if (policy !== undefined) isolate(state, policy, state.tunnel);
   if (snapshot.apiServers === undefined) {
     const message =

@@ -123,12 +123,11 @@ function tunnelChains(snapshot: Snapshot, own: AgentAllocationSpec, outer: Famil
   ];
 }
 
-function dockerBridges(snapshot: Snapshot, own: AgentAllocationSpec): string[] {
-  const networks = new Set(snapshot.networks.map(({ metadata }) => metadata.name));
-  return (own.networks ?? [])
-    .filter(
-      ({ name, subnets }) =>
-        networks.has(name) && subnets.some(({ bridges }) => bridges?.docker !== undefined),
-    )
-    .map(({ name }) => `d-${name}`);
+/** Of the networks that Docker is to have here, and of those that it still has. */
+function dockerBridges({ networks, docker = [] }: Snapshot, own: AgentAllocationSpec): string[] {
+  const inForce = new Set(networks.map(({ metadata }) => metadata.name));
+  const wanted = (own.networks ?? []).filter(
+    ({ name, subnets }) => inForce.has(name) && subnets.some(({ bridges }) => bridges?.docker !== undefined),
+  );
+  return [...new Set([...wanted, ...docker].map(({ name }) => `d-${name}`))];
 }

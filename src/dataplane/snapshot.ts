@@ -11,7 +11,12 @@ export interface Snapshot {
   allocations: { node: string; spec: AgentAllocationSpec }[];
   /** Where the API servers listen, for `allowAPIServer`; absent: not known. */
   apiServers?: APIServer[];
+  /** Networks of ours that this node's Docker engine has, or had when it last answered; absent: none. */
+  docker?: Blocks;
 }
+
+/** Blocks of a node, by network. */
+export type Blocks = { name: string; subnets: string[] }[];
 
 export interface APIServer {
   address: string;

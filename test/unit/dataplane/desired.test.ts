@@ -41,7 +41,7 @@ test('a node without bridges has none, and reaches its peers all the same', () =
   const state = of(snapshot);
   expect([...state.links.keys()]).toEqual(['vtep1024']);
   expect(state.routes.has('9.0.1.0/24 254 0')).toBe(true);
-  expect(rules(state, 4, 'raw', 'PREROUTING')?.join()).not.toContain('-i ');
+  expect(rules(state, 4, 'raw', 'PREROUTING')?.join()).not.toContain('-i d-');
 });
 
 test('a peer is a neighbour and a nexthop of each family, one FDB entry, a route per block and per address', () => {
@@ -147,4 +147,53 @@ test('nexthop ids are apart for every VTEP', () => {
     'fd01:a::1:0',
   ];
   expect(new Set(addresses.map(nexthopID)).size).toBe(addresses.length);
+});
+
+describe('what Docker still has beside the networks in force', () => {
+  const docker = [
+    { name: 'dcos', subnets: ['9.0.0.0/24'] },
+    { name: 'dcos6', subnets: ['fd01:b::/80'] },
+  ];
+  const guards = (state: Desired, family: 4 | 6) =>
+    rules(state, family, 'raw', 'PREROUTING')?.filter((rule) => rule.startsWith('-i d-'));
+  const both = ['-i d-dcos -m rpfilter --invert -j DROP', '-i d-dcos6 -m rpfilter --invert -j DROP'];
+
+  test('costs nothing where it is what the node holds', () => {
+    expect(of({ ...cluster(2, 0), docker })).toEqual(of(cluster(2, 0)));
+  });
+
+  test('is guarded though the networks are gone, in both families, and isolated', () => {
+    const gone = { ...cluster(2, 0, { vtepSubnets: ['44.128.0.0/20'] }), networks: [] };
+    const state = of({ ...gone, docker });
+    for (const family of [4, 6] as const) {
+      expect(guards(state, family)).toEqual(both);
+      expect(rules(state, family, 'filter', 'FORWARD')?.at(-1)).toMatch(/^! -i d-\+ -o d-\+ .* -j DROP$/);
+    }
+    expect(entries(state, 'overlays-4')).toEqual(['9.0.0.0/24']);
+    expect(entries(state, 'overlays-6')).toEqual(['fd01:b::/80']);
+    expect(entries(state, 'may-dcos6-6')).toEqual(['fd01:b::/80']);
+    expect(rules(state, 4, 'mangle', 'FORWARD')).toContain(
+      '-m set --match-set overlaynet-net-dcos-4 src -m set ! --match-set overlaynet-may-dcos-4 dst -j DROP',
+    );
+    // it is Docker's alone: no bridge, no route
+    expect([...state.links.keys()]).toEqual(['vtep1024']);
+    expect(state.routes).toEqual(of(gone).routes);
+  });
+
+  test('is guarded on a node that a network has left, as part of that network', () => {
+    const left = cluster(2, 0);
+    left.allocations[0]!.spec.networks = [];
+    const state = of({ ...left, docker });
+    for (const family of [4, 6] as const) expect(guards(state, family)).toEqual(both);
+    expect(entries(state, 'overlays-4')).toEqual(['9.0.0.0/8']);
+    expect(state.policy).toBeUndefined();
+  });
+
+  test('counts as its network’s where that has another subnet now', () => {
+    const isolation = { mode: 'Isolated' as const };
+    const networks = [{ name: 'dcos', subnets: [{ cidr: '10.0.0.0/8', prefix: 24 }], isolation }];
+    const state = of({ ...cluster(2, 0, { networks }), docker: docker.slice(0, 1) });
+    for (const set of ['overlays-4', 'net-dcos-4', 'may-dcos-4'])
+      expect(entries(state, set)).toEqual(['10.0.0.0/8', '9.0.0.0/24']);
+  });
 });

@@ -1,0 +1,43 @@
+import type { NetworkSubnet } from '../api/types.ts';
+import { contains, parseCidr } from '../net/cidr.ts';
+import type { Snapshot } from './snapshot.ts';
+
+/**
+ * The snapshot as sets and rules have to know it: with what Docker still has beside the networks in force, since its
+ * containers stay until someone removes them. Blocks that an overlay no longer has count as its own. An overlay that is
+ * gone is isolated, as nobody says any more with whom it may talk.
+ */
+export function withLeft(snapshot: Snapshot): Snapshot {
+  const { networks, docker = [] } = snapshot;
+  const kept = networks.map((network) => {
+    const { metadata, spec } = network;
+    const blocks = docker.find(({ name }) => name === metadata.name)?.subnets ?? [];
+    const left = blocks.filter(
+      (block) => !spec.subnets.some(({ cidr }) => contains(parseCidr(cidr), parseCidr(block))),
+    );
+    if (left.length === 0) return network;
+    return { ...network, spec: { ...spec, subnets: [...spec.subnets, ...left.map(subnet)] } };
+  });
+  const gone = docker.flatMap(({ name, subnets }): Snapshot['networks'] =>
+    subnets.length === 0 || networks.some(({ metadata }) => metadata.name === name)
+      ? []
+      : [
+          {
+            metadata: { name },
+            spec: {
+              enabled: true,
+              containerizers: ['Docker'],
+              subnets: subnets.map(subnet),
+              isolation: { mode: 'Isolated' },
+            },
+          },
+        ],
+  );
+  return { ...snapshot, networks: [...kept, ...gone] };
+}
+
+const subnet = (block: string): NetworkSubnet => ({
+  cidr: block,
+  prefix: parseCidr(block).length,
+  state: 'Draining',
+});
