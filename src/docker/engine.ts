@@ -32,15 +32,19 @@ export interface EngineFacts {
 /** The newest API whose replies are known here (Docker 28.1, which came to tell its firewall backend). */
 const newestKnown = 49;
 
+/** A stopped container that is removed tells no network of it. The actions keep out what containers do all the time. */
+const watched = {
+  type: ['network', 'daemon', 'container'],
+  event: ['create', 'update', 'connect', 'disconnect', 'destroy', 'remove', 'prune', 'reload'],
+};
+
 /** A network with IPv6 and iptables takes Docker a second on a busy node. */
 const patienceMs = 30_000;
 
 /** The Engine API on its UNIX socket, as far as networks need it. Every call @throws NoEngine, EngineError */
 export class Engine {
   readonly socket: string;
-  /** `/v1.41`; the unversioned paths are going away. */
-  #base = '';
-
+  #facts: EngineFacts | undefined;
   readonly #timeoutMs: number;
 
   constructor(socket: string, timeoutMs = patienceMs) {
@@ -48,23 +52,26 @@ export class Engine {
     this.#timeoutMs = timeoutMs;
   }
 
-  /** To be asked first, and again once the engine may be another. */
+  /** Asked once, and again when the engine may be another: it was away, or its events had to be followed anew. */
   async facts(): Promise<EngineFacts> {
-    const { Version, ApiVersion, MinAPIVersion } = await this.#get<VersionReply>('/version', '');
+    if (this.#facts !== undefined) return this.#facts;
+    const { Version, ApiVersion, MinAPIVersion } = await this.#get<VersionReply>('/version');
     const minorOf = (text = '1.24') => Number(text.split('.')[1]);
     const minor = Math.max(minorOf(MinAPIVersion), Math.min(newestKnown, minorOf(ApiVersion)));
-    this.#base = `/v1.${minor}`;
-    return { version: Version, minor, unsupported: unsupported(await this.#get<InfoReply>('/info')) };
+    const info = await this.#get<InfoReply>(`/v1.${minor}/info`);
+    this.#facts = { version: Version, minor, unsupported: unsupported(info) };
+    return this.#facts;
   }
 
-  networks(): Promise<DockerNetwork[]> {
-    return this.#get('/networks');
+  async networks(): Promise<DockerNetwork[]> {
+    return this.#get(await this.#versioned('/networks'));
   }
 
   /** Who uses a network. */
   async users(id: string): Promise<Users> {
     const filters = encodeURIComponent(JSON.stringify({ network: [id] }));
-    const containers = await this.#get<ContainerReply[]>(`/containers/json?all=true&filters=${filters}`);
+    const path = await this.#versioned(`/containers/json?all=true&filters=${filters}`);
+    const containers = await this.#get<ContainerReply[]>(path);
     const names = (wanted: boolean) =>
       containers
         .filter(({ State }) => /^(running|paused|restarting)$/.test(State) === wanted)
@@ -74,45 +81,59 @@ export class Engine {
 
   async create(shape: NetworkShape): Promise<void> {
     // Docker takes two of one name unless told; from API 1.44 on it never does
-    await this.#request('POST', '/networks/create', this.#base, { CheckDuplicate: true, ...shape });
+    const path = await this.#versioned('/networks/create');
+    await this.#request('POST', path, { CheckDuplicate: true, ...shape });
   }
 
   async remove(id: string): Promise<void> {
-    await this.#request('DELETE', `/networks/${id}`);
+    await this.#request('DELETE', await this.#versioned(`/networks/${id}`));
   }
 
   /**
-   * Calls `onEvent` for each event of networks and the daemon, until the engine or the signal ends it.
+   * Calls `onEvent` for each event that may change networks, or who uses them, until the engine or the signal ends it.
    * @param onOpen what happens from now on is told
    */
   async follow(onOpen: () => void, onEvent: () => void, signal: AbortSignal): Promise<void> {
-    await this.facts();
-    const filters = encodeURIComponent(JSON.stringify({ type: ['network', 'daemon'] }));
-    const reply = await this.#open('GET', `${this.#base}/events?filters=${filters}`, undefined, signal);
+    this.#facts = undefined;
+    const filters = encodeURIComponent(JSON.stringify(watched));
+    const path = await this.#versioned(`/events?filters=${filters}`);
+    const reply = await this.#open('GET', path, undefined, signal);
     onOpen();
     reply.on('data', onEvent);
     await finished(reply);
   }
 
-  async #get<T>(path: string, base = this.#base): Promise<T> {
-    const reply = await this.#request('GET', path, base);
+  /** `/v1.41/networks`; the unversioned paths are going away. */
+  async #versioned(path: string): Promise<string> {
+    return `/v1.${(await this.facts()).minor}${path}`;
+  }
+
+  async #get<T>(path: string): Promise<T> {
+    const reply = await this.#request('GET', path);
     try {
       return JSON.parse(reply) as T;
     } catch (cause) {
-      const what = callText('GET', base + path);
+      const what = callText('GET', path);
       throw new EngineError(`its answer cannot be understood: ${(cause as Error).message} (${what})`, {
         cause,
       });
     }
   }
 
-  async #request(method: string, path: string, base = this.#base, body?: unknown): Promise<string> {
+  async #request(method: string, path: string, body?: unknown): Promise<string> {
     const signal = AbortSignal.timeout(this.#timeoutMs);
-    const reply = await this.#open(method, base + path, body, signal);
+    const reply = await this.#open(method, path, body, signal);
     // it may end, or be late, in the midst of its answer
     return text(reply).catch((cause: unknown) => {
-      throw this.#broken(cause as Error, signal, callText(method, base + path));
+      throw this.#broken(cause as Error, signal, callText(method, path));
     });
+  }
+
+  #away(cause: NodeJS.ErrnoException): NoEngine | undefined {
+    const { socket } = this;
+    if (cause.code === 'ENOENT') return new NoEngine(`there is no Docker engine: no ${socket}`, false, cause);
+    if (cause.code !== 'ECONNREFUSED') return undefined;
+    return new NoEngine(`the Docker engine does not run: nobody answers at ${socket}`, true, cause);
   }
 
   #broken(cause: Error, signal: AbortSignal, what: string): EngineError {
@@ -149,13 +170,9 @@ export class Engine {
         },
       );
       request.on('error', (cause: NodeJS.ErrnoException) => {
-        if (cause.code === 'ENOENT') {
-          reject(new NoEngine(`there is no Docker engine: no ${this.socket}`, false, cause));
-        } else if (cause.code === 'ECONNREFUSED') {
-          reject(
-            new NoEngine(`the Docker engine does not run: nobody answers at ${this.socket}`, true, cause),
-          );
-        } else reject(this.#broken(cause, signal, what));
+        const away = this.#away(cause);
+        if (away !== undefined) this.#facts = undefined;
+        reject(away ?? this.#broken(cause, signal, what));
       });
       request.end(body === undefined ? undefined : JSON.stringify(body));
     });
