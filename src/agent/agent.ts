@@ -6,7 +6,7 @@ import type { Log } from '../log.ts';
 import type { Docker } from '../docker/docker.ts';
 import { answer } from './answer.ts';
 import { Caches } from './caches.ts';
-import { CheckpointFile } from './checkpoint.ts';
+import { CheckpointFile, sameSnapshot } from './checkpoint.ts';
 import { CNIFiles, socketIn } from './cni.ts';
 import { reasonOf } from './file.ts';
 import type { ContainerHealth } from './findings.ts';
@@ -110,6 +110,7 @@ export class Agent {
       kernel,
       cni,
       checkpoint,
+      docker,
       namespaces,
       last: last?.snapshot,
       seen,
@@ -254,11 +255,17 @@ export class Agent {
   async #runDocker(): Promise<undefined> {
     const { snapshot } = this.#pass;
     if (this.#docker === undefined || snapshot === undefined) return;
-    try {
-      if (await this.#docker.reconcile(snapshot)) this.reconcile();
-    } finally {
-      this.#queue.add('report');
-    }
+    // what is about to be made is known to an agent that starts without an engine, also if this one ends right now
+    const { made, error } = await this.#docker.reconcile(snapshot, () => {
+      this.#pass.save();
+      this.#checkpoint.flush();
+    });
+    this.#queue.add('report');
+    const { wanted } = this.#pass;
+    // it puts rules of its own ahead of ours
+    if (made) this.reconcile();
+    else if (wanted !== undefined && !sameSnapshot(snapshot, wanted)) this.#queue.add('data path');
+    if (error !== undefined) throw error;
   }
 
   #save(): Promise<undefined> {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { renameSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Snapshot } from '../dataplane/snapshot.ts';
+import type { Blocks, Snapshot } from '../dataplane/snapshot.ts';
 import type { Log } from '../log.ts';
 import type { Namespace } from './wish.ts';
 import { readIfPresent, reasonOf, writeAtomically } from './file.ts';
@@ -149,7 +149,8 @@ export function parseCheckpoint(text: string, node: string): Checkpoint | string
     !namespaces.every((one: Partial<Namespace> | null) => typeof one?.name === 'string') ||
     !Array.isArray(snapshot?.networks) ||
     !Array.isArray(snapshot.allocations) ||
-    typeof (snapshot.config as { vni?: unknown } | undefined)?.vni !== 'number'
+    typeof (snapshot.config as { vni?: unknown } | undefined)?.vni !== 'number' ||
+    !areBlocks(snapshot.docker ?? [])
   ) {
     return 'the checkpoint is corrupt: parts of it are missing';
   }
@@ -157,6 +158,14 @@ export function parseCheckpoint(text: string, node: string): Checkpoint | string
   const seen = seenResourceVersion === undefined ? {} : { seenResourceVersion };
   return { snapshot, networks, namespaces, ...seen };
 }
+
+/** Names become those of sets, and part of rules. */
+const areBlocks = (value: unknown): boolean =>
+  Array.isArray(value) &&
+  value.every(
+    ({ name, subnets }: Partial<Blocks[number]>) =>
+      name !== undefined && isName(name) && Array.isArray(subnets),
+  );
 
 /** A relist replaces every object by an equal one: then only the text can tell. Versions seen are no news. */
 const digest = ({ snapshot, networks, namespaces }: Checkpoint): string =>
@@ -174,5 +183,5 @@ export const sameSnapshot = (a: Snapshot, b: Snapshot): boolean =>
   a === b ||
   (a.allocations.length === b.allocations.length &&
     a.allocations.every(({ spec }, i) => spec === b.allocations[i]?.spec) &&
-    JSON.stringify([a.config, a.networks, a.apiServers]) ===
-      JSON.stringify([b.config, b.networks, b.apiServers]));
+    JSON.stringify([a.config, a.networks, a.apiServers, a.docker ?? []]) ===
+      JSON.stringify([b.config, b.networks, b.apiServers, b.docker ?? []]));

@@ -1,5 +1,6 @@
 import type { Finding } from '../api/conditions.ts';
 import type { AgentAllocation } from '../api/types.ts';
+import type { Blocks } from '../dataplane/snapshot.ts';
 import type { PassContainers } from './pass.ts';
 import { brief, type Applied } from './status.ts';
 
@@ -17,7 +18,7 @@ export interface Health {
   containers: ContainerHealth;
   /** What of the node itself is not as the data path needs it. */
   system: string[];
-  /** Of the Docker engine, where one is looked for. */
+  /** Of the Docker engine, where one is looked for, or was and may still have networks. */
   docker: Finding | undefined;
 }
 
@@ -31,7 +32,7 @@ export interface ContainerHealth extends PassContainers {
 
 /**
  * The conditions `Registered`, `Synced`, `DataPathReady`, `Checkpoint`, `ContainersReady` and `SystemReady`, and `Docker`
- * where an engine is looked for.
+ * where there is something to be said of an engine.
  */
 export const findingsOf = (health: Health): Finding[] => [
   { type: 'Registered', ...registered(health) },
@@ -103,6 +104,18 @@ function containersReady({ containers }: Health): Verdict {
   return held.length === 0
     ? yes('Ready', 'containers can join')
     : yes('LeasesHeld', `containers can join; ${brief(held)}`);
+}
+
+/** Of an agent without a Docker socket, after one with it. @param blocks what Docker had then */
+export function leftWithoutSocket(blocks: Blocks = []): Finding | undefined {
+  if (blocks.length === 0) return undefined;
+  const names = blocks.map(({ name }) => name).join(', ');
+  return {
+    type: 'Docker',
+    status: 'Unknown',
+    reason: 'NoSocket',
+    message: `the agent has no Docker socket any more, and the engine had ${names}: the node keeps their blocks until an agent with --docker-socket finds them gone`,
+  };
 }
 
 const systemReady = ({ system }: Health): Verdict =>

@@ -1,5 +1,5 @@
 import type { AgentAllocationSpec } from '../api/types.ts';
-import type { Snapshot } from '../dataplane/snapshot.ts';
+import type { Blocks, Snapshot } from '../dataplane/snapshot.ts';
 import { pause } from '../kube/wait.ts';
 import type { Caches } from './caches.ts';
 import { sameSnapshot, type CheckpointFile } from './checkpoint.ts';
@@ -66,10 +66,16 @@ export class Pass {
   /** What the kernel is to show; undefined where nothing is known, and then nothing is touched. */
   get wanted(): Snapshot | undefined {
     const { caches } = this.#parts;
-    if (!caches.synced || this.missing !== undefined) return this.snapshot;
+    if (!caches.synced || this.missing !== undefined) return this.#withDocker(this.snapshot);
     const last = this.snapshot?.apiServers === undefined ? {} : { apiServers: this.snapshot.apiServers };
     // an agent that starts knows the API servers by its checkpoint until it has listed them
-    return snapshotOf(this.node, { ...last, ...caches.cached });
+    return this.#withDocker(snapshotOf(this.node, { ...last, ...caches.cached }));
+  }
+
+  /** Networks of ours that Docker has: by its engine, and until that has answered by the checkpoint. Undefined: not known. */
+  get docker(): Blocks | undefined {
+    const { docker, last } = this.#parts;
+    return docker?.blocks ?? (last && (last.docker ?? []));
   }
 
   /**
@@ -165,11 +171,17 @@ export class Pass {
     if (this.snapshot === undefined) return;
     const { highest } = seen.observe(caches.resourceVersion);
     checkpoint.save({
-      snapshot: this.snapshot,
+      snapshot: this.#withDocker(this.snapshot),
       networks: [...cni.owned].sort(),
       namespaces: namespaces.list,
       ...(highest === undefined ? {} : { seenResourceVersion: highest }),
     });
+  }
+
+  #withDocker<T extends Snapshot | undefined>(snapshot: T): T {
+    const docker = this.docker ?? [];
+    if (snapshot === undefined || (docker.length === 0 && snapshot.docker === undefined)) return snapshot;
+    return { ...snapshot, docker };
   }
 
   get #awaited(): string {
@@ -216,6 +228,8 @@ interface Parts {
   kernel: Kernel;
   cni: CNIFiles;
   checkpoint: CheckpointFile;
+  /** Absent where no Docker engine is looked for. */
+  docker: { readonly blocks: Blocks | undefined } | undefined;
   namespaces: { readonly list: readonly Namespace[] };
   /** From the checkpoint. */
   last: Snapshot | undefined;

@@ -1,4 +1,4 @@
-import type { OverlayAgent, OverlayAgentStatus } from '../api/types.ts';
+import type { OverlayAgent, OverlayAgentSpec, OverlayAgentStatus } from '../api/types.ts';
 import type { Client } from '../kube/client.ts';
 import type { Result } from '../kube/queue.ts';
 import { overlayAgents } from '../kube/resources.ts';
@@ -7,7 +7,7 @@ import type { Log } from '../log.ts';
 import type { Caches } from './caches.ts';
 import type { CheckpointFile } from './checkpoint.ts';
 import { reasonOf } from './file.ts';
-import { findingsOf, refusalOf, type ContainerHealth } from './findings.ts';
+import { findingsOf, leftWithoutSocket, refusalOf, type ContainerHealth } from './findings.ts';
 import type { Pass } from './pass.ts';
 import { register, registrationOf, type SeenVersion } from './registration.ts';
 import { renderStatus, sameStatus } from './status.ts';
@@ -27,7 +27,7 @@ interface Parts {
   pass: Pass;
   checkpoint: CheckpointFile;
   containers: () => ContainerHealth;
-  docker: Pick<Docker, 'blocks' | 'failures' | 'finding'> | undefined;
+  docker: Pick<Docker, 'failures' | 'finding'> | undefined;
   seen: SeenVersion;
   /** What of the node itself is not as the data path needs it. */
   system: () => string[];
@@ -40,6 +40,8 @@ export class Report {
   #uplinkMTU: number | undefined;
   #registrationFailure: string | undefined;
   #refusal: string | undefined;
+  /** What this node was registered with when this agent began. */
+  #before: OverlayAgentSpec['networks'];
   /** When this process last made its OverlayAgent, how often it vanished soon after, and when it may make it again. */
   readonly #made = { at: -Infinity, vanished: 0, notBefore: -Infinity };
 
@@ -83,7 +85,7 @@ export class Report {
       missing,
       checkpoint,
       containers: containers(),
-      docker: docker?.finding,
+      docker: docker?.finding ?? leftWithoutSocket(pass.docker),
       system: system(),
     });
     return renderStatus({
@@ -119,14 +121,15 @@ export class Report {
     if (!agents.hasSynced) return Infinity;
     const wait = this.#made.notBefore - Date.now();
     if (agent === undefined && wait > 0) return wait;
+    this.#before ??= agent?.spec.networks ?? [];
     this.#uplinkMTU ??= await uplinkMTU();
     const { highest, wentBack } = seen.observe(caches.resourceVersion);
     const spec = registrationOf({
       addresses,
       uplinkMTU: this.#uplinkMTU,
       held: pass.held,
-      // while the engine could not be asked, what was said of it holds
-      docker: docker === undefined ? [] : (docker.blocks ?? agent?.spec.networks ?? []),
+      // without a checkpoint, and an engine that could be asked, what an agent before this one said may be Docker's
+      docker: pass.docker ?? (docker === undefined ? [] : this.#before),
       seenResourceVersion: highest,
     });
     const written = await register(client, node, spec, agent, wentBack);

@@ -33,10 +33,11 @@ export interface Plan {
 export const outdated = (
   wanted: readonly WantedNetwork[],
   networks: readonly DockerNetwork[],
+  links: ReadonlySet<string>,
 ): DockerNetwork[] =>
   networks.filter(isOurs).filter((network) => {
     const want = wanted.find(({ name }) => name === network.Name);
-    return want === undefined || differences(want, network).length > 0;
+    return want === undefined || !links.has(bridgeOf(want.name)) || differences(want, network).length > 0;
   });
 
 /**
@@ -65,7 +66,8 @@ export function planNetworks(
   }
   for (const want of wanted) {
     const seen = ours.find(({ Name }) => Name === want.name);
-    if (seen !== undefined) change(want, seen, users.get(seen.Id) ?? nobody, plan);
+    const bridged = links.has(bridgeOf(want.name));
+    if (seen !== undefined) change(want, seen, bridged, users.get(seen.Id) ?? nobody, plan);
     else if (!want.draining) create(want, networks, links, plan);
   }
   return plan;
@@ -96,11 +98,20 @@ function create(
   } else plan.steps.push({ kind: 'create', network: name, shape });
 }
 
-function change(want: WantedNetwork, seen: DockerNetwork, users: Users, plan: Plan): void {
+function change(want: WantedNetwork, seen: DockerNetwork, bridged: boolean, users: Users, plan: Plan): void {
   const different = differences(want, seen);
-  if (different.length === 0 || want.draining) return;
-  // of a subnet that is not the node's any more no container should start; the rest can wait for the stopped ones
-  const names = different.includes('subnet') ? users.running : [...users.running, ...users.stopped];
+  if ((different.length === 0 && bridged) || want.draining) return;
+  if (!bridged && users.running.length > 0) {
+    plan.failures.push({
+      network: want.name,
+      message: `Docker: the bridge ${bridgeOf(want.name)} of network ${want.name} is gone, and these containers are cut off: ${list(users.running)}; restart Docker, or stop them and the network is made anew`,
+    });
+    return;
+  }
+  // on a subnet that is not the node's any more, or without a bridge, no container should start, or can; the rest can
+  // wait for the stopped ones
+  const anyway = !bridged || different.includes('subnet');
+  const names = anyway ? users.running : [...users.running, ...users.stopped];
   if (names.length === 0) {
     plan.steps.push(removal(seen), { kind: 'create', network: want.name, shape: want.shape });
     return;

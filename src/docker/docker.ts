@@ -1,36 +1,44 @@
 import type { Finding } from '../api/conditions.ts';
-import type { Snapshot } from '../dataplane/snapshot.ts';
+import type { Blocks, Snapshot } from '../dataplane/snapshot.ts';
 import type { Failure } from '../dataplane/state.ts';
-import { run, type Run } from '../linux/run.ts';
+import { linkNames } from '../linux/links.ts';
 import type { Log } from '../log.ts';
 import { outdated, planNetworks, type Plan, type Step, type Users } from './diff.ts';
-import { Engine, EngineError, NoEngine, type EngineFacts } from './engine.ts';
+import { Engine, EngineError, NoEngine } from './engine.ts';
 import {
   blocksOf,
   bridgeOf,
   isOurs,
   wantedNetworks,
   type DockerNetwork,
+  type NetworkShape,
   type WantedNetwork,
 } from './networks.ts';
 import { watchEngine } from './watch.ts';
 
-/** Blocks of this node, by network. */
-export type Blocks = { name: string; subnets: string[] }[];
+export interface Outcome {
+  /** Networks were made: the engine then put rules of its own ahead of others. */
+  made: boolean;
+  /** What failed, to be tried again; of the engine's, the same is in `failures` and `finding`. */
+  error?: Error;
+}
 
 /** Keeps a Docker network for every overlay of which the node holds a Docker half, where there is an engine. */
 export class Docker {
   readonly #engine: Engine;
-  readonly #run: Run;
+  readonly #links: () => ReadonlySet<string>;
   readonly #log: Log;
-  #facts: EngineFacts | undefined;
-  #failures: Failure[] = [];
+  /** Why the engine that runs now is not this node's, as a network showed that it made. */
+  #elsewhere: string | undefined;
+  #made = false;
+  #failures: readonly Failure[] = [];
   #finding: Omit<Finding, 'type'>;
   #blocks: Blocks | undefined;
 
-  constructor(options: { engine: Engine; run: Run; log: Log }) {
+  /** @param options.links names of the node's links now; by default those of this process's network namespace */
+  constructor(options: { engine: Engine; links?: () => ReadonlySet<string>; log: Log }) {
     this.#engine = options.engine;
-    this.#run = options.run;
+    this.#links = options.links ?? linkNames;
     this.#log = options.log;
     this.#finding = { status: 'Unknown', reason: 'Waiting', message: 'not asked yet' };
   }
@@ -46,7 +54,7 @@ export class Docker {
 
   /**
    * Blocks that networks of the engine lie in, wanted ones or not: as long as containers hold addresses of a block,
-   * the node has not given it back. Undefined while the engine was never asked; the last known while it is away.
+   * the node has not given it back. The last known while the engine is away; undefined while nothing is known.
    */
   get blocks(): Blocks | undefined {
     return this.#blocks;
@@ -55,7 +63,7 @@ export class Docker {
   /** @param onChange what `reconcile` does may be different now; `restarted`: an engine came, or went */
   watch(onChange: (restarted: boolean) => void): { stop: () => void } {
     const changed = (restarted: boolean) => {
-      if (restarted) this.#facts = undefined;
+      if (restarted) this.#elsewhere = undefined;
       onChange(restarted);
     };
     return watchEngine(this.#engine, changed, this.#log);
@@ -63,32 +71,29 @@ export class Docker {
 
   /**
    * One run at a time.
-   * @returns whether networks were made: the engine then put rules of its own ahead of others
-   * @throws Error with what failed, for the queue to try again; the same is in `failures` and `finding`
+   * @param snapshot its `docker` is what an engine had that has not answered since this process began
+   * @param record called before networks are made, when `blocks` has theirs already
    */
-  async reconcile(snapshot: Snapshot): Promise<boolean> {
+  async reconcile(snapshot: Snapshot, record: () => void = () => undefined): Promise<Outcome> {
+    this.#made = false;
     try {
-      return await this.#reconcile(snapshot);
+      await this.#reconcile(snapshot, record);
     } catch (error) {
-      this.#facts = undefined;
-      if (error instanceof NoEngine) {
-        if (!error.stopped) this.#blocks ??= [];
-        this.#failures = [];
-        this.#finding = { status: 'True', reason: 'NoEngine', message: error.message };
-        return false;
+      if (!(error instanceof NoEngine)) {
+        if (error instanceof EngineError) {
+          this.#finding = { status: 'False', reason: 'Failed', message: `Docker: ${error.message}` };
+        }
+        return { made: this.#made, error: error as Error };
       }
-      if (error instanceof EngineError) {
-        this.#finding = { status: 'False', reason: 'Failed', message: `Docker: ${error.message}` };
-      }
-      throw error;
+      this.#away(error);
     }
+    return { made: this.#made };
   }
 
   /** Removes every network of ours, those apart that containers use. */
   async cleanup(): Promise<{ removed: string[]; failures: Failure[] }> {
     try {
-      await this.#engine.facts();
-      const { plan } = await this.#plan([]);
+      const plan = await this.#plan([], await this.#engine.networks());
       const failures = [...plan.blocked, ...(await this.#execute(plan.steps))];
       const kept = new Set(failures.map(({ network }) => network));
       const removed = plan.steps.filter(({ network }) => !kept.has(network)).map(({ network }) => network);
@@ -100,24 +105,49 @@ export class Docker {
     }
   }
 
-  async #reconcile(snapshot: Snapshot): Promise<boolean> {
-    const { minor, unsupported, version } = (this.#facts ??= await this.#engine.facts());
+  async #reconcile(snapshot: Snapshot, record: () => void): Promise<void> {
+    this.#blocks ??= snapshot.docker;
+    const { minor, unsupported, version } = await this.#engine.facts();
     const wanted = wantedNetworks(snapshot, minor);
-    if (unsupported !== undefined) {
-      const message = `Docker: overlaynet does not work with this engine (${version}): ${unsupported}`;
-      this.#blocks = blocks(await this.#engine.networks());
-      this.#failures = wanted.map(({ name }) => ({ network: name, message }));
-      this.#finding = { status: 'False', reason: 'Unsupported', message };
-      return false;
-    }
-    const { plan, networks } = await this.#plan(wanted);
+    const networks = await this.#engine.networks();
+    this.#blocks = blocks(networks);
+    const unfit = () => unsupported ?? this.#elsewhere;
+    if (unfit() === undefined) await this.#apply(wanted, networks, version, record);
+    const why = unfit();
+    if (why === undefined) return;
+    const message = `Docker: overlaynet does not work with this engine (${version}): ${why}`;
+    this.#failures = wanted.map(({ name }) => ({ network: name, message }));
+    this.#finding = { status: 'False', reason: 'Unsupported', message };
+  }
+
+  async #apply(
+    wanted: readonly WantedNetwork[],
+    networks: readonly DockerNetwork[],
+    version: string,
+    record: () => void,
+  ): Promise<void> {
+    const plan = await this.#plan(wanted, networks);
+    const coming = plan.steps.flatMap((step) => (step.kind === 'create' ? [step.shape] : []));
+    this.#blocks = blocks([...networks, ...coming]);
+    if (coming.length > 0) record();
     const failed = await this.#execute(plan.steps);
     const now = plan.steps.length > 0 ? await this.#engine.networks() : networks;
     this.#blocks = blocks(now);
+    if (this.#elsewhere !== undefined) return;
     this.#failures = [...plan.failures, ...failed, ...plan.blocked];
     this.#finding = this.#verdict(version, plan, failed, now);
     if (failed.length > 0) throw new Error(failed.map(({ message }) => message).join('; '));
-    return plan.steps.some(({ kind }) => kind === 'create');
+  }
+
+  #away({ message, stopped }: NoEngine): void {
+    this.#elsewhere = undefined;
+    // where there is no socket, and none was known before, nothing was ever made
+    if (!stopped) this.#blocks ??= [];
+    const kept = (this.#blocks ?? []).map(({ name }) => name).join(', ');
+    const text =
+      kept === '' ? message : `${message}; until one answers, the node keeps the blocks of ${kept}`;
+    this.#failures = [];
+    this.#finding = { status: 'True', reason: 'NoEngine', message: text };
   }
 
   #verdict(
@@ -135,13 +165,11 @@ export class Docker {
     return { status: 'True', reason: 'Applied', message };
   }
 
-  async #plan(wanted: readonly WantedNetwork[]): Promise<{ plan: Plan; networks: DockerNetwork[] }> {
-    const networks = await this.#engine.networks();
+  async #plan(wanted: readonly WantedNetwork[], networks: readonly DockerNetwork[]): Promise<Plan> {
+    const links = this.#links();
     const users = new Map<string, Users>();
-    for (const { Id } of outdated(wanted, networks)) users.set(Id, await this.#engine.users(Id));
-    const ours = new Set(networks.filter(isOurs).map(({ Name }) => Name));
-    const links = wanted.every(({ name }) => ours.has(name)) ? new Set<string>() : await this.#links();
-    return { plan: planNetworks(wanted, networks, links, users), networks };
+    for (const { Id } of outdated(wanted, networks, links)) users.set(Id, await this.#engine.users(Id));
+    return planNetworks(wanted, networks, links, users);
   }
 
   /** What failed does not stop the rest. */
@@ -150,12 +178,13 @@ export class Docker {
     for (const step of steps) {
       const { network } = step;
       // it cannot come while what it is to replace is there
-      if (failed.has(network)) continue;
+      if (failed.has(network) || this.#elsewhere !== undefined) continue;
       try {
-        if (step.kind === 'remove') await this.#engine.remove(step.id);
-        else await this.#create(step);
-        const done = step.kind === 'remove' ? 'removed' : 'made';
-        this.#log.info(`Docker network ${done}`, { network });
+        if (step.kind === 'create') await this.#create(step);
+        else {
+          await this.#engine.remove(step.id);
+          this.#log.info('Docker network removed', { network });
+        }
       } catch (error) {
         if (!(error instanceof EngineError)) throw error;
         failed.set(network, { network, message: `Docker: ${error.message}` });
@@ -164,27 +193,32 @@ export class Docker {
     return [...failed.values()];
   }
 
+  /** Tells by the bridge whether the engine is this node's; if not, the network goes again. */
   async #create({ network, shape }: Extract<Step, { kind: 'create' }>): Promise<void> {
     await this.#engine.create(shape);
-    if ((await this.#links()).has(bridgeOf(network))) return;
+    const bridge = bridgeOf(network);
+    if (this.#links().has(bridge)) {
+      this.#made = true;
+      this.#log.info('Docker network made', { network });
+      return;
+    }
+    this.#elsewhere = `it is in another network namespace or machine: it made no link ${bridge} here`;
     const made = (await this.#engine.networks()).find((one) => one.Name === network && isOurs(one));
     if (made !== undefined) await this.#engine.remove(made.Id);
-    throw new EngineError(
-      `it made no link ${bridgeOf(network)} here: the engine is in another network namespace or machine; its network ${network} is removed again`,
-    );
-  }
-
-  /** Names of all links of this network namespace. */
-  async #links(): Promise<Set<string>> {
-    const { stdout, stderr, code } = await this.#run('ip', ['-j', 'link', 'show']);
-    if (code !== 0) throw new Error(`ip: ${stderr.trim() || `exit status ${code}`}`);
-    return new Set((JSON.parse(stdout) as { ifname: string }[]).map(({ ifname }) => ifname));
   }
 }
 
 /** @param socket of the engine; undefined or empty: there is to be none */
 export const dockerAt = (socket: string | undefined, log: Log): Docker | undefined =>
-  socket === undefined || socket === '' ? undefined : new Docker({ engine: new Engine(socket), run, log });
+  socket === undefined || socket === '' ? undefined : new Docker({ engine: new Engine(socket), log });
 
-const blocks = (networks: readonly DockerNetwork[]): Blocks =>
-  networks.filter(isOurs).map((network) => ({ name: network.Name, subnets: blocksOf(network) }));
+/** By name; an engine may list them in any order, and a network twice: what is there and what is to come. */
+function blocks(networks: readonly NetworkShape[]): Blocks {
+  const all = new Map<string, Set<string>>();
+  for (const network of networks.filter(isOurs)) {
+    all.set(network.Name, new Set([...(all.get(network.Name) ?? []), ...blocksOf(network)]));
+  }
+  return [...all]
+    .map(([name, subnets]) => ({ name, subnets: [...subnets] }))
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
+}

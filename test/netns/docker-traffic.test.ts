@@ -2,6 +2,7 @@ import { jest } from '@jest/globals';
 import { Docker } from '../../src/docker/docker.ts';
 import { Engine } from '../../src/docker/engine.ts';
 import { DataPath } from '../../src/linux/datapath.ts';
+import type { Snapshot } from '../../src/dataplane/snapshot.ts';
 import { silent } from '../../src/log.ts';
 import { cluster, type ClusterOptions } from '../support/cluster.ts';
 import { Dockerd } from '../support/dockerd.ts';
@@ -26,13 +27,19 @@ const options: ClusterOptions = {
 
 /** What the agent of a node does once its data path stands, and again when Docker has put its rules ahead. */
 async function reconcile(node: Netns, index: number, engine: Dockerd, asked = options): Promise<number> {
-  const snapshot = cluster(2, index, asked);
-  const docker = new Docker({ engine: new Engine(engine.socket), run: node.run, log: silent });
-  const made = await docker.reconcile(snapshot);
+  const { changes, docker } = await apply(node, engine, cluster(2, index, asked));
   expect(docker.failures).toEqual([]);
-  const { failures, changes } = await new DataPath({ log: silent, run: node.run }).reconcile(snapshot);
+  return changes;
+}
+
+async function apply(node: Netns, engine: Dockerd, snapshot: Snapshot) {
+  const docker = new Docker({ engine: new Engine(engine.socket), links: node.links, log: silent });
+  const { made, error } = await docker.reconcile(snapshot);
+  expect(error).toBeUndefined();
+  const path = new DataPath({ log: silent, run: node.run });
+  const { failures, changes } = await path.reconcile({ ...snapshot, docker: docker.blocks! });
   expect(failures).toEqual([]);
-  return changes + Number(made);
+  return { docker, changes: changes + Number(made) };
 }
 
 describe('two nodes with a Docker engine each', () => {
@@ -44,6 +51,13 @@ describe('two nodes with a Docker engine each', () => {
   beforeAll(async () => {
     await wire.up('IPv4', options);
     [node0, node1] = wire.nodes as [Netns, Netns];
+    for (const route of [
+      '9.0.0.0/24 via 172.17.0.2',
+      '10.100.0.0/24 via 172.17.0.2',
+      'fd01:b::/80 via fd00:17::2',
+      'fd02::/64 via fd00:17::2',
+    ])
+      await wire.outside.sh(`ip route add ${route}`);
     for (const [index, node] of wire.nodes.entries()) {
       // one with IPv6 rules of its own, which this engine has as an experiment
       const engine = await Dockerd.start(node, index === 0 ? [] : ['--experimental', '--ip6tables']);
@@ -117,12 +131,25 @@ describe('two nodes with a Docker engine each', () => {
     };
     expect(await seenBy('web', '172.17.9.9', 'icmp[icmptype] = icmp-echo')).toBe('172.17.0.2');
     expect(await seenBy('two', 'fd00:17::99', 'icmp6 and ip6[40] = 128')).toBe('fd00:17::2');
-    await wire.outside.sh('ip route add 9.0.0.0/24 via 172.17.0.2');
-    for (const policy of ['ACCEPT', 'DROP']) {
-      await node0.sh(`iptables -P FORWARD ${policy}`);
-      expect((await wire.outside.try('ping -n -q -c 1 -w 1 9.0.0.130')).code).not.toBe(0);
-    }
+    await keptOut(['9.0.0.130', '10.100.0.130', 'fd02::8000:0:0:2', 'fd01:b::8000:0:2']);
   });
+
+  /** Whether or not FORWARD drops by default. A port where nobody listens would refuse, if it were asked. */
+  async function keptOut(addresses: string[]): Promise<void> {
+    for (const policy of ['ACCEPT', 'DROP']) {
+      for (const program of ['iptables', 'ip6tables']) await node0.sh(`${program} -P FORWARD ${policy}`);
+      const answers = addresses.map(async (address) => {
+        const call = ['1', 'bash', '-c', `exec 3<>/dev/tcp/${address}/80`];
+        const [{ code: ping }, { code: tcp }] = await Promise.all([
+          wire.outside.try(`ping -n -q -c 1 -w 1 ${address}`),
+          wire.outside.run('timeout', call),
+        ]);
+        return { address, ping, tcp };
+      });
+      const silence = addresses.map((address) => ({ address, ping: 1, tcp: 124 }));
+      expect({ policy, answers: await Promise.all(answers) }).toEqual({ policy, answers: silence });
+    }
+  }
 
   test('a published port reaches it from outside', async () => {
     await docker0.docker(
@@ -208,5 +235,65 @@ describe('two nodes with a Docker engine each', () => {
     await from(docker0, 'web', '9.0.1.130');
     await ping(pod0, '9.0.0.130');
     await from(docker0, 'web', '10.100.0.130');
+  });
+
+  describe('while containers stay on a network that should be gone', () => {
+    const isolated = options.networks!.map((network) =>
+      network.name === 'dual' ? { ...network, isolation: { mode: 'Isolated' as const } } : network,
+    );
+    const all = cluster(2, 0, { networks: isolated });
+    const ofDual = <T>(list: T[], name: (one: T) => string) => list.filter((one) => name(one) === 'dual');
+    const removed: Snapshot = { ...all, networks: ofDual(all.networks, ({ metadata }) => metadata.name) };
+    const deselected: Snapshot = {
+      ...all,
+      allocations: all.allocations.map(({ node, spec }) => ({
+        node,
+        spec: node === all.node ? { ...spec, networks: ofDual(spec.networks!, ({ name }) => name) } : spec,
+      })),
+    };
+
+    beforeAll(async () => {
+      await docker0.docker('start web6');
+      // IPv6 has none, and without it nothing but our rules looks at sources
+      for (const link of ['all', 'd-dcos', 'd-dcos6'])
+        await node0.sh(`sysctl -qw net.ipv4.conf.${link}.rp_filter=0`);
+      for (const [name, address] of [
+        ['web', '10.100.0.140/32'],
+        ['web6', 'fd02::8000:0:0:140/128'],
+      ])
+        await docker0.docker(
+          `run --rm --cap-add NET_ADMIN --net container:${name} busybox ip addr add ${address} dev lo`,
+        );
+      await docker0.container('mate', 'dcos');
+    });
+    /** Whether what `name` sends from that address comes out at the network `dual`. */
+    async function arrives(name: string, source: string, to: string): Promise<boolean> {
+      const echo = to.includes(':') ? 'icmp6 and ip6[40] = 128' : 'icmp[icmptype] = icmp-echo';
+      const seen = await capture(node0, 'd-dual', echo);
+      await expect(
+        docker0.docker(`exec ${name} /bin/busybox ping -c 1 -W 1 -I ${source} ${to}`),
+      ).rejects.toThrow('100% packet loss');
+      return (await seen.packet()) !== undefined;
+    }
+
+    test.each([
+      ['its overlay was removed', removed],
+      ['its node was deselected', deselected],
+    ])('because %s, nobody gets in, and they speak as nobody else', async (_, snapshot) => {
+      const { docker } = await apply(node0, docker0, snapshot);
+      expect(docker.finding.reason).toBe('Blocked');
+      await keptOut(['9.0.0.130', 'fd01:b::8000:0:2']);
+      for (const [name, source, to] of [
+        ['web', '10.100.0.140', '10.100.0.130'],
+        ['web', '9.0.0.130', '10.100.0.130'],
+        ['web6', 'fd02::8000:0:0:140', 'fd02::8000:0:0:2'],
+        ['web6', 'fd01:b::8000:0:2', 'fd02::8000:0:0:2'],
+      ] as const)
+        expect([source, await arrives(name, source, to)]).toEqual([source, false]);
+      const mate = await docker0.docker('inspect -f {{.NetworkSettings.Networks.dcos.IPAddress}} mate');
+      await from(docker0, 'web', mate);
+      await from(docker0, 'web', '172.17.0.2');
+      await from(docker0, 'web', '172.17.9.9');
+    });
   });
 });

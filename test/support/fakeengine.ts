@@ -1,10 +1,10 @@
+import { spawn } from 'node:child_process';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { bridgeOption, type DockerNetwork, type NetworkShape } from '../../src/docker/networks.ts';
-import type { Run } from '../../src/linux/run.ts';
 
 interface Reply {
   status: number;
@@ -20,6 +20,12 @@ export class FakeEngine {
   readonly containers = new Map<string, { network: string; running: boolean }>();
   version = { Version: '20.10.24', ApiVersion: '1.41', MinAPIVersion: '1.12' };
   info: Record<string, unknown> = { SecurityOptions: ['name=seccomp,profile=default'] };
+  /** Ids of networks whose bridges are gone. */
+  readonly bridgeless = new Set<string>();
+  /** Of networks that it refuses to make. */
+  readonly refused = new Set<string>();
+  /** Called before a network is made. */
+  making: (network: string) => void = () => undefined;
   /** `POST /v1.41/networks/create` … */
   readonly requests: string[] = [];
   readonly socket: string;
@@ -33,6 +39,7 @@ export class FakeEngine {
   }
 
   async up(): Promise<void> {
+    rmSync(this.socket, { force: true });
     this.#server = createServer((request, response) => void this.#answer(request, response));
     this.#server.listen(this.socket);
     await once(this.#server, 'listening');
@@ -45,16 +52,27 @@ export class FakeEngine {
     this.#server = undefined;
   }
 
+  /** Ends it as one that is killed: its socket stays, and nobody listens. */
+  async kill(): Promise<void> {
+    await this.down();
+    const script = 'require("net").createServer().listen(process.argv[1], () => console.log("up"))';
+    const killed = spawn(process.execPath, ['-e', script, this.socket]);
+    await once(killed.stdout, 'data');
+    killed.kill('SIGKILL');
+    await once(killed, 'exit');
+  }
+
   async drop(): Promise<void> {
     if (this.#server !== undefined) await this.down();
     rmSync(this.#dir, { recursive: true });
   }
 
-  /** `ip -j link show` of its node: it makes no links, and those of its networks are there. */
-  readonly run: Run = () => {
-    const names = this.networks.map(({ Options }) => Options?.[bridgeOption]);
-    const links = names.filter((name) => name !== undefined).map((ifname) => ({ ifname }));
-    return Promise.resolve({ stdout: JSON.stringify(links), stderr: '', code: 0 });
+  /** Links of its node: it makes none, but those of its networks are there. */
+  readonly links = (): Set<string> => {
+    const bridges = this.networks.map(({ Id, Options }) =>
+      this.bridgeless.has(Id) ? undefined : Options?.[bridgeOption],
+    );
+    return new Set(bridges.filter((name) => name !== undefined));
   };
 
   /** A network that someone else made. */
@@ -113,6 +131,9 @@ export class FakeEngine {
     if (this.networks.some(({ Name }) => Name === shape.Name) && CheckDuplicate === true) {
       return refusal(409, `network with name ${shape.Name} already exists`);
     }
+    this.making(shape.Name);
+    if (this.refused.has(shape.Name))
+      return refusal(403, 'Pool overlaps with other one on this address space');
     return { status: 201, body: { Id: this.add(rest).Id, Warning: '' } };
   }
 

@@ -1,5 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { parseLinkNames } from '../../src/linux/links.ts';
 import { run, type Run, type RunResult } from '../../src/linux/run.ts';
 
 /**
@@ -37,6 +39,9 @@ export class Netns {
   enter(program: string, args: string[]): [string, string[]] {
     return ['nsenter', [`--net=/proc/${this.pid}/ns/net`, program, ...args]];
   }
+
+  /** Names of its links now. */
+  readonly links = (): Set<string> => parseLinkNames(readFileSync(`/proc/${this.pid}/net/dev`, 'utf8'));
 
   readonly run: Run = (program, args, options) => run(...this.enter(program, args), options);
 

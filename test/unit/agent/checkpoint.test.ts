@@ -80,6 +80,13 @@ test.each([
   ['another version', '{"version":99}'],
   ['without its parts', '{"version":1,"networks":[],"snapshot":{"node":"node2"}}'],
   ['with a namespace that is none', JSON.stringify({ version: 1, ...checkpoint(), namespaces: [null] })],
+  [
+    'with a rule for a network of Docker',
+    JSON.stringify({
+      version: 1,
+      ...checkpoint({ snapshot: snapshot({ docker: [{ name: 'x -j ACCEPT', subnets: [] }] }) }),
+    }),
+  ],
   ['with a path for a name', '{"version":1,"networks":["../x"],"snapshot":{}}'],
 ])('a corrupt checkpoint (%s) is moved aside and reported, and the next one is written', (_, text) => {
   writeFileSync(at.path('checkpoint.json'), text);
@@ -109,6 +116,14 @@ test('namespaces that change are written', () => {
   file.save(checkpoint());
   file.save(checkpoint({ namespaces: [] }));
   expect(open().load('node2')?.namespaces).toEqual([]);
+});
+
+test('what Docker has is kept, and written when it changes', () => {
+  const file = open({ intervalMs: 0 });
+  file.save(checkpoint());
+  const docker = [{ name: 'dcos', subnets: ['9.0.1.0/24'] }];
+  file.save(checkpoint({ snapshot: snapshot({ docker }) }));
+  expect(open().load('node2')?.snapshot.docker).toEqual(docker);
 });
 
 test('the checkpoint of another node is not followed', () => {

@@ -1,30 +1,31 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { rmSync } from 'node:fs';
 import { Docker } from '../../../src/docker/docker.ts';
 import { Engine } from '../../../src/docker/engine.ts';
+import type { DockerNetwork } from '../../../src/docker/networks.ts';
 import { silent } from '../../../src/log.ts';
 import { cluster } from '../../support/cluster.ts';
 import { FakeEngine } from '../../support/fakeengine.ts';
+import { eventually } from '../../support/operator.ts';
 
 let fake: FakeEngine;
 let docker: Docker;
 beforeEach(async () => {
   fake = new FakeEngine();
   await fake.up();
-  docker = new Docker({ engine: new Engine(fake.socket), run: fake.run, log: silent });
+  docker = agent();
 });
 afterEach(() => fake.drop());
 
+const agent = (links = fake.links) => new Docker({ engine: new Engine(fake.socket), links, log: silent });
+const asked = (method: string) => fake.requests.filter((request) => request.startsWith(method)).length;
 const names = () => fake.networks.map(({ Name }) => Name);
 
 test('an engine with nftables gets nothing and loses nothing, and every network says why', async () => {
   await docker.reconcile(cluster(1, 0));
   fake.version = { Version: '29.1.0', ApiVersion: '1.52', MinAPIVersion: '1.44' };
   fake.info = { FirewallBackend: { Driver: 'nftables' } };
-  const upgraded = new Docker({ engine: new Engine(fake.socket), run: fake.run, log: silent });
+  const upgraded = agent();
   fake.networks.pop();
-  expect(await upgraded.reconcile(cluster(1, 0))).toBe(false);
+  expect(await upgraded.reconcile(cluster(1, 0))).toEqual({ made: false });
   expect(names()).toEqual(['dcos']);
   expect(upgraded.finding).toMatchObject({ status: 'False', reason: 'Unsupported' });
   expect(upgraded.finding.message).toMatch(
@@ -70,15 +71,84 @@ test('an engine that goes leaves what is known of its blocks; one that never was
   await fake.down();
   await docker.reconcile(cluster(1, 0));
   expect(docker.blocks?.map(({ name }) => name)).toEqual(['dcos', 'dcos6']);
+  expect(docker.finding.message).toBe(
+    `there is no Docker engine: no ${fake.socket}; until one answers, the node keeps the blocks of dcos, dcos6`,
+  );
+});
+
+test('what an engine had before this process holds until one answers, and not after that', async () => {
+  const known = { ...cluster(1, 0), docker: [{ name: 'old', subnets: ['9.0.7.0/24'] }] };
+  await fake.down();
+  await docker.reconcile(known);
+  expect(docker.blocks).toEqual(known.docker);
+  const killed = agent();
+  await fake.kill();
+  await killed.reconcile(known);
+  expect(killed.blocks).toEqual(known.docker);
+  await fake.up();
+  await docker.reconcile(known);
+  expect(docker.blocks?.map(({ name }) => name)).toEqual(['dcos', 'dcos6']);
+});
+
+test('what is about to be made is recorded before, and what could not be made is let go', async () => {
+  fake.refused.add('dcos6');
+  const recorded: unknown[] = [];
+  const { made, error } = await docker.reconcile(cluster(1, 0), () => {
+    recorded.push([names(), docker.blocks?.map(({ name }) => name)]);
+  });
+  expect(recorded).toEqual([[[], ['dcos', 'dcos6']]]);
+  expect(docker.blocks?.map(({ name }) => name)).toEqual(['dcos']);
+  // the rules of the one that was made are ahead of ours, whatever became of the other
+  expect(made).toBe(true);
+  expect(error?.message).toContain('Pool overlaps');
+  expect(await docker.reconcile(cluster(1, 0))).toMatchObject({ made: false, error: expect.any(Error) });
+});
+
+test('an engine whose networks have no links here is tried once, until it restarts', async () => {
+  const stranger = agent(() => new Set());
+  for (let run = 0; run < 3; run++) expect(await stranger.reconcile(cluster(1, 0))).toEqual({ made: false });
+  expect([asked('POST'), asked('DELETE'), names()]).toEqual([1, 1, []]);
+  expect(stranger.finding).toEqual({
+    type: 'Docker',
+    status: 'False',
+    reason: 'Unsupported',
+    message:
+      'Docker: overlaynet does not work with this engine (20.10.24): it is in another network namespace or machine: it made no link d-dcos here',
+  });
+  expect(stranger.failures.map(({ network }) => network)).toEqual(['dcos', 'dcos6']);
+  const restarts: boolean[] = [];
+  const watch = stranger.watch((restarted) => restarts.push(restarted));
+  await eventually(
+    () => restarts,
+    (seen) => seen.includes(true),
+  );
+  watch.stop();
+  await stranger.reconcile(cluster(1, 0));
+  expect(asked('POST')).toBe(2);
+});
+
+test('a network whose bridge is gone is made anew; one with containers that run says so', async () => {
+  await docker.reconcile(cluster(1, 0));
+  const [dcos] = fake.networks as [DockerNetwork];
+  fake.bridgeless.add(dcos.Id);
+  fake.containers.set('web', { network: 'dcos', running: true });
+  expect(await docker.reconcile(cluster(1, 0))).toEqual({ made: false });
+  expect(docker.finding).toMatchObject({ status: 'False', reason: 'Failed' });
+  expect(docker.failures).toEqual([
+    {
+      network: 'dcos',
+      message:
+        'Docker: the bridge d-dcos of network dcos is gone, and these containers are cut off: web; restart Docker, or stop them and the network is made anew',
+    },
+  ]);
+  fake.containers.set('web', { network: 'dcos', running: false });
+  expect(await docker.reconcile(cluster(1, 0))).toEqual({ made: true });
+  expect(docker.finding.reason).toBe('Applied');
+  expect(fake.networks.map(({ Id }) => Id)).not.toContain(dcos.Id);
 });
 
 test('one that was killed before it could be asked may have networks: of its blocks nothing is known', async () => {
-  const script = 'require("net").createServer().listen(process.argv[1], () => console.log("up"))';
-  await fake.down();
-  const killed = spawn(process.execPath, ['-e', script, fake.socket]);
-  await once(killed.stdout, 'data');
-  killed.kill('SIGKILL');
-  await once(killed, 'exit');
+  await fake.kill();
   await docker.reconcile(cluster(1, 0));
   expect(docker.finding).toMatchObject({
     status: 'True',
@@ -86,5 +156,4 @@ test('one that was killed before it could be asked may have networks: of its blo
     message: `the Docker engine does not run: nobody answers at ${fake.socket}`,
   });
   expect(docker.blocks).toBeUndefined();
-  rmSync(fake.socket);
 });
