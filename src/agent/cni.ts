@@ -5,7 +5,7 @@ import type { Log } from '../log.ts';
 import { readAttachments } from './attachments.ts';
 import { defaultConflist, isConflistOf, renderConflists, type Conflist } from './conflist.ts';
 import type { Snapshot } from '../dataplane/snapshot.ts';
-import { isErrno, readIfPresent, reasonOf, writeAtomically } from './file.ts';
+import { isErrno, readIfPresent, reasonOf, temporaryOf, writeAtomically } from './file.ts';
 import type { Directories } from './flags.ts';
 import type { Failure } from './status.ts';
 
@@ -130,17 +130,23 @@ export class CNIFiles {
 
   /** All that there is of ours in these directories, the leases aside; whose they are is known from then on. */
   removeAll(): Failure[] {
-    const { runDir, stateDir } = this.#directories;
+    const { runDir, stateDir, cniConfDir } = this.#directories;
     for (const { interfaces } of readAttachments(stateDir).attachments) {
       for (const { network } of interfaces) this.owned.add(network);
     }
+    const written = [this.#defaultPath, join(runDir, completeFile)];
     const files = [
-      this.#defaultPath,
-      join(runDir, completeFile),
+      ...written,
+      ...written.map((path) => temporaryOf(path)),
       socketIn(runDir),
       join(stateDir, 'attachments'),
     ];
     return [
+      ...this.#try(undefined, () => {
+        for (const file of filesIn(cniConfDir)) {
+          if (/^\..*\.conflist\.tmp$/.test(file)) this.#remove(join(cniConfDir, file));
+        }
+      }),
       ...files.flatMap((path) =>
         this.#try(undefined, () => {
           this.#remove(path);
@@ -179,14 +185,7 @@ export class CNIFiles {
 
   /** Networks whose conflist is on disk and ours, by our memory or by what it says. */
   #written(): string[] {
-    let files: string[];
-    try {
-      files = readdirSync(this.#directories.cniConfDir);
-    } catch (error) {
-      if (isErrno(error, 'ENOENT')) return [];
-      throw error;
-    }
-    const named = files
+    const named = filesIn(this.#directories.cniConfDir)
       .filter((file) => file.endsWith(extension))
       .map((file) => file.slice(0, -extension.length));
     const ours = named.filter(
@@ -216,6 +215,15 @@ export class CNIFiles {
     } catch (error) {
       return [{ ...(network === undefined ? {} : { network }), message: reasonOf(error) }];
     }
+  }
+}
+
+function filesIn(dir: string): string[] {
+  try {
+    return readdirSync(dir);
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return [];
+    throw error;
   }
 }
 

@@ -30,6 +30,9 @@ export function readIfPresent(path: string): string | undefined {
   }
 }
 
+/** What `writeAtomically` writes first; one that was killed leaves it there. */
+export const temporaryOf = (path: string, dir = dirname(path)): string => join(dir, `.${basename(path)}.tmp`);
+
 /**
  * Replaces the file whole or not at all, and durably: a temporary file, fsync, rename, fsync of the directory.
  * @param scratch directory of the temporary file, for targets in a directory that others watch: on the same mount as
@@ -45,12 +48,11 @@ export function writeAtomically(
   scratch = dirname(path),
 ): void {
   mkdirSync(dirname(path), { recursive: true });
-  const name = `.${basename(path)}.tmp`;
-  const beside = join(dirname(path), name);
+  const beside = temporaryOf(path);
   if (scratch !== dirname(path)) {
     try {
       mkdirSync(scratch, { recursive: true });
-      writeThrough([join(scratch, name), beside, path], body, mode);
+      writeThrough([temporaryOf(path, scratch), beside, path], body, mode);
       return;
     } catch {
       // EXDEV: directories mounted each by itself; and whatever it is, beside the target it can still succeed, and if

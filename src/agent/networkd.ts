@@ -1,7 +1,7 @@
 import { existsSync, rmdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Log } from '../log.ts';
-import { isErrno, readIfPresent, reasonOf, writeAtomically } from './file.ts';
+import { isErrno, readIfPresent, reasonOf, temporaryOf, writeAtomically } from './file.ts';
 import type { Failure } from './status.ts';
 
 /** systemd-networkd may take routes, rules and nexthops that are in none of its files for stale, and remove them. */
@@ -52,8 +52,11 @@ export function installDropIn(hostRoot: string, log: Log): void {
 export function removeDropIn(hostRoot: string, removed: string[]): Failure[] {
   const path = join(hostRoot, dropIn);
   try {
-    rmSync(path);
-    removed.push(path);
+    rmSync(temporaryOf(path), { force: true });
+    if (existsSync(path)) {
+      rmSync(path);
+      removed.push(path);
+    }
     rmdirSync(dirname(path));
   } catch (error) {
     if (!isErrno(error, 'ENOENT') && !isErrno(error, 'ENOTEMPTY')) return [{ message: reasonOf(error) }];

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Log } from '../log.ts';
-import { isErrno, readIfPresent, reasonOf, writeAtomically } from './file.ts';
+import { isErrno, readIfPresent, reasonOf, temporaryOf, writeAtomically } from './file.ts';
 import type { Failure } from './status.ts';
 
 /**
@@ -104,11 +104,13 @@ export function removePlugins(dir: string, removed: string[]): Failure[] {
   };
   for (const [name, ours] of Object.entries(record)) {
     attempt(() => {
+      rmSync(temporaryOf(join(dir, name)), { force: true });
       const present = digestOf(join(dir, name));
       if (present !== undefined && ours.includes(present)) remove(name);
     });
   }
   attempt(() => {
+    rmSync(temporaryOf(join(dir, recordName)), { force: true });
     if (failures.length === 0 && readIfPresent(join(dir, recordName)) !== undefined) remove(recordName);
   });
   return failures;

@@ -43,6 +43,14 @@ const installed = () => {
   writeFileSync(at.path('state', 'attachments', '.cafe-eth0.lock'), '');
   writeFileSync(at.path('run', 'agent.sock'), '');
   writeFileSync(at.path('state', 'checkpoint.json.corrupt-20260101'), '{');
+  // of an agent that was killed while it wrote
+  for (const file of [
+    'run/.complete',
+    'net/.05-overlaynet.conflist',
+    'conf/.05-overlaynet.conflist',
+    'conf/.new.conflist',
+  ])
+    writeFileSync(at.path(`${file}.tmp`), '{');
   for (const network of ['dcos', 'former', 'joined', 'cbr0']) mkdirSync(at.path('leases', network));
 };
 
@@ -56,8 +64,12 @@ test('removes conflists before the kernel’s objects, then leases and state; on
   });
   expect(failures).toEqual([]);
   expect(removed).toEqual([
+    '/conf/.05-overlaynet.conflist.tmp',
+    '/conf/.new.conflist.tmp',
     '/net/05-overlaynet.conflist',
     '/run/complete',
+    '/net/.05-overlaynet.conflist.tmp',
+    '/run/.complete.tmp',
     '/run/agent.sock',
     '/state/attachments',
     '/conf/dcos.conflist',

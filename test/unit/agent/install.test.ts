@@ -148,10 +148,12 @@ describe('the plugins', () => {
   test('go again as far as they are ours', () => {
     put(bin, 'loopback', 'loopback of the distribution');
     copy();
+    // of an install that was killed while it copied
+    for (const name of ['overlaynet', '.overlaynet.json']) put(bin, `.${name}.tmp`, '');
     put(bin, 'bridge', 'bridge of somebody');
     const removed: string[] = [];
     expect(removePlugins(at.path(bin), removed)).toEqual([]);
-    expect(plugins()).toEqual(['bridge', 'loopback']);
+    expect(readdirSync(at.path(bin))).toEqual(['bridge', 'loopback']);
     expect(removed.map((path) => path.replace(at.path(bin), ''))).toEqual([
       '/host-local',
       '/overlaynet',
@@ -209,6 +211,7 @@ describe('systemd-networkd’s drop-in', () => {
   test('goes again, and its directory if it is empty', () => {
     mkdirSync(at.path('host/etc/systemd'), { recursive: true });
     installDropIn(at.path('host'), log);
+    writeFileSync(at.path('host/etc/systemd/networkd.conf.d/.50-overlaynet.conf.tmp'), '');
     const removed: string[] = [];
     expect(removeDropIn(at.path('host'), removed)).toEqual([]);
     expect(removed).toEqual([at.path(file)]);
