@@ -54,8 +54,8 @@ export class PodBed {
     return bed;
   }
 
-  async reconcile(): Promise<number> {
-    const { changes, failures } = await this.#path.reconcile(cluster(2, 0, { networks: [network] }));
+  async reconcile(networks = [network]): Promise<number> {
+    const { changes, failures } = await this.#path.reconcile(cluster(2, 0, { networks }));
     if (failures.length > 0) throw new Error(failures.map(({ message }) => message).join('; '));
     return changes;
   }

@@ -2,7 +2,7 @@ import type { AgentAllocationSpec } from '../api/types.ts';
 import type { Family } from '../net/address.ts';
 import { joinChains } from './chains.ts';
 import { forwardChains } from './forward.ts';
-import { setPrefix, tunnelMark } from './ownership.ts';
+import { portPrefix, setPrefix, tunnelMark } from './ownership.ts';
 import type { Snapshot } from './snapshot.ts';
 import { bare, familyOf, type Chain, type IPSet } from './state.ts';
 
@@ -77,7 +77,9 @@ export function desiredChains(
     const rules = dockerBridges(snapshot, own)
       // Docker's ports have no guard, and its containers may forge: at least no address of another network
       .map((bridge) => `-i ${bridge} -m rpfilter --invert -j DROP`);
-    if (rules.length > 0) chains[family].push({ table: 'raw', hook: 'PREROUTING', rules });
+    // what a container's port brings comes by its bridge: else it has lost that, or sent to the bridge's control group
+    rules.unshift(`-i ${portPrefix}+ -j DROP`);
+    chains[family].push({ table: 'raw', hook: 'PREROUTING', rules });
   }
   chains[outer] = joinChains(chains[outer], tunnelChains(snapshot, own, outer));
   return chains;

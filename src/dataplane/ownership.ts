@@ -12,6 +12,9 @@ export const alias = 'overlaynet';
  */
 export const containerPort = /^c-[0-9a-f]{12}$/;
 
+/** What iptables can match of that: like `m-` and `d-` no name of anyone else's links on the node. */
+export const portPrefix = 'c-';
+
 /** Routes, rules and nexthops carry it (`/etc/iproute2/rt_protos` names none of that number). */
 export const protocol = 142;
 
