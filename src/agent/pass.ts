@@ -9,7 +9,7 @@ import { reasonOf } from './file.ts';
 import type { Metrics } from './metrics.ts';
 import type { SeenVersion } from './registration.ts';
 import { brief, type Applied, type Failure } from './status.ts';
-import { idleNetworks, snapshotOf } from './snapshot.ts';
+import { idleNetworks, networksInForce, snapshotOf } from './snapshot.ts';
 import type { Namespace } from './wish.ts';
 
 /** The plugin waits 5 s, and a namespace may have to be looked up, too. */
@@ -121,11 +121,12 @@ export class Pass {
       ),
     );
     if (!caches.networks.hasSynced) return { snapshot, idle: undefined, failed };
-    const inForce = new Set(this.wanted?.networks.map(({ metadata }) => metadata.name));
+    const networks = caches.networks.list();
+    const inForce = new Set(networksInForce(networks).map(({ metadata }) => metadata.name));
     for (const name of inForce) {
       if (!applied?.networks.has(name)) failed.set(name, 'it has just come');
     }
-    return { snapshot, idle: idleNetworks(caches.networks.list(), inForce), failed };
+    return { snapshot, idle: idleNetworks(networks, inForce), failed };
   }
 
   /**
@@ -204,7 +205,9 @@ export class Pass {
     const ready = conflists.filter(({ network }) => !failed.has(network));
     const published = cni.publish(ready);
     const leases = cni.removeLeases(new Set([...conflists.map(({ network }) => network), ...failed]));
-    if (ownAllocation(snapshot)?.vtep !== undefined) this.complete = true;
+    // later failures close nothing: a node is not to become NotReady by them
+    const waiting = snapshot.config.defaultNetwork.split(',').some((name) => failed.has(name));
+    if (ownAllocation(snapshot)?.vtep !== undefined && !waiting) this.complete = true;
     this.containers = {
       failures: this.complete ? cni.open().map(failureText) : [],
       held: leases.held,
