@@ -1,17 +1,17 @@
 import type { IncomingMessage } from 'node:http';
-import type { User } from './kube/review.ts';
+import { CrowdedError, type User } from './kube/review.ts';
 
-/** What src/kube/review.ts asks the API server. Each throws where there is no answer. */
+/** What src/kube/review.ts asks the API server. Each throws where there is no answer: CrowdedError for want of room. */
 export interface Reviewer {
-  /** undefined where the token is nobody's. */
-  authenticate(token: string): Promise<User | undefined>;
+  /** undefined where the token is nobody's. @param from the address that it came from */
+  authenticate(token: string, from: string): Promise<User | undefined>;
   allows(user: User, verb: string, path: string): Promise<boolean>;
 }
 
 /** What may be said to whom by a token's characters alone: RFC 6750, section 2.1. */
 const bearer = /^Bearer +([A-Za-z0-9._~+/-]+=*) *$/i;
 
-/** Why a request is not let in: 401, 403, or 503 while the API server cannot be asked. */
+/** Why a request is not let in: 401, 403, 429 for too many at once, or 503 while the API server cannot be asked. */
 export class Refusal {
   readonly status: number;
   readonly error: string;
@@ -35,7 +35,7 @@ export class Gate {
   }
 
   /** Who asks; a Refusal where nobody can tell. */
-  async authenticate({ headers }: IncomingMessage): Promise<User | Refusal> {
+  async authenticate({ headers, socket }: IncomingMessage): Promise<User | Refusal> {
     const { authorization } = headers;
     if (authorization === undefined) {
       const how = 'kubectl create token -n overlaynet-system overlaynet-viewer gives one';
@@ -43,7 +43,8 @@ export class Gate {
     }
     const token = bearer.exec(authorization)?.[1];
     try {
-      const user = token === undefined ? undefined : await this.#reviewer.authenticate(token);
+      const from = socket.remoteAddress ?? '';
+      const user = token === undefined ? undefined : await this.#reviewer.authenticate(token, from);
       const headers = { 'www-authenticate': `${challenge}, error="invalid_token"` };
       return user ?? new Refusal(401, 'the API server does not know this token', headers);
     } catch (error) {
@@ -66,9 +67,9 @@ export class Gate {
   }
 }
 
-const unavailable = (error: unknown): Refusal =>
-  new Refusal(
-    503,
-    `who asks could not be reviewed: ${error instanceof Error ? error.message : String(error)}`,
-    { 'retry-after': '5' },
-  );
+const unavailable = (error: unknown): Refusal => {
+  const why = `who asks could not be reviewed: ${error instanceof Error ? error.message : String(error)}`;
+  return error instanceof CrowdedError
+    ? new Refusal(429, why, { 'retry-after': '1' })
+    : new Refusal(503, why, { 'retry-after': '5' });
+};

@@ -4,6 +4,7 @@ import { isIP, type AddressInfo, type Socket } from 'node:net';
 import { ServerCertificate, type CertificateOptions } from './certificate.ts';
 import { Gate, Refusal, type Reviewer } from './gate.ts';
 import type { Log } from './log.ts';
+import { Quota } from './quota.ts';
 
 export interface Reply {
   status: number;
@@ -51,9 +52,13 @@ const limits = {
 };
 const idleMs = 30_000;
 const handshakeMs = 5_000;
-const connections = 512;
-/** Of one address: a container, which has but its own, cannot keep kubelet's probes out. */
+/** Of one address: a container, which has but its own, cannot keep others out. */
 const connectionsEach = 32;
+/**
+ * Of all other machines and containers together; the node's own connections, which come from the address that they
+ * go to, are counted apart. Kubelet's probes are among these: however many come from outside, nobody gets us restarted.
+ */
+const connections = 512;
 
 /**
  * Serves `routes` by exact path, GET and HEAD alone: 405 with `Allow` for other methods, 404 for other paths. On a
@@ -76,17 +81,24 @@ export async function serve(options: {
     ? plain(routes, log)
     : guarded(options.listen, routes, log, secure);
   const sockets = new Set<Socket>();
+  const each = new Quota(connectionsEach);
+  const all = new Quota(connections);
   server.on('connection', (socket: Socket) => {
-    const { remoteAddress } = socket;
-    const before = [...sockets].filter((other) => other.remoteAddress === remoteAddress).length;
-    if (before >= connectionsEach) {
+    const { remoteAddress = '', localAddress } = socket;
+    const from = remoteAddress === localAddress ? 'node' : 'outside';
+    if (each.full(remoteAddress) || all.full(from)) {
       socket.destroy();
       return;
     }
+    each.take(remoteAddress);
+    all.take(from);
     sockets.add(socket);
-    socket.once('close', () => sockets.delete(socket));
+    socket.once('close', () => {
+      each.release(remoteAddress);
+      all.release(from);
+      sockets.delete(socket);
+    });
   });
-  server.maxConnections = connections;
   server.setTimeout(idleMs);
   await new Promise<void>((resolve, reject) => {
     server.once('error', (cause: NodeJS.ErrnoException) => {

@@ -4,9 +4,10 @@ import { Netns } from '../support/netns.ts';
 // a busy machine takes its time to start a program
 jest.setTimeout(60_000);
 
-/** Serves at `:PORT`, asks itself by each address, and says what came of it. */
+/** Serves at `:PORT`, with `crowd` fills it with others' connections, asks itself by each address, and says what came of it. */
 const script = `
   import { request } from 'node:https';
+  import { connect } from 'node:net';
   import { json, serve } from './src/http.ts';
   import { silent } from './src/log.ts';
   const server = await serve({
@@ -21,6 +22,12 @@ const script = `
     });
     call.on('error', (error) => resolve(error.code)).end();
   });
+  if (process.argv.includes('crowd')) {
+    const socket = (from) => new Promise((resolve) => {
+      connect({ host: '172.17.0.2', port: 9181, localAddress: '127.0.1.' + from }, resolve);
+    });
+    for (let from = 1; from <= 16; from++) await Promise.all(Array.from({ length: 32 }, () => socket(from)));
+  }
   console.log(await ask('172.17.0.2'), await ask('fd00::2'));
   await server.close();
   process.exit(0);
@@ -33,8 +40,9 @@ beforeEach(async () => {
 });
 afterEach(() => node.delete());
 
-const served = async () => {
-  const { stdout, stderr } = await node.run(process.execPath, ['--input-type=module', '--eval', script]);
+const served = async (...args: string[]) => {
+  const program = ['--input-type=module', '--eval', script, '--', ...args];
+  const { stdout, stderr } = await node.run(process.execPath, program);
   return stdout.trim() || stderr;
 };
 
@@ -46,4 +54,10 @@ test('a node of both families is served by both', async () => {
 test('a node with IPv6 switched off is served by IPv4', async () => {
   await node.sh('sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.bindv6only=1');
   expect(await served()).toMatch(/^200 E/);
+});
+
+// as kubelet asks a pod of the host's network: the kernel gives it the address that it asks
+test('a node that asks itself gets in, however many connections others fill', async () => {
+  await node.sh('ip addr add fd00::2/128 dev lo nodad');
+  expect(await served('crowd')).toBe('200 200');
 });

@@ -2,9 +2,11 @@ import { jest } from '@jest/globals';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { connect as connectPlain, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { connect as connectSecurely, TLSSocket } from 'node:tls';
 import type { Reviewer } from '../../src/gate.ts';
 import { json, serve, text, type Server } from '../../src/http.ts';
+import { CrowdedError } from '../../src/kube/review.ts';
 import { silent } from '../../src/log.ts';
 import { selfSigned } from '../../src/x509.ts';
 import { askSecurely } from '../support/https.ts';
@@ -13,11 +15,16 @@ import { scratch } from './agent/fixture.ts';
 // waits for the server's time-outs
 jest.setTimeout(30_000);
 
-/** `viewer` may get and head /state alone; the API server is away for whoever brings `away`. */
+/** Without an answer. */
+const failures: Record<string, Error> = {
+  away: new Error('create TokenReview: connect ECONNREFUSED'),
+  crowded: new CrowdedError('4 reviews are under way'),
+};
+/** `viewer` may get and head /state alone. */
 const reviewer: Reviewer = {
   authenticate: (token) =>
-    token === 'away'
-      ? Promise.reject(new Error('create TokenReview: connect ECONNREFUSED'))
+    failures[token] !== undefined
+      ? Promise.reject(failures[token])
       : Promise.resolve(['viewer', 'other', 'unlucky'].includes(token) ? { username: token } : undefined),
   allows: ({ username }, verb, path) =>
     username === 'unlucky'
@@ -126,6 +133,12 @@ test('while the API server cannot be asked nobody is let in', async () => {
   }
 });
 
+test('who asks too much at once is told to come again', async () => {
+  const { status, body, headers } = await ask('/state', { token: 'crowded' });
+  expect([status, headers['retry-after']]).toEqual([429, '1']);
+  expect(body).toContain('4 reviews are under way');
+});
+
 test('TLS 1.1 is refused, 1.2 and 1.3 are spoken', async () => {
   const speak = async (version: 'TLSv1.1' | 'TLSv1.2' | 'TLSv1.3') => {
     const socket = connectSecurely({
@@ -212,7 +225,7 @@ test('a certificate from files is shown, and the next one when they are replaced
     const end = Date.now() + 20_000;
     let shown = 'first';
     while (shown === 'first' && Date.now() < end) {
-      await new Promise((resolve) => setTimeout(resolve, 200));
+      await sleep(200);
       shown = (await askSecurely(where, '/healthz')).certificate.subject.CN as string;
     }
     expect(shown).toBe('second');
@@ -242,5 +255,28 @@ test("whoever opens hundreds of connections keeps nobody else's probes out", asy
   };
   for (let i = 0; i < 700; i++) open();
   for (let i = 0; i < 8; i++) expect((await ask('/healthz')).status).toBe(200);
+  for (const socket of crowd) socket.destroy();
+});
+
+test('however many addresses fill the connections, the node’s own probes get in', async () => {
+  const crowd: Socket[] = [];
+  const open = async (localAddress: string) => {
+    const socket = connectPlain({ port: port(), host: '127.0.0.1', localAddress });
+    socket.on('error', () => undefined);
+    crowd.push(socket);
+    await once(socket, 'connect');
+    return socket;
+  };
+  for (let of = 0; of < 16; of++) {
+    await Promise.all(Array.from({ length: 32 }, () => open(`127.0.1.${of}`)));
+  }
+  const kept = async () =>
+    Promise.race([closed(await open('127.0.1.99')).then(() => false), sleep(300, true)]);
+  expect(await kept()).toBe(false);
+  // as kubelet's: from the address that it asks
+  for (let i = 0; i < 8; i++) expect((await ask('/healthz')).status).toBe(200);
+  for (const socket of crowd) socket.destroy();
+  // gone, they make room
+  while (!(await kept())) await sleep(50);
   for (const socket of crowd) socket.destroy();
 });
