@@ -32,11 +32,6 @@ func check(args *skel.CmdArgs) error {
 		return err
 	}
 	defer inside.close()
-	held, err := recordsIn(conf.StateDir).lock(k, true)
-	if err != nil {
-		return err
-	}
-	defer held.release()
 	record, err := recordsIn(conf.StateDir).read(k)
 	if err != nil {
 		return err

@@ -219,46 +219,6 @@ func TestALeaseThatDoesNotNameItsLiveContainerIsWrittenAgain(t *testing.T) {
 	n.expectLeases("9.1.1.3", "9.1.1.4", "fd01:b:0:1::3", "fd01:b:0:1::4")
 }
 
-func TestALeaseWhoseFileIsGoneIsWrittenAgainWhileItsContainerIsThere(t *testing.T) {
-	n := newNode(t, dual)
-	c, gone := n.container(), n.container()
-	n.add(c)
-	n.add(gone)
-	n.sh(t, "ip link del "+identify(gone.id, "eth0").host)
-	clean := map[string]func() string{
-		"sweep": n.sweepSays,
-		"GC":    func() string { return n.gc(c).stderr },
-	}
-	for name, free := range clean {
-		os.Remove(filepath.Join(n.leaseDir, "dual", "9.1.1.2"))
-		contains(t, free(), "9.1.1.2 was gone", c.id+"/eth0")
-		if t.Failed() {
-			t.Fatal(name)
-		}
-		n.expectLeases("9.1.1.2", "fd01:b:0:1::2")
-	}
-}
-
-func TestWipedLeasesAreWrittenAgainBeforeTheNextIsGiven(t *testing.T) {
-	n := newNode(t, dual)
-	c, gone := n.container(), n.container()
-	n.add(c)
-	n.add(gone)
-	n.sh(t, "ip link del "+identify(gone.id, "eth0").host)
-	for _, wiped := range []string{"", "dual", "dual/*"} {
-		files, _ := filepath.Glob(filepath.Join(n.leaseDir, wiped))
-		for _, file := range files {
-			os.RemoveAll(file)
-		}
-		next := n.container()
-		n.add(next)
-		// of the one that is gone nobody knows yet that it is, but its link is
-		n.expectLeases("9.1.1.2", "9.1.1.3", "fd01:b:0:1::2", "fd01:b:0:1::3")
-		n.del(next)
-		n.expectLeases("9.1.1.2", "fd01:b:0:1::2")
-	}
-}
-
 func TestARecordThatCannotBeReadBlocksNobodyAndFreesNobodyWhoIsAlive(t *testing.T) {
 	n := newNode(t, dcos)
 	alive, gone := n.container(), n.container()

@@ -7,67 +7,88 @@ import (
 	"path/filepath"
 )
 
-// remakeWiped looks for leases to remake where a network's directory is empty or gone, as after a wipe by hand.
+// remakeWiped remakes the leases of a network whose directory is empty or gone, as after a wipe by hand. Whoever takes
+// one next waits for the same lock: it finds either none of them missing, or no need to look.
 func remakeWiped(conf *config, network string) error {
-	last := filepath.Join(conf.LeaseDir, network, "last_reserved_ip.0")
-	if _, err := os.Stat(last); !errors.Is(err, fs.ErrNotExist) {
+	store := leases{conf.LeaseDir}
+	wiped := func() bool {
+		_, err := os.Stat(filepath.Join(conf.LeaseDir, network, "last_reserved_ip.0"))
+		return errors.Is(err, fs.ErrNotExist)
+	}
+	if !wiped() {
 		return nil
 	}
-	records, err := recordsIn(conf.StateDir).all(func(string, error) {})
-	for _, record := range records {
-		err = join(err, remake(conf, record))
+	if err := os.MkdirAll(filepath.Join(conf.LeaseDir, network), 0o755); err != nil {
+		return err
 	}
-	return err
+	return store.locked(network, func() error {
+		if !wiped() {
+			return nil
+		}
+		records, err := recordsIn(conf.StateDir).all(func(string, error) {})
+		for _, record := range records {
+			err = join(err, store.writeMissing(network, record))
+		}
+		return err
+	})
 }
 
 // remake writes leases again whose files somebody has removed while their container is there: otherwise the addresses
 // would be given to another one.
 func remake(conf *config, record *attachment) error {
 	store := leases{conf.LeaseDir}
-	var removed []held
+	var failed error
 	for _, one := range record.Interfaces {
+		if len(store.missing(one.Network, record)) == 0 {
+			continue
+		}
+		err := os.MkdirAll(filepath.Join(conf.LeaseDir, one.Network), 0o755)
+		if err == nil {
+			err = store.locked(one.Network, func() error {
+				again, err := recordsIn(conf.StateDir).read(record.key())
+				if again == nil || err != nil {
+					return err
+				}
+				return store.writeMissing(one.Network, again)
+			})
+		}
+		failed = join(failed, err)
+	}
+	return failed
+}
+
+// missing are the leases of a container in one network that have no file while its link is there.
+func (l leases) missing(network string, record *attachment) []held {
+	var missing []held
+	for _, one := range record.Interfaces {
+		if one.Network != network {
+			continue
+		}
 		if _, err := linkIndex(one.Host); err != nil {
 			continue
 		}
 		for _, address := range leasable(one.Addresses) {
 			lease := held{one.Network, address, record.key()}
-			if _, err := os.Stat(lease.path(store)); errors.Is(err, fs.ErrNotExist) {
-				removed = append(removed, lease)
+			if _, err := os.Stat(lease.path(l)); errors.Is(err, fs.ErrNotExist) {
+				missing = append(missing, lease)
 			}
 		}
 	}
-	if len(removed) == 0 {
-		return nil
-	}
-	return recordsIn(conf.StateDir).unlessAtWork(record.key(), func(record *attachment) error {
-		var failed error
-		for _, lease := range removed {
-			if record.has(lease) {
-				failed = join(failed, store.write(lease))
-			}
-		}
-		return failed
-	})
+	return missing
 }
 
-// write makes the file of a lease, unless there is one.
-func (l leases) write(lease held) error {
-	path := lease.path(l)
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return err
+// writeMissing writes them, for who holds the network's lock. The record's is not needed: it may be held by someone who is
+// just writing, or reading, and its address would be given away. A DEL that is at work on it removes the link before
+// it waits for this lock, to remove the lease.
+func (l leases) writeMissing(network string, record *attachment) error {
+	var failed error
+	for _, lease := range l.missing(network, record) {
+		path := lease.path(l)
+		if err := os.WriteFile(path, []byte(lease.key.lease()), 0o600); err != nil {
+			failed = join(failed, err)
+			continue
+		}
+		warn("the lease %s was gone while its container is there; written again for %s", path, lease.key)
 	}
-	return l.locked(lease.network, func() error {
-		file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-		if errors.Is(err, fs.ErrExist) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		_, err = file.WriteString(lease.key.lease())
-		if err = join(err, file.Close()); err == nil {
-			warn("the lease %s was gone while its container is there; written again for %s", path, lease.key)
-		}
-		return err
-	})
+	return failed
 }
