@@ -42,8 +42,7 @@ func add(args *skel.CmdArgs) error {
 		return err
 	}
 	networks, err := ask(conf.Socket, question{
-		ContainerID: k.containerID, Netns: args.Netns, IfName: k.ifname,
-		Namespace: who.namespace, Pod: who.name, PodUID: who.uid,
+		ContainerID: k.containerID, IfName: k.ifname, Namespace: who.namespace, Pod: who.name,
 		Annotation: conf.RuntimeConfig.Annotations["overlaynet.dev/network"], Network: conf.Network,
 	})
 	if err != nil {

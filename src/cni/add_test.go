@@ -98,7 +98,7 @@ func TestTheAgentIsAskedForThePodsNetwork(t *testing.T) {
 		"network":       "dcos",
 		"runtimeConfig": map[string]any{annotationsCapability: map[string]string{"overlaynet.dev/network": "dcos,dual", "other": "x"}},
 	}, "CNI_ARGS=K8S_POD_NAMESPACE=shop;K8S_POD_NAME=web-0;K8S_POD_UID=1-2;K8S_POD_INFRA_CONTAINER_ID=x").result(t)
-	want := question{c.id, c.path, "eth0", "shop", "web-0", "1-2", "dcos,dual", "dcos"}
+	want := question{c.id, "eth0", "shop", "web-0", "dcos,dual", "dcos"}
 	if got := n.agent.received[0]; got != want {
 		t.Errorf("asked %+v, not %+v", got, want)
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -13,11 +14,9 @@ import (
 // question is what the agent is asked, as it goes over the socket.
 type question struct {
 	ContainerID string `json:"containerID"`
-	Netns       string `json:"netns"`
 	IfName      string `json:"ifname"`
 	Namespace   string `json:"namespace,omitempty"`
 	Pod         string `json:"pod,omitempty"`
-	PodUID      string `json:"podUID,omitempty"`
 	Annotation  string `json:"annotation,omitempty"`
 	Network     string `json:"network,omitempty"`
 }
@@ -54,6 +53,9 @@ func ask(socket string, asked question) ([]network, error) {
 	}
 	if len(reply) > replyLimit {
 		return nil, garbage(socket, "longer than %d bytes", replyLimit)
+	}
+	if status == 200 && len(reply) == 0 {
+		return nil, agentDown(socket, errors.New("an empty reply"))
 	}
 	if status != 200 {
 		return nil, refusal(socket, status, reply)

@@ -34,16 +34,16 @@ const (
 )
 
 func parseConfig(text []byte) (*config, error) {
-	conf := &config{Socket: defaultSocket, StateDir: defaultStateDir, LeaseDir: defaultLeaseDir}
-	if err := json.Unmarshal(text, conf); err != nil {
-		return nil, types.NewError(types.ErrDecodingFailure, "the network configuration cannot be read", err.Error())
+	conf, err := parseDirectories(text)
+	if err != nil {
+		return nil, err
 	}
-	for _, path := range []struct{ key, value string }{
-		{"socket", conf.Socket}, {"stateDir", conf.StateDir}, {"leaseDir", conf.LeaseDir},
-	} {
-		if !filepath.IsAbs(path.value) {
-			return nil, invalidConfig("%s %q is no absolute path", path.key, path.value)
-		}
+	conf.Socket = defaultSocket
+	if err := unmarshal(text, conf); err != nil {
+		return nil, err
+	}
+	if err := absolute("socket", conf.Socket); err != nil {
+		return nil, err
 	}
 	if conf.Network != "" && utils.ValidateNetworkName(conf.Network) != nil {
 		return nil, invalidConfig("network %q is no name of a network", conf.Network)
@@ -51,12 +51,38 @@ func parseConfig(text []byte) (*config, error) {
 	return conf, nil
 }
 
+// parseDirectories reads what is enough to undo an attachment: whatever else somebody has made of the conflist must not
+// keep a container from ending.
+func parseDirectories(text []byte) (*config, error) {
+	found := struct{ Name, StateDir, LeaseDir string }{StateDir: defaultStateDir, LeaseDir: defaultLeaseDir}
+	if err := unmarshal(text, &found); err != nil {
+		return nil, err
+	}
+	conf := &config{StateDir: found.StateDir, LeaseDir: found.LeaseDir}
+	conf.Name = found.Name
+	return conf, join(absolute("stateDir", conf.StateDir), absolute("leaseDir", conf.LeaseDir))
+}
+
+func unmarshal(text []byte, into any) error {
+	if err := json.Unmarshal(text, into); err != nil {
+		return types.NewError(types.ErrDecodingFailure, "the network configuration cannot be read", err.Error())
+	}
+	return nil
+}
+
+func absolute(key, path string) error {
+	if !filepath.IsAbs(path) {
+		return invalidConfig("%s %q is no absolute path", key, path)
+	}
+	return nil
+}
+
 func invalidConfig(format string, values ...any) error {
 	return types.NewError(types.ErrInvalidNetworkConfig, fmt.Sprintf("network configuration: "+format, values...), "")
 }
 
 // pod is what Kubernetes says about a container; all empty elsewhere.
-type pod struct{ namespace, name, uid string }
+type pod struct{ namespace, name string }
 
 // Names become part of messages and are asked of the agent: nothing but names of Kubernetes comes through.
 var podArgs = []struct {
@@ -66,37 +92,40 @@ var podArgs = []struct {
 }{
 	{"K8S_POD_NAMESPACE", "-", 63, func(p *pod) *string { return &p.namespace }},
 	{"K8S_POD_NAME", "-.", 253, func(p *pod) *string { return &p.name }},
-	{"K8S_POD_UID", "-", 128, func(p *pod) *string { return &p.uid }},
 }
 
-// isName tells whether a text has letters and digits, and between them what else it may.
+// isName tells whether a text has small letters and digits, and between them what else it may.
 func isName(text, may string) bool {
 	for at, c := range []byte(text) {
 		inside := at > 0 && at < len(text)-1 && strings.IndexByte(may, c) >= 0
-		if !(inside || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9') {
+		if !(inside || c >= 'a' && c <= 'z' || c >= '0' && c <= '9') {
 			return false
 		}
 	}
 	return text != ""
 }
 
-// parsePod reads CNI_ARGS, `KEY=VALUE;KEY=VALUE`; keys of others are theirs.
+// parsePod reads CNI_ARGS, `KEY=VALUE;KEY=VALUE`; keys of others are theirs. Without a namespace there is no Kubernetes:
+// Podman gives its container's name as K8S_POD_NAME.
 func parsePod(args string) (pod, error) {
 	var found pod
+	values := map[string]string{}
 	for _, pair := range strings.Split(args, ";") {
 		key, value, paired := strings.Cut(pair, "=")
 		if !paired && pair != "" {
 			return pod{}, invalidVariable("CNI_ARGS", "%q is no KEY=VALUE", pair)
 		}
-		for _, arg := range podArgs {
-			if arg.key != key || value == "" {
-				continue
-			}
-			if len(value) > arg.max || !isName(value, arg.may) {
-				return pod{}, invalidVariable("CNI_ARGS", "%s %q is not what Kubernetes allows: at most %d letters and digits, and %q between them", key, value, arg.max, arg.may)
-			}
-			*arg.to(&found) = value
+		values[key] = value
+	}
+	for _, arg := range podArgs {
+		value := values[arg.key]
+		if value == "" || values["K8S_POD_NAMESPACE"] == "" {
+			continue
 		}
+		if len(value) > arg.max || !isName(value, arg.may) {
+			return pod{}, invalidVariable("CNI_ARGS", "%s %q is not what Kubernetes allows: at most %d small letters and digits, and %q between them", arg.key, value, arg.max, arg.may)
+		}
+		*arg.to(&found) = value
 	}
 	return found, nil
 }

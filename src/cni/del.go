@@ -12,7 +12,7 @@ func del(args *skel.CmdArgs) error {
 	if err != nil {
 		return err
 	}
-	conf, err := parseConfig(args.StdinData)
+	conf, err := parseDirectories(args.StdinData)
 	if err != nil {
 		return err
 	}

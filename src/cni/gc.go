@@ -16,7 +16,7 @@ import (
 
 // collect frees what the runtime does not know any more of this conflist's attachments.
 func collect(args *skel.CmdArgs) error {
-	conf, err := parseConfig(args.StdinData)
+	conf, err := parseDirectories(args.StdinData)
 	if err != nil {
 		return err
 	}

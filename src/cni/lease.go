@@ -191,7 +191,7 @@ func (l leases) networks() []string {
 	return names
 }
 
-// release gives addresses back, those that are (still) this holder's.
+// release gives addresses back of which a record says that they are this holder's, unless a lease says otherwise.
 func (l leases) release(network string, addresses []netip.Addr, k key) error {
 	if len(addresses) == 0 {
 		return nil
@@ -201,7 +201,8 @@ func (l leases) release(network string, addresses []netip.Addr, k key) error {
 		for _, address := range addresses {
 			path := held{network: network, address: address}.path(l)
 			text, err := os.ReadFile(path)
-			if err == nil && parseHolder(text) == k {
+			// a file that names nobody would keep the address from everybody
+			if holder := parseHolder(text); err == nil && (holder == k || holder == key{}) {
 				err = os.Remove(path)
 			}
 			if err != nil && !errors.Is(err, fs.ErrNotExist) {

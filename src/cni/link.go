@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
@@ -53,16 +54,20 @@ func nested(kind int, children ...nl.NetlinkRequestData) *nl.RtAttr {
 	return parent
 }
 
-// byHand keeps the kernel from making a link-local address, and waiting for duplicates of it.
-func byHand() *nl.RtAttr {
+// byHand keeps the kernel from making a link-local address, and waiting for duplicates of it. One that was booted with
+// ipv6.disable=1 has no such attribute, and no such address.
+func byHand() []nl.NetlinkRequestData {
+	if _, err := os.Stat("/proc/sys/net/ipv6"); err != nil {
+		return nil
+	}
 	const none = 1 // IN6_ADDR_GEN_MODE_NONE
-	return nested(unix.AF_INET6, attribute(unix.IFLA_INET6_ADDR_GEN_MODE, []byte{none}))
+	return []nl.NetlinkRequestData{nested(unix.AF_INET6, attribute(unix.IFLA_INET6_ADDR_GEN_MODE, []byte{none}))}
 }
 
 // prepareInside says of the container's end how its addresses come and are told of.
 func prepareInside(index int) request {
 	return request{"prepare the interface", unix.RTM_NEWLINK, acked, body(
-		linkMessage(index, 0), nested(unix.IFLA_AF_SPEC, announcing(), byHand()),
+		linkMessage(index, 0), nested(unix.IFLA_AF_SPEC, append(byHand(), announcing())...),
 	)}
 }
 
@@ -97,7 +102,7 @@ func preparePort(id identity) request {
 		linkMessage(0, unix.IFF_UP),
 		attribute(unix.IFLA_IFNAME, nl.ZeroTerminated(id.host)),
 		attribute(unix.IFLA_IFALIAS, nl.NonZeroTerminated(alias)),
-		nested(unix.IFLA_AF_SPEC, byHand()),
+		nested(unix.IFLA_AF_SPEC, byHand()...),
 		nested(unix.IFLA_LINKINFO,
 			attribute(nl.IFLA_INFO_SLAVE_KIND, nl.NonZeroTerminated("bridge")),
 			// a container reaches itself by a Service's address

@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
+	"syscall"
 
 	"github.com/containernetworking/cni/pkg/skel"
 	"github.com/containernetworking/cni/pkg/types"
@@ -23,6 +25,8 @@ func main() {
 	if len(os.Args) > 1 && os.Getenv("CNI_COMMAND") == "" {
 		os.Exit(command(os.Args[1:]))
 	}
+	// a runtime that goes away in the middle is an error to undo by, not the end
+	signal.Ignore(syscall.SIGPIPE)
 	asked, err := versionAsked()
 	if err != nil {
 		fail(asked, types.NewError(types.ErrIOFailure, "the network configuration cannot be read", err.Error()))

@@ -14,13 +14,11 @@ import (
 // sandbox is a container's network namespace.
 type sandbox struct{ file *os.File }
 
-const unknownContainer = types.ErrUnknownContainer
-
 // openSandbox refuses what is no network namespace, and the one that this process is in.
 func openSandbox(path string) (*sandbox, error) {
 	file, err := os.Open(path)
 	if os.IsNotExist(err) {
-		return nil, types.NewError(unknownContainer, fmt.Sprintf("CNI_NETNS: the network namespace %s does not exist", path), "")
+		return nil, types.NewError(types.ErrUnknownContainer, fmt.Sprintf("CNI_NETNS: the network namespace %s does not exist", path), "")
 	}
 	if err != nil {
 		return nil, invalidVariable("CNI_NETNS", "%v", err)

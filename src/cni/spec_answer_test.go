@@ -101,7 +101,7 @@ var answering = []sentence{
 	}},
 	{"Error", "4: Invalid necessary environment variables. The error message must contain the names of invalid variables.", func(t *testing.T, n *node) {
 		missing(t, n, "ADD", "CNI_IFNAME", "CNI_NETNS", "CNI_CONTAINERID")
-		for _, variable := range []string{"CNI_NETNS=/etc/hostname", "CNI_ARGS=K8S_POD_NAME=a/b"} {
+		for _, variable := range []string{"CNI_NETNS=/etc/hostname", "CNI_ARGS=K8S_POD_NAMESPACE=shop;K8S_POD_NAME=a/b"} {
 			s := n.call("ADD", n.container(), nil, variable)
 			name, _, _ := strings.Cut(variable, "=")
 			if s.error().Code != 4 || !strings.Contains(s.error().Msg, name) {

@@ -80,7 +80,7 @@ var watching = []sentence{
 			t.Errorf("after a reboot: %s", s.stdout)
 		}
 	}},
-	{"STATUS", "If a plugin has a limited number of resources (e.g. IP addresses, hardware queues), it should return an error if those resources are exhausted. (The deviation.)", func(t *testing.T, n *node) {
+	{"STATUS", "If a plugin has a limited number of resources (e.g. IP addresses, hardware queues), it should return an error if those resources are exhausted. (A deviation.)", func(t *testing.T, n *node) {
 		n.ready()
 		n.agent.answers(func(w http.ResponseWriter, q question) {
 			full := dual
@@ -93,6 +93,16 @@ var watching = []sentence{
 		}
 		if s := n.call("STATUS", nil, nil); s.failed {
 			t.Errorf("STATUS: %s", s.stdout)
+		}
+	}},
+	{"STATUS", "If a plugin relies on an external service or daemon, it should return an error to STATUS if that service is unavailable. (A deviation.)", func(t *testing.T, n *node) {
+		n.ready()
+		n.agent.stop()
+		if s := n.call("STATUS", nil, nil); s.failed {
+			t.Errorf("STATUS: %s", s.stdout)
+		}
+		if s := n.call("ADD", n.container(), nil); s.error().Code != 11 {
+			t.Errorf("ADD: %s", s.stdout)
 		}
 	}},
 	{"STATUS", "Status is purely informational. A plugin MUST NOT rely on STATUS being called.", func(t *testing.T, n *node) { n.add(n.container()) }},

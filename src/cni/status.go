@@ -9,10 +9,7 @@ import (
 	"github.com/containernetworking/cni/pkg/types"
 )
 
-const (
-	notAvailable = 50
-	bootID       = "/proc/sys/kernel/random/boot_id"
-)
+const bootID = "/proc/sys/kernel/random/boot_id"
 
 // status fails only until the node's data path was complete once since it booted. The specification would have it fail
 // on a full subnet too, but a runtime turns that into a node that is NotReady, whose pods are evicted: one full network
@@ -35,5 +32,5 @@ func status(args *skel.CmdArgs) error {
 	if err != nil {
 		details = err.Error()
 	}
-	return types.NewError(notAvailable, "the overlaynet agent has not completed this node's data path since it booted", details)
+	return types.NewError(types.ErrPluginNotAvailable, "the overlaynet agent has not completed this node's data path since it booted", details)
 }
