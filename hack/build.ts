@@ -1,4 +1,4 @@
-import { readdirSync, statSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { chmod, copyFile, mkdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Plugin } from 'esbuild';
@@ -19,16 +19,16 @@ const standard = {
 };
 export const plugins = ['overlaynet', ...Object.keys(standard)];
 
-/**
- * The agent's environment: a pass over 5,000 peers leaves garbage of twice what stays, and by default V8 and the C
- * library keep that memory for the next one. deploy/agent.Dockerfile says the same.
- */
-export const agentEnvironment = {
-  NODE_OPTIONS: '--max-semi-space-size=2',
-  MALLOC_ARENA_MAX: '1',
-  MALLOC_TRIM_THRESHOLD_: '131072',
-  MALLOC_MMAP_THRESHOLD_: '131072',
-};
+const dockerfile = readFileSync(join(root, 'deploy', 'agent.Dockerfile'), 'utf8');
+/** Words behind those that the agent's Dockerfile has in one line. */
+const wordsAfter = (words: RegExp): string[] => words.exec(dockerfile)?.[1]?.split(' ') ?? [];
+
+/** The agent's environment, wherever it runs. */
+export const agentEnvironment = Object.fromEntries(
+  wordsAfter(/^ENV (.*)$/m).map((pair) => [pair.replace(/=.*/, ''), pair.replace(/^[^=]*=/, '')]),
+);
+/** Debian packages of its image. */
+export const agentPackages = wordsAfter(/--no-install-recommends (.*) \\$/m);
 
 /** Some of the libraries are CommonJS and call require. */
 const banner = `import { createRequire as overlaynetRequire } from 'node:module';

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { agentEnvironment, buildContext, plugins } from '../build.ts';
+import { agentEnvironment, agentPackages, buildContext, plugins } from '../build.ts';
 import { findTool } from '../parts/cluster.ts';
 import { command } from '../parts/command.ts';
 import { downloadsAllowed } from '../parts/download.ts';
@@ -18,8 +18,6 @@ const tags = { operator: 'overlaynet-operator:0.1.0', agent: 'overlaynet-agent:0
 /** What runs in the tests' pods. */
 export const toolImage = 'overlaynet-e2e/tool:1';
 
-/** What deploy/agent.Dockerfile installs. */
-const agentPackages = ['iproute2', 'iptables', 'ipset', 'nftables', 'conntrack', 'kmod'];
 /** What npm's Node is linked with and does not bring. */
 const libraries = ['libstdc++6'];
 

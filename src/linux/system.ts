@@ -36,7 +36,6 @@ const modules = [
   'nf_conntrack_netlink',
   'ip_set',
   'ip_set_hash_net',
-  'nf_conntrack_netlink',
   'xt_set',
   'xt_MASQUERADE',
   'xt_addrtype',

@@ -33,22 +33,43 @@ test('deploy/ is applied, and deploy/samples/overlay.yaml with it', async () => 
   await kubectl('apply -f', join(root, 'deploy/samples/overlay.yaml'));
 });
 
+/** What of a node that is Ready is not there. */
+async function lacking(node: string): Promise<string[]> {
+  const parts = {
+    'the tunnel': ['ip link show', 'vtep1024'],
+    'the chains that guard it': ['iptables-save -t mangle', 'OVERLAYNET-INPUT'],
+    'the guard of ports': ['nft list table bridge overlaynet', 'ports4'],
+    'the mark': ['ls /run/overlaynet', 'complete'],
+  };
+  const missing = [];
+  for (const [what, [command = '', word = '']] of Object.entries(parts)) {
+    if (!(await onNode(node, command).catch(String)).includes(word)) missing.push(`${node}: ${what}`);
+  }
+  return missing;
+}
+
 test('every node gets Ready, none before its data path is complete', async () => {
+  const early: string[] = [];
+  const seen = new Set<string>();
   await eventually(
     'three nodes Ready',
     async () => {
-      const names = await ready();
-      // a route to each peer, and the chain that protects them
-      for (const name of names) {
-        expect((await onNode(name, 'ip route show proto 142')).split('via 44.128.0.').length).toBe(
-          nodes.length,
-        );
-        expect(await onNode(name, 'iptables-save -t mangle')).toContain('OVERLAYNET-');
+      for (const name of await ready()) {
+        if (!seen.has(name)) early.push(...(await lacking(name)));
+        seen.add(name);
       }
-      return names.length === nodes.length;
+      return seen.size === nodes.length;
     },
     120,
   );
+  expect(early).toEqual([]);
+  await eventually('a route to each peer', async () => {
+    for (const name of nodes) {
+      const routes = await onNode(name, 'ip route show proto 142');
+      expect(routes.split('via 44.128.0.')).toHaveLength(nodes.length);
+    }
+    return true;
+  });
 });
 
 test('operator, agents and CoreDNS run', async () => {

@@ -1,10 +1,11 @@
 import { jest } from '@jest/globals';
-import { apply, eventually, kubectl, onNode, tool, workers } from '../support/e2e.ts';
+import { apply, eventually, get, kubectl, onNode, tool, workers } from '../support/e2e.ts';
 import {
   addressOf,
   makeNamespace,
   network,
   networkReady,
+  nodeAddresses,
   pod,
   ready,
   service,
@@ -63,6 +64,39 @@ test('a Service is no way around: kube-proxy’s rules come before ours, and our
 test('with hosts Deny another node’s own processes do not reach its pods', async () => {
   await expect(onNode(there, `curl -sf --max-time 3 ${await url('blue-here')}`)).rejects.toThrow();
   expect(await onNode(here, `curl -sf --max-time 3 ${await url('blue-here')}`)).toMatch(/^blue-here /);
+});
+
+test('nor do its pods reach another node’s processes, by that node’s address, a Service or a NodePort of their own node', async () => {
+  const [[own], [other]] = await Promise.all([nodeAddresses(here), nodeAddresses(there)]);
+  // kube-proxy's health, on every node
+  const port = 10_256;
+  await apply(
+    {
+      apiVersion: 'v1',
+      kind: 'Service',
+      metadata: { name: 'process', namespace },
+      spec: { type: 'NodePort', ports: [{ port }] },
+    },
+    {
+      apiVersion: 'discovery.k8s.io/v1',
+      kind: 'EndpointSlice',
+      metadata: { name: 'process', namespace, labels: { 'kubernetes.io/service-name': 'process' } },
+      addressType: 'IPv4',
+      endpoints: [{ addresses: [other], conditions: { ready: true } }],
+      ports: [{ port, protocol: 'TCP' }],
+    },
+  );
+  const { spec } = await get<{ spec: { clusterIP: string; ports: { nodePort: number }[] } }>(
+    `-n ${namespace} service process`,
+  );
+  const urls = [`${other!}:${port}`, `${spec.clusterIP}:${port}`, `${own!}:${spec.ports[0]!.nodePort}`];
+  for (const url of urls) {
+    await eventually(url, () => exec('green', `get http://${url}/healthz`));
+    await expect(exec('blue-here', `get http://${url}/healthz`)).rejects.toThrow(
+      /timeout|timed out|deadline/i,
+    );
+  }
+  expect(await exec('blue-here', `get http://${own!}:${port}/healthz`)).toContain('lastUpdated');
 });
 
 test('cluster DNS works from an isolated network', async () => {

@@ -12,7 +12,9 @@ test('everything is deleted', async () => {
   await kubectl('-n kube-system scale deployment/coredns --replicas=0');
   await kubectl('-n kube-system wait --for=delete pod -l k8s-app=kube-dns --timeout=60s');
   await kubectl('delete -f', join(root, 'deploy/samples/overlay.yaml'));
-  await kubectl('delete -k', join(root, 'deploy'));
+  // as docs/install.md has it
+  await kubectl('delete -k', join(root, 'deploy/system'));
+  await kubectl('delete -k', join(root, 'crds'));
 });
 
 test('and agent cleanup leaves every node as it was', async () => {

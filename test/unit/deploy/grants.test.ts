@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parse, parseAllDocuments } from 'yaml';
-import { plugins } from '../../../hack/build.ts';
+import { agentEnvironment, agentPackages, plugins } from '../../../hack/build.ts';
 import { powersOf, rulesOf, type Manifest } from '../../support/grants.ts';
 
 const file = (name: string) => fileURLToPath(new URL(`../../../${name}`, import.meta.url));
@@ -96,6 +96,11 @@ test('docs/rights.md has every right, capability, directory of the host and prog
       has: [...new Set(powers)].sort(),
     });
   }
+});
+
+test('the images that hack/ assembles have what the agent’s Dockerfile says', () => {
+  expect(agentPackages).toContain('iproute2');
+  expect(agentEnvironment).toMatchObject({ NODE_OPTIONS: '--max-semi-space-size=2', MALLOC_ARENA_MAX: '1' });
 });
 
 test('each with a reason', () => {
