@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
 	"sync"
 	"testing"
 )
@@ -41,6 +42,8 @@ type fakeAgent struct {
 	socket string
 	server *http.Server
 
+	listener *net.UnixListener
+
 	mutex    sync.Mutex
 	offers   []offer
 	answer   func(http.ResponseWriter, question)
@@ -61,11 +64,24 @@ func (a *fakeAgent) listen(t testing.TB) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	a.listener = listener.(*net.UnixListener)
 	a.server = &http.Server{Handler: a}
 	go a.server.Serve(listener)
 }
 
 func (a *fakeAgent) stop() { a.server.Close() }
+
+// kill ends it as SIGKILL does: connections are reset, and its socket stays where it is.
+func (a *fakeAgent) kill() {
+	a.listener.SetUnlinkOnClose(false)
+	a.server.Close()
+}
+
+// restart does what the agent does about the socket of one that was killed.
+func (a *fakeAgent) restart(t testing.TB) {
+	os.Remove(a.socket)
+	a.listen(t)
+}
 
 func (a *fakeAgent) answers(with func(http.ResponseWriter, question)) {
 	a.mutex.Lock()
