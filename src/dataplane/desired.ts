@@ -1,14 +1,15 @@
 import type { AgentAllocationSpec } from '../api/types.ts';
-import { formatAddress, type Family } from '../net/address.ts';
-import { addressAt, parseCidr } from '../net/cidr.ts';
+import { familyOf, formatAddress, type Family } from '../net/address.ts';
+import { addressAt, bare, parseCidr } from '../net/cidr.ts';
 import { joinChains } from './chains.ts';
 import { desiredChains, desiredSets } from './filter.ts';
 import { hash } from './hash.ts';
-import { isolationChains, isolationSets, judged, policyOf, type Policy } from './isolation.ts';
+import { isolationChains, isolationSets } from './isolation.ts';
+import { judged, policyOf, type Policy } from './policy.ts';
 import { withLeft } from './left.ts';
 import { agentTable, defaultMetric, mainTable, nexthopID, worstMetric } from './ownership.ts';
 import type { Snapshot } from './snapshot.ts';
-import { bare, familyOf, routeKey, type Desired, type Link, type Route } from './state.ts';
+import { routeKey, type Desired, type Link, type Route } from './state.ts';
 
 /** An address without its prefix length. */
 const host = (text: string): string => text.replace(/\/.*/, '');

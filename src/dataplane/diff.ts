@@ -1,7 +1,8 @@
 import { emptyPlan, type Change, type Plan } from './change.ts';
 import { diffLinks, type LinkDiff } from './links.ts';
 import { membersPrefix } from './ownership.ts';
-import { familyOf, type Desired, type Failure, type Observed } from './state.ts';
+import { familyOf } from '../net/address.ts';
+import type { Desired, Failure, Observed } from './state.ts';
 
 /**
  * What to change, in order: add before delete, what others hang on before them, deletions in reverse. A part of

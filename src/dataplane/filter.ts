@@ -1,10 +1,11 @@
 import type { AgentAllocationSpec } from '../api/types.ts';
-import type { Family } from '../net/address.ts';
+import { familyOf, type Family } from '../net/address.ts';
+import { bare } from '../net/cidr.ts';
 import { joinChains } from './chains.ts';
 import { forwardChains } from './forward.ts';
 import { portPrefix, setPrefix, tunnelMark } from './ownership.ts';
 import type { Snapshot } from './snapshot.ts';
-import { bare, familyOf, type Chain, type IPSet } from './state.ts';
+import type { Chain, IPSet } from './state.ts';
 
 type SetName = 'overlays' | 'direct' | 'members' | 'sources';
 

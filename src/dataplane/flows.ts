@@ -1,8 +1,9 @@
-import { parseAddress, type Family } from '../net/address.ts';
+import { familyOf, parseAddress, type Family } from '../net/address.ts';
 import { cidrOf, containsAddress, formatCidr, parseCidr, type Cidr } from '../net/cidr.ts';
 import { emptyPlan, type Plan } from './change.ts';
-import { permits, type Policy } from './isolation.ts';
-import { familyOf, type Observed } from './state.ts';
+import { permits } from './isolation.ts';
+import type { Policy } from './policy.ts';
+import type { Observed } from './state.ts';
 
 /** A connection as conntrack knows it. */
 export interface Flow {

@@ -1,7 +1,6 @@
-import { formatAddress, parseAddress, type Family } from '../net/address.ts';
+import { familyOf, formatAddress, parseAddress, type Family } from '../net/address.ts';
 import type { Attachment } from './attachment.ts';
 import { hash } from './hash.ts';
-import { familyOf } from './state.ts';
 
 /**
  * What lets a container speak as itself alone: rules in the bridge family, before a frame is learned from, forwarded or

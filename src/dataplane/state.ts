@@ -1,5 +1,5 @@
 import type { Family } from '../net/address.ts';
-import type { Policy } from './isolation.ts';
+import type { Policy } from './policy.ts';
 
 /** A VXLAN link or a bridge, as we want it. Owner of everything that hangs on it. */
 export interface Link {
@@ -126,11 +126,5 @@ export interface Observed {
   sets: Map<string, IPSet> | undefined;
 }
 
-export const familyOf = (text: string): Family => (text.includes(':') ? 6 : 4);
-
 /** What the kernel tells routes apart by. */
 export const routeKey = ({ to, table, metric }: Route): string => `${to} ${table} ${metric}`;
-
-/** As iproute2 and ipset show a subnet: one address has no length. */
-export const bare = (cidr: string): string =>
-  cidr.endsWith(familyOf(cidr) === 4 ? '/32' : '/128') ? cidr.slice(0, cidr.indexOf('/')) : cidr;

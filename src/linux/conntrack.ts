@@ -1,5 +1,5 @@
 import { flush, type Flow } from '../dataplane/flows.ts';
-import { judged, type Policy } from '../dataplane/isolation.ts';
+import { judged, type Policy } from '../dataplane/policy.ts';
 import type { Failure } from '../dataplane/state.ts';
 import { CommandError, type Run } from './run.ts';
 

@@ -3,7 +3,7 @@ import type { Attachment } from '../dataplane/attachment.ts';
 import { desired, nothing } from '../dataplane/desired.ts';
 import { diff } from '../dataplane/diff.ts';
 import { mustFlush, owe, paid } from '../dataplane/flows.ts';
-import type { Policy } from '../dataplane/isolation.ts';
+import type { Policy } from '../dataplane/policy.ts';
 import type { Snapshot } from '../dataplane/snapshot.ts';
 import { portsOf } from '../dataplane/ports.ts';
 import { desiredGuard } from '../dataplane/spoof.ts';

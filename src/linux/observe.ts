@@ -1,5 +1,6 @@
 import { protocol } from '../dataplane/ownership.ts';
-import { familyOf, type Desired, type Failure, type Observed } from '../dataplane/state.ts';
+import type { Desired, Failure, Observed } from '../dataplane/state.ts';
+import { familyOf } from '../net/address.ts';
 import { parseFDB, parseLinks, parseNeighbours, parseNexthops, parseRoutes, parseRules } from './iproute.ts';
 import { parseSets } from './ipset.ts';
 import { CommandError, type Run } from './run.ts';

@@ -41,3 +41,6 @@ export function isAddress(text: string): boolean {
 export function formatAddress({ family, value }: Address): string {
   return family === 4 ? Address4.fromBigInt(value).correctForm() : Address6.fromBigInt(value).correctForm();
 }
+
+/** Of an address or a subnet as text. */
+export const familyOf = (text: string): Family => (text.includes(':') ? 6 : 4);

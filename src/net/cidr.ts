@@ -1,4 +1,12 @@
-import { AddressError, bits, formatAddress, parseAddress, type Address, type Family } from './address.ts';
+import {
+  AddressError,
+  bits,
+  familyOf,
+  formatAddress,
+  parseAddress,
+  type Address,
+  type Family,
+} from './address.ts';
 
 /** A subnet: `base` has no bits set beyond `length`. */
 export interface Cidr {
@@ -74,3 +82,7 @@ export function blockIndex(cidr: Cidr, prefix: number, inner: Cidr): number | un
 export function halves(cidr: Cidr): [Cidr, Cidr] {
   return [block(cidr, cidr.length + 1, 0), block(cidr, cidr.length + 1, 1)];
 }
+
+/** As iproute2 and ipset show a subnet: one address has no length. */
+export const bare = (cidr: string): string =>
+  cidr.endsWith(familyOf(cidr) === 4 ? '/32' : '/128') ? cidr.slice(0, cidr.indexOf('/')) : cidr;

@@ -1,0 +1,66 @@
+import type { AgentAllocationSpec } from '../api/types.ts';
+import { familyOf, type Family } from '../net/address.ts';
+import { bare } from '../net/cidr.ts';
+import type { APIServer, Snapshot } from './snapshot.ts';
+
+/**
+ * Who may open connections to whom, as this node judges it. Isolated networks are few, their sets small, and both the
+ * same however many nodes there are.
+ */
+export interface Policy {
+  /** Every overlay subnet, whose it is, and the length of a node's block in it. */
+  subnets: { cidr: string; prefix: number; network: string }[];
+  /** Isolated network → the networks that it talks with, itself included. */
+  isolated: Map<string, Set<string>>;
+  /** Isolated networks with `hosts: Deny`. */
+  closed: Set<string>;
+  /** Of these, whose containers may call the API server all the same. */
+  callers: Set<string>;
+  /** This node's blocks: its own processes and its containers always reach each other. */
+  own: string[];
+  apiServers: APIServer[];
+  /** Every node's registered addresses and the VTEP subnets. */
+  hosts: string[];
+}
+
+/** Undefined where no network is isolated: then no rule and no set is needed. */
+export function policyOf(snapshot: Snapshot, own: AgentAllocationSpec): Policy | undefined {
+  const { networks, allocations, config, apiServers = [] } = snapshot;
+  const isolated = networks.filter(({ spec }) => spec.isolation?.mode === 'Isolated');
+  if (isolated.length === 0) return undefined;
+  const closed = isolated.filter(({ spec }) => spec.isolation?.hosts === 'Deny');
+  const callers = closed.filter(({ spec }) => spec.isolation?.allowAPIServer === true);
+  return {
+    subnets: networks.flatMap(({ metadata, spec }) =>
+      spec.subnets.map(({ cidr, prefix }) => ({ cidr, prefix, network: metadata.name })),
+    ),
+    isolated: new Map(
+      isolated.map(({ metadata: { name }, spec }) => [
+        name,
+        new Set([name, ...(spec.isolation?.allow ?? [])]),
+      ]),
+    ),
+    closed: names(closed),
+    callers: names(callers),
+    own: (own.networks ?? []).flatMap(({ subnets }) => subnets.map(({ cidr }) => cidr)),
+    apiServers,
+    hosts: [...allocations.flatMap(({ spec }) => spec.addresses), ...config.vtepSubnets],
+  };
+}
+
+const names = (networks: Snapshot['networks']): Set<string> =>
+  new Set(networks.map(({ metadata }) => metadata.name));
+
+/** Families in which packets are judged at all. */
+export const judged = (policy: Policy): Family[] =>
+  ([4, 6] as const).filter((family) => subnetsOf(policy, policy.isolated, family).length > 0);
+
+/** Of those networks, as ipset shows them. */
+export const subnetsOf = (
+  { subnets }: Policy,
+  of: { has(network: string): boolean },
+  family: Family,
+): string[] =>
+  subnets
+    .filter(({ network, cidr }) => of.has(network) && familyOf(cidr) === family)
+    .map(({ cidr }) => bare(cidr));
