@@ -35,6 +35,10 @@ func main() {
 		print(map[string]any{"cniVersion": asked, "supportedVersions": versions.SupportedVersions()})
 		return
 	}
+	// skel demands it of every command, the specification of GC alone; nothing is looked for there
+	if os.Getenv("CNI_PATH") == "" && os.Getenv("CNI_COMMAND") != "GC" {
+		os.Setenv("CNI_PATH", "/opt/cni/bin")
+	}
 	functions := skel.CNIFuncs{Add: add, Del: del, Check: check, GC: collect, Status: status}
 	if failed := skel.PluginMainFuncsWithError(functions, versions, "CNI plugin of overlaynet"); failed != nil {
 		fail(asked, failed)

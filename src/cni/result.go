@@ -9,7 +9,8 @@ import (
 	"github.com/containernetworking/cni/pkg/version"
 )
 
-// previous is the result of the plugins before this one in the chain, or an empty one.
+// previous is the result of the plugins before this one in the chain, or an empty one. Where none of them has said
+// anything about dns, the configuration's counts.
 func previous(conf *config) (*current.Result, error) {
 	if conf.RawPrevResult == nil {
 		return &current.Result{DNS: conf.DNS}, nil
@@ -20,6 +21,9 @@ func previous(conf *config) (*current.Result, error) {
 	result, err := current.NewResultFromResult(conf.PrevResult)
 	if err != nil {
 		return nil, types.NewError(types.ErrDecodingFailure, "prevResult cannot be read", err.Error())
+	}
+	if result.DNS.IsEmpty() {
+		result.DNS = conf.DNS
 	}
 	return result, nil
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -74,6 +75,34 @@ var answering = []sentence{
 			}
 		}
 	}},
+	{"ADD Success", "dns: A dictionary consisting of DNS configuration information.", func(t *testing.T, n *node) {
+		all := `{"nameservers":["9.1.1.1"],"domain":"shop","search":["shop","cluster"],"options":["ndots:5"]}`
+		s := n.call("ADD", n.container(), map[string]any{"dns": json.RawMessage(all)})
+		if s.failed || !strings.Contains(s.stdout, `"dns":`+all) {
+			t.Errorf("it says %s", s.stdout)
+		}
+		// and none where none is configured
+		if s := n.call("ADD", n.container(), nil); strings.Contains(s.stdout, "dns") {
+			t.Errorf("it says %s", s.stdout)
+		}
+	}},
+	{"ADD Success", "Plugins provided a prevResult key as part of their request configuration must output it as their result, with any possible modifications made by that plugin included.", func(t *testing.T, n *node) {
+		parts := map[string]string{
+			"interfaces": `{"name":"first0","mac":"0a:00:00:00:00:01","mtu":1400,"sandbox":"/x"}`,
+			"ips":        `{"interface":0,"address":"10.0.0.2/24","gateway":"10.0.0.1"}`,
+			"routes":     `{"dst":"10.9.0.0/16","gw":"10.0.0.1","mtu":1300}`,
+		}
+		dns := `"dns":{"nameservers":["10.0.0.9"],"search":["first"]}`
+		before := `{"cniVersion":"1.1.0",` + dns
+		for name, part := range parts {
+			before += `,"` + name + `":[` + part + `]`
+		}
+		s := n.call("ADD", n.container(), map[string]any{"prevResult": json.RawMessage(before + "}"), "dns": map[string]any{"domain": "ours"}})
+		for name, part := range parts {
+			contains(t, s.stdout, `"`+name+`":[`+part+`,{`)
+		}
+		contains(t, s.stdout, dns)
+	}},
 	{"VERSION Success", "cniVersion: The value of cniVersion specified on input; supportedVersions: A list of supported specification versions.", versionCommand},
 	{"Error", "Plugins should output a JSON object with the following keys if they encounter an error: cniVersion, code, msg, details.", errorStructure},
 	{"Error", "Error codes 0-99 are reserved for well-known errors. Values of 100+ can be freely used for plugin specific errors.", func(t *testing.T, n *node) {
@@ -93,9 +122,22 @@ var answering = []sentence{
 			}
 		}
 	}},
+	{"Error", "2: Unsupported field in network configuration. (Not used: fields that it does not know are others'.)", func(t *testing.T, n *node) {
+		n.call("ADD", n.container(), map[string]any{"ipMasq": true, "ipam": map[string]any{"type": "host-local"}, "args": map[string]any{"x": 1}}).result(t)
+	}},
 	{"Error", "3: Container unknown or does not exist. This error implies the runtime does not need to perform any container network cleanup.", func(t *testing.T, n *node) {
 		if s := n.call("ADD", n.container(), nil, "CNI_NETNS=/var/run/netns/gone"); s.error().Code != 3 {
 			t.Errorf("it says %s", s.stdout)
+		}
+		n.nothingLeft()
+		c := n.container()
+		result := n.add(c)
+		if s := n.call("CHECK", c, map[string]any{"prevResult": result}, "CNI_NETNS=/var/run/netns/gone"); s.error().Code != 3 {
+			t.Errorf("CHECK says %s", s.stdout)
+		}
+		// it would keep a runtime from ever being done with the container
+		if s := n.call("DEL", c, nil, "CNI_NETNS=/var/run/netns/gone"); s.failed {
+			t.Errorf("DEL says %s", s.stdout)
 		}
 		n.nothingLeft()
 	}},
@@ -106,6 +148,23 @@ var answering = []sentence{
 			name, _, _ := strings.Cut(variable, "=")
 			if s.error().Code != 4 || !strings.Contains(s.error().Msg, name) {
 				t.Errorf("it says %s", s.stdout)
+			}
+		}
+	}},
+	{"Error", "5: I/O failure. For example, failed to read network config bytes from stdin.", func(t *testing.T, n *node) {
+		for _, command := range []string{"ADD", "DEL"} {
+			cmd, wait := n.prepare(command, n.container(), nil)
+			unreadable, err := os.Open(n.dir) // of a directory nobody reads bytes
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer unreadable.Close()
+			cmd.Stdin = unreadable
+			if err := n.start(cmd); err != nil {
+				t.Fatal(err)
+			}
+			if s := wait(); !s.failed || s.error().Code != 5 {
+				t.Errorf("%s says %s", command, s.stdout)
 			}
 		}
 	}},
@@ -124,6 +183,15 @@ var answering = []sentence{
 		if code := n.call("ADD", n.container(), nil).error().Code; code != 11 {
 			t.Errorf("its code is %d", code)
 		}
+	}},
+	{"Error", "51: The plugin is not available, and existing containers in the network may have limited connectivity. (Not used: theirs does not need the plugin, nor the agent.)", func(t *testing.T, n *node) {
+		c := n.container()
+		n.add(c)
+		n.agent.stop()
+		if code := n.call("STATUS", nil, nil).error().Code; code != 50 {
+			t.Errorf("its code is %d", code)
+		}
+		c.reaches(t, "9.1.1.1")
 	}},
 	{"Error", "In addition, stderr can be used for unstructured output such as logs.", wholeTest(TestDelKeepsACorruptRecordAside)},
 }

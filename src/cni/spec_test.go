@@ -32,6 +32,11 @@ var attaching = []sentence{
 		if !slices.Equal(result.DNS.Nameservers, []string{"9.1.1.1"}) {
 			t.Errorf("dns is %v", result.DNS)
 		}
+		before := map[string]any{"cniVersion": "1.1.0", "ips": []map[string]any{{"address": "10.0.0.2/24"}}}
+		result = n.call("ADD", n.container(), map[string]any{"prevResult": before, "dns": map[string]any{"search": []string{"shop"}}}).result(t)
+		if !slices.Equal(result.DNS.Search, []string{"shop"}) {
+			t.Errorf("behind a plugin without dns it is %v", result.DNS)
+		}
 	}},
 	{"Version considerations", "Plugins indicate their set of supported versions through the VERSION command.", versionCommand},
 	{"Parameters", "CNI_CONTAINERID: Must not be empty.", func(t *testing.T, n *node) {
@@ -147,10 +152,12 @@ var attaching = []sentence{
 		}
 		n.nothingLeft()
 	}},
-	{"DEL", "Required environment parameters: CNI_COMMAND, CNI_CONTAINERID, CNI_IFNAME. Optional: CNI_NETNS.", func(t *testing.T, n *node) {
+	{"DEL", "Required environment parameters: CNI_COMMAND, CNI_CONTAINERID, CNI_IFNAME. Optional: CNI_NETNS, CNI_PATH.", func(t *testing.T, n *node) {
 		missing(t, n, "DEL", "CNI_CONTAINERID", "CNI_IFNAME")
-		if s := n.call("DEL", n.container(), nil, "CNI_NETNS="); s.failed {
-			t.Errorf("without CNI_NETNS: %s", s.stdout)
+		for _, variable := range []string{"CNI_NETNS=", "CNI_PATH="} {
+			if s := n.call("DEL", n.container(), nil, variable); s.failed {
+				t.Errorf("without %s %s", variable, s.stdout)
+			}
 		}
 	}},
 }
@@ -175,8 +182,11 @@ func missing(t *testing.T, n *node, command string, names ...string) {
 			t.Errorf("%s without %s says %s", command, name, s.stdout)
 		}
 	}
+	// a person who tries it: it says what it is, and does nothing
 	s := n.call("", n.container(), nil, "CNI_IFNAME=eth0")
-	if s.stdout != "" || len(n.ports()) > 0 {
+	if s.stdout != "" || s.failed {
 		t.Errorf("without CNI_COMMAND it says %s", s.stdout)
 	}
+	contains(t, s.stderr, "CNI plugin of overlaynet")
+	n.nothingLeft()
 }

@@ -36,6 +36,11 @@ var watching = []sentence{
 		n.spoofTable()
 		checked(t, n, false, func(*container, *current.Result) { n.sh(t, "nft flush set bridge overlaynet ports4") })
 	}},
+	{"CHECK", "(the same) Traffic shaping controls. (It makes none: they are the bandwidth plugin's.)", func(t *testing.T, n *node) {
+		checked(t, n, true, func(c *container, _ *current.Result) {
+			n.sh(t, "tc qdisc add dev "+identify(c.id, "eth0").host+" root tbf rate 1mbit burst 32kbit latency 50ms")
+		})
+	}},
 	{"CHECK", "(the same) IP reservations.", func(t *testing.T, n *node) {
 		checked(t, n, false, func(*container, *current.Result) { os.RemoveAll(n.leaseDir) })
 	}},
@@ -68,6 +73,12 @@ var watching = []sentence{
 	}},
 	{"STATUS", "If the plugin knows that it is not able to service ADD requests, it must exit with a non-zero return code and output an error on standard out.", func(t *testing.T, n *node) {
 		if s := n.call("STATUS", nil, nil); !s.failed || s.error().Msg == "" {
+			t.Errorf("STATUS: %s", s.stdout)
+		}
+	}},
+	{"STATUS", "Optional environment parameters: CNI_PATH.", func(t *testing.T, n *node) {
+		n.ready()
+		if s := n.call("STATUS", nil, nil, "CNI_PATH="); s.failed {
 			t.Errorf("STATUS: %s", s.stdout)
 		}
 	}},
@@ -156,6 +167,16 @@ var watching = []sentence{
 		n.gc()
 		held.release()
 		n.del(c)
+		n.nothingLeft()
+	}},
+	{"GC", "Required environment parameters: CNI_COMMAND, CNI_PATH.", func(t *testing.T, n *node) {
+		n.add(n.container())
+		s := n.call("GC", nil, map[string]any{"cni.dev/valid-attachments": []string{}}, "CNI_PATH=")
+		if s.error().Code != 4 || !strings.Contains(s.error().Msg, "CNI_PATH") {
+			t.Errorf("without CNI_PATH it says %s", s.stdout)
+		}
+		n.expectLeases("9.1.1.2", "fd01:b:0:1::2")
+		n.gc()
 		n.nothingLeft()
 	}},
 	{"GC", "No output on success, \"error\" result structure on error.", func(t *testing.T, n *node) {
