@@ -10,7 +10,6 @@ import (
 )
 
 func TestDelUndoesWhatAddMade(t *testing.T) {
-
 	for name, before := range map[string]func(*testing.T, *node, *container){
 		"in the ordinary case":    func(*testing.T, *node, *container) {},
 		"while the agent is away": func(t *testing.T, n *node, c *container) { n.agent.stop() },
@@ -54,8 +53,10 @@ func TestDelUndoesWhatAddMade(t *testing.T) {
 			if fmt.Sprint(left) != fmt.Sprint(keep) {
 				t.Errorf("there is %v, not %v", left, keep)
 			}
-			if table, err := n.try("nft list table bridge overlaynet"); err == nil && strings.Contains(table, identify(c.id, "eth0").host) {
-				t.Errorf("elements are left: %s", table)
+			for _, name := range []string{"eth0", "eth1"} {
+				if table, err := n.try("nft list table bridge overlaynet"); err == nil && strings.Contains(table, identify(c.id, name).host) {
+					t.Errorf("elements of %s are left: %s", name, table)
+				}
 			}
 			if !strings.Contains(name, "leases") && !strings.Contains(name, "elements") {
 				other.reaches(t, "9.0.1.1")

@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // What somebody else has broken must keep no container from ending.
@@ -97,6 +100,28 @@ func closedPipe(t *testing.T) *os.File {
 	return write
 }
 
+func TestAKernelBootedWithoutIPv6IsToldNothingOfIt(t *testing.T) {
+	n := newNode(t, dcos)
+	// such a kernel has no directory of that name; this one's is hidden from the program
+	if err := unix.Mount("tmpfs", "/proc/sys/net", "tmpfs", 0, ""); err != nil {
+		t.Fatal(err)
+	}
+	c := n.container()
+	s := n.call("ADD", c, nil)
+	if err := unix.Unmount("/proc/sys/net", 0); err != nil {
+		t.Fatal(err)
+	}
+	s.result(t)
+	for _, link := range []string{n.sh(t, "ip -d link show "+identify(c.id, "eth0").host), c.sh(t, "ip -d link show eth0")} {
+		if strings.Contains(link, "addrgenmode none") {
+			t.Errorf("it was told how addresses of IPv6 come: %s", link)
+		}
+	}
+	c.reaches(t, "9.0.1.1")
+	n.del(c)
+	n.nothingLeft()
+}
+
 func TestOutsideKubernetesAPodsNameIsNobodysBusiness(t *testing.T) {
 	n := newNode(t, dcos)
 	// as Podman calls its containers
@@ -155,6 +180,28 @@ func TestGCKeepsTheLeaseOfAListedAttachmentWithoutRecordAndPort(t *testing.T) {
 	}
 	n.gc()
 	n.nothingLeft()
+}
+
+func TestGCJudgesAnAttachmentAsItIsOnceNobodyChangesIt(t *testing.T) {
+	n := newNode(t, dcos)
+	c := n.container()
+	n.add(c)
+	asRead, err := recordsIn(n.stateDir).read(key{c.id, "eth0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// after GC has read the records, it is made anew by another conflist, of which the runtime's list says nothing
+	n.del(c)
+	n.conflist = "dcos"
+	n.add(c)
+	r := &reaper{conf: &config{StateDir: n.stateDir, LeaseDir: n.leaseDir}, conflist: "overlaynet", valid: map[key]bool{}}
+	if err := n.do(func() error { return r.judge(asRead) }); err != nil {
+		t.Error(err)
+	}
+	c.reaches(t, "9.0.1.1")
+	if r.kept != 1 || len(n.leases()) != 1 || len(n.records()) != 1 {
+		t.Errorf("it kept %d; leases are %v, records %v", r.kept, n.leases(), n.records())
+	}
 }
 
 func TestGCRemovesRecordsThatWereNeverFinished(t *testing.T) {
