@@ -73,13 +73,13 @@ async function raise(): Promise<void> {
   done(
     running ? `Docker engine at ${engine.host}` : 'Docker engine of our own, in a namespace without uplink',
   );
-  const image = await nodeImage(engine);
+  const image = await nodeImage(lab, engine);
   done(`node image ${image}`);
   if (running) await deleteCluster(lab, engine);
   await addNetwork(engine);
   await createCluster(lab, engine, image);
   done('kind cluster: a control plane, two workers, no CNI');
-  await provideImages(engine, (archive) =>
+  await provideImages(lab, engine, (archive) =>
     kind(lab, ['load', 'image-archive', archive]).then(() => undefined),
   );
   done('images of operator, agent and tests loaded');

@@ -1,6 +1,5 @@
 import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { agentEnvironment, agentPackages, buildContext, plugins } from '../build.ts';
 import { findTool } from '../parts/cluster.ts';
@@ -8,7 +7,7 @@ import { command } from '../parts/command.ts';
 import { downloadsAllowed } from '../parts/download.ts';
 import { arch, cachedDirectory, cacheDirectory } from '../parts/part.ts';
 import { say, timed } from '../parts/progress.ts';
-import { root } from '../testbed/lab.ts';
+import { root, type Lab } from '../testbed/lab.ts';
 import { writeArchive, writeLayer, type Image } from './archive.ts';
 import { docker, type Engine } from './engine.ts';
 import { cachedFile, rootfs } from './rootfs.ts';
@@ -88,11 +87,16 @@ async function assemble(work: string): Promise<Image[]> {
 const qualified = (tag: string) => (/^[^/]+$/.test(tag) ? `docker.io/library/${tag}` : `docker.io/${tag}`);
 
 /**
- * Makes the images of operator, agent and the tests' pods and hands docker-archives of them to `load`.
+ * Makes the images of operator, agent and the tests' pods and hands docker-archives of them to `load`. What it needs of the
+ * disk meanwhile is in the lab's directory, which goes with the lab also when this process is killed.
  */
-export async function provideImages(engine: Engine, load: (archive: string) => Promise<void>): Promise<void> {
+export async function provideImages(
+  lab: Lab,
+  engine: Engine,
+  load: (archive: string) => Promise<void>,
+): Promise<void> {
   await buildContext();
-  const work = await mkdtemp(join(tmpdir(), 'overlaynet-e2e-'));
+  const work = await mkdtemp(join(lab.dir, 'images-'));
   try {
     const images: Image[] = [];
     const archive = join(work, 'images.tar');

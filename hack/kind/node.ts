@@ -2,7 +2,6 @@ import { spawn } from 'node:child_process';
 import { createReadStream, createWriteStream } from 'node:fs';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { once } from 'node:events';
-import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { createZstdCompress, createZstdDecompress } from 'node:zlib';
@@ -10,6 +9,7 @@ import { findClusterParts, imageTags, type ClusterParts } from '../parts/cluster
 import { command } from '../parts/command.ts';
 import { downloadsAllowed } from '../parts/download.ts';
 import { say, timed } from '../parts/progress.ts';
+import type { Lab } from '../testbed/lab.ts';
 import { writeArchive, writeLayer, type Entry, type Image } from './archive.ts';
 import { docker, type Engine } from './engine.ts';
 import { networkRootfs } from './images.ts';
@@ -101,9 +101,15 @@ async function clusterImages(parts: ClusterParts, file: string): Promise<void> {
 }
 
 /** Makes the image in the engine, in a container that sees nothing but the parts. */
-async function assemble(engine: Engine, parts: ClusterParts, base: string, tag: string): Promise<void> {
+async function assemble(
+  lab: Lab,
+  engine: Engine,
+  parts: ClusterParts,
+  base: string,
+  tag: string,
+): Promise<void> {
   const name = 'overlaynet-e2e-build';
-  const work = await mkdtemp(join(tmpdir(), 'overlaynet-e2e-'));
+  const work = await mkdtemp(join(lab.dir, 'node-'));
   try {
     await mkdir(join(work, 'images'));
     await clusterImages(parts, join(work, 'images', 'images.tar'));
@@ -168,7 +174,7 @@ const has = (engine: Engine, tag: string) =>
  * Sees to it that the engine has a node image, and returns its name: kind's own where it can be pulled, which an engine of
  * ours cannot; else one that is assembled of Debian packages and the parts, and kept in the cache.
  */
-export async function nodeImage(engine: Engine): Promise<string> {
+export async function nodeImage(lab: Lab, engine: Engine): Promise<string> {
   if (!engine.sealed) {
     if (await has(engine, official)) return official;
     if (downloadsAllowed()) {
@@ -187,7 +193,7 @@ export async function nodeImage(engine: Engine): Promise<string> {
   const inputs = [parts, base, await networkRootfs(), imageTags, build];
   const tag = `${assembled}:${hashOf(inputs)}`;
   const archive = await cachedFile('nodeimage.tar.zst', inputs, async (file) => {
-    await timed(`${tag}: assembling`, () => assemble(engine, parts, base, tag));
+    await timed(`${tag}: assembling`, () => assemble(lab, engine, parts, base, tag));
     await timed(`${tag}: saving`, () => transfer(engine, 'save', file, tag));
   });
   if (!(await has(engine, tag))) await timed(`${tag}: loading`, () => transfer(engine, 'load', archive, tag));

@@ -30,7 +30,7 @@ export const refusals = {
   badRequest: 104,
 } as const;
 
-/** Each optional field's rule; they come from outside and go into messages and requests. */
+/** Each optional field's rule; they come from outside and go into messages and requests. The plugin has the same for pods. */
 const rules: { field: 'namespace' | 'pod' | 'network'; pattern: RegExp; rule: string }[] = [
   { field: 'namespace', pattern: /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, rule: 'a DNS label' },
   { field: 'pod', pattern: /^[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?$/, rule: 'a DNS subdomain' },
@@ -62,6 +62,8 @@ export function parseAsk(body: string): Ask | Refusal {
     );
   }
   for (const { field, pattern, rule } of rules) {
+    // outside Kubernetes a container's name may come in place of a pod's
+    if (field === 'pod' && !present(namespace)) continue;
     const text = { namespace, pod, network }[field];
     // outside Kubernetes runtimes give empty arguments
     if (text !== undefined && text !== '' && !pattern.test(text)) {
@@ -72,7 +74,7 @@ export function parseAsk(body: string): Ask | Refusal {
     containerID,
     ifname,
     ...(present(namespace) ? { namespace } : {}),
-    ...(present(pod) ? { pod } : {}),
+    ...(present(namespace) && present(pod) ? { pod } : {}),
     ...(present(network) ? { network } : {}),
     ...(present(annotation) ? { annotation } : {}),
   };

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -50,6 +51,26 @@ func TestNamesWithAPathInThemAreRefusedBeforeAnythingIsWritten(t *testing.T) {
 				t.Error("the agent was asked")
 			}
 		})
+	}
+}
+
+func TestOfNamesOfPodsItTakesThoseThatTheAgentTakes(t *testing.T) {
+	text, err := os.ReadFile("testdata/podnames.json") // the agent's tests read it too
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names map[string]map[string][]string
+	if err := json.Unmarshal(text, &names); err != nil {
+		t.Fatal(err)
+	}
+	for field, args := range map[string]string{"namespace": "K8S_POD_NAMESPACE=", "pod": "K8S_POD_NAMESPACE=shop;K8S_POD_NAME="} {
+		for kind, some := range names[field] {
+			for _, name := range some {
+				if _, err := parsePod(args + name); (err == nil) != (kind == "good") {
+					t.Errorf("%s %q: %v", field, name, err)
+				}
+			}
+		}
 	}
 }
 

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { parseAsk } from '../../../src/agent/ask.ts';
 
 const body = (changes: object) => JSON.stringify({ containerID: 'cafe', ifname: 'eth0', ...changes });
@@ -32,7 +33,11 @@ test.each<[string, string, string]>([
     body({ containerID: 'x'.repeat(300) }),
     `containerID "${'x'.repeat(61)}..." is none: letters, digits, "_", "." and "-"`,
   ],
-  ['a pod with a path', body({ pod: '../../etc/passwd' }), 'pod "../../etc/passwd" is not a DNS subdomain'],
+  [
+    'a pod with a path',
+    body({ namespace: 'a', pod: '../../etc/passwd' }),
+    'pod "../../etc/passwd" is not a DNS subdomain',
+  ],
   ['a namespace with a path', body({ namespace: 'a/b' }), 'namespace "a/b" is not a DNS label'],
   [
     'an interface with a path',
@@ -52,4 +57,22 @@ test.each<[string, string, string]>([
   ['a conflist that someone edited', body({ network: 'a,b' }), 'network "a,b" is not a network\'s name'],
 ])('%s is refused in one line', (_, text, msg) => {
   expect(parseAsk(text)).toEqual({ code: 104, msg });
+});
+
+test("outside Kubernetes a container's name is no pod's", () => {
+  expect(parseAsk(body({ pod: 'happy_turing' }))).toEqual({ containerID: 'cafe', ifname: 'eth0' });
+});
+
+test('of names of pods and namespaces it takes those that the plugin takes', () => {
+  const file = new URL('../../../src/cni/testdata/podnames.json', import.meta.url);
+  const names = JSON.parse(readFileSync(file, 'utf8')) as Record<
+    'namespace' | 'pod',
+    Record<'good' | 'bad', string[]>
+  >;
+  const taken = (fields: object) => !('code' in parseAsk(body(fields)));
+  for (const [field, { good, bad }] of Object.entries(names)) {
+    const asked = (name: string) => ({ namespace: 'shop', [field]: name });
+    expect(good.filter((name) => !taken(asked(name)))).toEqual([]);
+    expect(bad.filter((name) => taken(asked(name)))).toEqual([]);
+  }
 });
