@@ -10,7 +10,10 @@ export interface Counted {
   ok: boolean;
 }
 
-/** Kills the CNI plugin, the agent or both so often in the middle of an ADD or DEL, and counts what GC and sweep leave or take too much of. */
+/**
+ * Kills the CNI plugin, the agent or both so often in the middle of an ADD, or the plugin in that of a DEL, and counts what
+ * GC and sweep leave or take too much of.
+ */
 export async function kills(count: number): Promise<Counted[]> {
   const args = ['test', '-count=1', '-v', '-timeout=60m', '-run=^TestKilledAtAnyMoment$', '.'];
   const child = spawn(await go(), args, {
@@ -26,16 +29,19 @@ export async function kills(count: number): Promise<Counted[]> {
     child.on('error', reject);
     child.on('close', resolve);
   });
-  const [, done, agents, early, leaked, freed] =
-    /(\d+) kills, (\d+) of them of the agent, (\d+) before the end: (\d+) leases leaked, (\d+) live addresses freed/.exec(
+  const [, done, plugin, agent, both, early, cut, leaked, freed] =
+    /(\d+) kills \(plugin (\d+), agent (\d+), both (\d+)\), (\d+) before the end, (\d+) in the middle of the agent's answer: (\d+) leases leaked, (\d+) live addresses freed/.exec(
       said,
     ) ?? [];
   if (done === undefined) throw new Error(`kill -9 of the CNI plugin: ${said.trim()}`);
   if (code !== 0) process.stderr.write(`${said.trim()}\n`);
   return [
     { what: 'kill -9 of CNI plugin and agent', value: done, ok: code === 0 && Number(done) === count },
-    { what: 'of these the agent, or both', value: agents ?? '', ok: Number(agents) > 0 },
+    { what: 'of these the plugin alone', value: plugin ?? '', ok: Number(plugin) > 0 },
+    { what: 'the agent alone', value: agent ?? '', ok: Number(agent) > 0 },
+    { what: 'both', value: both ?? '', ok: Number(both) > 0 },
     { what: 'of these before it was done', value: early ?? '', ok: Number(early) > 0 },
+    { what: "in the middle of the agent's answer", value: cut ?? '', ok: Number(cut) > 0 },
     { what: 'leases leaked, after GC', value: leaked ?? '', ok: leaked === '0' },
     { what: 'addresses of live containers freed', value: freed ?? '', ok: freed === '0' },
   ];

@@ -9,6 +9,7 @@ import (
 	"os"
 	"sync"
 	"testing"
+	"time"
 )
 
 // An IPv4 network, one of both families, and one of IPv6, as an agent gives them to a node.
@@ -48,6 +49,9 @@ type fakeAgent struct {
 	offers   []offer
 	answer   func(http.ResponseWriter, question)
 	received []question
+	// halfway are the connections by which half an answer has gone; cut is how many of them it was killed on.
+	halfway map[net.Conn]bool
+	cut     int
 }
 
 func startAgent(t testing.TB, socket string, offers ...offer) *fakeAgent {
@@ -75,6 +79,34 @@ func (a *fakeAgent) stop() { a.server.Close() }
 func (a *fakeAgent) kill() {
 	a.listener.SetUnlinkOnClose(false)
 	a.server.Close()
+	a.mutex.Lock()
+	defer a.mutex.Unlock()
+	for connection := range a.halfway {
+		connection.Close()
+		a.cut++
+	}
+	a.halfway = nil
+}
+
+// inHalves has it answer in two parts, so that it can be killed between them.
+func (a *fakeAgent) inHalves(pause time.Duration) {
+	a.answers(func(w http.ResponseWriter, asked question) {
+		body, _ := json.Marshal(map[string]any{"networks": reply(asked, a.offers)})
+		connection, _, err := w.(http.Hijacker).Hijack()
+		if err != nil {
+			return
+		}
+		defer connection.Close()
+		a.mutex.Lock()
+		a.halfway = map[net.Conn]bool{connection: true}
+		fmt.Fprintf(connection, "HTTP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(body), body[:len(body)/2])
+		a.mutex.Unlock()
+		time.Sleep(pause)
+		a.mutex.Lock()
+		defer a.mutex.Unlock()
+		delete(a.halfway, connection)
+		connection.Write(body[len(body)/2:])
+	})
 }
 
 // restart does what the agent does about the socket of one that was killed.

@@ -131,8 +131,8 @@ func TestADelWaitsForTheAddThatIsUnderWay(t *testing.T) {
 	n.nothingLeft()
 }
 
-// TestKilledAtAnyMoment kills ADD and DEL, the agent, or both, waits for nobody, and looks at what GC and sweep make of
-// it. How often is what OVERLAYNET_CNI_KILLS says.
+// TestKilledAtAnyMoment kills the plugin, the agent, or both in the middle of an ADD, and the plugin in that of a DEL,
+// waits for nobody, and looks at what GC and sweep make of it. How often is what OVERLAYNET_CNI_KILLS says.
 func TestKilledAtAnyMoment(t *testing.T) {
 	kills := 20
 	if text := os.Getenv("OVERLAYNET_CNI_KILLS"); text != "" {
@@ -146,14 +146,19 @@ func TestKilledAtAnyMoment(t *testing.T) {
 	witness := n.container()
 	n.add(witness)
 	owned := n.leases()
-	done, agents, leaked, freed, halfway := 0, 0, 0, 0, 0
+	victims := map[string]int{}
+	done, leaked, freed, halfway := 0, 0, 0, 0
 	for turn := range kills {
 		c := n.container()
-		command := []string{"ADD", "DEL"}[turn%2]
-		if command == "DEL" {
+		command, victim := "ADD", []string{"plugin", "both", "agent"}[turn%3]
+		if turn%4 == 3 {
+			command, victim = "DEL", "plugin" // nobody asks the agent
 			n.add(c)
 		}
-		agent, plugin := turn/2%3 > 0, turn/2%3 < 2
+		agent, plugin := victim != "plugin", victim != "agent"
+		if agent {
+			n.agent.inHalves(6 * time.Millisecond)
+		}
 		cmd, wait := n.prepare(command, c, nil)
 		if err := n.start(cmd); err != nil {
 			t.Fatal(err)
@@ -162,13 +167,16 @@ func TestKilledAtAnyMoment(t *testing.T) {
 		time.Sleep(time.Duration(turn*7919%20_000) * time.Microsecond)
 		if agent {
 			n.agent.kill()
-			agents++
 		}
 		if plugin {
 			cmd.Process.Kill()
 		}
-		if wait().failed {
+		victims[victim]++
+		if s := wait(); s.failed {
 			halfway++
+			if !plugin && (s.error().Code != 11 || len(n.records()) != 1 || len(n.ports()) != 2) {
+				t.Errorf("an ADD without its agent says %s; records %v, ports %v", s.stdout, n.records(), n.ports())
+			}
 		}
 		valid := []*container{witness}
 		if turn%5 == 0 {
@@ -185,6 +193,7 @@ func TestKilledAtAnyMoment(t *testing.T) {
 			n.sweep()
 		}
 		if agent {
+			n.agent.answers(nil)
 			n.agent.restart(t)
 		}
 		done++
@@ -201,16 +210,16 @@ func TestKilledAtAnyMoment(t *testing.T) {
 		}
 		hidden, _ := filepath.Glob(filepath.Join(n.stateDir, "attachments", ".*"))
 		if leaked+freed > 0 || len(n.records()) != 1 || len(n.ports()) != 2 || len(hidden) != 1 {
-			t.Errorf("after a killed %s: leases %v, not %v; records %v, ports %v, hidden files %v",
-				command, got, owned, n.records(), n.ports(), hidden)
+			t.Errorf("after kill -9 (%s) in %s: leases %v, not %v; records %v, ports %v, hidden files %v",
+				victim, command, got, owned, n.records(), n.ports(), hidden)
 			break
 		}
 		c.end()
 	}
 	witness.reaches(t, "9.0.1.1")
 	witness.reaches(t, "fd01:b:0:1::1")
-	t.Logf("%d kills, %d of them of the agent, %d before the end: %d leases leaked, %d live addresses freed",
-		done, agents, halfway, leaked, freed)
+	t.Logf("%d kills (plugin %d, agent %d, both %d), %d before the end, %d in the middle of the agent's answer: %d leases leaked, %d live addresses freed",
+		done, victims["plugin"], victims["agent"], victims["both"], halfway, n.agent.cut, leaked, freed)
 	if halfway == 0 {
 		t.Error("no kill came before the end")
 	}
