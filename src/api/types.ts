@@ -88,7 +88,38 @@ export interface OverlayConfigStatus {
   observedGeneration?: number;
   /** Absent until the first agent has registered. */
   effective?: EffectiveConfig;
+  /** Present while the cluster's data is taken to come from a backup, or the ledger to be lost: agents withdraw nothing. */
+  restored?: Restoration;
+  /** Present while a mass departure is not believed, and for ten minutes after it was confirmed. */
+  departures?: Departures;
+  /** Blocks that two agents say they hold; at most 32 are listed. */
+  quarantined?: QuarantinedBlock[];
   conditions?: Condition[];
+}
+
+/** Data that came back older than it was. Over once every Node has registered anew with the id, or it is confirmed. */
+export interface Restoration {
+  /** What an agent repeats as `spec.restore`, and a person as the value of `overlaynet.dev/confirm-restore`. */
+  id: string;
+  since: string;
+}
+
+/** More than half of the nodes gone within a minute. */
+export interface Departures {
+  /** What a person repeats as the value of `overlaynet.dev/confirm-departures`. */
+  id: string;
+  since: string;
+  /** When it was confirmed; absent while it is not believed. */
+  confirmedAt?: string;
+}
+
+/** A block that more than one agent says it holds. */
+export interface QuarantinedBlock {
+  /** Empty for a VTEP. */
+  network: string;
+  /** The block, or the VTEP's address. */
+  cidr: string;
+  nodes: string[];
 }
 
 export type Containerizer = 'CNI' | 'Docker';
@@ -174,6 +205,8 @@ export interface OverlayAgentSpec {
   networks?: { name: string; subnets: string[] }[];
   /** The highest resourceVersion it had seen when it registered. */
   seenResourceVersion?: string;
+  /** `status.restored.id` of the OverlayConfig that this registration answers: what it says it holds was said after it. */
+  restore?: string;
 }
 
 export type NetworkState = 'OK' | 'Failed' | 'Configuring';
@@ -225,9 +258,15 @@ export interface AllocationLedger extends KubeObject {
 export interface LedgerIndex {
   /** Absent before the first registration. */
   config?: PinnedConfig;
+  /** The values of OverlayConfig that are not pinned, as last seen: what an OverlayConfig made again begins with. */
+  settings?: LedgerSettings;
+  restored?: Restoration;
+  departures?: Departures;
   nextPage: number;
   spaces: LedgerSpace[];
 }
+
+export type LedgerSettings = Pick<OverlayConfigSpec, 'mtu' | 'defaultNetwork' | 'reuseCooldown'>;
 
 export interface LedgerSpace {
   /** `vtep`, or the subnet. */
@@ -239,6 +278,13 @@ export interface LedgerSpace {
   networkUID: string;
   /** The number of each page: the k-th holds blocks 256k to 256k + 255. */
   pages: number[];
+  /**
+   * How many of these pages have been seen to exist; absent: none. Blocks are given out from those alone, and one of
+   * those that is absent was lost.
+   */
+  made?: number;
+  /** The entry was rebuilt after a loss: which further pages there were is not known, so each new one is `recovering`. */
+  recovered?: boolean;
   /** Set when the network or the entry is gone: its pages get `retired`, and it goes when all have cooled. */
   retiredAt?: string;
 }
@@ -263,6 +309,11 @@ export interface LedgerPage {
   first: number;
   /** A tombstone: nothing is ever given out from it again. */
   retired?: boolean;
+  /**
+   * Made in place of a page that was lost. What nodes hold is taken up again; nothing else is given out before every
+   * AgentAllocation was written after the page, so that no late write counts any more, and `reuseCooldown` is over.
+   */
+  recovering?: boolean;
   /** Sorted by index; an index that is absent is free. */
   blocks: LedgerBlock[];
 }
