@@ -13,6 +13,7 @@ export interface ObjectMeta {
   generation?: number;
   creationTimestamp?: string;
   deletionTimestamp?: string;
+  finalizers?: string[];
   labels?: Record<string, string>;
   annotations?: Record<string, string>;
 }
@@ -260,8 +261,8 @@ export interface LedgerIndex {
   config?: PinnedConfig;
   /** The values of OverlayConfig that are not pinned, as last seen: what an OverlayConfig made again begins with. */
   settings?: LedgerSettings;
-  /** With `over`: when it ended. It stays, so that the agents' answers to it are known. */
-  restored?: Restoration & { over?: string };
+  /** With `over`, when it ended, and `upTo`, the resourceVersion then: what agents registered before that is settled. */
+  restored?: Restoration & { over?: string; upTo?: string };
   departures?: Departures;
   nextPage: number;
   spaces: LedgerSpace[];
