@@ -158,7 +158,7 @@ describe('Informer', () => {
     await client.delete(resource, 'b');
     await client.update(resource, { ...made, data: { k: '2' } });
     await make(resource, 'c');
-    await plane.compact();
+    await plane.etcd.compact();
     await plane.killApiserver();
     await plane.startApiserver();
     proxy.fault = () => undefined;
