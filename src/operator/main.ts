@@ -8,6 +8,7 @@ import { serve } from '../http.ts';
 import { createLog } from '../log.ts';
 import { Allocator, type Settled } from './allocator.ts';
 import { Caches } from './caches.ts';
+import { Deletions } from './deletion.ts';
 import { endpoints } from './endpoints.ts';
 import { parseFlags } from './flags.ts';
 import { OperatorMetrics } from './metrics.ts';
@@ -80,9 +81,18 @@ async function main(): Promise<void> {
     },
   });
 
+  const deletions = new Deletions({
+    client,
+    caches,
+    log,
+    leading: () => leading?.aborted === false,
+    released: () => {
+      queue.add('allocate');
+    },
+  });
   const server = await serve({
     listen: flags.listen,
-    routes: endpoints(caches, metrics),
+    routes: endpoints(caches, metrics, deletions),
     log,
     secure: {
       certificate: { ...(files && { files }), commonName: 'overlaynet-operator', names: flags.addresses },
