@@ -61,10 +61,18 @@ export function renderStatus({
 export const sameStatus = (a: OverlayAgentStatus | undefined, b: OverlayAgentStatus): boolean =>
   statusText(a) === statusText(b);
 
+/** Characters. The operator repeats these texts, and the API server refuses an object whose texts are too long. */
+const longest = 1_024;
+
 /** The messages, each once, cut to what someone reads: a tool may print one line per entry, and there are thousands. */
 export function brief(messages: readonly string[]): string {
   const text = [...new Set(messages)].join('; ');
-  return text.length <= 1_000 ? text : `${text.slice(0, 997)}...`;
+  if (text.length <= longest) return text;
+  const note = (cut: number) => `... (${cut} more characters)`;
+  const room = longest - note(text.length).length;
+  // half of a character would come back from the API server as another one, and differ for ever
+  const end = /[\ud800-\udbff]/.test(text.charAt(room - 1)) ? room - 1 : room;
+  return text.slice(0, end) + note(text.length - end);
 }
 
 function networkStatus(

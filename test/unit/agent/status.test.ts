@@ -97,7 +97,14 @@ test('a status equals itself whatever the order of its keys and the time of its 
 
 test('messages are told once each, and cut', () => {
   expect(brief(['a', 'b', 'a'])).toBe('a; b');
-  expect(brief(['x'.repeat(5_000)])).toHaveLength(1_000);
+  const cut = brief(['x'.repeat(5_000)]);
+  expect(cut).toHaveLength(1_024);
+  expect(cut).toMatch(/^x{998}\.\.\. \(4002 more characters\)$/);
+  // no half of a character: the API server would store another text than was sent
+  for (const text of [`${'😀'.repeat(2_000)}`, `x${'😀'.repeat(2_000)}`]) {
+    expect(Buffer.from(brief([text])).toString()).toBe(brief([text]));
+    expect(brief([text]).length).toBeLessThanOrEqual(1_024);
+  }
 });
 
 const healthy: Health = {
@@ -109,6 +116,7 @@ const healthy: Health = {
   checkpoint: { problem: undefined, movedAside: undefined },
   containers: { complete: true, failures: [], namespaces: undefined, held: [], first: undefined, unread: [] },
   docker: undefined,
+  holding: undefined,
   system: [],
 };
 const finding = (type: string, health: Partial<Health>) =>
