@@ -5,7 +5,7 @@ import { judgeDepartures, nextJudgement, type Gone } from './departures.ts';
 import { departuresConfirmed, endOf, judgeDoubt, type Doubt } from './doubt.ts';
 import { ownOf, union, withQuarantined } from './union.ts';
 
-/** A network that no AgentAllocation shows leaves after this time: all objects may be about to go. */
+/** A network that no AgentAllocation shows, and this node never had, leaves after this time: all objects may be about to go. */
 const absentMs = 5_000;
 
 /** What of the caches is believed, so far. */
@@ -151,19 +151,23 @@ function absentNetworks(before: Belief, next: Snapshot, evidence: Evidence): Map
   const missing = before.snapshot.networks.filter(({ metadata }) => !inForce.has(metadata.name));
   if (missing.length === 0) return new Map();
   const objects = new Map(networks.map((network) => [network.metadata.name, network]));
-  const shown = new Set(
-    next.allocations.flatMap(({ spec }) => (spec.networks ?? []).map(({ name }) => name)),
-  );
+  const shown = new Set(next.allocations.flatMap(({ spec }) => namesOf(spec)));
+  const ours = new Set(namesOf(ownOf(before.snapshot)));
   return new Map(
     missing.flatMap(({ metadata: { name, uid } }) => {
       const object = objects.get(name);
       // somebody said so
       if (object !== undefined && !isGone(object, uid)) return [];
       const since = refused ? now : Math.min(before.absent.get(name) ?? now, now);
-      return shown.has(name) || now - since < absentMs ? [[name, since]] : [];
+      // one that this node had, and that no AgentAllocation shows, the operator has withdrawn
+      const isKept = shown.has(name) || (!ours.has(name) && now - since < absentMs);
+      return isKept ? [[name, since]] : [];
     }),
   );
 }
+
+const namesOf = (spec: AgentAllocationSpec | undefined): string[] =>
+  (spec?.networks ?? []).map(({ name }) => name);
 
 const isGone = ({ metadata, spec }: OverlayNetwork, uid: string | undefined): boolean =>
   metadata.deletionTimestamp !== undefined || (uid !== undefined && metadata.uid !== uid && spec.enabled);

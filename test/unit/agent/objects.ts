@@ -31,6 +31,12 @@ export const peer = (i: number): AgentAllocationSpec => ({
 
 export const names = (snapshot: Snapshot): string[] => snapshot.allocations.map(({ node }) => node);
 
+/** That many peers and this node, node2: all there, and believed. */
+export function started(peers = 10): { cluster: Cluster; belief: Belief } {
+  const cluster = new Cluster(peers);
+  return { cluster, belief: cluster.believe(undefined) };
+}
+
 type Objects = Snapshot['networks'][number];
 
 /** The objects as node2's agent sees them, and a clock. */

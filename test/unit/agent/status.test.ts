@@ -101,7 +101,7 @@ test('messages are told once each, and cut', () => {
   expect(cut).toHaveLength(1_024);
   expect(cut).toMatch(/^x{998}\.\.\. \(4002 more characters\)$/);
   // no half of a character: the API server would store another text than was sent
-  for (const text of [`${'😀'.repeat(2_000)}`, `x${'😀'.repeat(2_000)}`]) {
+  for (const text of ['😀'.repeat(2_000), `x${'😀'.repeat(2_000)}`]) {
     expect(Buffer.from(brief([text])).toString()).toBe(brief([text]));
     expect(brief([text]).length).toBeLessThanOrEqual(1_024);
   }
