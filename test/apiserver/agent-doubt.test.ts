@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import type { Snapshot } from '../../src/dataplane/snapshot.ts';
 import { agentAllocations, overlayAgents, overlayNetworks } from '../../src/kube/resources.ts';
 import { node1, node2 } from '../unit/agent/fixture.ts';
@@ -107,6 +107,34 @@ test('while a restore lasts an agent repeats its id and says what its kernel has
   const { metadata: after, spec } = await bench.stored();
   expect(after.generation).toBe(metadata.generation);
   expect(spec.restore).toBe('r-2');
+}, 60_000);
+
+test('an agent that has seen a later version says so, and withdraws nothing until the operator has answered', async () => {
+  await bench.node.stop();
+  const file = bench.node.at.path('state', 'checkpoint.json');
+  const seen = () =>
+    (JSON.parse(readFileSync(file, 'utf8')) as { seenResourceVersion: string }).seenResourceVersion;
+  writeFileSync(file, readFileSync(file, 'utf8').replace(/(seenResourceVersion":")\d+/, '$1999999999'));
+  await bench.plane.client.delete(agentAllocations, 'node1');
+  await bench.node.start(bench.plane.kubeconfig);
+  await eventually(async () => {
+    expect((await bench.stored()).spec.seenResourceVersion).toBe('999999999');
+    expect(await holding()).toMatchObject({ reason: 'WentBack' });
+  });
+  await bench.operator.configure({ restored });
+  await eventually(async () => {
+    expect(await holding()).toMatchObject({ reason: 'Restored' });
+    expect((await bench.stored()).spec.restore).toBe('r-1');
+  });
+  expect(bench.node.kernel.last?.allocations).toHaveLength(2);
+  await bench.operator.configure();
+  await eventually(async () => {
+    expect(bench.node.kernel.last?.allocations).toHaveLength(1);
+    expect(await holding()).toBeUndefined();
+  });
+  // the next agent counts from where the API server is
+  await bench.node.stop();
+  expect(Number(seen())).toBeLessThan(999_999_999);
 }, 60_000);
 
 test('a block of this node that another holds, too, stays as long as it is quarantined', async () => {

@@ -132,6 +132,27 @@ describe('a restore', () => {
     expect(own(now)).toEqual(node2);
   });
 
+  test('holds no block for a peer that another one shows, and reaches no peer by what is this node’s own', () => {
+    const { cluster, belief } = started();
+    cluster.wentBack = true;
+    cluster.join({ ...peer(5), networks: [] });
+    const [theirs, mine] = [{ cidr: '9.0.15.0/24' }, { cidr: '9.0.1.0/24' }];
+    cluster.join({ ...peer(6), networks: [{ name: 'dcos', subnets: [theirs, mine] }] });
+    cluster.join({ ...peer(7), vtep: node2.vtep! });
+    cluster.join({ ...peer(8), addresses: node2.addresses });
+    const { snapshot } = cluster.believe(belief);
+    const of = (i: number) => snapshot.allocations.find(({ node }) => node === peerName(i))?.spec.networks;
+    expect(of(5)).toEqual(peer(5).networks!.slice(1));
+    // what it had stays as well
+    expect(of(6)).toEqual([
+      { name: 'dcos', subnets: [theirs, { cidr: '9.0.16.0/24' }] },
+      ...peer(6).networks!.slice(1),
+    ]);
+    expect(of(7)).toBeUndefined();
+    expect(of(8)).toBeUndefined();
+    expect(snapshot.allocations.find(({ node }) => node === 'node2')?.spec).toEqual(node2);
+  });
+
   test('keeps what is pinned: a tunnel of another VNI reaches no node that was there before', () => {
     const { cluster, belief } = started();
     cluster.wentBack = true;
