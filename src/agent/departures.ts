@@ -15,7 +15,7 @@ const disbeliefMs = 600_000;
  * A peer leaves the kernel once none has gone for this long. A CRD that is deleted takes its objects one by one, and
  * OverlayConfig, or this node's own AgentAllocation, may be the last: this waits for it.
  */
-const quietMs = 400;
+const quietMs = 250;
 
 /** A peer whose AgentAllocation is gone. */
 export interface Gone {
