@@ -1,6 +1,5 @@
 import type { AgentAllocationSpec, OverlayConfig, OverlayNetwork } from '../api/types.ts';
 import type { Snapshot } from '../dataplane/snapshot.ts';
-import { Claims } from './claims.ts';
 import { judgeDepartures, nextJudgement, type Gone } from './departures.ts';
 import { departuresConfirmed, endOf, judgeDoubt, type Doubt } from './doubt.ts';
 import { ownOf, union, withQuarantined } from './union.ts';
@@ -124,7 +123,6 @@ const without = ({ snapshot, gone, absent }: Belief) => ({ snapshot, gone, absen
 function judgeGone(before: Belief, next: Snapshot, evidence: Evidence & { config: OverlayConfig }): Gone[] {
   const { now, refused, config } = evidence;
   const last = before.snapshot.allocations.filter(({ node }) => node !== next.node);
-  const inForce = new Set(next.networks.map(({ metadata }) => metadata.name));
   // what left just before an interruption may be late, as all the others
   const gone = before.interrupted
     ? before.gone.map((one) => (one.kept && !one.mass ? { ...one, since: now, late: true } : one))
@@ -132,11 +130,7 @@ function judgeGone(before: Belief, next: Snapshot, evidence: Evidence & { config
   return judgeDepartures(gone, {
     last,
     present: new Set(next.allocations.map(({ node }) => node).filter((node) => node !== next.node)),
-    claims: () =>
-      new Claims(
-        next.allocations.map(({ spec }) => spec),
-        (network) => inForce.has(network),
-      ),
+    others: next.allocations.map(({ spec }) => spec),
     unsure: refused,
     interrupted: before.interrupted,
     confirmed: departuresConfirmed(config),

@@ -36,10 +36,11 @@ export class Claims {
   overlap(network: string, cidr: string): boolean {
     if (this.#blocks.has(cidr)) return true;
     const own = lengthOf(cidr);
-    return [...(this.#lengths.get(network) ?? [])].some(
-      ([length, others]) =>
-        length !== own && others.some((other) => overlaps(parseCidr(other), parseCidr(cidr))),
-    );
+    for (const [length, others] of this.#lengths.get(network) ?? []) {
+      if (length === own || length.charAt(0) !== own.charAt(0)) continue;
+      if (others.some((other) => overlaps(parseCidr(other), parseCidr(cidr)))) return true;
+    }
+    return false;
   }
 
   /** Whether anything of that allocation is among these. */

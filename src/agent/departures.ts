@@ -1,6 +1,6 @@
 import type { AgentAllocationSpec } from '../api/types.ts';
 import type { Snapshot } from '../dataplane/snapshot.ts';
-import type { Claims } from './claims.ts';
+import { Claims } from './claims.ts';
 
 /** Departures of a cluster with fewer peers are believed: half of it is soon a single rack. */
 const fewestPeers = 8;
@@ -38,8 +38,8 @@ export interface DepartureView {
   last: Snapshot['allocations'];
   /** Names of peers that have an AgentAllocation. */
   present: ReadonlySet<string>;
-  /** What present AgentAllocations take; asked only where a peer is gone. */
-  claims: () => Claims;
+  /** Every present AgentAllocation, this node's included. */
+  others: readonly AgentAllocationSpec[];
   /** Nobody can tell now what is gone: nothing leaves. */
   unsure: boolean;
   /** Until now the caches did not say enough. */
@@ -83,7 +83,7 @@ export const believedAt = (gone: readonly Gone[]): number =>
 
 /** One that another stands in for now has gone for good, and is counted no more. */
 function goneNow(before: readonly Gone[], view: DepartureView): Gone[] {
-  const { last, present, claims, interrupted, now } = view;
+  const { last, present, others, interrupted, now } = view;
   const known = new Set(before.map(({ node }) => node));
   const all = [
     // a clock that was put back makes nobody wait longer
@@ -95,7 +95,9 @@ function goneNow(before: readonly Gone[], view: DepartureView): Gone[] {
       .map(({ node, spec }) => ({ node, spec, since: now, kept: true, mass: false, late: interrupted })),
   ];
   if (all.length === 0) return all;
-  const taken = claims();
+  // the few are looked for among the many: the other way round would take a quarter of a second at 5,000 nodes
+  const theirs = new Claims(all.map(({ spec }) => spec));
+  const taken = new Claims(others.filter((spec) => theirs.meet(spec)));
   return all.filter(({ spec }) => !taken.meet(spec));
 }
 
