@@ -57,6 +57,8 @@ export interface View {
   refusal: (key: string) => string | undefined;
   /** When this operator saw the API server's data go back to an older state, in milliseconds since the epoch. */
   wentBackAt: number | undefined;
+  /** Since when there is no OverlayNetwork at all, in milliseconds since the epoch; undefined while there is one. */
+  networklessSince: number | undefined;
   /** Nodes whose departure a person confirmed one by one. */
   confirmedGone: ReadonlySet<string>;
 }

@@ -41,14 +41,17 @@ export class Answers {
     if (!any) return false;
     for (const node of addresses) this.#read.add(node);
     const { ledger, allocations, nodes, networks } = this.#caches;
+    // what a Node and a network say together must be of one time: each round of questions asks the earlier ones again
+    const again = reads.nodes.size + reads.networks.size > 0;
+    const { asked } = view;
     await Promise.all([
       this.#addresses.read(addresses, view.agents),
       this.#ask(ledger, [...reads.ledger.keys()]).then(() => {
         for (const [name, at] of reads.ledger) this.fresh.set(name, at);
       }),
       reads.allocations ? allocations.relist() : undefined,
-      this.#ask(nodes, [...reads.nodes], this.#asked.nodes),
-      this.#ask(networks, [...reads.networks], this.#asked.networks),
+      this.#ask(nodes, [...reads.nodes, ...(again ? asked.nodes : [])], this.#asked.nodes),
+      this.#ask(networks, [...reads.networks, ...(again ? asked.networks : [])], this.#asked.networks),
     ]);
     return true;
   }

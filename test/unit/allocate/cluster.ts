@@ -39,6 +39,7 @@ export class Cluster {
   history: Write[] = [];
   /** When the operator saw the data go back. */
   wentBackAt: number | undefined;
+  networklessSince: number | undefined;
   confirmedGone = new Set<string>();
   /** By key of the write: why it is refused. */
   refusals = new Map<string, string>();
@@ -107,6 +108,7 @@ export class Cluster {
       asked: this.asked,
       refusal: (key) => this.refusals.get(key),
       wentBackAt: this.wentBackAt,
+      networklessSince: this.networklessSince,
       confirmedGone: this.confirmedGone,
     };
   }
