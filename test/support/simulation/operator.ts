@@ -1,0 +1,64 @@
+import { silent } from '../../../src/log.ts';
+import type { OperatorMetrics } from '../../../src/operator/metrics.ts';
+import { MemoryClient } from './client.ts';
+import type { Program } from './program.ts';
+import type { Process, Scheduler } from './scheduler.ts';
+import type { MemoryServer } from './server.ts';
+
+/** As in src/operator/main.ts. */
+const allocateIntervalMs = 50;
+
+const uncounted = { planned: () => undefined, wrote: () => undefined } as unknown as OperatorMetrics;
+
+/** The operator's real parts, wired as its main program wires them; the Lease is a hint that somebody else gives. */
+export class SimulatedOperator {
+  readonly process: Process;
+  /** The revision at which the run under way began: what it destroys has to be right as of a later one. */
+  runningSince = Infinity;
+  readonly #queue: InstanceType<Program['KeyedQueue']>;
+  #leading: AbortController | undefined;
+
+  constructor(options: { program: Program; process: Process; server: MemoryServer; scheduler: Scheduler }) {
+    const { program, process, server, scheduler } = options;
+    this.process = process;
+    scheduler.add(process);
+    const client = new MemoryClient({
+      server,
+      gate: scheduler,
+      actor: process.name,
+      error: program.ApiError,
+    }).asClient;
+    const caches = new program.Caches(client, silent);
+    const allocator = new program.Allocator({ client, caches, log: silent, metrics: uncounted });
+    this.#queue = new program.KeyedQueue({
+      log: silent,
+      minIntervalMs: allocateIntervalMs,
+      reconcile: async (_key, signal) => {
+        if (this.#leading?.signal.aborted !== false || !caches.synced) return;
+        this.runningSince = server.revision;
+        return allocator.run(AbortSignal.any([signal, this.#leading.signal]), () => undefined);
+      },
+    });
+    caches.start(
+      () => {
+        this.#queue.add('allocate');
+      },
+      () => undefined,
+    );
+  }
+
+  get leads(): boolean {
+    return this.#leading?.signal.aborted === false;
+  }
+
+  lead(): void {
+    if (this.leads) return;
+    this.#leading = new AbortController();
+    this.#queue.add('allocate');
+  }
+
+  /** It learns that it does not lead any more. */
+  depose(): void {
+    this.#leading?.abort(new Error('no longer leading'));
+  }
+}
