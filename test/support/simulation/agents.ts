@@ -19,6 +19,8 @@ export class Agents {
   readonly #random: Random;
   readonly #machines = new Map<string, Machine>();
   readonly #dirty = new Set<string>();
+  /** Whether containers may keep what is withdrawn. */
+  containersStay = true;
 
   constructor(server: MemoryServer, random: Random) {
     this.#server = server;
@@ -83,7 +85,7 @@ export class Agents {
     );
     for (const cidr of [...machine.blocks.keys()]) {
       if (shown.has(cidr) || machine.lingering.has(cidr)) continue;
-      if (this.#random.chance(0.3)) machine.lingering.add(cidr);
+      if (this.containersStay && this.#random.chance(0.3)) machine.lingering.add(cidr);
       else machine.blocks.delete(cidr);
     }
     for (const [cidr, network] of shown) {

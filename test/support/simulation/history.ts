@@ -10,7 +10,7 @@ import { checkRest, lowestFree } from './rest.ts';
 import { noFaults, Scheduler, type Process } from './scheduler.ts';
 import { MemoryServer } from './server.ts';
 import { Trace } from './trace.ts';
-import { Violation } from './violation.ts';
+import { Violation, type Kind } from './violation.ts';
 import { World } from './world.ts';
 
 /** Kinds of trouble that a history may have, beside operators that sleep, die and take turns. */
@@ -59,8 +59,8 @@ export class History {
   readonly #byName = new Map<string, SimulatedOperator>();
   #born = 0;
 
-  constructor(options: { seed: number; random: Random; clock: Clock; slots: readonly Slot[]; trouble: Trouble }) {
-    const { seed, random, clock, slots, trouble } = options;
+  constructor(options: { seed: number; random: Random; clock: Clock; slots: readonly Slot[]; trouble: Trouble; ignored: readonly Kind[] }) {
+    const { seed, random, clock, slots, trouble, ignored } = options;
     this.#seed = seed;
     this.#trouble = trouble;
     this.#random = random;
@@ -70,6 +70,7 @@ export class History {
     this.#invariants = new Invariants(
       this.#server,
       trouble.hands,
+      ignored,
       (actor) => this.#byName.get(actor)?.runningSince,
     );
     this.#scheduler = new Scheduler(random, clock, this.#trace);
@@ -105,16 +106,50 @@ export class History {
     if (random.chance(0.5)) {
       this.#scheduler.faults = { request: 0.05 * random.next(), answer: 0.05 * random.next(), watch: 0.01 };
     }
-    this.#world.begin(random.pick(['1s', '2s'])!, 2 + random.below(3));
+    this.#world.begin(random.pick(['1s', '2s'])!, 3 + random.below(3));
     const operators = 2 + random.below(2);
     for (let at = 0; at < operators; at++) this.#start(at);
     this.#operators[0]?.lead();
-    for (let events = 8 + random.below(20); events > 0; events--) {
+    for (let events = 4 + random.below(12); events > 0; events--) {
       if (random.chance(0.6)) this.#world.happen();
-      if (random.chance(0.6)) this.#meddle();
+      if (random.chance(0.4)) this.#meddle();
+      if (random.chance(0.3)) await this.#succession();
       await this.#steps(random.below(40));
       if (random.chance(0.35)) await this.#pass(random.chance(0.5) ? 400 : 3_000);
     }
+  }
+
+  /** What a Lease does not prevent: a leader sleeps in front of a write, another one leads for a while, the first wakes. */
+  async #succession(): Promise<void> {
+    const random = this.#random;
+    const sleeper = random.pick(this.#operators)!;
+    const { process } = sleeper;
+    this.#trace.note('succession', process.name);
+    for (const one of this.#operators) if (one !== sleeper && random.chance(0.8)) one.depose();
+    sleeper.lead();
+    this.#trap(process, random.chance(0.6) ? 'agentallocations' : undefined);
+    for (let tries = 0; tries < 3 && !process.asleep; tries++) {
+      this.#world.happen();
+      await this.#pass(random.chance(0.7) ? 300 : 3_000);
+    }
+    process.trap = undefined;
+    if (!process.asleep) return;
+    const successor = random.pick(this.#operators.filter((one) => one !== sleeper))!;
+    successor.lead();
+    for (let rounds = 1 + random.below(4); rounds > 0; rounds--) {
+      if (random.chance(0.8)) this.#world.happen();
+      await this.#pass(random.chance(0.5) ? 300 : 3_000);
+    }
+    process.asleep = false;
+    process.appetite = random.pick([0.05, 1, 20])!;
+    this.#trace.note('wakes', process.name, process.appetite);
+  }
+
+  #trap(process: Process, plural: string | undefined): void {
+    const phase = this.#random.chance(0.8) ? 'request' : 'answer';
+    let skip = this.#random.below(4);
+    process.trap = (call, now) =>
+      call.writes && now === phase && (plural === undefined || call.plural === plural) && skip-- <= 0;
   }
 
   /** Everything that can move does, then time passes, and so on. */
@@ -150,6 +185,7 @@ export class History {
       skewMs: this.#random.chance(0.3) ? this.#random.below(8_000) - 4_000 : 0,
       asleep: false,
       pace: 1,
+      appetite: 1,
       stalled: new Set(),
       trap: undefined,
       ApiError: slot.program.ApiError,
@@ -171,17 +207,14 @@ export class History {
     const at = random.below(this.#operators.length);
     const operator = this.#operators[at]!;
     const { process } = operator;
-    const what = random.weighted({ trap: 4, wake: 3, lead: 2, depose: 1, stall: 1.5, follow: 2, pace: 1, sleep: 0.5, kill: 0.4 });
+    const what = random.weighted({ trap: 1.5, wake: 2, lead: 2, depose: 1, stall: 1.5, follow: 2, pace: 1, sleep: 0.5, kill: 0.4 });
     this.#trace.note('operator', what, process.name);
     switch (what) {
-      case 'trap': {
-        const phase = random.chance(0.8) ? 'request' : 'answer';
-        let skip = random.below(4);
-        process.trap = (call, now) => call.writes && now === phase && skip-- <= 0;
+      case 'trap':
+        this.#trap(process, undefined);
         operator.lead();
         if (random.chance(0.7)) random.pick(this.#operators)?.lead();
         return;
-      }
       case 'wake':
         for (const one of this.#operators) if (one.process.asleep && random.chance(0.7)) one.process.asleep = false;
         return;
@@ -201,6 +234,7 @@ export class History {
         return;
       case 'pace':
         process.pace = random.pick([0.05, 0.3, 1, 4])!;
+        process.appetite = random.pick([0.05, 1, 20])!;
         return;
       case 'sleep':
         process.asleep = true;
@@ -218,7 +252,7 @@ export class History {
     this.#scheduler.faults = noFaults;
     this.#world.calm();
     for (const { process } of this.#operators) {
-      Object.assign(process, { asleep: false, pace: 1, trap: undefined });
+      Object.assign(process, { asleep: false, pace: 1, appetite: 1, trap: undefined });
       process.stalled.clear();
     }
     this.#random.pick(this.#operators)?.lead();

@@ -2,13 +2,14 @@ import type { AgentAllocation, AllocationLedger, OverlayAgent } from '../../../s
 import { claimsOf, overlap, rangeOf, shownBy, type Claim } from './claims.ts';
 import { Entitled } from './entitled.ts';
 import type { Commit, MemoryServer } from './server.ts';
-import { Violation } from './violation.ts';
+import { Violation, type Kind } from './violation.ts';
 
 /** Looks at every revision. What it finds first stays. */
 export class Invariants {
   violation: Violation | undefined;
   /** Where hands edit the ledger, only that no two nodes share a block is promised. */
   readonly #hands: boolean;
+  readonly #ignored: readonly Kind[];
   readonly #server: MemoryServer;
   readonly #entitled: Entitled;
   readonly #shown = new Map<string, string[]>();
@@ -16,9 +17,15 @@ export class Invariants {
   #byText = new Map<string, Claim>();
 
   /** @param runningSince the revision at which an operator's run began; undefined for other writers */
-  constructor(server: MemoryServer, hands: boolean, runningSince: (actor: string) => number | undefined) {
+  constructor(
+    server: MemoryServer,
+    hands: boolean,
+    ignored: readonly Kind[],
+    runningSince: (actor: string) => number | undefined,
+  ) {
     this.#server = server;
     this.#hands = hands;
+    this.#ignored = ignored;
     this.#entitled = new Entitled(server, runningSince);
     server.onCommit.push((commit) => {
       if (this.violation === undefined) this.#check(commit);
@@ -26,13 +33,17 @@ export class Invariants {
   }
 
   #check(commit: Commit): void {
+    if (!this.#hands) this.#look(() => { this.#entitled.check(commit, this.#byText); });
+    if (commit.plural === 'agentallocations') this.#look(() => { this.#allocation(commit); });
+    else if (commit.plural === 'allocationledgers') this.#look(() => { this.#ledger(commit); });
+  }
+
+  #look(rule: () => void): void {
     try {
-      if (!this.#hands) this.#entitled.check(commit, this.#byText);
-      if (commit.plural === 'agentallocations') this.#allocation(commit);
-      else if (commit.plural === 'allocationledgers') this.#ledger(commit);
+      rule();
     } catch (error) {
       if (!(error instanceof Violation)) throw error;
-      this.violation = error;
+      if (!this.#ignored.includes(error.kind)) this.violation ??= error;
     }
   }
 

@@ -29,11 +29,16 @@ const root = join(import.meta.dirname, '..', '..', '..');
 
 /** Blocks a page in simulations: small worlds need several pages. */
 export const smallPage = 4;
-const smallPages: Edit = {
-  file: 'src/allocate/space.ts',
-  find: 'export const pageSize = 256;',
-  replace: `export const pageSize = ${smallPage};`,
-};
+/** Small worlds in place of large ones: what is a bound in the code is reached. */
+const scaledDown: Edit[] = [
+  {
+    file: 'src/allocate/space.ts',
+    find: 'export const pageSize = 256;',
+    replace: `export const pageSize = ${smallPage};`,
+  },
+  // the writes behind these wait, as they do behind twenty in a large cluster
+  { file: 'src/operator/parallel.ts', find: 'const concurrency = 20;', replace: 'const concurrency = 2;' },
+];
 
 const entry = `
   export { Allocator } from './src/operator/allocator.ts';
@@ -64,7 +69,7 @@ export async function loadProgram(edits: readonly Edit[] = []): Promise<(around:
     platform: 'node',
     target: 'node22',
     logLevel: 'silent',
-    plugins: [withoutTransport, patching([smallPages, ...edits])],
+    plugins: [withoutTransport, patching([...scaledDown, ...edits])],
   });
   const code = outputFiles[0]?.text ?? '';
   // the names are parameters, so that the code finds these and not Node's

@@ -25,6 +25,8 @@ export interface Process {
   asleep: boolean;
   /** How often it is chosen, against the others. */
   pace: number;
+  /** How often it is a watch event that it gets, against everything else. */
+  appetite: number;
   /** Kinds whose watches hang. */
   readonly stalled: Set<string>;
   /** Falls asleep in front of, or after, the first call that this is true of. */
@@ -120,9 +122,10 @@ export class Scheduler implements Gate {
   }
 
   #choose(ready: readonly Pending[]): Pending | undefined {
-    let rest = this.#random.next() * ready.reduce((sum, { process }) => sum + process.pace, 0);
+    const weight = ({ process, phase }: Pending) => process.pace * (phase === 'events' ? process.appetite : 1);
+    let rest = this.#random.next() * ready.reduce((sum, pending) => sum + weight(pending), 0);
     for (const pending of ready) {
-      rest -= pending.process.pace;
+      rest -= weight(pending);
       if (rest < 0) return pending;
     }
     return ready.at(-1);

@@ -3,6 +3,7 @@ import { History, type Outcome, type Slot, type Trouble } from './history.ts';
 import { loadProgram } from './program.ts';
 import type { Edit } from './patching.ts';
 import { Random } from './random.ts';
+import type { Kind } from './violation.ts';
 
 /** Operators at once, at most. */
 const slotCount = 3;
@@ -31,11 +32,11 @@ export class Simulation {
   }
 
   /** The same seed gives the same history. */
-  async play(seed: number, only: Partial<Trouble> = {}): Promise<Outcome> {
+  async play(seed: number, ignored: readonly Kind[] = [], only: Partial<Trouble> = {}): Promise<Outcome> {
     this.#random = new Random(seed);
     this.#clock.reset();
     const trouble = { hands: this.#random.chance(0.3), finalizers: this.#random.chance(0.15), ...only };
-    const options = { seed, random: this.#random, clock: this.#clock, slots: this.#slots, trouble };
+    const options = { seed, random: this.#random, clock: this.#clock, slots: this.#slots, trouble, ignored };
     return new History(options).run();
   }
 }

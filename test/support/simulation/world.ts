@@ -107,6 +107,7 @@ export class World {
   /** What would hold things up for ever ends. */
   calm(): void {
     for (const { metadata } of this.#server.list('agentallocations')) this.#dropFinalizers(metadata.name);
+    this.#agents.containersStay = false;
     for (const name of this.#agents.running) this.#agents.containersExit(name);
   }
 
