@@ -38,7 +38,7 @@ export interface Slot {
   current: { name: string; skewMs: number };
 }
 
-const endless = 30_000;
+const endless = 10_000;
 /** Longer than a refused registration waits, and than every cooldown. */
 const restMs = 45_000;
 
@@ -153,20 +153,17 @@ export class History {
   }
 
   /** Everything that can move does, then time passes, and so on. */
-  async #pass(ms: number): Promise<void> {
+  async #pass(ms: number, most = 300): Promise<void> {
     const until = this.#clock.now + ms;
+    const enough = this.#scheduler.steps + most;
     do {
+      const before = this.#scheduler.steps;
       await this.#steps(endless);
       this.#agents.stepAll();
-    } while (await this.#elapse(until));
-  }
-
-  /** False once it is so late and nothing moves. */
-  async #elapse(until: number): Promise<boolean> {
-    const before = this.#scheduler.steps;
-    await this.#steps(endless);
-    if (this.#scheduler.steps > before) return true;
-    return this.#clock.now < until && (await this.#scheduler.elapse(until - this.#clock.now));
+      // what the agents said has to arrive before time passes
+      if (this.#scheduler.steps > before) continue;
+      if (this.#clock.now >= until || !(await this.#scheduler.elapse(until - this.#clock.now))) return;
+    } while (this.#scheduler.steps < enough);
   }
 
   async #steps(most: number): Promise<void> {
@@ -265,7 +262,7 @@ export class History {
     if (this.#trouble.hands) return;
     const lowest = lowestFree(this.#server);
     this.#world.join('n99');
-    await this.#pass(3_000);
+    await this.#pass(3_000, endless);
     checkRest(this.#server, false);
     for (const claim of claimsOf(this.#server)) {
       const expected = lowest.get(claim.space.cidr);
@@ -275,7 +272,7 @@ export class History {
   }
 
   async #rest(): Promise<void> {
-    await this.#pass(restMs);
+    await this.#pass(restMs, endless);
     // what the operator disbelieves a person confirms
     const index = (this.#server.get('allocationledgers', 'spaces') as AllocationLedger | undefined)?.spec.index;
     const { restored, departures } = index ?? {};
@@ -285,6 +282,6 @@ export class History {
     };
     if (Object.keys(annotations).length === 0) return;
     this.#server.patch('overlayconfigs', 'default', { metadata: { annotations } }, undefined, 'world');
-    await this.#pass(restMs);
+    await this.#pass(restMs, endless);
   }
 }
