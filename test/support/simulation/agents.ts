@@ -26,7 +26,8 @@ export class Agents {
     this.#server = server;
     this.#random = random;
     server.onCommit.push(({ plural, name }) => {
-      if (plural === 'agentallocations' || plural === 'overlayagents' || plural === 'nodes') this.#dirty.add(name);
+      if (plural === 'agentallocations' || plural === 'overlayagents' || plural === 'nodes')
+        this.#dirty.add(name);
     });
   }
 
@@ -60,7 +61,8 @@ export class Agents {
 
   /** They are quicker than any cooldown: time passes only after this. */
   stepAll(): void {
-    for (let rounds = 0; this.#dirty.size > 0 && rounds < 10; rounds++) for (const name of [...this.#dirty]) this.#step(name);
+    for (let rounds = 0; this.#dirty.size > 0 && rounds < 10; rounds++)
+      for (const name of [...this.#dirty]) this.#step(name);
   }
 
   #step(name: string): void {
@@ -106,7 +108,8 @@ export class Agents {
     };
     const { plural, apiVersion, kind } = overlayAgents;
     const known = this.#server.get(plural, name) as OverlayAgent | undefined;
-    if (known === undefined) this.#server.create(plural, { apiVersion, kind, metadata: { name }, spec } as OverlayAgent, 'agent');
+    if (known === undefined)
+      this.#server.create(plural, { apiVersion, kind, metadata: { name }, spec } as OverlayAgent, 'agent');
     else this.#server.update(plural, { ...known, spec } as OverlayAgent, 'agent');
   }
 }

@@ -39,7 +39,11 @@ export interface Claim extends LedgerBlock {
 
 const texts = new Map<string, string>();
 
-function textOf(space: LedgerSpace, index: number, config: { vtepSubnets: string[]; vtepMACOUI: string }): string {
+function textOf(
+  space: LedgerSpace,
+  index: number,
+  config: { vtepSubnets: string[]; vtepMACOUI: string },
+): string {
   const key = `${space.cidr} ${space.prefix} ${index} ${space.cidr === 'vtep' ? config.vtepSubnets.join() : ''}`;
   let text = texts.get(key);
   if (text === undefined) {

@@ -90,7 +90,13 @@ export class MemoryClient implements Methods {
     resource: Resource<T>,
     options: WatchOptions,
   ): AsyncGenerator<WatchEvent<T>> {
-    const call: Call = { actor: this.#actor, verb: 'watch', plural: resource.plural, name: '', writes: false };
+    const call: Call = {
+      actor: this.#actor,
+      verb: 'watch',
+      plural: resource.plural,
+      name: '',
+      writes: false,
+    };
     const { signal } = options;
     await this.#gate.request(call, signal);
     options.onOpen?.();
@@ -137,9 +143,14 @@ export class MemoryClient implements Methods {
     resource: Resource<T>,
     name: string,
     body: unknown,
-    { type, subresource, ...options }: CallOptions & { type: 'merge' | 'apply'; subresource?: 'status' | 'scale' },
+    {
+      type,
+      subresource,
+      ...options
+    }: CallOptions & { type: 'merge' | 'apply'; subresource?: 'status' | 'scale' },
   ): Promise<T> {
-    if (type !== 'merge' || subresource === 'scale') throw new Error('the simulation knows merge patches alone');
+    if (type !== 'merge' || subresource === 'scale')
+      throw new Error('the simulation knows merge patches alone');
     return this.#write('patch', resource, name, options, (plural) =>
       this.#server.patch(plural, name, body, subresource, this.#actor),
     );
@@ -182,7 +193,9 @@ export class MemoryClient implements Methods {
     act: (plural: string) => Stored,
   ): Promise<T> {
     const { plural } = resource;
-    return this.#call({ verb, plural, name, writes: true }, options, () => this.#taken(resource, act(plural)));
+    return this.#call({ verb, plural, name, writes: true }, options, () =>
+      this.#taken(resource, act(plural)),
+    );
   }
 
   async #call<R>(about: Omit<Call, 'actor'>, { signal }: CallOptions, act: () => R): Promise<R> {

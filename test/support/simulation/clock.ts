@@ -63,7 +63,12 @@ export class Clock {
       Math: OwnMath,
       performance: { now: () => this.now },
       setTimeout: (task, ms = 0) => {
-        const timer: Timer = { at: this.now + Math.max(0, ms), order: this.#order++, owner: process().name, task };
+        const timer: Timer = {
+          at: this.now + Math.max(0, ms),
+          order: this.#order++,
+          owner: process().name,
+          task,
+        };
         this.#timers.add(timer);
         const handle = { timer, unref: () => handle, ref: () => handle };
         return handle;

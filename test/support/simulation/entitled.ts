@@ -41,10 +41,13 @@ export class Entitled {
     rightful: (key: string) => boolean,
   ): void {
     const [next, was] = [object, old].map((one) => (one as unknown as AllocationLedger | undefined)?.spec);
-    for (const { cidr, prefix, network } of next?.index?.spaces.filter((s) => s.retiredAt !== undefined) ?? []) {
+    for (const { cidr, prefix, network } of next?.index?.spaces.filter((s) => s.retiredAt !== undefined) ??
+      []) {
       const fresh = was?.index?.spaces.some((s) => s.cidr === cidr && s.retiredAt === undefined) === true;
       if (fresh && rightful(`entry ${network} ${cidr} ${prefix}`)) {
-        throw new Violation('stale', `${actor} retires ${cidr} of network ${network}, which is there`, [next]);
+        throw new Violation('stale', `${actor} retires ${cidr} of network ${network}, which is there`, [
+          next,
+        ]);
       }
     }
     for (const entry of was?.page?.blocks ?? []) {
@@ -59,10 +62,11 @@ export class Entitled {
           ? `node ${entry.node}`
           : `block ${entry.node} ${space.network} ${space.cidr} ${space.prefix}`;
       if (twice.length === 1 && rightful(key)) {
-        throw new Violation('stale', `${actor} takes ${name}/${entry.index} from ${entry.node}, which may have it`, [
-          old,
-          object,
-        ]);
+        throw new Violation(
+          'stale',
+          `${actor} takes ${name}/${entry.index} from ${entry.node}, which may have it`,
+          [old, object],
+        );
       }
     }
   }

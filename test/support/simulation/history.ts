@@ -59,7 +59,14 @@ export class History {
   readonly #byName = new Map<string, SimulatedOperator>();
   #born = 0;
 
-  constructor(options: { seed: number; random: Random; clock: Clock; slots: readonly Slot[]; trouble: Trouble; ignored: readonly Kind[] }) {
+  constructor(options: {
+    seed: number;
+    random: Random;
+    clock: Clock;
+    slots: readonly Slot[];
+    trouble: Trouble;
+    ignored: readonly Kind[];
+  }) {
     const { seed, random, clock, slots, trouble, ignored } = options;
     this.#seed = seed;
     this.#trouble = trouble;
@@ -75,7 +82,13 @@ export class History {
     );
     this.#scheduler = new Scheduler(random, clock, this.#trace);
     this.#agents = new Agents(this.#server, random);
-    this.#world = new World({ server: this.#server, agents: this.#agents, random, trace: this.#trace, ...trouble });
+    this.#world = new World({
+      server: this.#server,
+      agents: this.#agents,
+      random,
+      trace: this.#trace,
+      ...trouble,
+    });
     this.#server.onCommit.push(({ revision, type, plural, name, actor }) => {
       this.#trace.note(revision, actor, type, plural, name);
     });
@@ -204,7 +217,17 @@ export class History {
     const at = random.below(this.#operators.length);
     const operator = this.#operators[at]!;
     const { process } = operator;
-    const what = random.weighted({ trap: 1.5, wake: 2, lead: 2, depose: 1, stall: 1.5, follow: 2, pace: 1, sleep: 0.5, kill: 0.4 });
+    const what = random.weighted({
+      trap: 1.5,
+      wake: 2,
+      lead: 2,
+      depose: 1,
+      stall: 1.5,
+      follow: 2,
+      pace: 1,
+      sleep: 0.5,
+      kill: 0.4,
+    });
     this.#trace.note('operator', what, process.name);
     switch (what) {
       case 'trap':
@@ -213,7 +236,8 @@ export class History {
         if (random.chance(0.7)) random.pick(this.#operators)?.lead();
         return;
       case 'wake':
-        for (const one of this.#operators) if (one.process.asleep && random.chance(0.7)) one.process.asleep = false;
+        for (const one of this.#operators)
+          if (one.process.asleep && random.chance(0.7)) one.process.asleep = false;
         return;
       case 'lead':
         operator.lead();
@@ -223,7 +247,13 @@ export class History {
         return;
       case 'stall':
         process.stalled.add(
-          random.pick(['nodes', 'overlayagents', 'overlaynetworks', 'agentallocations', 'allocationledgers'])!,
+          random.pick([
+            'nodes',
+            'overlayagents',
+            'overlaynetworks',
+            'agentallocations',
+            'allocationledgers',
+          ])!,
         );
         return;
       case 'follow':
@@ -267,14 +297,17 @@ export class History {
     for (const claim of claimsOf(this.#server)) {
       const expected = lowest.get(claim.space.cidr);
       if (claim.node !== 'n99' || expected === undefined || claim.index === expected) continue;
-      throw new Violation('order', `n99 got ${claim.space.cidr} ${claim.index}, and ${expected} was free`, [claim]);
+      throw new Violation('order', `n99 got ${claim.space.cidr} ${claim.index}, and ${expected} was free`, [
+        claim,
+      ]);
     }
   }
 
   async #rest(): Promise<void> {
     await this.#pass(restMs, endless);
     // what the operator disbelieves a person confirms
-    const index = (this.#server.get('allocationledgers', 'spaces') as AllocationLedger | undefined)?.spec.index;
+    const index = (this.#server.get('allocationledgers', 'spaces') as AllocationLedger | undefined)?.spec
+      .index;
     const { restored, departures } = index ?? {};
     const annotations = {
       ...(restored === undefined ? {} : { 'overlaynet.dev/confirm-restore': restored.id }),

@@ -33,9 +33,18 @@ export class Invariants {
   }
 
   #check(commit: Commit): void {
-    if (!this.#hands) this.#look(() => { this.#entitled.check(commit, this.#byText); });
-    if (commit.plural === 'agentallocations') this.#look(() => { this.#allocation(commit); });
-    else if (commit.plural === 'allocationledgers') this.#look(() => { this.#ledger(commit); });
+    if (!this.#hands)
+      this.#look(() => {
+        this.#entitled.check(commit, this.#byText);
+      });
+    if (commit.plural === 'agentallocations')
+      this.#look(() => {
+        this.#allocation(commit);
+      });
+    else if (commit.plural === 'allocationledgers')
+      this.#look(() => {
+        this.#ledger(commit);
+      });
   }
 
   #look(rule: () => void): void {
@@ -56,7 +65,8 @@ export class Invariants {
     const own = shownBy(allocation);
     this.#shown.set(name, own);
     const before = (old as unknown as AgentAllocation | undefined)?.spec.revision ?? 0;
-    if (allocation.spec.revision < before) throw new Violation('backwards', `revision of ${name}`, [old, object]);
+    if (allocation.spec.revision < before)
+      throw new Violation('backwards', `revision of ${name}`, [old, object]);
     for (const text of own) this.#alone(name, text);
     if (!this.#hands) for (const text of own) this.#ledgered(name, text);
   }
@@ -87,7 +97,8 @@ export class Invariants {
   #ledger({ name, object, old, type }: Commit): void {
     const next = (object as unknown as AllocationLedger).spec.index?.nextPage ?? 0;
     const before = (old as unknown as AllocationLedger | undefined)?.spec.index?.nextPage ?? 0;
-    if (type !== 'DELETED' && next < before) throw new Violation('backwards', `nextPage of ${name}`, [old, object]);
+    if (type !== 'DELETED' && next < before)
+      throw new Violation('backwards', `nextPage of ${name}`, [old, object]);
     this.#claims = claimsOf(this.#server);
     this.#byText = new Map(this.#claims.map((claim) => [claim.text, claim]));
     if (this.#hands) return;

@@ -17,7 +17,11 @@ function entries(server: MemoryServer, node: Stored) {
 /** Everything has come to rest and every cooldown is over: every node has what it should, and nobody else anything. */
 export function checkRest(server: MemoryServer, hands: boolean): void {
   const unrest = (message: string, ...objects: unknown[]) => {
-    const all = [...server.list('allocationledgers'), ...server.list('overlaynetworks'), ...server.list('nodes')];
+    const all = [
+      ...server.list('allocationledgers'),
+      ...server.list('overlaynetworks'),
+      ...server.list('nodes'),
+    ];
     throw new Violation('unrest', message, [...objects, ...all]);
   };
   const claims = claimsOf(server);
@@ -32,15 +36,20 @@ export function checkRest(server: MemoryServer, hands: boolean): void {
     const blocks = shown.filter((text) => !text.startsWith('44.'));
     const wanted = entries(server, node);
     for (const { cidr, prefix, state } of wanted) {
-      const own = blocks.filter((text) => overlap(rangeOf(text), rangeOf(cidr)) && text.endsWith(`/${prefix}`));
+      const own = blocks.filter(
+        (text) => overlap(rangeOf(text), rangeOf(cidr)) && text.endsWith(`/${prefix}`),
+      );
       if (own.length > 1 || (own.length === 0 && state === 'Active')) {
         unrest(`${name} has ${own.length} blocks of ${cidr}`, allocation);
       }
     }
     const stray = blocks.find((text) => !wanted.some(({ cidr }) => overlap(rangeOf(text), rangeOf(cidr))));
     if (stray !== undefined) unrest(`${name} has ${stray}, which it should not`, allocation);
-    const held = claims.filter((claim) => claim.node === name && claim.state === 'Held').map(({ text }) => text);
-    if (sorted(held) !== sorted(shown)) unrest(`${name} shows ${sorted(shown)} and holds ${sorted(held)}`, allocation);
+    const held = claims
+      .filter((claim) => claim.node === name && claim.state === 'Held')
+      .map(({ text }) => text);
+    if (sorted(held) !== sorted(shown))
+      unrest(`${name} shows ${sorted(shown)} and holds ${sorted(held)}`, allocation);
   }
   const left = claims.find(({ state, node }) => state !== 'Held' || server.get('nodes', node) === undefined);
   if (left !== undefined && !hands) unrest(`${left.text} is ${left.state} by ${left.node}`, left);

@@ -37,7 +37,8 @@ function ledgerRefusal(
   old: AllocationLedger | undefined,
   pageSize: number,
 ): string | undefined {
-  if ((index === undefined) === (page === undefined)) return 'spec: exactly one of index and page must be given';
+  if ((index === undefined) === (page === undefined))
+    return 'spec: exactly one of index and page must be given';
   if ((metadata.name === 'spaces') !== (index !== undefined)) {
     return `spec.index must be in the object named spaces, and there alone`;
   }
@@ -46,9 +47,11 @@ function ledgerRefusal(
     return `spec.index.nextPage: nextPage ${index.nextPage} must not be lower than the present ${before}`;
   }
   if (page === undefined) return undefined;
-  if (old === undefined && page.blocks.length > 0) return 'spec.page.blocks: blocks must be empty when a page is created';
+  if (old === undefined && page.blocks.length > 0)
+    return 'spec.page.blocks: blocks must be empty when a page is created';
   const stray = page.blocks.find((block) => block.index < page.first || block.index >= page.first + pageSize);
-  if (stray !== undefined) return `spec.page.blocks: index ${stray.index} must be one of the page's ${pageSize}`;
+  if (stray !== undefined)
+    return `spec.page.blocks: index ${stray.index} must be one of the page's ${pageSize}`;
   if (new Set(page.blocks.map((block) => block.index)).size < page.blocks.length) {
     return 'spec.page.blocks: Duplicate value';
   }
@@ -70,7 +73,8 @@ export const rulesFor = (pageSize: number): Readonly<Record<string, Rules>> => (
   [agentAllocations.plural]: {
     status: true,
     unconditional: false,
-    refusal: (object, old) => allocationRefusal(object as AgentAllocation, old as AgentAllocation | undefined),
+    refusal: (object, old) =>
+      allocationRefusal(object as AgentAllocation, old as AgentAllocation | undefined),
   },
   [allocationLedgers.plural]: {
     status: false,

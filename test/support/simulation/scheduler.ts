@@ -122,7 +122,8 @@ export class Scheduler implements Gate {
   }
 
   #choose(ready: readonly Pending[]): Pending | undefined {
-    const weight = ({ process, phase }: Pending) => process.pace * (phase === 'events' ? process.appetite : 1);
+    const weight = ({ process, phase }: Pending) =>
+      process.pace * (phase === 'events' ? process.appetite : 1);
     let rest = this.#random.next() * ready.reduce((sum, pending) => sum + weight(pending), 0);
     for (const pending of ready) {
       rest -= weight(pending);
@@ -151,7 +152,11 @@ export class Scheduler implements Gate {
     let count: number | 'end' = 1;
     if (phase === 'events') {
       const most = pending.waiting();
-      count = this.#random.chance(faults.watch) ? 'end' : this.#random.chance(0.5) ? most : 1 + this.#random.below(most);
+      count = this.#random.chance(faults.watch)
+        ? 'end'
+        : this.#random.chance(0.5)
+          ? most
+          : 1 + this.#random.below(most);
     }
     this.#trace.note(phase, process.name, call.verb, call.plural, call.name, count);
     pending.go(count);
@@ -160,7 +165,10 @@ export class Scheduler implements Gate {
   #fault({ process, call, phase }: Pending): Error | undefined {
     if (phase === 'events' || !this.#random.chance(this.faults[phase])) return undefined;
     const refused = (status: number, reason: string) =>
-      new process.ApiError(`${call.verb} ${call.plural}/${call.name}`, status, { reason, message: 'on the way' });
+      new process.ApiError(`${call.verb} ${call.plural}/${call.name}`, status, {
+        reason,
+        message: 'on the way',
+      });
     const cut = new Error(`${call.verb} ${call.plural}/${call.name}: the connection was cut`);
     if (phase === 'answer') return this.#random.chance(0.5) ? cut : refused(500, 'InternalError');
     const kinds = [cut, refused(500, 'InternalError'), refused(429, 'TooManyRequests')];

@@ -130,7 +130,13 @@ export class MemoryServer {
   }
 
   /** JSON merge patch. */
-  patch(plural: string, name: string, patch: unknown, subresource: 'status' | undefined, actor: string): Stored {
+  patch(
+    plural: string,
+    name: string,
+    patch: unknown,
+    subresource: 'status' | undefined,
+    actor: string,
+  ): Stored {
     const old = this.#existing(plural, name);
     const merged = mergePatch(old, patch) as Stored;
     return subresource === 'status'
@@ -149,7 +155,10 @@ export class MemoryServer {
       return;
     }
     if (old.metadata.deletionTimestamp !== undefined) return;
-    const metadata = { ...old.metadata, deletionTimestamp: `${new Date(this.#now()).toISOString().slice(0, 19)}Z` };
+    const metadata = {
+      ...old.metadata,
+      deletionTimestamp: `${new Date(this.#now()).toISOString().slice(0, 19)}Z`,
+    };
     metadata.generation = (metadata.generation ?? 0) + 1;
     this.#commit('MODIFIED', plural, { ...old, metadata }, old, actor);
   }
@@ -194,14 +203,21 @@ export class MemoryServer {
 
   #admit(plural: string, object: Stored, old: Stored | undefined): void {
     const refusal = this.#rulesOf(plural).refusal?.(object, old);
-    if (refusal !== undefined) throw new Refused(422, 'Invalid', `${plural} "${object.metadata.name}": ${refusal}`);
+    if (refusal !== undefined)
+      throw new Refused(422, 'Invalid', `${plural} "${object.metadata.name}": ${refusal}`);
   }
 
   #rulesOf(plural: string): Rules {
     return this.#rules[plural] ?? nodeRules;
   }
 
-  #commit(type: Commit['type'], plural: string, next: Stored, old: Stored | undefined, actor: string): Stored {
+  #commit(
+    type: Commit['type'],
+    plural: string,
+    next: Stored,
+    old: Stored | undefined,
+    actor: string,
+  ): Stored {
     const revision = ++this.revision;
     const { name } = next.metadata;
     const object = frozen({ ...next, metadata: { ...next.metadata, resourceVersion: String(revision) } });

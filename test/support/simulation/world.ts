@@ -1,10 +1,5 @@
 import type { KubeObject, OverlayNetwork, OverlayNetworkSpec } from '../../../src/api/types.ts';
-import {
-  nodes,
-  overlayConfigs,
-  overlayNetworks,
-  type Resource,
-} from '../../../src/kube/resources.ts';
+import { nodes, overlayConfigs, overlayNetworks, type Resource } from '../../../src/kube/resources.ts';
 import type { Agents } from './agents.ts';
 import type { Random } from './random.ts';
 import type { MemoryServer, Stored } from './server.ts';
@@ -44,7 +39,13 @@ const usual = {
   containersExit: 1,
   touchStatus: 0.7,
 };
-const byHand = { deleteAllocation: 1, deletePage: 2, deleteAgent: 0.7, deleteSpaces: 0.3, emptyAllocation: 0.5 };
+const byHand = {
+  deleteAllocation: 1,
+  deletePage: 2,
+  deleteAgent: 0.7,
+  deleteSpaces: 0.3,
+  emptyAllocation: 0.5,
+};
 const foreign = { addFinalizer: 1.5, dropFinalizers: 0.7 };
 
 type Happening = keyof typeof usual | keyof typeof byHand | keyof typeof foreign;
@@ -115,7 +116,8 @@ export class World {
   #do(what: Happening): void {
     const random = this.#random;
     const one = (plural: string) => random.pick(this.#server.list(plural))?.metadata.name;
-    const network = random.pick(this.#server.list('overlaynetworks')) as unknown as OverlayNetwork | undefined;
+    const network = random.pick(this.#server.list('overlaynetworks')) as unknown as
+      OverlayNetwork | undefined;
     const node = one('nodes');
     const allocation = one('agentallocations');
     switch (what) {
@@ -150,7 +152,9 @@ export class World {
         if (network !== undefined) this.#drain(network);
         return;
       case 'editCooldown':
-        this.#patch('overlayconfigs', 'default', { spec: { reuseCooldown: random.pick(['1s', '2s', '5s']) } });
+        this.#patch('overlayconfigs', 'default', {
+          spec: { reuseCooldown: random.pick(['1s', '2s', '5s']) },
+        });
         return;
       case 'containersExit':
         this.#agents.containersExit(random.pick(this.#agents.running) ?? '');
@@ -162,10 +166,13 @@ export class World {
         if (allocation !== undefined) this.#delete('agentallocations', allocation);
         return;
       case 'emptyAllocation':
-        if (allocation !== undefined) this.#patch('agentallocations', allocation, { spec: { vtep: null, networks: null } });
+        if (allocation !== undefined)
+          this.#patch('agentallocations', allocation, { spec: { vtep: null, networks: null } });
         return;
       case 'deletePage': {
-        const pages = this.#server.list('allocationledgers').filter(({ metadata }) => metadata.name !== 'spaces');
+        const pages = this.#server
+          .list('allocationledgers')
+          .filter(({ metadata }) => metadata.name !== 'spaces');
         const page = random.pick(pages);
         if (page !== undefined) this.#delete('allocationledgers', page.metadata.name);
         return;
@@ -179,7 +186,8 @@ export class World {
         return;
       }
       case 'addFinalizer':
-        if (allocation !== undefined) this.#patch('agentallocations', allocation, { metadata: { finalizers: ['foreign.dev/hold'] } });
+        if (allocation !== undefined)
+          this.#patch('agentallocations', allocation, { metadata: { finalizers: ['foreign.dev/hold'] } });
         return;
       case 'dropFinalizers':
         if (allocation !== undefined) this.#dropFinalizers(allocation);
@@ -204,7 +212,9 @@ export class World {
   }
 
   #addNetwork(): void {
-    const free = Object.keys(variants).filter((name) => this.#server.get('overlaynetworks', name) === undefined);
+    const free = Object.keys(variants).filter(
+      (name) => this.#server.get('overlaynetworks', name) === undefined,
+    );
     const name = this.#random.pick(free);
     if (name === undefined) return;
     this.#create(overlayNetworks, name, {
@@ -271,7 +281,8 @@ export class World {
   }
 
   #patch(plural: string, name: string, patch: object): void {
-    if (this.#server.get(plural, name) !== undefined) this.#server.patch(plural, name, patch, undefined, 'world');
+    if (this.#server.get(plural, name) !== undefined)
+      this.#server.patch(plural, name, patch, undefined, 'world');
   }
 
   #delete(plural: string, name: string): void {
