@@ -86,6 +86,12 @@ export class MemoryClient implements Methods {
     }));
   }
 
+  /** The newest version, of whatever kind. */
+  async currentVersion(resource: Resource<KubeObject>, options: CallOptions = {}): Promise<string> {
+    const call = { verb: 'list', plural: resource.plural, name: '', writes: false } as const;
+    return this.#call(call, options, () => String(this.#server.revision));
+  }
+
   async *watch<T extends KubeObject>(
     resource: Resource<T>,
     options: WatchOptions,

@@ -16,7 +16,7 @@ export class SimulatedOperator {
   /** The revision at which the run under way began: what it destroys has to be right as of a later one. */
   runningSince = Infinity;
   readonly #queue: InstanceType<Program['KeyedQueue']>;
-  #leading: AbortController | undefined;
+  #leading: { controller: AbortController; listed: boolean } | undefined;
 
   constructor(options: { program: Program; process: Process; server: MemoryServer; scheduler: Scheduler }) {
     const { program, process, server, scheduler } = options;
@@ -34,9 +34,12 @@ export class SimulatedOperator {
       log: silent,
       minIntervalMs: allocateIntervalMs,
       reconcile: async (_key, signal) => {
-        if (this.#leading?.signal.aborted !== false || !caches.synced) return;
+        const term = this.#leading;
+        if (term?.controller.signal.aborted !== false || !caches.synced) return undefined;
         this.runningSince = server.revision;
-        return allocator.run(AbortSignal.any([signal, this.#leading.signal]), () => undefined);
+        if (!term.listed) await (caches as { relist?: () => Promise<void> }).relist?.();
+        term.listed = true;
+        return allocator.run(AbortSignal.any([signal, term.controller.signal]), () => undefined);
       },
     });
     caches.start(
@@ -48,17 +51,17 @@ export class SimulatedOperator {
   }
 
   get leads(): boolean {
-    return this.#leading?.signal.aborted === false;
+    return this.#leading?.controller.signal.aborted === false;
   }
 
   lead(): void {
     if (this.leads) return;
-    this.#leading = new AbortController();
+    this.#leading = { controller: new AbortController(), listed: false };
     this.#queue.add('allocate');
   }
 
   /** It learns that it does not lead any more. */
   depose(): void {
-    this.#leading?.abort(new Error('no longer leading'));
+    this.#leading?.controller.abort(new Error('no longer leading'));
   }
 }
