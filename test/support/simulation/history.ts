@@ -149,8 +149,11 @@ export class History {
     if (!process.asleep) return;
     const successor = random.pick(this.#operators.filter((one) => one !== sleeper))!;
     successor.lead();
+    // what the sleeper gave out is nowhere but in the page
+    const lost = this.#trouble.hands && random.chance(0.5);
+    if (lost) this.#world.happen('deletePage');
     for (let rounds = 1 + random.below(4); rounds > 0; rounds--) {
-      if (random.chance(0.8)) this.#world.happen();
+      if (random.chance(0.8)) this.#world.happen(lost && random.chance(0.5) ? 'join' : undefined);
       await this.#pass(random.chance(0.5) ? 300 : 3_000);
     }
     process.asleep = false;

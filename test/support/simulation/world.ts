@@ -85,9 +85,9 @@ export class World {
     for (let count = 0; count < size; count++) this.join();
   }
 
-  /** Something happens. */
-  happen(): void {
-    const what = this.#random.weighted(this.#weights);
+  /** Something happens: what is given, or what the seed says. */
+  happen(given?: Happening): void {
+    const what = given ?? this.#random.weighted(this.#weights);
     this.#trace.note('world', what);
     this.#do(what);
   }
