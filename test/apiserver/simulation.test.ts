@@ -1,15 +1,11 @@
 import type {
   AgentAllocation,
   AllocationLedger,
-  KubeObject,
   LedgerBlock,
-  LedgerIndex,
-  LedgerPage,
   OverlayAgent,
   OverlayConfig,
   OverlayNetwork,
 } from '../../src/api/types.ts';
-import { apiVersion } from '../../src/api/types.ts';
 import { ApiError, type Client } from '../../src/kube/client.ts';
 import {
   agentAllocations,
@@ -19,42 +15,23 @@ import {
   overlayAgents,
   overlayConfigs,
   overlayNetworks,
-  type Resource,
 } from '../../src/kube/resources.ts';
 import { controlPlane, type ControlPlane } from '../support/controlplane.ts';
 import { crdFiles, wipe } from '../support/leader.ts';
 import { MemoryClient } from '../support/simulation/client.ts';
 import { OpenGate } from '../support/simulation/opengate.ts';
+import {
+  allocation,
+  eventsAfter,
+  held,
+  networks,
+  page,
+  spaces,
+  stamped,
+} from '../support/simulation/samples.ts';
 import { MemoryServer } from '../support/simulation/server.ts';
 
 /** One suite for the API server in memory, which the simulation plays on, and for the real one. */
-
-const stamped = <T extends KubeObject>({ kind }: Resource<T>, object: object): T =>
-  ({ apiVersion, kind, ...object }) as unknown as T;
-
-const allocation = (name: string, spec: Partial<AgentAllocation['spec']> = {}) =>
-  stamped<AgentAllocation>(agentAllocations, {
-    metadata: { name },
-    spec: { revision: 1, nodeUID: 'u', addresses: ['172.17.0.2'], ...spec },
-  });
-const page = (name: string, spec: Partial<LedgerPage> = {}) =>
-  stamped<AllocationLedger>(allocationLedgers, {
-    metadata: { name },
-    spec: { page: { space: '9.0.0.0/16', first: 0, blocks: [], ...spec } },
-  });
-const spaces = (spec: Partial<LedgerIndex> = {}) =>
-  stamped<AllocationLedger>(allocationLedgers, {
-    metadata: { name: 'spaces' },
-    spec: { index: { nextPage: 0, spaces: [], ...spec } },
-  });
-const held = (index: number): LedgerBlock => ({
-  index,
-  node: 'n1',
-  uid: 'u',
-  state: 'Held',
-  since: '2026-01-01T00:00:00Z',
-});
-const networks = [{ name: 'dcos', subnets: [{ cidr: '9.0.0.0/24' }] }];
 
 const refusal = async (call: Promise<unknown>): Promise<[number, string]> => {
   const error: unknown = await call.then(
@@ -65,24 +42,6 @@ const refusal = async (call: Promise<unknown>): Promise<[number, string]> => {
   const { status, reason } = error as ApiError;
   return [status, reason];
 };
-
-/** The first events after a version, as `TYPE name`, with their versions. */
-async function eventsAfter(
-  client: Client,
-  resource: Resource<KubeObject>,
-  resourceVersion: string,
-  count: number,
-): Promise<{ text: string; version: number }[]> {
-  const stop = new AbortController();
-  const seen: { text: string; version: number }[] = [];
-  for await (const { type, object } of client.watch(resource, { resourceVersion, signal: stop.signal })) {
-    if (type === 'BOOKMARK') continue;
-    seen.push({ text: `${type} ${object.metadata.name}`, version: Number(object.metadata.resourceVersion) });
-    if (seen.length === count) break;
-  }
-  stop.abort();
-  return seen;
-}
 
 let plane: ControlPlane | undefined;
 const servers = {

@@ -110,6 +110,6 @@ export class Agents {
     const known = this.#server.get(plural, name) as OverlayAgent | undefined;
     if (known === undefined)
       this.#server.create(plural, { apiVersion, kind, metadata: { name }, spec } as OverlayAgent, 'agent');
-    else this.#server.update(plural, { ...known, spec } as OverlayAgent, 'agent');
+    else this.#server.update(plural, { ...known, spec }, 'agent');
   }
 }

@@ -5,7 +5,7 @@ import type { Clock } from './clock.ts';
 import { Invariants } from './invariants.ts';
 import { SimulatedOperator } from './operator.ts';
 import { smallPage, type Program } from './program.ts';
-import { Random } from './random.ts';
+import type { Random } from './random.ts';
 import { checkRest, lowestFree } from './rest.ts';
 import { noFaults, Scheduler, type Process } from './scheduler.ts';
 import { MemoryServer } from './server.ts';

@@ -181,10 +181,10 @@ export class MemoryServer {
     if (stale || (uid !== undefined && uid !== old.metadata.uid)) {
       throw new Refused(409, 'Conflict', `${plural} "${name}": the object has been modified`);
     }
-    for (const field of ['uid', 'creationTimestamp', 'generation', 'deletionTimestamp'] as const) {
-      if (old.metadata[field] === undefined) delete object.metadata[field];
-      else (object.metadata as unknown as Record<string, unknown>)[field] = old.metadata[field];
-    }
+    const { creationTimestamp, generation, deletionTimestamp } = old.metadata;
+    const kept = { uid: old.metadata.uid, creationTimestamp, generation, deletionTimestamp };
+    // without what is undefined
+    object.metadata = wire({ metadata: { ...object.metadata, ...kept } as ObjectMeta }).metadata;
     return { old, rules };
   }
 
@@ -236,10 +236,12 @@ export class MemoryServer {
 function mergePatch(target: unknown, patch: unknown): unknown {
   if (typeof patch !== 'object' || patch === null || Array.isArray(patch)) return patch;
   const plain = typeof target === 'object' && target !== null && !Array.isArray(target);
-  const result: Record<string, unknown> = plain ? { ...(target as Record<string, unknown>) } : {};
+  const before = plain ? Object.entries(target) : [];
+  const result = Object.fromEntries(
+    before.filter(([key]) => (patch as Record<string, unknown>)[key] !== null),
+  );
   for (const [key, value] of Object.entries(patch)) {
-    if (value === null) delete result[key];
-    else result[key] = mergePatch(result[key], value);
+    if (value !== null) result[key] = mergePatch(result[key], value);
   }
   return result;
 }

@@ -16,6 +16,8 @@ export interface Asked {
   ignored?: readonly Kind[];
   /** Whether hands and finalizers meddle; what is absent the seed decides. */
   trouble?: Partial<Trouble>;
+  /** No more histories once so many milliseconds have passed. */
+  forMs?: number;
   /** No more histories once a rule was broken. */
   untilFirst?: boolean;
 }
@@ -61,10 +63,14 @@ export class Simulation {
     }).run();
   }
 
-  async playMany({ histories, seed, untilFirst = false, ...how }: Asked): Promise<Figures> {
+  async playMany({ histories, seed, forMs = Infinity, untilFirst = false, ...how }: Asked): Promise<Figures> {
     const figures: Figures = { histories: 0, steps: 0, revisions: 0, ms: 0, broken: [] };
     const start = performance.now();
-    while (figures.histories < histories && !(untilFirst && figures.broken.length > 0)) {
+    const done = () =>
+      figures.histories >= histories ||
+      performance.now() - start >= forMs ||
+      (untilFirst && figures.broken.length > 0);
+    while (!done()) {
       const outcome = await this.play(seed + figures.histories++, how);
       figures.steps += outcome.steps;
       figures.revisions += outcome.revisions;

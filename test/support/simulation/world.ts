@@ -112,7 +112,7 @@ export class World {
     for (const name of this.#agents.running) this.#agents.containersExit(name);
   }
 
-  // eslint-disable-next-line complexity -- a table of what can happen
+   
   #do(what: Happening): void {
     const random = this.#random;
     const one = (plural: string) => random.pick(this.#server.list(plural))?.metadata.name;
@@ -272,7 +272,7 @@ export class World {
       metadata: { name, labels: { on: on ? 'yes' : 'no' } },
       status: { addresses: [{ type: 'InternalIP', address }] },
     };
-    this.#server.create('nodes', object as KubeObject, 'world');
+    this.#server.create('nodes', object, 'world');
   }
 
   #create(resource: Resource<KubeObject>, name: string, spec: object): void {
