@@ -222,7 +222,7 @@ describe.each(Object.entries(servers))('the API server %s', (_name, connected) =
     expect(await refusal(client.update(agentAllocations, lower))).toEqual([422, 'Invalid']);
   });
 
-  test('creates pages without blocks alone, and takes in them what is theirs, once', async () => {
+  test('creates pages without blocks alone, takes in them what is theirs, once, and never moves them', async () => {
     const name = 'net-dcos-3';
     expect(await refusal(client.create(allocationLedgers, page(name, { blocks: [held(1)] })))).toEqual([
       422,
@@ -234,6 +234,14 @@ describe.each(Object.entries(servers))('the API server %s', (_name, connected) =
     expect(await refusal(with_([held(256)]))).toEqual([422, 'Invalid']);
     expect(await refusal(with_([held(1), held(1)]))).toEqual([422, 'Invalid']);
     expect((await with_([held(1)])).metadata.generation).toBe(2);
+    for (const moved of [{ first: 256 }, { space: '9.1.0.0/16' }]) {
+      const spec = { page: { ...made.spec.page!, ...moved } };
+      const { metadata } = (await client.get(allocationLedgers, name))!;
+      expect(await refusal(client.update(allocationLedgers, { ...made, metadata, spec }))).toEqual([
+        422,
+        'Invalid',
+      ]);
+    }
   });
 
   test('never counts nextPage down, and has the index in spaces alone', async () => {

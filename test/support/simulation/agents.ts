@@ -108,8 +108,8 @@ export class Agents {
     };
     const { plural, apiVersion, kind } = overlayAgents;
     const known = this.#server.get(plural, name) as OverlayAgent | undefined;
-    if (known === undefined)
-      this.#server.create(plural, { apiVersion, kind, metadata: { name }, spec } as OverlayAgent, 'agent');
-    else this.#server.update(plural, { ...known, spec }, 'agent');
+    const object: OverlayAgent = { ...(known ?? { apiVersion, kind, metadata: { name } }), spec };
+    if (known === undefined) this.#server.create(plural, object, 'agent');
+    else this.#server.update(plural, object, 'agent');
   }
 }

@@ -37,7 +37,7 @@ export class SimulatedOperator {
         const term = this.#leading;
         if (term?.controller.signal.aborted !== false || !caches.synced) return undefined;
         this.runningSince = server.revision;
-        if (!term.listed) await (caches as { relist?: () => Promise<void> }).relist?.();
+        if (!term.listed) await caches.relist();
         term.listed = true;
         return allocator.run(AbortSignal.any([signal, term.controller.signal]), () => undefined);
       },

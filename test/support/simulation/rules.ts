@@ -47,6 +47,10 @@ function ledgerRefusal(
     return `spec.index.nextPage: nextPage ${index.nextPage} must not be lower than the present ${before}`;
   }
   if (page === undefined) return undefined;
+  const was = old?.spec.page;
+  if (was !== undefined && (page.first !== was.first || page.space !== was.space)) {
+    return 'spec.page: space and first are immutable';
+  }
   if (old === undefined && page.blocks.length > 0)
     return 'spec.page.blocks: blocks must be empty when a page is created';
   const stray = page.blocks.find((block) => block.index < page.first || block.index >= page.first + pageSize);

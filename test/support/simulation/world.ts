@@ -112,7 +112,6 @@ export class World {
     for (const name of this.#agents.running) this.#agents.containersExit(name);
   }
 
-   
   #do(what: Happening): void {
     const random = this.#random;
     const one = (plural: string) => random.pick(this.#server.list(plural))?.metadata.name;
