@@ -32,12 +32,6 @@ export interface Outcome {
   last: string[];
 }
 
-/** An instance of the operator's code, and the process that it is at present. */
-export interface Slot {
-  program: Program;
-  current: { name: string; skewMs: number };
-}
-
 const endless = 10_000;
 /** Longer than a refused registration waits, and than every cooldown. */
 const restMs = 45_000;
@@ -54,7 +48,7 @@ export class History {
   readonly #agents: Agents;
   readonly #world: World;
   readonly #invariants: Invariants;
-  readonly #slots: readonly Slot[];
+  readonly #program: Program;
   readonly #operators: SimulatedOperator[] = [];
   readonly #byName = new Map<string, SimulatedOperator>();
   #born = 0;
@@ -63,16 +57,16 @@ export class History {
     seed: number;
     random: Random;
     clock: Clock;
-    slots: readonly Slot[];
+    program: Program;
     trouble: Trouble;
     ignored: readonly Kind[];
   }) {
-    const { seed, random, clock, slots, trouble, ignored } = options;
+    const { seed, random, clock, program, trouble, ignored } = options;
     this.#seed = seed;
     this.#trouble = trouble;
     this.#random = random;
     this.#clock = clock;
-    this.#slots = slots;
+    this.#program = program;
     this.#server = new MemoryServer(() => clock.now, smallPage);
     this.#invariants = new Invariants(
       this.#server,
@@ -92,6 +86,11 @@ export class History {
     this.#server.onCommit.push(({ revision, type, plural, name, actor }) => {
       this.#trace.note(revision, actor, type, plural, name);
     });
+  }
+
+  /** Whose code runs. */
+  get current(): { name: string; skewMs: number } {
+    return this.#scheduler.current;
   }
 
   async run(): Promise<Outcome> {
@@ -120,10 +119,10 @@ export class History {
       this.#scheduler.faults = { request: 0.05 * random.next(), answer: 0.05 * random.next(), watch: 0.01 };
     }
     this.#world.begin(random.pick(['1s', '2s'])!, 3 + random.below(3));
-    const operators = 2 + random.below(2);
+    const operators = random.chance(0.3) ? 3 : 2;
     for (let at = 0; at < operators; at++) this.#start(at);
     this.#operators[0]?.lead();
-    for (let events = 4 + random.below(12); events > 0; events--) {
+    for (let events = 3 + random.below(10); events > 0; events--) {
       if (random.chance(0.6)) this.#world.happen();
       if (random.chance(0.4)) this.#meddle();
       if (random.chance(0.3)) await this.#succession();
@@ -192,7 +191,6 @@ export class History {
   }
 
   #start(at: number): void {
-    const slot = this.#slots[at]!;
     const process: Process = {
       name: `op${at}.${this.#born++}`,
       skewMs: this.#random.chance(0.3) ? this.#random.below(8_000) - 4_000 : 0,
@@ -201,11 +199,10 @@ export class History {
       appetite: 1,
       stalled: new Set(),
       trap: undefined,
-      ApiError: slot.program.ApiError,
+      ApiError: this.#program.ApiError,
     };
-    slot.current = process;
     const operator = new SimulatedOperator({
-      program: slot.program,
+      program: this.#program,
       process,
       server: this.#server,
       scheduler: this.#scheduler,

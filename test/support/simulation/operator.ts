@@ -16,12 +16,15 @@ export class SimulatedOperator {
   /** The revision at which the run under way began: what it destroys has to be right as of a later one. */
   runningSince = Infinity;
   readonly #queue: InstanceType<Program['KeyedQueue']>;
+  readonly #scheduler: Scheduler;
   #leading: { controller: AbortController; listed: boolean } | undefined;
 
   constructor(options: { program: Program; process: Process; server: MemoryServer; scheduler: Scheduler }) {
     const { program, process, server, scheduler } = options;
     this.process = process;
+    this.#scheduler = scheduler;
     scheduler.add(process);
+    scheduler.current = process;
     const client = new MemoryClient({
       server,
       gate: scheduler,
@@ -56,12 +59,14 @@ export class SimulatedOperator {
 
   lead(): void {
     if (this.leads) return;
+    this.#scheduler.current = this.process;
     this.#leading = { controller: new AbortController(), listed: false };
     this.#queue.add('allocate');
   }
 
   /** It learns that it does not lead any more. */
   depose(): void {
+    this.#scheduler.current = this.process;
     this.#leading?.controller.abort(new Error('no longer leading'));
   }
 }

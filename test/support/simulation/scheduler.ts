@@ -50,6 +50,8 @@ const one = (): number => 1;
 export class Scheduler implements Gate {
   faults: Faults = noFaults;
   steps = 0;
+  /** Whose code runs: one at a time, until it waits for something. */
+  current: Pick<Process, 'name' | 'skewMs'> = { name: '', skewMs: 0 };
   readonly #random: Random;
   readonly #clock: Clock;
   readonly #trace: Trace;
@@ -115,6 +117,7 @@ export class Scheduler implements Gate {
       this.#clock.now += withinMs;
       return false;
     }
+    this.current = this.#processes.get(timer.owner) ?? this.current;
     this.#clock.fire(timer);
     this.#trace.note('timer', timer.owner);
     await turn();
@@ -142,6 +145,7 @@ export class Scheduler implements Gate {
     }
     this.#pending.splice(this.#pending.indexOf(pending), 1);
     this.steps++;
+    this.current = process;
     const fault = this.#fault(pending);
     if (fault !== undefined) {
       this.#trace.note(phase, process.name, call.verb, call.plural, call.name, fault.message);

@@ -1,12 +1,9 @@
 import { Clock } from './clock.ts';
-import { History, type Outcome, type Slot, type Trouble } from './history.ts';
-import { loadProgram } from './program.ts';
+import { History, type Outcome, type Trouble } from './history.ts';
+import { loadProgram, type Program, type Surroundings } from './program.ts';
 import type { Edit } from './patching.ts';
 import { Random } from './random.ts';
 import { kinds, type Kind } from './violation.ts';
-
-/** Operators at once, at most. */
-const slotCount = 3;
 
 export interface Asked {
   histories: number;
@@ -34,15 +31,18 @@ export interface Figures {
 /** The operator's code, loaded once, and histories played with it. */
 export class Simulation {
   readonly #clock = new Clock();
+  readonly #program: Program;
   #random = new Random(0);
-  readonly #slots: Slot[] = [];
+  #history: History | undefined;
+
+  private constructor(make: (around: Surroundings) => Program) {
+    const current = () => this.#history?.current ?? { name: '', skewMs: 0 };
+    this.#program = make(this.#clock.surroundings(current, () => this.#random));
+  }
 
   /** @param edits what is broken in it on purpose */
   static async load(edits: readonly Edit[] = []): Promise<Simulation> {
-    const make = await loadProgram(edits);
-    const simulation = new Simulation();
-    for (let at = 0; at < slotCount; at++) simulation.#slots.push(simulation.#slot(make));
-    return simulation;
+    return new Simulation(await loadProgram(edits));
   }
 
   /** The same seed gives the same history. */
@@ -53,14 +53,15 @@ export class Simulation {
     this.#random = new Random(seed);
     this.#clock.reset();
     const drawn = { hands: this.#random.chance(0.3), finalizers: this.#random.chance(0.15) };
-    return new History({
+    this.#history = new History({
       seed,
       random: this.#random,
       clock: this.#clock,
-      slots: this.#slots,
+      program: this.#program,
       trouble: { ...drawn, ...trouble },
       ignored,
-    }).run();
+    });
+    return this.#history.run();
   }
 
   async playMany({ histories, seed, forMs = Infinity, untilFirst = false, ...how }: Asked): Promise<Figures> {
@@ -78,14 +79,6 @@ export class Simulation {
     }
     figures.ms = performance.now() - start;
     return figures;
-  }
-
-  #slot(make: Awaited<ReturnType<typeof loadProgram>>): Slot {
-    const current = { name: '', skewMs: 0 };
-    const slot = { current } as Slot;
-    const process = () => slot.current;
-    slot.program = make(this.#clock.surroundings(process, () => this.#random));
-    return slot;
   }
 }
 
