@@ -38,6 +38,14 @@ export class Store<T extends KubeObject> {
     return [...this.#objects.values()];
   }
 
+  /** The object that was written last. */
+  get newest(): T | undefined {
+    let newest: T | undefined;
+    for (const object of this.#objects.values())
+      if (isNewer(object.metadata.resourceVersion, newest?.metadata.resourceVersion)) newest = object;
+    return newest;
+  }
+
   mark(): Mark<T> {
     return {
       objects: new Map(this.#objects),
