@@ -6,6 +6,8 @@ export interface Mutation {
   edits: Edit[];
   /** What must be about for it to show: foreign finalizers, hands. Absent: operators that sleep and take turns are enough. */
   needs?: 'finalizers' | 'hands';
+  /** Where a search that has little time begins. */
+  seed?: number;
 }
 
 const writer = 'src/operator/writer.ts';
@@ -15,6 +17,7 @@ const precondition = 'metadata: over?.metadata ?? next.metadata';
 export const mutations: readonly Mutation[] = [
   {
     name: 'a write is guarded by what the cache shows when it is sent',
+    seed: 36,
     edits: [
       {
         file: writer,
@@ -46,6 +49,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: 'evidence of a withdrawal outlives the mark that it is of',
+    seed: 100,
     edits: [
       { file: 'src/allocate/space.ts', find: '${page}/${index}@${since}', replace: '${page}/${index}' },
     ],
@@ -99,6 +103,7 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'a page in place of a lost one gives out blocks at once',
     needs: 'hands',
+    seed: 68,
     edits: [
       {
         file: 'src/allocate/blocks.ts',

@@ -1,3 +1,4 @@
+import { beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { mutations } from '../../support/simulation/mutations.ts';
 import { renderFigures, renderOutcome, Simulation } from '../../support/simulation/simulate.ts';
 
@@ -32,10 +33,10 @@ describe('operators on an API server in memory', () => {
 });
 
 describe('an operator that is broken on purpose', () => {
-  test.each(mutations)('$name: is caught', async ({ name, edits, needs }) => {
+  test.each(mutations)('$name: is caught', async ({ name, edits, needs, seed = 1 }) => {
     const simulation = await Simulation.load(edits);
     const trouble = { hands: needs === 'hands', finalizers: needs === 'finalizers' };
-    const figures = await simulation.playMany({ histories: 400, seed: 1, trouble, untilFirst: true });
+    const figures = await simulation.playMany({ histories: 400, seed, trouble, untilFirst: true });
     process.stderr.write(
       `${name}: ${figures.broken.length > 0 ? 'caught' : 'not caught'} after ${figures.histories} histories\n`,
     );
