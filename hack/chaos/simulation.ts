@@ -5,18 +5,17 @@ import { renderFigures, renderOutcome, Simulation } from '../../test/support/sim
 const most = 2_000;
 
 /**
- * Plays histories of the real operator's code on an API server in memory, then, as a test of that test, of operators
- * broken on purpose. Writes figures, and what broke a rule, to `say`; returns whether all is as it should be.
+ * `npm run chaos -- simulation [HISTORIES [SEED]]`: plays histories of the real operator's code on an API server in
+ * memory, then, as a test of that test, of operators broken on purpose. Tells whether all is as it should be.
  */
-export async function simulate(
-  histories: number,
-  seed: number,
-  say: (text: string) => void,
-): Promise<boolean> {
+export async function simulation(argv: readonly string[]): Promise<boolean> {
+  const [histories = 2_000, seed = 1] = argv.map(Number);
+  if (!Number.isInteger(histories) || !Number.isInteger(seed) || argv.length > 2)
+    throw new Error(`"${argv.join(' ')}" is not a number of histories and a seed`);
   const figures = await (await Simulation.load()).playMany({ histories, seed });
   const [first] = figures.broken;
-  say(renderFigures(figures));
-  if (first !== undefined) say(renderOutcome(first));
+  process.stdout.write(renderFigures(figures));
+  if (first !== undefined) process.stdout.write(renderOutcome(first));
   let ok = first === undefined;
   for (const { name, edits, needs } of mutations) {
     const broken = await Simulation.load(edits);
@@ -24,7 +23,9 @@ export async function simulate(
     const caught = await broken.playMany({ histories: most, seed, trouble, untilFirst: true });
     const isCaught = caught.broken.length > 0;
     ok &&= isCaught;
-    say(`${name}: ${isCaught ? 'caught' : 'NOT CAUGHT'} after ${caught.histories} histories\n`);
+    process.stdout.write(
+      `${name}: ${isCaught ? 'caught' : 'NOT CAUGHT'} after ${caught.histories} histories\n`,
+    );
   }
   return ok;
 }
