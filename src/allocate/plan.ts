@@ -77,6 +77,7 @@ class Planner {
     allocations: false,
     nodes: new Set(),
     networks: new Set(),
+    agents: new Set(),
   };
   #nextPage: number;
   #wakeAt = Infinity;
@@ -204,6 +205,7 @@ class Planner {
       adopting: this.#restore.active,
       cooldownMs: this.#cooldownMs,
       sureOfNode: (node) => this.#sureOfNode(node),
+      sureOfAgent: (node) => this.#sureOfAgent(node),
       sureOfNetwork: (network) => this.#sureOfNetwork(network),
       isGone: (node) => this.#isGone(node),
       reads: this.#reads,
@@ -257,6 +259,12 @@ class Planner {
   #sureOfNode(node: string): boolean {
     if (this.#view.asked.nodes.has(node)) return true;
     this.#reads.nodes.add(node);
+    return false;
+  }
+
+  #sureOfAgent(node: string): boolean {
+    if (this.#view.asked.agents.has(node)) return true;
+    this.#reads.agents.add(node);
     return false;
   }
 
