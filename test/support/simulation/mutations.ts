@@ -49,7 +49,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: 'evidence of a withdrawal outlives the mark that it is of',
-    seed: 100,
+    seed: 220,
     edits: [
       { file: 'src/allocate/space.ts', find: '${page}/${index}@${since}', replace: '${page}/${index}' },
     ],
