@@ -11,6 +11,7 @@ import { CNIFiles, socketIn } from './cni.ts';
 import { reasonOf } from './file.ts';
 import type { ContainerHealth } from './findings.ts';
 import type { Directories } from './flags.ts';
+import { Judge } from './judge.ts';
 import type { Metrics } from './metrics.ts';
 import { Namespaces } from './namespaces.ts';
 import { Pass, type Kernel } from './pass.ts';
@@ -105,7 +106,9 @@ export class Agent {
         this.#queue.add('checkpoint');
       },
     });
+    const judge = new Judge({ node, caches, seen, last });
     const pass = new Pass(node, {
+      judge,
       caches,
       kernel,
       cni,
@@ -123,6 +126,7 @@ export class Agent {
       client,
       uplinkMTU,
       caches,
+      judge,
       pass,
       checkpoint,
       containers,
@@ -235,13 +239,13 @@ export class Agent {
     };
   }
 
-  async #runPass(): Promise<undefined> {
+  async #runPass(): Promise<Result | undefined> {
     const look = this.#look;
     this.#look = false;
     if (look) this.#report.remeasure();
     try {
       if (look) await this.#repairSocket();
-      await this.#pass.run(look);
+      return await this.#pass.run(look);
     } finally {
       this.#queue.add('docker');
       this.#queue.add('report');

@@ -72,12 +72,18 @@ export class Caches {
       .map(({ resource, informer }) => informer.lastError ?? `${resource.plural} are not listed yet`);
   }
 
-  /** The highest resourceVersion that the caches hold now; undefined before the first list. */
-  get resourceVersion(): bigint | undefined {
-    const versions = this.#all
-      .filter(({ informer }) => informer.hasSynced && /^[0-9]+$/.test(informer.resourceVersion))
-      .map(({ informer }) => BigInt(informer.resourceVersion));
-    return versions.length === 0 ? undefined : versions.reduce((a, b) => (a > b ? a : b));
+  /** By kind, of those that were listed, up to which resourceVersion all has been seen. */
+  get versions(): Map<string, bigint> {
+    return new Map(
+      this.#all
+        .filter(({ informer }) => informer.hasSynced && /^[0-9]+$/.test(informer.resourceVersion))
+        .map(({ resource, informer }) => [resource.plural, BigInt(informer.resourceVersion)]),
+    );
+  }
+
+  /** The API server lets us not follow a kind that the data path follows from: what is lacking there may be there. */
+  get refused(): boolean {
+    return [this.configs, this.networks, this.allocations].some(({ refused }) => refused);
   }
 
   /** Of each kind's informer, since the start. */

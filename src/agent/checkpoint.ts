@@ -3,6 +3,7 @@ import { renameSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Blocks, Snapshot } from '../dataplane/snapshot.ts';
 import type { Log } from '../log.ts';
+import type { Belief } from './belief.ts';
 import type { Namespace } from './wish.ts';
 import { readIfPresent, reasonOf, writeAtomically } from './file.ts';
 
@@ -21,6 +22,13 @@ export interface Checkpoint {
   namespaces: readonly Namespace[];
   /** The highest resourceVersion seen when this was written. */
   seenResourceVersion?: string;
+  /** What the agent did not believe of the objects, and since when; absent in checkpoints of older agents. */
+  belief?: Remembered;
+}
+
+/** Of what is believed, that which does not follow from the snapshot; of peers that are gone, those that stayed. */
+export interface Remembered extends Pick<Belief, 'configUID' | 'doubt'> {
+  gone?: Pick<Belief['gone'][number], 'node' | 'since' | 'mass' | 'late'>[];
 }
 
 /**
@@ -141,7 +149,7 @@ export function parseCheckpoint(text: string, node: string): Checkpoint | string
   }
   const read = value as Partial<Checkpoint & { version: unknown }> | null;
   if (read?.version !== version) return `the checkpoint is corrupt: its version is not ${version}`;
-  const { snapshot, networks, namespaces = [], seenResourceVersion } = read;
+  const { snapshot, networks, namespaces = [], seenResourceVersion, belief } = read;
   if (
     !Array.isArray(networks) ||
     !networks.every(isName) ||
@@ -150,14 +158,20 @@ export function parseCheckpoint(text: string, node: string): Checkpoint | string
     !Array.isArray(snapshot?.networks) ||
     !Array.isArray(snapshot.allocations) ||
     typeof (snapshot.config as { vni?: unknown } | undefined)?.vni !== 'number' ||
-    !areBlocks(snapshot.docker ?? [])
+    !areBlocks(snapshot.docker ?? []) ||
+    !isRemembered(belief ?? {})
   ) {
     return 'the checkpoint is corrupt: parts of it are missing';
   }
   if (snapshot.node !== node) return `the checkpoint is of node "${snapshot.node}"`;
   const seen = seenResourceVersion === undefined ? {} : { seenResourceVersion };
-  return { snapshot, networks, namespaces, ...seen };
+  return { snapshot, networks, namespaces, ...seen, ...(belief === undefined ? {} : { belief }) };
 }
+
+const isRemembered = ({ doubt, gone = [] }: Partial<Remembered>): boolean =>
+  (doubt === undefined || typeof doubt.since === 'number') &&
+  Array.isArray(gone) &&
+  gone.every((one: Partial<Belief['gone'][number]> | null) => typeof one?.since === 'number');
 
 /** Names become those of sets, and part of rules. */
 const areBlocks = (value: unknown): boolean =>
@@ -168,13 +182,13 @@ const areBlocks = (value: unknown): boolean =>
   );
 
 /** A relist replaces every object by an equal one: then only the text can tell. Versions seen are no news. */
-const digest = ({ snapshot, networks, namespaces }: Checkpoint): string =>
+const digest = ({ snapshot, networks, namespaces, belief }: Checkpoint): string =>
   createHash('sha256')
-    .update(JSON.stringify([snapshot, networks, namespaces]))
+    .update(JSON.stringify([snapshot, networks, namespaces, belief]))
     .digest('hex');
 
 const same = (a: Checkpoint, b: Checkpoint): boolean =>
-  JSON.stringify(a.networks) === JSON.stringify(b.networks) &&
+  JSON.stringify([a.networks, a.belief]) === JSON.stringify([b.networks, b.belief]) &&
   a.namespaces === b.namespaces &&
   sameSnapshot(a.snapshot, b.snapshot);
 

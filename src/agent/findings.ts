@@ -20,6 +20,8 @@ export interface Health {
   system: string[];
   /** Of the Docker engine, where one is looked for, or was and may still have networks. */
   docker: Finding | undefined;
+  /** What stays in the data path although objects do not say so. */
+  holding: Finding | undefined;
 }
 
 /** What containers hang on beside the data path; of `failures`, those of socket and sweep as well. */
@@ -32,7 +34,7 @@ export interface ContainerHealth extends PassContainers {
 
 /**
  * The conditions `Registered`, `Synced`, `DataPathReady`, `Checkpoint`, `ContainersReady` and `SystemReady`, and `Docker`
- * where there is something to be said of an engine.
+ * where there is something to be said of an engine, and `Holding` while something stays that objects do not say.
  */
 export const findingsOf = (health: Health): Finding[] => [
   { type: 'Registered', ...registered(health) },
@@ -41,7 +43,7 @@ export const findingsOf = (health: Health): Finding[] => [
   { type: 'Checkpoint', ...checkpointed(health) },
   { type: 'ContainersReady', ...containersReady(health) },
   { type: 'SystemReady', ...systemReady(health) },
-  ...(health.docker === undefined ? [] : [health.docker]),
+  ...[health.docker, health.holding].filter((finding) => finding !== undefined),
 ];
 
 type Verdict = Omit<Finding, 'type'>;

@@ -44,6 +44,12 @@ export class Metrics {
     help: 'Other nodes that this node has a tunnel to.',
     registers: this.#registers,
   });
+  readonly #held = new Gauge({
+    name: `${prefix}held`,
+    help: 'What the data path keeps although no object says so any more, by kind: peers, networks, blocks of this node.',
+    labelNames: ['kind'],
+    registers: this.#registers,
+  });
   readonly #checkpointFailed = new Gauge({
     name: `${prefix}checkpoint_failed`,
     help: '1 while the checkpoint cannot be written.',
@@ -110,6 +116,11 @@ export class Metrics {
   /** @param code of the refusal, 0 for none */
   asked(code: number): void {
     this.#containers.inc({ code: String(code) });
+  }
+
+  /** What stays in the data path although objects do not say so. */
+  holds(held: Record<'peers' | 'networks' | 'blocks', readonly string[]>): void {
+    for (const [kind, names] of Object.entries(held)) this.#held.set({ kind }, names.length);
   }
 
   checkpoint(failed: boolean): void {

@@ -1,15 +1,17 @@
 import type { AgentAllocationSpec } from '../api/types.ts';
 import type { Blocks, Snapshot } from '../dataplane/snapshot.ts';
+import type { Result } from '../kube/queue.ts';
 import { pause } from '../kube/wait.ts';
 import type { Caches } from './caches.ts';
 import { sameSnapshot, type CheckpointFile } from './checkpoint.ts';
 import type { CNIFiles } from './cni.ts';
 import type { Known } from './choose.ts';
 import { reasonOf } from './file.ts';
+import type { Judge } from './judge.ts';
 import type { Metrics } from './metrics.ts';
 import type { SeenVersion } from './registration.ts';
 import { brief, type Applied, type Failure } from './status.ts';
-import { idleNetworks, networksInForce, snapshotOf } from './snapshot.ts';
+import { idleNetworks, networksInForce } from './snapshot.ts';
 import type { Namespace } from './wish.ts';
 
 /** The plugin waits 5 s, and a namespace may have to be looked up, too. */
@@ -65,30 +67,13 @@ export class Pass {
 
   /** What the kernel is to show; undefined where nothing is known, and then nothing is touched. */
   get wanted(): Snapshot | undefined {
-    const { caches } = this.#parts;
-    if (!caches.synced || this.missing !== undefined) return this.#withDocker(this.snapshot);
-    const last = this.snapshot?.apiServers === undefined ? {} : { apiServers: this.snapshot.apiServers };
-    // an agent that starts knows the API servers by its checkpoint until it has listed them
-    return this.#withDocker(snapshotOf(this.node, { ...last, ...caches.cached }));
+    return this.#withDocker(this.#parts.judge.wanted);
   }
 
   /** Networks of ours that Docker has: by its engine, and until that has answered by the checkpoint. Undefined: not known. */
   get docker(): Blocks | undefined {
     const { docker, last } = this.#parts;
     return docker?.blocks ?? (last && (last.docker ?? []));
-  }
-
-  /**
-   * What synced caches do not say, so that all stays as it was. An allocation that someone deletes comes back without
-   * blocks first; a node's containers and leases must outlive that.
-   */
-  get missing(): string | undefined {
-    const { caches } = this.#parts;
-    if (!caches.synced) return undefined;
-    if (caches.configs.get('default')?.status?.effective === undefined) {
-      return 'OverlayConfig default has no effective configuration';
-    }
-    return caches.allocation?.spec.vtep === undefined ? "this node's AgentAllocation has no VTEP" : undefined;
   }
 
   /** This node's allocation as the last pass, or the checkpoint, has it. */
@@ -131,20 +116,25 @@ export class Pass {
 
   /**
    * @param look look at kernel and files also where objects say the same as at the last pass, which succeeded
+   * @returns when to run again although nothing changes
    * @throws Error with what failed, for the queue to try again; the same is in `applied`
    */
-  async run(look: boolean): Promise<void> {
-    const snapshot = this.wanted;
-    if (snapshot === undefined) return;
+  async run(look: boolean): Promise<Result | undefined> {
+    const { metrics, judge } = this.#parts;
+    const again = judge.run();
+    metrics.holds(judge.held);
+    const snapshot = this.#withDocker(judge.believed);
+    if (snapshot === undefined) return undefined;
     if (
       !look &&
       this.applied?.failures.length === 0 &&
       this.containers.failures.length === 0 &&
       this.snapshot &&
       sameSnapshot(this.snapshot, snapshot)
-    )
-      return;
-    const { metrics } = this.#parts;
+    ) {
+      this.save();
+      return again;
+    }
     const start = performance.now();
     const { changes, failures } = await this.#apply(snapshot);
     this.durationMs = performance.now() - start;
@@ -164,18 +154,20 @@ export class Pass {
     });
     const problems = [...failures.map(failureText), ...this.containers.failures];
     if (problems.length > 0) throw new Error(brief(problems));
+    return again;
   }
 
   /** Puts on disk what an agent needs that starts while the API server is away. */
   save(): void {
-    const { checkpoint, cni, seen, caches, namespaces } = this.#parts;
+    const { checkpoint, cni, seen, caches, namespaces, judge } = this.#parts;
     if (this.snapshot === undefined) return;
-    const { highest } = seen.observe(caches.resourceVersion);
+    const { highest } = seen.observe(caches.versions);
     checkpoint.save({
       snapshot: this.#withDocker(this.snapshot),
       networks: [...cni.owned].sort(),
       namespaces: namespaces.list,
       ...(highest === undefined ? {} : { seenResourceVersion: highest }),
+      ...(judge.remembered === undefined ? {} : { belief: judge.remembered }),
     });
   }
 
@@ -186,8 +178,9 @@ export class Pass {
   }
 
   get #awaited(): string {
-    const { problems } = this.#parts.caches;
-    if (this.missing !== undefined) return this.missing;
+    const { caches, judge } = this.#parts;
+    const { problems } = caches;
+    if (judge.missing !== undefined) return judge.missing;
     if (this.applied !== undefined) return brief(this.applied.failures.map(failureText));
     return problems.length > 0 ? problems.join('; ') : 'the first pass over the kernel has not ended';
   }
@@ -236,6 +229,7 @@ interface Parts {
   namespaces: { readonly list: readonly Namespace[] };
   /** From the checkpoint. */
   last: Snapshot | undefined;
+  judge: Pick<Judge, 'run' | 'wanted' | 'believed' | 'held' | 'missing' | 'remembered'>;
   seen: SeenVersion;
   metrics: Metrics;
 }

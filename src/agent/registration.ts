@@ -16,8 +16,10 @@ export function registrationOf(own: {
   /** Blocks that Docker's networks still lie in, whatever the allocation says. */
   docker: Blocks;
   seenResourceVersion: string | undefined;
+  /** The id of the restore that it answers; undefined: there is none. */
+  restore?: string | undefined;
 }): OverlayAgentSpec {
-  const { addresses, uplinkMTU, held, docker, seenResourceVersion } = own;
+  const { addresses, uplinkMTU, held, docker, seenResourceVersion, restore } = own;
   const networks = withBlocks(
     (held?.networks ?? []).map(({ name, subnets }) => ({ name, subnets: subnets.map(({ cidr }) => cidr) })),
     docker,
@@ -28,6 +30,7 @@ export function registrationOf(own: {
     ...(held?.vtep === undefined ? {} : { vtep: held.vtep }),
     ...(networks.length === 0 ? {} : { networks }),
     ...(seenResourceVersion === undefined ? {} : { seenResourceVersion }),
+    ...(restore === undefined ? {} : { restore }),
   };
 }
 
@@ -43,29 +46,47 @@ function withBlocks(held: Blocks, docker: Blocks): Blocks {
 }
 
 /**
- * The highest resourceVersion ever seen, and whether the caches now hold only lower ones: an etcd brought back from a
- * backup counts from there again.
+ * The highest resourceVersion ever seen, and whether a kind's went back: an etcd brought back from a backup counts from
+ * there again. Each kind is compared with itself, since they are listed one after the other. Once one went back, the
+ * highest stays what it was, however far the API server has counted since, until `accept`.
  */
 export class SeenVersion {
+  readonly #checkpointed: bigint | undefined;
+  readonly #kinds = new Map<string, bigint>();
   #highest: bigint | undefined;
+  #wentBack = false;
 
   constructor(checkpointed: string | undefined) {
-    this.#highest =
+    this.#checkpointed =
       checkpointed !== undefined && /^[0-9]+$/.test(checkpointed) ? BigInt(checkpointed) : undefined;
+    this.#highest = this.#checkpointed;
   }
 
-  /** @param current the highest that the caches hold */
-  observe(current: bigint | undefined): { highest: string | undefined; wentBack: boolean } {
-    const wentBack = current !== undefined && this.#highest !== undefined && current < this.#highest;
-    if (current !== undefined && (this.#highest === undefined || current > this.#highest))
-      this.#highest = current;
-    return { highest: this.#highest?.toString(), wentBack };
+  /** @param versions by kind, up to which all has been seen. A first list is never older than what was seen before it. */
+  observe(versions: ReadonlyMap<string, bigint>): { highest: string | undefined; wentBack: boolean } {
+    for (const [kind, version] of versions) {
+      const before = this.#kinds.get(kind) ?? this.#checkpointed;
+      if (before !== undefined && version < before) this.#wentBack = true;
+      this.#kinds.set(kind, version);
+    }
+    if (!this.#wentBack) this.#highest = highestOf([...this.#kinds.values()], this.#highest);
+    return { highest: this.#highest?.toString(), wentBack: this.#wentBack };
+  }
+
+  /** What the API server has now is believed: it is counted from there. */
+  accept(): void {
+    this.#wentBack = false;
+    this.#highest = highestOf([...this.#kinds.values()], undefined);
   }
 }
 
+const highestOf = (versions: readonly bigint[], first: bigint | undefined): bigint | undefined =>
+  versions.reduce<bigint | undefined>((a, b) => (a === undefined || b > a ? b : a), first);
+
 /**
  * Creates or updates the node's OverlayAgent; no request where it already says so. A version seen is said at
- * creation, with another change, and when the API server's lists went back: by itself it is no reason to write.
+ * creation, with another change, and when the API server's lists went back: by itself it is no reason to write. The
+ * same holds for the end of a restore.
  * @returns the object as the API server stored it, undefined where nothing was written
  * @throws ApiError
  */
@@ -85,13 +106,15 @@ export async function register(
 }
 
 function sameRegistration(a: OverlayAgentSpec, b: OverlayAgentSpec, versionToo: boolean): boolean {
-  const text = ({ addresses, uplinkMTU, vtep, networks, seenResourceVersion }: OverlayAgentSpec) =>
+  const text = ({ addresses, uplinkMTU, vtep, networks, seenResourceVersion, restore }: OverlayAgentSpec) =>
     JSON.stringify([
       addresses,
       uplinkMTU,
       [vtep?.ip, vtep?.ip6, vtep?.mac],
       networks?.map(({ name, subnets }) => [name, subnets]) ?? [],
       versionToo ? seenResourceVersion : undefined,
+      // an answer to a restore that is over is no reason to write
+      b.restore === undefined ? undefined : restore,
     ]);
   return text(a) === text(b);
 }

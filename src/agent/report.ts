@@ -8,9 +8,10 @@ import type { Caches } from './caches.ts';
 import type { CheckpointFile } from './checkpoint.ts';
 import { reasonOf } from './file.ts';
 import { findingsOf, leftWithoutSocket, refusalOf, type ContainerHealth } from './findings.ts';
+import type { Judge } from './judge.ts';
 import type { Pass } from './pass.ts';
 import { register, registrationOf, type SeenVersion } from './registration.ts';
-import { renderStatus, sameStatus } from './status.ts';
+import { brief, renderStatus, sameStatus } from './status.ts';
 
 /** An OverlayAgent that lived so long was not deleted as soon as it was made. */
 const settledMs = 60_000;
@@ -24,6 +25,7 @@ interface Parts {
   client: Client;
   uplinkMTU: () => Promise<number>;
   caches: Caches;
+  judge: Pick<Judge, 'missing' | 'holding'>;
   pass: Pass;
   checkpoint: CheckpointFile;
   containers: () => ContainerHealth;
@@ -40,6 +42,7 @@ export class Report {
   #uplinkMTU: number | undefined;
   #registrationFailure: string | undefined;
   #refusal: string | undefined;
+  #holding: string | undefined;
   /** What this node was registered with when this agent began. */
   #before: OverlayAgentSpec['networks'];
   /** When this process last made its OverlayAgent, how often it vanished soon after, and when it may make it again. */
@@ -56,6 +59,7 @@ export class Report {
   async run(): Promise<Result | undefined> {
     const { caches, containers } = this.#parts;
     this.#logRefusal();
+    this.#logHolding();
     const failures: string[] = [];
     let waitMs = caches.synced && containers().namespaces === undefined ? Infinity : unlistedMs;
     try {
@@ -75,8 +79,9 @@ export class Report {
 
   /** The OverlayAgent's status as it should be. */
   get status(): OverlayAgentStatus {
-    const { caches, pass, checkpoint, containers, docker, system } = this.#parts;
-    const { applied, missing } = pass;
+    const { caches, judge, pass, checkpoint, containers, docker, system } = this.#parts;
+    const { applied } = pass;
+    const { missing, holding } = judge;
     const findings = findingsOf({
       allocation: caches.allocation,
       registrationFailure: this.#registrationFailure,
@@ -87,6 +92,7 @@ export class Report {
       containers: containers(),
       docker: docker?.finding ?? leftWithoutSocket(pass.docker),
       system: system(),
+      holding,
     });
     return renderStatus({
       allocation: caches.synced ? caches.allocation?.spec : pass.held,
@@ -123,7 +129,7 @@ export class Report {
     if (agent === undefined && wait > 0) return wait;
     this.#before ??= agent?.spec.networks ?? [];
     this.#uplinkMTU ??= await uplinkMTU();
-    const { highest, wentBack } = seen.observe(caches.resourceVersion);
+    const { highest, wentBack } = seen.observe(caches.versions);
     const spec = registrationOf({
       addresses,
       uplinkMTU: this.#uplinkMTU,
@@ -131,6 +137,7 @@ export class Report {
       // without a checkpoint, and an engine that could be asked, what an agent before this one said may be Docker's
       docker: pass.docker ?? (docker === undefined ? [] : this.#before),
       seenResourceVersion: highest,
+      restore: caches.configs.get('default')?.status?.restored?.id,
     });
     const written = await register(client, node, spec, agent, wentBack);
     this.#registrationFailure = undefined;
@@ -149,6 +156,15 @@ export class Report {
     const { status } = this;
     if (sameStatus(agent.status, status)) return;
     agents.learn(await client.updateStatus<OverlayAgent>(overlayAgents, { ...agent, status }));
+  }
+
+  #logHolding(): void {
+    const { log, judge } = this.#parts;
+    const text = judge.holding?.message;
+    if (text === this.#holding) return;
+    if (text !== undefined) log.warn('something stays in the data path', { holding: brief([text]) });
+    else log.info('the data path shows what the objects say again');
+    this.#holding = text;
   }
 
   #logRefusal(): void {

@@ -32,8 +32,8 @@ export interface NetworkContext {
   mayRetire: (network: string) => boolean;
 }
 
-/** What the ledger's CRD allows, less the space of the VTEPs. Subnets that still cool count. */
-const mostSubnets = 511;
+/** What the ledger's CRD allows beside the space of the VTEPs. Subnets that still cool count. */
+const mostSubnets = 512;
 
 /** What the CRD of AgentAllocation allows. */
 const mostNetworks = 256;

@@ -19,7 +19,8 @@ import { judgeRegistrations, type Registrations } from './register.ts';
 import type { Holdings } from './render.ts';
 import { remainsOf, repairedIndex } from './repair.ts';
 import { judgeRestore, type RestoreVerdict } from './restore.ts';
-import { listedPages, pageName, statedIndex } from './space.ts';
+import { Listing } from './listing.ts';
+import { pageName, statedIndex } from './space.ts';
 import { planSpaces } from './spaces.ts';
 import {
   asOf,
@@ -214,7 +215,7 @@ class Planner {
       this.#wakeAt = Math.min(this.#wakeAt, wakeAt);
       if (exhausted.length > 0) result.exhausted.push({ space, nodes: exhausted });
     }
-    const finished = { ...next, spaces: this.#finishSpaces(next.spaces, plans), nextPage: this.#nextPage };
+    const finished = { ...next, ...this.#finish(next, plans) };
     const stored = indexOf(view.ledger);
     const changes = view.ledger.spaces === undefined || JSON.stringify(finished) !== JSON.stringify(stored);
     if (changes && view.refusal('write-index') === undefined) {
@@ -280,67 +281,14 @@ class Planner {
     return !this.#departures.disbelieved || this.#view.confirmedGone.has(node);
   }
 
-  /**
-   * Lists the pages that are needed, says which exist, lists others in place of lost ones, and forgets spaces whose blocks
-   * have all cooled.
-   */
-  #finishSpaces(spaces: readonly LedgerSpace[], plans: ReadonlyMap<LedgerSpace, SpacePlan>): LedgerSpace[] {
-    return spaces.flatMap((space) => {
-      const known = this.#withPages(space, plans.get(space));
-      if (known.retiredAt === undefined) return [known];
-      const rests = listedPages(this.#view.ledger, known).some(
-        ({ page, state }) =>
-          state !== 'good' ||
-          page.retired !== true ||
-          page.blocks.length > 0 ||
-          page.recovering !== undefined,
-      );
-      if (rests) return [known];
-      const done = Date.parse(known.retiredAt) + this.#cooldownMs;
-      if (done <= this.#view.now) return [];
-      this.#wakeAt = Math.min(this.#wakeAt, done);
-      return [known];
-    });
-  }
-
-  #withPages(space: LedgerSpace, plan: SpacePlan | undefined): LedgerSpace {
-    const listed = plan?.listed ?? [];
-    const pages = [...space.pages];
-    const recovering = new Set(space.recovering);
-    for (const { name, number, ordinal, object, page, state } of listed) {
-      if (state === 'good' && page.recovering === undefined) recovering.delete(number);
-      if (state !== 'lost' || (object === undefined && !this.#isSurelyAbsent(name))) continue;
-      recovering.delete(number);
-      pages[ordinal] = this.#nextPage++;
-      recovering.add(pages[ordinal]);
-    }
-    for (let needed = plan?.pagesNeeded ?? 0; needed > 0; needed--) {
-      if (space.recovered === true) recovering.add(this.#nextPage);
-      pages.push(this.#nextPage++);
-    }
-    const unmade = listed.findIndex(({ state }) => state === 'absent' || state === 'lost');
-    const made = Math.max(space.made ?? 0, unmade === -1 ? listed.length : unmade);
-    const same =
-      made === (space.made ?? 0) &&
-      String(pages) === String(space.pages) &&
-      String([...recovering]) === String(space.recovering ?? []);
-    if (same) return space;
-    const { recovering: was, ...rest } = space;
-    return {
-      ...rest,
-      pages,
-      ...(made > 0 ? { made } : {}),
-      ...(recovering.size > 0 ? { recovering: [...recovering] } : {}),
-    };
-  }
-
-  /** A page that the index calls made, and that the API server has not, as of that index or later. */
-  #isSurelyAbsent(name: string): boolean {
-    const { ledger } = this.#view;
-    const needed = version(ledger.spaces);
-    if (asOf(ledger, name) >= needed) return true;
-    this.#reads.ledger.set(name, needed);
-    return false;
+  #finish(
+    next: LedgerIndex,
+    plans: ReadonlyMap<LedgerSpace, SpacePlan>,
+  ): Pick<LedgerIndex, 'spaces' | 'nextPage'> {
+    const listing = new Listing(this.#view, this.#nextPage, this.#cooldownMs, this.#reads);
+    const spaces = next.spaces.flatMap((space) => listing.finish(space, plans.get(space)));
+    this.#wakeAt = Math.min(this.#wakeAt, listing.wakeAt);
+    return { spaces, nextPage: listing.nextPage };
   }
 
   /** Tombstones, and what a late writer made empty. A page that holds blocks and is not listed is not understood. */

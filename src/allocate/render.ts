@@ -35,23 +35,23 @@ export class Holdings {
 
   /** Takes a ledger in; cheap where its objects are those of the last time. */
   read(ledger: Ledger, index: LedgerIndex): this {
-    const before = new Map(this.#spaces.map((known) => [known.space.cidr, known]));
-    const count = this.#spaces.length;
-    let changed = false;
+    const before = new Map(this.#spaces.map((one) => [one.space.cidr, one]));
+    const known = this.#spaces.map(({ nodes }) => nodes);
     this.#spaces = index.spaces
       .filter(({ retiredAt }) => retiredAt === undefined)
       .map((space) => {
         const good = listedPages(ledger, space).filter(({ state }) => state === 'good');
         const pages = good.map(({ page }) => page);
-        const known = before.get(space.cidr);
+        const old = before.get(space.cidr);
         const same =
-          known?.space.network === space.network &&
-          known.pages.length === pages.length &&
-          known.pages.every((page, at) => page === pages[at]);
-        changed ||= !same;
-        return { space, pages, nodes: same ? known.nodes : inSpace(good) };
+          old?.space.network === space.network &&
+          old.pages.length === pages.length &&
+          old.pages.every((page, at) => page === pages[at]);
+        return { space, pages, nodes: same ? old.nodes : inSpace(good) };
       });
-    if (changed || this.#spaces.length !== count) this.generation++;
+    const same =
+      this.#spaces.length === known.length && this.#spaces.every(({ nodes }, at) => nodes === known[at]);
+    if (!same) this.generation++;
     return this;
   }
 

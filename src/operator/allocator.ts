@@ -206,7 +206,7 @@ export class Allocator {
         if (isMissingKind(error) || refused.size > mostRefused) fatal = error;
       }
     });
-    if (fatal !== undefined) throw fatal as Error;
+    if (fatal !== undefined) throw fatal;
     return results;
   }
 }

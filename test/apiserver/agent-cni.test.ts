@@ -196,7 +196,7 @@ test('leases of a network that is gone stay until its containers are, and the co
   const record = at.path('state', 'attachments', 'cafe-eth0.json');
   writeFileSync(record, JSON.stringify(attachment()));
   links.add('c-0123456789ab');
-  await bench.plane.client.delete(overlayNetworks, 'dcos');
+  await bench.operator.withdraw('dcos');
   await eventually(async () => {
     expect(condition(await bench.stored(), 'ContainersReady')).toMatchObject({
       status: 'True',

@@ -3,7 +3,6 @@ import { parseCheckpoint, type Checkpoint } from '../../src/agent/checkpoint.ts'
 import { Docker } from '../../src/docker/docker.ts';
 import { Engine } from '../../src/docker/engine.ts';
 import { silent } from '../../src/log.ts';
-import { overlayNetworks } from '../../src/kube/resources.ts';
 import { FakeEngine } from '../support/fakeengine.ts';
 import { node2 } from '../unit/agent/fixture.ts';
 import { Bench, condition, eventually, states } from './agent-harness.ts';
@@ -70,9 +69,7 @@ const both = ['dcos 9.0.1.0/24', 'dcos6 fd01:b:0:0:1::/80'];
 
 /** The overlay is deleted, and the operator shows that. */
 async function withdraw(): Promise<void> {
-  await bench.plane.client.delete(overlayNetworks, 'dcos');
-  const networks = node2.networks!.filter(({ name }) => name !== 'dcos');
-  await bench.operator.allocate('node2', { ...node2, revision: 4, networks });
+  await bench.operator.withdraw('dcos');
   await eventually(async () => {
     expect(states(await bench.stored())).toEqual(['dcos6 OK']);
   });

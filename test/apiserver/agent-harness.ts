@@ -10,6 +10,7 @@ import {
   type Condition,
   type OverlayAgent,
   type OverlayConfig,
+  type OverlayConfigStatus,
   type OverlayNetwork,
 } from '../../src/api/types.ts';
 import type { Snapshot } from '../../src/dataplane/snapshot.ts';
@@ -120,15 +121,19 @@ export class FakeOperator {
     this.#client = client;
   }
 
-  async configure(): Promise<void> {
-    const object: OverlayConfig = { metadata: { name: 'default' }, spec: {} as OverlayConfig['spec'] };
+  /** @param says what the status has beside the configuration in force */
+  async configure(
+    says: Omit<OverlayConfigStatus, 'effective'> = {},
+    annotations: Record<string, string> = {},
+  ): Promise<void> {
+    const object = { metadata: { name: 'default', annotations }, spec: {} } as OverlayConfig;
     const { metadata, spec } = await this.#client.apply(overlayConfigs, object);
     await this.#client.updateStatus(overlayConfigs, {
       apiVersion,
       kind: 'OverlayConfig',
       metadata,
       spec,
-      status: { effective: config },
+      status: { effective: config, ...says },
     });
   }
 
@@ -143,6 +148,16 @@ export class FakeOperator {
       ...stored,
       status: { conditions: [{ ...condition, lastTransitionTime: '2026-01-01T00:00:00Z' }] },
     });
+  }
+
+  /** Deletes the network, and takes its blocks from all nodes. */
+  async withdraw(network: string): Promise<void> {
+    await this.#client.delete(overlayNetworks, network);
+    const { items } = await this.#client.list(agentAllocations);
+    for (const { metadata, spec } of items) {
+      const networks = (spec.networks ?? []).filter(({ name }) => name !== network);
+      await this.allocate(metadata.name, { ...spec, revision: spec.revision + 1, networks });
+    }
   }
 
   /** Created without blocks, as the API demands, and then given them. */

@@ -157,7 +157,7 @@ test('a network that is deleted loses its conflist before its bridge, and its le
       existsSync(bench.node.at.path('leases', 'dcos')),
     ]);
   };
-  await bench.plane.client.delete(overlayNetworks, 'dcos');
+  await bench.operator.withdraw('dcos');
   await eventually(() => {
     expect(existsSync(bench.node.at.path('leases', 'dcos'))).toBe(false);
   });

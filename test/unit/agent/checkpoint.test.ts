@@ -87,6 +87,10 @@ test.each([
       ...checkpoint({ snapshot: snapshot({ docker: [{ name: 'x -j ACCEPT', subnets: [] }] }) }),
     }),
   ],
+  [
+    'with a time that is none',
+    JSON.stringify({ version: 1, ...checkpoint(), belief: { gone: [{ node: 'node1', since: 'x' }] } }),
+  ],
   ['with a path for a name', '{"version":1,"networks":["../x"],"snapshot":{}}'],
 ])('a corrupt checkpoint (%s) is moved aside and reported, and the next one is written', (_, text) => {
   writeFileSync(at.path('checkpoint.json'), text);
@@ -109,6 +113,19 @@ test('one of an agent that did not know namespaces yet is followed', () => {
   const file = open();
   expect(file.load('node2')).toEqual(checkpoint({ namespaces: [] }));
   expect(file.movedAside).toBeUndefined();
+});
+
+test('what is not believed is kept, written when it changes, and absent in those of older agents', () => {
+  const file = open({ intervalMs: 0 });
+  file.save(checkpoint());
+  expect(open().load('node2')).not.toHaveProperty('belief');
+  const belief = {
+    configUID: 'u',
+    doubt: { reason: 'Restored', since: 5, id: 'r-1' } as const,
+    gone: [{ node: 'node1', since: 5, mass: true, late: false }],
+  };
+  file.save(checkpoint({ belief }));
+  expect(open().load('node2')?.belief).toEqual(belief);
 });
 
 test('namespaces that change are written', () => {

@@ -55,12 +55,37 @@ test("blocks that Docker's containers may still have are held, whatever was with
   ]);
 });
 
-test('the highest version seen only grows, and lower lists mean that the API server went back', () => {
+const versions = (a?: bigint, b?: bigint) =>
+  new Map(
+    Object.entries({ a, b }).flatMap(([kind, version]) => (version === undefined ? [] : [[kind, version]])),
+  );
+
+test('a kind that is listed lower than before means that the API server went back; one that lags does not', () => {
   const seen = new SeenVersion(undefined);
-  expect(seen.observe(undefined)).toEqual({ highest: undefined, wentBack: false });
-  expect(seen.observe(9n)).toEqual({ highest: '9', wentBack: false });
-  expect(seen.observe(10n)).toEqual({ highest: '10', wentBack: false });
-  expect(seen.observe(9n)).toEqual({ highest: '10', wentBack: true });
-  expect(new SeenVersion('10').observe(9n)).toEqual({ highest: '10', wentBack: true });
-  expect(new SeenVersion('nonsense').observe(9n)).toEqual({ highest: '9', wentBack: false });
+  expect(seen.observe(versions())).toEqual({ highest: undefined, wentBack: false });
+  expect(seen.observe(versions(9n))).toEqual({ highest: '9', wentBack: false });
+  expect(seen.observe(versions(20n, 10n))).toEqual({ highest: '20', wentBack: false });
+  expect(seen.observe(versions(20n, 11n))).toEqual({ highest: '20', wentBack: false });
+  expect(seen.observe(versions(20n, 10n))).toEqual({ highest: '20', wentBack: true });
+});
+
+test('an agent that starts compares first lists with what an agent before it saw', () => {
+  expect(new SeenVersion('10').observe(versions(12n, 9n))).toEqual({ highest: '10', wentBack: true });
+  expect(new SeenVersion('10').observe(versions(10n))).toEqual({ highest: '10', wentBack: false });
+  expect(new SeenVersion('nonsense').observe(versions(9n))).toEqual({ highest: '9', wentBack: false });
+});
+
+test('the highest before it went back is said however far the API server counts, until that is accepted', () => {
+  const seen = new SeenVersion('10');
+  seen.observe(versions(5n));
+  expect(seen.observe(versions(15n))).toEqual({ highest: '10', wentBack: true });
+  seen.accept();
+  expect(seen.observe(versions(15n))).toEqual({ highest: '15', wentBack: false });
+  expect(seen.observe(versions(16n))).toEqual({ highest: '16', wentBack: false });
+});
+
+test('a registration repeats the id of the restore that it answers', () => {
+  const own = { addresses: [], uplinkMTU: 1500, held: undefined, docker: [], seenResourceVersion: undefined };
+  expect(registrationOf({ ...own, restore: 'r-1' })).toMatchObject({ restore: 'r-1' });
+  expect(registrationOf(own)).not.toHaveProperty('restore');
 });

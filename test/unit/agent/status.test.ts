@@ -109,6 +109,7 @@ const healthy: Health = {
   checkpoint: { problem: undefined, movedAside: undefined },
   containers: { complete: true, failures: [], namespaces: undefined, held: [], first: undefined, unread: [] },
   docker: undefined,
+  holding: undefined,
   system: [],
 };
 const finding = (type: string, health: Partial<Health>) =>

@@ -215,15 +215,15 @@ describe('limits', () => {
     }
   };
 
-  test('the 512th subnet is refused, and everything else goes on', () => {
+  test('the 513th subnet is refused, and everything else goes on', () => {
     const cluster = new Cluster();
-    many(cluster, 73, 7);
+    many(cluster, 64, 8);
     cluster.settle();
-    expect(cluster.condition('n72', 'Accepted')).toMatchObject({ status: 'True' });
+    expect(cluster.condition('n63', 'Accepted')).toMatchObject({ status: 'True' });
     cluster.join('node1', '172.17.0.2');
     cluster.settle();
     const spaces = () => cluster.ledger.get('spaces')!.spec.index!.spaces;
-    expect(spaces()).toHaveLength(512);
+    expect(spaces()).toHaveLength(513);
     expect(cluster.spec('node1').vtep).toBeDefined();
     cluster.network('more', [{ cidr: '11.0.0.0/24', prefix: 28 }]);
     cluster.settle();

@@ -1,0 +1,190 @@
+import type { AgentAllocationSpec, OverlayConfig, OverlayNetwork } from '../api/types.ts';
+import type { Snapshot } from '../dataplane/snapshot.ts';
+import { judgeDepartures, nextJudgement, type Gone } from './departures.ts';
+import { departuresConfirmed, endOf, judgeDoubt, type Doubt } from './doubt.ts';
+import { ownOf, union, withQuarantined } from './union.ts';
+
+/** A network that no AgentAllocation shows, and this node never had, leaves after this time: all objects may be about to go. */
+const absentMs = 5_000;
+
+/** What of the caches is believed, so far. */
+export interface Belief {
+  /** What the data path is to show. */
+  snapshot: Snapshot;
+  /** uid of the OverlayConfig that was believed last. */
+  configUID?: string;
+  /** Why nothing is withdrawn now. */
+  doubt?: Doubt;
+  /** Peers without an AgentAllocation. */
+  gone: Gone[];
+  /** Networks that are in force without an OverlayNetwork, by name: since when, in Unix ms. */
+  absent: ReadonlyMap<string, number>;
+  /** The caches did not say enough when they were last looked at. */
+  interrupted: boolean;
+}
+
+/** What synced caches say. */
+export interface Evidence {
+  config: OverlayConfig | undefined;
+  networks: readonly OverlayNetwork[];
+  /** What follows from them; undefined: they do not say enough. */
+  next: Snapshot | undefined;
+  /** resourceVersions are lower than those seen before. */
+  wentBack: boolean;
+  /** The API server refuses to list a kind, or knows it no more. */
+  refused: boolean;
+  /** Unix time in ms. */
+  now: number;
+}
+
+/** Of an agent that starts. @param last from its checkpoint */
+export const firstBelief = (
+  last: Snapshot,
+  remembered: Partial<Pick<Belief, 'configUID' | 'doubt' | 'gone'>> = {},
+): Belief => ({ gone: [], ...remembered, snapshot: last, absent: new Map(), interrupted: false });
+
+/**
+ * What is believed now. What objects add, and what they change by name, is taken at once. What they lack is withdrawn
+ * where they were not all lost, or replaced by older ones; undefined: nothing is known yet.
+ *
+ * A network without its object stays as long as a present AgentAllocation shows a block of it: the operator withdraws
+ * networks, and a CRD that is deleted takes the objects in any order.
+ */
+export function believe(before: Belief | undefined, evidence: Evidence): Belief | undefined {
+  const { config, next, refused, now, wentBack } = evidence;
+  if (config === undefined || (next === undefined && before === undefined)) return interrupted(before);
+  const uid = config.metadata.uid;
+  const doubt =
+    judgeDoubt(before?.doubt, { config, believed: before?.configUID, wentBack, now }) ??
+    (refused ? before?.doubt : undefined);
+  const configUID = doubt === undefined ? uid : (before?.configUID ?? uid);
+  const judged = {
+    ...(configUID === undefined ? {} : { configUID }),
+    ...(doubt === undefined ? {} : { doubt }),
+  };
+  if (before === undefined) return next && { ...firstBelief(next), ...judged };
+  if (next === undefined) return { ...without(before), ...judged, interrupted: true };
+  const quarantined = config.status?.quarantined ?? [];
+  if (doubt !== undefined) {
+    const all = withAPIServers(before.snapshot, union(before.snapshot, next));
+    return { ...firstBelief(withQuarantined(before.snapshot, all, quarantined)), ...judged };
+  }
+  const absent = absentNetworks(before, next, evidence);
+  const networks = withNetworks(before.snapshot, next, absent);
+  // when a doubt is over, what has not come back by then is gone
+  const gone = before.doubt === undefined ? judgeGone(before, networks, { ...evidence, config }) : [];
+  const kept = gone.filter((one) => one.kept);
+  const all = kept.length === 0 ? networks : withPeers(networks, kept);
+  const snapshot = withAPIServers(before.snapshot, withQuarantined(before.snapshot, all, quarantined));
+  return { snapshot, ...judged, gone, absent, interrupted: false };
+}
+
+/** Networks that have stayed so long that the operator should have withdrawn them. */
+export const overdue = ({ absent }: Belief, now: number): string[] =>
+  [...absent].filter(([, since]) => now - since >= absentMs).map(([name]) => name);
+
+/** When to look again although nothing changed, in Unix ms; Infinity: no such time. */
+export function wakeAt({ doubt, gone, absent }: Belief, now: number): number {
+  const settled = [...absent.values()].map((since) => since + absentMs).filter((at) => at > now);
+  return Math.min(doubt === undefined ? Infinity : endOf(doubt), nextJudgement(gone), ...settled);
+}
+
+/** What a snapshot has beyond what objects say. */
+export interface Held {
+  peers: string[];
+  networks: string[];
+  /** Of this node. */
+  blocks: string[];
+}
+
+/** @param next what the objects make by themselves; undefined where they do not say enough */
+export function heldBy(belief: Belief | undefined, next: Snapshot | undefined): Held {
+  if (belief === undefined || next === undefined) return { peers: [], networks: [], blocks: [] };
+  const { snapshot } = belief;
+  const nodes = new Set(next.allocations.map(({ node }) => node));
+  const names = new Set(next.networks.map(({ metadata }) => metadata.name));
+  const blocks = new Set(blocksOf(ownOf(next)));
+  return {
+    peers: snapshot.allocations.map(({ node }) => node).filter((node) => !nodes.has(node)),
+    networks: snapshot.networks.map(({ metadata }) => metadata.name).filter((name) => !names.has(name)),
+    blocks: blocksOf(ownOf(snapshot)).filter((block) => !blocks.has(block)),
+  };
+}
+
+const blocksOf = (spec: AgentAllocationSpec | undefined): string[] =>
+  (spec?.networks ?? []).flatMap(({ subnets }) => subnets.map(({ cidr }) => cidr));
+
+const interrupted = (before: Belief | undefined): Belief | undefined =>
+  before && { ...before, interrupted: true };
+
+/** The belief without what is judged anew each time. */
+const without = ({ snapshot, gone, absent }: Belief) => ({ snapshot, gone, absent });
+
+function judgeGone(before: Belief, next: Snapshot, evidence: Evidence & { config: OverlayConfig }): Gone[] {
+  const { now, refused, config } = evidence;
+  const last = before.snapshot.allocations.filter(({ node }) => node !== next.node);
+  // what left just before an interruption may be late, as all the others
+  const gone = before.interrupted
+    ? before.gone.map((one) => (one.kept && !one.mass ? { ...one, since: now, late: true } : one))
+    : before.gone;
+  return judgeDepartures(gone, {
+    last,
+    present: new Set(next.allocations.map(({ node }) => node).filter((node) => node !== next.node)),
+    others: next.allocations.map(({ spec }) => spec),
+    unsure: refused,
+    interrupted: before.interrupted,
+    confirmed: departuresConfirmed(config),
+    now,
+  });
+}
+
+/** Networks that were in force and have no object any more, or one that is going, or a new one that is not in force yet. */
+function absentNetworks(before: Belief, next: Snapshot, evidence: Evidence): Map<string, number> {
+  const { networks, refused, now } = evidence;
+  const inForce = new Set(next.networks.map(({ metadata }) => metadata.name));
+  const missing = before.snapshot.networks.filter(({ metadata }) => !inForce.has(metadata.name));
+  if (missing.length === 0) return new Map();
+  const objects = new Map(networks.map((network) => [network.metadata.name, network]));
+  const shown = new Set(next.allocations.flatMap(({ spec }) => namesOf(spec)));
+  const ours = new Set(namesOf(ownOf(before.snapshot)));
+  return new Map(
+    missing.flatMap(({ metadata: { name, uid } }) => {
+      const object = objects.get(name);
+      // somebody said so
+      if (object !== undefined && !isGone(object, uid)) return [];
+      const since = refused ? now : Math.min(before.absent.get(name) ?? now, now);
+      // one that this node had, and that no AgentAllocation shows, the operator has withdrawn
+      const isKept = shown.has(name) || (!ours.has(name) && now - since < absentMs);
+      return isKept ? [[name, since]] : [];
+    }),
+  );
+}
+
+const namesOf = (spec: AgentAllocationSpec | undefined): string[] =>
+  (spec?.networks ?? []).map(({ name }) => name);
+
+const isGone = ({ metadata, spec }: OverlayNetwork, uid: string | undefined): boolean =>
+  metadata.deletionTimestamp !== undefined || (uid !== undefined && metadata.uid !== uid && spec.enabled);
+
+function withNetworks(last: Snapshot, next: Snapshot, absent: ReadonlyMap<string, number>): Snapshot {
+  if (absent.size === 0) return next;
+  const kept = last.networks.filter(({ metadata }) => absent.has(metadata.name));
+  return {
+    ...next,
+    networks: [...next.networks, ...kept].sort((a, b) => order(a.metadata.name, b.metadata.name)),
+  };
+}
+
+function withPeers(next: Snapshot, kept: readonly Gone[]): Snapshot {
+  const peers = kept.map(({ node, spec }) => ({ node, spec }));
+  return { ...next, allocations: [...next.allocations, ...peers].sort((a, b) => order(a.node, b.node)) };
+}
+
+/** A network that stays may ask for what none of the others does. */
+function withAPIServers(last: Snapshot, next: Snapshot): Snapshot {
+  const asked = next.networks.some(({ spec }) => spec.isolation?.allowAPIServer === true);
+  if (!asked || next.apiServers !== undefined || last.apiServers === undefined) return next;
+  return { ...next, apiServers: last.apiServers };
+}
+
+const order = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);

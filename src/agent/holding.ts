@@ -1,0 +1,102 @@
+import type { Finding } from '../api/conditions.ts';
+import type { OverlayConfig } from '../api/types.ts';
+import { overdue, type Belief, type Held } from './belief.ts';
+import { believedAt } from './departures.ts';
+import { confirmDepartures, confirmRestore, endOf } from './doubt.ts';
+
+/** At most so many names stand in a message. */
+const mostNames = 5;
+
+/**
+ * The condition `Holding`: what stays in the data path although no object says so, why, until when, and what ends it.
+ * Undefined where there is nothing of that kind; a departure that is about to be followed is not worth a word.
+ */
+export function holdingOf(
+  belief: Belief,
+  held: Held,
+  config: OverlayConfig | undefined,
+  now: number,
+): Finding | undefined {
+  const texts = [
+    doubted(belief, held, config),
+    departed(belief, config),
+    ...(belief.doubt === undefined ? [quarantined(held), absent(overdue(belief, now))] : []),
+  ].filter((one) => one !== undefined);
+  const [first] = texts;
+  if (first === undefined) return undefined;
+  const message = texts.map((one) => one.message).join('; ');
+  return { type: 'Holding', status: 'True', reason: first.reason, message };
+}
+
+interface Reason {
+  reason: string;
+  message: string;
+}
+
+function doubted(belief: Belief, held: Held, config: OverlayConfig | undefined): Reason | undefined {
+  const { doubt } = belief;
+  if (doubt === undefined) return undefined;
+  const why = {
+    Restored: "the cluster's data came back older than it was",
+    WentBack:
+      "the API server's data is older than what was seen before, and the operator has not answered yet",
+    ConfigReplaced: 'OverlayConfig default is a new object, as after its CRD was deleted and installed again',
+  }[doubt.reason];
+  const end = endOf(doubt);
+  const id = config?.status?.restored?.id ?? doubt.id;
+  const until =
+    id === undefined || doubt.endedAt !== undefined
+      ? `until ${timeOf(end)}`
+      : `until every Node's agent has registered again; where that cannot be: ${annotate(confirmRestore, id)}`;
+  const parts = [
+    counted(held.peers, 'peer'),
+    counted(held.networks, 'network'),
+    counted(held.blocks, 'block of this node', 'blocks of this node'),
+  ].filter((text) => text !== undefined);
+  const what = parts.length === 0 ? '' : ` (${parts.join('; ')})`;
+  return { reason: doubt.reason, message: `${why}: nothing is withdrawn${what} ${until}` };
+}
+
+function departed({ gone, snapshot }: Belief, config: OverlayConfig | undefined): Reason | undefined {
+  const mass = gone.filter((one) => one.mass);
+  if (mass.length === 0) return undefined;
+  const id = config?.status?.departures?.id;
+  const all = snapshot.allocations.filter(({ node }) => node !== snapshot.node).length;
+  const confirm =
+    id === undefined
+      ? 'the operator shows no status.departures to confirm'
+      : `if they are gone for good: ${annotate(confirmDepartures, id)}`;
+  const names = listed(mass.map(({ node }) => node).sort());
+  const until = timeOf(believedAt(mass));
+  return {
+    reason: 'MassDeparture',
+    message: `${mass.length} of ${all} peers went at once and stay until ${until} (${names}); ${confirm}`,
+  };
+}
+
+const quarantined = ({ blocks }: Held): Reason | undefined =>
+  blocks.length === 0
+    ? undefined
+    : {
+        reason: 'Quarantined',
+        message: `another node holds what this node has, too, and its containers keep it (${listed(blocks)}): see status.quarantined of OverlayConfig default`,
+      };
+
+const absent = (networks: readonly string[]): Reason | undefined =>
+  networks.length === 0
+    ? undefined
+    : {
+        reason: 'NetworkGone',
+        message: `OverlayNetworks are gone and stay in force until the operator has withdrawn them (${listed(networks)})`,
+      };
+
+const counted = (names: readonly string[], one: string, many = `${one}s`): string | undefined =>
+  names.length === 0 ? undefined : `${names.length} ${names.length === 1 ? one : many}: ${listed(names)}`;
+
+const listed = (names: readonly string[]): string =>
+  `${names.slice(0, mostNames).join(', ')}${names.length > mostNames ? ` and ${names.length - mostNames} more` : ''}`;
+
+const annotate = (annotation: string, id: string): string =>
+  `kubectl annotate overlayconfig default --overwrite ${annotation}=${id}`;
+
+const timeOf = (ms: number): string => new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z');

@@ -1,0 +1,131 @@
+import type { Finding } from '../api/conditions.ts';
+import type { OverlayConfig } from '../api/types.ts';
+import type { Snapshot } from '../dataplane/snapshot.ts';
+import type { Result } from '../kube/queue.ts';
+import { believe, firstBelief, heldBy, wakeAt, type Belief, type Held } from './belief.ts';
+import type { Caches } from './caches.ts';
+import type { Checkpoint, Remembered } from './checkpoint.ts';
+import { holdingOf } from './holding.ts';
+import type { SeenVersion } from './registration.ts';
+import { snapshotOf } from './snapshot.ts';
+
+/** Keeps what is believed of the caches from one pass to the next. `believe` has the rules. */
+export class Judge {
+  readonly #parts: Parts;
+  #belief: Belief | undefined;
+  #held: Held = { peers: [], networks: [], blocks: [] };
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+    this.#belief = parts.last && recall(parts.last);
+  }
+
+  /** Judges what the caches say now. @returns when that may come out otherwise although they say the same */
+  run(): Result | undefined {
+    const { caches, seen } = this.#parts;
+    const said = this.#said;
+    const belief = this.#judged(said);
+    this.#belief = belief;
+    this.#held = heldBy(belief, said);
+    if (belief === undefined) return undefined;
+    if (caches.synced && this.#config !== undefined && belief.doubt === undefined) seen.accept();
+    const now = Date.now();
+    const at = wakeAt(belief, now);
+    return at === Infinity ? undefined : { requeueAfterMs: Math.max(0, at - now) };
+  }
+
+  /** What the kernel is to show, by the last run or the checkpoint; undefined where nothing is known. */
+  get believed(): Snapshot | undefined {
+    return this.#belief?.snapshot;
+  }
+
+  /** What a run would make of it now. */
+  get wanted(): Snapshot | undefined {
+    return this.#judged(this.#said)?.snapshot;
+  }
+
+  /**
+   * What synced caches do not say, so that all stays as it was. An allocation that someone deletes comes back without
+   * blocks first; a node's containers and leases must outlive that.
+   */
+  get missing(): string | undefined {
+    const { caches } = this.#parts;
+    if (!caches.synced) return undefined;
+    if (this.#config === undefined) {
+      return 'OverlayConfig default has no effective configuration';
+    }
+    return caches.allocation?.spec.vtep === undefined ? "this node's AgentAllocation has no VTEP" : undefined;
+  }
+
+  /** What stays although the caches do not say so, by the last run. */
+  get held(): Held {
+    return this.#held;
+  }
+
+  /** The condition that tells it; undefined: nothing stays. */
+  get holding(): Finding | undefined {
+    if (this.#belief === undefined) return undefined;
+    return holdingOf(this.#belief, this.#held, this.#config, Date.now());
+  }
+
+  /** For the checkpoint: of the belief that which does not follow from the snapshot. */
+  get remembered(): Remembered | undefined {
+    if (this.#belief === undefined) return undefined;
+    const { configUID, doubt, gone } = this.#belief;
+    const kept = gone.filter((one) => one.kept);
+    return {
+      ...(configUID === undefined ? {} : { configUID }),
+      ...(doubt === undefined ? {} : { doubt }),
+      ...(kept.length === 0
+        ? {}
+        : { gone: kept.map(({ node, since, mass, late }) => ({ node, since, mass, late })) }),
+    };
+  }
+
+  /** One without a configuration in force says nothing. */
+  get #config(): OverlayConfig | undefined {
+    const config = this.#parts.caches.configs.get('default');
+    return config?.status?.effective === undefined ? undefined : config;
+  }
+
+  #judged(said: Snapshot | undefined): Belief | undefined {
+    const { caches, seen } = this.#parts;
+    if (!caches.synced) return this.#belief;
+    return believe(this.#belief, {
+      config: this.#config,
+      networks: caches.cached.networks,
+      next: said,
+      wentBack: seen.observe(caches.versions).wentBack,
+      refused: caches.refused,
+      now: Date.now(),
+    });
+  }
+
+  /** The snapshot that the caches make by themselves; undefined where they do not say enough. */
+  get #said(): Snapshot | undefined {
+    const { caches, node } = this.#parts;
+    if (!caches.synced || this.missing !== undefined) return undefined;
+    const last = this.#belief?.snapshot.apiServers;
+    // an agent that starts knows the API servers by its checkpoint until it has listed them
+    return snapshotOf(node, { ...(last === undefined ? {} : { apiServers: last }), ...caches.cached });
+  }
+}
+
+interface Parts {
+  node: string;
+  caches: Pick<Caches, 'synced' | 'refused' | 'cached' | 'allocation' | 'versions'> & {
+    configs: Pick<Caches['configs'], 'get'>;
+  };
+  seen: SeenVersion;
+  /** The checkpoint. */
+  last: Checkpoint | undefined;
+}
+
+function recall({ snapshot, belief = {} }: Checkpoint): Belief {
+  const specs = new Map(snapshot.allocations.map(({ node, spec }) => [node, spec]));
+  const gone = (belief.gone ?? []).flatMap((one) => {
+    const spec = specs.get(one.node);
+    return spec === undefined ? [] : [{ ...one, spec, kept: true }];
+  });
+  return firstBelief(snapshot, { ...belief, gone });
+}

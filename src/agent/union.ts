@@ -1,0 +1,174 @@
+import type {
+  AgentAllocationSpec,
+  AllocatedNetwork,
+  EffectiveConfig,
+  NetworkSubnet,
+  QuarantinedBlock,
+} from '../api/types.ts';
+import type { Snapshot } from '../dataplane/snapshot.ts';
+import { overlaps, parseCidr } from '../net/cidr.ts';
+import { Claims } from './claims.ts';
+
+type Network = Snapshot['networks'][number];
+type Allocation = Snapshot['allocations'][number];
+
+/**
+ * What the kernel has, and what is new beside it: nothing of `last` is withdrawn. Of networks that overlap, and of this
+ * node's own blocks, those that the kernel has stay: its containers are on them. Of peers, present AgentAllocations
+ * decide: two nodes cannot both get a packet.
+ */
+export function union(last: Snapshot, next: Snapshot): Snapshot {
+  const networks = unionOfNetworks(last.networks, next.networks);
+  const own = heldOwn(ownOf(last), ownOf(next));
+  const others = next.allocations.filter(({ node }) => node !== next.node);
+  const peers = unionOfPeers(last, others, networks);
+  const allocations = [
+    ...(own === undefined ? [] : [{ node: next.node, spec: own }]),
+    ...(own === undefined ? peers : spareOwn(peers, own)),
+  ];
+  return {
+    ...next,
+    config: pinned(last.config, next.config),
+    networks,
+    allocations: allocations.sort((a, b) => order(a.node, b.node)),
+  };
+}
+
+/**
+ * The snapshot with those of this node's own blocks that two nodes hold, and that its AgentAllocation lacks: this
+ * node's containers are on them.
+ */
+export function withQuarantined(
+  last: Snapshot,
+  next: Snapshot,
+  quarantined: readonly QuarantinedBlock[],
+): Snapshot {
+  const [before, now] = [ownOf(last), ownOf(next)];
+  const ours = quarantined.filter(({ nodes }) => nodes.includes(next.node));
+  if (ours.length === 0 || before === undefined || now === undefined) return next;
+  const kept = (before.networks ?? []).map(({ name, subnets }) => ({
+    name,
+    subnets: subnets.filter(({ cidr }) => ours.some((one) => one.network === name && one.cidr === cidr)),
+  }));
+  const vteps = ours.filter(({ network }) => network === '').map(({ cidr }) => host(cidr));
+  const isHeld = [before.vtep?.ip, before.vtep?.ip6].some((text) => vteps.includes(host(text ?? '')));
+  const merged = withNetworks(now, kept);
+  const own = isHeld && before.vtep !== undefined ? { ...merged, vtep: before.vtep } : merged;
+  const spec = own === now ? now : sameAs(before, own);
+  const peers = next.allocations.filter(({ node }) => node !== next.node);
+  const allocations = [{ node: next.node, spec }, ...spareOwn(peers, spec)];
+  return { ...next, allocations: allocations.sort((a, b) => order(a.node, b.node)) };
+}
+
+export const ownOf = ({ node, allocations }: Snapshot): AgentAllocationSpec | undefined =>
+  allocations.find((allocation) => allocation.node === node)?.spec;
+
+/** Each by its name as it is now, with the subnets that it had; those that overlap what the kernel has wait. */
+function unionOfNetworks(last: readonly Network[], next: readonly Network[]): Network[] {
+  const inForce = last.flatMap(({ spec }) => spec.subnets);
+  const isFree = ({ cidr }: NetworkSubnet) =>
+    !inForce.some((other) => overlaps(parseCidr(other.cidr), parseCidr(cidr)));
+  const before = new Map(last.map((network) => [network.metadata.name, network]));
+  const now = new Set(next.map(({ metadata }) => metadata.name));
+  const merged = next.flatMap((network): Network[] => {
+    const old = before.get(network.metadata.name)?.spec.subnets ?? [];
+    const subnets = [
+      ...old.map((entry) => network.spec.subnets.find((one) => sameEntry(one, entry)) ?? entry),
+      ...network.spec.subnets.filter(isFree),
+    ];
+    return subnets.length === 0 ? [] : [{ ...network, spec: { ...network.spec, subnets } }];
+  });
+  const held = last.filter(({ metadata }) => !now.has(metadata.name));
+  return [...merged, ...held].sort((a, b) => order(a.metadata.name, b.metadata.name));
+}
+
+/** What the node itself has stays as it is; further blocks wait until the objects are believed. */
+function heldOwn(
+  last: AgentAllocationSpec | undefined,
+  next: AgentAllocationSpec | undefined,
+): AgentAllocationSpec | undefined {
+  if (last?.vtep === undefined || next === undefined) return next ?? last;
+  if (next.revision < last.revision) return last;
+  const held = {
+    ...next,
+    vtep: last.vtep,
+    ...(last.networks === undefined ? {} : { networks: last.networks }),
+  };
+  // a revision is in the kernel only where all that it says is
+  if (same(held, next)) return next;
+  return sameAs(last, { ...held, revision: last.revision });
+}
+
+function unionOfPeers(
+  last: Snapshot,
+  present: readonly Allocation[],
+  networks: readonly Network[],
+): Allocation[] {
+  const inForce = new Set(networks.map(({ metadata }) => metadata.name));
+  const now = new Map(present.map(({ node, spec }) => [node, spec]));
+  const claims = new Claims(now.values(), (network) => inForce.has(network));
+  const before = new Map(last.allocations.map(({ node, spec }) => [node, spec]));
+  before.delete(last.node);
+  const merged = present.map(({ node, spec }) => {
+    const old = before.get(node);
+    // a peer's own present blocks are among the claims: what it still shows needs no holding
+    const missing = old === undefined || old === spec ? [] : claims.spare(old.networks ?? []);
+    return { node, spec: old === undefined ? spec : sameAs(old, withNetworks(spec, missing)) };
+  });
+  const gone = last.allocations.filter(({ node }) => node !== last.node && !now.has(node));
+  return [...merged, ...gone.filter(({ spec }) => !claims.meet(spec))];
+}
+
+/** No peer is reached by what is this node's own. */
+function spareOwn(peers: readonly Allocation[], own: AgentAllocationSpec): Allocation[] {
+  const claims = new Claims([own]);
+  return peers
+    .filter(({ spec }) => !claims.standFor(spec))
+    .map((peer) =>
+      claims.meet(peer.spec)
+        ? { node: peer.node, spec: { ...peer.spec, networks: claims.spare(peer.spec.networks ?? []) } }
+        : peer,
+    );
+}
+
+/** The allocation with these blocks beside its own; the same object where it has them all. */
+function withNetworks(spec: AgentAllocationSpec, more: readonly AllocatedNetwork[]): AgentAllocationSpec {
+  const all = new Map((spec.networks ?? []).map((network) => [network.name, network]));
+  let isChanged = false;
+  for (const { name, subnets } of more) {
+    const has = all.get(name)?.subnets ?? [];
+    const missing = subnets.filter(({ cidr }) => !has.some((one) => one.cidr === cidr));
+    if (missing.length === 0) continue;
+    isChanged = true;
+    all.set(name, { name, subnets: [...has, ...missing] });
+  }
+  if (!isChanged) return spec;
+  return { ...spec, networks: [...all.values()].sort((a, b) => order(a.name, b.name)) };
+}
+
+/** All nodes change these together, or the tunnel of none works. */
+function pinned(last: EffectiveConfig, next: EffectiveConfig): EffectiveConfig {
+  const { vtepSubnets, vtepMACOUI, vni, port, underlay } = last;
+  return { ...next, vtepSubnets, vtepMACOUI, vni, port, underlay };
+}
+
+const host = (text: string): string => text.replace(/\/.*/, '');
+const order = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
+const same = (a: AgentAllocationSpec, b: AgentAllocationSpec): boolean =>
+  JSON.stringify(canonical(a)) === JSON.stringify(canonical(b));
+/** The old object where it says the same: passes are told apart by objects. */
+const sameAs = (old: AgentAllocationSpec, spec: AgentAllocationSpec): AgentAllocationSpec =>
+  same(old, spec) ? old : spec;
+const sameEntry = (a: NetworkSubnet, b: NetworkSubnet): boolean => a.cidr === b.cidr && a.prefix === b.prefix;
+
+/** Key order is the API server's or ours. */
+const canonical = ({ revision, nodeUID, addresses, vtep, networks = [] }: AgentAllocationSpec) => [
+  revision,
+  nodeUID,
+  addresses,
+  [vtep?.ip, vtep?.ip6, vtep?.mac],
+  networks.map(({ name, subnets }) => [
+    name,
+    subnets.map(({ cidr, bridges }) => [cidr, bridges?.cni, bridges?.docker]),
+  ]),
+];

@@ -1,0 +1,80 @@
+import type { LedgerSpace } from '../api/types.ts';
+import type { SpacePlan } from './blocks.ts';
+import { listedPages } from './space.ts';
+import { asOf, version, type Reads, type View } from './view.ts';
+
+/** Which pages the index lists for each space, and which spaces it still lists. */
+export class Listing {
+  /** The number of the next page. */
+  nextPage: number;
+  /** When a space is forgotten, in milliseconds since the epoch; Infinity: never. */
+  wakeAt = Infinity;
+  readonly #view: View;
+  readonly #cooldownMs: number;
+  readonly #reads: Reads;
+
+  constructor(view: View, nextPage: number, cooldownMs: number, reads: Reads) {
+    this.#view = view;
+    this.nextPage = nextPage;
+    this.#cooldownMs = cooldownMs;
+    this.#reads = reads;
+  }
+
+  /**
+   * The space with the pages that are needed, with what is known of those that exist, and with others in place of lost
+   * ones; the same object where nothing changes. Nothing, once all blocks of a retired space have cooled.
+   */
+  finish(space: LedgerSpace, plan: SpacePlan | undefined): LedgerSpace[] {
+    const known = this.#withPages(space, plan);
+    if (known.retiredAt === undefined) return [known];
+    const rests = listedPages(this.#view.ledger, known).some(
+      ({ page, state }) =>
+        state !== 'good' || page.retired !== true || page.blocks.length > 0 || page.recovering !== undefined,
+    );
+    if (rests) return [known];
+    const done = Date.parse(known.retiredAt) + this.#cooldownMs;
+    if (done <= this.#view.now) return [];
+    this.wakeAt = Math.min(this.wakeAt, done);
+    return [known];
+  }
+
+  #withPages(space: LedgerSpace, plan: SpacePlan | undefined): LedgerSpace {
+    const listed = plan?.listed ?? [];
+    const pages = [...space.pages];
+    const recovering = new Set(space.recovering);
+    for (const { name, number, ordinal, object, page, state } of listed) {
+      if (state === 'good' && page.recovering === undefined) recovering.delete(number);
+      if (state !== 'lost' || (object === undefined && !this.#isSurelyAbsent(name))) continue;
+      recovering.delete(number);
+      pages[ordinal] = this.nextPage++;
+      recovering.add(pages[ordinal]);
+    }
+    for (let needed = plan?.pagesNeeded ?? 0; needed > 0; needed--) {
+      if (space.recovered === true) recovering.add(this.nextPage);
+      pages.push(this.nextPage++);
+    }
+    const unmade = listed.findIndex(({ state }) => state === 'absent' || state === 'lost');
+    const made = Math.max(space.made ?? 0, unmade === -1 ? listed.length : unmade);
+    const same =
+      made === (space.made ?? 0) &&
+      String(pages) === String(space.pages) &&
+      String([...recovering]) === String(space.recovering ?? []);
+    if (same) return space;
+    const { recovering: was, ...rest } = space;
+    return {
+      ...rest,
+      pages,
+      ...(made > 0 ? { made } : {}),
+      ...(recovering.size > 0 ? { recovering: [...recovering] } : {}),
+    };
+  }
+
+  /** A page that the index calls made, and that the API server has not, as of that index or later. */
+  #isSurelyAbsent(name: string): boolean {
+    const { ledger } = this.#view;
+    const needed = version(ledger.spaces);
+    if (asOf(ledger, name) >= needed) return true;
+    this.#reads.ledger.set(name, needed);
+    return false;
+  }
+}
