@@ -38,6 +38,8 @@ export interface Demand {
   inUse: (node: string, index: number) => boolean;
   /** Whether the API server itself has said what a block of the node is taken back for. */
   mayRelease: (node: string) => boolean;
+  /** Whether the API server itself has said what the node's agent uses: a block of it is about to be free. */
+  mayFree: (node: string) => boolean;
   /** A page whose write was refused in this run. */
   isRefused: (page: string) => boolean;
   /** Whether every AgentAllocation was written after that resourceVersion. */

@@ -150,7 +150,7 @@ export class Draft {
       return block;
     }
     // its agent's next word is what it waits for
-    if (demand.inUse(block.node, block.index)) return block;
+    if (demand.inUse(block.node, block.index) || !demand.mayFree(block.node)) return block;
     this.#taken?.delete(block.index);
     return undefined;
   }

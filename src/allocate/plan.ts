@@ -81,6 +81,7 @@ class Planner {
     allocations: false,
     nodes: new Set(),
     networks: new Set(),
+    agents: new Set(),
   };
   #nextPage: number;
   #wakeAt = Infinity;
@@ -175,8 +176,7 @@ class Planner {
         ),
       mtu,
       remains: this.#remains,
-      mayRetire: (network) =>
-        !this.#restore.active && this.#sureOfNetwork(network),
+      mayRetire: (network) => !this.#restore.active && this.#sureOfNetwork(network),
     });
   }
 
@@ -219,6 +219,7 @@ class Planner {
       adopting: this.#restore.active,
       cooldownMs: this.#cooldownMs,
       sureOfNode: (node) => this.#sureOfNode(node),
+      sureOfAgent: (node) => this.#sureOfAgent(node),
       sureOfNetwork: (network) => this.#sureOfNetwork(network),
       isGone: (node) => this.#isGone(node),
       reads: this.#reads,
@@ -285,6 +286,12 @@ class Planner {
   #sureOfNode(node: string): boolean {
     if (this.#view.asked.nodes.has(node)) return true;
     this.#reads.nodes.add(node);
+    return false;
+  }
+
+  #sureOfAgent(node: string): boolean {
+    if (this.#view.asked.agents.has(node)) return true;
+    this.#reads.agents.add(node);
     return false;
   }
 

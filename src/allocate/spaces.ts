@@ -15,6 +15,7 @@ export interface SpacesInput {
   adopting: boolean;
   cooldownMs: number;
   sureOfNode: (node: string) => boolean;
+  sureOfAgent: (node: string) => boolean;
   sureOfNetwork: (network: string) => boolean;
   /** Nothing is taken from a node that seems to be gone, unless that is believed. */
   isGone: (node: string) => boolean;
@@ -78,6 +79,7 @@ class Questions {
         return stated.get(at) ?? [];
       },
       inUse: (node, at) => !isVtep && this.#states(space, node).includes(at),
+      mayFree: (node) => isVtep || this.#in.sureOfAgent(node),
       mayRelease: (node) => {
         // where the network alone is the reason, nothing about the node has to be known
         const ofNetwork = !isVtep && (space.retiredAt !== undefined || network?.spec.enabled !== true);
