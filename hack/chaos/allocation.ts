@@ -1,0 +1,61 @@
+import { say, since } from '../parts/progress.ts';
+import { provideParts } from '../parts/provide.ts';
+import { ensurePackages } from '../parts/packages.ts';
+import { mutantBundle, operatorBundle } from './allocation/bundle.ts';
+import { figures, renderCounted, renderViolations } from './allocation/figures.ts';
+import { mutations, type Mutation } from './allocation/mutations.ts';
+import { parseOptions, type Options } from './allocation/options.ts';
+import { run } from './allocation/run.ts';
+
+/**
+ * `npm run chaos -- allocation`: real operators, a real API server and etcd, faults and hands at random; then the whole
+ * history is judged. Tells whether all is as it should be.
+ */
+export async function allocation(argv: readonly string[]): Promise<boolean> {
+  const options = parseOptions(argv);
+  await ensurePackages();
+  await provideParts();
+  if (options.mutations === true) return all(options);
+  if (options.mutation === undefined) return sound(options);
+  const mutation = mutations.find(({ name }) => name === options.mutation);
+  if (mutation === undefined)
+    throw new Error(
+      `no mutation ${options.mutation}; there are ${mutations.map(({ name }) => name).join(', ')}`,
+    );
+  return caught(options, mutation);
+}
+
+async function sound(options: Options): Promise<boolean> {
+  const start = performance.now();
+  say(`seed ${options.seed}: ${options.operators} operators, ${options.rounds} rounds`);
+  const outcome = await run({ ...options, bundle: await operatorBundle(), onRound: progress });
+  const counted = figures(outcome, options.rounds);
+  process.stdout.write(
+    `\nallocation under ${options.operators} operators, seed ${options.seed} (${since(start)})\n\n${renderCounted(counted)}\n`,
+  );
+  if (outcome.violations.length > 0) process.stdout.write(`\n${renderViolations(outcome)}\n`);
+  return counted.every(({ ok }) => ok);
+}
+
+/** Whether the broken operator breaks a rule within the rounds. */
+async function caught(options: Options, mutation: Mutation): Promise<boolean> {
+  const start = performance.now();
+  const outcome = await run({ ...options, bundle: await mutantBundle(mutation) });
+  const [first] = outcome.violations;
+  const what =
+    first === undefined
+      ? `not caught in ${outcome.rounds} rounds`
+      : `caught in round ${outcome.rounds}: ${first.rule}: ${first.what}`;
+  process.stdout.write(`${mutation.name}, seed ${options.seed}: ${what} (${since(start)})\n`);
+  return first !== undefined;
+}
+
+async function all(options: Options): Promise<boolean> {
+  let ok = true;
+  for (const mutation of mutations) ok = (await caught(options, mutation)) && ok;
+  return ok;
+}
+
+function progress(round: number): void {
+  if (round % 50 === 0) say(`round ${round}`);
+}
