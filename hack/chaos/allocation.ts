@@ -6,6 +6,8 @@ import { figures, renderCounted, renderViolations } from './allocation/figures.t
 import { mutations, type Mutation } from './allocation/mutations.ts';
 import { parseOptions, type Options } from './allocation/options.ts';
 import { run } from './allocation/run.ts';
+import { table } from '../testbed/table.ts';
+import { sleeperStory } from './allocation/story.ts';
 
 /**
  * `npm run chaos -- allocation`: real operators, a real API server and etcd, faults and hands at random; then the whole
@@ -16,6 +18,7 @@ export async function allocation(argv: readonly string[]): Promise<boolean> {
   await ensurePackages();
   await provideParts();
   if (options.mutations === true) return all(options);
+  if (options.story === true) return story(options);
   if (options.mutation === undefined) return sound(options);
   const mutation = mutations.find(({ name }) => name === options.mutation);
   if (mutation === undefined)
@@ -35,6 +38,32 @@ async function sound(options: Options): Promise<boolean> {
   );
   if (outcome.violations.length > 0) process.stdout.write(`\n${renderViolations(outcome)}\n`);
   return counted.every(({ ok }) => ok);
+}
+
+async function story(options: Options): Promise<boolean> {
+  const start = performance.now();
+  const nodes = Math.max(options.nodes, 120);
+  const { taken, violations } = await sleeperStory({ ...options, nodes, bundle: await operatorBundle() });
+  const shared = violations.filter(({ rule }) => rule === 'overlap').length;
+  const rows = [
+    ['nodes', String(nodes), 'ok'],
+    [
+      'blocks taken back and given to new nodes while the leader slept',
+      String(taken),
+      taken > 0 ? 'ok' : 'FAILED',
+    ],
+    ['of these shown by two nodes when it woke up', String(shared), shared === 0 ? 'ok' : 'FAILED'],
+    [
+      'other rules broken',
+      String(violations.length - shared),
+      violations.length === shared ? 'ok' : 'FAILED',
+    ],
+  ];
+  process.stdout.write(
+    `\na leader that sleeps in the middle of a roll-out (${since(start)})\n\n${table(rows)}\n`,
+  );
+  for (const { what } of violations.slice(0, 3)) process.stdout.write(`  ${what}\n`);
+  return violations.length === 0;
 }
 
 /** Whether the broken operator breaks a rule within the rounds. */

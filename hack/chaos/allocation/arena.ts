@@ -9,7 +9,7 @@ import { Cluster } from './cluster.ts';
 import type { Dice } from './dice.ts';
 import { changes } from './history.ts';
 import { Judge } from './judge.ts';
-import { Operators } from './operators.ts';
+import { Operators, shortLease, type LeaseTimes } from './operators.ts';
 
 const crds = join(import.meta.dirname, '..', '..', '..', 'crds');
 const namespaces: Resource<KubeObject> = { apiVersion: 'v1', kind: 'Namespace', plural: 'namespaces' };
@@ -43,6 +43,7 @@ export class Arena {
     operators: number;
     bundle: string;
     dice: Dice;
+    lease?: LeaseTimes;
     logs?: string;
   }): Promise<Arena> {
     const temp = new TempDir('ovt-chaos-');
@@ -63,8 +64,8 @@ export class Arena {
     });
     const agents = new Agents(plane.client, options.dice.fork('agents'));
     await agents.start();
-    const { operators: count, bundle, dice } = options;
-    const operators = await Operators.start(plane, { count, bundle, logs, dice });
+    const { operators: count, bundle, dice, lease = shortLease } = options;
+    const operators = await Operators.start(plane, { count, bundle, logs, dice, lease });
     const arena = new Arena({ plane, operators, agents, temp });
     arena.#read = arena.#follow().catch((error: unknown) => {
       arena.#failure = error;

@@ -5,21 +5,27 @@ import { ServerProcess } from '../../../test/support/kubeprocess.ts';
 import type { Dice } from './dice.ts';
 import { calm, FaultyProxy, type Ambush, type Weather } from './proxy.ts';
 
-/** Short, so that a pause of a good second is one beyond the Lease. */
-const lease = {
-  duration: 1_000,
-  flags: ['--lease-duration=1s', '--renew-deadline=700ms', '--retry-period=150ms'],
-};
+/** Of the Lease, in milliseconds. */
+export interface LeaseTimes {
+  duration: number;
+  deadline: number;
+  retry: number;
+}
+
+/** Short, so that a pause can outlast it; not so short that a busy machine cannot renew it. */
+export const shortLease: LeaseTimes = { duration: 3_000, deadline: 2_500, retry: 300 };
 
 /** One operator: a real process of the bundle, behind a proxy of its own. */
 export class Operator {
   readonly proxy: FaultyProxy;
   /** Something is being done to it: nothing else is, until that is over. */
   busy: Promise<void> | undefined;
+  readonly leaseMs: number;
   readonly #identity: string;
   readonly #bundle: string;
   readonly #kubeconfig: string;
   readonly #log: string;
+  readonly #lease: string[];
   #process: ServerProcess | undefined;
 
   constructor(
@@ -30,12 +36,16 @@ export class Operator {
     this.proxy = options.proxy;
     this.#bundle = options.bundle;
     this.#kubeconfig = options.kubeconfig;
+    const { duration, deadline, retry } = options.lease;
+    const times = { 'lease-duration': duration, 'renew-deadline': deadline, 'retry-period': retry };
+    this.leaseMs = duration;
+    this.#lease = Object.entries(times).map(([flag, ms]) => `--${flag}=${ms}ms`);
     this.#log = join(options.logs, `${identity}.log`);
   }
 
   start(): void {
     const own = ['--identity', this.#identity, '--kubeconfig', this.#kubeconfig, '--listen', '127.0.0.1:0'];
-    this.#process = new ServerProcess(process.execPath, [this.#bundle, ...own, ...lease.flags], this.#log);
+    this.#process = new ServerProcess(process.execPath, [this.#bundle, ...own, ...this.#lease], this.#log);
   }
 
   /** @throws Error with its last words when it ended by itself */
@@ -82,7 +92,7 @@ export class Operators {
 
   static async start(
     plane: OwnControlPlane,
-    options: { count: number; bundle: string; logs: string; dice: Dice },
+    options: { count: number; bundle: string; logs: string; dice: Dice; lease: LeaseTimes },
   ): Promise<Operators> {
     const operators = new Operators();
     for (let at = 0; at < options.count; at++) {
@@ -94,6 +104,7 @@ export class Operators {
         bundle: options.bundle,
         kubeconfig,
         logs: options.logs,
+        lease: options.lease,
       });
       operator.start();
       operators.all.push(operator);
@@ -107,7 +118,7 @@ export class Operators {
   }
 
   /**
-   * Pauses it at its next write of that kind for longer than its Lease lasts; where none comes within a second, wherever
+   * Pauses it at its next write of that kind for longer than its Lease lasts; where none comes within two seconds, wherever
    * it is then.
    */
   pause(operator: Operator, plan: Strike): void {
@@ -122,7 +133,7 @@ export class Operators {
         over.promise,
       );
       this.injuries.pauses.set(where, (this.injuries.pauses.get(where) ?? 0) + 1);
-      await sleep(lease.duration + plan.ms);
+      await sleep(operator.leaseMs + plan.ms);
       operator.wake();
       over.resolve(undefined);
     });
@@ -179,7 +190,7 @@ export class Operators {
   }
 }
 
-/** Strikes at the chosen write, or where the operator is when none such has come within a second. Returns where that was. */
+/** Strikes at the chosen write, or where the operator is when none such has come within two seconds. Returns where that was. */
 async function lieInWait(
   { proxy }: Operator,
   { write: wanted, moment, skip }: Strike,
@@ -198,7 +209,7 @@ async function lieInWait(
     },
   };
   const waiting = new AbortController();
-  const late = sleep(1_000, undefined, { signal: waiting.signal }).catch(() => undefined);
+  const late = sleep(2_000, undefined, { signal: waiting.signal }).catch(() => undefined);
   const where = await Promise.race([sprung.promise, late]);
   waiting.abort();
   proxy.ambush = undefined;
