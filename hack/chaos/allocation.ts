@@ -20,11 +20,10 @@ export async function allocation(argv: readonly string[]): Promise<boolean> {
   if (options.mutations === true) return all(options);
   if (options.story === true) return story(options);
   if (options.mutation === undefined) return sound(options);
-  const mutation = mutations.find(({ name }) => name === options.mutation);
+  const wanted = options.mutation;
+  const mutation = mutations.find(({ name }) => name.includes(wanted));
   if (mutation === undefined)
-    throw new Error(
-      `no mutation ${options.mutation}; there are ${mutations.map(({ name }) => name).join(', ')}`,
-    );
+    throw new Error(`no mutation "${wanted}"; there are:\n${mutations.map(({ name }) => name).join('\n')}`);
   return caught(options, mutation);
 }
 

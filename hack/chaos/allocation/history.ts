@@ -1,6 +1,3 @@
-import { createInterface } from 'node:readline';
-import { Readable } from 'node:stream';
-
 /** One change of one key, in the order in which etcd made it. */
 export interface Change {
   revision: number;
@@ -48,8 +45,7 @@ export async function* changes(etcd: string, signal: AbortSignal): AsyncGenerato
   const body = JSON.stringify({ create_request: watch });
   const answer = await fetch(`${etcd}/v3/watch`, { method: 'POST', body, signal });
   if (!answer.ok || answer.body === null) throw new Error(`etcd: ${await answer.text()}`);
-  const lines = createInterface({ input: Readable.fromWeb(answer.body) });
-  for await (const line of lines) {
+  for await (const line of lines(answer.body)) {
     const { error, result } = JSON.parse(line) as WatchAnswer;
     if (error !== undefined) throw new Error(`etcd: ${error.message}`);
     if (result?.canceled === true)
@@ -67,5 +63,18 @@ export async function* changes(etcd: string, signal: AbortSignal): AsyncGenerato
         deleted: type === 'DELETE',
       };
     }
+  }
+}
+
+async function* lines(body: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
+  const decoder = new TextDecoder();
+  let rest: string[] = [];
+  for await (const chunk of body) {
+    const parts = decoder.decode(chunk, { stream: true }).split('\n');
+    for (const end of parts.splice(0, parts.length - 1)) {
+      yield [...rest, end].join('');
+      rest = [];
+    }
+    rest.push(...parts);
   }
 }

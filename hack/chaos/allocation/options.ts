@@ -26,7 +26,10 @@ export const parseOptions = (argv: readonly string[]): Options =>
     .option('--seed <n>', 'does the same once more', whole(0, 2 ** 31), Math.floor(Math.random() * 1_000_000))
     .option('--operators <n>', 'how many compete', whole(2, 3), 3)
     .option('--nodes <n>', 'about how many there are', whole(10, 2_000), 90)
-    .option('--mutation <name>', 'an operator broken on purpose: success is that it is caught')
+    .option(
+      '--mutation <name>',
+      'an operator broken on purpose (its name, or a part of it): success is that it is caught',
+    )
     .option('--mutations', 'each of them, one after the other')
     .option('--story', 'only the leader that sleeps in the middle of a roll-out')
     .option('--logs <directory>', 'where the operators write, kept')

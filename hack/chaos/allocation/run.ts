@@ -14,6 +14,7 @@ export interface RunOptions {
   seed: number;
   operators: number;
   nodes: number;
+  restEvery?: number;
   bundle: string;
   logs?: string;
   /** Called after each round. */
@@ -38,8 +39,8 @@ export interface Outcome {
   violations: Violation[];
 }
 
-/** Rounds between two rests. */
-const restEvery = 25;
+/** Rounds between two rests, unless told. */
+const usualRest = 25;
 const patienceMs = 60_000;
 
 /** Disturbs operators and cluster round after round until they are over or a rule is broken. */
@@ -49,6 +50,7 @@ export async function run(options: RunOptions): Promise<Outcome> {
   const done = new Map<string, number>();
   const rests: number[] = [];
   const { judge } = arena;
+  const { restEvery = usualRest } = options;
   let round = 0;
   try {
     const size: Size = { least: Math.ceil(options.nodes / 2), most: options.nodes };
