@@ -36,29 +36,31 @@ function kubernetesPart(name: string, buildTime: string, atLeast?: [number, numb
   };
 }
 
+function etcdPart(name: string, module: string, buildTime: string): Part {
+  const path = `go.etcd.io/etcd/${module}/v3`;
+  return {
+    name,
+    version: etcdVersion,
+    files: [name],
+    given: directories('KUBEBUILDER_ASSETS'),
+    download: (dir) => {
+      const release = `https://github.com/etcd-io/etcd/releases/download/v${etcdVersion}`;
+      const archive = `etcd-v${etcdVersion}-linux-${arch}`;
+      return unpack(dir, `${release}/${archive}.tar.gz`, `${release}/SHA256SUMS`, [`${archive}/${name}`], 1);
+    },
+    build: async (dir) =>
+      goBuild(await go(), dir, { module: `${path}@v${etcdVersion}`, packages: [path], as: name }),
+    buildTime,
+  };
+}
+
 async function buildCnitool(dir: string): Promise<void> {
   const tool = 'github.com/containernetworking/cni/cnitool';
   await goBuild(await go(), dir, { module: `${tool}@v${cnitoolVersion}`, packages: [tool] });
 }
 
 const parts = (): Record<'etcd' | 'kubeApiserver' | 'kubectl' | 'cni', Part> => ({
-  etcd: {
-    name: 'etcd',
-    version: etcdVersion,
-    files: ['etcd'],
-    given: directories('KUBEBUILDER_ASSETS'),
-    atLeast: [3, 4],
-    download: (dir) => {
-      const release = `https://github.com/etcd-io/etcd/releases/download/v${etcdVersion}`;
-      const name = `etcd-v${etcdVersion}-linux-${arch}`;
-      return unpack(dir, `${release}/${name}.tar.gz`, `${release}/SHA256SUMS`, [`${name}/etcd`], 1);
-    },
-    build: async (dir) => {
-      const module = 'go.etcd.io/etcd/server/v3';
-      await goBuild(await go(), dir, { module: `${module}@v${etcdVersion}`, packages: [module], as: 'etcd' });
-    },
-    buildTime: 'a minute',
-  },
+  etcd: { ...etcdPart('etcd', 'server', 'a minute'), atLeast: [3, 4] },
   // ValidatingAdmissionPolicy and the CIDR functions of CEL are in 1.31 and later
   kubeApiserver: kubernetesPart('kube-apiserver', '7 minutes', [1, 31]),
   kubectl: kubernetesPart('kubectl', 'half a minute to 3 minutes'),
@@ -101,7 +103,12 @@ export async function findParts(): Promise<Parts> {
   };
 }
 
-/** The same in exactly these versions, wherever others are given or on the PATH: what a node image is made of. */
+/** The program that puts a backup of etcd back: for tests alone. */
+export async function findEtcdutl(): Promise<string> {
+  return join(await find(etcdPart('etcdutl', 'etcdutl', 'half a minute')), 'etcdutl');
+}
+
+/** What findParts() finds, in exactly these versions, wherever others are given or on the PATH: what a node image is made of. */
 export async function findExactParts(): Promise<Parts> {
   const exact = ({ given: _given, atLeast: _atLeast, ...part }: Part) => find(part);
   const all = parts();

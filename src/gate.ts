@@ -60,9 +60,10 @@ export class Gate {
     } catch (error) {
       return unavailable(error);
     }
+    const role = verb === 'post' ? 'overlaynet-operator-admin' : 'overlaynet-viewer';
     return new Refusal(
       403,
-      `user ${user.username} may not ${verb} ${path}: bind the ClusterRole overlaynet-viewer to that user`,
+      `user ${user.username} may not ${verb} ${path}: bind the ClusterRole ${role} to that user`,
     );
   }
 }

@@ -1,8 +1,10 @@
 import { createServer as createPlainServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
 import { isIP, type AddressInfo, type Socket } from 'node:net';
+import { CutOff, largestBody, readBody } from './body.ts';
 import { ServerCertificate, type CertificateOptions } from './certificate.ts';
 import { Gate, Refusal, type Reviewer } from './gate.ts';
+import type { User } from './kube/review.ts';
 import type { Log } from './log.ts';
 import { Quota } from './quota.ts';
 
@@ -14,7 +16,21 @@ export interface Reply {
 }
 
 /** Answers GET and HEAD of one path. */
-export type Route = () => Reply | Promise<Reply>;
+type Read = () => Reply | Promise<Reply>;
+
+/** What somebody posts. */
+export interface Posted {
+  body: string;
+  /** The user's name; absent on a loopback address, where nobody is asked. */
+  by?: string;
+}
+
+/** Answers POST of one path: JSON of at most 64 KiB. */
+interface Write {
+  post: (request: Posted) => Reply | Promise<Reply>;
+}
+
+export type Route = Read | Write;
 
 export interface Server {
   /** `host:port` as bound, so that port 0 can be asked for. */
@@ -61,7 +77,7 @@ const connectionsEach = 32;
 const connections = 512;
 
 /**
- * Serves `routes` by exact path, GET and HEAD alone: 405 with `Allow` for other methods, 404 for other paths. On a
+ * Serves `routes` by exact path: 405 with `Allow` for other methods than a route's, 404 for other paths. On a
  * loopback address plain HTTP, which asks nobody who he is; anywhere else HTTPS, and of all but `/healthz` and
  * `/readyz` a bearer token of someone who may.
  * @param options.listen `127.0.0.1:9181`, `[::1]:9181`; `:9181` is every address, of both families where there are both
@@ -184,16 +200,33 @@ async function answer(routes: Routes, request: IncomingMessage, log: Log, gate?:
     if (route === undefined) {
       return json(404, { error: `no such path; there are ${[...routes.keys()].join(', ')}` });
     }
-    if (method !== 'GET' && method !== 'HEAD') {
-      return { ...json(405, { error: `${method} is not allowed` }), headers: { allow: 'GET, HEAD' } };
+    const allowed = typeof route === 'function' ? ['GET', 'HEAD'] : ['POST'];
+    if (!allowed.includes(method)) {
+      return { ...json(405, { error: `${method} is not allowed` }), headers: { allow: allowed.join(', ') } };
     }
     const refusal = user && (await gate?.authorize(user, method, path));
-    return refusal === undefined ? await route() : refused(refusal);
+    if (refusal !== undefined) return refused(refusal);
+    return typeof route === 'function' ? await route() : await take(route, request, user);
   } catch (error) {
+    if (error instanceof CutOff) {
+      log.debug('request failed', { path, error: error.message });
+      return json(400, { error: error.message });
+    }
     const message = error instanceof Error ? error.message : String(error);
     log.error('request failed', { path, error: message });
     return json(500, { error: message });
   }
+}
+
+/** The body is read only now that its sender is known to be allowed. */
+async function take({ post }: Write, request: IncomingMessage, user: User | undefined): Promise<Reply> {
+  // a page in a browser can send every other type to a loopback address without being asked first
+  if (!/^application\/json *(;|$)/i.test(request.headers['content-type'] ?? '')) {
+    return json(415, { error: 'content-type must be application/json' });
+  }
+  const body = await readBody(request);
+  if (body === undefined) return json(413, { error: `the body has more than ${largestBody} bytes` });
+  return post({ body, ...(user && { by: user.username }) });
 }
 
 const refused = ({ status, error, headers }: Refusal): Reply => ({ ...json(status, { error }), headers });

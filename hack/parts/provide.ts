@@ -1,6 +1,6 @@
 import { mkdirSync, realpathSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import { findParts } from '../parts.ts';
+import { findEtcdutl, findParts } from '../parts.ts';
 import { go } from './part.ts';
 import { pluginDirectory } from './plugins.ts';
 
@@ -10,6 +10,7 @@ export async function provideParts(): Promise<void> {
   // resolved before the directory is made anew: it may be where they were found
   const files = Object.entries({
     etcd: parts.etcd,
+    etcdutl: await findEtcdutl(),
     'kube-apiserver': parts.kubeApiserver,
     kubectl: parts.kubectl,
   }).map(([name, file]) => [name, realpathSync(file)] as const);

@@ -2,13 +2,12 @@ import { lstatSync, mkdirSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { dirname } from 'node:path';
+import { CutOff, largestBody, readBody } from '../body.ts';
 import { ListenError } from '../http.ts';
 import type { Log } from '../log.ts';
 import { parseAsk, refusals, type Ask, type Refusal } from './ask.ts';
 import type { Choice } from './choose.ts';
 import { isErrno, reasonOf } from './file.ts';
-
-const largestBody = 64 * 1024;
 
 /** The plugin sends all at once and waits 5 s. */
 const headersMs = 2_000;
@@ -159,11 +158,6 @@ export class AgentSocket {
   }
 }
 
-/** Nobody waits for the answer. */
-class CutOff extends Error {
-  override name = 'CutOff';
-}
-
 interface Reply {
   status: number;
   body: object;
@@ -175,30 +169,6 @@ const statuses: Record<number, number> = { [refusals.tryAgain]: 503, [refusals.b
 
 const refusal = (status: number, body: Refusal): Reply => ({ status, body });
 const refuse = (status: number, msg: string): Reply => refusal(status, { code: refusals.badRequest, msg });
-
-/** Of more than is allowed, undefined: the rest is not read. Rejects where it ends too soon, or is too slow. */
-function readBody(request: IncomingMessage): Promise<string | undefined> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  return new Promise((resolve, reject) => {
-    request.on('data', (chunk: Buffer) => {
-      size += chunk.length;
-      if (size > largestBody) {
-        request.pause();
-        resolve(undefined);
-      } else chunks.push(chunk);
-    });
-    request.on('end', () => {
-      resolve(Buffer.concat(chunks).toString('utf8'));
-    });
-    request.on('close', () => {
-      reject(new CutOff('the request was cut off'));
-    });
-    request.on('error', () => {
-      reject(new CutOff('the request was cut off'));
-    });
-  });
-}
 
 function send(response: ServerResponse, { status, body, headers }: Reply): void {
   const text = `${JSON.stringify(body)}\n`;

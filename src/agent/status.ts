@@ -1,4 +1,5 @@
 import { withCondition, type Finding } from '../api/conditions.ts';
+import { bounded } from '../api/text.ts';
 import type {
   AgentAllocationSpec,
   AllocatedNetwork,
@@ -50,8 +51,7 @@ export function renderStatus({
     ...(revision === undefined ? {} : { revision }),
     networks,
     conditions: findings.reduce(
-      (conditions, finding) =>
-        withCondition(conditions, { ...finding, message: brief([finding.message]) }, now),
+      (conditions, finding) => withCondition(conditions, finding, now),
       // what is not looked at any more is not said either
       (stored?.conditions ?? []).filter(({ type }) => findings.some((finding) => finding.type === type)),
     ),
@@ -63,8 +63,7 @@ export const sameStatus = (a: OverlayAgentStatus | undefined, b: OverlayAgentSta
 
 /** The messages, each once, cut to what someone reads: a tool may print one line per entry, and there are thousands. */
 export function brief(messages: readonly string[]): string {
-  const text = [...new Set(messages)].join('; ');
-  return text.length <= 1_000 ? text : `${text.slice(0, 997)}...`;
+  return bounded([...new Set(messages)].join('; '));
 }
 
 function networkStatus(

@@ -1,43 +1,70 @@
-import type { LedgerBlock, LedgerPage, LedgerSpace } from '../api/types.ts';
-import { blockKey, inPage, listedPages, pageSize, type ListedPage } from './space.ts';
-import type { Ledger } from './view.ts';
+import type { AllocationLedger, LedgerPage, LedgerSpace } from '../api/types.ts';
+import { Draft, ordinalOf } from './page.ts';
+import { listedPages, mostPages, pageSize, type ListedPage } from './space.ts';
+import { version, type Ledger } from './view.ts';
 
-/** A node that should hold a block of a space. */
+/** A node that may hold blocks. */
 export interface Claimant {
   node: string;
   uid: string;
-  /** Step 1 is done: its AgentAllocation exists. Until then nobody after it is served, so that the order stays. */
-  ready: boolean;
-  /** The block that it or its AgentAllocation says it holds: taken where the ledger knows nothing of it. */
-  preferred: () => number | undefined;
+  /**
+   * `ready`: its AgentAllocation exists. `soon`: it is about to be created, and until then no block is given to those
+   * that come after, so that the order stays. `later`: it keeps what it holds and gets nothing new, as long as its agent
+   * does not register.
+   */
+  standing: 'ready' | 'soon' | 'later';
 }
 
 export interface Demand {
-  /** In the order in which they are served. */
+  /** Those that should hold a block, in the order in which they are served. */
   claimants: readonly Claimant[];
-  /** Draining: who holds a block keeps it, nobody gets one. */
-  keepOnly?: boolean;
+  /** The node's claim on this space, where it has one. */
+  claimant: (node: string) => Claimant | undefined;
+  /**
+   * `serve`: everyone gets a block. `keep`: what is held stays, nothing is given out. `adopt`: besides that, what agents
+   * say they hold is taken up, and nothing is taken back.
+   */
+  mode: 'serve' | 'keep' | 'adopt';
   /** Blocks in the space. */
   capacity: number;
   now: number;
   cooldownMs: number;
   withdrawn: ReadonlySet<string>;
+  /** The block that the node's AgentAllocation or its agent says it holds: taken where the ledger knows nothing of it. */
+  preferred: (node: string) => number | undefined;
+  /** Nodes whose agents say that they hold that block. */
+  statedBy: (index: number) => readonly string[];
   /** Whether the node's agent says it holds that block: containers may have its addresses, allocated or not. */
   inUse: (node: string, index: number) => boolean;
+  /** Whether the API server itself has said what a block of the node is taken back for. */
+  mayRelease: (node: string) => boolean;
+  /** A page whose write was refused in this run. */
+  isRefused: (page: string) => boolean;
+  /** Whether every AgentAllocation was written after that resourceVersion. */
+  allWrittenSince: (version: number) => boolean;
+  /** The highest resourceVersion known. */
+  knownAt: number;
+}
+
+export interface PageWrite {
+  name: string;
+  over: AllocationLedger | undefined;
+  page: LedgerPage;
 }
 
 export interface SpacePlan {
+  listed: readonly ListedPage[];
   /** Pages whose content changes, or that are listed and absent. */
-  writes: { name: string; page: LedgerPage }[];
+  writes: PageWrite[];
   /** Pages to list before the rest can be served. */
   pagesNeeded: number;
   /** Nodes for which no block is left. */
   exhausted: string[];
-  /** By node: its blocks that are marked Releasing in the ledger and still need the AgentAllocation's write. */
+  /** By node: the marks of its Releasing blocks that still need the AgentAllocation's write. */
   releasing: Map<string, string[]>;
-  /** Nodes of which a block is marked by these writes: their AgentAllocations wait for the mark. */
-  marked: Set<string>;
-  /** Nodes that hold a block once the writes are done. */
+  /** Nodes of which these writes take up, give or mark a block: their AgentAllocations wait until the ledger shows it. */
+  touched: Set<string>;
+  /** Claimants that hold a block once the writes are done. */
   holders: Set<string>;
   /** When the next cooling block is free, in milliseconds since the epoch. */
   wakeAt: number;
@@ -50,151 +77,121 @@ export interface SpacePlan {
  */
 export function planSpace(ledger: Ledger, space: LedgerSpace, demand: Demand): SpacePlan {
   const retired = space.retiredAt !== undefined;
-  const wanted = new Map(retired ? [] : demand.claimants.map((claimant) => [claimant.node, claimant]));
+  const listed = listedPages(ledger, space);
   const plan: SpacePlan = {
+    listed,
     writes: [],
     pagesNeeded: 0,
     exhausted: [],
     releasing: new Map(),
-    marked: new Set(),
+    touched: new Set(),
     holders: new Set(),
     wakeAt: Infinity,
   };
-  const drafts = listedPages(ledger, space).map((listed) => new Draft(listed, retired));
-  for (const draft of drafts) draft.keepHeld(wanted, plan, demand);
-  for (const draft of drafts) draft.ageOthers(wanted, plan, demand);
-  // a page is created empty, and used once a later read shows it listed: a late create gives nothing out
-  const complete = drafts.every(({ listed }) => listed.object !== undefined);
-  if (!retired && complete) serve(drafts, demand, plan);
-  plan.writes = drafts
-    .filter(({ changed }) => changed)
-    .map(({ listed, page }) => ({ name: listed.name, page }));
+  const drafts = listed.map((page) => new Draft(page, retired));
+  for (const draft of drafts) draft.keepHeld(plan, demand);
+  for (const draft of drafts) draft.ageOthers(plan, demand);
+  if (!retired && plan.holders.size < demand.claimants.length) serve(drafts, demand, plan);
+  for (const draft of drafts) recover(draft, plan, demand);
+  for (const draft of drafts) {
+    const { name, object, page, state } = draft.listed;
+    if (state === 'absent')
+      plan.writes.push({ name, over: undefined, page: born(page, space, retired, draft, ledger, demand) });
+    else if (draft.changed && object !== undefined)
+      plan.writes.push({ name, over: object, page: draft.page });
+  }
   return plan;
+}
+
+/** A page is created empty; one in place of a lost one says from which version on late writes no longer count. */
+function born(
+  page: LedgerPage,
+  { recovering = [] }: LedgerSpace,
+  retired: boolean,
+  { listed }: Draft,
+  ledger: Ledger,
+  { now }: Demand,
+): LedgerPage {
+  const since = new Date(now).toISOString();
+  return {
+    ...page,
+    ...(retired ? { retired } : {}),
+    ...(recovering.includes(listed.number)
+      ? { recovering: { version: String(version(ledger.spaces)), since } }
+      : {}),
+  };
+}
+
+/** Ends a page's recovery, or says when to look again. */
+function recover(draft: Draft, plan: SpacePlan, demand: Demand): void {
+  const { recovering, ...rest } = draft.page;
+  if (!draft.usable || recovering === undefined || draft.changed) return;
+  if (Number(recovering.version) > demand.knownAt) {
+    // the API server's data went back, and counts from a lower version again
+    draft.replace({ ...rest, recovering: { ...recovering, version: String(demand.knownAt) } });
+    return;
+  }
+  const until = Math.min(Date.parse(recovering.since), demand.now) + demand.cooldownMs;
+  if (until > demand.now) plan.wakeAt = Math.min(plan.wakeAt, until);
+  else if (demand.allWrittenSince(Number(recovering.version))) draft.replace(rest);
 }
 
 /** Gives every claimant without a block the one that it holds already, where that is free, else the lowest free. */
 function serve(drafts: readonly Draft[], demand: Demand, plan: SpacePlan): void {
-  const room = Math.min(demand.capacity, drafts.length * pageSize);
-  const draftOf = (index: number) => drafts[Math.floor(index / pageSize)];
-  const isFree = (index: number) => index < room && draftOf(index)?.taken.has(index) === false;
+  const isFree = (index: number) =>
+    index < demand.capacity && drafts[ordinalOf(index)]?.isFree(index) === true;
   const give = (index: number, claimant: Claimant, inTurn: boolean) => {
+    const draft = drafts[ordinalOf(index)];
     // out of turn its place is kept, and those behind it wait
-    if (!inTurn) return draftOf(index)?.taken.add(index);
-    draftOf(index)?.hold(index, claimant, demand.now);
+    if (!inTurn) return draft?.take(index);
+    draft?.hold(index, claimant, demand.now);
+    plan.touched.add(claimant.node);
     return plan.holders.add(claimant.node);
   };
-  const adopted = new Set<string>();
+  const waiting: Claimant[] = [];
+  let most = -1;
   for (const claimant of demand.claimants) {
-    const preferred = plan.holders.has(claimant.node) ? undefined : claimant.preferred();
-    if (preferred === undefined || !isFree(preferred)) continue;
-    adopted.add(claimant.node);
-    give(preferred, claimant, claimant.ready);
+    if (plan.holders.has(claimant.node)) continue;
+    const preferred = demand.preferred(claimant.node);
+    if (preferred !== undefined && preferred < demand.capacity) most = Math.max(most, preferred);
+    if (preferred === undefined || !isFree(preferred)) waiting.push(claimant);
+    else give(preferred, claimant, claimant.standing === 'ready');
   }
-  if (demand.keepOnly === true) return;
+  // of a lost ledger all pages are needed in which somebody holds a block
+  if (demand.mode === 'adopt') plan.pagesNeeded = Math.max(0, ordinalOf(most) + 1 - drafts.length);
+  const refused = ({ listed }: Draft) => demand.isRefused(listed.name);
+  // a page that was just listed serves in a moment; the order would be lost if later ones served before it
+  if (demand.mode !== 'serve' || drafts.some((draft) => !draft.usable && !refused(draft))) return;
+  serveNew(
+    waiting.filter(({ standing }) => standing !== 'later'),
+    drafts,
+    demand,
+    plan,
+    isFree,
+    give,
+  );
+}
+
+function serveNew(
+  waiting: readonly Claimant[],
+  drafts: readonly Draft[],
+  { capacity }: Demand,
+  plan: SpacePlan,
+  isFree: (index: number) => boolean,
+  give: (index: number, claimant: Claimant, inTurn: boolean) => unknown,
+): void {
+  const room = Math.min(capacity, drafts.length * pageSize);
+  // what a lost page held is not known before all of it was said again
+  const closed = new Set(drafts.flatMap(({ page, listed }) => (page.recovering ? [listed.ordinal] : [])));
   let lowest = 0;
   let inTurn = true;
   let short = 0;
-  for (const claimant of demand.claimants) {
-    if (plan.holders.has(claimant.node) || adopted.has(claimant.node)) continue;
-    inTurn &&= claimant.ready;
-    while (lowest < room && !isFree(lowest)) lowest++;
+  for (const claimant of waiting) {
+    inTurn &&= claimant.standing === 'ready';
+    while (lowest < room && (closed.has(ordinalOf(lowest)) || !isFree(lowest))) lowest++;
     if (lowest < room) give(lowest, claimant, inTurn);
-    else if (room + ++short > demand.capacity) plan.exhausted.push(claimant.node);
+    else if (room + ++short > capacity) plan.exhausted.push(claimant.node);
   }
-  plan.pagesNeeded = Math.ceil(Math.min(short, demand.capacity - room) / pageSize);
+  const more = Math.ceil(Math.min(short, capacity - room) / pageSize);
+  plan.pagesNeeded = Math.min(more, mostPages - drafts.length);
 }
-
-/** A page being rewritten. */
-class Draft {
-  readonly listed: ListedPage;
-  page: LedgerPage;
-  changed: boolean;
-  readonly taken: Set<number>;
-
-  constructor(listed: ListedPage, retired: boolean) {
-    this.listed = listed;
-    this.page = listed.page;
-    this.taken = new Set(listed.page.blocks.map(({ index }) => index));
-    this.changed = listed.object === undefined;
-    if (!listed.understood) {
-      for (let at = 0; at < pageSize; at++) this.taken.add(listed.ordinal * pageSize + at);
-      return;
-    }
-    this.rewrite((block) => (inPage(this.page, block) ? block : to(block, 'Quarantined', 0)));
-    if ((this.page.retired ?? false) !== retired) {
-      const { retired: was, ...rest } = this.page;
-      this.replace(retired ? { ...rest, retired } : rest);
-    }
-  }
-
-  /** What is Held and wanted stays, once a node; the rest is marked. */
-  keepHeld(wanted: ReadonlyMap<string, Claimant>, plan: SpacePlan, { now, capacity }: Demand): void {
-    this.rewrite((block) => {
-      if (block.state !== 'Held') return block;
-      const claimant = wanted.get(block.node);
-      if (claimant === undefined || plan.holders.has(block.node) || block.index >= capacity) {
-        plan.marked.add(block.node);
-        return to(block, 'Releasing', now);
-      }
-      plan.holders.add(block.node);
-      return block.uid === claimant.uid ? block : { ...block, uid: claimant.uid };
-    });
-  }
-
-  ageOthers(wanted: ReadonlyMap<string, Claimant>, plan: SpacePlan, demand: Demand): void {
-    const durable = new Map(this.listed.page.blocks.map((block) => [block.index, block.state]));
-    this.rewrite((block) => {
-      if (block.state !== 'Releasing' && block.state !== 'Cooling') return block;
-      const claimant = wanted.get(block.node);
-      if (claimant !== undefined && !plan.holders.has(block.node) && block.index < demand.capacity) {
-        plan.holders.add(block.node);
-        return { ...to(block, 'Held', demand.now), uid: claimant.uid };
-      }
-      if (block.state === 'Releasing') {
-        // only a mark that the ledger already shows counts: the write that withdraws must come after it
-        if (durable.get(block.index) !== 'Releasing') return block;
-        const key = blockKey(this.listed.name, block);
-        if (demand.withdrawn.has(key)) {
-          plan.wakeAt = Math.min(plan.wakeAt, demand.now + demand.cooldownMs);
-          return to(block, 'Cooling', demand.now);
-        }
-        plan.releasing.set(block.node, [...(plan.releasing.get(block.node) ?? []), key]);
-        return block;
-      }
-      const freeAt = Date.parse(block.since) + demand.cooldownMs;
-      if (freeAt <= demand.now) {
-        // its agent's next word is what it waits for
-        if (demand.inUse(block.node, block.index)) return block;
-        this.taken.delete(block.index);
-        return undefined;
-      }
-      plan.wakeAt = Math.min(plan.wakeAt, freeAt);
-      return block;
-    });
-  }
-
-  hold(index: number, { node, uid }: Claimant, now: number): void {
-    const block: LedgerBlock = { index, node, uid, state: 'Held', since: new Date(now).toISOString() };
-    this.taken.add(index);
-    this.replace({ ...this.page, blocks: [...this.page.blocks, block].sort((a, b) => a.index - b.index) });
-  }
-
-  private rewrite(change: (block: LedgerBlock) => LedgerBlock | undefined): void {
-    if (!this.listed.understood) return;
-    const blocks = this.page.blocks.map(change);
-    if (blocks.some((block, at) => block !== this.page.blocks[at])) {
-      this.replace({ ...this.page, blocks: blocks.filter((block) => block !== undefined) });
-    }
-  }
-
-  private replace(page: LedgerPage): void {
-    this.page = page;
-    this.changed = true;
-  }
-}
-
-const to = (block: LedgerBlock, state: LedgerBlock['state'], now: number): LedgerBlock => ({
-  ...block,
-  state,
-  since: new Date(now).toISOString(),
-});

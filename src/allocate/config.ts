@@ -1,16 +1,31 @@
-import type { LedgerIndex, LedgerSpace, PinnedConfig } from '../api/types.ts';
+import type { LedgerIndex, LedgerSettings, LedgerSpace, PinnedConfig } from '../api/types.ts';
 import { parseDuration } from '../api/duration.ts';
 import { validateConfig } from '../api/validate.ts';
-import { overlaps, parseCidr } from '../net/cidr.ts';
+import { AddressError, isAddress, parseAddress } from '../net/address.ts';
+import { contains, containsAddress, overlaps, parseCidr, parseInterface } from '../net/cidr.ts';
 import { leastIPv6MTU, overhead, type Registrations, type TakenSpace } from './register.ts';
 import { vtepSpace } from './space.ts';
 import type { Refusal, View } from './view.ts';
 
 const defaultCooldownMs = 600_000;
 
-/** How long a released block rests, in milliseconds. */
-export const cooldown = ({ config }: Pick<View, 'config'>): number =>
-  parseDuration(config?.spec.reuseCooldown ?? '') ?? defaultCooldownMs;
+/** How long a released block rests, in milliseconds. Without an OverlayConfig it is what the last one said. */
+export const cooldown = ({ config }: Pick<View, 'config'>, { settings }: LedgerIndex): number =>
+  parseDuration(config?.spec.reuseCooldown ?? settings?.reuseCooldown ?? '') ?? defaultCooldownMs;
+
+/** What is kept of a configuration for the case that someone deletes it; the same object where nothing changed. */
+export function settingsOf(
+  { config }: Pick<View, 'config'>,
+  before: LedgerSettings | undefined,
+): LedgerSettings | undefined {
+  if (config === undefined) return before;
+  const { mtu, defaultNetwork, reuseCooldown } = config.spec;
+  const same =
+    before?.mtu === mtu &&
+    before?.defaultNetwork === defaultNetwork &&
+    before.reuseCooldown === reuseCooldown;
+  return same ? before : { ...(mtu === undefined ? {} : { mtu }), defaultNetwork, reuseCooldown };
+}
 
 export const hasIPv6 = ({ spaces }: LedgerIndex): boolean =>
   spaces.some(({ cidr, retiredAt }) => cidr.includes(':') && retiredAt === undefined);
@@ -21,7 +36,11 @@ export function pinnable({ vtepSubnets, vtepMACOUI, vni, port, underlay }: Pinne
 }
 
 /** Why OverlayConfig, or a part of it, is not in force. */
-export function configRefusal({ config }: Pick<View, 'config'>, index: LedgerIndex): Refusal | undefined {
+export function configRefusal(
+  view: Pick<View, 'config' | 'allocations' | 'agents'>,
+  index: LedgerIndex,
+): Refusal | undefined {
+  const { config } = view;
   if (config === undefined) return undefined;
   const { spec } = config;
   const invalid = validateConfig(spec);
@@ -33,24 +52,59 @@ export function configRefusal({ config }: Pick<View, 'config'>, index: LedgerInd
     };
   }
   const pinned = index.config;
-  if (pinned !== undefined) {
-    const wanted = pinnable(spec);
-    const fields = (['vtepSubnets', 'vtepMACOUI', 'vni', 'port', 'underlay'] as const).filter(
-      (field) => String(wanted[field]) !== String(pinned[field]),
-    );
-    if (fields.length === 0) return undefined;
-    const each = fields.map(
-      (field) => `spec.${field}: ${String(wanted[field])} is not in force, ${String(pinned[field])} is`,
-    );
-    return {
-      reason: 'Pinned',
-      message: `${each.join('; ')}; these are pinned at the first agent's registration`,
-    };
+  return pinned === undefined
+    ? (vtepOverlap(spec.vtepSubnets, index) ?? heldElsewhere(spec.vtepSubnets, view))
+    : pinnedRefusal(pinnable(spec), pinned, index, view);
+}
+
+function pinnedRefusal(
+  wanted: PinnedConfig,
+  pinned: PinnedConfig,
+  index: LedgerIndex,
+  view: Pick<View, 'allocations'>,
+): Refusal | undefined {
+  const fields = (['vtepSubnets', 'vtepMACOUI', 'vni', 'port', 'underlay'] as const).filter(
+    (field) => String(wanted[field]) !== String(pinned[field]),
+  );
+  if (fields.length === 0) return undefined;
+  if (fields.join() === 'vtepSubnets' && grows(wanted.vtepSubnets, pinned.vtepSubnets)) {
+    return vtepOverlap(wanted.vtepSubnets, index) ?? nodeInVtepSubnet(wanted.vtepSubnets, view);
   }
-  for (const subnet of spec.vtepSubnets) {
-    const hit = index.spaces.find(
-      ({ cidr }) => cidr !== vtepSpace && overlaps(parseCidr(cidr), parseCidr(subnet)),
-    );
+  const each = fields.map(
+    (field) => `spec.${field}: ${String(wanted[field])} is not in force, ${String(pinned[field])} is`,
+  );
+  const but = fields.includes('vtepSubnets')
+    ? '; a VTEP subnet may only grow, to a shorter prefix that begins at the same address'
+    : '';
+  return {
+    reason: 'Pinned',
+    message: `${each.join('; ')}; these are pinned at the first agent's registration${but}`,
+  };
+}
+
+/** Whether each subnet is the pinned one with the same or a shorter prefix: then every VTEP keeps its index and address. */
+const grows = (wanted: readonly string[], pinned: readonly string[]): boolean =>
+  wanted.length === pinned.length &&
+  pinned.every((text) => {
+    const old = parseCidr(text);
+    return wanted.map(parseCidr).some((next) => contains(next, old) && next.base === old.base);
+  });
+
+/** The pinned configuration with the VTEP subnets that have grown since. */
+export function grown(
+  pinned: PinnedConfig,
+  view: Pick<View, 'config'>,
+  refusal: Refusal | undefined,
+): PinnedConfig {
+  const wanted = view.config?.spec.vtepSubnets;
+  if (wanted === undefined || refusal !== undefined || String(wanted) === String(pinned.vtepSubnets))
+    return pinned;
+  return { ...pinned, vtepSubnets: wanted };
+}
+
+function vtepOverlap(vtepSubnets: readonly string[], { spaces }: LedgerIndex): Refusal | undefined {
+  for (const subnet of vtepSubnets) {
+    const hit = spaces.find(({ cidr }) => cidr !== vtepSpace && overlaps(parseCidr(cidr), parseCidr(subnet)));
     if (hit !== undefined) {
       return {
         reason: 'Overlap',
@@ -59,6 +113,60 @@ export function configRefusal({ config }: Pick<View, 'config'>, index: LedgerInd
     }
   }
   return undefined;
+}
+
+function nodeInVtepSubnet(
+  vtepSubnets: readonly string[],
+  { allocations }: Pick<View, 'allocations'>,
+): Refusal | undefined {
+  const subnets = vtepSubnets.map((text) => ({ text, cidr: parseCidr(text) }));
+  for (const [node, { spec }] of allocations) {
+    for (const address of spec.addresses.filter(isAddress)) {
+      const hit = subnets.find(({ cidr }) => containsAddress(cidr, parseAddress(address)));
+      if (hit !== undefined) {
+        return {
+          reason: 'Overlap',
+          message: `spec.vtepSubnets: ${hit.text} contains ${address}, an address of node ${node}`,
+        };
+      }
+    }
+  }
+  return undefined;
+}
+
+/**
+ * VTEPs that nodes hold outlive a lost ledger. A configuration that does not contain them is not pinned: it is the
+ * default, and the one that was in force is still to be applied.
+ */
+function heldElsewhere(
+  vtepSubnets: readonly string[],
+  view: Pick<View, 'allocations' | 'agents'>,
+): Refusal | undefined {
+  const subnets = vtepSubnets.map(parseCidr);
+  for (const objects of [view.allocations, view.agents]) {
+    for (const [node, { spec }] of objects) {
+      for (const text of [spec.vtep?.ip, spec.vtep?.ip6]) {
+        if (text === undefined || subnets.some((subnet) => holdsInterface(subnet, text))) continue;
+        return {
+          reason: 'HeldElsewhere',
+          message:
+            `spec.vtepSubnets: ${vtepSubnets.join(', ')} is not in force: node ${node} holds the VTEP ${text}, which is in none ` +
+            'of them; apply the OverlayConfig that was in force before',
+        };
+      }
+    }
+  }
+  return undefined;
+}
+
+function holdsInterface(subnet: ReturnType<typeof parseCidr>, text: string): boolean {
+  try {
+    const { address, length } = parseInterface(text);
+    return containsAddress(subnet, address) && length >= subnet.length;
+  } catch (error) {
+    if (error instanceof AddressError) return true;
+    throw error;
+  }
 }
 
 /** MTU of tunnel and bridges in bytes: as configured, else what the smallest uplink leaves. */
@@ -80,9 +188,14 @@ export function tunnelMTU(
 }
 
 /** The VTEPs are a space like any other, there from the moment that their subnets are pinned. */
-export function withVtepSpace(spaces: LedgerSpace[], config: PinnedConfig | undefined): LedgerSpace[] {
+export function withVtepSpace(
+  spaces: LedgerSpace[],
+  config: PinnedConfig | undefined,
+  /** The space with what is left of it. */
+  remains: (space: LedgerSpace) => LedgerSpace,
+): LedgerSpace[] {
   if (config === undefined || spaces.some(({ cidr }) => cidr === vtepSpace)) return spaces;
-  return [{ cidr: vtepSpace, prefix: 0, network: '', networkUID: '', pages: [] }, ...spaces];
+  return [remains({ cidr: vtepSpace, prefix: 0, network: '', networkUID: '', pages: [] }), ...spaces];
 }
 
 /** What a node's own address must not lie in. */

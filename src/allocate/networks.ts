@@ -1,10 +1,10 @@
 import type { LedgerSpace, NetworkSubnet, OverlayNetwork } from '../api/types.ts';
 import { validateNetwork } from '../api/validate.ts';
-import { familyName, parseAddress } from '../net/address.ts';
+import { familyName, familyOf, parseAddress, type Family } from '../net/address.ts';
 import { containsAddress, overlaps, parseCidr, type Cidr } from '../net/cidr.ts';
 import { byAge } from './order.ts';
 import { leastIPv6MTU } from './register.ts';
-import { vtepSpace } from './space.ts';
+import { skewMs, vtepSpace } from './space.ts';
 import type { Refusal } from './view.ts';
 
 export interface NetworkVerdicts {
@@ -19,12 +19,24 @@ export interface NetworkContext {
   cooldownMs: number;
   vtepSubnets: readonly string[];
   /** Every registered node address and whose it is. */
-  nodeAddresses: ReadonlyMap<string, string>;
+  nodeAddresses: () => ReadonlyMap<string, string>;
   /** Nodes whose agents say that they use blocks of a space. */
   users: (space: LedgerSpace) => string[];
   /** In force, or what the configuration asks for; undefined before any agent has registered. */
   mtu: number | undefined;
+  /** VTEP subnets are pinned: those that are in force stay. */
+  pinned: boolean;
+  /** A new space with what is left of it. */
+  remains: (space: LedgerSpace) => LedgerSpace;
+  /** Whether a space of that network may be retired. */
+  mayRetire: (network: string) => boolean;
 }
+
+/** What the ledger's CRD allows, less the space of the VTEPs. Subnets that still cool count. */
+const mostSubnets = 511;
+
+/** What the CRD of AgentAllocation allows. */
+const mostNetworks = 256;
 
 /**
  * Which subnets are in use: accepted ones first, then the networks by age, so that of two that overlap the older
@@ -40,7 +52,7 @@ export function judgeNetworks(
       .filter(({ metadata }) => metadata.deletionTimestamp === undefined)
       .map((n) => [n.metadata.name, n]),
   );
-  const spaces = before.map((space) => retireOrKeep(space, live.get(space.network), context.now));
+  const spaces = before.map((space) => retireOrKeep(space, live.get(space.network), context));
   const refused = new Map<string, Refusal>();
   const inUse = new Set(
     spaces.filter(({ retiredAt }) => retiredAt === undefined).map(({ network }) => network),
@@ -63,10 +75,23 @@ export function judgeNetworks(
 }
 
 /** A network that was deleted and made again keeps its space: the uid follows. */
-function retireOrKeep(space: LedgerSpace, network: OverlayNetwork | undefined, now: number): LedgerSpace {
-  if (space.cidr === vtepSpace || space.retiredAt !== undefined) return space;
-  if (network?.spec.subnets.some((entry) => isOf(space, network, entry)) !== true) {
-    return { ...space, retiredAt: new Date(now).toISOString() };
+function retireOrKeep(
+  space: LedgerSpace,
+  network: OverlayNetwork | undefined,
+  { now, vtepSubnets, pinned, mayRetire }: NetworkContext,
+): LedgerSpace {
+  if (space.cidr === vtepSpace) return space;
+  if (space.retiredAt !== undefined) {
+    // a leader whose clock was ahead must not keep it for years
+    return Date.parse(space.retiredAt) > now + skewMs
+      ? { ...space, retiredAt: new Date(now).toISOString() }
+      : space;
+  }
+  const declared = network?.spec.subnets.some((entry) => isOf(space, network, entry)) === true;
+  // before the VTEP subnets are pinned they can still be taken away from under a network
+  const carried = pinned || hasVTEPSubnet(vtepSubnets, familyOf(space.cidr));
+  if (!declared || !carried) {
+    return mayRetire(space.network) ? { ...space, retiredAt: new Date(now).toISOString() } : space;
   }
   const networkUID = network.metadata.uid ?? '';
   return space.networkUID === networkUID ? space : { ...space, networkUID };
@@ -83,6 +108,8 @@ function admit(
 ): Refusal | undefined {
   const at = spaces.findIndex((space) => isOf(space, network, entry));
   const known = spaces[at];
+  const uncarried = withoutVTEP(entry.cidr, context);
+  if (known !== undefined && uncarried !== undefined) return uncarried;
   if (known !== undefined) {
     if (known.retiredAt !== undefined) {
       // back before it was forgotten: the same blocks go to the same nodes
@@ -91,18 +118,66 @@ function admit(
     }
     return undefined;
   }
-  const refusal = against(parseCidr(entry.cidr), entry.cidr, spaces, context);
-  if (refusal !== undefined) return refusal;
   const { name, uid = '' } = network.metadata;
-  spaces.push({ cidr: entry.cidr, prefix: entry.prefix, network: name, networkUID: uid, pages: [] });
+  const refusal =
+    against(parseCidr(entry.cidr), entry.cidr, spaces, context) ??
+    uncarried ??
+    tooNarrow(entry.cidr, context) ??
+    tooMany(name, entry.cidr, spaces);
+  if (refusal !== undefined) return refusal;
+  const { cidr, prefix } = entry;
+  spaces.push(context.remains({ cidr, prefix, network: name, networkUID: uid, pages: [] }));
   return undefined;
+}
+
+function tooMany(name: string, cidr: string, spaces: readonly LedgerSpace[]): Refusal | undefined {
+  const subnets = spaces.filter((space) => space.cidr !== vtepSpace);
+  const cooling = subnets.filter(({ retiredAt }) => retiredAt !== undefined).length;
+  if (subnets.length >= mostSubnets) {
+    return {
+      reason: 'TooMany',
+      message:
+        `spec.subnets: ${cidr} would be one more than the ${mostSubnets} subnets that all networks together may have; ` +
+        `${subnets.length - cooling} are in use and ${cooling} still cool (reuseCooldown)`,
+    };
+  }
+  const networks = new Set(
+    spaces.filter(({ retiredAt }) => retiredAt === undefined).map(({ network }) => network),
+  );
+  networks.delete('');
+  if (networks.has(name) || networks.size < mostNetworks) return undefined;
+  return {
+    reason: 'TooMany',
+    message: `metadata.name: ${name} would be one more than the ${mostNetworks} networks that a cluster may have`,
+  };
+}
+
+const hasVTEPSubnet = (vtepSubnets: readonly string[], family: Family): boolean =>
+  vtepSubnets.some((subnet) => familyOf(subnet) === family);
+
+function withoutVTEP(cidr: string, { vtepSubnets }: NetworkContext): Refusal | undefined {
+  const family = familyOf(cidr);
+  if (hasVTEPSubnet(vtepSubnets, family)) return undefined;
+  const name = familyName(family);
+  return {
+    reason: 'NoVTEPSubnet',
+    message: `spec.subnets: ${cidr} is ${name}, and OverlayConfig has no ${name} VTEP subnet`,
+  };
+}
+
+function tooNarrow(cidr: string, { mtu }: NetworkContext): Refusal | undefined {
+  if (familyOf(cidr) === 4 || mtu === undefined || mtu >= leastIPv6MTU) return undefined;
+  return {
+    reason: 'MTUTooSmall',
+    message: `spec.subnets: ${cidr} is IPv6, which needs an MTU of ${leastIPv6MTU}; the tunnel has ${mtu}`,
+  };
 }
 
 function against(
   cidr: Cidr,
   text: string,
   spaces: readonly LedgerSpace[],
-  { now, cooldownMs, vtepSubnets, nodeAddresses, users, mtu }: NetworkContext,
+  { now, cooldownMs, vtepSubnets, nodeAddresses, users }: NetworkContext,
 ): Refusal | undefined {
   const field = `spec.subnets: ${text}`;
   for (const space of spaces) {
@@ -123,23 +198,10 @@ function against(
   }
   const vtep = vtepSubnets.find((subnet) => overlaps(cidr, parseCidr(subnet)));
   if (vtep !== undefined) return { reason: 'Overlap', message: `${field} overlaps the VTEP subnet ${vtep}` };
-  for (const [address, node] of nodeAddresses) {
+  for (const [address, node] of nodeAddresses()) {
     if (containsAddress(cidr, parseAddress(address))) {
       return { reason: 'Overlap', message: `${field} contains ${address}, an address of node ${node}` };
     }
-  }
-  if (!vtepSubnets.some((subnet) => parseCidr(subnet).family === cidr.family)) {
-    const family = familyName(cidr.family);
-    return {
-      reason: 'NoVTEPSubnet',
-      message: `${field} is ${family}, and OverlayConfig has no ${family} VTEP subnet`,
-    };
-  }
-  if (cidr.family === 6 && mtu !== undefined && mtu < leastIPv6MTU) {
-    return {
-      reason: 'MTUTooSmall',
-      message: `${field} is IPv6, which needs an MTU of ${leastIPv6MTU}; the tunnel has ${mtu}`,
-    };
   }
   return undefined;
 }

@@ -1,36 +1,53 @@
-import { selects } from '../api/selector.ts';
-import type { AgentAllocationSpec, LedgerIndex, LedgerSpace, OverlayNetwork } from '../api/types.ts';
-import { block, formatCidr, parseCidr } from '../net/cidr.ts';
-import { planSpace, type Claimant, type SpacePlan } from './blocks.ts';
+import type { LedgerIndex, LedgerSpace, OverlayNetwork, PinnedConfig } from '../api/types.ts';
+import { Allocations, type Memory } from './allocations.ts';
+import type { Claimant, SpacePlan } from './blocks.ts';
 import {
   configRefusal,
   cooldown,
+  grown,
   hasIPv6,
   pinnable,
+  settingsOf,
   takenSpaces,
   tunnelMTU,
   withVtepSpace,
 } from './config.ts';
+import { judgeDepartures, type DepartureVerdict } from './departures.ts';
 import { judgeNetworks } from './networks.ts';
 import { byAge } from './order.ts';
 import { judgeRegistrations, type Registrations } from './register.ts';
-import { holdings, removes, sameSpec, type Holding, type Renderer } from './render.ts';
-import { capacity, listedPages, statedIndex, vtepSpace } from './space.ts';
-import { indexOf, version, type NodeFacts, type Refusal, type View, type Write } from './view.ts';
+import type { Holdings } from './render.ts';
+import { remainsOf, repairedIndex } from './repair.ts';
+import { judgeRestore, type RestoreVerdict } from './restore.ts';
+import { listedPages, pageName, statedIndex } from './space.ts';
+import { planSpaces } from './spaces.ts';
+import {
+  asOf,
+  indexOf,
+  spacesName,
+  version,
+  type NodeFacts,
+  type Reads,
+  type Refusal,
+  type View,
+  type Write,
+} from './view.ts';
+
+export { Memory } from './allocations.ts';
 
 export interface Plan {
   /** Safe to do now, in any order among themselves. Plan again once they are done. */
   writes: Write[];
-  /** Nodes whose own addresses must be read first. */
-  unread: ReadonlySet<string>;
-  /** An AgentAllocation waits for a ledger that was read after it: read the ledger again. */
-  staleLedger: boolean;
+  /** What must be read before the rest can be planned. */
+  reads: Reads;
   /** When something cools off, in milliseconds since the epoch; Infinity: never. */
   wakeAt: number;
   /** For the conditions. */
   registrations: Registrations;
   refusedNetworks: Map<string, Refusal>;
   refusedConfig: Refusal | undefined;
+  departures: DepartureVerdict;
+  restore: RestoreVerdict;
   /** Bytes; undefined until an agent has registered. */
   mtu: number | undefined;
   /** Nodes that wait for a block of that space, and find none. */
@@ -38,257 +55,297 @@ export interface Plan {
 }
 
 /** The next writes toward every node holding what it should; empty when all is as it should be. */
-export function plan(view: View, renderer: Renderer): Plan {
-  const index = indexOf(view.ledger);
-  const cooldownMs = cooldown(view);
-  const wanted = view.config?.spec;
-  const refusedConfig = configRefusal(view, index);
-  const config =
-    index.config ?? (refusedConfig === undefined && wanted !== undefined ? pinnable(wanted) : undefined);
-  const held = holdings(view.ledger, index);
-  const registrations = judgeRegistrations(
-    view,
-    { underlay: config?.underlay ?? 'IPv4', ...(wanted?.mtu === undefined ? {} : { mtu: wanted.mtu }) },
-    takenSpaces(index, config),
-    hasIPv6(index),
-    (node) => held.has(node),
-  );
-  const mtu = tunnelMTU(view, registrations, config, index);
-  const { spaces, refused } = judgeNetworks(view.networks, index.spaces, {
-    now: view.now,
-    cooldownMs,
-    vtepSubnets: config?.vtepSubnets ?? [],
-    nodeAddresses: new Map(
-      [...registrations.accepted].flatMap(([node, { addresses }]) =>
-        addresses.map((address) => [address, node]),
-      ),
-    ),
-    users: (space) =>
-      [...view.agents].flatMap(([node, { spec }]) =>
-        statedIndex(space, spec, index.config) === undefined ? [] : [node],
-      ),
-    mtu,
-  });
-  const result: Plan = {
-    writes: [],
-    unread: registrations.unread,
-    staleLedger: false,
-    wakeAt: Infinity,
-    registrations,
-    refusedNetworks: refused,
-    refusedConfig,
-    mtu,
-    exhausted: [],
-  };
-  if (view.config === undefined) result.writes.push({ kind: 'create-config', spec: index.config ?? {} });
-  const pinned = index.config ?? (registrations.accepted.size > 0 ? config : undefined);
-  const next = { ...index, spaces: withVtepSpace(spaces, pinned) };
-  if (pinned !== undefined) next.config = pinned;
-  new Planner(view, renderer, result, next, cooldownMs).run(index, held);
-  return result;
+export function plan(view: View, memory: Memory): Plan {
+  return new Planner(view, memory).plan();
 }
 
+/** One plan being made, from the configuration to every node's allocation. */
 class Planner {
-  private readonly networks: ReadonlyMap<string, OverlayNetwork>;
-  private readonly view: View;
-  private readonly renderer: Renderer;
-  private readonly result: Plan;
-  private readonly next: LedgerIndex;
-  private readonly cooldownMs: number;
-  /** Every node, in the order in which they are served. */
-  private readonly byAge: NodeFacts[];
+  readonly #view: View;
+  readonly #memory: Memory;
+  readonly #index: LedgerIndex;
+  readonly #cooldownMs: number;
+  readonly #networks: ReadonlyMap<string, OverlayNetwork>;
+  /** In the order in which they are served. */
+  readonly #nodes: readonly NodeFacts[];
+  readonly #holdings: Holdings;
+  readonly #restore: RestoreVerdict;
+  readonly #departures: DepartureVerdict;
+  readonly #reads: Reads = {
+    addresses: new Set(),
+    ledger: new Map(),
+    allocations: false,
+    nodes: new Set(),
+    networks: new Set(),
+  };
+  #nextPage: number;
+  #wakeAt = Infinity;
 
-  constructor(view: View, renderer: Renderer, result: Plan, next: LedgerIndex, cooldownMs: number) {
-    this.view = view;
-    this.renderer = renderer;
-    this.result = result;
-    this.next = next;
-    this.cooldownMs = cooldownMs;
-    this.byAge = [...view.nodes.values()].sort(byAge);
-    this.networks = new Map(
+  constructor(view: View, memory: Memory) {
+    this.#view = view;
+    this.#memory = memory;
+    this.#index = repairedIndex(view);
+    this.#nextPage = this.#index.nextPage;
+    this.#cooldownMs = cooldown(view, this.#index);
+    this.#nodes = [...view.nodes.values()].sort(byAge);
+    this.#networks = new Map(
       view.networks.filter(({ metadata }) => !metadata.deletionTimestamp).map((n) => [n.metadata.name, n]),
     );
+    this.#holdings = memory.holdings.read(view.ledger, this.#index);
+    this.#restore = judgeRestore(view, this.#index);
+    this.#departures = judgeDepartures(view, this.#index);
+    for (const node of this.#departures.absent) this.#sureOfNode(node);
   }
 
-  run(index: LedgerIndex, held: ReadonlyMap<string, Holding>): void {
-    const { view, result } = this;
-    const plans = this.planSpaces();
-    this.finishSpaces(plans);
-    if (view.ledger.spaces === undefined || JSON.stringify(this.next) !== JSON.stringify(index)) {
-      // pages and allocations follow from the index that is written, not from one that may be refused
-      result.writes.push({ kind: 'write-index', index: this.next });
+  plan(): Plan {
+    const view = this.#view;
+    const index = this.#index;
+    const refusedConfig = configRefusal(view, index);
+    const wanted = view.config?.spec;
+    const config =
+      index.config === undefined
+        ? refusedConfig === undefined && wanted !== undefined
+          ? pinnable(wanted)
+          : undefined
+        : grown(index.config, view, refusedConfig);
+    const registrations = this.#judgeRegistrations(config);
+    const mtu = tunnelMTU(view, registrations, config, index);
+    const { spaces, refused } = this.#judgeNetworks(registrations, config, mtu);
+    const result: Plan = {
+      writes: [],
+      reads: this.#reads,
+      wakeAt: Infinity,
+      registrations,
+      refusedNetworks: refused,
+      refusedConfig,
+      departures: this.#departures,
+      restore: this.#restore,
+      mtu,
+      exhausted: [],
+    };
+    if (view.config === undefined) {
+      result.writes.push({ kind: 'create-config', spec: { ...index.config, ...index.settings } });
+    }
+    const pinned = index.config !== undefined || registrations.accepted.size > 0 ? config : undefined;
+    const next = this.#nextIndex(spaces, pinned);
+    // where the index as it should be was refused, everything else goes on from the one that is stored
+    this.#fill(result, view.refusal('write-index') === undefined ? next : index);
+    result.wakeAt = Math.min(this.#wakeAt, this.#departures.wakeAt);
+    return result;
+  }
+
+  #judgeRegistrations(config: PinnedConfig | undefined): Registrations {
+    const mtu = this.#view.config?.spec.mtu;
+    const registrations = judgeRegistrations(
+      this.#view,
+      this.#nodes,
+      { underlay: config?.underlay ?? 'IPv4', ...(mtu === undefined ? {} : { mtu }) },
+      takenSpaces(this.#index, config),
+      hasIPv6(this.#index),
+      (node) => this.#holdings.has(node),
+    );
+    for (const node of registrations.unread) this.#reads.addresses.add(node);
+    return registrations;
+  }
+
+  #judgeNetworks(registrations: Registrations, config: PinnedConfig | undefined, mtu: number | undefined) {
+    const view = this.#view;
+    const listed = new Set(
+      this.#index.spaces.flatMap((space) => space.pages.map((number) => pageName(space, number))),
+    );
+    this.#remains = (space) => remainsOf(space, view, listed, config, () => this.#nextPage++);
+    return judgeNetworks(view.networks, this.#index.spaces, {
+      now: view.now,
+      cooldownMs: this.#cooldownMs,
+      vtepSubnets: config?.vtepSubnets ?? view.config?.spec.vtepSubnets ?? [],
+      pinned: this.#index.config !== undefined,
+      nodeAddresses: () =>
+        new Map(
+          [...registrations.accepted].flatMap(([node, { addresses }]) =>
+            addresses.map((address): [string, string] => [address, node]),
+          ),
+        ),
+      users: (space) =>
+        [...view.agents].flatMap(([node, { spec }]) =>
+          statedIndex(space, spec, this.#index.config) === undefined ? [] : [node],
+        ),
+      mtu,
+      remains: this.#remains,
+      mayRetire: (network) => !this.#restore.active && this.#sureOfNetwork(network),
+    });
+  }
+
+  #remains: (space: LedgerSpace) => LedgerSpace = (space) => space;
+
+  #nextIndex(spaces: LedgerSpace[], pinned: PinnedConfig | undefined): LedgerIndex {
+    // keys stay in the order in which they are stored, so that what is the same has the same text
+    const next: LedgerIndex = { ...this.#index };
+    const settings = settingsOf(this.#view, next.settings);
+    if (pinned !== undefined) next.config = pinned;
+    if (settings !== undefined) next.settings = settings;
+    const { restored } = this.#restore;
+    if (restored !== undefined) next.restored = restored;
+    const { departures } = this.#departures;
+    if (departures === undefined) delete next.departures;
+    else next.departures = departures;
+    next.spaces = withVtepSpace(spaces, pinned, this.#remains);
+    next.nextPage = this.#nextPage;
+    return next;
+  }
+
+  /** Plans the spaces, then the pages or the index: pages and allocations follow from the index that is stored. */
+  #fill(result: Plan, next: LedgerIndex): void {
+    const view = this.#view;
+    const plans = planSpaces({
+      view,
+      index: next,
+      networks: this.#networks,
+      claimants: this.#claimants(result.registrations),
+      adopting: this.#restore.active,
+      cooldownMs: this.#cooldownMs,
+      sureOfNode: (node) => this.#sureOfNode(node),
+      sureOfNetwork: (network) => this.#sureOfNetwork(network),
+      isGone: (node) => this.#isGone(node),
+      reads: this.#reads,
+    });
+    for (const [space, { exhausted, wakeAt }] of plans) {
+      this.#wakeAt = Math.min(this.#wakeAt, wakeAt);
+      if (exhausted.length > 0) result.exhausted.push({ space, nodes: exhausted });
+    }
+    const finished = { ...next, spaces: this.#finishSpaces(next.spaces, plans), nextPage: this.#nextPage };
+    const stored = indexOf(view.ledger);
+    const changes = view.ledger.spaces === undefined || JSON.stringify(finished) !== JSON.stringify(stored);
+    if (changes && view.refusal('write-index') === undefined) {
+      // that there is no index must be the API server's own word
+      if (view.ledger.spaces === undefined && !view.ledger.fresh.has(spacesName))
+        this.#reads.ledger.set(spacesName, 1);
+      else result.writes.push({ kind: 'write-index', over: view.ledger.spaces, index: finished });
       return;
     }
-    for (const { writes } of plans.values()) {
-      result.writes.push(...writes.map((write) => ({ kind: 'write-page' as const, ...write })));
-    }
-    this.dropUnlistedPages();
-    this.planAllocations(plans, held);
-  }
-
-  /** The VTEP first: a node for which there is none gets nothing else. */
-  private planSpaces(): Map<LedgerSpace, SpacePlan> {
-    const plans = new Map<LedgerSpace, SpacePlan>();
-    let without: ReadonlySet<string> = new Set();
-    const ordered = [...this.next.spaces].sort(
-      (a, b) => Number(b.cidr === vtepSpace) - Number(a.cidr === vtepSpace),
+    for (const { writes } of plans.values())
+      for (const write of writes) result.writes.push({ kind: 'write-page', ...write });
+    this.#dropUnlistedPages(result, next.spaces);
+    const allocations = new Allocations(
+      {
+        view,
+        index: next,
+        holdings: this.#holdings,
+        networks: this.#networks,
+        registrations: result.registrations,
+        plans: [...plans.values()],
+        keepsAll: this.#restore.active,
+        sureOfNode: (node) => this.#sureOfNode(node),
+        sureOfNetwork: (network) => this.#sureOfNetwork(network),
+        isGone: (node) => this.#isGone(node),
+        reads: this.#reads,
+      },
+      this.#memory,
     );
-    for (const space of ordered) {
-      const isVtep = space.cidr === vtepSpace;
-      const network = this.networks.get(space.network);
-      const entry = network?.spec.subnets.find(({ cidr }) => cidr === space.cidr);
-      const claimants =
-        isVtep || network?.spec.enabled === true
-          ? this.claimants(
-              space,
-              (node) =>
-                isVtep || (!without.has(node.name) && selects(network?.spec.nodeSelector, node.labels)),
-            )
-          : [];
-      const spacePlan = planSpace(this.view.ledger, space, {
-        claimants,
-        keepOnly: !isVtep && entry?.state === 'Draining',
-        capacity: capacity(space, this.next.config),
-        now: this.view.now,
-        cooldownMs: this.cooldownMs,
-        withdrawn: this.view.withdrawn,
-        inUse: (node, at) => !isVtep && this.inUse(space, node, at),
-      });
-      if (isVtep) without = new Set(spacePlan.exhausted);
-      if (spacePlan.exhausted.length > 0) this.result.exhausted.push({ space, nodes: spacePlan.exhausted });
-      this.result.wakeAt = Math.min(this.result.wakeAt, spacePlan.wakeAt);
-      plans.set(space, spacePlan);
-    }
-    return plans;
+    for (const write of allocations.plan()) result.writes.push(write);
   }
 
-  private claimants(space: LedgerSpace, wants: (node: NodeFacts) => boolean): Claimant[] {
-    const { view, result } = this;
-    return this.byAge
-      .filter(
-        (node) => result.registrations.accepted.has(node.name) && !view.isStuck(node.name) && wants(node),
-      )
-      .map((node) => ({
-        node: node.name,
-        uid: node.uid,
-        ready: view.allocations.has(node.name),
-        preferred: () => this.preferred(space, node.name),
-      }));
-  }
-
-  /** What the node's AgentAllocation shows, or what its agent says it holds: a ledger that lost it takes it up again. */
-  private preferred(space: LedgerSpace, node: string): number | undefined {
-    for (const spec of [this.view.allocations.get(node)?.spec, this.view.agents.get(node)?.spec]) {
-      const at = spec && statedIndex(space, spec, this.next.config);
-      if (at !== undefined) return at;
-    }
-    return undefined;
-  }
-
-  private inUse({ cidr, prefix, network }: LedgerSpace, node: string, at: number): boolean {
-    const stated = this.view.agents.get(node)?.spec.networks?.find(({ name }) => name === network);
-    return stated?.subnets.includes(formatCidr(block(parseCidr(cidr), prefix, at))) === true;
-  }
-
-  /** Lists the pages that are needed, and forgets spaces whose blocks have all cooled. */
-  private finishSpaces(plans: ReadonlyMap<LedgerSpace, SpacePlan>): void {
-    this.next.spaces = this.next.spaces.flatMap((space) => {
-      if (space.retiredAt !== undefined) {
-        const done = Date.parse(space.retiredAt) + this.cooldownMs;
-        const rests = listedPages(this.view.ledger, space).some(
-          ({ object, page }) => object === undefined || page.retired !== true || page.blocks.length > 0,
-        );
-        if (rests) return [space];
-        if (done <= this.view.now) return [];
-        this.result.wakeAt = Math.min(this.result.wakeAt, done);
-        return [space];
-      }
-      const pages = [...space.pages];
-      for (let needed = plans.get(space)?.pagesNeeded ?? 0; needed > 0; needed--)
-        pages.push(this.next.nextPage++);
-      return [pages.length === space.pages.length ? space : { ...space, pages }];
+  #claimants({ accepted, unread }: Registrations): Claimant[] {
+    const { allocations, agents, refusal } = this.#view;
+    return this.#nodes.flatMap(({ name, uid }) => {
+      if (!accepted.has(name)) return [];
+      const comes =
+        agents.has(name) && !unread.has(name) && refusal(`create-allocation ${name}`) === undefined;
+      return [{ node: name, uid, standing: allocations.has(name) ? 'ready' : comes ? 'soon' : 'later' }];
     });
+  }
+
+  #sureOfNode(node: string): boolean {
+    if (this.#view.asked.nodes.has(node)) return true;
+    this.#reads.nodes.add(node);
+    return false;
+  }
+
+  #sureOfNetwork(network: string): boolean {
+    if (this.#view.asked.networks.has(network)) return true;
+    this.#reads.networks.add(network);
+    return false;
+  }
+
+  /** Its Node is gone, and that is believed. */
+  #isGone(node: string): boolean {
+    if (this.#view.nodes.has(node) || this.#restore.active) return false;
+    return !this.#departures.disbelieved || this.#view.confirmedGone.has(node);
+  }
+
+  /**
+   * Lists the pages that are needed, says which exist, lists others in place of lost ones, and forgets spaces whose blocks
+   * have all cooled.
+   */
+  #finishSpaces(spaces: readonly LedgerSpace[], plans: ReadonlyMap<LedgerSpace, SpacePlan>): LedgerSpace[] {
+    return spaces.flatMap((space) => {
+      const known = this.#withPages(space, plans.get(space));
+      if (known.retiredAt === undefined) return [known];
+      const rests = listedPages(this.#view.ledger, known).some(
+        ({ page, state }) =>
+          state !== 'good' ||
+          page.retired !== true ||
+          page.blocks.length > 0 ||
+          page.recovering !== undefined,
+      );
+      if (rests) return [known];
+      const done = Date.parse(known.retiredAt) + this.#cooldownMs;
+      if (done <= this.#view.now) return [];
+      this.#wakeAt = Math.min(this.#wakeAt, done);
+      return [known];
+    });
+  }
+
+  #withPages(space: LedgerSpace, plan: SpacePlan | undefined): LedgerSpace {
+    const listed = plan?.listed ?? [];
+    const pages = [...space.pages];
+    const recovering = new Set(space.recovering);
+    for (const { name, number, ordinal, object, page, state } of listed) {
+      if (state === 'good' && page.recovering === undefined) recovering.delete(number);
+      if (state !== 'lost' || (object === undefined && !this.#isSurelyAbsent(name))) continue;
+      recovering.delete(number);
+      pages[ordinal] = this.#nextPage++;
+      recovering.add(pages[ordinal]);
+    }
+    for (let needed = plan?.pagesNeeded ?? 0; needed > 0; needed--) {
+      if (space.recovered === true) recovering.add(this.#nextPage);
+      pages.push(this.#nextPage++);
+    }
+    const unmade = listed.findIndex(({ state }) => state === 'absent' || state === 'lost');
+    const made = Math.max(space.made ?? 0, unmade === -1 ? listed.length : unmade);
+    const same =
+      made === (space.made ?? 0) &&
+      String(pages) === String(space.pages) &&
+      String([...recovering]) === String(space.recovering ?? []);
+    if (same) return space;
+    const { recovering: was, ...rest } = space;
+    return {
+      ...rest,
+      pages,
+      ...(made > 0 ? { made } : {}),
+      ...(recovering.size > 0 ? { recovering: [...recovering] } : {}),
+    };
+  }
+
+  /** A page that the index calls made, and that the API server has not, as of that index or later. */
+  #isSurelyAbsent(name: string): boolean {
+    const { ledger } = this.#view;
+    const needed = version(ledger.spaces);
+    if (asOf(ledger, name) >= needed) return true;
+    this.#reads.ledger.set(name, needed);
+    return false;
   }
 
   /** Tombstones, and what a late writer made empty. A page that holds blocks and is not listed is not understood. */
-  private dropUnlistedPages(): void {
-    const listed = new Set(
-      this.next.spaces.flatMap((space) => listedPages(this.view.ledger, space).map(({ name }) => name)),
-    );
-    for (const [name, { spec }] of this.view.ledger.pages) {
-      const spent = spec.page?.retired === true || spec.page?.blocks.length === 0;
-      if (!listed.has(name) && spent) this.result.writes.push({ kind: 'delete-page', name });
+  #dropUnlistedPages(result: Plan, spaces: readonly LedgerSpace[]): void {
+    const { ledger } = this.#view;
+    const listed = new Set(spaces.flatMap((space) => space.pages.map((number) => pageName(space, number))));
+    for (const [name, object] of ledger.pages) {
+      const { page } = object.spec;
+      const spent = page?.retired === true || page?.blocks.length === 0;
+      if (listed.has(name) || !spent || object.metadata.deletionTimestamp !== undefined) continue;
+      // an index that we have not seen yet may list it
+      if (asOf(ledger, spacesName) < version(object)) this.#reads.ledger.set(spacesName, version(object));
+      else result.writes.push({ kind: 'delete-page', name, over: object });
     }
-  }
-
-  private planAllocations(
-    plans: ReadonlyMap<LedgerSpace, SpacePlan>,
-    held: ReadonlyMap<string, Holding>,
-  ): void {
-    const { view, result } = this;
-    const withdraws = new Map<string, string[]>();
-    for (const { releasing } of plans.values()) {
-      for (const [node, keys] of releasing) withdraws.set(node, [...(withdraws.get(node) ?? []), ...keys]);
-    }
-    const marked = new Set([...plans.values()].flatMap((space) => [...space.marked]));
-    for (const node of view.nodes.values()) {
-      // what is being marked is neither shown nor withdrawn before the mark stands
-      if (!marked.has(node.name))
-        this.planAllocation(node, held.get(node.name), withdraws.get(node.name) ?? []);
-      withdraws.delete(node.name);
-    }
-    for (const name of view.allocations.keys()) {
-      if (view.nodes.has(name)) continue;
-      // first the marks, then the object: nobody may think it gone while the ledger still says Held
-      const keys = withdraws.get(name) ?? [];
-      if (!held.has(name)) result.writes.push({ kind: 'delete-allocation', node: name, withdraws: keys });
-      withdraws.delete(name);
-    }
-    for (const [node, keys] of withdraws)
-      result.writes.push({ kind: 'confirm-absent', node, withdraws: keys });
-    for (const name of view.agents.keys()) {
-      if (!view.nodes.has(name)) result.writes.push({ kind: 'delete-agent', node: name });
-    }
-  }
-
-  private planAllocation(node: NodeFacts, holding: Holding | undefined, withdraws: string[]): void {
-    const { view, result } = this;
-    const registration = result.registrations.accepted.get(node.name);
-    const object = view.allocations.get(node.name);
-    if (object === undefined) {
-      if (view.agents.has(node.name) && !result.unread.has(node.name) && !view.isStuck(node.name)) {
-        const spec: AgentAllocationSpec = {
-          revision: 1,
-          nodeUID: node.uid,
-          addresses: registration?.addresses ?? [],
-        };
-        result.writes.push({ kind: 'create-allocation', node: node.name, spec, withdraws });
-      } else if (withdraws.length > 0) {
-        result.writes.push({ kind: 'confirm-absent', node: node.name, withdraws });
-      }
-      return;
-    }
-    const addresses = registration?.addresses ?? object.spec.addresses;
-    const spec = this.renderer.render(node, addresses, holding, this.next, this.networks);
-    if (sameSpec(object.spec, spec) && withdraws.length === 0) return;
-    // step 3 needs a ledger read after the object it is written under, else a release in between is undone; what goes
-    // may stand in any page
-    const asOf = removes(object.spec, spec) ? view.ledger.readAt : (holding?.asOf ?? Infinity);
-    if (asOf < version(object)) {
-      result.staleLedger = true;
-      return;
-    }
-    const revision = object.spec.revision + 1;
-    if (!Number.isSafeInteger(revision)) {
-      // somebody wrote that by hand; the object is made again
-      result.writes.push({ kind: 'delete-allocation', node: node.name, withdraws });
-      return;
-    }
-    result.writes.push({
-      kind: 'update-allocation',
-      node: node.name,
-      spec: { revision, ...spec },
-      withdraws,
-    });
   }
 }

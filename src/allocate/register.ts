@@ -2,7 +2,6 @@ import { tunnelAddress } from '../api/state.ts';
 import type { OverlayAgent, OverlayConfigSpec, Underlay } from '../api/types.ts';
 import { isAddress, parseAddress } from '../net/address.ts';
 import { containsAddress, parseCidr } from '../net/cidr.ts';
-import { byAge } from './order.ts';
 import type { NodeFacts, Refusal, View } from './view.ts';
 
 /** Encapsulation in bytes: outer IP and UDP, VXLAN, inner Ethernet. */
@@ -26,9 +25,13 @@ export interface TakenSpace {
   whose: string;
 }
 
-/** Judges every agent's registration; an address belongs to the node that has it already, else to the older. */
+/**
+ * Judges every agent's registration. An address belongs to the node that has it already, as long as its Node states it,
+ * else to the older.
+ */
 export function judgeRegistrations(
   view: View,
+  nodes: readonly NodeFacts[],
   config: Pick<OverlayConfigSpec, 'underlay' | 'mtu'>,
   taken: readonly TakenSpace[],
   hasIPv6Networks: boolean,
@@ -41,7 +44,7 @@ export function judgeRegistrations(
     for (const address of spec.addresses) if (!owner.has(address)) owner.set(address, name);
   }
   const spaces = taken.map((space) => ({ ...space, parsed: parseCidr(space.cidr) }));
-  for (const node of [...view.nodes.values()].sort(byAge)) {
+  for (const node of nodes) {
     const agent = view.agents.get(node.name);
     const had = view.allocations.get(node.name)?.spec;
     const sameNode = had?.nodeUID === node.uid;
@@ -57,10 +60,10 @@ export function judgeRegistrations(
       continue;
     }
     // what is in force was checked against every space, and every space since against it
-    const standing = sameNode && had.addresses.join() === agent.spec.addresses.join();
+    const standing = sameNode && sameTexts(had.addresses, agent.spec.addresses);
     const refusal =
       (standing ? undefined : own(view, node, agent, sameNode ? had.addresses : [])) ??
-      conflict(agent, node, owner) ??
+      conflict(view, agent, node, owner, result.unread) ??
       (standing ? undefined : overlap(agent, spaces)) ??
       fits(agent, config, hasIPv6Networks);
     if (refusal === undefined) {
@@ -73,8 +76,21 @@ export function judgeRegistrations(
       keep();
     }
   }
+  dropLost(result, owner);
   return result;
 }
+
+/** An address that another node took over, since its owner's Node no longer states it, is the owner's no more. */
+function dropLost({ accepted }: Registrations, owner: ReadonlyMap<string, string>): void {
+  for (const [name, known] of accepted) {
+    const lost = (address: string) => (owner.get(address) ?? name) !== name;
+    if (!known.addresses.some(lost)) continue;
+    accepted.set(name, { ...known, addresses: known.addresses.filter((address) => !lost(address)) });
+  }
+}
+
+const sameTexts = (a: readonly string[], b: readonly string[]): boolean =>
+  a.length === b.length && a.every((text, at) => text === b[at]);
 
 /** A stolen token must not claim a peer's FDB entry: only addresses that the Node itself states are taken. */
 function own(
@@ -95,13 +111,22 @@ function own(
 }
 
 function conflict(
+  view: View,
   { spec }: OverlayAgent,
   node: NodeFacts,
   owner: ReadonlyMap<string, string>,
-): Refusal | undefined {
+  unread: Set<string>,
+): Refusal | 'unread' | undefined {
   for (const address of spec.addresses) {
     const other = owner.get(address);
-    if (other !== undefined && other !== node.name) {
+    // the addresses of a Node that is gone are free, whatever still stands in its allocation
+    if (other === undefined || other === node.name || !view.nodes.has(other)) continue;
+    const stated = view.nodeAddresses.get(other);
+    if (stated === undefined) {
+      unread.add(other);
+      return 'unread';
+    }
+    if (stated.includes(address)) {
       return {
         reason: 'AddressConflict',
         message: `spec.addresses: ${address} is registered by node ${other} already`,

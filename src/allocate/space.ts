@@ -15,10 +15,23 @@ import type { Ledger } from './view.ts';
 /** Blocks a page; a page is one object, and one write serves every node that waits in it. */
 export const pageSize = 256;
 
+/** A clock that is this far ahead of ours is wrong: what it wrote is taken as written now, in milliseconds. */
+export const skewMs = 60_000;
+
+/** What the CRD allows of pages in one space. */
+export const mostPages = 4096;
+
 export const vtepSpace = 'vtep';
 
-export function pageName(space: LedgerSpace, number: number): string {
+export function pageName(space: Pick<LedgerSpace, 'cidr' | 'network'>, number: number): string {
   return space.cidr === vtepSpace ? `vtep-${number}` : `net-${space.network}-${number}`;
+}
+
+/** The number at the end of a page's name; undefined for any other object. */
+export function pageNumber(name: string): number | undefined {
+  const digits = /^(?:vtep|net-.+)-([0-9]{1,16})$/.exec(name)?.[1];
+  const number = Number(digits);
+  return digits !== undefined && Number.isSafeInteger(number) ? number : undefined;
 }
 
 /** How many blocks the space holds. */
@@ -27,14 +40,21 @@ export function capacity(space: LedgerSpace, config: PinnedConfig | undefined): 
   return blockCount(parseCidr(space.cidr), space.prefix);
 }
 
-/** One listed page as it stands: `object` is absent where it was listed and not yet created. */
+/**
+ * `good`: as the index says. `absent`: listed, and still to be created. `new`: created, and the index does not say so
+ * yet. `lost`: the index says that it was created, and it is gone, or is not what the index says.
+ */
+export type PageState = 'good' | 'absent' | 'new' | 'lost';
+
+/** One listed page as it stands. */
 export interface ListedPage {
   name: string;
+  number: number;
   ordinal: number;
   object: AllocationLedger | undefined;
+  /** Of the object; of one that is absent or lost: as it should begin. */
   page: LedgerPage;
-  /** It is what the index says it is; otherwise nothing in it is touched, and nothing is given out from it. */
-  understood: boolean;
+  state: PageState;
 }
 
 export function listedPages(ledger: Ledger, space: LedgerSpace): ListedPage[] {
@@ -42,36 +62,65 @@ export function listedPages(ledger: Ledger, space: LedgerSpace): ListedPage[] {
     const name = pageName(space, number);
     const object = ledger.pages.get(name);
     const fresh: LedgerPage = { space: space.cidr, first: ordinal * pageSize, blocks: [] };
-    const page = object === undefined ? fresh : (object.spec.page ?? { ...fresh, space: '' });
-    const understood = page.space === fresh.space && page.first === fresh.first;
-    return { name, ordinal, object, page, understood };
+    const page = object?.spec.page;
+    const understood = page?.space === fresh.space && page.first === fresh.first;
+    const made = ordinal < (space.made ?? 0);
+    const state = understood
+      ? made
+        ? 'good'
+        : 'new'
+      : stateOfOther(object !== undefined, made, space, number);
+    return { name, number, ordinal, object, page: understood ? page : fresh, state };
   });
+}
+
+/** A page that replaces a lost one is created as many times as it takes: it always begins as `recovering`. */
+function stateOfOther(exists: boolean, made: boolean, space: LedgerSpace, number: number): PageState {
+  if (exists) return 'lost';
+  return made && space.recovering?.includes(number) !== true ? 'lost' : 'absent';
 }
 
 export const inPage = ({ first }: LedgerPage, { index }: Pick<LedgerBlock, 'index'>): boolean =>
   index >= first && index < first + pageSize;
 
-/** How a block is named in `View.withdrawn`. */
-export const blockKey = (page: string, { index }: Pick<LedgerBlock, 'index'>): string => `${page}/${index}`;
+/** How the mark of a Releasing block is named in `View.withdrawn`: a block that is marked again has another `since`. */
+export const markOf = (page: string, { index, since }: Pick<LedgerBlock, 'index' | 'since'>): string =>
+  `${page}/${index}@${since}`;
+
+type Words = Pick<AgentAllocationSpec | OverlayAgentSpec, 'vtep' | 'networks'>;
 
 /** Which block of the space these words say is held; undefined for none, and for words that nobody can read. */
-export function statedIndex(
+export const statedIndex = (
   space: LedgerSpace,
-  { vtep, networks = [] }: Pick<AgentAllocationSpec | OverlayAgentSpec, 'vtep' | 'networks'>,
+  words: Words,
   config: PinnedConfig | undefined,
-): number | undefined {
+): number | undefined => statedIndexes(space, words, config)[0];
+
+/** All blocks of the space that these words say are held. */
+export function statedIndexes(
+  space: LedgerSpace,
+  { vtep, networks = [] }: Words,
+  config: PinnedConfig | undefined,
+): number[] {
+  if (space.cidr === vtepSpace) {
+    const address = vtep?.ip ?? vtep?.ip6;
+    const at =
+      address === undefined ? undefined : readable(() => vtepIndex(config?.vtepSubnets ?? [], address));
+    return at === undefined ? [] : [at];
+  }
+  const subnets = networks.find(({ name }) => name === space.network)?.subnets ?? [];
+  if (subnets.length === 0) return [];
+  const whole = parseCidr(space.cidr);
+  return subnets.flatMap((subnet) => {
+    const text = typeof subnet === 'string' ? subnet : subnet.cidr;
+    const at = readable(() => blockIndex(whole, space.prefix, parseCidr(text)));
+    return at === undefined ? [] : [at];
+  });
+}
+
+function readable<T>(read: () => T): T | undefined {
   try {
-    if (space.cidr === vtepSpace) {
-      const address = vtep?.ip ?? vtep?.ip6;
-      return address === undefined ? undefined : vtepIndex(config?.vtepSubnets ?? [], address);
-    }
-    const whole = parseCidr(space.cidr);
-    for (const subnet of networks.find(({ name }) => name === space.network)?.subnets ?? []) {
-      const cidr = parseCidr(typeof subnet === 'string' ? subnet : subnet.cidr);
-      const at = blockIndex(whole, space.prefix, cidr);
-      if (at !== undefined) return at;
-    }
-    return undefined;
+    return read();
   } catch (error) {
     if (error instanceof AddressError) return undefined;
     throw error;

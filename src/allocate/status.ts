@@ -11,22 +11,35 @@ import type {
 } from '../api/types.ts';
 import { isolation } from './isolation.ts';
 import type { Plan } from './plan.ts';
-import { holdings, type Holding } from './render.ts';
+import { Holdings } from './render.ts';
+import { repairedIndex } from './repair.ts';
+import { alarms } from './alarms.ts';
+import { mostListed, quarantinedBlocks } from './quarantine.ts';
 import { capacity, listedPages, vtepSpace } from './space.ts';
-import { indexOf, type Ledger, type Refusal, type View } from './view.ts';
+import type { Ledger, Refusal, View } from './view.ts';
 
 /** What every status is made of, worked out once a pass. */
 export interface Facts {
   view: View;
   plan: Plan;
   index: LedgerIndex;
-  holdings: Map<string, Holding>;
+  holdings: Holdings;
+  /** Nodes that wait for a VTEP, and find none. */
+  withoutVTEP: ReadonlySet<string>;
   now: string;
 }
 
 export function gather(view: View, plan: Plan): Facts {
-  const index = indexOf(view.ledger);
-  return { view, plan, index, holdings: holdings(view.ledger, index), now: new Date(view.now).toISOString() };
+  const index = repairedIndex(view);
+  const full = plan.exhausted.find(({ space }) => space.cidr === vtepSpace);
+  return {
+    view,
+    plan,
+    index,
+    holdings: new Holdings().read(view.ledger, index),
+    withoutVTEP: new Set(full?.nodes),
+    now: new Date(view.now).toISOString(),
+  };
 }
 
 export function networkStatus(network: OverlayNetwork, facts: Facts): OverlayNetworkStatus {
@@ -36,10 +49,12 @@ export function networkStatus(network: OverlayNetwork, facts: Facts): OverlayNet
   );
   const agents = countAgents(network, spaces, facts);
   const refusal = facts.plan.refusedNetworks.get(name);
-  const accepted: Finding =
-    refusal === undefined
-      ? { type: 'Accepted', status: 'True', reason: 'Accepted', message: 'every subnet is in use' }
-      : { type: 'Accepted', status: 'False', ...refusal };
+  const accepted = finding(
+    'Accepted',
+    refusal ?? notStored(network, spaces, facts.view),
+    'Accepted',
+    'every subnet is in use',
+  );
   const ready = readiness(network, spaces, agents, facts);
   let conditions = withCondition(network.status?.conditions, accepted, facts.now, generation);
   conditions = withCondition(conditions, ready, facts.now, generation);
@@ -56,6 +71,25 @@ export function networkStatus(network: OverlayNetwork, facts: Facts): OverlayNet
       waiting: agents.waiting,
     },
     conditions,
+  };
+}
+
+/** Accepted is what the ledger says: a decision that could not be stored is in force nowhere. */
+function notStored(
+  { spec }: OverlayNetwork,
+  spaces: readonly LedgerSpace[],
+  { refusal }: View,
+): Refusal | undefined {
+  const rest = spec.subnets.filter(
+    (entry) => !spaces.some(({ cidr, prefix }) => cidr === entry.cidr && prefix === entry.prefix),
+  );
+  if (rest.length === 0) return undefined;
+  const why = refusal('write-index');
+  return {
+    reason: 'NotStored',
+    message:
+      `spec.subnets: ${rest.map(({ cidr }) => cidr).join(', ')} is not in the ledger` +
+      (why === undefined ? ' yet' : `: ${why}`),
   };
 }
 
@@ -82,8 +116,7 @@ function countAgents(
     if (!plan.registrations.accepted.has(node.name) || !selects(network.spec.nodeSelector, node.labels))
       continue;
     counts.wanted++;
-    const held = new Set(holdings.get(node.name)?.blocks.map(({ cidr }) => cidr));
-    if (!needed.every((cidr) => held.has(cidr))) {
+    if (!needed.every((cidr) => holdings.holdsIn(node.name, cidr))) {
       counts.waiting++;
       continue;
     }
@@ -179,8 +212,21 @@ export function configStatus({ view, plan, index, now }: Facts): OverlayConfigSt
   );
   let conditions = withCondition(config?.status?.conditions, accepted, now, generation);
   conditions = withCondition(conditions, ready, now, generation);
+  const quarantined = quarantinedBlocks(view, index);
+  for (const alarm of alarms(plan, index, quarantined)) {
+    // one that was never raised needs no word
+    const known = conditions.some(({ type }) => type === alarm.type);
+    if (known || alarm.status === 'True') conditions = withCondition(conditions, alarm, now, generation);
+  }
+  const { restored } = plan.restore;
+  const { departures } = plan.departures;
   return {
     ...(generation === undefined ? {} : { observedGeneration: generation }),
+    ...(restored === undefined || restored.over !== undefined
+      ? {}
+      : { restored: { id: restored.id, since: restored.since } }),
+    ...(departures === undefined ? {} : { departures }),
+    ...(quarantined.length === 0 ? {} : { quarantined: quarantined.slice(0, mostListed) }),
     ...(index.config === undefined || plan.mtu === undefined
       ? {}
       : {
@@ -207,23 +253,19 @@ function mtuWords({ mtu = 0, registrations }: Plan, { config }: View): string {
 }
 
 /** Undefined where nothing is to be said: an accepted registration needs no status of its own. */
-export function allocationStatus(object: AgentAllocation, { plan, now }: Facts): AgentAllocation['status'] {
+export function allocationStatus(object: AgentAllocation, facts: Facts): AgentAllocation['status'] {
+  const { plan, now, withoutVTEP } = facts;
   const { name } = object.metadata;
-  const refusal = plan.registrations.refused.get(name) ?? vtepRefusal(name, plan);
+  const refusal = plan.registrations.refused.get(name) ?? (withoutVTEP.has(name) ? noVTEP : undefined);
   if (refusal === undefined && object.status?.conditions === undefined) return undefined;
   const accepted = finding('Accepted', refusal, 'Accepted', 'the registration is accepted');
   return { conditions: withCondition(object.status?.conditions, accepted, now, object.metadata.generation) };
 }
 
-function vtepRefusal(node: string, { exhausted }: Plan): Refusal | undefined {
-  const full = exhausted.find(({ space, nodes }) => space.cidr === vtepSpace && nodes.includes(node));
-  return (
-    full && {
-      reason: 'Exhausted',
-      message: 'no VTEP is free: the VTEP subnets are too small for one more node',
-    }
-  );
-}
+const noVTEP: Refusal = {
+  reason: 'Exhausted',
+  message: 'no VTEP is free: the VTEP subnets are too small for one more node',
+};
 
 const finding = (type: string, refusal: Refusal | undefined, reason: string, message: string): Finding =>
   refusal === undefined ? { type, status: 'True', reason, message } : { type, status: 'False', ...refusal };

@@ -1,8 +1,8 @@
 import type {
   AgentAllocation,
   AllocationLedger,
-  LedgerIndex,
   LedgerPage,
+  LedgerIndex,
   OverlayAgent,
   OverlayConfig,
   OverlayNetwork,
@@ -16,15 +16,21 @@ export interface NodeFacts {
   creationTimestamp: string;
 }
 
-/** The ledger as it was read: what it says holds at `readAt`, a page's own content also at its resourceVersion. */
+/** The ledger's objects, and how fresh each is. */
 export interface Ledger {
   /** Absent: the object `spaces` does not exist yet. */
   spaces?: AllocationLedger;
   /** By object name. */
   pages: ReadonlyMap<string, AllocationLedger>;
-  /** The resourceVersion of the list that read it all; 0 where it was pieced together from watch events. */
+  /** All of it is known as of this resourceVersion. */
   readAt: number;
+  /** Objects read one by one, absent ones too: by name, the resourceVersion as of which each is known at least. */
+  fresh: ReadonlyMap<string, number>;
 }
+
+/** The resourceVersion as of which an object of the ledger is known at least. */
+export const asOf = ({ spaces, pages, readAt, fresh }: Ledger, name: string): number =>
+  Math.max(readAt, fresh.get(name) ?? 0, version(name === spacesName ? spaces : pages.get(name)));
 
 /** All that the plan follows from. */
 export interface View {
@@ -35,16 +41,24 @@ export interface View {
   nodes: ReadonlyMap<string, NodeFacts>;
   agents: ReadonlyMap<string, OverlayAgent>;
   allocations: ReadonlyMap<string, AgentAllocation>;
+  /** All AgentAllocations are known as of this resourceVersion. */
+  allocationsAt: number;
   ledger: Ledger;
-  /** The addresses that Nodes themselves state, for those that were read. */
+  /** The addresses that Nodes themselves state, canonical, for those that were read. */
   nodeAddresses: ReadonlyMap<string, readonly string[]>;
   /**
-   * Releasing blocks (`page/index`) that no late write can bring back: since the mark was read, the node's
+   * Marks of Releasing blocks (`markOf`) that no late write can bring back: since the mark was read, the node's
    * AgentAllocation has been written, or found to be absent.
    */
   withdrawn: ReadonlySet<string>;
-  /** Whether a node's AgentAllocation could not be created in this run: the others do not wait for it. */
-  isStuck: (node: string) => boolean;
+  /** What the API server itself was asked about just now: what the view shows of these, absence too, is not an old cache's word. */
+  asked: { nodes: ReadonlySet<string>; networks: ReadonlySet<string> };
+  /** What the API server said where it refused a write (`keyOf`) in this run: the others do not wait for it. */
+  refusal: (key: string) => string | undefined;
+  /** When this operator saw the API server's data go back to an older state, in milliseconds since the epoch. */
+  wentBackAt: number | undefined;
+  /** Nodes whose departure a person confirmed one by one. */
+  confirmedGone: ReadonlySet<string>;
 }
 
 export const spacesName = 'spaces';
@@ -56,21 +70,46 @@ export const indexOf = (ledger: Ledger): LedgerIndex => ledger.spaces?.spec.inde
 export const version = (object: { metadata: { resourceVersion?: string } } | undefined): number =>
   Number(object?.metadata.resourceVersion ?? 0);
 
-/** What a write of the plan does, each guarded by the resourceVersion that the view holds. */
+/** What a write of the plan does. `over` is the very object that the plan looked at, and the write's precondition; absent: none exists. */
 export type Write =
   | { kind: 'create-config'; spec: Partial<OverlayConfig['spec']> }
-  | { kind: 'write-index'; index: LedgerIndex }
-  | { kind: 'write-page'; name: string; page: LedgerPage }
-  | { kind: 'delete-page'; name: string }
+  | { kind: 'write-index'; over: AllocationLedger | undefined; index: LedgerIndex }
+  | { kind: 'write-page'; name: string; over: AllocationLedger | undefined; page: LedgerPage }
+  | { kind: 'delete-page'; name: string; over: AllocationLedger }
   | { kind: 'create-allocation'; node: string; spec: AgentAllocation['spec']; withdraws: string[] }
-  | { kind: 'update-allocation'; node: string; spec: AgentAllocation['spec']; withdraws: string[] }
-  | { kind: 'delete-allocation'; node: string; withdraws: string[] }
+  | {
+      kind: 'update-allocation';
+      node: string;
+      over: AgentAllocation;
+      spec: AgentAllocation['spec'];
+      withdraws: string[];
+    }
+  | { kind: 'delete-allocation'; node: string; over: AgentAllocation; withdraws: string[] }
   /** Read the AgentAllocation: that it is absent is the evidence. */
   | { kind: 'confirm-absent'; node: string; withdraws: string[] }
-  | { kind: 'delete-agent'; node: string };
+  | { kind: 'delete-agent'; node: string; over: OverlayAgent };
+
+/** A write in words: `update-allocation node2`. */
+export function keyOf(write: Write): string {
+  if ('node' in write) return `${write.kind} ${write.node}`;
+  return 'name' in write ? `${write.kind} ${write.name}` : write.kind;
+}
 
 /** Why something was refused: a CamelCase reason and a sentence that names the field, the value and the rule. */
 export interface Refusal {
   reason: string;
   message: string;
+}
+
+/** What must be read before the plan can go on with what it left out. */
+export interface Reads {
+  /** Nodes whose own addresses are not known. */
+  addresses: Set<string>;
+  /** Objects of the ledger that must be known as of a resourceVersion. */
+  ledger: Map<string, number>;
+  /** AgentAllocations must be listed: a page recovers, and old ones may be missing in the view. */
+  allocations: boolean;
+  /** Nodes and networks that something is about to be taken from: the API server itself has to say so first. */
+  nodes: Set<string>;
+  networks: Set<string>;
 }

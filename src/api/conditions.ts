@@ -1,9 +1,14 @@
+import { bounded } from './text.ts';
 import type { Condition } from './types.ts';
 
 /** What a check says; the time of the change is added by `withCondition`. */
 export type Finding = Pick<Condition, 'type' | 'status' | 'reason' | 'message'>;
 
-/** The conditions with this one in its place; `lastTransitionTime` moves only when the status does. */
+/**
+ * The conditions with this one in its place; `lastTransitionTime` moves only when the status does. The message is
+ * bounded: it may carry what a program printed or an agent says, and one that is too long would have the API server
+ * refuse the whole status.
+ */
 export function withCondition(
   conditions: readonly Condition[] | undefined,
   finding: Finding,
@@ -13,6 +18,7 @@ export function withCondition(
   const old = conditions?.find(({ type }) => type === finding.type);
   const next: Condition = {
     ...finding,
+    message: bounded(finding.message),
     ...(observedGeneration === undefined ? {} : { observedGeneration }),
     lastTransitionTime: old?.status === finding.status ? old.lastTransitionTime : now,
   };

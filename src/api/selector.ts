@@ -3,10 +3,12 @@ import type { LabelSelector } from './types.ts';
 /** Whether a metav1.LabelSelector takes these labels; an absent or empty one takes all. */
 export function selects(selector: LabelSelector | undefined, labels: Record<string, string> = {}): boolean {
   const { matchLabels = {}, matchExpressions = [] } = selector ?? {};
+  // every object has a `constructor`, and only a label of that name counts
+  const valueOf = (key: string) => (Object.hasOwn(labels, key) ? labels[key] : undefined);
   return (
-    Object.entries(matchLabels).every(([key, value]) => labels[key] === value) &&
+    Object.entries(matchLabels).every(([key, value]) => valueOf(key) === value) &&
     matchExpressions.every(({ key, operator, values = [] }) => {
-      const value = labels[key];
+      const value = valueOf(key);
       switch (operator) {
         case 'In':
           return value !== undefined && values.includes(value);

@@ -13,6 +13,7 @@ export interface ObjectMeta {
   generation?: number;
   creationTimestamp?: string;
   deletionTimestamp?: string;
+  finalizers?: string[];
   labels?: Record<string, string>;
   annotations?: Record<string, string>;
 }
@@ -260,7 +261,8 @@ export interface LedgerIndex {
   config?: PinnedConfig;
   /** The values of OverlayConfig that are not pinned, as last seen: what an OverlayConfig made again begins with. */
   settings?: LedgerSettings;
-  restored?: Restoration;
+  /** With `over`, when it ended, and `upTo`, the resourceVersion then: what agents registered before that is settled. */
+  restored?: Restoration & { over?: string; upTo?: string };
   departures?: Departures;
   nextPage: number;
   spaces: LedgerSpace[];
@@ -283,6 +285,8 @@ export interface LedgerSpace {
    * those that is absent was lost.
    */
   made?: number;
+  /** Numbers of pages that are made, or were made, in place of lost ones; they begin as `recovering`. */
+  recovering?: number[];
   /** The entry was rebuilt after a loss: which further pages there were is not known, so each new one is `recovering`. */
   recovered?: boolean;
   /** Set when the network or the entry is gone: its pages get `retired`, and it goes when all have cooled. */
@@ -311,9 +315,10 @@ export interface LedgerPage {
   retired?: boolean;
   /**
    * Made in place of a page that was lost. What nodes hold is taken up again; nothing else is given out before every
-   * AgentAllocation was written after the page, so that no late write counts any more, and `reuseCooldown` is over.
+   * AgentAllocation has been written since `version` (a resourceVersion after the loss), so that no late write counts any
+   * more, and `reuseCooldown` since `since` is over.
    */
-  recovering?: boolean;
+  recovering?: { version: string; since: string };
   /** Sorted by index; an index that is absent is free. */
   blocks: LedgerBlock[];
 }

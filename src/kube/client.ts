@@ -71,21 +71,8 @@ export class Client {
     resource: Resource<T>,
     options: Selectors & CallOptions & { pageSize?: number; resourceVersion?: string } = {},
   ): Promise<List<T>> {
-    const { pageSize = 500, resourceVersion, fieldSelector, labelSelector, signal, timeoutMs } = options;
-    const pageOf = async (query: Request['query']): Promise<RawList<T>> => {
-      const request: Request = {
-        what: `list ${resource.plural}`,
-        method: 'GET',
-        path: pathOf(resource),
-        query: { fieldSelector, labelSelector, ...query },
-        ...(resource.metadataOnly === true ? { accept: partial('PartialObjectMetadataList') } : {}),
-      };
-      return (await this.#transport.json(
-        request,
-        timeoutMs ?? this.#transport.limits.listMs,
-        signal,
-      )) as RawList<T>;
-    };
+    const { pageSize = 500, resourceVersion } = options;
+    const pageOf = (query: Request['query']) => this.#page(resource, query, options);
     let page = await pageOf({ limit: pageSize, resourceVersion });
     let items: T[] = [];
     for (;;) {
@@ -103,7 +90,17 @@ export class Client {
     }
   }
 
-  /** Ends when the server ends it; throws ApiError 410 when `resourceVersion` is too old. */
+  /** The newest resourceVersion, of whatever kind, at the price of a list of one object. */
+  async currentVersion(
+    resource: Resource<KubeObject>,
+    options: Selectors & CallOptions = {},
+  ): Promise<string> {
+    const timeoutMs = options.timeoutMs ?? this.#transport.limits.requestMs;
+    const page = await this.#page(resource, { limit: 1 }, { ...options, timeoutMs });
+    return page.metadata.resourceVersion;
+  }
+
+  /** Ends when the server ends it or was silent for long; throws ApiError 410 when `resourceVersion` is too old. */
   async *watch<T extends KubeObject>(
     resource: Resource<T>,
     options: WatchOptions,
@@ -201,6 +198,22 @@ export class Client {
   /** Cuts all connections, watches too. */
   async close(): Promise<void> {
     await this.#transport.close();
+  }
+
+  async #page<T extends KubeObject>(
+    resource: Resource<T>,
+    query: Request['query'],
+    { fieldSelector, labelSelector, signal, timeoutMs }: Selectors & CallOptions,
+  ): Promise<RawList<T>> {
+    const request: Request = {
+      what: `list ${resource.plural}`,
+      method: 'GET',
+      path: pathOf(resource),
+      query: { fieldSelector, labelSelector, ...query },
+      ...(resource.metadataOnly === true ? { accept: partial('PartialObjectMetadataList') } : {}),
+    };
+    const answer = await this.#transport.json(request, timeoutMs ?? this.#transport.limits.listMs, signal);
+    return answer as RawList<T>;
   }
 
   async #call<T extends KubeObject>(

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { bounded } from '../api/text.ts';
 import type { KubeObject } from '../api/types.ts';
 import type { Log } from '../log.ts';
 import { ApiError, type Client } from './client.ts';
@@ -52,7 +53,9 @@ export class EventRecorder {
   }
 
   /** Returns at once and never throws. */
-  event(object: KubeObject, type: Event['type'], reason: string, message: string): void {
+  event(object: KubeObject, type: Event['type'], reason: string, said: string): void {
+    // events.k8s.io/v1 takes no more; core/v1, by which we write, takes all, and our memory would keep it
+    const message = bounded(said);
     const key = [object.kind, object.metadata.name, object.metadata.uid, type, reason, message].join('\0');
     const told = this.#told.get(key);
     if (told !== undefined && Date.now() - Date.parse(told.event.firstTimestamp) < memory.ms) {
@@ -160,8 +163,7 @@ export class EventRecorder {
       },
       type,
       reason,
-      // the API server refuses a longer one
-      message: message.slice(0, 1024),
+      message,
       count: 1,
       firstTimestamp: time,
       lastTimestamp: time,

@@ -3,39 +3,53 @@ import { silent, type Log } from '../log.ts';
 import { ApiError, type Client } from './client.ts';
 import { messageOf } from './error.ts';
 import type { Resource } from './resources.ts';
+import { Store, type ChangeHandler } from './store.ts';
 import { isNewer } from './version.ts';
 import { backoffDelay, pause, untilAborted, type BackoffOptions } from './wait.ts';
 import type { WatchEvent } from './watch.ts';
 
 export interface InformerOptions {
+  /** Of one object: `metadata.name=NAME`. */
   fieldSelector?: string;
-  labelSelector?: string;
   log?: Log;
-  /** Delays between attempts while the API server cannot be reached or refuses. */
+  /** Delays between attempts while the API server cannot be reached or refuses; lists are at least `baseMs` apart. */
   backoff?: BackoffOptions;
 }
 
-export type ChangeHandler<T> = (name: string, object: T | undefined, old: T | undefined) => void;
+/** @param from what had been seen @param to what the API server shows now */
+type WentBackHandler = (from: string, to: string) => void;
 
 /** A watch that ended sooner counts as failed: the next attempt waits, growing longer. */
 const briefMs = 1000;
 
-/** A local copy of all objects of a resource, by name, that follows the API server whatever happens to it or to the way there. */
+/**
+ * A local copy of all objects of a resource, by name, that follows the API server whatever happens to it, to its data or
+ * to the way there.
+ *
+ * An etcd that was restored from a backup goes on from an older version. A watch from a version that it has not reached
+ * is accepted and stays silent, bookmarks too. So every connection begins with a comparison: with the version of a list
+ * of one object after a watch that ended or was silent for long, with all objects after an attempt that nobody answered,
+ * since the restored data may have passed the old version meanwhile.
+ */
 export class Informer<T extends KubeObject> {
   /** Since the start, for metrics. */
-  readonly counters = { relists: 0, watches: 0, events: 0, failures: 0 };
+  readonly counters = { relists: 0, watches: 0, events: 0, failures: 0, restores: 0 };
   readonly #client: Client;
   readonly #resource: Resource<T>;
-  readonly #selectors: Pick<InformerOptions, 'fieldSelector' | 'labelSelector'> = {};
+  readonly #selectors: Pick<InformerOptions, 'fieldSelector'> = {};
   readonly #log: Log;
   readonly #backoff: BackoffOptions;
-  readonly #handlers: ChangeHandler<T>[] = [];
+  readonly #changeHandlers: ChangeHandler<T>[] = [];
+  readonly #wentBackHandlers: WentBackHandler[] = [];
   readonly #stopped = new AbortController();
   readonly #synced = Promise.withResolvers<undefined>();
-  #objects = new Map<string, T>();
-  #resourceVersion = '0';
-  #hasSynced = false;
+  readonly #store: Store<T>;
   #mustList = true;
+  /** Of the calls of relist() that the next list answers. */
+  #asked: PromiseWithResolvers<undefined> | undefined;
+  /** Ends the watch, or the pause before it, since a list is wanted first. */
+  #wake = new AbortController();
+  #listedAt = -Infinity;
   /** When the watch was accepted. */
   #openedAt = Infinity;
   #lastFailure: unknown;
@@ -45,9 +59,14 @@ export class Informer<T extends KubeObject> {
     this.#client = client;
     this.#resource = resource;
     if (options.fieldSelector !== undefined) this.#selectors.fieldSelector = options.fieldSelector;
-    if (options.labelSelector !== undefined) this.#selectors.labelSelector = options.labelSelector;
     this.#log = options.log ?? silent;
     this.#backoff = options.backoff ?? { baseMs: 200, maxMs: 10_000 };
+    this.#store = new Store((name, ...objects) => {
+      for (const handler of this.#changeHandlers)
+        this.#call(name, () => {
+          handler(name, ...objects);
+        });
+    });
   }
 
   get resource(): Resource<T> {
@@ -56,12 +75,12 @@ export class Informer<T extends KubeObject> {
 
   /** A complete list came once: get() and list() tell the truth, if perhaps an old one. */
   get hasSynced(): boolean {
-    return this.#hasSynced;
+    return this.#store.hasSynced;
   }
 
   /** Everything up to it has been seen; `0` before the first list. It goes back when the API server's data went back. */
   get resourceVersion(): string {
-    return this.#resourceVersion;
+    return this.#store.resourceVersion;
   }
 
   /** Why it is not connected now; undefined while it is. */
@@ -79,7 +98,9 @@ export class Informer<T extends KubeObject> {
   }
 
   async stop(): Promise<void> {
-    this.#stopped.abort();
+    const error = new Error(`the informer of ${this.#resource.plural} was stopped`);
+    this.#stopped.abort(error);
+    this.#asked?.reject(error);
     await this.#running;
   }
 
@@ -89,25 +110,57 @@ export class Informer<T extends KubeObject> {
   }
 
   get(name: string): T | undefined {
-    return this.#objects.get(name);
+    return this.#store.get(name);
   }
 
   list(): T[] {
-    return [...this.#objects.values()];
+    return this.#store.list();
   }
 
   /** Called for every object that is new, different or gone (undefined), after the store shows it. Nothing is told twice. */
   onChange(handler: ChangeHandler<T>): void {
-    this.#handlers.push(handler);
+    this.#changeHandlers.push(handler);
+  }
+
+  /** Called when the API server shows data older than what was seen (a restored etcd), before the store follows it there. */
+  onWentBack(handler: WentBackHandler): void {
+    this.#wentBackHandlers.push(handler);
   }
 
   /** Takes the answer to a write of our own at once, unless something newer is known already. */
   learn(object: T): void {
-    const { name, resourceVersion } = object.metadata;
-    const old = this.#objects.get(name);
-    // when the watch is already past it and has none, it was deleted since
-    const known = old?.metadata.resourceVersion ?? this.#resourceVersion;
-    if (this.#hasSynced && isNewer(resourceVersion, known)) this.#set(name, object, old);
+    this.#store.learn(object);
+  }
+
+  /**
+   * Asks the API server for one object, by a quorum read, and has the store show the answer at once, also that there is
+   * none. Returns the answer. @throws ApiError, or Error when nothing was answered; the store stays as it is then
+   */
+  async refresh(name: string, signal?: AbortSignal): Promise<T | undefined> {
+    const before = { object: this.#store.get(name), seen: this.#store.resourceVersion };
+    const found = await this.#client.get(this.#resource, name, signal === undefined ? {} : { signal });
+    if (!this.#store.confirm(name, found, before)) {
+      this.#wentBack(before.seen, found?.metadata.resourceVersion ?? '');
+      this.#listNow();
+    }
+    return found;
+  }
+
+  /**
+   * Lists anew, by a consistent read that begins after this call; the watch goes on from there. Calls that come before
+   * it begins share it. @throws why that list failed, or the signal's reason; the informer goes on trying then
+   */
+  async relist(signal?: AbortSignal): Promise<void> {
+    this.#stopped.signal.throwIfAborted();
+    this.#asked ??= Promise.withResolvers<undefined>();
+    const { promise } = this.#asked;
+    this.#listNow();
+    await (signal === undefined ? promise : untilAborted(promise, signal));
+  }
+
+  #listNow(): void {
+    this.#mustList = true;
+    this.#wake.abort();
   }
 
   async #run(signal: AbortSignal): Promise<void> {
@@ -116,14 +169,18 @@ export class Informer<T extends KubeObject> {
       let retryAfterMs = 0;
       this.#openedAt = Infinity;
       try {
-        if (this.#mustList) await this.#relist(signal);
+        if (!this.#mustList) await this.#compare(signal);
+        while (this.#mustList) await this.#relist(signal);
         await this.#watch(signal);
       } catch (error) {
         if (stopped()) return;
         retryAfterMs = this.#fail(error);
       }
-      if (performance.now() - this.#openedAt >= briefMs) attempt = 0;
-      await pause(retryAfterMs + backoffDelay(this.#backoff, attempt), signal);
+      const wake = this.#wake.signal;
+      const openMs = performance.now() - this.#openedAt;
+      if (openMs >= briefMs || (openMs >= 0 && wake.aborted)) attempt = 0;
+      await pause(retryAfterMs, signal);
+      await pause(backoffDelay(this.#backoff, attempt), AbortSignal.any([signal, wake]));
     }
   }
 
@@ -133,6 +190,8 @@ export class Informer<T extends KubeObject> {
     const message = messageOf(error);
     this.#lastFailure = error;
     if (!(error instanceof ApiError)) {
+      // nobody answered: whoever does next may be a server with other data
+      if (this.#openedAt === Infinity) this.#mustList = true;
       this.#log.warn('cannot follow', { resource: this.#resource.plural, error: message });
       return 0;
     }
@@ -143,39 +202,36 @@ export class Informer<T extends KubeObject> {
     return error.retryAfterMs ?? 0;
   }
 
+  /** Before a watch goes on from where the last one ended: whether the API server is that far. */
+  async #compare(signal: AbortSignal): Promise<void> {
+    const options = { ...this.#selectors, signal };
+    const current = await this.#client.currentVersion(this.#resource, options);
+    if (!isNewer(this.#store.resourceVersion, current)) return;
+    this.#wentBack(this.#store.resourceVersion, current);
+    this.#mustList = true;
+  }
+
   async #relist(signal: AbortSignal): Promise<void> {
-    const { items, resourceVersion } = await this.#client.list(this.#resource, {
-      ...this.#selectors,
-      signal,
-    });
-    this.counters.relists++;
-    this.#lastFailure = undefined;
-    const old = this.#objects;
-    const wentBack = isNewer(this.#resourceVersion, resourceVersion);
-    // what learn() brought while the list was under way is newer than the list, and the watch will come to it
-    const newer = (object: T | undefined, than: string | undefined) =>
-      object !== undefined && !wentBack && isNewer(object.metadata.resourceVersion, than);
-    const now = new Map<string, T>();
-    for (const item of items) {
-      const known = old.get(item.metadata.name);
-      now.set(
-        item.metadata.name,
-        known !== undefined && newer(known, item.metadata.resourceVersion) ? known : item,
-      );
-    }
-    for (const [name, known] of old)
-      if (!now.has(name) && newer(known, resourceVersion)) now.set(name, known);
-    this.#objects = now;
-    this.#resourceVersion = resourceVersion;
+    await pause(Math.max(0, this.#listedAt + this.#backoff.baseMs - performance.now()), signal);
+    const asked = this.#asked;
+    this.#asked = undefined;
+    this.#wake = new AbortController();
     this.#mustList = false;
-    this.#hasSynced = true;
-    for (const [name, object] of now) {
-      const known = old.get(name);
-      if (wentBack || known?.metadata.resourceVersion !== object.metadata.resourceVersion)
-        this.#tell(name, object, known);
+    this.#listedAt = performance.now();
+    try {
+      const mark = this.#store.mark();
+      const list = await this.#client.list(this.#resource, { ...this.#selectors, signal });
+      this.counters.relists++;
+      this.#lastFailure = undefined;
+      if (this.#store.contradicts(list, mark)) this.#wentBack(mark.resourceVersion, list.resourceVersion);
+      this.#store.replace(list, mark);
+      this.#synced.resolve(undefined);
+      asked?.resolve(undefined);
+    } catch (error) {
+      this.#mustList = true;
+      asked?.reject(error);
+      throw error;
     }
-    for (const [name, known] of old) if (!now.has(name)) this.#tell(name, undefined, known);
-    this.#synced.resolve(undefined);
   }
 
   async #watch(signal: AbortSignal): Promise<void> {
@@ -184,45 +240,47 @@ export class Informer<T extends KubeObject> {
       this.#openedAt = performance.now();
       this.#lastFailure = undefined;
     };
-    const options = { ...this.#selectors, resourceVersion: this.#resourceVersion, signal, onOpen };
-    for await (const event of this.#client.watch(this.#resource, options)) this.#take(event);
+    const { resourceVersion } = this.#store;
+    const wake = this.#wake.signal;
+    const either = AbortSignal.any([signal, wake]);
+    const options = { ...this.#selectors, resourceVersion, signal: either, onOpen };
+    try {
+      for await (const event of this.#client.watch(this.#resource, options)) this.#take(event);
+    } catch (error) {
+      if (!wake.aborted) throw error;
+    }
   }
 
-  #take({ type, object }: WatchEvent<T>): void {
-    const { name, resourceVersion = '0' } = object.metadata;
-    if (isNewer(this.#resourceVersion, resourceVersion)) {
-      // an etcd that was restored goes on from an older version, and would not send again what we believe to know
+  #take(event: WatchEvent<T>): void {
+    const { resourceVersion: from } = this.#store;
+    const { resourceVersion: to = '0' } = event.object.metadata;
+    if (isNewer(from, to)) {
+      // a restored etcd would not send again what we believe to know
+      this.#wentBack(from, to);
       this.#mustList = true;
-      throw new Error(
-        `${this.#resource.plural}: resourceVersion went back from ${this.#resourceVersion} to ${resourceVersion}`,
-      );
+      throw new Error(`${this.#resource.plural}: resourceVersion went back from ${from} to ${to}`);
     }
-    this.#resourceVersion = resourceVersion;
-    if (type === 'BOOKMARK') return;
-    this.counters.events++;
-    const old = this.#objects.get(name);
-    if (type === 'DELETED') {
-      // one that learn() brought may be its successor
-      if (old === undefined || isNewer(old.metadata.resourceVersion, resourceVersion)) return;
-      this.#objects.delete(name);
-      this.#tell(name, undefined, old);
-    } else if (isNewer(resourceVersion, old?.metadata.resourceVersion)) {
-      this.#set(name, object, old);
-    }
+    if (this.#store.take(event)) this.counters.events++;
   }
 
-  #set(name: string, object: T, old: T | undefined): void {
-    this.#objects.set(name, object);
-    this.#tell(name, object, old);
+  /** Tells once, until the store has followed. */
+  #wentBack(from: string, to: string): void {
+    if (this.#store.distrusted) return;
+    this.#store.distrusted = true;
+    this.counters.restores++;
+    const { plural: resource } = this.#resource;
+    this.#log.warn('the data of the API server went back', { resource, from, to });
+    for (const handler of this.#wentBackHandlers)
+      this.#call(`version ${to}`, () => {
+        handler(from, to);
+      });
   }
 
-  #tell(name: string, object: T | undefined, old: T | undefined): void {
-    for (const handler of this.#handlers) {
-      try {
-        handler(name, object, old);
-      } catch (error) {
-        this.#log.error('a change handler failed', { resource: this.#resource.plural, name, error });
-      }
+  #call(name: string, handler: () => void): void {
+    try {
+      handler();
+    } catch (error) {
+      this.#log.error('a change handler failed', { resource: this.#resource.plural, name, error });
     }
   }
 }

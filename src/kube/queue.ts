@@ -25,6 +25,9 @@ export interface KeyedQueueOptions {
 /** setTimeout's own limit; beyond it, it fires at once. A run before its time asks for the rest again. */
 const longestTimeoutMs = 2 ** 31 - 1;
 
+/** A key with a minimal interval whose runs keep failing is run so often at most, however often it changes. */
+const busyRetryMs = 1_000;
+
 /** What is known of a key that runs, waits, or has run within `minIntervalMs`. */
 interface Key {
   state: 'idle' | 'waiting' | 'running';
@@ -70,7 +73,7 @@ export class KeyedQueue {
     const known = this.#key(key);
     if (known.state === 'waiting') return;
     const now = performance.now();
-    const at = Math.max(now + ms, known.startedAt + this.#minIntervalMs);
+    const at = Math.max(now + ms, known.startedAt + this.#intervalMs(known));
     if (known.state === 'running' && ms <= 0) {
       known.again = true;
     } else if (at <= now) {
@@ -98,6 +101,13 @@ export class KeyedQueue {
     const known = this.#keys.get(key) ?? { state: 'idle', startedAt: -Infinity, failures: 0, again: false };
     this.#keys.set(key, known);
     return known;
+  }
+
+  /** News overrides a retry's delay, and yet a key whose runs fail and that changes all the time is not run without pause. */
+  #intervalMs({ failures }: Key): number {
+    return failures === 0
+      ? this.#minIntervalMs
+      : Math.max(this.#minIntervalMs, Math.min(busyRetryMs, this.#minIntervalMs * 2 ** Math.min(failures, 10)));
   }
 
   #setTimer(key: string, known: Key, at: number, now: number): void {

@@ -11,7 +11,10 @@ export interface TimeLimits {
   requestMs: number;
   /** The same for a list, page by page. */
   listMs: number;
-  /** A watch on which nothing came for so long is cut: the API server sends a bookmark about every minute. */
+  /**
+   * A watch on which nothing came for so long ends. The API server sends a bookmark every minute, but none while its
+   * cache of the kind is as old as the watch: until one of the kind changes, or somebody lists it.
+   */
   silenceMs: number;
   /** How long certificates and tokens count as fresh before their files are read again. */
   credentialsMs: number;
@@ -21,7 +24,7 @@ export const timeLimits: TimeLimits = {
   connectMs: 10_000,
   requestMs: 15_000,
   listMs: 30_000,
-  silenceMs: 90_000,
+  silenceMs: 150_000,
   credentialsMs: 10_000,
 };
 

@@ -33,9 +33,11 @@ async function* lines(body: AsyncIterable<Uint8Array>, onChunk: () => void): Asy
 }
 
 /**
- * One connection's worth of events, up to about five minutes. Ends when the server ends it.
- * @throws ApiError when the server refuses or sends an ERROR event (410: resourceVersion too old); Error when the
- * connection broke or nothing came on it for `silenceMs`, which a half-open connection shows in no other way.
+ * One connection's worth of events, up to about five minutes. Ends when the server ends it, or when nothing came for
+ * `silenceMs`: that is a quiet resource, a half-open connection, or a `resourceVersion` that a restored etcd has yet to
+ * reach. The caller asks the server which.
+ * @throws ApiError when the server refuses or sends an ERROR event (410: resourceVersion too old); Error when it did not
+ * answer or the connection broke.
  */
 export async function* watch<T extends KubeObject>(
   transport: Transport,
@@ -61,29 +63,31 @@ export async function* watch<T extends KubeObject>(
   };
   const { requestMs, silenceMs } = transport.limits;
   const cut = new AbortController();
-  const silent = (ms: number) =>
-    setTimeout(() => {
-      transport.replaceConnections();
-      cut.abort(new Error(`${request.what}: nothing came for ${ms} ms`));
-    }, ms);
+  const quiet = new Error(`${request.what}: nothing came for ${silenceMs} ms`);
   const stop = () => {
     cut.abort(signal.reason);
   };
   if (signal.aborted) stop();
   signal.addEventListener('abort', stop);
-  let timer = silent(requestMs);
+  let timer = setTimeout(() => {
+    transport.replaceConnections();
+    cut.abort(new Error(`${request.what}: no answer within ${requestMs} ms`));
+  }, requestMs);
   try {
     const { body } = await transport.open(request, cut.signal);
     onOpen?.();
     clearTimeout(timer);
-    timer = silent(silenceMs);
+    timer = setTimeout(() => {
+      cut.abort(quiet);
+    }, silenceMs);
     for await (const line of lines(body as AsyncIterable<Uint8Array>, () => timer.refresh())) {
       const event = JSON.parse(line) as WatchEvent<T> | { type: 'ERROR'; object: Status };
       if (event.type === 'ERROR') throw new ApiError(request.what, event.object.code ?? 500, event.object);
       yield event;
     }
   } catch (error) {
-    throw cut.signal.aborted ? cut.signal.reason : error;
+    if (!cut.signal.aborted) throw error;
+    if (cut.signal.reason !== quiet) throw cut.signal.reason;
   } finally {
     clearTimeout(timer);
     signal.removeEventListener('abort', stop);

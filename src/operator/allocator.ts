@@ -1,13 +1,14 @@
-import { plan, type Plan } from '../allocate/plan.ts';
-import { Renderer } from '../allocate/render.ts';
-import type { View, Write } from '../allocate/view.ts';
+import { Memory, plan, type Plan } from '../allocate/plan.ts';
+import { keyOf, type View, type Write } from '../allocate/view.ts';
 import type { Client } from '../kube/client.ts';
 import type { Log } from '../log.ts';
-import type { Caches } from './caches.ts';
+import { nextBatch, isUrgent } from './batch.ts';
+import { matters, type Caches } from './caches.ts';
 import type { OperatorMetrics } from './metrics.ts';
 import { NodeAddresses } from './nodes.ts';
 import { inParallel } from './parallel.ts';
-import { Writer, type Result } from './writer.ts';
+import { Answers } from './reads.ts';
+import { isMissingKind, Writer, type Result } from './writer.ts';
 
 /** A refused registration is looked at again after so many milliseconds: its Node may have changed unseen. */
 const retryRefusedMs = 30_000;
@@ -15,10 +16,31 @@ const retryRefusedMs = 30_000;
 /** More conflicts than that in one run, and it starts over later: a cache may be behind, or another leader awake. */
 const mostLostRaces = 8;
 
+/** So many rounds of reading one after the other, with nothing written, mean that caches and API server do not agree. */
+const mostReads = 8;
+
+/** So many refused writes end a run: the rest would be refused as well. */
+const mostRefused = 200;
+
+/** How long a departure that a person confirmed for one node stays confirmed, in milliseconds. */
+const confirmedMs = 600_000;
+
 /** A view and the plan that found nothing more to do in it. */
 export interface Settled {
   view: View;
   plan: Plan;
+}
+
+/** One run's own state. */
+interface Run {
+  signal: AbortSignal;
+  writer: Writer;
+  answers: Answers;
+  /** Writes that were refused in this run, and why: the others go on without them. */
+  refused: Map<string, Error>;
+  /** What could not be read. */
+  unread: Error | undefined;
+  restores: number;
 }
 
 /**
@@ -26,102 +48,167 @@ export interface Settled {
  * once, on any number of operators: what keeps two nodes from one block is the API server's compare-and-swap alone.
  */
 export class Allocator {
-  private readonly client: Client;
-  private readonly caches: Caches;
-  private readonly log: Log;
-  private readonly metrics: OperatorMetrics;
-  private readonly renderer = new Renderer();
-  private readonly nodeAddresses: NodeAddresses;
+  readonly #client: Client;
+  readonly #caches: Caches;
+  readonly #log: Log;
+  readonly #metrics: OperatorMetrics;
+  readonly #addresses: NodeAddresses;
+  readonly #confirmedGone = new Map<string, number>();
+  #memory = new Memory();
+  #restores = 0;
+  #wentBackAt: number | undefined;
+  #mustRelist = false;
+  /** A node has come or registered: what is not urgent waits. */
+  #news = false;
 
   constructor(options: { client: Client; caches: Caches; log: Log; metrics: OperatorMetrics }) {
-    this.client = options.client;
-    this.caches = options.caches;
-    this.log = options.log;
-    this.metrics = options.metrics;
-    this.nodeAddresses = new NodeAddresses(options.client);
+    this.#client = options.client;
+    this.#caches = options.caches;
+    this.#log = options.log;
+    this.#metrics = options.metrics;
+    this.#addresses = new NodeAddresses(options.client);
+    for (const informer of this.#caches.all) {
+      informer.onWentBack((from, to) => {
+        this.#wentBack(informer.resource.plural, from, to);
+      });
+    }
+    for (const informer of [this.#caches.agents, this.#caches.nodes]) {
+      informer.onChange((_name, object, old) => {
+        if (object !== undefined && matters(object, old)) this.#news = true;
+      });
+    }
+  }
+
+  /** Nodes that are gone and whose departure a person confirmed: a mass departure does not keep what they held. */
+  confirmGone(nodes: readonly string[]): void {
+    for (const node of nodes) this.#confirmedGone.set(node, Date.now());
   }
 
   /** One run. Rejects where the API server refused something; everything else is done by then. */
   async run(signal: AbortSignal, settled: (state: Settled) => void): Promise<{ requeueAfterMs?: number }> {
-    const writer = new Writer(this.client, this.caches);
-    /** Writes that were refused in this run, and why: the others go on without them. */
-    const refused = new Map<string, Error>();
+    if (this.#mustRelist) {
+      await this.#caches.relist();
+      this.#mustRelist = false;
+    }
+    const run: Run = {
+      signal,
+      writer: new Writer(this.#client, this.#caches),
+      answers: new Answers(this.#caches, this.#addresses),
+      refused: new Map(),
+      unread: undefined,
+      restores: this.#restores,
+    };
     let lostRaces = 0;
+    let readsInARow = 0;
     while (!signal.aborted) {
-      const view = this.view(writer, refused);
+      this.#assertSameData(run);
+      const view = this.#view(run);
       const startedAt = performance.now();
-      const planned = plan(view, this.renderer);
-      this.metrics.planned(performance.now() - startedAt);
-      if (planned.unread.size > 0) {
-        await this.nodeAddresses.read([...planned.unread], view.agents, view.now);
-        const known = this.nodeAddresses.current(view.nodes, view.agents, view.now);
-        if ([...planned.unread].some((name) => known.has(name))) continue;
-      }
-      const writes = planned.writes.filter((write) => !refused.has(keyOf(write)));
-      if ((writes.length > 0 && view.ledger.readAt === 0) || planned.staleLedger) {
-        await writer.readLedger();
+      const planned = plan(view, this.#memory);
+      this.#metrics.planned(performance.now() - startedAt);
+      if (readsInARow < mostReads && (await this.#read(run, planned, view))) {
+        readsInARow++;
         continue;
       }
+      const writes = planned.writes.filter((write) => !run.refused.has(keyOf(write)));
       if (writes.length === 0) {
+        if (readsInARow >= mostReads)
+          throw new Error(`caches and API server do not agree after ${mostReads} reads`);
         settled({ view, plan: planned });
-        const [first] = refused.values();
+        const [first = run.unread] = run.refused.values();
         if (first !== undefined) throw first;
         return requeue(planned, view.now);
       }
-      const results = await this.write(writes, writer, refused);
+      readsInARow = 0;
+      const results = await this.#write(run, nextBatch(writes));
       if (results.includes('conflict') && ++lostRaces > mostLostRaces) {
         throw new Error(`lost ${lostRaces} races against other writers in one run`);
       }
-      if (results.some((result) => result !== 'done')) await writer.readLedger();
     }
     return {};
   }
 
-  private view(writer: Writer, refused: ReadonlyMap<string, Error>): View {
+  /** All data is listed anew before anything more is planned; what was remembered of the newer data counts no more. */
+  #wentBack(plural: string, from: string, to: string): void {
+    this.#log.error('the API server’s data went back: was it restored from a backup?', {
+      resource: plural,
+      from,
+      to,
+    });
+    this.#restores++;
+    this.#wentBackAt = Date.now();
+    this.#mustRelist = true;
+    this.#memory = new Memory();
+  }
+
+  #assertSameData({ restores }: Run): void {
+    if (restores !== this.#restores) throw new Error('the API server’s data went back during this run');
+  }
+
+  /** @returns whether something was read, so that it is worth planning again */
+  async #read(run: Run, planned: Plan, view: View): Promise<boolean> {
+    if (run.unread !== undefined) return false;
+    try {
+      return await run.answers.read(planned.reads, view);
+    } catch (error) {
+      // what does not depend on it is written all the same
+      if (isMissingKind(error)) throw error;
+      run.unread = error instanceof Error ? error : new Error(String(error));
+      return false;
+    }
+  }
+
+  #view({ writer, answers, refused }: Run): View {
     const now = Date.now();
     // allocations before the ledger: a step 3 needs a ledger read no earlier than the object it is written under
-    const allocations = writer.allocations();
-    const nodes = this.caches.nodeFacts();
-    const agents = writer.present(this.caches.agents.list());
+    const allocationsAt = Number(this.#caches.allocations.resourceVersion);
+    const allocations = this.#caches.byName(this.#caches.allocations);
+    const nodes = this.#caches.nodeFacts();
+    const agents = this.#caches.byName(this.#caches.agents);
+    for (const [node, at] of this.#confirmedGone)
+      if (at + confirmedMs < now) this.#confirmedGone.delete(node);
     return {
       now,
-      config: this.caches.configs.get('default'),
-      networks: this.caches.networks.list(),
+      config: this.#caches.configs.get('default'),
+      networks: this.#caches.networks.list(),
       nodes,
       agents,
       allocations,
-      ledger: writer.ledger,
-      nodeAddresses: this.nodeAddresses.current(nodes, agents, now),
+      allocationsAt,
+      ledger: this.#caches.ledgerNow(answers.fresh),
+      nodeAddresses: this.#addresses.current(nodes, agents, now),
       withdrawn: writer.withdrawn,
-      isStuck: (node) => refused.has(`create-allocation ${node}`),
+      asked: answers.asked(now),
+      refusal: (key) => refused.get(key)?.message,
+      wentBackAt: this.#wentBackAt,
+      confirmedGone: new Set(this.#confirmedGone.keys()),
     };
   }
 
-  private async write(
-    writes: readonly Write[],
-    writer: Writer,
-    refused: Map<string, Error>,
-  ): Promise<Result[]> {
+  async #write(run: Run, batch: readonly Write[]): Promise<Result[]> {
+    const { signal, writer, refused } = run;
     const results: Result[] = [];
-    await inParallel(writes, async (write) => {
+    let fatal: Error | undefined;
+    this.#news = false;
+    await inParallel(batch, async (write) => {
+      // each is looked at when its turn comes: the Lease, or the data, may have gone meanwhile
+      if (signal.aborted || fatal !== undefined || run.restores !== this.#restores) return;
+      if (this.#news && !isUrgent(write)) return;
       try {
         const result = await writer.send(write);
         results.push(result);
-        this.metrics.wrote(write.kind, result);
-      } catch (error) {
-        this.metrics.wrote(write.kind, 'error');
-        this.log.error('write refused', { write: keyOf(write), error });
-        refused.set(keyOf(write), error instanceof Error ? error : new Error(String(error)));
+        this.#metrics.wrote(write.kind, result);
+      } catch (thrown) {
+        const error = thrown instanceof Error ? thrown : new Error(String(thrown));
+        this.#metrics.wrote(write.kind, 'error');
+        this.#log.error('write refused', { write: keyOf(write), error });
+        refused.set(keyOf(write), error);
+        if (isMissingKind(error) || refused.size > mostRefused) fatal = error;
       }
     });
+    if (fatal !== undefined) throw fatal as Error;
     return results;
   }
-}
-
-/** What is written and how, in words: `update-allocation node2`. */
-function keyOf(write: Write): string {
-  if ('node' in write) return `${write.kind} ${write.node}`;
-  return 'name' in write ? `${write.kind} ${write.name}` : write.kind;
 }
 
 function requeue({ wakeAt, registrations }: Plan, now: number): { requeueAfterMs?: number } {

@@ -7,6 +7,8 @@ import type {
   OverlayConfig,
   OverlayNetwork,
 } from '../api/types.ts';
+import { confirmDepartures } from '../allocate/departures.ts';
+import { confirmRestore } from '../allocate/restore.ts';
 import { spacesName, type Ledger, type NodeFacts } from '../allocate/view.ts';
 import type { Client } from '../kube/client.ts';
 import { Informer } from '../kube/informer.ts';
@@ -79,22 +81,30 @@ export class Caches {
     );
   }
 
-  /** As the watch shows it: good enough to see that there is nothing to do, never to give anything out. */
-  watchedLedger(): Ledger {
-    return ledgerOf(this.ledger.list(), 0);
+  byName<T extends KubeObject>(informer: Informer<T>): Map<string, T> {
+    return new Map(informer.list().map((object) => [object.metadata.name, object]));
+  }
+
+  /** @param fresh objects that were read one by one: the resourceVersion as of which each is known at least */
+  ledgerNow(fresh: ReadonlyMap<string, number>): Ledger {
+    const pages = this.byName(this.ledger);
+    const spaces = pages.get(spacesName);
+    pages.delete(spacesName);
+    const readAt = Number(this.ledger.resourceVersion);
+    return { ...(spaces === undefined ? {} : { spaces }), pages, readAt, fresh };
+  }
+
+  /** Lists everything anew: what a watch that hangs has not shown is known then. */
+  async relist(): Promise<void> {
+    await Promise.all(this.all.map((informer) => informer.relist()));
   }
 }
 
-/** @param readAt resourceVersion of the list that the objects came from; 0 for none */
-export function ledgerOf(objects: readonly AllocationLedger[], readAt: number): Ledger {
-  const pages = new Map(objects.map((object) => [object.metadata.name, object]));
-  const spaces = pages.get(spacesName);
-  pages.delete(spacesName);
-  return { ...(spaces === undefined ? {} : { spaces }), pages, readAt };
-}
-
-/** Statuses and heartbeats leave the generation as it is; what counts of a Node are its labels and its being there. */
-function matters(object: KubeObject | undefined, old: KubeObject | undefined): boolean {
+/**
+ * Whether an allocation can follow from it. Statuses and heartbeats leave the generation as it is; what counts of a Node
+ * are its labels and its being there, and annotations of ours confirm something.
+ */
+export function matters(object: KubeObject | undefined, old: KubeObject | undefined): boolean {
   const [now, before] = [object?.metadata, old?.metadata];
   return (
     now === undefined ||
@@ -102,6 +112,9 @@ function matters(object: KubeObject | undefined, old: KubeObject | undefined): b
     now.uid !== before.uid ||
     now.generation !== before.generation ||
     now.deletionTimestamp !== before.deletionTimestamp ||
-    !isDeepStrictEqual(now.labels, before.labels)
+    !isDeepStrictEqual(now.labels, before.labels) ||
+    confirmations.some((name) => now.annotations?.[name] !== before.annotations?.[name])
   );
 }
+
+const confirmations = [confirmDepartures, confirmRestore];

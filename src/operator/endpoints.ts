@@ -2,10 +2,15 @@ import { acceptedSubnets } from '../api/accepted.ts';
 import { renderState } from '../api/state.ts';
 import { json, text, type Route } from '../http.ts';
 import type { Caches } from './caches.ts';
+import type { Deletions } from './deletion.ts';
 import type { OperatorMetrics } from './metrics.ts';
 
 /** What an operator serves; leader or not, each from its own caches. */
-export function endpoints(caches: Caches, metrics: OperatorMetrics): Record<string, Route> {
+export function endpoints(
+  caches: Caches,
+  metrics: OperatorMetrics,
+  deletions: Deletions,
+): Record<string, Route> {
   return {
     '/overlay-master/state': () => {
       const missing = unsynced(caches);
@@ -21,6 +26,12 @@ export function endpoints(caches: Caches, metrics: OperatorMetrics): Record<stri
         200,
         renderState(effective, networks, caches.allocations.list(), (node) => caches.agents.get(node)),
       );
+    },
+    '/overlay-master/agents/delete': {
+      post: (request) => {
+        const missing = unsynced(caches);
+        return missing === undefined ? deletions.post(request) : json(503, { error: missing });
+      },
     },
     '/metrics': async () => ({
       status: 200,

@@ -8,6 +8,7 @@ import { serve } from '../http.ts';
 import { createLog } from '../log.ts';
 import { Allocator, type Settled } from './allocator.ts';
 import { Caches } from './caches.ts';
+import { Deletions } from './deletion.ts';
 import { endpoints } from './endpoints.ts';
 import { parseFlags } from './flags.ts';
 import { OperatorMetrics } from './metrics.ts';
@@ -34,15 +35,19 @@ async function main(): Promise<void> {
   const allocator = new Allocator({ client, caches, log, metrics });
   const statuses = new Statuses({ client, caches, events, metrics });
 
-  let leading: AbortSignal | undefined;
-  let settled: Settled | undefined;
+  /** While this operator leads: what was planned ends with it. */
+  let term: { signal: AbortSignal; listed: boolean; settled?: Settled } | undefined;
   const queue = new KeyedQueue({
     log,
     minIntervalMs: allocateIntervalMs,
     reconcile: async (_key, signal) => {
-      if (leading?.aborted !== false || !caches.synced) return;
-      return allocator.run(AbortSignal.any([signal, leading]), (state) => {
-        settled = state;
+      const now = term;
+      if (now?.signal.aborted !== false || !caches.synced) return undefined;
+      // a standby's watches may have hung for long
+      if (!now.listed) await caches.relist();
+      now.listed = true;
+      return allocator.run(AbortSignal.any([signal, now.signal]), (state) => {
+        now.settled = state;
         statusQueue.add('status');
       });
     },
@@ -51,8 +56,11 @@ async function main(): Promise<void> {
     log,
     minIntervalMs: statusIntervalMs,
     reconcile: async () => {
-      if (leading?.aborted === false && settled !== undefined) return statuses.write(settled);
-      return undefined;
+      const now = term;
+      if (now?.settled === undefined || now.signal.aborted) return undefined;
+      const { outdated, ...result } = await statuses.write(now.settled, now.signal);
+      if (outdated) queue.add('allocate');
+      return result;
     },
   });
 
@@ -66,20 +74,28 @@ async function main(): Promise<void> {
     retryPeriodMs: flags.retryPeriod,
     log,
     onStartedLeading: (signal) => {
-      log.info('leading', { identity: flags.identity });
       metrics.leading(true);
-      leading = signal;
+      term = { signal, listed: false };
       queue.add('allocate');
     },
     onStoppedLeading: () => {
-      log.info('no longer leading', { identity: flags.identity });
       metrics.leading(false);
+      term = undefined;
     },
   });
 
+  const deletions = new Deletions({
+    client,
+    caches,
+    log,
+    leading: () => leading?.aborted === false,
+    released: () => {
+      queue.add('allocate');
+    },
+  });
   const server = await serve({
     listen: flags.listen,
-    routes: endpoints(caches, metrics),
+    routes: endpoints(caches, metrics, deletions),
     log,
     secure: {
       certificate: { ...(files && { files }), commonName: 'overlaynet-operator', names: flags.addresses },

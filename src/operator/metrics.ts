@@ -1,4 +1,5 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { Plan } from '../allocate/plan.ts';
 import type { SubnetCapacity } from '../api/types.ts';
 import type { Caches } from './caches.ts';
 
@@ -26,6 +27,17 @@ export class OperatorMetrics {
   private readonly leader = new Gauge({
     name: 'overlaynet_operator_leader',
     help: '1 while this operator holds the Lease.',
+    registers: [this.registry],
+  });
+
+  private readonly departed = new Gauge({
+    name: 'overlaynet_operator_disbelieved_departures',
+    help: 'Nodes that are gone and keep what they held: too many went at once (condition Degraded).',
+    registers: [this.registry],
+  });
+  private readonly restored = new Gauge({
+    name: 'overlaynet_operator_restored',
+    help: "1 while the cluster's data is taken to come from a backup and nothing new is given out (condition Restored).",
     registers: [this.registry],
   });
 
@@ -68,6 +80,11 @@ export class OperatorMetrics {
 
   leading(is: boolean): void {
     this.leader.set(is ? 1 : 0);
+  }
+
+  alarms({ departures, restore }: Plan): void {
+    this.departed.set(departures.disbelieved ? departures.absent.size : 0);
+    this.restored.set(restore.active ? 1 : 0);
   }
 
   /** Replaces what is shown of all networks' blocks: removed ones are forgotten. */

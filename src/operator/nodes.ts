@@ -1,6 +1,7 @@
 import type { OverlayAgent } from '../api/types.ts';
 import type { NodeFacts } from '../allocate/view.ts';
 import type { Client } from '../kube/client.ts';
+import { formatAddress, isAddress, parseAddress } from '../net/address.ts';
 import { nodes as nodeResource, type Node } from '../kube/resources.ts';
 import { inParallel } from './parallel.ts';
 
@@ -27,17 +28,15 @@ export class NodeAddresses {
     this.client = client;
   }
 
-  async read(
-    names: readonly string[],
-    agents: ReadonlyMap<string, OverlayAgent>,
-    now: number,
-  ): Promise<void> {
+  async read(names: readonly string[], agents: ReadonlyMap<string, OverlayAgent>): Promise<void> {
     const take = ({ metadata, status }: Node) => {
       const addresses = (status?.addresses ?? [])
-        .filter(({ type }) => type === 'InternalIP' || type === 'ExternalIP')
-        .map(({ address }) => address);
+        .filter(({ type, address }) => (type === 'InternalIP' || type === 'ExternalIP') && isAddress(address))
+        // compared as text with what agents register, which is canonical
+        .map(({ address }) => formatAddress(parseAddress(address)));
       const claim = claimOf(agents.get(metadata.name));
-      this.readings.set(metadata.name, { uid: metadata.uid ?? '', claim, at: now, addresses });
+      // a list of thousands takes its time: a reading is as old as its answer
+      this.readings.set(metadata.name, { uid: metadata.uid ?? '', claim, at: Date.now(), addresses });
     };
     if (names.length >= listFrom) {
       const wanted = new Set(names);

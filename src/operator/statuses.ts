@@ -1,10 +1,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import { allocationStatus, configStatus, gather, networkStatus } from '../allocate/status.ts';
 import type {
-  AgentAllocation,
   Condition,
   KubeObject,
-  OverlayConfig,
   OverlayNetwork,
   OverlayNetworkStatus,
   SubnetCapacity,
@@ -18,109 +16,140 @@ import type { Caches } from './caches.ts';
 import type { OperatorMetrics } from './metrics.ts';
 import { inParallel } from './parallel.ts';
 
-type WithConditions = KubeObject & { status?: { conditions?: Condition[] } | undefined };
-
 /** Every agent sees every status: where there are many, numbers alone are written at most so often, in milliseconds. */
 const numbersMs = 5_000;
 const manyAgents = 100;
 
 /** States on the way to another: not worth an Event each. */
-const quiet = new Set(['Progressing', 'NoAgents']);
+const quiet = new Set(['Progressing', 'NoAgents', 'NotStored']);
+
+/** Conditions whose True is the bad news. */
+const alarmTypes = new Set(['Restored', 'Degraded', 'Quarantined']);
 
 /** Writes the status of every object that the allocation shows to have changed, and an Event for each new reason. */
 export class Statuses {
-  private readonly client: Client;
-  private readonly caches: Caches;
-  private readonly events: EventRecorder;
-  private readonly metrics: OperatorMetrics;
+  readonly #client: Client;
+  readonly #caches: Caches;
+  readonly #events: EventRecorder;
+  readonly #metrics: OperatorMetrics;
   /** By network: when its status was last written. */
-  private readonly written = new Map<string, number>();
+  readonly #written = new Map<string, number>();
 
   constructor(options: { client: Client; caches: Caches; events: EventRecorder; metrics: OperatorMetrics }) {
-    this.client = options.client;
-    this.caches = options.caches;
-    this.events = options.events;
-    this.metrics = options.metrics;
+    this.#client = options.client;
+    this.#caches = options.caches;
+    this.#events = options.events;
+    this.#metrics = options.metrics;
   }
 
   /**
-   * Rejects where a status could not be written; a lost race is left to the change that won it.
-   * @returns when to look again, where a status whose numbers alone changed is written later
+   * Writes what follows from a plan, of the very objects that were planned; of those that have changed since nothing is
+   * known. Rejects where a status could not be written; a lost race is left to the change that won it.
+   * @param signal ends with the Lease: what was planned under it counts no longer
+   * @returns when to look again, where a status whose numbers alone changed is written later; and whether something has
+   * to be planned anew first
    */
-  async write({ view: planned, plan }: Settled): Promise<{ requeueAfterMs?: number }> {
-    const agents = new Map(this.caches.agents.list().map((agent) => [agent.metadata.name, agent]));
+  async write(
+    { view: planned, plan }: Settled,
+    signal: AbortSignal,
+  ): Promise<{ requeueAfterMs?: number; outdated: boolean }> {
+    const agents = this.#caches.byName(this.#caches.agents);
     const view = { ...planned, now: Date.now(), agents };
     const facts = gather(view, plan);
     let later = Infinity;
-    const work: (() => Promise<void>)[] = [];
+    const puts: Put[] = [];
     const capacity = new Map<string, SubnetCapacity[]>();
-    for (const known of view.networks) {
-      const network = this.caches.networks.get(known.metadata.name);
-      if (network === undefined) continue;
+    for (const network of view.networks) {
       const status = networkStatus(network, facts);
       capacity.set(network.metadata.name, status.capacity ?? []);
-      const wait = this.patience(network, status, view.now);
-      if (wait > 0) {
-        later = Math.min(later, wait);
-        continue;
-      }
-      work.push(() =>
-        this.put<OverlayNetwork>(overlayNetworks, this.caches.networks, { ...network, status }, network),
-      );
+      const wait = this.#patience(network, status, view.now);
+      if (wait > 0) later = Math.min(later, wait);
+      else puts.push(new StatusPut(overlayNetworks, this.#caches.networks, network, status));
     }
-    this.metrics.capacity(capacity);
-    const config = this.caches.configs.get('default');
-    if (config !== undefined) {
-      const status = configStatus({ ...facts, view: { ...view, config } });
-      work.push(() =>
-        this.put<OverlayConfig>(overlayConfigs, this.caches.configs, { ...config, status }, config),
-      );
+    this.#metrics.capacity(capacity);
+    this.#metrics.alarms(plan);
+    if (view.config !== undefined) {
+      puts.push(new StatusPut(overlayConfigs, this.#caches.configs, view.config, configStatus(facts)));
     }
-    for (const object of this.caches.allocations.list()) {
+    for (const object of view.allocations.values()) {
       const status = allocationStatus(object, facts);
-      if (status === undefined) continue;
-      work.push(() =>
-        this.put<AgentAllocation>(agentAllocations, this.caches.allocations, { ...object, status }, object),
-      );
+      if (status !== undefined)
+        puts.push(new StatusPut(agentAllocations, this.#caches.allocations, object, status));
     }
-    await inParallel(work, (task) => task());
-    return later === Infinity ? {} : { requeueAfterMs: later };
+    const due = puts.filter((put) => put.differs);
+    const current = due.filter((put) => put.isCurrent);
+    await inParallel(current, async (put) => {
+      if (signal.aborted || !(await put.send(this.#client))) return;
+      for (const [type, { reason, message }] of put.news())
+        this.#events.event(put.object, type, reason, message);
+    });
+    return {
+      ...(later === Infinity ? {} : { requeueAfterMs: later }),
+      outdated: current.length < due.length,
+    };
   }
 
   /** How long a status whose numbers alone changed can still wait, in milliseconds. */
-  private patience(
-    { metadata, status: before }: OverlayNetwork,
-    status: OverlayNetworkStatus,
-    now: number,
-  ): number {
+  #patience({ metadata, status: before }: OverlayNetwork, status: OverlayNetworkStatus, now: number): number {
     if (isDeepStrictEqual(status, before)) return 0;
-    const rest = this.caches.agents.list().length > manyAgents ? numbersMs : 0;
+    const rest = this.#caches.agents.list().length > manyAgents ? numbersMs : 0;
     const wait =
-      substance(status) === substance(before) ? (this.written.get(metadata.name) ?? 0) + rest - now : 0;
-    if (wait <= 0) this.written.set(metadata.name, now);
+      substance(status) === substance(before) ? (this.#written.get(metadata.name) ?? 0) + rest - now : 0;
+    if (wait <= 0) this.#written.set(metadata.name, now);
     return wait;
   }
+}
 
-  private async put<T extends WithConditions>(
-    resource: Resource<T>,
-    cache: Informer<T>,
-    next: T,
-    before: T,
-  ): Promise<void> {
-    if (isDeepStrictEqual(next.status, before.status)) return;
+type WithConditions = KubeObject & { status?: { conditions?: Condition[] } | undefined };
+
+type Put = Pick<StatusPut<WithConditions>, 'differs' | 'isCurrent' | 'send' | 'news' | 'object'>;
+
+/** One object's next status, to be written over the very object that it was made for. */
+class StatusPut<T extends WithConditions> {
+  readonly object: T;
+  readonly #resource: Resource<T>;
+  readonly #informer: Informer<T>;
+  readonly #status: T['status'];
+
+  constructor(resource: Resource<T>, informer: Informer<T>, object: T, status: T['status']) {
+    this.object = object;
+    this.#resource = resource;
+    this.#informer = informer;
+    this.#status = status;
+  }
+
+  get differs(): boolean {
+    return !isDeepStrictEqual(this.#status, this.object.status);
+  }
+
+  /** The cache has no other version of it than the one that was planned. */
+  get isCurrent(): boolean {
+    const { name, resourceVersion } = this.object.metadata;
+    return this.#informer.get(name)?.metadata.resourceVersion === resourceVersion;
+  }
+
+  /** False where somebody else was faster. */
+  async send(client: Client): Promise<boolean> {
     try {
-      cache.learn(await this.client.updateStatus(resource, next));
+      this.#informer.learn(
+        await client.updateStatus(this.#resource, { ...this.object, status: this.#status }),
+      );
+      return true;
     } catch (error) {
-      if (error instanceof ApiError && (error.status === 409 || error.status === 404)) return;
+      if (error instanceof ApiError && (error.status === 409 || error.status === 404)) return false;
       throw error;
     }
-    for (const condition of next.status?.conditions ?? []) {
-      const old = before.status?.conditions?.find(({ type }) => type === condition.type);
-      if (old?.reason === condition.reason || quiet.has(condition.reason)) continue;
-      if (old === undefined && condition.status === 'True' && condition.type === 'Ready') continue;
-      const type = condition.status === 'False' ? 'Warning' : 'Normal';
-      this.events.event(next, type, condition.reason, condition.message);
-    }
+  }
+
+  /** Conditions whose reason is another than before, by the type of the Event that tells it. */
+  news(): ['Warning' | 'Normal', Condition][] {
+    return (this.#status?.conditions ?? []).flatMap((condition) => {
+      const old = this.object.status?.conditions?.find(({ type }) => type === condition.type);
+      if (old?.reason === condition.reason || quiet.has(condition.reason)) return [];
+      if (old === undefined && condition.status === 'True' && condition.type === 'Ready') return [];
+      const bad = alarmTypes.has(condition.type) ? 'True' : 'False';
+      return [[condition.status === bad ? 'Warning' : 'Normal', condition]];
+    });
   }
 }
 

@@ -1,5 +1,5 @@
 import { controlPlane, type ControlPlane } from '../support/controlplane.ts';
-import { agent, allocation, block, config, ledger, page } from '../support/manifests.ts';
+import { agent, config } from '../support/manifests.ts';
 import { install, refuses, shellTexts, type Case } from '../support/refuses.ts';
 
 let plane: ControlPlane;
@@ -176,77 +176,6 @@ describe('an OverlayAgent', () => {
         `at ${JSON.stringify(text)}`,
         at(text),
         ['spec.addresses[0]', 'should match'],
-      ]),
-    ],
-  );
-});
-
-describe('an AgentAllocation', () => {
-  const networks = [{ name: 'dcos', subnets: [{ cidr: '9.0.1.0/24' }] }];
-  const late = ['spec', 'vtep and networks must be absent when an AgentAllocation is created'];
-  refuses(
-    () => plane,
-    [
-      ['created with a VTEP', allocation({ vtep: { ip: '44.128.0.2/20', mac: '70:b3:d5:80:00:02' } }), late],
-      ['created with blocks', allocation({ networks }), late],
-      [
-        'of a negative revision',
-        allocation({ revision: -1 }),
-        ['spec.revision', '-1', 'greater than or equal to 0'],
-      ],
-      ['without a Node', allocation({ nodeUID: '' }), ['spec.nodeUID', 'at least 1 char']],
-    ],
-  );
-});
-
-describe('an AllocationLedger', () => {
-  const index = { nextPage: 0, spaces: [] };
-  refuses(
-    () => plane,
-    [
-      ['with neither index nor page', ledger('vtep-0', {}), ['spec', 'exactly one of index and page']],
-      ['with both', ledger('spaces', { index, page: page() }), ['spec', 'exactly one of index and page']],
-      ['spaces with a page', ledger('spaces', { page: page() }), ['metadata.name', '"spaces"', 'spec.index']],
-      ['a page with an index', ledger('net-dcos-0', { index }), ['metadata.name', '"net-dcos-0"', 'alone']],
-      [
-        'a page by another name',
-        ledger('dcos-0', { page: page() }),
-        ['metadata.name', '"dcos-0"', 'vtep-N or net-NETWORK-N'],
-      ],
-      [
-        'a page from block 100',
-        ledger('net-dcos-0', { page: page({ first: 100 }) }),
-        ['spec.page.first', '100', 'multiple of 256'],
-      ],
-      [
-        'a page created with a block',
-        ledger('net-dcos-0', { page: page({ blocks: [block(300)] }) }),
-        ['spec.page.blocks', 'must be empty when a page is created'],
-      ],
-      [
-        'a block of another page',
-        ledger('net-dcos-0', { page: page({ blocks: [block(7), block(300)] }) }),
-        ['spec.page.blocks', '[7]', 'from first (256) to 511'],
-      ],
-      [
-        'a block twice',
-        ledger('net-dcos-0', { page: page({ blocks: [block(300), block(300)] }) }),
-        ['spec.page.blocks[1]', 'Duplicate value', '300'],
-      ],
-      [
-        'a block in no state',
-        ledger('net-dcos-0', { page: page({ blocks: [block(300, { state: 'Lost' })] }) }),
-        ['spec.page.blocks[0].state', '"Lost"', '"Held"'],
-      ],
-      [
-        'a block since no time',
-        ledger('net-dcos-0', { page: page({ blocks: [block(300, { since: 'noon' })] }) }),
-        ['spec.page.blocks[0].since', '"noon"', 'date-time'],
-      ],
-      ...shellTexts.map((text): Case => [
-        `a block of ${JSON.stringify(text)}`,
-        ledger('net-dcos-0', { page: page({ blocks: [block(300, { node: text })] }) }),
-        ['spec.page.blocks[0].node', 'should match'],
       ]),
     ],
   );

@@ -23,6 +23,8 @@ async function stored(object: Manifest): Promise<void> {
   await plane.client.create(resourceOf(object.kind), { apiVersion, ...object });
 }
 
+const name = (i: number) => `n${i}`.padEnd(13, 'x');
+
 const spread = <T>(count: number, make: (i: number) => T): T[] =>
   Array.from({ length: count }, (_, i) => make(i));
 
@@ -57,8 +59,6 @@ describe('the API server takes', () => {
   const samples = documents
     .map((document) => document.toJS() as Manifest | null)
     .filter((object) => object !== null);
-  const name = (i: number) => `n${i}`.padEnd(13, 'x');
-
   test.each<[string, Manifest]>([
     ...samples.map((object): [string, Manifest] => [`${object.metadata.name} of the samples`, object]),
     ['a name of 13 characters', network({}, 'abcdefghijklm')],
@@ -118,13 +118,23 @@ describe('the API server takes', () => {
       ledger('spaces', {
         index: {
           nextPage: 100_000,
-          spaces: spread(512, (i) => ({
-            cidr: 'fd01:b:1111:2222:3333:4444:5555:6000/116',
-            prefix: 125,
-            network: name(i),
-            networkUID: 'u'.repeat(36),
-            pages: spread(100, (k) => k),
-          })),
+          config: {
+            vtepSubnets: ['44.128.0.0/20', 'fd01:a::/64'],
+            vtepMACOUI: '70:B3:D5:00:00:00',
+            vni: 1024,
+            port: 64000,
+            underlay: 'IPv4',
+          },
+          spaces: [
+            { cidr: 'vtep', prefix: 0, network: '', networkUID: '', pages: [0] },
+            ...spread(512, (i) => ({
+              cidr: 'fd01:b:1111:2222:3333:4444:5555:6000/116',
+              prefix: 125,
+              network: name(i),
+              networkUID: 'u'.repeat(36),
+              pages: spread(100, (k) => k),
+            })),
+          ],
         },
       }),
     ],
@@ -180,6 +190,53 @@ describe('a change', () => {
     expect(await of({ revision: 4 })).toMatch(
       /spec\.revision: .*revision 4 must not be lower than the present 5/,
     );
+  });
+
+  test('gives an AgentAllocation blocks, and parts of them, and nothing else', async () => {
+    const resource = resourceOf('AgentAllocation');
+    await stored(allocation({}, 'ovt-blocks'));
+    const of = (subnet: Record<string, unknown>) =>
+      refusal(plane.client, allocation({ networks: [{ name: 'dcos', subnets: [subnet] }] }, 'ovt-blocks'));
+    const cidr = '9.0.1.0/24';
+    const at = String.raw`spec\.networks\[0\]\.subnets\[0\]`;
+    for (const [subnet, where, says] of [
+      [{ cidr: '9.0.1.0/33' }, 'cidr', 'cidr "9.0.1.0/33" is not a CIDR'],
+      [{ cidr: '9.0.1.1/24' }, 'cidr', 'cidr "9.0.1.1/24" is not a CIDR in canonical form without host bits'],
+      [{ cidr, bridges: { cni: '9.0.1.0/99' } }, 'bridges\\.cni', 'cni "9.0.1.0/99" is not a CIDR'],
+      [{ cidr, bridges: { docker: '9.0.1.1/25' } }, 'bridges\\.docker', '"9.0.1.1/25" is not a CIDR'],
+      [{ cidr, bridges: { cni: '9.0.2.0/25' } }, 'bridges\\.cni', 'a part of the block 9.0.1.0/24'],
+      [{ cidr, bridges: { docker: '9.0.0.0/23' } }, 'bridges\\.docker', 'a part of the block 9.0.1.0/24'],
+    ] as const) {
+      const words = await of(subnet);
+      expect(words).toMatch(new RegExp(`${at}\\.${where}: `));
+      expect(words).toContain(says);
+    }
+    // as many as there can be
+    const networks = spread(256, (i) => ({
+      name: name(i),
+      subnets: spread(8, (j) => ({
+        cidr: `fd01:b:1111:2222:3333:4444:5555:${j + 1}000/116`,
+        bridges: {
+          cni: `fd01:b:1111:2222:3333:4444:5555:${j + 1}000/117`,
+          docker: `fd01:b:1111:2222:3333:4444:5555:${j + 1}800/117`,
+        },
+      })),
+    }));
+    expect(await refusal(plane.client, allocation({ networks }, 'ovt-blocks'))).toBeUndefined();
+    await plane.client.delete(resource, 'ovt-blocks');
+  });
+
+  test('never moves a page', async () => {
+    const name = 'net-dcos-23';
+    await stored(ledger(name, { page: page() }));
+    const of = (more: Record<string, unknown>) => refusal(plane.client, ledger(name, { page: page(more) }));
+    expect(await of({ first: 512 })).toMatch(
+      /spec\.page\.first: .*first is immutable: it is 256 and cannot become 512/,
+    );
+    expect(await of({ space: '10.0.0.0/8' })).toMatch(
+      /spec\.page\.space: .*space is immutable: it is 9\.0\.0\.0\/8 and cannot become 10\.0\.0\.0\/8/,
+    );
+    expect(await of({ retired: true })).toBeUndefined();
   });
 
   test('never takes nextPage back', async () => {

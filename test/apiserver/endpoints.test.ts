@@ -2,13 +2,12 @@ import { expect, jest } from '@jest/globals';
 import { createSign } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { parse } from 'yaml';
 import { serve, json, text, type Server } from '../../src/http.ts';
 import { connect, type Client } from '../../src/kube/client.ts';
 import { Reviews } from '../../src/kube/review.ts';
 import { silent } from '../../src/log.ts';
 import { startControlPlane, type OwnControlPlane } from '../support/controlplane.ts';
-import { askSecurely } from '../support/https.ts';
+import { askSecurely, tokenIn } from '../support/https.ts';
 import { freePort, ServerProcess, TempDir } from '../support/kubeprocess.ts';
 import { eventually } from '../support/operator.ts';
 import { install } from '../support/refuses.ts';
@@ -22,8 +21,6 @@ const clients: Client[] = [];
 const servers: Server[] = [];
 const processes: ServerProcess[] = [];
 
-const tokenIn = (kubeconfig: string): string =>
-  (parse(readFileSync(kubeconfig, 'utf8')) as { users: [{ user: { token: string } }] }).users[0].user.token;
 const tokenOf = async (name: string, of = namespace) =>
   tokenIn(await plane.kubeconfigFor({ name, namespace: of }));
 
@@ -160,6 +157,9 @@ test('operator and agent: the document over HTTPS is the one in the clear, the c
   expect(answer?.certificate.subjectaltname).toContain('IP Address:192.0.2.9');
   expect((await askSecurely(secure, state)).status).toBe(401);
   expect((await askSecurely(secure, '/readyz')).status).toBe(200);
+  // a right of its own, which readers do not have; agents-delete.test.ts tells the rest
+  const post = { token, method: 'POST', body: '{"agents": ["192.0.2.1"]}' };
+  expect((await askSecurely(secure, '/overlay-master/agents/delete', post)).status).toBe(403);
 
   const port = await freePort();
   await run('overlaynet-agent', ['--listen', `:${port}`]);

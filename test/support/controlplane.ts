@@ -8,6 +8,7 @@ import { parse } from 'yaml';
 import type { KubeObject } from '../../src/api/types.ts';
 import { connect, type Client } from '../../src/kube/client.ts';
 import type { Resource } from '../../src/kube/resources.ts';
+import { Etcd, flags } from './etcd.ts';
 import { freePort, ServerProcess, TempDir } from './kubeprocess.ts';
 
 /** A real etcd and kube-apiserver, as the administrator sees them. */
@@ -29,12 +30,13 @@ export interface ControlPlane {
 
 /** One that a test may break. */
 export interface OwnControlPlane extends ControlPlane {
-  etcd: string;
+  /** Its compact() makes every resourceVersion up to now too old to watch from, once the API server has been started again. */
+  etcd: Etcd;
+  /** Puts etcd's last backup() back, as one does it after a disaster: the API server is stopped before, started after. */
+  restore(): Promise<void>;
   killApiserver(): Promise<void>;
   /** SIGSTOP and SIGCONT: connections stay open and nobody answers. */
   signalApiserver(signal: 'SIGSTOP' | 'SIGCONT'): void;
-  /** Makes every resourceVersion up to now too old to watch from, once the API server has been started again. */
-  compact(): Promise<void>;
   /** On the same port, with the same data; returns when it is ready. */
   startApiserver(): Promise<void>;
 }
@@ -160,9 +162,8 @@ class Shared implements ControlPlane {
 }
 
 class Own extends Shared implements OwnControlPlane {
-  readonly etcd: string;
+  readonly etcd: Etcd;
   readonly #temp: TempDir;
-  readonly #etcd: ServerProcess;
   readonly #large: boolean;
   #apiserver: ServerProcess | undefined;
 
@@ -194,17 +195,7 @@ class Own extends Shared implements OwnControlPlane {
     super(temp.path);
     this.#large = large;
     this.#temp = temp;
-    this.etcd = `http://127.0.0.1:${etcdPort}`;
-    const file = (name: string) => path.join(temp.path, name);
-    const args = {
-      'data-dir': file('etcd'),
-      'unsafe-no-fsync': 'true',
-      'listen-client-urls': this.etcd,
-      'advertise-client-urls': this.etcd,
-      'listen-peer-urls': 'http://127.0.0.1:0',
-      'log-level': 'warn',
-    };
-    this.#etcd = new ServerProcess(path.join(assets(), 'etcd'), flags(args), file('etcd.log'));
+    this.etcd = new Etcd(assets(), temp.path, etcdPort);
   }
 
   async killApiserver(): Promise<void> {
@@ -215,24 +206,16 @@ class Own extends Shared implements OwnControlPlane {
     this.#apiserver?.signal(signal);
   }
 
-  async compact(): Promise<void> {
-    // etcd's JSON gateway: numbers of 64 bits are strings
-    const post = async (call: string, body: unknown) => {
-      const answer = await fetch(`${this.etcd}/v3/kv/${call}`, {
-        method: 'POST',
-        body: JSON.stringify(body),
-      });
-      if (!answer.ok) throw new Error(`etcd ${call}: ${await answer.text()}`);
-      return (await answer.json()) as { header: { revision: string } };
-    };
-    const { header } = await post('range', { key: Buffer.from('x').toString('base64') });
-    await post('compaction', { revision: header.revision, physical: true });
+  async restore(): Promise<void> {
+    await this.killApiserver();
+    await this.etcd.restore();
+    await this.startApiserver();
   }
 
   async startApiserver(): Promise<void> {
     const file = (name: string) => path.join(this.dir, name);
     const args = {
-      'etcd-servers': this.etcd,
+      'etcd-servers': this.etcd.url,
       'bind-address': '127.0.0.1',
       // given, it needs no default route; and nobody looks for an endpoint
       'advertise-address': '127.0.0.1',
@@ -262,14 +245,14 @@ class Own extends Shared implements OwnControlPlane {
   override async stop(): Promise<void> {
     await super.stop();
     await this.#apiserver?.kill();
-    await this.#etcd.kill();
+    await this.etcd.kill();
     await this.#temp.remove();
   }
 
   async #ready(apiserver: ServerProcess): Promise<void> {
     const until = Date.now() + 60_000;
     for (;;) {
-      this.#etcd.check();
+      this.etcd.check();
       apiserver.check();
       try {
         await this.client.raw({ what: 'get /readyz', method: 'GET', path: '/readyz' }, { timeoutMs: 2000 });
@@ -282,9 +265,6 @@ class Own extends Shared implements OwnControlPlane {
     }
   }
 }
-
-const flags = (args: Record<string, string>): string[] =>
-  Object.entries(args).map(([name, value]) => `--${name}=${value}`);
 
 /** One of your own, ready: call stop() in afterAll. `large`: for thousands of objects. */
 export const startControlPlane = async ({ large = false } = {}): Promise<OwnControlPlane> => {

@@ -1,5 +1,7 @@
+import { readFileSync } from 'node:fs';
 import { request } from 'node:https';
 import { TLSSocket, type PeerCertificate } from 'node:tls';
+import { parse } from 'yaml';
 
 export interface Answer {
   status: number;
@@ -13,17 +15,28 @@ export interface Answer {
 export const askSecurely = (
   address: string,
   path: string,
-  options: { token?: string; authorization?: string; method?: string; ca?: string } = {},
+  options: {
+    token?: string;
+    authorization?: string;
+    method?: string;
+    ca?: string;
+    body?: string;
+    /** Of the body; default: application/json. */
+    type?: string;
+  } = {},
 ): Promise<Answer> =>
   new Promise((resolve, reject) => {
-    const { token, method = 'GET', ca } = options;
+    const { token, method = 'GET', ca, body: sent, type = 'application/json' } = options;
     const authorization = options.authorization ?? (token === undefined ? undefined : `Bearer ${token}`);
     const call = request(
       `https://${address}${path}`,
       {
         method,
         agent: false,
-        headers: authorization === undefined ? {} : { authorization },
+        headers: {
+          ...(authorization === undefined ? {} : { authorization }),
+          ...(sent === undefined ? {} : { 'content-type': type, 'content-length': Buffer.byteLength(sent) }),
+        },
         ...(ca === undefined ? { rejectUnauthorized: false } : { ca }),
       },
       (response) => {
@@ -39,5 +52,9 @@ export const askSecurely = (
       },
     );
     call.on('error', reject);
-    call.end();
+    call.end(sent);
   });
+
+/** The token of a kubeconfig's only user. */
+export const tokenIn = (kubeconfig: string): string =>
+  (parse(readFileSync(kubeconfig, 'utf8')) as { users: [{ user: { token: string } }] }).users[0].user.token;

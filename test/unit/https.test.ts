@@ -5,7 +5,7 @@ import { connect as connectPlain, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect as connectSecurely, TLSSocket } from 'node:tls';
 import type { Reviewer } from '../../src/gate.ts';
-import { json, serve, text, type Server } from '../../src/http.ts';
+import { json, serve, text, type Posted, type Server } from '../../src/http.ts';
 import { CrowdedError } from '../../src/kube/review.ts';
 import { silent } from '../../src/log.ts';
 import { selfSigned } from '../../src/x509.ts';
@@ -29,13 +29,19 @@ const reviewer: Reviewer = {
   allows: ({ username }, verb, path) =>
     username === 'unlucky'
       ? Promise.reject(new Error('create SubjectAccessReview: no answer within 5000 ms'))
-      : Promise.resolve(username === 'viewer' && path === '/state' && ['get', 'head'].includes(verb)),
+      : Promise.resolve(
+          (username === 'viewer' && path === '/state' && ['get', 'head'].includes(verb)) ||
+            (username === 'other' && path === '/take' && verb === 'post'),
+        ),
 };
 const routes = {
   '/state': () => json(200, { a: 1 }),
   '/secret': () => json(200, {}),
   '/healthz': () => text(200, 'ok'),
   '/readyz': () => text(503, 'not yet'),
+  '/take': {
+    post: ({ body, by }: Posted) => json(200, { body, by }),
+  },
 };
 const secure = { certificate: { commonName: 'overlaynet-agent', names: ['node2'] }, reviewer };
 
@@ -120,6 +126,22 @@ test('who may gets the same as in the clear; HEAD its headers; who may not a mes
   }
   expect((await ask('/nothing', { token: 'viewer' })).status).toBe(404);
   expect((await ask('/state', { token: 'viewer', method: 'DELETE' })).status).toBe(405);
+});
+
+test('who may post is taken, by name; nobody else’s request is', async () => {
+  const post = { method: 'POST', body: '{}' };
+  const { status, body } = await ask('/take', { token: 'other', ...post });
+  expect([status, JSON.parse(body)]).toEqual([200, { body: '{}', by: 'other' }]);
+  const refused = await ask('/take', { token: 'viewer', ...post });
+  expect([refused.status, refused.body]).toEqual([
+    403,
+    expect.stringContaining(
+      'user viewer may not post /take: bind the ClusterRole overlaynet-operator-admin to that user',
+    ),
+  ]);
+  expect((await ask('/take', post)).status).toBe(401);
+  expect((await ask('/take', { token: 'other' })).status).toBe(405);
+  expect((await ask('/take', { token: 'away', ...post })).status).toBe(503);
 });
 
 test('while the API server cannot be asked nobody is let in', async () => {

@@ -60,6 +60,15 @@ describe('EventRecorder', () => {
     ]);
   });
 
+  test('a long message is bounded, and says how much is missing', async () => {
+    const own = recorder();
+    own.event(node, 'Warning', 'Long', 'ä'.repeat(40_000));
+    await own.onIdle();
+    const [event] = await recorded('Long');
+    expect(event!.message).toMatch(/^ä+… \(39001 more characters\)$/);
+    expect(event!.message).toHaveLength(1_024);
+  });
+
   test('begins anew when the API server has forgotten the Event', async () => {
     const own = recorder();
     own.event(node, 'Normal', 'Forgotten', 'x');

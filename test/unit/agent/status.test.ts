@@ -97,7 +97,7 @@ test('a status equals itself whatever the order of its keys and the time of its 
 
 test('messages are told once each, and cut', () => {
   expect(brief(['a', 'b', 'a'])).toBe('a; b');
-  expect(brief(['x'.repeat(5_000)])).toHaveLength(1_000);
+  expect(brief(['x'.repeat(5_000)])).toHaveLength(1_024);
 });
 
 const healthy: Health = {

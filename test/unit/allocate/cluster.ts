@@ -1,7 +1,6 @@
-import { plan, type Plan } from '../../../src/allocate/plan.ts';
-import { Renderer } from '../../../src/allocate/render.ts';
+import { Memory, plan, type Plan } from '../../../src/allocate/plan.ts';
 import { allocationStatus, configStatus, gather, networkStatus } from '../../../src/allocate/status.ts';
-import { spacesName, type NodeFacts, type View, type Write } from '../../../src/allocate/view.ts';
+import { keyOf, spacesName, type NodeFacts, type View, type Write } from '../../../src/allocate/view.ts';
 import type {
   AgentAllocation,
   AllocationLedger,
@@ -38,7 +37,14 @@ export class Cluster {
   last!: Plan;
   /** Every write that was made, in order. */
   history: Write[] = [];
-  private readonly renderer = new Renderer();
+  /** When the operator saw the data go back. */
+  wentBackAt: number | undefined;
+  confirmedGone = new Set<string>();
+  /** By key of the write: why it is refused. */
+  refusals = new Map<string, string>();
+  /** What the API server was asked about: of a cluster that is its own API server that is true at once. */
+  private readonly asked = { nodes: new Set<string>(), networks: new Set<string>() };
+  private readonly memory = new Memory();
   private version = 0;
   private born = 0;
 
@@ -89,24 +95,48 @@ export class Cluster {
       nodes: this.nodes,
       agents: this.agents,
       allocations: this.allocations,
-      ledger: { ...(spaces === undefined ? {} : { spaces }), pages, readAt: this.version },
+      allocationsAt: this.version,
+      ledger: {
+        ...(spaces === undefined ? {} : { spaces }),
+        pages,
+        readAt: this.version,
+        fresh: new Map([[spacesName, this.version]]),
+      },
       nodeAddresses: this.stated,
       withdrawn,
-      isStuck: () => false,
+      asked: this.asked,
+      refusal: (key) => this.refusals.get(key),
+      wentBackAt: this.wentBackAt,
+      confirmedGone: this.confirmedGone,
     };
   }
 
   /** Plans and writes until nothing is left; `inspect` sees the state after every round. */
   settle(inspect: () => void = () => undefined): this {
     const withdrawn = new Set<string>();
+    this.asked.nodes.clear();
+    this.asked.networks.clear();
     for (let round = 0; ; round++) {
       if (round > 100) throw new Error(`no end: ${JSON.stringify(this.last.writes)}`);
-      this.last = plan(this.view(withdrawn), this.renderer);
-      if (this.last.writes.length === 0) return this;
-      for (const write of this.last.writes) this.apply(write, withdrawn);
-      this.history.push(...this.last.writes);
+      this.last = plan(this.view(withdrawn), this.memory);
+      const { nodes, networks } = this.last.reads;
+      for (const node of nodes) this.asked.nodes.add(node);
+      for (const network of networks) this.asked.networks.add(network);
+      const writes = this.last.writes.filter((write) => !this.refusals.has(keyOf(write)));
+      if (writes.length + nodes.size + networks.size === 0) return this;
+      for (const write of writes) this.apply(write, withdrawn);
+      this.history.push(...writes);
       inspect();
     }
+  }
+
+  /** Somebody else writes a node's AgentAllocation. */
+  edit(node: string, spec: AgentAllocation['spec']): void {
+    const { metadata } = this.allocations.get(node)!;
+    this.allocations.set(node, {
+      metadata: { ...metadata, resourceVersion: String(++this.version) },
+      spec,
+    });
   }
 
   status(network: string) {
@@ -154,7 +184,7 @@ export class Cluster {
         this.config = { metadata: metadata('default'), spec: { ...configSpec, ...write.spec } };
         break;
       case 'write-index':
-        this.ledger.set(spacesName, { metadata: metadata(spacesName), spec: { index: write.index } });
+        this.ledger.set(spacesName, { metadata: metadata(spacesName), spec: { index: stored(write.index) } });
         break;
       case 'write-page':
         this.ledger.set(write.name, { metadata: metadata(write.name), spec: { page: write.page } });
@@ -166,11 +196,24 @@ export class Cluster {
         this.agents.delete(write.node);
         break;
       case 'create-allocation':
-      case 'update-allocation':
         this.allocations.set(write.node, { metadata: metadata(write.node), spec: write.spec });
         break;
+      case 'update-allocation':
+        this.allocations.set(write.node, {
+          metadata: { ...write.over.metadata, resourceVersion: String(++this.version) },
+          spec: write.spec,
+        });
+        break;
       case 'delete-allocation':
-        this.allocations.delete(write.node);
+        if (write.over.metadata.finalizers === undefined) this.allocations.delete(write.node);
+        else {
+          const deletionTimestamp = new Date(this.now).toISOString();
+          this.allocations.set(write.node, {
+            ...write.over,
+            metadata: { ...write.over.metadata, deletionTimestamp, resourceVersion: String(++this.version) },
+          });
+          return;
+        }
         break;
       case 'confirm-absent':
         break;
@@ -181,6 +224,14 @@ export class Cluster {
   private time(order: number): string {
     return new Date(Date.parse('2025-01-01T00:00:00Z') + order * 1000).toISOString();
   }
+}
+
+/** As the API server gives it back: another object, its keys in the order of the alphabet. */
+function stored<T>(value: T): T {
+  if (Array.isArray(value)) return value.map(stored) as T;
+  if (typeof value !== 'object' || value === null) return value;
+  const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
+  return Object.fromEntries(entries.map(([key, child]) => [key, stored(child) as unknown])) as T;
 }
 
 export const dcos = [{ cidr: '9.0.0.0/8', prefix: 24 }];

@@ -1,0 +1,228 @@
+import type { AgentAllocation, AgentAllocationSpec, LedgerIndex, OverlayNetwork } from '../api/types.ts';
+import type { SpacePlan } from './blocks.ts';
+import {
+  bridgesLabel,
+  dropped,
+  Renderer,
+  sameSpec,
+  Holdings,
+  type Dropped,
+  type HeldBlock,
+} from './render.ts';
+import { ordinalOf } from './page.ts';
+import type { Registrations } from './register.ts';
+import { pageName, statedIndexes } from './space.ts';
+import { asOf, spacesName, version, type NodeFacts, type Reads, type View, type Write } from './view.ts';
+
+/** What is remembered of a node from plan to plan: as long as all of it is the same, so is its AgentAllocation. */
+interface Settled {
+  object: AgentAllocation;
+  addresses: readonly string[];
+  key: string;
+}
+
+/** What outlives one plan, so that the next does only what changed. */
+export class Memory {
+  readonly renderer = new Renderer();
+  readonly holdings = new Holdings();
+  readonly settled = new Map<string, Settled>();
+  /** Everything that all nodes' specs follow from. */
+  basis = '';
+}
+
+export interface AllocationsInput {
+  view: View;
+  index: LedgerIndex;
+  holdings: Holdings;
+  networks: ReadonlyMap<string, OverlayNetwork>;
+  registrations: Registrations;
+  plans: readonly SpacePlan[];
+  /** Nothing that an AgentAllocation shows is taken away. */
+  keepsAll: boolean;
+  /** Whether the API server itself said what a node, or a network, loses something for. */
+  sureOfNode: (node: string) => boolean;
+  sureOfNetwork: (network: string) => boolean;
+  /** The node is gone, and that is believed. */
+  isGone: (node: string) => boolean;
+  reads: Reads;
+}
+
+/** Steps 1 and 3 of the protocol, and the ends of releases: what is to become of every AgentAllocation. */
+export class Allocations {
+  readonly #in: AllocationsInput;
+  readonly #memory: Memory;
+  readonly #writes: Write[] = [];
+  readonly #withdraws = new Map<string, string[]>();
+  readonly #touched = new Set<string>();
+  /** Pages that cannot be believed. */
+  readonly #unknown = new Set<string>();
+  /** AgentAllocations of this or a lower version are written once more: a page recovers. */
+  readonly #rewriteTo: number;
+
+  constructor(input: AllocationsInput, memory: Memory) {
+    this.#in = input;
+    this.#memory = memory;
+    for (const { releasing, touched } of input.plans) {
+      for (const [node, marks] of releasing)
+        this.#withdraws.set(node, [...(this.#withdraws.get(node) ?? []), ...marks]);
+      for (const node of touched) this.#touched.add(node);
+    }
+    for (const { listed } of input.plans)
+      for (const { name, state } of listed) if (state !== 'good') this.#unknown.add(name);
+    const recovering = input.plans.flatMap(({ listed }) =>
+      listed.map(({ page }) => page.recovering?.version),
+    );
+    this.#rewriteTo = recovering.reduce((most, text) => Math.max(most, Number(text ?? 0)), 0);
+  }
+
+  plan(): Write[] {
+    const { view } = this.#in;
+    this.#startMemory();
+    for (const node of view.nodes.values()) {
+      const withdraws = this.#take(node.name);
+      // a block is neither shown nor taken away before the ledger says so
+      if (!this.#touched.has(node.name)) this.#planNode(node, withdraws);
+    }
+    for (const object of view.allocations.values()) {
+      if (!view.nodes.has(object.metadata.name)) this.#planGone(object);
+    }
+    for (const [node, withdraws] of this.#withdraws)
+      this.#writes.push({ kind: 'confirm-absent', node, withdraws });
+    for (const agent of view.agents.values()) {
+      const { name, deletionTimestamp } = agent.metadata;
+      const goes = !view.nodes.has(name) && deletionTimestamp === undefined;
+      if (goes && this.#in.isGone(name) && this.#in.sureOfNode(name))
+        this.#writes.push({ kind: 'delete-agent', node: name, over: agent });
+    }
+    this.#memory.renderer.forgetUnused();
+    return this.#writes;
+  }
+
+  /** What all nodes share is compared once; where it changed, every node is looked at again. */
+  #startMemory(): void {
+    const { index, networks } = this.#in;
+    const basis = JSON.stringify([
+      index.config,
+      index.spaces.map(({ cidr, prefix, network, retiredAt }) => [cidr, prefix, network, retiredAt]),
+      [...networks.values()].map(({ metadata, spec }) => [metadata.name, spec.containerizers]),
+      this.#rewriteTo,
+    ]);
+    if (basis !== this.#memory.basis) this.#memory.settled.clear();
+    this.#memory.basis = basis;
+    for (const node of this.#memory.settled.keys())
+      if (!this.#in.view.nodes.has(node)) this.#memory.settled.delete(node);
+  }
+
+  #take(node: string): string[] {
+    const marks = this.#withdraws.get(node) ?? [];
+    this.#withdraws.delete(node);
+    return marks;
+  }
+
+  #planNode(node: NodeFacts, withdraws: string[]): void {
+    const { view, registrations } = this.#in;
+    const object = view.allocations.get(node.name);
+    const accepted = registrations.accepted.get(node.name)?.addresses;
+    if (object !== undefined) {
+      this.#planUpdate(node, object, accepted ?? object.spec.addresses, withdraws);
+      return;
+    }
+    const registers = view.agents.has(node.name) && !registrations.unread.has(node.name);
+    if (registers && view.refusal(`create-allocation ${node.name}`) === undefined) {
+      const spec = { revision: 1, nodeUID: node.uid, addresses: [...(accepted ?? [])] };
+      this.#writes.push({ kind: 'create-allocation', node: node.name, spec, withdraws });
+    } else if (withdraws.length > 0)
+      this.#writes.push({ kind: 'confirm-absent', node: node.name, withdraws });
+  }
+
+  #planUpdate(
+    node: NodeFacts,
+    object: AgentAllocation,
+    addresses: readonly string[],
+    withdraws: string[],
+  ): void {
+    const { holdings, index, networks } = this.#in;
+    const { settled, renderer } = this.#memory;
+    const key = `${node.uid} ${node.labels[bridgesLabel] ?? ''} ${holdings.key(node.name)}`;
+    const known = settled.get(node.name);
+    const late = version(object) <= this.#rewriteTo;
+    const quiet = withdraws.length === 0 && !late;
+    if (quiet && known?.object === object && known.addresses === addresses && known.key === key) return;
+    const blocks = holdings.of(node.name);
+    const spec = renderer.render(node, addresses, blocks, index.config, networks);
+    if (quiet && sameSpec(object.spec, spec)) {
+      settled.set(node.name, { object, addresses, key });
+      return;
+    }
+    const loses = dropped(object.spec, spec);
+    if (!this.#mayShow(node.name, object, blocks, loses)) return;
+    this.#update(object, spec, withdraws);
+  }
+
+  /**
+   * Step 3 needs a ledger read no earlier than the object it is written under, else a release in between is undone. What
+   * the object loses may stand in the page of that block, or in an index that we have not seen.
+   */
+  #mayShow(node: string, object: AgentAllocation, blocks: readonly HeldBlock[], loses: Dropped): boolean {
+    const { view, keepsAll, sureOfNode, sureOfNetwork } = this.#in;
+    const losesBlocks = loses.vtep || loses.subnets.length > 0;
+    if (keepsAll && (losesBlocks || loses.bridges.length > 0)) return false;
+    const pages = new Set(blocks.map(({ page }) => page));
+    if (losesBlocks) for (const name of [spacesName, ...this.#pagesOf(object.spec)]) pages.add(name);
+    const needed = version(object);
+    // a page that is lost, or not made yet, says nothing about the blocks in it
+    if (losesBlocks && [...pages].some((name) => this.#unknown.has(name))) return false;
+    const stale = [...pages].filter((name) => asOf(view.ledger, name) < needed);
+    for (const name of stale) this.#need(name, needed);
+    // a label or a containerizer that an old cache shows must not take bridges away
+    const doubtful =
+      loses.bridges.length > 0 && ![sureOfNode(node), ...loses.bridges.map(sureOfNetwork)].every(Boolean);
+    return stale.length === 0 && !doubtful;
+  }
+
+  #need(name: string, at: number): void {
+    const { ledger } = this.#in.reads;
+    ledger.set(name, Math.max(at, ledger.get(name) ?? 0));
+  }
+
+  /** Pages in which the blocks that it shows are, by the index. */
+  #pagesOf(spec: AgentAllocationSpec): string[] {
+    const { index } = this.#in;
+    return index.spaces.flatMap((space) =>
+      statedIndexes(space, spec, index.config).flatMap((at) => {
+        const number = space.pages[ordinalOf(at)];
+        return number === undefined ? [] : [pageName(space, number)];
+      }),
+    );
+  }
+
+  #update(object: AgentAllocation, spec: Omit<AgentAllocationSpec, 'revision'>, withdraws: string[]): void {
+    const node = object.metadata.name;
+    const revision = object.spec.revision + 1;
+    if (Number.isSafeInteger(revision)) {
+      const next = { revision, ...spec };
+      this.#writes.push({ kind: 'update-allocation', node, over: object, spec: next, withdraws });
+      return;
+    }
+    // somebody wrote that by hand; the object is made again
+    this.#writes.push({ kind: 'delete-allocation', node, over: object, withdraws });
+  }
+
+  /**
+   * Of a node that is gone. First the marks, then the object: nobody may think it gone while the ledger still says Held.
+   * One that a finalizer keeps is emptied, since what stays is still followed.
+   */
+  #planGone(object: AgentAllocation): void {
+    const { metadata, spec } = object;
+    const withdraws = this.#take(metadata.name);
+    const { holdings, isGone, sureOfNode } = this.#in;
+    if (this.#touched.has(metadata.name) || holdings.has(metadata.name)) return;
+    if (!isGone(metadata.name) || !sureOfNode(metadata.name)) return;
+    const stays = (metadata.finalizers ?? []).length > 0 || metadata.deletionTimestamp !== undefined;
+    const empty = spec.vtep === undefined && spec.networks === undefined && spec.addresses.length === 0;
+    if (stays && (!empty || withdraws.length > 0))
+      this.#update(object, { nodeUID: spec.nodeUID, addresses: [] }, withdraws);
+    if (stays && (!empty || withdraws.length > 0 || metadata.deletionTimestamp !== undefined)) return;
+    this.#writes.push({ kind: 'delete-allocation', node: metadata.name, over: object, withdraws });
+  }
+}

@@ -1,0 +1,130 @@
+import type { AgentAllocation, KubeObject, OverlayAgent, Vtep } from '../api/types.ts';
+import { formatAddress, isAddress, parseAddress } from '../net/address.ts';
+
+/** The most addresses that one request may name. */
+export const mostAddresses = 1_000;
+
+/** What a request names, and why it was refused. */
+export interface RefusedAgent {
+  ip: string;
+  reason: string;
+}
+
+/** A node that is gone, and what it held: this rests for `reuseCooldown` and is free then. */
+export interface DepartedAgent {
+  ip: string;
+  node: string;
+  /** Absent where it had none. */
+  vtep?: Vtep;
+  networks: { name: string; subnets: string[] }[];
+}
+
+/** What the API server itself said of a node, just now; absent: there is no such object. */
+export interface NodeRecord {
+  node: string;
+  object?: KubeObject;
+  agent?: OverlayAgent;
+  allocation?: AgentAllocation;
+}
+
+/**
+ * The agents' addresses in `{"agents": ["172.17.0.3"]}`, each once and in canonical form.
+ * @returns `error` names the field, the value and the rule
+ */
+export function parseDeletion(body: string): { addresses: string[] } | { error: string } {
+  let value: unknown;
+  try {
+    value = JSON.parse(body);
+  } catch {
+    return { error: 'the body is not JSON; it must be like {"agents": ["172.17.0.3"]}' };
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    return { error: `the body is ${shown(value)}; it must be an object like {"agents": ["172.17.0.3"]}` };
+  }
+  const { agents, ...others } = value as { agents?: unknown };
+  const [other] = Object.keys(others);
+  if (other !== undefined) return { error: `${shown(other)} is not a field; there is "agents" alone` };
+  if (!Array.isArray(agents)) {
+    return { error: `agents: ${shown(agents)} must be a list of agents' addresses` };
+  }
+  if (agents.length === 0 || agents.length > mostAddresses) {
+    return { error: `agents has ${agents.length} addresses; it must have 1 to ${mostAddresses}` };
+  }
+  const wrong = agents.findIndex((one) => typeof one !== 'string' || !isAddress(one));
+  if (wrong >= 0) return { error: `agents[${wrong}]: ${shown(agents[wrong])} must be an IP address` };
+  return { addresses: [...new Set((agents as string[]).map(canonical))] };
+}
+
+/**
+ * The node whose registration has the address: the one that it was accepted for, else, where there is none, one whose
+ * agent claims it.
+ */
+export function locate(
+  addresses: readonly string[],
+  allocations: readonly AgentAllocation[],
+  agents: readonly OverlayAgent[],
+): Map<string, string> {
+  const wanted = new Set(addresses);
+  const found = new Map<string, string>();
+  for (const { metadata, spec } of [...allocations, ...agents]) {
+    for (const address of spec.addresses.filter(isAddress).map(canonical)) {
+      if (wanted.has(address) && !found.has(address)) found.set(address, metadata.name);
+    }
+  }
+  return found;
+}
+
+/**
+ * Which of the nodes are gone, so that what they held may be released.
+ * @param located by address; an address that is absent belongs to no registration
+ * @param records by node, as the API server has them now
+ */
+export function judge(
+  addresses: readonly string[],
+  located: ReadonlyMap<string, string>,
+  records: ReadonlyMap<string, NodeRecord>,
+): { departed: DepartedAgent[]; unknown: RefusedAgent[]; alive: RefusedAgent[] } {
+  const departed = new Map<string, DepartedAgent>();
+  const unknown: RefusedAgent[] = [];
+  const alive: RefusedAgent[] = [];
+  for (const ip of addresses) {
+    const record = records.get(located.get(ip) ?? '');
+    if (record === undefined || !claims(record, ip)) {
+      unknown.push({ ip, reason: 'no AgentAllocation and no OverlayAgent has this address' });
+    } else if (record.object !== undefined) {
+      alive.push({ ip, reason: whyAlive(record.node, record.object) });
+    } else if (!departed.has(record.node)) {
+      departed.set(record.node, departedAgent(ip, record));
+    }
+  }
+  return { departed: [...departed.values()], unknown, alive };
+}
+
+/** Why what a node holds is not released. */
+export const whyAlive = (node: string, { metadata }: KubeObject): string =>
+  metadata.deletionTimestamp === undefined
+    ? `Node ${node} exists: delete it first (kubectl delete node ${node})`
+    : `Node ${node} is being deleted and still exists: something holds it by metadata.finalizers`;
+
+const claims = ({ allocation, agent }: NodeRecord, ip: string): boolean =>
+  [allocation, agent].some((one) =>
+    one?.spec.addresses.some((address) => isAddress(address) && canonical(address) === ip),
+  );
+
+function departedAgent(ip: string, { node, allocation }: NodeRecord): DepartedAgent {
+  const { vtep, networks = [] } = allocation?.spec ?? {};
+  return {
+    ip,
+    node,
+    ...(vtep === undefined ? {} : { vtep }),
+    networks: networks.map(({ name, subnets }) => ({ name, subnets: subnets.map(({ cidr }) => cidr) })),
+  };
+}
+
+const canonical = (text: string): string => formatAddress(parseAddress(text));
+
+/** As JSON, of much the beginning. */
+function shown(value: unknown): string {
+  const text = value === undefined ? 'nothing' : JSON.stringify(value);
+  return text.length <= 64 ? text : `${text.slice(0, 61)}...`;
+}

@@ -1,0 +1,42 @@
+import type { LedgerIndex, QuarantinedBlock } from '../api/types.ts';
+import { block, formatCidr, parseCidr } from '../net/cidr.ts';
+import { vtepAt } from '../net/vtep.ts';
+import { inPage, listedPages, statedIndexes, vtepSpace } from './space.ts';
+import type { View } from './view.ts';
+
+/** What OverlayConfig's status lists at most. */
+export const mostListed = 32;
+
+/** Nodes named for one block at most. */
+const mostNodes = 8;
+
+/** Blocks that the ledger says are quarantined, with every node that holds them by its own words. */
+export function quarantinedBlocks(view: View, index: LedgerIndex): QuarantinedBlock[] {
+  return index.spaces.flatMap((space) => {
+    if (space.retiredAt !== undefined) return [];
+    const found = listedPages(view.ledger, space).flatMap(({ page, state }) =>
+      state === 'good'
+        ? page.blocks.filter((entry) => entry.state === 'Quarantined' && inPage(page, entry))
+        : [],
+    );
+    return found.map((entry) => {
+      const others = [...view.agents].flatMap(([node, { spec }]) =>
+        node !== entry.node && statedIndexes(space, spec, index.config).includes(entry.index) ? [node] : [],
+      );
+      const isVtep = space.cidr === vtepSpace;
+      const text = isVtep
+        ? vtepText(index, entry.index)
+        : formatCidr(block(parseCidr(space.cidr), space.prefix, entry.index));
+      return {
+        network: space.network,
+        cidr: text,
+        nodes: [entry.node, ...others.sort()].slice(0, mostNodes),
+      };
+    });
+  });
+}
+
+function vtepText({ config }: LedgerIndex, index: number): string {
+  const vtep = config && vtepAt(config.vtepSubnets, config.vtepMACOUI, index);
+  return vtep?.ip ?? vtep?.ip6 ?? '';
+}

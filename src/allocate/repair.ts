@@ -1,0 +1,103 @@
+import type { LedgerIndex, LedgerSpace, PinnedConfig } from '../api/types.ts';
+import { AddressError } from '../net/address.ts';
+import { parseCidr } from '../net/cidr.ts';
+import { pinnable } from './config.ts';
+import { pageName, pageNumber, pageSize, statedIndex, vtepSpace } from './space.ts';
+import { indexOf, type View } from './view.ts';
+
+/** The longest that a block's prefix may be beyond its subnet's, as in the CRDs. */
+const mostPrefixBits = 20;
+
+/**
+ * The ledger's index as it can be worked with. What a hand wrote into it and nobody can read is left out; where all of
+ * it is lost, page numbers go on after the highest that is there, and the configuration stays the one in force.
+ */
+export function repairedIndex(view: View): LedgerIndex {
+  const stored = indexOf(view.ledger);
+  const seen = new Set<string>();
+  const spaces = stored.spaces.filter((space) => {
+    const again = space.retiredAt === undefined && seen.has(space.cidr);
+    if (space.retiredAt === undefined) seen.add(space.cidr);
+    return !again && isReadable(space);
+  });
+  const numbers = [
+    ...[...view.ledger.pages.keys()].map((name) => pageNumber(name) ?? -1),
+    ...spaces.flatMap(({ pages }) => pages),
+  ];
+  const nextPage = numbers.reduce((most, number) => Math.max(most, number + 1), stored.nextPage);
+  const { config: pinned, ...rest } = stored;
+  const config = pinned !== undefined && isReadableConfig(pinned) ? pinned : configInForce(view);
+  const same = spaces.length === stored.spaces.length && nextPage === stored.nextPage && config === pinned;
+  return same ? stored : { ...rest, ...(config === undefined ? {} : { config }), nextPage, spaces };
+}
+
+function isReadable({ cidr, prefix }: LedgerSpace): boolean {
+  if (cidr === vtepSpace) return true;
+  const length = readLength(cidr);
+  return length !== undefined && prefix > length && prefix <= length + mostPrefixBits;
+}
+
+const isReadableConfig = ({ vtepSubnets }: PinnedConfig): boolean =>
+  vtepSubnets.every((text) => readLength(text) !== undefined);
+
+function readLength(cidr: string): number | undefined {
+  try {
+    return parseCidr(cidr).length;
+  } catch (error) {
+    if (error instanceof AddressError) return undefined;
+    throw error;
+  }
+}
+
+/** Pinned before the index was lost: while nodes have VTEPs of it, an edited OverlayConfig does not count. */
+function configInForce({ config, ledger, allocations }: View): PinnedConfig | undefined {
+  const effective = config?.status?.effective;
+  if (effective === undefined || !isReadableConfig(effective)) return undefined;
+  const used = ledger.pages.size > 0 || [...allocations.values()].some(({ spec }) => spec.vtep !== undefined);
+  return used ? pinnable(effective) : undefined;
+}
+
+/**
+ * What is left of a space that the index does not list (any more): its pages, where they hold blocks. A space of which
+ * nothing is left begins empty.
+ */
+export function remainsOf(
+  space: LedgerSpace,
+  view: View,
+  listed: ReadonlySet<string>,
+  config: PinnedConfig | undefined,
+  newNumber: () => number,
+): LedgerSpace {
+  const byOrdinal = new Map<number, { number: number; blocks: number }>();
+  for (const [name, { spec }] of view.ledger.pages) {
+    const number = pageNumber(name);
+    const { page } = spec;
+    if (number === undefined || page === undefined || listed.has(name) || pageName(space, number) !== name)
+      continue;
+    if (page.space !== space.cidr || page.retired === true || page.blocks.length === 0) continue;
+    const ordinal = Math.floor(page.first / pageSize);
+    const other = byOrdinal.get(ordinal);
+    if (other === undefined || other.blocks < page.blocks.length)
+      byOrdinal.set(ordinal, { number, blocks: page.blocks.length });
+  }
+  const shown = [...view.allocations.values()].some(
+    ({ spec }) => statedIndex(space, spec, config) !== undefined,
+  );
+  if (byOrdinal.size === 0) return shown ? { ...space, recovered: true } : space;
+  const length = Math.max(...byOrdinal.keys()) + 1;
+  const recovering: number[] = [];
+  const pages = Array.from({ length }, (_, ordinal) => {
+    const known = byOrdinal.get(ordinal)?.number;
+    if (known !== undefined) return known;
+    const number = newNumber();
+    recovering.push(number);
+    return number;
+  });
+  return {
+    ...space,
+    pages,
+    made: length,
+    ...(recovering.length === 0 ? {} : { recovering }),
+    recovered: true,
+  };
+}

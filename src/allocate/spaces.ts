@@ -1,0 +1,145 @@
+import { selects } from '../api/selector.ts';
+import type { LedgerIndex, LedgerSpace, OverlayNetwork } from '../api/types.ts';
+import { planSpace, type Claimant, type SpacePlan } from './blocks.ts';
+import { capacity, statedIndex, statedIndexes, vtepSpace } from './space.ts';
+import { version, type Reads, type View } from './view.ts';
+
+export interface SpacesInput {
+  view: View;
+  index: LedgerIndex;
+  networks: ReadonlyMap<string, OverlayNetwork>;
+  /** Accepted nodes, in the order in which they are served. */
+  claimants: readonly Claimant[];
+  /** What agents hold is taken up, nothing new is given, nothing is taken back. */
+  adopting: boolean;
+  cooldownMs: number;
+  sureOfNode: (node: string) => boolean;
+  sureOfNetwork: (network: string) => boolean;
+  /** Nothing is taken from a node that seems to be gone, unless that is believed. */
+  isGone: (node: string) => boolean;
+  reads: Reads;
+}
+
+/** Plans every space, the VTEPs first: a node for which there is none gets nothing else. */
+export function planSpaces(input: SpacesInput): Map<LedgerSpace, SpacePlan> {
+  const { index } = input;
+  const plans = new Map<LedgerSpace, SpacePlan>();
+  const asked = new Questions(input);
+  let without: ReadonlySet<string> = new Set();
+  for (const space of index.spaces) {
+    if (space.cidr !== vtepSpace) continue;
+    const plan = asked.plan(space, without);
+    plans.set(space, plan);
+    without = new Set(plan.exhausted);
+  }
+  for (const space of index.spaces)
+    if (space.cidr !== vtepSpace) plans.set(space, asked.plan(space, without));
+  return plans;
+}
+
+/** What the spaces ask about nodes, answered from one view. */
+class Questions {
+  readonly #in: SpacesInput;
+  readonly #byName: ReadonlyMap<string, Claimant>;
+  readonly #knownAt: number;
+  #oldest: number | undefined;
+
+  constructor(input: SpacesInput) {
+    this.#in = input;
+    this.#byName = new Map(input.claimants.map((claimant) => [claimant.node, claimant]));
+    const { view } = input;
+    this.#knownAt = Math.max(view.ledger.readAt, view.allocationsAt, version(view.ledger.spaces));
+  }
+
+  plan(space: LedgerSpace, without: ReadonlySet<string>): SpacePlan {
+    const { view, index, networks, adopting, cooldownMs, sureOfNode, sureOfNetwork, isGone } = this.#in;
+    const isVtep = space.cidr === vtepSpace;
+    const network = networks.get(space.network);
+    const entry = network?.spec.subnets.find(({ cidr }) => cidr === space.cidr);
+    const wants = this.#wants(space, network, without);
+    const claimants = wants === undefined ? this.#in.claimants : this.#in.claimants.filter(wants);
+    const stated = new Map<number, string[]>();
+    let collected = false;
+    return planSpace(view.ledger, space, {
+      claimants,
+      claimant: (node) => {
+        const claimant = this.#byName.get(node);
+        return claimant !== undefined && (wants === undefined || wants(claimant)) ? claimant : undefined;
+      },
+      mode: adopting ? 'adopt' : !isVtep && entry?.state === 'Draining' ? 'keep' : 'serve',
+      capacity: capacity(space, index.config),
+      now: view.now,
+      cooldownMs,
+      withdrawn: view.withdrawn,
+      preferred: (node) => this.#preferred(space, node),
+      statedBy: (at) => {
+        if (!collected) this.#collect(space, stated);
+        collected = true;
+        return stated.get(at) ?? [];
+      },
+      inUse: (node, at) => !isVtep && this.#states(space, node).includes(at),
+      mayRelease: (node) => {
+        // where the network alone is the reason, nothing about the node has to be known
+        const ofNetwork = !isVtep && (space.retiredAt !== undefined || network?.spec.enabled !== true);
+        const there = view.nodes.has(node) || isGone(node);
+        return [isVtep || sureOfNetwork(space.network), ofNetwork || (there && sureOfNode(node))].every(
+          Boolean,
+        );
+      },
+      isRefused: (page) => view.refusal(`write-page ${page}`) !== undefined,
+      allWrittenSince: (at) => this.#allWrittenSince(at),
+      knownAt: this.#knownAt,
+    });
+  }
+
+  /** undefined: every accepted node wants a block of it. */
+  #wants(
+    space: LedgerSpace,
+    network: OverlayNetwork | undefined,
+    without: ReadonlySet<string>,
+  ): ((claimant: Claimant) => boolean) | undefined {
+    if (space.retiredAt !== undefined) return () => false;
+    if (space.cidr === vtepSpace) return undefined;
+    if (network?.spec.enabled !== true) return () => false;
+    const { nodeSelector } = network.spec;
+    if (nodeSelector === undefined && without.size === 0) return undefined;
+    const { nodes } = this.#in.view;
+    return ({ node }) => !without.has(node) && selects(nodeSelector, nodes.get(node)?.labels);
+  }
+
+  /** What the node's AgentAllocation shows, or what its agent says it holds: a ledger that lost it takes it up again. */
+  #preferred(space: LedgerSpace, node: string): number | undefined {
+    const { view, index } = this.#in;
+    for (const spec of [view.allocations.get(node)?.spec, view.agents.get(node)?.spec]) {
+      const at = spec && statedIndex(space, spec, index.config);
+      if (at !== undefined) return at;
+    }
+    return undefined;
+  }
+
+  #states(space: LedgerSpace, node: string): number[] {
+    const { view, index } = this.#in;
+    const spec = view.agents.get(node)?.spec;
+    return spec === undefined ? [] : statedIndexes(space, spec, index.config);
+  }
+
+  #collect(space: LedgerSpace, stated: Map<number, string[]>): void {
+    for (const node of this.#in.view.agents.keys()) {
+      if (!this.#in.view.nodes.has(node)) continue;
+      for (const at of this.#states(space, node)) stated.set(at, [...(stated.get(at) ?? []), node]);
+    }
+  }
+
+  #allWrittenSince(at: number): boolean {
+    const { view, reads } = this.#in;
+    if (view.allocationsAt < at) {
+      reads.allocations = true;
+      return false;
+    }
+    this.#oldest ??= [...view.allocations.values()].reduce(
+      (least, object) => Math.min(least, version(object)),
+      Infinity,
+    );
+    return this.#oldest > at;
+  }
+}

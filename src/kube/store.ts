@@ -1,0 +1,160 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { KubeObject } from '../api/types.ts';
+import type { List } from './client.ts';
+import { isNewer } from './version.ts';
+import type { WatchEvent } from './watch.ts';
+
+export type ChangeHandler<T> = (name: string, object: T | undefined, old: T | undefined) => void;
+
+/** What was known when a read began: a consistent read that shows anything older comes from data that went back. */
+export interface Mark<T> {
+  objects: ReadonlyMap<string, T>;
+  resourceVersion: string;
+  gone: ReadonlySet<string>;
+}
+
+/** The objects of one resource by name. Whichever way an object comes, the newest wins, until the data itself goes back. */
+export class Store<T extends KubeObject> {
+  /** Everything up to it has been seen; `0` before the first list. */
+  resourceVersion = '0';
+  hasSynced = false;
+  /** The API server's data is older than what is held here, which no longer wins over what comes. */
+  distrusted = false;
+  #objects = new Map<string, T>();
+  /** Uids that the API server said it has no more, before the watch came to their deletion. */
+  #gone = new Set<string>();
+  readonly #tell: ChangeHandler<T>;
+
+  /** @param tell called for every object that is new, different or gone, after the store shows it */
+  constructor(tell: ChangeHandler<T>) {
+    this.#tell = tell;
+  }
+
+  get(name: string): T | undefined {
+    return this.#objects.get(name);
+  }
+
+  list(): T[] {
+    return [...this.#objects.values()];
+  }
+
+  mark(): Mark<T> {
+    return {
+      objects: new Map(this.#objects),
+      resourceVersion: this.resourceVersion,
+      gone: new Set(this.#gone),
+    };
+  }
+
+  /** Whether a consistent list that began at `mark` shows data older than that. */
+  contradicts({ items, resourceVersion }: List<T>, mark: Mark<T>): boolean {
+    return (
+      isNewer(mark.resourceVersion, resourceVersion) ||
+      // the restored data may have passed the old version by now
+      items.some(({ metadata }) =>
+        isNewer(mark.objects.get(metadata.name)?.metadata.resourceVersion, metadata.resourceVersion),
+      )
+    );
+  }
+
+  /** Takes a consistent list that began at `mark`; the watch goes on from its version. */
+  replace({ items, resourceVersion }: List<T>, mark: Mark<T>): void {
+    const old = this.#objects;
+    const wentBack = this.distrusted;
+    // what came while the list was under way may be newer than the list, and the watch will come to it
+    const newer = (known: T | undefined, than: string | undefined) =>
+      known !== undefined &&
+      !wentBack &&
+      known !== mark.objects.get(known.metadata.name) &&
+      isNewer(known.metadata.resourceVersion, than);
+    if (wentBack) this.#gone.clear();
+    for (const uid of mark.gone) this.#gone.delete(uid);
+    const now = new Map<string, T>();
+    for (const item of items) {
+      const { name, uid = '' } = item.metadata;
+      if (this.#gone.has(uid)) continue;
+      const known = old.get(name);
+      now.set(name, known !== undefined && newer(known, item.metadata.resourceVersion) ? known : item);
+    }
+    for (const [name, known] of old)
+      if (!now.has(name) && newer(known, resourceVersion)) now.set(name, known);
+    this.#objects = now;
+    this.resourceVersion = resourceVersion;
+    this.hasSynced = true;
+    this.distrusted = false;
+    for (const [name, object] of now) {
+      const known = old.get(name);
+      // data that went back may have other objects under the same versions
+      const same = known?.metadata.resourceVersion === object.metadata.resourceVersion;
+      if (!same || (wentBack && !isDeepStrictEqual(known, object))) this.#tell(name, object, known);
+    }
+    for (const [name, known] of old) if (!now.has(name)) this.#tell(name, undefined, known);
+  }
+
+  /** Takes a watch event, which is not older than `resourceVersion`. Returns whether it was one of an object. */
+  take({ type, object }: WatchEvent<T>): boolean {
+    const { name, uid = '', resourceVersion = '0' } = object.metadata;
+    this.resourceVersion = resourceVersion;
+    if (type === 'BOOKMARK') return false;
+    const old = this.#objects.get(name);
+    if (this.#gone.has(uid)) {
+      if (type === 'DELETED') this.#gone.delete(uid);
+    } else if (type === 'DELETED') {
+      // one that learn() brought may be its successor
+      if (old !== undefined && !isNewer(old.metadata.resourceVersion, resourceVersion))
+        this.#remove(name, old);
+    } else if (isNewer(resourceVersion, old?.metadata.resourceVersion)) {
+      this.#set(name, object, old);
+    }
+    return true;
+  }
+
+  /** Takes the answer to a write, unless something newer is known already. */
+  learn(object: T): void {
+    const { name, uid = '', resourceVersion } = object.metadata;
+    const old = this.#objects.get(name);
+    // when the watch is already past it and has none, it was deleted since
+    const known = old?.metadata.resourceVersion ?? this.resourceVersion;
+    if (this.hasSynced && isNewer(resourceVersion, known) && !this.#gone.has(uid))
+      this.#set(name, object, old);
+  }
+
+  /**
+   * Takes what a consistent read that began at `before` found under a name.
+   * Returns false when it is older than what was known then: believed all the same, since the data went back.
+   */
+  confirm(name: string, found: T | undefined, before: { object: T | undefined; seen: string }): boolean {
+    if (!this.hasSynced) return true;
+    const known = this.#objects.get(name);
+    if (found === undefined) {
+      // another one came meanwhile: perhaps after the answer
+      if (known === undefined || known.metadata.uid !== before.object?.metadata.uid) return true;
+      this.#gone.add(known.metadata.uid ?? '');
+      this.#remove(name, known);
+      return true;
+    }
+    const { uid = '', resourceVersion } = found.metadata;
+    // one that was not known, although its version had been passed, was deleted before
+    const older =
+      before.object === undefined
+        ? !isNewer(resourceVersion, before.seen)
+        : isNewer(before.object.metadata.resourceVersion, resourceVersion);
+    if (!older) {
+      this.learn(found);
+      return true;
+    }
+    this.#gone.delete(uid);
+    this.#set(name, found, known);
+    return false;
+  }
+
+  #set(name: string, object: T, old: T | undefined): void {
+    this.#objects.set(name, object);
+    this.#tell(name, object, old);
+  }
+
+  #remove(name: string, old: T): void {
+    this.#objects.delete(name);
+    this.#tell(name, undefined, old);
+  }
+}

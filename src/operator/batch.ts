@@ -1,0 +1,28 @@
+import type { Write } from '../allocate/view.ts';
+
+/** Writes that are sent before all is planned anew: a node that joins waits for these at most. */
+const batchSize = 200;
+
+/** Whether a node waits for it, or everything else does. */
+export function isUrgent(write: Write): boolean {
+  switch (write.kind) {
+    case 'create-config':
+    case 'write-index':
+    case 'write-page':
+    case 'create-allocation':
+      return true;
+    case 'update-allocation':
+      return write.over.spec.vtep === undefined || write.over.spec.networks === undefined;
+    case 'delete-page':
+    case 'delete-allocation':
+    case 'confirm-absent':
+    case 'delete-agent':
+      return false;
+  }
+}
+
+/** The writes to send next, the urgent ones first, otherwise in the plan's order. */
+export function nextBatch(writes: readonly Write[]): Write[] {
+  if (writes.length <= 1) return [...writes];
+  return [...writes.filter(isUrgent), ...writes.filter((write) => !isUrgent(write))].slice(0, batchSize);
+}

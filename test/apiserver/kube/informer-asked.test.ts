@@ -1,0 +1,106 @@
+import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals';
+import type { Client } from '../../../src/kube/client.ts';
+import { controlPlane, type ControlPlane } from '../../support/controlplane.ts';
+import { backoff, Following, names, until } from '../../support/following.ts';
+
+// a busy machine takes its time
+jest.setTimeout(40_000);
+
+describe('Informer, asked', () => {
+  let plane: ControlPlane;
+  let client: Client;
+  const following = new Following(() => plane);
+  const { configMapsIn, make, follow, httpProxy } = following;
+
+  beforeAll(async () => {
+    plane = await controlPlane();
+    client = plane.client;
+  }, 60_000);
+  afterEach(async () => {
+    await following.end();
+  });
+  afterAll(async () => {
+    await plane.stop();
+  });
+
+  test('refresh() shows one object as the API server has it, whatever the watch brings later', async () => {
+    const resource = await configMapsIn('refresh');
+    const [a, b] = [await make(resource, 'a'), await make(resource, 'b')];
+    const proxy = await httpProxy();
+    const { informer, changes } = follow(resource, proxy.url);
+    await until('the watch', () => informer.counters.watches > 0);
+    proxy.fault = (_, url) => (url.includes('watch=true') ? { status: 503 } : undefined);
+    proxy.cut();
+    const newer = await client.update(resource, { ...a, data: { k: '2' } });
+    await client.update(resource, { ...b, data: { k: '2' } });
+    await client.delete(resource, 'b');
+    const c = await make(resource, 'c');
+    expect(await informer.refresh('a')).toEqual(newer);
+    expect(await informer.refresh('b')).toBeUndefined();
+    expect(await informer.refresh('c')).toEqual(c);
+    expect([informer.get('a'), names(informer)]).toEqual([newer, ['a', 'c']]);
+    const told = ['+a', '+b', '~a', '-b', '+c'];
+    expect(changes).toEqual(told);
+    // another of the name is another one
+    await make(resource, 'b');
+    await make(resource, 'd');
+    proxy.fault = () => undefined;
+    await until('the watch to catch up', () => informer.get('d') !== undefined);
+    expect(changes).toEqual([...told, '+b', '+d']);
+    expect(informer.counters).toMatchObject({ relists: 1, restores: 0 });
+    proxy.fault = () => ({ status: 500 });
+    await expect(informer.refresh('a')).rejects.toThrow('get configmaps/a: 500');
+    expect(informer.get('a')).toEqual(newer);
+  });
+
+  test('relist() brings everything anew; calls share one list, but not one that has begun', async () => {
+    const resource = await configMapsIn('relist');
+    const a = await make(resource, 'a');
+    const proxy = await httpProxy();
+    const { informer, changes } = follow(resource, proxy.url);
+    await until('the watch', () => informer.counters.watches > 0);
+    proxy.fault = (_, url) => (url.includes('watch=true') ? { status: 503 } : undefined);
+    proxy.cut();
+    await client.delete(resource, 'a');
+    const { metadata } = await make(resource, 'b');
+    await Promise.all([informer.relist(), informer.relist()]);
+    expect([names(informer), informer.counters.relists]).toEqual([['b'], 2]);
+    expect(Number(informer.resourceVersion)).toBeGreaterThanOrEqual(Number(metadata.resourceVersion));
+    const lists = () => proxy.requests.filter((request) => request.includes('limit=500')).length;
+    const first = informer.relist();
+    await until('its request', () => lists() === 3);
+    await Promise.all([first, informer.relist(), informer.relist()]);
+    expect(lists()).toBe(4);
+    proxy.fault = () => ({ status: 500 });
+    await expect(informer.relist()).rejects.toThrow('list configmaps: 500');
+    await expect(informer.relist(AbortSignal.timeout(20))).rejects.toThrow('timeout');
+    proxy.fault = () => undefined;
+    // it goes on by itself, and follows
+    await client.create(resource, { metadata: { name: a.metadata.name } });
+    await until('the watch', () => informer.get('a') !== undefined);
+    expect(changes.slice(1).sort()).toEqual(['+a', '+b', '-a']);
+    await informer.stop();
+    await expect(informer.relist()).rejects.toThrow('the informer of configmaps was stopped');
+  });
+
+  test('lists as often as asked, but paced', async () => {
+    const resource = await configMapsIn('paced');
+    const { informer } = follow(resource);
+    await informer.synced();
+    const start = performance.now();
+    while (performance.now() - start < 500) await informer.relist();
+    expect(informer.counters.relists - 1).toBeLessThanOrEqual(500 / backoff.baseMs + 1);
+    expect(informer.counters.failures).toBe(0);
+  });
+
+  test('a quiet watch is no failure: the server is asked whether it is that far, and nothing is logged', async () => {
+    const resource = await configMapsIn('quiet');
+    await make(resource, 'a');
+    const { informer, changes, logged } = follow(resource, plane.server, { silenceMs: 1100 });
+    await until('a third watch', () => informer.counters.watches === 3);
+    expect(informer.counters).toMatchObject({ relists: 1, failures: 0, restores: 0 });
+    await make(resource, 'b');
+    await until('b', () => informer.get('b') !== undefined);
+    expect([changes, logged]).toEqual([['+a', '+b'], []]);
+  });
+});

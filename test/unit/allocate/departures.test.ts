@@ -1,0 +1,102 @@
+import { confirmDepartures } from '../../../src/allocate/departures.ts';
+import { Cluster, dcos } from './cluster.ts';
+
+const names = Array.from({ length: 10 }, (_, at) => `node${at + 1}`);
+
+function ten(): Cluster {
+  const cluster = new Cluster();
+  cluster.network('dcos', dcos);
+  for (const [at, name] of names.entries()) cluster.join(name, `172.17.0.${at + 2}`);
+  return cluster.settle();
+}
+
+const degraded = (cluster: Cluster) =>
+  cluster.configStatus().conditions!.find(({ type, status }) => type === 'Degraded' && status === 'True');
+const held = (cluster: Cluster, node: string) =>
+  cluster.blocks().filter((text) => text.endsWith(`${node} Held`));
+
+test('more than half of the nodes gone at once are not believed: nothing is released, and the condition says how to confirm it', () => {
+  const cluster = ten();
+  for (const name of names.slice(4)) cluster.leave(name);
+  cluster.settle();
+  for (const name of names) expect(held(cluster, name)).toHaveLength(2);
+  expect([...cluster.allocations.keys()]).toEqual(names);
+  expect(cluster.agents.size).toBe(10);
+  const { id } = cluster.configStatus().departures!;
+  expect(degraded(cluster)).toMatchObject({ status: 'True', reason: 'MassDeparture' });
+  expect(degraded(cluster)!.message).toBe(
+    '6 of 10 nodes are gone at once: node10, node5, node6, node7, node8, … (6 in all); nothing of theirs is released until ' +
+      `they return, or: kubectl annotate --overwrite overlayconfig default ${confirmDepartures}=${id}`,
+  );
+  cluster.now += 3_600_000;
+  cluster.settle();
+  expect(held(cluster, 'node7')).toHaveLength(2);
+  cluster.config!.metadata.annotations = { [confirmDepartures]: 'something else' };
+  cluster.settle();
+  expect(held(cluster, 'node7')).toHaveLength(2);
+  cluster.config!.metadata.annotations = { [confirmDepartures]: id };
+  cluster.settle();
+  expect(cluster.blocks()).toContain('net-dcos-1/6 node7 Cooling');
+  expect([...cluster.allocations.keys()]).toEqual(names.slice(0, 4));
+  expect(degraded(cluster)).toBeUndefined();
+  expect(cluster.configStatus().departures).toMatchObject({ id, confirmedAt: expect.any(String) });
+  cluster.now += 600_001;
+  cluster.settle();
+  expect(cluster.configStatus().departures).toBeUndefined();
+});
+
+test('nodes that return end the alarm, and have what they had', () => {
+  const cluster = ten();
+  const before = cluster.shown('node8');
+  const nodes = new Map(cluster.nodes);
+  for (const name of names.slice(4)) cluster.leave(name);
+  cluster.settle();
+  for (const [name, facts] of nodes) cluster.nodes.set(name, facts);
+  cluster.settle();
+  expect(degraded(cluster)).toBeUndefined();
+  expect(cluster.configStatus().departures).toBeUndefined();
+  expect(cluster.shown('node8')).toEqual(before);
+});
+
+test('half of them, or two of three, are believed', () => {
+  const cluster = ten();
+  for (const name of names.slice(5)) cluster.leave(name);
+  cluster.settle();
+  expect([...cluster.allocations.keys()]).toEqual(names.slice(0, 5));
+  const small = new Cluster();
+  small.network('dcos', dcos);
+  for (const at of [1, 2, 3]) small.join(`node${at}`, `172.17.0.${at}`);
+  small.settle();
+  small.leave('node1');
+  small.leave('node2');
+  small.settle();
+  expect([...small.allocations.keys()]).toEqual(['node3']);
+});
+
+test('departures within a minute count together; a slow decline is believed', () => {
+  const quick = ten();
+  for (const name of names.slice(0, 6)) {
+    quick.leave(name);
+    quick.now += 1_000;
+    quick.settle();
+  }
+  expect(degraded(quick)).toMatchObject({ status: 'True' });
+  expect([...quick.allocations.keys()]).toEqual(names.slice(5));
+  const slow = ten();
+  for (const name of names.slice(0, 8)) {
+    slow.leave(name);
+    slow.now += 120_000;
+    slow.settle();
+  }
+  expect([...slow.allocations.keys()]).toEqual(names.slice(8));
+});
+
+test('a departure confirmed for one node is believed of that node', () => {
+  const cluster = ten();
+  for (const name of names.slice(4)) cluster.leave(name);
+  cluster.settle();
+  cluster.confirmedGone.add('node9');
+  cluster.settle();
+  expect(cluster.allocations.has('node9')).toBe(false);
+  expect(cluster.allocations.has('node8')).toBe(true);
+});
