@@ -118,8 +118,14 @@ export class Agents {
       return;
     }
     const revision = played.shown?.revision;
-    if (revision === undefined || current.status?.revision === revision) return;
     const networks = (played.shown?.networks ?? []).map(({ name }) => ({ name, state: 'OK' as const }));
+    // an AgentAllocation that was deleted counts from 1 again
+    const said = JSON.stringify([
+      current.status?.revision,
+      (current.status?.networks ?? []).map(({ name }) => name),
+    ]);
+    if (revision === undefined || said === JSON.stringify([revision, networks.map(({ name }) => name)]))
+      return;
     const status = { revision, networks, conditions: [] };
     this.#agents.learn(await this.#client.updateStatus(overlayAgents, { ...current, status }));
   }

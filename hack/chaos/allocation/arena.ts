@@ -92,7 +92,7 @@ export class Arena {
   async #follow(): Promise<void> {
     const { signal } = this.#reading;
     try {
-      for await (const change of changes(this.plane.etcd, signal)) this.judge.take(change);
+      for await (const change of changes(this.plane.etcd.url, signal)) this.judge.take(change);
     } catch (error) {
       if (!signal.aborted) throw error;
     }

@@ -99,7 +99,7 @@ async function rest(arena: Arena): Promise<number> {
     const left = unrest(still);
     const took = performance.now() - from;
     if (left.length === 0) {
-      const revision = await mark(plane.etcd, atRest);
+      const revision = await mark(plane.etcd.url, atRest);
       while (judge.revision < revision) {
         arena.check();
         await sleep(10);

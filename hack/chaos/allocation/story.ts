@@ -65,7 +65,7 @@ export async function sleeperStory(options: { nodes: number; bundle: string; log
     );
     sleeper.wake();
     await sleep(3_000);
-    const revision = await mark(plane.etcd, 'the sleeper has had its time');
+    const revision = await mark(plane.etcd.url, 'the sleeper has had its time');
     while (judge.revision < revision) await sleep(10);
     return { taken: losers.length, violations: judge.violations };
   } finally {
