@@ -3,7 +3,7 @@ import { provideParts } from '../parts/provide.ts';
 import { ensurePackages } from '../parts/packages.ts';
 import { mutantBundle, operatorBundle } from './allocation/bundle.ts';
 import { figures, renderCounted, renderViolations } from './allocation/figures.ts';
-import { mutations, type Mutation } from './allocation/mutations.ts';
+import { mutations, type Mutation } from '../../test/support/simulation/mutations.ts';
 import { parseOptions, type Options } from './allocation/options.ts';
 import { run } from './allocation/run.ts';
 import { table } from '../testbed/table.ts';

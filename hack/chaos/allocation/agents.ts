@@ -31,6 +31,8 @@ interface Played {
  * what containers still use, and reports every network as OK. They ask the API server itself, without any fault.
  */
 export class Agents {
+  /** The first write that the API server refused for another reason than a lost race. */
+  refusal: string | undefined;
   readonly #client: Client;
   readonly #dice: Dice;
   readonly #played = new Map<string, Played>();
@@ -97,6 +99,8 @@ export class Agents {
       } catch (error) {
         // lost a race: the informer brings the rest
         played.again = !(error instanceof ApiError) || error.status !== 404;
+        if (!(error instanceof ApiError) || (error.status !== 404 && error.status !== 409))
+          this.#refused(node, error);
       }
     }
     played.working = false;
@@ -128,6 +132,11 @@ export class Agents {
       return;
     const status = { revision, networks, conditions: [] };
     this.#agents.learn(await this.#client.updateStatus(overlayAgents, { ...current, status }));
+  }
+
+  /** The played agents' writes are meant to be right. */
+  #refused(node: string, error: unknown): void {
+    this.refusal ??= `${node}: ${error instanceof Error ? error.message : String(error)}`;
   }
 
   #follow(node: string, played: Played, next: AgentAllocation['spec']): void {

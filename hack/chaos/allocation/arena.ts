@@ -76,6 +76,8 @@ export class Arena {
   /** @throws Error when an operator ended by itself or the history could not be read */
   check(): void {
     this.operators.check();
+    if (this.agents.refusal !== undefined)
+      throw new Error(`a played agent was refused: ${this.agents.refusal}`);
     if (this.#failure !== undefined) throw new Error('cannot read the history', { cause: this.#failure });
   }
 

@@ -146,6 +146,8 @@ function* holders(network: OverlayNetwork, still: Still): Generator<string> {
       yield `${name}: ${has.length} of ${names.size} nodes have a block of ${cidr}`;
     short ||= has.length < names.size;
   }
+  // all of it drains: what Ready says then of nodes that never had a block is not judged here
+  if (on && active.length === 0) return;
   const said = condition(network, 'Ready');
   const reason = !isAccepted(network)
     ? 'NotAccepted'
