@@ -18,7 +18,11 @@ import { asOf, spacesName, version, type NodeFacts, type Reads, type View, type 
 interface Settled {
   object: AgentAllocation;
   addresses: readonly string[];
+  uid: string;
+  bridges: string | undefined;
+  /** Its blocks, and when they were last compared. */
   key: string;
+  generation: number;
 }
 
 /** What outlives one plan, so that the next does only what changed. */
@@ -143,20 +147,39 @@ export class Allocations {
   ): void {
     const { holdings, index, networks } = this.#in;
     const { settled, renderer } = this.#memory;
-    const key = `${node.uid} ${node.labels[bridgesLabel] ?? ''} ${holdings.key(node.name)}`;
-    const known = settled.get(node.name);
     const late = version(object) <= this.#rewriteTo;
     const quiet = withdraws.length === 0 && !late;
-    if (quiet && known?.object === object && known.addresses === addresses && known.key === key) return;
+    if (quiet && this.#isSettled(node, object, addresses)) return;
     const blocks = holdings.of(node.name);
     const spec = renderer.render(node, addresses, blocks, index.config, networks);
     if (quiet && sameSpec(object.spec, spec)) {
-      settled.set(node.name, { object, addresses, key });
+      const { uid, labels, name } = node;
+      const { generation } = holdings;
+      const bridges = labels[bridgesLabel];
+      settled.set(name, { object, addresses, uid, bridges, key: holdings.key(name), generation });
       return;
     }
     const loses = dropped(object.spec, spec);
     if (!this.#mayShow(node.name, object, blocks, loses)) return;
     this.#update(object, spec, withdraws);
+  }
+
+  #isSettled(
+    { name, uid, labels }: NodeFacts,
+    object: AgentAllocation,
+    addresses: readonly string[],
+  ): boolean {
+    const { holdings } = this.#in;
+    const known = this.#memory.settled.get(name);
+    const same =
+      known?.object === object &&
+      known.addresses === addresses &&
+      known.uid === uid &&
+      known.bridges === labels[bridgesLabel];
+    if (!same || known.generation === holdings.generation) return same;
+    if (known.key !== holdings.key(name)) return false;
+    known.generation = holdings.generation;
+    return true;
   }
 
   /**

@@ -7,15 +7,15 @@ export class Draft {
   readonly listed: ListedPage;
   page: LedgerPage;
   changed: boolean;
-  readonly #taken: Set<number>;
+  #taken: Set<number> | undefined;
 
   constructor(listed: ListedPage, retired: boolean) {
     this.listed = listed;
     this.page = listed.page;
-    this.#taken = new Set(listed.page.blocks.map(({ index }) => index));
     this.changed = false;
     if (!this.usable) return;
-    this.#rewrite((block) => (inPage(this.page, block) ? block : { ...block, state: 'Quarantined' }));
+    if (this.page.blocks.some((block) => !inPage(this.page, block)))
+      this.#rewrite((block) => (inPage(this.page, block) ? block : { ...block, state: 'Quarantined' }));
     if ((this.page.retired ?? false) !== retired) {
       const { retired: was, ...rest } = this.page;
       this.replace(retired ? { ...rest, retired } : rest);
@@ -28,11 +28,16 @@ export class Draft {
   }
 
   isFree(index: number): boolean {
-    return this.usable && !this.#taken.has(index);
+    return this.usable && !this.#indexes.has(index);
   }
 
   take(index: number): void {
-    this.#taken.add(index);
+    this.#indexes.add(index);
+  }
+
+  get #indexes(): Set<number> {
+    this.#taken ??= new Set(this.page.blocks.map(({ index }) => index));
+    return this.#taken;
   }
 
   /** What is Held and wanted stays, once a node; the rest is marked, where that is allowed. */
@@ -46,9 +51,10 @@ export class Draft {
   }
 
   ageOthers(plan: SpacePlan, demand: Demand): void {
-    const durable = new Map(this.listed.page.blocks.map((block) => [block.index, block.state]));
+    let durable: Map<number, LedgerBlock['state']> | undefined;
     this.#rewrite((block) => {
       if (block.state !== 'Releasing' && block.state !== 'Cooling') return block;
+      durable ??= new Map(this.listed.page.blocks.map(({ index, state }) => [index, state]));
       const heir = this.#heir(block, plan, demand);
       if (heir !== undefined) {
         plan.holders.add(heir.node);
@@ -65,7 +71,7 @@ export class Draft {
 
   hold(index: number, { node, uid }: Claimant, now: number): void {
     const block: LedgerBlock = { index, node, uid, state: 'Held', since: new Date(now).toISOString() };
-    this.#taken.add(index);
+    this.#indexes.add(index);
     this.replace({ ...this.page, blocks: [...this.page.blocks, block].sort((a, b) => a.index - b.index) });
   }
 
@@ -133,7 +139,7 @@ export class Draft {
     }
     // its agent's next word is what it waits for
     if (demand.inUse(block.node, block.index)) return block;
-    this.#taken.delete(block.index);
+    this.#taken?.delete(block.index);
     return undefined;
   }
 

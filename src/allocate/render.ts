@@ -29,11 +29,15 @@ type InSpace = ReadonlyMap<string, { index: number; page: string }>;
 
 /** Every node's blocks, from the ledger alone. What no page changed is not read again. */
 export class Holdings {
+  /** Grows whenever anybody's blocks may be others than before. */
+  generation = 0;
   #spaces: { space: LedgerSpace; pages: readonly unknown[]; nodes: InSpace }[] = [];
 
   /** Takes a ledger in; cheap where its objects are those of the last time. */
   read(ledger: Ledger, index: LedgerIndex): this {
     const before = new Map(this.#spaces.map((known) => [known.space.cidr, known]));
+    const count = this.#spaces.length;
+    let changed = false;
     this.#spaces = index.spaces
       .filter(({ retiredAt }) => retiredAt === undefined)
       .map((space) => {
@@ -44,8 +48,10 @@ export class Holdings {
           known?.space.network === space.network &&
           known.pages.length === pages.length &&
           known.pages.every((page, at) => page === pages[at]);
+        changed ||= !same;
         return { space, pages, nodes: same ? known.nodes : inSpace(good) };
       });
+    if (changed || this.#spaces.length !== count) this.generation++;
     return this;
   }
 

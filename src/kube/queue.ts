@@ -107,7 +107,10 @@ export class KeyedQueue {
   #intervalMs({ failures }: Key): number {
     return failures === 0
       ? this.#minIntervalMs
-      : Math.max(this.#minIntervalMs, Math.min(busyRetryMs, this.#minIntervalMs * 2 ** Math.min(failures, 10)));
+      : Math.max(
+          this.#minIntervalMs,
+          Math.min(busyRetryMs, this.#minIntervalMs * 2 ** Math.min(failures, 10)),
+        );
   }
 
   #setTimer(key: string, known: Key, at: number, now: number): void {

@@ -31,6 +31,8 @@ export class Caches {
   readonly allocations: Informer<AgentAllocation>;
   readonly ledger: Informer<AllocationLedger>;
 
+  readonly #facts = new WeakMap<KubeObject, NodeFacts>();
+
   constructor(client: Client, log: Log) {
     this.configs = new Informer(client, overlayConfigs, { log });
     this.networks = new Informer(client, overlayNetworks, { log });
@@ -71,14 +73,16 @@ export class Caches {
   }
 
   nodeFacts(): Map<string, NodeFacts> {
-    return new Map(
-      this.nodes
-        .list()
-        .map(({ metadata: { name, uid = '', labels = {}, creationTimestamp = '' } }) => [
-          name,
-          { name, uid, labels, creationTimestamp },
-        ]),
-    );
+    return new Map(this.nodes.list().map((node) => [node.metadata.name, this.#factsOf(node)]));
+  }
+
+  #factsOf(node: KubeObject): NodeFacts {
+    const known = this.#facts.get(node);
+    if (known !== undefined) return known;
+    const { name, uid = '', labels = {}, creationTimestamp = '' } = node.metadata;
+    const facts = { name, uid, labels, creationTimestamp };
+    this.#facts.set(node, facts);
+    return facts;
   }
 
   byName<T extends KubeObject>(informer: Informer<T>): Map<string, T> {

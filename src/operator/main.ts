@@ -88,8 +88,9 @@ async function main(): Promise<void> {
     client,
     caches,
     log,
-    leading: () => leading?.aborted === false,
-    released: () => {
+    leading: () => term?.signal.aborted === false,
+    released: (nodes) => {
+      allocator.confirmGone(nodes);
       queue.add('allocate');
     },
   });
