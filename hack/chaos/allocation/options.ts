@@ -8,6 +8,7 @@ export interface Options {
   mutation?: string;
   mutations?: boolean;
   story?: boolean;
+  without?: string;
   logs?: string;
 }
 
@@ -32,6 +33,7 @@ export const parseOptions = (argv: readonly string[]): Options =>
     )
     .option('--mutations', 'each of them, one after the other')
     .option('--story', 'only the leader that sleeps in the middle of a roll-out')
+    .option('--without <word>', 'leaves out what has the word in its name, such as "by hand"')
     .option('--logs <directory>', 'where the operators write, kept')
     .allowExcessArguments(false)
     .parse(argv, { from: 'user' })

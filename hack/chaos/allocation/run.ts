@@ -16,6 +16,8 @@ export interface RunOptions {
   nodes: number;
   restEvery?: number;
   bundle: string;
+  /** Leaves out the actions that have this word in their name. */
+  without?: string;
   logs?: string;
   /** Called after each round. */
   onRound?: (round: number) => void;
@@ -54,7 +56,8 @@ export async function run(options: RunOptions): Promise<Outcome> {
   let round = 0;
   try {
     const size: Size = { least: Math.ceil(options.nodes / 2), most: options.nodes };
-    const repertoire = actions(size);
+    const { without } = options;
+    const repertoire = actions(size).filter(({ what }) => without === undefined || !what.includes(without));
     await arena.cluster.join(Math.ceil(options.nodes * 0.8), () => ({ role: 'a' }));
     while (round < options.rounds && judge.violations.length === 0) {
       round++;
