@@ -8,6 +8,7 @@ export interface InformerCounters {
   watches: number;
   events: number;
   failures: number;
+  restores: number;
 }
 
 const prefix = 'overlaynet_agent_';
@@ -90,6 +91,7 @@ export class Metrics {
       watches: 'Watches opened.',
       events: 'Watch events received.',
       failures: 'Lists and watches that failed.',
+      restores: 'Times that the API server showed data older than what was seen.',
     };
     for (const [key, help] of Object.entries(kinds) as [keyof typeof kinds, string][]) {
       new Counter({

@@ -27,9 +27,12 @@ const briefMs = 1000;
  * to the way there.
  *
  * An etcd that was restored from a backup goes on from an older version. A watch from a version that it has not reached
- * is accepted and stays silent, bookmarks too. So every connection begins with a comparison: with the version of a list
- * of one object after a watch that ended or was silent for long, with all objects after an attempt that nobody answered,
- * since the restored data may have passed the old version meanwhile.
+ * is accepted and stays silent, bookmarks too. So every watch begins with a comparison. After one that ended, or was
+ * silent for long: with the version of a list of one object, and with the newest object itself. After an attempt that
+ * nobody answered: with all objects, since the restored data may have passed the old version meanwhile.
+ *
+ * An API server that is not started anew after the restore goes on listing and watching the data that was lost. Nothing
+ * but reads of single objects shows that; onWentBack() tells it at every comparison, until somebody starts it anew.
  */
 export class Informer<T extends KubeObject> {
   /** Since the start, for metrics. */
@@ -206,9 +209,16 @@ export class Informer<T extends KubeObject> {
   async #compare(signal: AbortSignal): Promise<void> {
     const options = { ...this.#selectors, signal };
     const current = await this.#client.currentVersion(this.#resource, options);
-    if (!isNewer(this.#store.resourceVersion, current)) return;
-    this.#wentBack(this.#store.resourceVersion, current);
-    this.#mustList = true;
+    const { resourceVersion, newest } = this.#store;
+    if (isNewer(resourceVersion, current)) {
+      this.#wentBack(resourceVersion, current);
+      this.#mustList = true;
+    } else if (newest !== undefined) {
+      // lists come from the API server's cache, which outlives the data of an etcd that is put back behind it
+      await this.refresh(newest.metadata.name, signal).catch((error: unknown) => {
+        if (!(error instanceof ApiError && error.status === 403)) throw error;
+      });
+    }
   }
 
   async #relist(signal: AbortSignal): Promise<void> {

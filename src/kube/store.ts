@@ -13,6 +13,12 @@ export interface Mark<T> {
   gone: ReadonlySet<string>;
 }
 
+/** Whether a consistent read shows less than was known when it began. What was not known, although its version had been passed, was deleted before. */
+const isOlder = <T extends KubeObject>(found: T, known: T | undefined, seen: string): boolean =>
+  known === undefined
+    ? !isNewer(found.metadata.resourceVersion, seen)
+    : isNewer(known.metadata.resourceVersion, found.metadata.resourceVersion);
+
 /** The objects of one resource by name. Whichever way an object comes, the newest wins, until the data itself goes back. */
 export class Store<T extends KubeObject> {
   /** Everything up to it has been seen; `0` before the first list. */
@@ -38,6 +44,14 @@ export class Store<T extends KubeObject> {
     return [...this.#objects.values()];
   }
 
+  /** The object that was written last. */
+  get newest(): T | undefined {
+    let newest: T | undefined;
+    for (const object of this.#objects.values())
+      if (isNewer(object.metadata.resourceVersion, newest?.metadata.resourceVersion)) newest = object;
+    return newest;
+  }
+
   mark(): Mark<T> {
     return {
       objects: new Map(this.#objects),
@@ -51,9 +65,7 @@ export class Store<T extends KubeObject> {
     return (
       isNewer(mark.resourceVersion, resourceVersion) ||
       // the restored data may have passed the old version by now
-      items.some(({ metadata }) =>
-        isNewer(mark.objects.get(metadata.name)?.metadata.resourceVersion, metadata.resourceVersion),
-      )
+      items.some((item) => isOlder(item, mark.objects.get(item.metadata.name), mark.resourceVersion))
     );
   }
 
@@ -133,13 +145,8 @@ export class Store<T extends KubeObject> {
       this.#remove(name, known);
       return true;
     }
-    const { uid = '', resourceVersion } = found.metadata;
-    // one that was not known, although its version had been passed, was deleted before
-    const older =
-      before.object === undefined
-        ? !isNewer(resourceVersion, before.seen)
-        : isNewer(before.object.metadata.resourceVersion, resourceVersion);
-    if (!older) {
+    const { uid = '' } = found.metadata;
+    if (!isOlder(found, before.object, before.seen)) {
       this.learn(found);
       return true;
     }

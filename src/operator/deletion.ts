@@ -95,8 +95,6 @@ export class Deletions {
     const done = new Set<DepartedAgent>();
     const kept: RefusedAgent[] = [];
     const failures: string[] = [];
-    // before the deletions: each of them has the allocator plan anew
-    released(departed.map(({ node }) => node));
     await inParallel(departed, async (agent) => {
       try {
         const reason = await this.#deleteAgent(agent.node, records.get(agent.node)?.agent);
@@ -107,7 +105,10 @@ export class Deletions {
       }
     });
     const agents = departed.filter((agent) => done.has(agent));
-    log.info('agents released on request', { by, nodes: agents.map(({ node }) => node) });
+    const nodes = agents.map(({ node }) => node);
+    // not those that came back meanwhile
+    if (nodes.length > 0) released(nodes);
+    log.info('agents released on request', { by, nodes });
     if (failures[0] !== undefined) return later(`not all was released: ${failures[0]}`, agents);
     if (kept.length > 0) return refused(405, 'agents that are alive', kept, agents);
     return json(200, { agents });

@@ -227,6 +227,7 @@ test('an agent that writes meanwhile is judged anew', async () => {
     status: 405,
     said: { agents: [{ reason: expect.stringContaining('Node node9 exists') as string }] },
   });
+  expect(released).toEqual([['node7']]);
 });
 
 test('what was released before a failure is said', async () => {
@@ -247,6 +248,7 @@ test('what was released before a failure is said', async () => {
     '5',
     { error: expect.stringContaining('etcd is away'), released: [departed(1)] },
   ]);
+  expect(released).toEqual([['node1']]);
 });
 
 test('an operator that does not lead releases nothing: 503, and how to find the one that does', async () => {

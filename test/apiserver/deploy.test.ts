@@ -78,6 +78,7 @@ test('what it installs is this', () => {
         `ValidatingAdmissionPolicy overlaynet-${who}`,
         `ValidatingAdmissionPolicyBinding overlaynet-${who}`,
       ]),
+      'ClusterRole overlaynet-operator-admin',
       'ClusterRole overlaynet-break-glass',
       'ClusterRoleBinding overlaynet-break-glass',
       `Deployment ${system} overlaynet-operator`,

@@ -257,24 +257,46 @@ test('the 257th node of a /16 cut into /24 gets its other networks, and the cond
   expect(new Set(all).size).toBe(all.length);
 }, 30_000);
 
-test('a Node that is gone takes its OverlayAgent and AgentAllocation with it', async () => {
+test('Nodes that are gone take their OverlayAgents and AgentAllocations with them, most of them at once only when that is confirmed', async () => {
   const { items } = await client.list(nodes);
-  await Promise.all(
-    items
-      .filter(({ metadata }) => metadata.name.startsWith('many'))
-      .map(({ metadata }) => client.delete(nodes, metadata.name)),
-  );
+  const many = items.map(({ metadata }) => metadata.name).filter((name) => name.startsWith('many'));
   const left = async (resource: Resource<KubeObject>) =>
     (await client.list<KubeObject>(resource)).items.map(({ metadata }) => metadata.name).sort();
-  await eventually(
-    () => left(overlayAgents),
-    (names) => names.join() === 'node1,node2',
+  const [one = '', ...others] = many;
+  await client.delete(nodes, one);
+  for (const resource of [overlayAgents, agentAllocations] as Resource<KubeObject>[]) {
+    await eventually(
+      () => left(resource),
+      (names) => !names.includes(one),
+    );
+  }
+  await Promise.all(others.map((name) => client.delete(nodes, name)));
+  const config = await eventually(
+    () => client.get(overlayConfigs, 'default'),
+    (object) => object?.status?.departures !== undefined,
   );
-  await eventually(
-    () => left(agentAllocations),
-    (names) => names.join() === 'node1,node2',
+  const degraded = config!.status!.conditions!.find(({ type }) => type === 'Degraded')!;
+  expect(degraded).toMatchObject({ status: 'True', reason: 'MassDeparture' });
+  const kept = await left(agentAllocations);
+  expect(kept.length).toBeGreaterThan(many.length / 3);
+
+  const [annotation = '', id = ''] = /overlaynet\.dev\/confirm-departures=\S+/
+    .exec(degraded.message)![0]
+    .split('=');
+  expect(id).toBe(config!.status!.departures!.id);
+  await client.patch(
+    overlayConfigs,
+    'default',
+    { metadata: { annotations: { [annotation]: id } } },
+    { type: 'merge' },
   );
-}, 30_000);
+  for (const resource of [overlayAgents, agentAllocations] as Resource<KubeObject>[]) {
+    await eventually(
+      () => left(resource),
+      (names) => names.join() === 'node1,node2',
+    );
+  }
+}, 60_000);
 
 test('GET and HEAD alone are served, with 405 and Allow otherwise', async () => {
   const head = await operator.get('/overlay-master/state', 'HEAD');

@@ -8,12 +8,13 @@ import {
   allocationLedgers,
   nodes,
   overlayAgents,
+  overlayNetworks,
   pathOf,
   type Resource,
 } from '../../src/kube/resources.ts';
 import { startControlPlane, type OwnControlPlane } from '../support/controlplane.ts';
 import { install } from '../support/refuses.ts';
-import { agent, allocation } from '../support/manifests.ts';
+import { agent, allocation, network } from '../support/manifests.ts';
 
 const namespace = 'overlaynet-system';
 const serviceAccount = 'overlaynet-agent';
@@ -190,9 +191,14 @@ test('the policy holds an agent even where a role gives it more', async () => {
   } as KubeObject);
   try {
     await eventually('the role', async () => !(await isForbidden(own.list(allocationLedgers))));
+    const another = { apiVersion, ...network({}) } as KubeObject;
+    await expect(own.create<KubeObject>(overlayNetworks, another)).rejects.toMatchObject(
+      denied('it must not CREATE overlaynetworks'),
+    );
+    // by this policy or by the operator's, whichever the API server names
     const mine = { apiVersion, ...allocation({}, 'node1') } as KubeObject;
     await expect(own.create<KubeObject>(agentAllocations, mine)).rejects.toMatchObject(
-      denied('it must not CREATE agentallocations'),
+      denied('ValidatingAdmissionPolicy'),
     );
     const merge = { type: 'merge' as const };
     const status = { status: { revision: 1 } };

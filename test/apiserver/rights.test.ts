@@ -151,6 +151,8 @@ test.each(['overlaynet-agent', 'overlaynet-operator', 'overlaynet-viewer'])(
         verb: 'impersonate',
         resource,
       })),
+      { verb: 'impersonate', resource: 'groups', name: 'overlaynet:break-glass' },
+      { verb: 'post', path: '/overlay-master/agents/delete' },
       ...['roles', 'clusterroles'].flatMap((resource) =>
         ['bind', 'escalate'].map((verb) => ({ verb, group: rbac, resource })),
       ),

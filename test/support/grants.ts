@@ -77,6 +77,20 @@ export function rulesOf(account: string, manifests: Manifest[]): string[] {
     });
 }
 
+/** ClusterRoles that nobody is bound to until a user does it, and what each lets do. */
+export function offeredRoles(manifests: Manifest[]): Map<string, string[]> {
+  const bound = new Set(manifests.map(({ roleRef }) => roleRef?.name));
+  return new Map(
+    manifests
+      .filter(({ kind, metadata }) => kind === 'ClusterRole' && !bound.has(metadata.name))
+      .map(({ metadata, rules = [] }) => [metadata.name, rules.map((rule) => ruleText(rule))]),
+  );
+}
+
+/** Everybody that a binding names. */
+export const subjectsOf = (manifests: Manifest[]): Set<string> =>
+  new Set(manifests.flatMap(({ subjects = [] }) => subjects.map(({ name }) => name)));
+
 /** What a pod has that an ordinary one has not, in words. */
 export function powersOf(pod: PodSpec): string[] {
   const flags = { 'host network': pod.hostNetwork, 'host PIDs': pod.hostPID, 'host IPC': pod.hostIPC };

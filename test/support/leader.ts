@@ -22,7 +22,9 @@ export class Leader {
   readonly metrics = new OperatorMetrics();
   last: Settled | undefined;
   private readonly allocator: Allocator;
-  private hold: { matches: (call: Call) => boolean; reached: () => void; release: Promise<void> } | undefined;
+  private hold:
+    | { matches: (call: Call) => boolean; all: boolean; reached: () => void; release: Promise<void> }
+    | undefined;
   /** Every answer that the API server gave to a write that was held. */
   readonly refusals: unknown[] = [];
 
@@ -60,14 +62,17 @@ export class Leader {
     }
   }
 
-  /** The next write that matches sleeps: resolves when it is about to be sent; `wake` lets it go. */
-  sleepBefore(matches: (call: Call) => boolean): { asleep: Promise<void>; wake: () => void } {
+  /**
+   * The next write that matches sleeps, or with `all` every one does: resolves when the first is about to be sent; `wake`
+   * lets them go.
+   */
+  sleepBefore(matches: (call: Call) => boolean, all = false): { asleep: Promise<void>; wake: () => void } {
     let wake!: () => void;
     const release = new Promise<void>((resolve) => {
       wake = resolve;
     });
     const asleep = new Promise<void>((resolve) => {
-      this.hold = { matches, reached: resolve, release };
+      this.hold = { matches, all, reached: resolve, release };
     });
     return { asleep, wake };
   }
@@ -76,7 +81,7 @@ export class Leader {
     const pass = async <T>(call: Call, send: () => Promise<T>): Promise<T> => {
       const held = this.hold;
       if (held?.matches(call) !== true) return send();
-      this.hold = undefined;
+      if (!held.all) this.hold = undefined;
       held.reached();
       await held.release;
       try {

@@ -81,7 +81,11 @@ test('a request that is cut off in its body hands nothing on, and the next is se
   socket.on('error', () => undefined);
   const head =
     'POST /take HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{';
-  await new Promise<void>((resolve) => socket.write(head, () => { resolve(); }));
+  await new Promise<void>((resolve) =>
+    socket.write(head, () => {
+      resolve();
+    }),
+  );
   socket.destroy();
   expect((await post('{}')).status).toBe(200);
   expect(posted.splice(0)).toEqual([{ body: '{}' }]);

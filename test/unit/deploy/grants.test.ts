@@ -3,7 +3,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parse, parseAllDocuments } from 'yaml';
 import { agentEnvironment, agentPackages, plugins } from '../../../hack/build.ts';
-import { powersOf, rulesOf, type Manifest } from '../../support/grants.ts';
+import { offeredRoles, powersOf, rulesOf, subjectsOf, type Manifest } from '../../support/grants.ts';
 
 const file = (name: string) => fileURLToPath(new URL(`../../../${name}`, import.meta.url));
 
@@ -71,7 +71,9 @@ function given(): Map<string, string[]> {
   for (const { metadata, spec } of pods(all)) {
     grants.set(metadata.name, [...powersOf(spec!.template!.spec), ...rulesOf(metadata.name, all)]);
   }
-  grants.set('overlaynet-viewer', rulesOf('overlaynet-viewer', all));
+  // those without a pod: people and their tools
+  for (const who of subjectsOf(all)) if (!grants.has(who)) grants.set(who, rulesOf(who, all));
+  for (const [role, rules] of offeredRoles(all)) grants.set(role, rules);
   grants.set('images', contents());
   const folders = readdirSync(file('deploy')).filter((name) =>
     existsSync(file(`deploy/${name}/kustomization.yaml`)),
@@ -124,6 +126,11 @@ test('a grant that is added is missed', () => {
     'root file system that can be written',
     "host's /",
   ]);
+  const offered: Manifest = {
+    kind: 'ClusterRole',
+    metadata: { name: 'offered' },
+    rules: [{ nonResourceURLs: ['/x'], verbs: ['post'] }],
+  };
   const role: Manifest = {
     kind: 'ClusterRole',
     metadata: { name: 'r' },
@@ -136,4 +143,6 @@ test('a grant that is added is missed', () => {
     subjects: [{ name: 'a' }],
   };
   expect(rulesOf('a', [role, binding])).toEqual(['get secrets named s in n']);
+  expect([...subjectsOf([role, binding, offered])]).toEqual(['a']);
+  expect([...offeredRoles([role, binding, offered])]).toEqual([['offered', ['post /x']]]);
 });

@@ -60,6 +60,9 @@ describe('Store', () => {
     store.distrusted = true;
     store.replace(answer, store.mark());
     expect(told).toEqual(['~a@50']);
+    // or one that was seen to be deleted
+    expect(store.contradicts(list(140, object('a', 50), object('b', 60)), store.mark())).toBe(true);
+    expect(store.contradicts(list(140, object('a', 50), object('b', 131)), store.mark())).toBe(false);
   });
 
   test('data that went back may have another object under the same version', () => {
