@@ -11,7 +11,7 @@ export interface Weather {
   /** Of 409, 429 and 500 each. */
   refused: number;
   delayed: number;
-  /** The connection is cut, half of the times before the API server has the request and half after it has done it. */
+  /** The connection is cut before the API server has the request or, with most writes, after it has done it. */
   cut: number;
 }
 
@@ -96,7 +96,7 @@ export class FaultyProxy {
     const body = Buffer.concat(chunks);
     const write = writeOf(method, url, body.toString());
     const resource = watchedBy(url);
-    const fault = this.#fault(resource !== undefined);
+    const fault = this.#fault({ isWatch: resource !== undefined, isWrite: write !== undefined });
     if (typeof fault === 'number') {
       this.#count(`answered ${fault}`);
       refuse(response, fault);
@@ -141,11 +141,17 @@ export class FaultyProxy {
     return ambush;
   }
 
-  #fault(isWatch: boolean): 409 | 429 | 500 | 'cut before' | 'cut after' | 'delayed' | undefined {
+  #fault({
+    isWatch,
+    isWrite,
+  }: {
+    isWatch: boolean;
+    isWrite: boolean;
+  }): 409 | 429 | 500 | 'cut before' | 'cut after' | 'delayed' | undefined {
     const { refused, delayed, cut } = this.weather;
     const dice = this.#dice;
     if (dice.chance(refused * 3)) return isWatch ? 500 : dice.pick([409, 429, 500] as const);
-    if (dice.chance(cut)) return dice.pick(['cut before', 'cut after'] as const);
+    if (dice.chance(cut)) return isWrite && dice.chance(0.7) ? 'cut after' : 'cut before';
     return dice.chance(delayed) ? 'delayed' : undefined;
   }
 
