@@ -1,4 +1,4 @@
-import type { Condition, KubeObject, OverlayNetwork } from '../../src/api/types.ts';
+import type { KubeObject, OverlayNetwork } from '../../src/api/types.ts';
 import type { Client } from '../../src/kube/client.ts';
 import {
   agentAllocations,
@@ -9,6 +9,7 @@ import {
   overlayNetworks,
   type Resource,
 } from '../../src/kube/resources.ts';
+import { conditionOf, reasonIs, type Asked } from '../support/conditions.ts';
 import { controlPlane, type ControlPlane } from '../support/controlplane.ts';
 import { applyNetwork, crdFiles, joinNode, registerAgent, shown, wipe } from '../support/leader.ts';
 import { eventually, OperatorProcess } from '../support/operator.ts';
@@ -34,22 +35,7 @@ afterAll(async () => {
   await wipe(client);
 });
 
-type WithConditions = KubeObject & { status?: { conditions?: Condition[] } };
-
-const condition = async (
-  resource: Resource<KubeObject>,
-  name: string,
-  type: string,
-): Promise<Condition | undefined> => {
-  const object = await client.get<WithConditions>(resource, name);
-  return object?.status?.conditions?.find((each) => each.type === type);
-};
-
-const reason = (resource: Resource<KubeObject>, name: string, type: string, wanted: string) =>
-  eventually(
-    () => condition(resource, name, type),
-    (found) => found?.reason === wanted,
-  );
+const reason = (...asked: Asked) => reasonIs(client, ...asked);
 
 const blocksOf = (name: string) => async () => (await shown(client)).get(name) ?? [];
 const holds = (name: string, ...texts: string[]) =>
@@ -128,7 +114,7 @@ test('a network is ready when every agent says so, and names the agent that fail
   };
   await say('node1', 'OK');
   await eventually(
-    () => condition(overlayNetworks, 'dcos', 'Ready'),
+    () => conditionOf(client, overlayNetworks, 'dcos', 'Ready'),
     (found) => found?.reason === 'Progressing' && found.message === '1 of 2 agents ready',
   );
   await say('node2', 'Failed', 'ip: RTNETLINK answers: Address already in use');
@@ -167,7 +153,9 @@ test('two networks applied at once that overlap: one is accepted, the other told
   await Promise.all(pair.map((name) => applyNetwork(client, name, [{ cidr: '10.50.0.0/16', prefix: 24 }])));
   const reasons = await eventually(
     async () =>
-      Promise.all(pair.map(async (name) => (await condition(overlayNetworks, name, 'Accepted'))?.reason)),
+      Promise.all(
+        pair.map(async (name) => (await conditionOf(client, overlayNetworks, name, 'Accepted'))?.reason),
+      ),
     (found) => found.every((each) => each !== undefined),
   );
   expect([...reasons].sort()).toEqual(['Accepted', 'Overlap']);
@@ -240,63 +228,6 @@ test('an agent that claims an address its Node does not state is refused', async
   });
   await client.delete(nodes, 'thief');
 });
-
-test('the 257th node of a /16 cut into /24 gets its other networks, and the condition gives the numbers', async () => {
-  await applyNetwork(client, 'small', [{ cidr: '10.70.0.0/16', prefix: 24 }]);
-  const names = Array.from({ length: 255 }, (_, at) => `many${String(at).padStart(3, '0')}`);
-  await Promise.all(names.map((name, at) => joinNode(client, name, `172.19.0.${at + 1}`)));
-  const found = await reason(overlayNetworks, 'small', 'Ready', 'Exhausted');
-  expect(found?.message).toMatch(
-    /^10\.70\.0\.0\/16 has 256 blocks of \/24: 256 held, 0 free; 1 node waits: \w+$/,
-  );
-  const waiting = found!.message.replace(/.*: /, '');
-  const texts = await eventually(blocksOf(waiting), (all) => all.length === 3);
-  expect(texts.some((text) => text.startsWith('9.'))).toBe(true);
-  expect(texts.some((text) => text.startsWith('10.70.'))).toBe(false);
-  const all = [...(await shown(client)).values()].flat();
-  expect(new Set(all).size).toBe(all.length);
-}, 30_000);
-
-test('Nodes that are gone take their OverlayAgents and AgentAllocations with them, most of them at once only when that is confirmed', async () => {
-  const { items } = await client.list(nodes);
-  const many = items.map(({ metadata }) => metadata.name).filter((name) => name.startsWith('many'));
-  const left = async (resource: Resource<KubeObject>) =>
-    (await client.list<KubeObject>(resource)).items.map(({ metadata }) => metadata.name).sort();
-  const [one = '', ...others] = many;
-  await client.delete(nodes, one);
-  for (const resource of [overlayAgents, agentAllocations] as Resource<KubeObject>[]) {
-    await eventually(
-      () => left(resource),
-      (names) => !names.includes(one),
-    );
-  }
-  await Promise.all(others.map((name) => client.delete(nodes, name)));
-  const config = await eventually(
-    () => client.get(overlayConfigs, 'default'),
-    (object) => object?.status?.departures !== undefined,
-  );
-  const degraded = config!.status!.conditions!.find(({ type }) => type === 'Degraded')!;
-  expect(degraded).toMatchObject({ status: 'True', reason: 'MassDeparture' });
-  const kept = await left(agentAllocations);
-  expect(kept.length).toBeGreaterThan(many.length / 3);
-
-  const [annotation = '', id = ''] = /overlaynet\.dev\/confirm-departures=\S+/
-    .exec(degraded.message)![0]
-    .split('=');
-  expect(id).toBe(config!.status!.departures!.id);
-  await client.patch(
-    overlayConfigs,
-    'default',
-    { metadata: { annotations: { [annotation]: id } } },
-    { type: 'merge' },
-  );
-  for (const resource of [overlayAgents, agentAllocations] as Resource<KubeObject>[]) {
-    await eventually(
-      () => left(resource),
-      (names) => names.join() === 'node1,node2',
-    );
-  }
-}, 60_000);
 
 test('GET and HEAD alone are served, with 405 and Allow otherwise', async () => {
   const head = await operator.get('/overlay-master/state', 'HEAD');
