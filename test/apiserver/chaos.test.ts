@@ -2,11 +2,10 @@ import { operatorBundle } from '../../hack/chaos/allocation/bundle.ts';
 import { run } from '../../hack/chaos/allocation/run.ts';
 
 test('thirty rounds of faults and hands break no rule at any revision, and all converges', async () => {
-  const seed = Math.floor(Math.random() * 1_000_000);
+  // always the same actions, so that a run that fails can be looked into; new ones are what `npm run chaos` is for
+  const seed = 11;
   const bundle = await operatorBundle();
-  // where the ledger's index is lost, blocks of a network's former shape are given once more: docs/allocation.md
-  const without = 'spaces';
-  const outcome = await run({ rounds: 30, restEvery: 30, seed, operators: 2, nodes: 40, without, bundle });
+  const outcome = await run({ rounds: 30, restEvery: 30, seed, operators: 2, nodes: 40, bundle });
   const violations = outcome.violations.map(({ rule, what }) => `${rule}: ${what}`);
   // `npm run chaos -- allocation --seed N` does the same once more
   expect({ seed, violations }).toEqual({ seed, violations: [] });
