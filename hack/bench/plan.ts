@@ -1,5 +1,5 @@
 import { Memory, plan } from '../../src/allocate/plan.ts';
-import { Cluster } from '../../test/unit/allocate/cluster.ts';
+import { Cluster, configSpec } from '../../test/unit/allocate/cluster.ts';
 import { ms, quantile, type Figure } from './table.ts';
 import type { Size } from './scale.ts';
 
@@ -17,7 +17,10 @@ const nameOf = (at: number) => `ip-172-18-${at >> 8}-${at & 255}.eu-central-1.co
 export function simulated({ nodes, networks }: Size): Figure[] {
   const at = `${nodes} × ${networks} simulated`;
   const cluster = new Cluster();
-  cluster.config!.spec = { ...cluster.config!.spec, vtepSubnets: ['44.128.0.0/16', 'fd01:a::/64'] };
+  cluster.config = {
+    metadata: { name: 'default' },
+    spec: { ...configSpec, vtepSubnets: ['44.128.0.0/16', 'fd01:a::/64'] },
+  };
   for (let number = 0; number < networks; number++) network(cluster, number);
   for (let number = 0; number < nodes; number++)
     cluster.join(nameOf(number), `172.18.${number >> 8}.${number & 255}`);
