@@ -1,20 +1,22 @@
 import { spawnSync } from 'node:child_process';
-import { cpus, totalmem } from 'node:os';
-import { Bed, self } from './bench/bed.ts';
+import { cpus, loadavg, totalmem } from 'node:os';
+import { Bed, self, type Furnishing } from './bench/bed.ts';
 import { containers } from './bench/cni.ts';
+import { simulated } from './bench/plan.ts';
+import { scale, type Size } from './bench/scale.ts';
 import { burst, coldAgent, idle, joins, takeover } from './bench/scenarios.ts';
 import { renderTable, type Figure } from './bench/table.ts';
 import { buildBundles } from './build.ts';
 import { ensurePackages } from './parts/packages.ts';
-import { say } from './parts/progress.ts';
+import { say, since } from './parts/progress.ts';
 import { provideParts } from './parts/provide.ts';
 
 /** Set in the process that runs inside a network namespace of its own: the measured agent programs that one. */
 const inside = 'OVERLAYNET_BENCH_INSIDE';
 
 /** Runs a scenario on a control plane of its own. */
-async function on(run: (bed: Bed) => Promise<Figure[]>): Promise<Figure[]> {
-  const bed = await Bed.start();
+async function on(run: (bed: Bed) => Promise<Figure[]>, furnishing?: Furnishing): Promise<Figure[]> {
+  const bed = await Bed.start(furnishing);
   try {
     return await run(bed);
   } finally {
@@ -37,10 +39,32 @@ const scenarios = {
   ],
 };
 
+const atScale = (size: Size): Promise<Figure[]> =>
+  on((bed) => scale(bed, size), { vtepSubnets: ['44.128.0.0/16', 'fd01:a::/64'], networks: size.networks });
+
 const parts: Record<string, { title: string; figures: () => Promise<Figure[]> }> = {
   200: { title: '200 peers', figures: () => on(scenarios[200]) },
   1000: { title: '1000 peers', figures: () => on(scenarios[1000]) },
   5000: { title: '5000 peers', figures: () => on(scenarios[5000]) },
+  '5000x1': {
+    title: '5000 nodes, 1 network: allocation alone',
+    figures: () => atScale({ nodes: 5_000, networks: 1 }),
+  },
+  '5000x10': {
+    title: '5000 nodes, 10 networks: allocation alone',
+    figures: () => atScale({ nodes: 5_000, networks: 10 }),
+  },
+  '300x10': {
+    title: '300 nodes, 10 networks: allocation alone',
+    figures: () => atScale({ nodes: 300, networks: 10 }),
+  },
+  plan: {
+    title: 'the plan alone, 5000 and 20000 nodes in memory',
+    figures: () =>
+      Promise.resolve(
+        [5_000, 20_000].flatMap((nodes) => [1, 10].flatMap((networks) => simulated({ nodes, networks }))),
+      ),
+  },
   cni: { title: 'containers, beside bridge with host-local', figures: containers },
 };
 
@@ -56,13 +80,16 @@ function asked(): string[] {
 async function measure(): Promise<void> {
   const link = `link set lo up\nlink add ovb0 type veth peer name ovb1\naddr add ${self.address}/16 dev ovb0\nlink set ovb0 up\nlink set ovb1 up\n`;
   spawnSync('ip', ['-batch', '-'], { input: link });
+  const load = loadavg()[1]?.toFixed(1) ?? '';
   const figures: Figure[] = [];
   for (const name of asked()) {
+    const start = performance.now();
     const { title = '', figures: take } = parts[name] ?? {};
     say(title);
     const some = (await take?.()) ?? [];
     for (const { what, measured, floor = '-', ok } of some)
       say(`  ${what}: ${measured}, floor ${floor}${ok ? '' : ', MISSED'}`);
+    say(`  took ${since(start)}`);
     figures.push(...some);
   }
   const processes = figures.filter(({ what }) => what.startsWith('processes'));
@@ -70,7 +97,7 @@ async function measure(): Promise<void> {
   for (const figure of processes) figure.ok &&= constant;
   const memory = Math.round(totalmem() / 2 ** 30);
   process.stdout.write(
-    `\n${cpus().length} cores, ${memory} GB, Node ${process.versions.node}\n\n${renderTable(figures)}\n`,
+    `\n${cpus().length} cores, ${memory} GB, Node ${process.versions.node}; load ${load} at the start, ${loadavg()[1]?.toFixed(1) ?? ''} at the end\n\n${renderTable(figures)}\n`,
   );
   process.exitCode = figures.every(({ ok }) => ok) ? 0 : 1;
 }

@@ -19,16 +19,21 @@ const standard = {
 };
 export const plugins = ['overlaynet', ...Object.keys(standard)];
 
-const dockerfile = readFileSync(join(root, 'deploy', 'agent.Dockerfile'), 'utf8');
-/** Words behind those that the agent's Dockerfile has in one line. */
-const wordsAfter = (words: RegExp): string[] => words.exec(dockerfile)?.[1]?.split(' ') ?? [];
+type Program = 'operator' | 'agent';
 
-/** The agent's environment, wherever it runs. */
-export const agentEnvironment = Object.fromEntries(
-  wordsAfter(/^ENV (.*)$/m).map((pair) => [pair.replace(/=.*/, ''), pair.replace(/^[^=]*=/, '')]),
-);
-/** Debian packages of its image. */
-export const agentPackages = wordsAfter(/--no-install-recommends (.*) \\$/m);
+/** Words behind those that a program's Dockerfile has in one line. */
+const wordsAfter = (program: Program, words: RegExp): string[] => {
+  const dockerfile = readFileSync(join(root, 'deploy', `${program}.Dockerfile`), 'utf8');
+  return words.exec(dockerfile)?.[1]?.split(' ') ?? [];
+};
+
+/** A program's environment, wherever it runs. */
+export const environmentOf = (program: Program): Record<string, string> =>
+  Object.fromEntries(
+    wordsAfter(program, /^ENV (.*)$/m).map((pair) => [pair.replace(/=.*/, ''), pair.replace(/^[^=]*=/, '')]),
+  );
+/** Debian packages of the agent's image. */
+export const agentPackages = wordsAfter('agent', /--no-install-recommends (.*) \\$/m);
 
 /** Some of the libraries are CommonJS and call require. */
 const banner = `import { createRequire as overlaynetRequire } from 'node:module';

@@ -2,12 +2,18 @@ import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { AgentAllocation, OverlayAgent } from '../../src/api/types.ts';
+import type { AgentAllocation, OverlayAgent, OverlayNetwork } from '../../src/api/types.ts';
 import { Informer } from '../../src/kube/informer.ts';
-import { agentAllocations, nodes, overlayAgents, type Node } from '../../src/kube/resources.ts';
+import {
+  agentAllocations,
+  nodes,
+  overlayAgents,
+  overlayNetworks,
+  type Node,
+} from '../../src/kube/resources.ts';
 import { startControlPlane, type OwnControlPlane } from '../../test/support/controlplane.ts';
 import { TempDir } from '../../test/support/kubeprocess.ts';
-import { agentEnvironment } from '../build.ts';
+import { environmentOf } from '../build.ts';
 import { inParallel } from '../../src/operator/parallel.ts';
 
 const root = join(import.meta.dirname, '..', '..');
@@ -15,7 +21,16 @@ const root = join(import.meta.dirname, '..', '..');
 /** The node whose agent is measured; its kernel is the bench's own network namespace. */
 export const self = { name: 'node-self', address: '172.18.255.1' };
 
-/** A control plane with our CRDs and two networks, and the processes that are measured against it. */
+/** What a bed has from the start; the default is the samples' two networks, and room for 5,000 nodes. */
+export interface Furnishing {
+  vtepSubnets: string[];
+  /** OverlayNetworks with one subnet each, /24 a node; absent: the samples' two. */
+  networks?: number;
+}
+
+const usual: Furnishing = { vtepSubnets: ['44.128.0.0/18', 'fd01:a::/64'] };
+
+/** A control plane with our CRDs and networks, and the processes that are measured against it. */
 export class Bed {
   readonly plane: OwnControlPlane;
   private readonly temp = new TempDir('ovb-');
@@ -29,7 +44,7 @@ export class Bed {
     this.allocations = new Informer(plane.client, agentAllocations);
   }
 
-  static async start(): Promise<Bed> {
+  static async start({ vtepSubnets, networks }: Furnishing = usual): Promise<Bed> {
     const bed = new Bed(await startControlPlane({ large: true }));
     const { plane } = bed;
     await plane.kubectl('apply', '--server-side', '-k', join(root, 'crds'));
@@ -39,11 +54,12 @@ export class Bed {
       apiVersion: agentAllocations.apiVersion,
       kind: 'OverlayConfig',
       metadata: { name: 'default' },
-      // room for 5,000 nodes
-      spec: { vtepSubnets: ['44.128.0.0/18', 'fd01:a::/64'] },
+      spec: { vtepSubnets },
     };
     await bed.applyJSON(config);
-    await plane.kubectl('apply', '--server-side', '-f', join(root, 'deploy', 'samples', 'overlay.yaml'));
+    const samples = join(root, 'deploy', 'samples', 'overlay.yaml');
+    if (networks === undefined) await plane.kubectl('apply', '--server-side', '-f', samples);
+    for (let at = 0; at < (networks ?? 0); at++) await bed.addNetwork(at);
     bed.allocations.start();
     await bed.allocations.synced();
     return bed;
@@ -61,15 +77,32 @@ export class Bed {
     await inParallel(numbers, (at) => this.join(`node-${at}`, `172.18.${at >> 8}.${at & 255}`));
   }
 
+  /** The network `scale-AT`, of a /8 of its own. */
+  async addNetwork(at: number): Promise<void> {
+    await this.plane.client.create<OverlayNetwork>(overlayNetworks, {
+      apiVersion: overlayNetworks.apiVersion,
+      kind: overlayNetworks.kind,
+      metadata: { name: `scale-${at}` },
+      spec: { subnets: [{ cidr: `${60 + at}.0.0.0/8`, prefix: 24 }] } as OverlayNetwork['spec'],
+    });
+  }
+
   async join(name: string, address: string): Promise<void> {
+    await this.addNode(name, address);
+    if (name !== self.name) await this.registerAgent(name, address);
+  }
+
+  async addNode(name: string, address: string): Promise<void> {
     const { client } = this.plane;
     const node = await client.create<Node>(nodes, { apiVersion: 'v1', kind: 'Node', metadata: { name } });
     await client.updateStatus<Node>(nodes, {
       ...node,
       status: { addresses: [{ type: 'InternalIP', address }] },
     });
-    if (name === self.name) return;
-    await client.create<OverlayAgent>(overlayAgents, {
+  }
+
+  async registerAgent(name: string, address: string): Promise<void> {
+    await this.plane.client.create<OverlayAgent>(overlayAgents, {
       apiVersion: overlayAgents.apiVersion,
       kind: overlayAgents.kind,
       metadata: { name },
@@ -95,7 +128,7 @@ export class Bed {
     const program = ['--pdeathsig', 'KILL', process.execPath, join(root, 'dist', `${name}.js`)];
     const child = spawn('setpriv', [...program, ...args, '--kubeconfig', this.plane.kubeconfig], {
       stdio: ['ignore', 'ignore', 'pipe'],
-      env: name === 'agent' ? { ...process.env, ...agentEnvironment } : process.env,
+      env: { ...process.env, ...environmentOf(name) },
     });
     let rest = '';
     child.stderr.on('data', (chunk: Buffer) => {
@@ -127,8 +160,15 @@ export class Bed {
     this.operators.delete(identity);
   }
 
-  /** Writes that the API server has served, by verb and resource. */
-  async writes(): Promise<Map<string, number>> {
+  /** Of an operator that runs: resident memory now, and the most that it was, in MB. */
+  memory(identity: string): { resident: number; peak: number } {
+    const child = this.operators.get(identity);
+    if (child === undefined) throw new Error(`no operator ${identity} runs`);
+    return { resident: residentMB(child), peak: residentMB(child, 'VmHWM') };
+  }
+
+  /** Requests that the API server has served, by verb and resource: `LIST nodes`. */
+  async requests(verbs: readonly string[]): Promise<Map<string, number>> {
     const text = await this.plane.client.raw({
       what: 'read /metrics',
       method: 'GET',
@@ -138,7 +178,7 @@ export class Bed {
     const sums = new Map<string, number>();
     for (const [, labels = '', value] of text.matchAll(/^apiserver_request_total\{(.*)\} (\S+)$/gm)) {
       const label = (name: string) => new RegExp(`${name}="([^"]*)"`).exec(labels)?.[1] ?? '';
-      if (!['POST', 'PUT', 'PATCH', 'APPLY', 'DELETE'].includes(label('verb'))) continue;
+      if (!verbs.includes(label('verb'))) continue;
       const what = `${label('verb')} ${label('resource')}`;
       sums.set(what, (sums.get(what) ?? 0) + Number(value));
     }
@@ -192,8 +232,8 @@ export async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<
   await gone;
 }
 
-/** Resident memory in MB. */
-export function residentMB(child: ChildProcess): number {
+/** Resident memory in MB: what it is now, or the most that it was. */
+export function residentMB(child: ChildProcess, which: 'VmRSS' | 'VmHWM' = 'VmRSS'): number {
   const status = readFileSync(`/proc/${child.pid ?? 0}/status`, 'utf8');
-  return Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1]) / 1024;
+  return Number(new RegExp(`${which}:\\s+(\\d+) kB`).exec(status)?.[1]) / 1024;
 }

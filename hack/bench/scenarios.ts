@@ -140,12 +140,14 @@ export async function joins(bed: Bed, peers: number, samples: number): Promise<F
   ];
 }
 
+const writing = ['POST', 'PUT', 'PATCH', 'APPLY', 'DELETE'];
+
 /** Writes that the API server served in `seconds` of rest, the Lease's aside. */
 export async function idle(bed: Bed, seconds: number): Promise<Figure[]> {
   await sleep(5_000);
-  const before = await bed.writes();
+  const before = await bed.requests(writing);
   await sleep(seconds * 1_000);
-  const after = await bed.writes();
+  const after = await bed.requests(writing);
   const others = [...after].filter(
     ([what, calls]) => !what.endsWith(' leases') && calls > (before.get(what) ?? 0),
   );

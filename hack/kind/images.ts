@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { agentEnvironment, agentPackages, buildContext, plugins } from '../build.ts';
+import { environmentOf, agentPackages, buildContext, plugins } from '../build.ts';
 import { findTool } from '../parts/cluster.ts';
 import { command } from '../parts/command.ts';
 import { downloadsAllowed } from '../parts/download.ts';
@@ -77,7 +77,7 @@ async function assemble(work: string): Promise<Image[]> {
       layers: [await networkRootfs(), nodejs, agent],
       config: {
         Entrypoint: ['node', '/app/agent.mjs'],
-        Env: Object.entries(agentEnvironment).map(([name, value]) => `${name}=${value}`),
+        Env: Object.entries(environmentOf('agent')).map(([name, value]) => `${name}=${value}`),
       },
     },
   ];

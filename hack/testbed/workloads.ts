@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { AgentAllocation } from '../../src/api/types.ts';
 import type { Client } from '../../src/kube/client.ts';
 import { agentAllocations, nodes, overlayAgents, type Node } from '../../src/kube/resources.ts';
-import { agentEnvironment } from '../build.ts';
+import { environmentOf } from '../build.ts';
 import { commandLine } from '../parts/command.ts';
 import { addressesOf, hub, kubeconfig, root, UserError, type Lab } from './lab.ts';
 import { addNamespace, inNode, removeNamespace } from './namespaces.ts';
@@ -50,7 +50,7 @@ export function startAgent(lab: Lab, node: string): void {
     join(root, 'dist', 'cni', 'overlaynet'),
   ];
   const argv = [...inNode(lab, node), ...run('agent'), 'run', ...flags];
-  start(lab, role, argv, { node, env: agentEnvironment });
+  start(lab, role, argv, { node, env: environmentOf('agent') });
 }
 
 /** Prepares a node's system, as the privileged init container does. */

@@ -14,6 +14,16 @@ import type { Registrations } from './register.ts';
 import { pageName, statedIndexes } from './space.ts';
 import { asOf, spacesName, version, type NodeFacts, type Reads, type View, type Write } from './view.ts';
 
+/**
+ * How many AgentAllocations one plan updates, of nodes that wait and of the others each. More are not sent before the
+ * next plan; a roll-out to thousands of nodes would make every plan long, and joins wait for plans.
+ */
+export const mostUpdates = 200;
+
+/** A node without it waits; the others have what they need and get more, or less. */
+export const waits = ({ vtep, networks }: AgentAllocationSpec): boolean =>
+  vtep === undefined || networks === undefined;
+
 /** What is remembered of a node from plan to plan: as long as all of it is the same, so is its AgentAllocation. */
 interface Settled {
   object: AgentAllocation;
@@ -58,6 +68,8 @@ export class Allocations {
   readonly #writes: Write[] = [];
   readonly #withdraws = new Map<string, string[]>();
   readonly #touched = new Set<string>();
+  /** Updates so far. */
+  readonly #updates = { waiting: 0, others: 0 };
   /** Pages that cannot be believed. */
   readonly #unknown = new Set<string>();
   /** AgentAllocations of this or a lower version are written once more: a page recovers. */
@@ -151,6 +163,8 @@ export class Allocations {
     const late = version(object) <= this.#rewriteTo;
     const quiet = withdraws.length === 0 && !late;
     if (quiet && this.#isSettled(node, object, addresses)) return;
+    const kind = waits(object.spec) ? 'waiting' : 'others';
+    if (this.#updates[kind] >= mostUpdates) return;
     const blocks = holdings.of(node.name);
     const spec = renderer.render(node, addresses, blocks, index.config, networks);
     if (quiet && sameSpec(object.spec, spec)) {
@@ -163,6 +177,8 @@ export class Allocations {
     const loses = dropped(object.spec, spec);
     if (!this.#mayShow(node.name, object, blocks, loses)) return;
     this.#update(object, spec, withdraws);
+    // one that the API server refused holds back nobody
+    if (this.#in.view.refusal(`update-allocation ${node.name}`) === undefined) this.#updates[kind]++;
   }
 
   #isSettled(

@@ -71,7 +71,7 @@ export class Client {
     resource: Resource<T>,
     options: Selectors & CallOptions & { pageSize?: number; resourceVersion?: string } = {},
   ): Promise<List<T>> {
-    const { pageSize = 500, resourceVersion } = options;
+    const { pageSize = resource.pageSize ?? 500, resourceVersion } = options;
     const pageOf = (query: Request['query']) => this.#page(resource, query, options);
     let page = await pageOf({ limit: pageSize, resourceVersion });
     let items: T[] = [];

@@ -19,6 +19,8 @@ export interface Resource<T extends KubeObject> {
   namespace?: string;
   /** Fetch PartialObjectMetadata: neither spec nor status. */
   metadataOnly?: boolean;
+  /** Objects in one page of a list, where the usual number would be too much text at once. */
+  pageSize?: number;
   /** Never set: it ties T to the value, so that T is inferred. */
   object?: T;
 }
@@ -71,7 +73,11 @@ export const overlayConfigs = ours<OverlayConfig>('OverlayConfig', 'overlayconfi
 export const overlayNetworks = ours<OverlayNetwork>('OverlayNetwork', 'overlaynetworks');
 export const overlayAgents = ours<OverlayAgent>('OverlayAgent', 'overlayagents');
 export const agentAllocations = ours<AgentAllocation>('AgentAllocation', 'agentallocations');
-export const allocationLedgers = ours<AllocationLedger>('AllocationLedger', 'allocationledgers');
+/** One of 256 blocks is 45 KB of JSON. */
+export const allocationLedgers: Resource<AllocationLedger> = {
+  ...ours<AllocationLedger>('AllocationLedger', 'allocationledgers'),
+  pageSize: 50,
+};
 
 export const nodes: Resource<Node> = { apiVersion: 'v1', kind: 'Node', plural: 'nodes' };
 export const nodeMetadata: Resource<KubeObject> = {

@@ -1,7 +1,8 @@
+import { mostUpdates, waits } from '../allocate/allocations.ts';
 import type { Write } from '../allocate/view.ts';
 
 /** Writes that are sent before all is planned anew: a node that joins waits for these at most. */
-const batchSize = 200;
+const batchSize = mostUpdates;
 
 /** Whether a node waits for it, or everything else does. */
 export function isUrgent(write: Write): boolean {
@@ -12,7 +13,7 @@ export function isUrgent(write: Write): boolean {
     case 'create-allocation':
       return true;
     case 'update-allocation':
-      return write.over.spec.vtep === undefined || write.over.spec.networks === undefined;
+      return waits(write.over.spec);
     case 'delete-page':
     case 'delete-allocation':
     case 'confirm-absent':

@@ -9,7 +9,7 @@ export class OperatorMetrics {
   private readonly plans = new Histogram({
     name: 'overlaynet_operator_plan_seconds',
     help: 'Time to plan all allocations from the caches.',
-    buckets: [0.001, 0.005, 0.02, 0.1, 0.5, 2],
+    buckets: [0.001, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1, 2],
     registers: [this.registry],
   });
   private readonly writes = new Counter({

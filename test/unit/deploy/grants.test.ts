@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parse, parseAllDocuments } from 'yaml';
-import { agentEnvironment, agentPackages, plugins } from '../../../hack/build.ts';
+import { environmentOf, agentPackages, plugins } from '../../../hack/build.ts';
 import { offeredRoles, powersOf, rulesOf, subjectsOf, type Manifest } from '../../support/grants.ts';
 
 const file = (name: string) => fileURLToPath(new URL(`../../../${name}`, import.meta.url));
@@ -102,7 +102,10 @@ test('docs/rights.md has every right, capability, directory of the host and prog
 
 test('the images that hack/ assembles have what the agent’s Dockerfile says', () => {
   expect(agentPackages).toContain('iproute2');
-  expect(agentEnvironment).toMatchObject({ NODE_OPTIONS: '--max-semi-space-size=2', MALLOC_ARENA_MAX: '1' });
+  expect(environmentOf('agent')).toMatchObject({
+    NODE_OPTIONS: '--max-semi-space-size=2',
+    MALLOC_ARENA_MAX: '1',
+  });
 });
 
 test('each with a reason', () => {

@@ -1,0 +1,73 @@
+import type { Bed } from './bed.ts';
+
+/** Kinds that an operator reads. */
+const kinds = [
+  'nodes',
+  'overlayagents',
+  'overlaynetworks',
+  'overlayconfigs',
+  'agentallocations',
+  'allocationledgers',
+];
+
+/** What operator and API server have counted so far. Two of them tell what happened in between. */
+export class Sample {
+  /** AgentAllocation events that the bench's own watch has seen: what every agent's watch sees. */
+  readonly events: number;
+  readonly #operator: string;
+  readonly #requests: ReadonlyMap<string, number>;
+
+  private constructor(events: number, operator: string, requests: ReadonlyMap<string, number>) {
+    this.events = events;
+    this.#operator = operator;
+    this.#requests = requests;
+  }
+
+  static async take(bed: Bed, port: number): Promise<Sample> {
+    const { events } = bed.allocations.counters;
+    const answer = await fetch(`http://127.0.0.1:${port}/metrics`);
+    if (!answer.ok) throw new Error(`the operator's metrics: ${answer.status}`);
+    return new Sample(events, await answer.text(), await bed.requests(['GET', 'LIST']));
+  }
+
+  /** Plans since `before`; p99 is the bound of the histogram's bucket. */
+  planMs(before: Sample): { mean: number; p99: number } {
+    const name = 'overlaynet_operator_plan_seconds';
+    const since = (line: RegExp) => this.#value(line) - before.#value(line);
+    const count = since(new RegExp(`^${name}_count (\\S+)$`, 'm'));
+    const sum = since(new RegExp(`^${name}_sum (\\S+)$`, 'm'));
+    const bounds = [...this.#operator.matchAll(new RegExp(`^${name}_bucket\\{le="([0-9.]+)"\\}`, 'gm'))].map(
+      ([, bound = '']) => bound,
+    );
+    const p99 = bounds.find(
+      (bound) => since(new RegExp(`^${name}_bucket\\{le="${bound}"\\} (\\S+)$`, 'm')) >= 0.99 * count,
+    );
+    return { mean: (1000 * sum) / count, p99: 1000 * Number(p99 ?? Infinity) };
+  }
+
+  /** Complete lists since `before`, of whatever kind. A list of one object, with which a watch goes on, is none. */
+  lists(before: Sample): number {
+    const count = (sample: Sample) =>
+      [...sample.#operator.matchAll(/^overlaynet_operator_relists\{.*\} (\S+)$/gm)].reduce(
+        (sum, [, value]) => sum + Number(value),
+        0,
+      );
+    return count(this) - count(before);
+  }
+
+  /** Objects read one by one since `before`. Nobody but the operator reads any of these kinds. */
+  reads(before: Sample, joins: number): { perJoin: number; text: string } {
+    const each = kinds.flatMap((kind) => {
+      const calls = (this.#requests.get(`GET ${kind}`) ?? 0) - (before.#requests.get(`GET ${kind}`) ?? 0);
+      return calls === 0 ? [] : [{ kind, perJoin: calls / joins }];
+    });
+    return {
+      perJoin: each.reduce((sum, { perJoin }) => sum + perJoin, 0),
+      text: each.map(({ kind, perJoin }) => `${perJoin.toFixed(1)} ${kind}`).join(', '),
+    };
+  }
+
+  #value(line: RegExp): number {
+    return Number(line.exec(this.#operator)?.[1] ?? 0);
+  }
+}
