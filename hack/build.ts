@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { chmod, copyFile, mkdir, rename } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Plugin } from 'esbuild';
 import { go } from './parts/part.ts';
 import { buildPlugin, chained } from './parts/plugins.ts';
@@ -84,31 +84,32 @@ function fresh(): boolean {
 /** Bundles operator and agent into one file each, dist/operator.js and dist/agent.js, unless they are up to date. */
 export async function buildBundles(): Promise<void> {
   if (fresh()) return;
+  await Promise.all(names.map((name) => bundle(name, join(dist, `${name}.js`))));
+}
+
+/** Bundles one of them into `file`, with its sources as the plugins change them. */
+export async function bundle(name: string, file: string, plugins: Plugin[] = []): Promise<void> {
   const { build } = await import('esbuild');
-  await mkdir(dist, { recursive: true });
-  await Promise.all(
-    names.map(async (name) => {
-      const unfinished = join(dist, `${name}.${process.pid}.js`);
-      await build({
-        entryPoints: [join(root, 'src', name, 'main.ts')],
-        outfile: unfinished,
-        bundle: true,
-        platform: 'node',
-        target: 'node22',
-        format: 'esm',
-        banner: { js: banner },
-        legalComments: 'none',
-        minifySyntax: true,
-        minifyWhitespace: true,
-        plugins: [lean],
-        logLevel: 'error',
-      });
-      // whatever the umask: the image's user is not who builds it
-      await chmod(unfinished, 0o644);
-      // at once: another lab may be starting it
-      await rename(unfinished, join(dist, `${name}.js`));
-    }),
-  );
+  await mkdir(dirname(file), { recursive: true });
+  const unfinished = `${file}.${process.pid}`;
+  await build({
+    entryPoints: [join(root, 'src', name, 'main.ts')],
+    outfile: unfinished,
+    bundle: true,
+    platform: 'node',
+    target: 'node22',
+    format: 'esm',
+    banner: { js: banner },
+    legalComments: 'none',
+    minifySyntax: true,
+    minifyWhitespace: true,
+    plugins: [...plugins, lean],
+    logLevel: 'error',
+  });
+  // whatever the umask: the image's user is not who builds it
+  await chmod(unfinished, 0o644);
+  // at once: another lab may be starting it
+  await rename(unfinished, file);
 }
 
 /**

@@ -1,8 +1,10 @@
 import type { Underlay } from '../src/api/types.ts';
+import { allocation } from './chaos/allocation.ts';
 import { renderFigures, type Figure } from './chaos/figure.ts';
 import { injection } from './chaos/injection.ts';
 import { kills } from './chaos/kills.ts';
 import { PodBed } from './chaos/pods.ts';
+import { simulation } from './chaos/simulation.ts';
 import { spoofing } from './chaos/spoofing.ts';
 import { Wire } from './chaos/wire.ts';
 import { ensurePackages } from './parts/packages.ts';
@@ -14,6 +16,8 @@ import { table } from './testbed/table.ts';
  * `npm run chaos [FRAMES]`: sends what must not arrive, ten thousand times each unless told, and what must, and counts; then
  * kills the CNI plugin in the middle of its work, a thousand times, or as many as frames if those are fewer. The status is
  * 0 only where all is as it should be. All of it is in network namespaces that end with this process.
+ * `npm run chaos -- simulation` is about the operators, in memory: hack/chaos/simulation.ts.
+ * `npm run chaos -- allocation` is about the operators: hack/chaos/allocation.ts.
  */
 
 async function spoofed(frames: number): Promise<Figure[]> {
@@ -53,6 +57,8 @@ function framesAsked(): number {
 }
 
 async function main(): Promise<boolean> {
+  if (process.argv[2] === 'simulation') return simulation(process.argv.slice(3));
+  if (process.argv[2] === 'allocation') return allocation(process.argv.slice(3));
   const frames = framesAsked();
   await ensurePackages();
   await provideParts();

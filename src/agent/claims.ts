@@ -26,17 +26,23 @@ export class Claims {
 
   /** Whether one of these has the VTEP or an underlay address of that node: packets then go to one of both alone. */
   standFor(spec: Pick<AgentAllocationSpec, 'addresses' | 'vtep'>): boolean {
+    const { addresses, vtep } = spec;
     return (
-      spec.addresses.some((address) => this.#addresses.has(address)) ||
-      endpoints(spec).some((endpoint) => this.#endpoints.has(endpoint))
+      addresses.some((address) => this.#addresses.has(address)) ||
+      (vtep !== undefined &&
+        (this.#endpoints.has(vtep.mac) ||
+          (vtep.ip !== undefined && this.#endpoints.has(host(vtep.ip))) ||
+          (vtep.ip6 !== undefined && this.#endpoints.has(host(vtep.ip6)))))
     );
   }
 
   /** Whether that block of that network overlaps one of these. */
   overlap(network: string, cidr: string): boolean {
     if (this.#blocks.has(cidr)) return true;
+    const lengths = this.#lengths.get(network);
+    if (lengths === undefined) return false;
     const own = lengthOf(cidr);
-    for (const [length, others] of this.#lengths.get(network) ?? []) {
+    for (const [length, others] of lengths) {
       if (length === own || length.charAt(0) !== own.charAt(0)) continue;
       if (others.some((other) => overlaps(parseCidr(other), parseCidr(cidr)))) return true;
     }
@@ -76,8 +82,7 @@ export class Claims {
 const lengthOf = (cidr: string): string => `${cidr.includes(':') ? 6 : 4}${cidr.slice(cidr.indexOf('/'))}`;
 
 const endpoints = ({ vtep }: Pick<AgentAllocationSpec, 'vtep'>): string[] =>
-  vtep === undefined
-    ? []
-    : [vtep.mac, vtep.ip, vtep.ip6].flatMap((text) =>
-        text === undefined ? [] : [text.replace(/\/.*/, '').toLowerCase()],
-      );
+  vtep === undefined ? [] : [vtep.mac, ...[vtep.ip ?? [], vtep.ip6 ?? []].flat().map(host)];
+
+/** An address without its subnet's length, which may have grown. */
+const host = (text: string): string => text.slice(0, text.indexOf('/'));

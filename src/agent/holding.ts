@@ -66,7 +66,7 @@ function departed({ gone, snapshot }: Belief, config: OverlayConfig | undefined)
     id === undefined
       ? 'the operator shows no status.departures to confirm'
       : `if they are gone for good: ${annotate(confirmDepartures, id)}`;
-  const names = listed(mass.map(({ node }) => node));
+  const names = listed(mass.map(({ node }) => node).sort());
   const until = timeOf(believedAt(mass));
   return {
     reason: 'MassDeparture',

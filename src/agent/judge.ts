@@ -13,6 +13,7 @@ import { snapshotOf } from './snapshot.ts';
 export class Judge {
   readonly #parts: Parts;
   #belief: Belief | undefined;
+  #held: Held = { peers: [], networks: [], blocks: [] };
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -22,8 +23,10 @@ export class Judge {
   /** Judges what the caches say now. @returns when that may come out otherwise although they say the same */
   run(): Result | undefined {
     const { caches, seen } = this.#parts;
-    const belief = this.#judged();
+    const said = this.#said;
+    const belief = this.#judged(said);
     this.#belief = belief;
+    this.#held = heldBy(belief, said);
     if (belief === undefined) return undefined;
     if (caches.synced && this.#config !== undefined && belief.doubt === undefined) seen.accept();
     const now = Date.now();
@@ -38,7 +41,7 @@ export class Judge {
 
   /** What a run would make of it now. */
   get wanted(): Snapshot | undefined {
-    return this.#judged()?.snapshot;
+    return this.#judged(this.#said)?.snapshot;
   }
 
   /**
@@ -54,15 +57,15 @@ export class Judge {
     return caches.allocation?.spec.vtep === undefined ? "this node's AgentAllocation has no VTEP" : undefined;
   }
 
-  /** What stays although the caches do not say so. */
+  /** What stays although the caches do not say so, by the last run. */
   get held(): Held {
-    return heldBy(this.#belief, this.#said);
+    return this.#held;
   }
 
   /** The condition that tells it; undefined: nothing stays. */
   get holding(): Finding | undefined {
     if (this.#belief === undefined) return undefined;
-    return holdingOf(this.#belief, this.held, this.#config, Date.now());
+    return holdingOf(this.#belief, this.#held, this.#config, Date.now());
   }
 
   /** For the checkpoint: of the belief that which does not follow from the snapshot. */
@@ -85,13 +88,13 @@ export class Judge {
     return config?.status?.effective === undefined ? undefined : config;
   }
 
-  #judged(): Belief | undefined {
+  #judged(said: Snapshot | undefined): Belief | undefined {
     const { caches, seen } = this.#parts;
     if (!caches.synced) return this.#belief;
     return believe(this.#belief, {
       config: this.#config,
       networks: caches.cached.networks,
-      next: this.#said,
+      next: said,
       wentBack: seen.observe(caches.versions).wentBack,
       refused: caches.refused,
       now: Date.now(),

@@ -76,7 +76,8 @@ export class Allocations {
     const recovering = input.plans.flatMap(({ listed }) =>
       listed.map(({ page }) => page.recovering?.version),
     );
-    this.#rewriteTo = recovering.reduce((most, text) => Math.max(most, Number(text ?? 0)), 0);
+    const rebuilt = Number(input.index.rebuilt?.version ?? 0);
+    this.#rewriteTo = recovering.reduce((most, text) => Math.max(most, Number(text ?? 0)), rebuilt);
   }
 
   plan(): Write[] {

@@ -38,10 +38,14 @@ export interface Demand {
   inUse: (node: string, index: number) => boolean;
   /** Whether the API server itself has said what a block of the node is taken back for. */
   mayRelease: (node: string) => boolean;
+  /** Whether the API server itself has said what the node's agent uses: a block of it is about to be free. */
+  mayFree: (node: string) => boolean;
   /** A page whose write was refused in this run. */
   isRefused: (page: string) => boolean;
   /** Whether every AgentAllocation was written after that resourceVersion. */
   allWrittenSince: (version: number) => boolean;
+  /** Blocks of which agents say that they have addresses, and one such node each. */
+  touchedBy: () => ReadonlyMap<number, { name: string; uid: string }>;
   /** The highest resourceVersion known. */
   knownAt: number;
 }
@@ -133,7 +137,11 @@ function recover(draft: Draft, plan: SpacePlan, demand: Demand): void {
   }
   const until = Math.min(Date.parse(recovering.since), demand.now) + demand.cooldownMs;
   if (until > demand.now) plan.wakeAt = Math.min(plan.wakeAt, until);
-  else if (demand.allWrittenSince(Number(recovering.version))) draft.replace(rest);
+  else if (demand.allWrittenSince(Number(recovering.version))) {
+    draft.replace(rest);
+    // what a node uses beyond what it should hold was resting, and the record of it is lost
+    draft.rest(demand.touchedBy(), demand.now);
+  }
 }
 
 /** Gives every claimant without a block the one that it holds already, where that is free, else the lowest free. */

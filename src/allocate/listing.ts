@@ -1,7 +1,7 @@
-import type { LedgerSpace } from '../api/types.ts';
+import type { LedgerIndex, LedgerSpace } from '../api/types.ts';
 import type { SpacePlan } from './blocks.ts';
-import { listedPages } from './space.ts';
-import { asOf, version, type Reads, type View } from './view.ts';
+import { listedPages, pageName } from './space.ts';
+import { asOf, spacesName, version, type Reads, type View, type Write } from './view.ts';
 
 /** Which pages the index lists for each space, and which spaces it still lists. */
 export class Listing {
@@ -13,9 +13,18 @@ export class Listing {
   readonly #cooldownMs: number;
   readonly #reads: Reads;
 
-  constructor(view: View, nextPage: number, cooldownMs: number, reads: Reads) {
+  /** Of an index that was rebuilt it is not known which pages there were: a new one may be in place of a lost one. */
+  readonly #rebuilt: boolean;
+
+  constructor(
+    view: View,
+    { nextPage, rebuilt }: Pick<LedgerIndex, 'nextPage' | 'rebuilt'>,
+    cooldownMs: number,
+    reads: Reads,
+  ) {
     this.#view = view;
     this.nextPage = nextPage;
+    this.#rebuilt = rebuilt !== undefined;
     this.#cooldownMs = cooldownMs;
     this.#reads = reads;
   }
@@ -50,7 +59,7 @@ export class Listing {
       recovering.add(pages[ordinal]);
     }
     for (let needed = plan?.pagesNeeded ?? 0; needed > 0; needed--) {
-      if (space.recovered === true) recovering.add(this.nextPage);
+      if (this.#rebuilt) recovering.add(this.nextPage);
       pages.push(this.nextPage++);
     }
     const unmade = listed.findIndex(({ state }) => state === 'absent' || state === 'lost');
@@ -77,4 +86,22 @@ export class Listing {
     this.#reads.ledger.set(name, needed);
     return false;
   }
+}
+
+/**
+ * Deletes pages that no space lists: tombstones, and what a late writer made empty; of an index that is `whole` again, all. Else
+ * a page that holds blocks and is not listed is not understood, and stays.
+ */
+export function unlistedPages(view: View, { spaces }: LedgerIndex, reads: Reads, whole: boolean): Write[] {
+  const { ledger } = view;
+  const listed = new Set(spaces.flatMap((space) => space.pages.map((number) => pageName(space, number))));
+  return [...ledger.pages].flatMap(([name, object]): Write[] => {
+    const { page } = object.spec;
+    const spent = whole || page?.retired === true || page?.blocks.length === 0;
+    if (listed.has(name) || !spent || object.metadata.deletionTimestamp !== undefined) return [];
+    if (asOf(ledger, spacesName) >= version(object)) return [{ kind: 'delete-page', name, over: object }];
+    // an index that we have not seen yet may list it
+    reads.ledger.set(spacesName, version(object));
+    return [];
+  });
 }

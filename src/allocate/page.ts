@@ -75,6 +75,18 @@ export class Draft {
     this.replace({ ...this.page, blocks: [...this.page.blocks, block].sort((a, b) => a.index - b.index) });
   }
 
+  /** Has these blocks rest where they are free, each in the name of a node that uses it. */
+  rest(nodes: ReadonlyMap<number, { name: string; uid: string }>, now: number): void {
+    const since = new Date(now).toISOString();
+    const blocks = [...nodes].flatMap(([index, { name, uid }]): LedgerBlock[] =>
+      inPage(this.page, { index }) && !this.#indexes.has(index)
+        ? [{ index, node: name, uid, state: 'Cooling', since }]
+        : [],
+    );
+    const all = [...this.page.blocks, ...blocks].sort((a, b) => a.index - b.index);
+    this.replace({ ...this.page, blocks: all });
+  }
+
   replace(page: LedgerPage): void {
     this.page = page;
     this.changed = true;
@@ -138,7 +150,7 @@ export class Draft {
       return block;
     }
     // its agent's next word is what it waits for
-    if (demand.inUse(block.node, block.index)) return block;
+    if (demand.inUse(block.node, block.index) || !demand.mayFree(block.node)) return block;
     this.#taken?.delete(block.index);
     return undefined;
   }

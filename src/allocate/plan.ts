@@ -19,14 +19,14 @@ import { judgeRegistrations, type Registrations } from './register.ts';
 import type { Holdings } from './render.ts';
 import { remainsOf, repairedIndex } from './repair.ts';
 import { judgeRestore, type RestoreVerdict } from './restore.ts';
-import { Listing } from './listing.ts';
+import { Listing, unlistedPages } from './listing.ts';
+import { allWrittenSince } from './evidence.ts';
 import { pageName, statedIndex } from './space.ts';
 import { planSpaces } from './spaces.ts';
 import {
-  asOf,
   indexOf,
+  keyOf,
   spacesName,
-  version,
   type NodeFacts,
   type Reads,
   type Refusal,
@@ -55,6 +55,9 @@ export interface Plan {
   exhausted: { space: LedgerSpace; nodes: string[] }[];
 }
 
+/** When the last OverlayNetwork goes, it is believed after so many milliseconds. */
+const networklessMs = 3_000;
+
 /** The next writes toward every node holding what it should; empty when all is as it should be. */
 export function plan(view: View, memory: Memory): Plan {
   return new Planner(view, memory).plan();
@@ -78,6 +81,7 @@ class Planner {
     allocations: false,
     nodes: new Set(),
     networks: new Set(),
+    agents: new Set(),
   };
   #nextPage: number;
   #wakeAt = Infinity;
@@ -154,7 +158,7 @@ class Planner {
     const listed = new Set(
       this.#index.spaces.flatMap((space) => space.pages.map((number) => pageName(space, number))),
     );
-    this.#remains = (space) => remainsOf(space, view, listed, config, () => this.#nextPage++);
+    this.#remains = (space) => remainsOf(space, view, listed, () => this.#nextPage++);
     return judgeNetworks(view.networks, this.#index.spaces, {
       now: view.now,
       cooldownMs: this.#cooldownMs,
@@ -191,7 +195,17 @@ class Planner {
     else next.departures = departures;
     next.spaces = withVtepSpace(spaces, pinned, this.#remains);
     next.nextPage = this.#nextPage;
+    if (this.#isWhole(next) && unlistedPages(this.#view, next, this.#reads, true).length === 0)
+      delete next.rebuilt;
     return next;
+  }
+
+  /** A rebuilt index holds everything that there is: what it lost has been written over, and has rested. */
+  #isWhole({ rebuilt }: LedgerIndex): boolean {
+    if (rebuilt === undefined || this.#view.ledger.spaces === undefined) return false;
+    const until = Date.parse(rebuilt.since) + this.#cooldownMs;
+    if (until > this.#view.now) this.#wakeAt = Math.min(this.#wakeAt, until);
+    return until <= this.#view.now && allWrittenSince(this.#view, Number(rebuilt.version), this.#reads);
   }
 
   /** Plans the spaces, then the pages or the index: pages and allocations follow from the index that is stored. */
@@ -205,6 +219,7 @@ class Planner {
       adopting: this.#restore.active,
       cooldownMs: this.#cooldownMs,
       sureOfNode: (node) => this.#sureOfNode(node),
+      sureOfAgent: (node) => this.#sureOfAgent(node),
       sureOfNetwork: (network) => this.#sureOfNetwork(network),
       isGone: (node) => this.#isGone(node),
       reads: this.#reads,
@@ -225,7 +240,8 @@ class Planner {
     }
     for (const { writes } of plans.values())
       for (const write of writes) result.writes.push({ kind: 'write-page', ...write });
-    this.#dropUnlistedPages(result, next.spaces);
+    for (const write of unlistedPages(view, next, this.#reads, this.#isWhole(next)))
+      result.writes.push(write);
     const allocations = new Allocations(
       {
         view,
@@ -243,6 +259,18 @@ class Planner {
       this.#memory,
     );
     for (const write of allocations.plan()) result.writes.push(write);
+    this.#endRestore(result, next);
+  }
+
+  /** Agents believe what they are shown from then on: everything that was taken up has to be shown before. */
+  #endRestore({ writes }: Plan, next: LedgerIndex): void {
+    const { ending: restored } = this.#restore;
+    const { ledger, refusal } = this.#view;
+    const { addresses, nodes, networks } = this.#reads;
+    const open = writes.filter((write) => refusal(keyOf(write)) === undefined);
+    const rests = open.length + this.#reads.ledger.size + addresses.size + nodes.size + networks.size > 0;
+    if (restored !== undefined && !rests)
+      writes.push({ kind: 'write-index', over: ledger.spaces, index: { ...next, restored } });
   }
 
   #claimants({ accepted, unread }: Registrations): Claimant[] {
@@ -261,10 +289,25 @@ class Planner {
     return false;
   }
 
+  #sureOfAgent(node: string): boolean {
+    if (this.#view.asked.agents.has(node)) return true;
+    this.#reads.agents.add(node);
+    return false;
+  }
+
   #sureOfNetwork(network: string): boolean {
+    if (!this.#networks.has(network) && !this.#networksAreTold()) return false;
     if (this.#view.asked.networks.has(network)) return true;
     this.#reads.networks.add(network);
     return false;
+  }
+
+  /** A CRD that is deleted takes its objects first, and is known to be gone only afterwards: for as long nothing is retired. */
+  #networksAreTold(): boolean {
+    const since = this.#view.networklessSince;
+    const at = since === undefined ? -Infinity : since + networklessMs;
+    if (at > this.#view.now) this.#wakeAt = Math.min(this.#wakeAt, at);
+    return at <= this.#view.now;
   }
 
   /** Its Node is gone, and that is believed. */
@@ -277,23 +320,14 @@ class Planner {
     next: LedgerIndex,
     plans: ReadonlyMap<LedgerSpace, SpacePlan>,
   ): Pick<LedgerIndex, 'spaces' | 'nextPage'> {
-    const listing = new Listing(this.#view, this.#nextPage, this.#cooldownMs, this.#reads);
+    const listing = new Listing(
+      this.#view,
+      { ...next, nextPage: this.#nextPage },
+      this.#cooldownMs,
+      this.#reads,
+    );
     const spaces = next.spaces.flatMap((space) => listing.finish(space, plans.get(space)));
     this.#wakeAt = Math.min(this.#wakeAt, listing.wakeAt);
     return { spaces, nextPage: listing.nextPage };
-  }
-
-  /** Tombstones, and what a late writer made empty. A page that holds blocks and is not listed is not understood. */
-  #dropUnlistedPages(result: Plan, spaces: readonly LedgerSpace[]): void {
-    const { ledger } = this.#view;
-    const listed = new Set(spaces.flatMap((space) => space.pages.map((number) => pageName(space, number))));
-    for (const [name, object] of ledger.pages) {
-      const { page } = object.spec;
-      const spent = page?.retired === true || page?.blocks.length === 0;
-      if (listed.has(name) || !spent || object.metadata.deletionTimestamp !== undefined) continue;
-      // an index that we have not seen yet may list it
-      if (asOf(ledger, spacesName) < version(object)) this.#reads.ledger.set(spacesName, version(object));
-      else result.writes.push({ kind: 'delete-page', name, over: object });
-    }
   }
 }

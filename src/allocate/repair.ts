@@ -2,8 +2,8 @@ import type { LedgerIndex, LedgerSpace, PinnedConfig } from '../api/types.ts';
 import { AddressError } from '../net/address.ts';
 import { parseCidr } from '../net/cidr.ts';
 import { pinnable } from './config.ts';
-import { pageName, pageNumber, pageSize, statedIndex, vtepSpace } from './space.ts';
-import { indexOf, type View } from './view.ts';
+import { isOf, pageName, pageNumber, pageSize, vtepSpace } from './space.ts';
+import { indexOf, version, type View } from './view.ts';
 
 /** The longest that a block's prefix may be beyond its subnet's, as in the CRDs. */
 const mostPrefixBits = 20;
@@ -27,9 +27,30 @@ export function repairedIndex(view: View): LedgerIndex {
   const nextPage = numbers.reduce((most, number) => Math.max(most, number + 1), stored.nextPage);
   const { config: pinned, ...rest } = stored;
   const config = pinned !== undefined && isReadableConfig(pinned) ? pinned : configInForce(view);
-  const same = spaces.length === stored.spaces.length && nextPage === stored.nextPage && config === pinned;
-  return same ? stored : { ...rest, ...(config === undefined ? {} : { config }), nextPage, spaces };
+  const lost = spaces.length < stored.spaces.length || (view.ledger.spaces === undefined && isUsed(view));
+  const same = !lost && nextPage === stored.nextPage && config === pinned;
+  if (same) return stored;
+  const rebuilt = lost
+    ? { version: String(knownAt(view)), since: new Date(view.now).toISOString() }
+    : stored.rebuilt;
+  return {
+    ...rest,
+    ...(config === undefined ? {} : { config }),
+    ...(rebuilt === undefined ? {} : { rebuilt }),
+    nextPage,
+    spaces,
+  };
 }
+
+/** The highest resourceVersion of all that the view shows. */
+export function knownAt({ ledger, allocationsAt, allocations }: View): number {
+  const seen = Math.max(ledger.readAt, allocationsAt, version(ledger.spaces));
+  return [...allocations.values()].reduce((most, object) => Math.max(most, version(object)), seen);
+}
+
+/** Something of a ledger is there, so that an index must have been. */
+const isUsed = ({ ledger, allocations }: View): boolean =>
+  ledger.pages.size > 0 || [...allocations.values()].some(({ spec }) => spec.vtep !== undefined);
 
 function isReadable({ cidr, prefix }: LedgerSpace): boolean {
   if (cidr === vtepSpace) return true;
@@ -50,11 +71,10 @@ function readLength(cidr: string): number | undefined {
 }
 
 /** Pinned before the index was lost: while nodes have VTEPs of it, an edited OverlayConfig does not count. */
-function configInForce({ config, ledger, allocations }: View): PinnedConfig | undefined {
-  const effective = config?.status?.effective;
+function configInForce(view: View): PinnedConfig | undefined {
+  const effective = view.config?.status?.effective;
   if (effective === undefined || !isReadableConfig(effective)) return undefined;
-  const used = ledger.pages.size > 0 || [...allocations.values()].some(({ spec }) => spec.vtep !== undefined);
-  return used ? pinnable(effective) : undefined;
+  return isUsed(view) ? pinnable(effective) : undefined;
 }
 
 /**
@@ -65,7 +85,6 @@ export function remainsOf(
   space: LedgerSpace,
   view: View,
   listed: ReadonlySet<string>,
-  config: PinnedConfig | undefined,
   newNumber: () => number,
 ): LedgerSpace {
   const byOrdinal = new Map<number, { number: number; blocks: number }>();
@@ -74,16 +93,13 @@ export function remainsOf(
     const { page } = spec;
     if (number === undefined || page === undefined || listed.has(name) || pageName(space, number) !== name)
       continue;
-    if (page.space !== space.cidr || page.retired === true || page.blocks.length === 0) continue;
+    if (!isOf(page, space) || page.retired === true || page.blocks.length === 0) continue;
     const ordinal = Math.floor(page.first / pageSize);
     const other = byOrdinal.get(ordinal);
     if (other === undefined || other.blocks < page.blocks.length)
       byOrdinal.set(ordinal, { number, blocks: page.blocks.length });
   }
-  const shown = [...view.allocations.values()].some(
-    ({ spec }) => statedIndex(space, spec, config) !== undefined,
-  );
-  if (byOrdinal.size === 0) return shown ? { ...space, recovered: true } : space;
+  if (byOrdinal.size === 0) return space;
   const length = Math.max(...byOrdinal.keys()) + 1;
   const recovering: number[] = [];
   const pages = Array.from({ length }, (_, ordinal) => {
@@ -98,6 +114,5 @@ export function remainsOf(
     pages,
     made: length,
     ...(recovering.length === 0 ? {} : { recovering }),
-    recovered: true,
   };
 }

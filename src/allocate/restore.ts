@@ -1,5 +1,6 @@
 import type { LedgerIndex, OverlayAgent } from '../api/types.ts';
 import { newId } from './departures.ts';
+import { knownAt } from './repair.ts';
 import { version, type View } from './view.ts';
 
 /** Its value ends one restoration: the id that OverlayConfig's status shows. */
@@ -12,6 +13,8 @@ export interface RestoreVerdict {
   restored: Restored | undefined;
   /** It lasts: what agents hold is taken up, nothing new is given, nothing is taken back. */
   active: boolean;
+  /** What the index is to say once everything that agents hold has been taken up and written. */
+  ending: Restored | undefined;
   /** Nodes whose agents have not registered since. */
   waiting: string[];
   /** Networks that agents hold blocks of and that no OverlayNetwork declares. */
@@ -28,16 +31,17 @@ export function judgeRestore(view: View, index: LedgerIndex): RestoreVerdict {
   const again = view.wentBackAt !== undefined && !(Date.parse(known?.since ?? '') >= view.wentBackAt);
   if (again || (began === undefined && (wentBack(view, known) || lostLedger(view)))) {
     const since = new Date(view.now).toISOString();
-    return { restored: { id: newId(view.now), since }, active: true, ...unheard(view, undefined) };
+    const restored = { id: newId(view.now), since };
+    return { restored, active: true, ending: undefined, ...unheard(view, undefined) };
   }
-  if (began === undefined) return { restored: known, active: false, waiting: [], missing: [] };
+  if (began === undefined)
+    return { restored: known, active: false, ending: undefined, waiting: [], missing: [] };
   const { waiting, missing } = unheard(view, began.id);
   const confirmed = view.config?.metadata.annotations?.[confirmRestore] === began.id;
-  if (!confirmed && waiting.length + missing.length > 0)
-    return { restored: began, active: true, waiting, missing };
+  const lasts = !confirmed && waiting.length + missing.length > 0;
   const over = new Date(view.now).toISOString();
-  const upTo = String(highestVersion(view));
-  return { restored: { ...began, over, upTo }, active: false, waiting: [], missing: [] };
+  const ending = lasts ? undefined : { ...began, over, upTo: String(highestVersion(view)) };
+  return { restored: began, active: true, ending, waiting, missing };
 }
 
 /** An object that was written after its agent had seen a version has a higher one, unless the counter was put back. */
@@ -52,9 +56,8 @@ function wentBack({ agents }: View, known: Restored | undefined): boolean {
   return false;
 }
 
-function highestVersion({ ledger, allocationsAt, agents }: View): number {
-  const seen = Math.max(ledger.readAt, allocationsAt, version(ledger.spaces));
-  return [...agents.values()].reduce((most, agent) => Math.max(most, version(agent)), seen);
+function highestVersion(view: View): number {
+  return [...view.agents.values()].reduce((most, agent) => Math.max(most, version(agent)), knownAt(view));
 }
 
 /** No index, no page and no allocation, and yet nodes hold something: all of it was there once. */

@@ -8,7 +8,7 @@ import type {
   PinnedConfig,
 } from '../api/types.ts';
 import { AddressError } from '../net/address.ts';
-import { blockCount, blockIndex, parseCidr } from '../net/cidr.ts';
+import { blockCount, blockIndex, blocksIn, parseCidr } from '../net/cidr.ts';
 import { vtepCapacity, vtepIndex } from '../net/vtep.ts';
 import type { Ledger } from './view.ts';
 
@@ -61,9 +61,10 @@ export function listedPages(ledger: Ledger, space: LedgerSpace): ListedPage[] {
   return space.pages.map((number, ordinal) => {
     const name = pageName(space, number);
     const object = ledger.pages.get(name);
-    const fresh: LedgerPage = { space: space.cidr, first: ordinal * pageSize, blocks: [] };
+    const { cidr, prefix } = space;
+    const fresh: LedgerPage = { space: cidr, prefix, first: ordinal * pageSize, blocks: [] };
     const page = object?.spec.page;
-    const understood = page?.space === fresh.space && page.first === fresh.first;
+    const understood = page !== undefined && isOf(page, space) && page.first === fresh.first;
     const made = ordinal < (space.made ?? 0);
     const state = understood
       ? made
@@ -73,6 +74,10 @@ export function listedPages(ledger: Ledger, space: LedgerSpace): ListedPage[] {
     return { name, number, ordinal, object, page: understood ? page : fresh, state };
   });
 }
+
+/** Whether the page says that its blocks are of that space. */
+export const isOf = ({ space, prefix }: LedgerPage, of: Pick<LedgerSpace, 'cidr' | 'prefix'>): boolean =>
+  space === of.cidr && (prefix ?? of.prefix) === of.prefix;
 
 /** A page that replaces a lost one is created as many times as it takes: it always begins as `recovering`. */
 function stateOfOther(exists: boolean, made: boolean, space: LedgerSpace, number: number): PageState {
@@ -116,6 +121,18 @@ export function statedIndexes(
     const at = readable(() => blockIndex(whole, space.prefix, parseCidr(text)));
     return at === undefined ? [] : [at];
   });
+}
+
+/** All blocks of the space in which these words say that something is held, whatever network it is called by. */
+export function touchedIndexes(space: LedgerSpace, { networks = [] }: Words): number[] {
+  if (space.cidr === vtepSpace) return [];
+  const whole = parseCidr(space.cidr);
+  return networks.flatMap(({ subnets }) =>
+    subnets.flatMap((subnet) => {
+      const text = typeof subnet === 'string' ? subnet : subnet.cidr;
+      return readable(() => blocksIn(whole, space.prefix, parseCidr(text))) ?? [];
+    }),
+  );
 }
 
 function readable<T>(read: () => T): T | undefined {

@@ -1,8 +1,9 @@
 import { selects } from '../api/selector.ts';
 import type { LedgerIndex, LedgerSpace, OverlayNetwork } from '../api/types.ts';
 import { planSpace, type Claimant, type SpacePlan } from './blocks.ts';
-import { capacity, statedIndex, statedIndexes, vtepSpace } from './space.ts';
-import { version, type Reads, type View } from './view.ts';
+import { allWrittenSince } from './evidence.ts';
+import { capacity, statedIndex, statedIndexes, touchedIndexes, vtepSpace } from './space.ts';
+import { version, type NodeFacts, type Reads, type View } from './view.ts';
 
 export interface SpacesInput {
   view: View;
@@ -14,6 +15,7 @@ export interface SpacesInput {
   adopting: boolean;
   cooldownMs: number;
   sureOfNode: (node: string) => boolean;
+  sureOfAgent: (node: string) => boolean;
   sureOfNetwork: (network: string) => boolean;
   /** Nothing is taken from a node that seems to be gone, unless that is believed. */
   isGone: (node: string) => boolean;
@@ -42,7 +44,6 @@ class Questions {
   readonly #in: SpacesInput;
   readonly #byName: ReadonlyMap<string, Claimant>;
   readonly #knownAt: number;
-  #oldest: number | undefined;
 
   constructor(input: SpacesInput) {
     this.#in = input;
@@ -78,6 +79,7 @@ class Questions {
         return stated.get(at) ?? [];
       },
       inUse: (node, at) => !isVtep && this.#states(space, node).includes(at),
+      mayFree: (node) => isVtep || this.#in.sureOfAgent(node),
       mayRelease: (node) => {
         // where the network alone is the reason, nothing about the node has to be known
         const ofNetwork = !isVtep && (space.retiredAt !== undefined || network?.spec.enabled !== true);
@@ -87,7 +89,8 @@ class Questions {
         );
       },
       isRefused: (page) => view.refusal(`write-page ${page}`) !== undefined,
-      allWrittenSince: (at) => this.#allWrittenSince(at),
+      allWrittenSince: (at) => allWrittenSince(view, at, this.#in.reads),
+      touchedBy: () => this.#touched(space),
       knownAt: this.#knownAt,
     });
   }
@@ -123,23 +126,20 @@ class Questions {
     return spec === undefined ? [] : statedIndexes(space, spec, index.config);
   }
 
+  /** Every block of which an agent says that it has addresses, whatever network it calls it by, and one such node. */
+  #touched(space: LedgerSpace): Map<number, NodeFacts> {
+    const touched = new Map<number, NodeFacts>();
+    for (const [name, { spec }] of this.#in.view.agents) {
+      const node = this.#in.view.nodes.get(name);
+      if (node !== undefined) for (const at of touchedIndexes(space, spec)) touched.set(at, node);
+    }
+    return touched;
+  }
+
   #collect(space: LedgerSpace, stated: Map<number, string[]>): void {
     for (const node of this.#in.view.agents.keys()) {
       if (!this.#in.view.nodes.has(node)) continue;
       for (const at of this.#states(space, node)) stated.set(at, [...(stated.get(at) ?? []), node]);
     }
-  }
-
-  #allWrittenSince(at: number): boolean {
-    const { view, reads } = this.#in;
-    if (view.allocationsAt < at) {
-      reads.allocations = true;
-      return false;
-    }
-    this.#oldest ??= [...view.allocations.values()].reduce(
-      (least, object) => Math.min(least, version(object)),
-      Infinity,
-    );
-    return this.#oldest > at;
   }
 }

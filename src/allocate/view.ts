@@ -52,11 +52,13 @@ export interface View {
    */
   withdrawn: ReadonlySet<string>;
   /** What the API server itself was asked about just now: what the view shows of these, absence too, is not an old cache's word. */
-  asked: { nodes: ReadonlySet<string>; networks: ReadonlySet<string> };
+  asked: { nodes: ReadonlySet<string>; networks: ReadonlySet<string>; agents: ReadonlySet<string> };
   /** What the API server said where it refused a write (`keyOf`) in this run: the others do not wait for it. */
   refusal: (key: string) => string | undefined;
   /** When this operator saw the API server's data go back to an older state, in milliseconds since the epoch. */
   wentBackAt: number | undefined;
+  /** Since when there is no OverlayNetwork at all, in milliseconds since the epoch; undefined while there is one. */
+  networklessSince: number | undefined;
   /** Nodes whose departure a person confirmed one by one. */
   confirmedGone: ReadonlySet<string>;
 }
@@ -112,4 +114,6 @@ export interface Reads {
   /** Nodes and networks that something is about to be taken from: the API server itself has to say so first. */
   nodes: Set<string>;
   networks: Set<string>;
+  /** OverlayAgents of nodes of which a block is about to be free: containers may still use it. */
+  agents: Set<string>;
 }

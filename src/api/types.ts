@@ -264,6 +264,12 @@ export interface LedgerIndex {
   /** With `over`, when it ended, and `upTo`, the resourceVersion then: what agents registered before that is settled. */
   restored?: Restoration & { over?: string; upTo?: string };
   departures?: Departures;
+  /**
+   * The index, or an entry of it, was lost and rebuilt: what it held beside what is found again is not known. Until every
+   * AgentAllocation has been written since `version` and `reuseCooldown` since `since` is over, each new page is
+   * `recovering`.
+   */
+  rebuilt?: Loss;
   nextPage: number;
   spaces: LedgerSpace[];
 }
@@ -287,8 +293,6 @@ export interface LedgerSpace {
   made?: number;
   /** Numbers of pages that are made, or were made, in place of lost ones; they begin as `recovering`. */
   recovering?: number[];
-  /** The entry was rebuilt after a loss: which further pages there were is not known, so each new one is `recovering`. */
-  recovered?: boolean;
   /** Set when the network or the entry is gone: its pages get `retired`, and it goes when all have cooled. */
   retiredAt?: string;
 }
@@ -306,9 +310,17 @@ export interface LedgerBlock {
   since: string;
 }
 
+/** When something of the ledger was found to be lost: a resourceVersion after the loss, and the time. */
+export interface Loss {
+  version: string;
+  since: string;
+}
+
 export interface LedgerPage {
   /** The space's cidr, or `vtep`. */
   space: string;
+  /** The space's; absent in pages of before it was recorded. */
+  prefix?: number;
   /** Index of its first block, a multiple of 256. */
   first: number;
   /** A tombstone: nothing is ever given out from it again. */
@@ -318,7 +330,7 @@ export interface LedgerPage {
    * AgentAllocation has been written since `version` (a resourceVersion after the loss), so that no late write counts any
    * more, and `reuseCooldown` since `since` is over.
    */
-  recovering?: { version: string; since: string };
+  recovering?: Loss;
   /** Sorted by index; an index that is absent is free. */
   blocks: LedgerBlock[];
 }

@@ -79,6 +79,15 @@ export function blockIndex(cidr: Cidr, prefix: number, inner: Cidr): number | un
   return Number((inner.base - cidr.base) >> BigInt(bits(cidr.family) - prefix));
 }
 
+/** Which blocks of `cidr` the other subnet shares addresses with. */
+export function blocksIn(cidr: Cidr, prefix: number, other: Cidr): number[] {
+  if (contains(other, cidr)) return Array.from({ length: blockCount(cidr, prefix) }, (_, at) => at);
+  if (!contains(cidr, other)) return [];
+  const first = Number((other.base - cidr.base) >> BigInt(bits(cidr.family) - prefix));
+  const count = other.length >= prefix ? 1 : blockCount(other, prefix);
+  return Array.from({ length: count }, (_, at) => first + at);
+}
+
 export function halves(cidr: Cidr): [Cidr, Cidr] {
   return [block(cidr, cidr.length + 1, 0), block(cidr, cidr.length + 1, 1)];
 }

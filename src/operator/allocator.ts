@@ -57,6 +57,7 @@ export class Allocator {
   #memory = new Memory();
   #restores = 0;
   #wentBackAt: number | undefined;
+  #networklessSince: number | undefined;
   #mustRelist = false;
   /** A node has come or registered: what is not urgent waits. */
   #news = false;
@@ -163,6 +164,8 @@ export class Allocator {
     // allocations before the ledger: a step 3 needs a ledger read no earlier than the object it is written under
     const allocationsAt = Number(this.#caches.allocations.resourceVersion);
     const allocations = this.#caches.byName(this.#caches.allocations);
+    const networks = this.#caches.networks.list();
+    this.#networklessSince = networks.length > 0 ? undefined : (this.#networklessSince ?? now);
     const nodes = this.#caches.nodeFacts();
     const agents = this.#caches.byName(this.#caches.agents);
     for (const [node, at] of this.#confirmedGone)
@@ -170,7 +173,7 @@ export class Allocator {
     return {
       now,
       config: this.#caches.configs.get('default'),
-      networks: this.#caches.networks.list(),
+      networks,
       nodes,
       agents,
       allocations,
@@ -181,6 +184,7 @@ export class Allocator {
       asked: answers.asked(now),
       refusal: (key) => refused.get(key)?.message,
       wentBackAt: this.#wentBackAt,
+      networklessSince: this.#networklessSince,
       confirmedGone: new Set(this.#confirmedGone.keys()),
     };
   }

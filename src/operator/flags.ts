@@ -1,6 +1,7 @@
 import { hostname } from 'node:os';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { isIP } from 'node:net';
+import { parseDuration } from '../api/duration.ts';
 import { levels, type Level } from '../log.ts';
 
 export interface Flags {
@@ -11,6 +12,10 @@ export interface Flags {
   addresses: string[];
   identity: string;
   namespace: string;
+  /** Milliseconds, as are the two below. */
+  leaseDuration: number;
+  renewDeadline: number;
+  retryPeriod: number;
   logLevel: Level;
 }
 
@@ -37,12 +42,22 @@ export function parseFlags(argv: readonly string[]): Flags {
     )
     .option('--identity <name>', 'this operator in the Lease', `${hostname()}_${process.pid}`)
     .option('--namespace <name>', 'where the Lease is', 'overlaynet-system')
+    .option('--lease-duration <time>', 'how long others wait for a leader that does not renew', time, 15_000)
+    .option('--renew-deadline <time>', 'a leader that could not renew for so long gives up', time, 10_000)
+    .option('--retry-period <time>', 'between two attempts to take the Lease or renew it', time, 2_000)
     .addOption(
       new Option('--log-level <level>', 'least severe level that is printed').choices(levels).default('info'),
     )
     .allowExcessArguments(false)
     .parse(argv)
     .opts<Flags>();
+}
+
+/** A Go duration in milliseconds: `15s`. */
+function time(text: string): number {
+  const ms = parseDuration(text);
+  if (ms === undefined || ms <= 0) throw new InvalidArgumentError(`"${text}" is not a time such as 15s.`);
+  return ms;
 }
 
 /** `172.17.0.2,fd00::2` */

@@ -69,6 +69,9 @@ async function main(): Promise<void> {
     namespace: flags.namespace,
     name: 'overlaynet-operator',
     identity: flags.identity,
+    leaseDurationMs: flags.leaseDuration,
+    renewDeadlineMs: flags.renewDeadline,
+    retryPeriodMs: flags.retryPeriod,
     log,
     onStartedLeading: (signal) => {
       metrics.leading(true);

@@ -17,7 +17,11 @@ export class Answers {
   readonly fresh = new Map<string, number>();
   readonly #caches: Caches;
   readonly #addresses: NodeAddresses;
-  readonly #asked = { nodes: new Map<string, number>(), networks: new Map<string, number>() };
+  readonly #asked = {
+    nodes: new Map<string, number>(),
+    networks: new Map<string, number>(),
+    agents: new Map<string, number>(),
+  };
   /** Nodes whose addresses were read in this run: one that states none must not be asked for ever. */
   readonly #read = new Set<string>();
 
@@ -30,25 +34,34 @@ export class Answers {
   asked(now: number): View['asked'] {
     const recent = (at: ReadonlyMap<string, number>) =>
       new Set([...at].flatMap(([name, time]) => (time + askedMs > now ? [name] : [])));
-    return { nodes: recent(this.#asked.nodes), networks: recent(this.#asked.networks) };
+    return {
+      nodes: recent(this.#asked.nodes),
+      networks: recent(this.#asked.networks),
+      agents: recent(this.#asked.agents),
+    };
   }
 
   /** Reads what a plan asks for. @returns whether there was anything to read */
   async read(reads: Reads, view: View): Promise<boolean> {
     const addresses = [...reads.addresses].filter((node) => !this.#read.has(node));
     const any =
-      addresses.length + reads.ledger.size + reads.nodes.size + reads.networks.size > 0 || reads.allocations;
+      addresses.length + reads.ledger.size + reads.nodes.size + reads.networks.size + reads.agents.size > 0 ||
+      reads.allocations;
     if (!any) return false;
     for (const node of addresses) this.#read.add(node);
-    const { ledger, allocations, nodes, networks } = this.#caches;
+    const { ledger, allocations, nodes, networks, agents } = this.#caches;
+    // what a Node and a network say together must be of one time: each round of questions asks the earlier ones again
+    const again = reads.nodes.size + reads.networks.size > 0;
+    const { asked } = view;
     await Promise.all([
       this.#addresses.read(addresses, view.agents),
       this.#ask(ledger, [...reads.ledger.keys()]).then(() => {
         for (const [name, at] of reads.ledger) this.fresh.set(name, at);
       }),
       reads.allocations ? allocations.relist() : undefined,
-      this.#ask(nodes, [...reads.nodes], this.#asked.nodes),
-      this.#ask(networks, [...reads.networks], this.#asked.networks),
+      this.#ask(nodes, [...reads.nodes, ...(again ? asked.nodes : [])], this.#asked.nodes),
+      this.#ask(networks, [...reads.networks, ...(again ? asked.networks : [])], this.#asked.networks),
+      this.#ask(agents, [...reads.agents], this.#asked.agents),
     ]);
     return true;
   }

@@ -39,11 +39,16 @@ export class Cluster {
   history: Write[] = [];
   /** When the operator saw the data go back. */
   wentBackAt: number | undefined;
+  networklessSince: number | undefined;
   confirmedGone = new Set<string>();
   /** By key of the write: why it is refused. */
   refusals = new Map<string, string>();
   /** What the API server was asked about: of a cluster that is its own API server that is true at once. */
-  private readonly asked = { nodes: new Set<string>(), networks: new Set<string>() };
+  private readonly asked = {
+    nodes: new Set<string>(),
+    networks: new Set<string>(),
+    agents: new Set<string>(),
+  };
   private readonly memory = new Memory();
   private version = 0;
   private born = 0;
@@ -107,6 +112,7 @@ export class Cluster {
       asked: this.asked,
       refusal: (key) => this.refusals.get(key),
       wentBackAt: this.wentBackAt,
+      networklessSince: this.networklessSince,
       confirmedGone: this.confirmedGone,
     };
   }
@@ -116,14 +122,16 @@ export class Cluster {
     const withdrawn = new Set<string>();
     this.asked.nodes.clear();
     this.asked.networks.clear();
+    this.asked.agents.clear();
     for (let round = 0; ; round++) {
       if (round > 100) throw new Error(`no end: ${JSON.stringify(this.last.writes)}`);
       this.last = plan(this.view(withdrawn), this.memory);
-      const { nodes, networks } = this.last.reads;
+      const { nodes, networks, agents } = this.last.reads;
       for (const node of nodes) this.asked.nodes.add(node);
       for (const network of networks) this.asked.networks.add(network);
+      for (const agent of agents) this.asked.agents.add(agent);
       const writes = this.last.writes.filter((write) => !this.refusals.has(keyOf(write)));
-      if (writes.length + nodes.size + networks.size === 0) return this;
+      if (writes.length + nodes.size + networks.size + agents.size === 0) return this;
       for (const write of writes) this.apply(write, withdrawn);
       this.history.push(...writes);
       inspect();

@@ -169,3 +169,16 @@ test('nor does a removed network make room for another while a node uses a block
   cluster.settle();
   expect(cluster.shown('node1')).toContain('9.0.0.0/24');
 });
+
+test('that the last network is gone is not believed at once: a CRD that is deleted takes its objects first', () => {
+  const cluster = reference();
+  const before = cluster.shown('node2');
+  cluster.networks.clear();
+  cluster.networklessSince = cluster.now;
+  cluster.settle();
+  expect(cluster.shown('node2')).toEqual(before);
+  expect(cluster.last.wakeAt).toBe(cluster.now + 3_000);
+  cluster.now += 3_000;
+  cluster.settle();
+  expect(cluster.shown('node2')).toEqual([]);
+});

@@ -1,0 +1,60 @@
+import type { AllocationLedger } from '../../../src/api/types.ts';
+import { spacesName } from '../../../src/allocate/view.ts';
+import { allocationLedgers } from '../../../src/kube/resources.ts';
+import type { Cluster } from './cluster.ts';
+import type { Dice } from './dice.ts';
+
+/**
+ * Whoever judges the history afterwards must know which writes were a person's. The annotation says so: a write that changes
+ * it is by hand, and so is a deletion right after a write that changed it.
+ */
+export const handAnnotation = 'ovt.example.com/by-hand';
+
+let edits = 0;
+
+/** Writes it under its resourceVersion, marked. */
+async function marked(cluster: Cluster, object: AllocationLedger): Promise<AllocationLedger> {
+  const annotations = { ...object.metadata.annotations, [handAnnotation]: String(++edits) };
+  return cluster.client.update(allocationLedgers, {
+    ...object,
+    metadata: { ...object.metadata, annotations },
+  });
+}
+
+async function deleteMarked(cluster: Cluster, object: AllocationLedger | undefined): Promise<void> {
+  if (object === undefined) return;
+  const { metadata } = await marked(cluster, object);
+  const { uid = '', resourceVersion = '' } = metadata;
+  await cluster.client.delete(allocationLedgers, metadata.name, { uid, resourceVersion });
+}
+
+async function somePage(cluster: Cluster, dice: Dice): Promise<AllocationLedger | undefined> {
+  const throwOf = dice.real();
+  const { items } = await cluster.client.list(allocationLedgers);
+  const pages = items.filter(({ metadata }) => metadata.name !== spacesName);
+  return pages[Math.floor(throwOf * pages.length)];
+}
+
+export async function deletePage(cluster: Cluster, dice: Dice): Promise<void> {
+  await cluster.try(async () => deleteMarked(cluster, await somePage(cluster, dice)), 3);
+}
+
+export async function deleteSpaces(cluster: Cluster): Promise<void> {
+  await cluster.try(
+    async () => deleteMarked(cluster, await cluster.client.get(allocationLedgers, spacesName)),
+    3,
+  );
+}
+
+/** The ledger no longer knows one of the blocks that a node holds. */
+export async function forgetBlock(cluster: Cluster, dice: Dice): Promise<void> {
+  const which = dice.real();
+  await cluster.try(async () => {
+    const object = await somePage(cluster, dice);
+    const page = object?.spec.page;
+    if (object === undefined || page === undefined) return;
+    const gone = Math.floor(which * page.blocks.length);
+    const blocks = page.blocks.filter((_, at) => at !== gone);
+    await marked(cluster, { ...object, spec: { page: { ...page, blocks } } });
+  });
+}

@@ -1,0 +1,115 @@
+import type { Edit } from './patching.ts';
+
+/** An operator that is broken on purpose: what it has lost, and where. */
+export interface Mutation {
+  name: string;
+  edits: Edit[];
+  /** What must be about for it to show: foreign finalizers, hands. Absent: operators that sleep and take turns are enough. */
+  needs?: 'finalizers' | 'hands';
+  /** Where a search that has little time begins. */
+  seed?: number;
+}
+
+const writer = 'src/operator/writer.ts';
+const precondition = 'metadata: over?.metadata ?? next.metadata';
+
+/** Each has to be caught: by the simulation, and by real processes. A text that the source no longer has is an error. */
+export const mutations: readonly Mutation[] = [
+  {
+    name: 'a write is guarded by what the cache shows when it is sent',
+    seed: 36,
+    edits: [
+      {
+        file: writer,
+        find: precondition,
+        replace: 'metadata: (over && informer.get(next.metadata.name)?.metadata) ?? next.metadata',
+      },
+    ],
+  },
+  {
+    name: 'the Lease is trusted: whatever is there is overwritten',
+    edits: [
+      {
+        file: writer,
+        find: precondition,
+        replace:
+          'metadata: (over && (await this.#client.get(resource, next.metadata.name))?.metadata) ?? next.metadata',
+      },
+    ],
+  },
+  {
+    name: "a block cools without its AgentAllocation's write",
+    edits: [
+      {
+        file: 'src/allocate/page.ts',
+        find: 'if (demand.withdrawn.has(mark)) {',
+        replace: "if (mark !== '') {",
+      },
+    ],
+  },
+  {
+    name: 'evidence of a withdrawal outlives the mark that it is of',
+    seed: 220,
+    edits: [
+      { file: 'src/allocate/space.ts', find: '${page}/${index}@${since}', replace: '${page}/${index}' },
+    ],
+  },
+  {
+    name: 'blocks are shown by a ledger that is older than the object',
+    edits: [
+      {
+        file: 'src/allocate/allocations.ts',
+        find: 'asOf(view.ledger, name) < needed);',
+        replace: 'asOf(view.ledger, name) < 0);',
+      },
+    ],
+  },
+  {
+    name: 'a Node that the cache does not have is believed to be gone',
+    edits: [
+      {
+        file: 'src/allocate/plan.ts',
+        find: 'if (this.#view.asked.nodes.has(node)) return true;',
+        replace: "if (node !== '') return true;",
+      },
+    ],
+  },
+  {
+    name: 'a network that the cache does not have is believed to be gone',
+    edits: [
+      {
+        file: 'src/allocate/plan.ts',
+        find: 'if (this.#view.asked.networks.has(network)) return true;',
+        replace: "if (network !== '') return true;",
+      },
+    ],
+  },
+  {
+    name: 'an AgentAllocation is gone because DELETE said so',
+    needs: 'finalizers',
+    edits: [
+      {
+        file: writer,
+        find: 'return (await informer.refresh(name))?.metadata.uid !== uid;',
+        replace: 'return true;',
+      },
+      {
+        file: 'src/allocate/allocations.ts',
+        find: '(metadata.finalizers ?? []).length > 0 || metadata.deletionTimestamp !== undefined;',
+        replace: 'false;',
+      },
+    ],
+  },
+  {
+    name: 'a page in place of a lost one gives out blocks at once',
+    needs: 'hands',
+    seed: 68,
+    edits: [
+      {
+        file: 'src/allocate/blocks.ts',
+        find: '...(recovering.includes(listed.number)',
+        replace: '...(recovering.includes(-1)',
+      },
+    ],
+  },
+];

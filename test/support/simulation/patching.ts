@@ -1,0 +1,44 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Plugin } from 'esbuild';
+
+/** A change of one source file before it is bundled. */
+export interface Edit {
+  /** From the project's root: `src/operator/writer.ts`. */
+  file: string;
+  /** Text that the file has exactly once. */
+  find: string;
+  replace: string;
+}
+
+const root = join(import.meta.dirname, '..', '..', '..');
+
+/** The file's text after the edits. @throws Error where the text of one is not there exactly once */
+function edited(text: string, file: string, edits: readonly Edit[]): string {
+  return edits.reduce((before, { find, replace }) => {
+    const parts = before.split(find);
+    if (parts.length !== 2) {
+      throw new Error(`${file} has ${parts.length - 1} times, not once: ${JSON.stringify(find)}`);
+    }
+    return parts.join(replace);
+  }, text);
+}
+
+/** esbuild's plugin for a program that is broken, or scaled down, on purpose. */
+export const patching = (edits: readonly Edit[]): Plugin => ({
+  name: 'patching',
+  setup(build) {
+    const loaded = new Set<string>();
+    const files = Map.groupBy(edits, ({ file }) => join(root, file));
+    build.onLoad({ filter: /\.ts$/ }, async ({ path }) => {
+      const own = files.get(path);
+      if (own === undefined) return undefined;
+      loaded.add(path);
+      return { contents: edited(await readFile(path, 'utf8'), path, own), loader: 'ts' };
+    });
+    build.onEnd(() => {
+      const missed = [...files.keys()].find((path) => !loaded.has(path));
+      return missed === undefined ? {} : { errors: [{ text: `${missed} is no part of the program` }] };
+    });
+  },
+});

@@ -1,0 +1,69 @@
+import type { AgentAllocation, OverlayNetwork } from '../../../src/api/types.ts';
+import { selects } from '../../../src/api/selector.ts';
+import { claimsOf, overlap, rangeOf, shownBy } from './claims.ts';
+import type { MemoryServer, Stored } from './server.ts';
+import { Violation } from './violation.ts';
+
+const sorted = (texts: readonly string[]): string => [...texts].sort().join(' ');
+
+/** The networks' entries that a node should have a block of, and those that it may keep one of. */
+function entries(server: MemoryServer, node: Stored) {
+  const networks = server.list('overlaynetworks') as unknown as OverlayNetwork[];
+  return networks
+    .filter(({ spec }) => spec.enabled && selects(spec.nodeSelector, node.metadata.labels ?? {}))
+    .flatMap(({ spec }) => spec.subnets);
+}
+
+/** Everything has come to rest and every cooldown is over: every node has what it should, and nobody else anything. */
+export function checkRest(server: MemoryServer, hands: boolean): void {
+  const unrest = (message: string, ...objects: unknown[]) => {
+    const all = [
+      ...server.list('allocationledgers'),
+      ...server.list('overlaynetworks'),
+      ...server.list('nodes'),
+    ];
+    throw new Violation('unrest', message, [...objects, ...all]);
+  };
+  const claims = claimsOf(server);
+  for (const { metadata } of [...server.list('agentallocations'), ...server.list('overlayagents')]) {
+    if (server.get('nodes', metadata.name) === undefined) unrest(`objects of ${metadata.name} are left`);
+  }
+  for (const node of server.list('nodes')) {
+    const { name } = node.metadata;
+    const allocation = server.get('agentallocations', name) as unknown as AgentAllocation | undefined;
+    if (allocation?.spec.vtep?.ip === undefined) return unrest(`${name} has no VTEP`, allocation);
+    const shown = shownBy(allocation);
+    const blocks = shown.filter((text) => !text.startsWith('44.'));
+    const wanted = entries(server, node);
+    for (const { cidr, prefix, state } of wanted) {
+      const own = blocks.filter(
+        (text) => overlap(rangeOf(text), rangeOf(cidr)) && text.endsWith(`/${prefix}`),
+      );
+      if (own.length > 1 || (own.length === 0 && state === 'Active')) {
+        unrest(`${name} has ${own.length} blocks of ${cidr}`, allocation);
+      }
+    }
+    const stray = blocks.find((text) => !wanted.some(({ cidr }) => overlap(rangeOf(text), rangeOf(cidr))));
+    if (stray !== undefined) unrest(`${name} has ${stray}, which it should not`, allocation);
+    const held = claims
+      .filter((claim) => claim.node === name && claim.state === 'Held')
+      .map(({ text }) => text);
+    if (sorted(held) !== sorted(shown))
+      unrest(`${name} shows ${sorted(shown)} and holds ${sorted(held)}`, allocation);
+  }
+  const left = claims.find(({ state, node }) => state !== 'Held' || server.get('nodes', node) === undefined);
+  if (left !== undefined && !hands) unrest(`${left.text} is ${left.state} by ${left.node}`, left);
+}
+
+/** Per space, the text of the lowest free block's index. */
+export function lowestFree(server: MemoryServer): Map<string, number> {
+  const taken = Map.groupBy(claimsOf(server), ({ space }) => space.cidr);
+  return new Map(
+    [...taken].map(([cidr, claims]) => {
+      const indexes = new Set(claims.map(({ index }) => index));
+      let lowest = 0;
+      while (indexes.has(lowest)) lowest++;
+      return [cidr, lowest];
+    }),
+  );
+}

@@ -1,0 +1,290 @@
+import type { KubeObject, OverlayNetwork, OverlayNetworkSpec } from '../../../src/api/types.ts';
+import { nodes, overlayConfigs, overlayNetworks, type Resource } from '../../../src/kube/resources.ts';
+import type { Agents } from './agents.ts';
+import type { Random } from './random.ts';
+import type { MemoryServer, Stored } from './server.ts';
+import type { Trace } from './trace.ts';
+
+/** Networks that may be there at once: they do not overlap. Each is one of its variants at a time. */
+const variants: Record<string, { cidr: string; prefix: number }[][]> = {
+  a: [
+    [{ cidr: '9.0.0.0/24', prefix: 28 }],
+    [{ cidr: '9.0.0.0/24', prefix: 27 }],
+    [{ cidr: '9.0.0.0/25', prefix: 28 }],
+  ],
+  b: [
+    [{ cidr: '9.1.0.0/24', prefix: 28 }],
+    [
+      { cidr: '9.1.0.0/24', prefix: 28 },
+      { cidr: '9.2.0.0/24', prefix: 27 },
+    ],
+  ],
+  c: [[{ cidr: '9.3.0.0/25', prefix: 28 }]],
+};
+const most = 6;
+
+/** How often each thing happens. */
+const usual = {
+  join: 4,
+  leave: 3,
+  flap: 1,
+  label: 2,
+  addNetwork: 1.5,
+  deleteNetwork: 1,
+  replaceNetwork: 1,
+  editSelector: 1,
+  toggleNetwork: 1,
+  drain: 0.3,
+  editCooldown: 0.2,
+  containersExit: 1,
+  touchStatus: 0.7,
+};
+const byHand = {
+  deleteAllocation: 1,
+  deletePage: 2,
+  deleteAgent: 0.7,
+  deleteSpaces: 0.3,
+  emptyAllocation: 0.5,
+};
+const foreign = { addFinalizer: 1.5, dropFinalizers: 0.7 };
+
+type Happening = keyof typeof usual | keyof typeof byHand | keyof typeof foreign;
+
+/** Everybody but the operators: nodes that come and go, people with kubectl, and foreign controllers. */
+export class World {
+  readonly #server: MemoryServer;
+  readonly #agents: Agents;
+  readonly #random: Random;
+  readonly #trace: Trace;
+  readonly #weights: Record<Happening, number>;
+
+  constructor(options: {
+    server: MemoryServer;
+    agents: Agents;
+    random: Random;
+    trace: Trace;
+    hands: boolean;
+    finalizers: boolean;
+  }) {
+    this.#server = options.server;
+    this.#agents = options.agents;
+    this.#random = options.random;
+    this.#trace = options.trace;
+    const none = (weights: object) => Object.fromEntries(Object.keys(weights).map((name) => [name, 0]));
+    this.#weights = {
+      ...usual,
+      ...((options.hands ? byHand : none(byHand)) as typeof byHand),
+      ...((options.finalizers ? foreign : none(foreign)) as typeof foreign),
+    };
+  }
+
+  begin(cooldown: string, size: number): void {
+    this.#create(overlayConfigs, 'default', { vtepSubnets: ['44.128.0.0/24'], reuseCooldown: cooldown });
+    this.#addNetwork();
+    if (this.#random.chance(0.5)) this.#addNetwork();
+    for (let count = 0; count < size; count++) this.join();
+  }
+
+  /** Something happens: what is given, or what the seed says. */
+  happen(given?: Happening): void {
+    const what = given ?? this.#random.weighted(this.#weights);
+    this.#trace.note('world', what);
+    this.#do(what);
+  }
+
+  /** A node that was never there, or was, in a world of few names. */
+  join(name?: string): string | undefined {
+    const free = Array.from({ length: most }, (_, i) => `n${i + 1}`).filter(
+      (one) => this.#server.get('nodes', one) === undefined,
+    );
+    const chosen = name ?? this.#random.pick(free);
+    if (chosen === undefined) return undefined;
+    const address = `172.17.0.${chosen.slice(1)}`;
+    this.#agents.start(chosen, address);
+    this.#createNode(chosen, address, this.#random.chance(0.7));
+    return chosen;
+  }
+
+  /** What would hold things up for ever ends. */
+  calm(): void {
+    for (const { metadata } of this.#server.list('agentallocations')) this.#dropFinalizers(metadata.name);
+    this.#agents.containersStay = false;
+    for (const name of this.#agents.running) this.#agents.containersExit(name);
+  }
+
+  #do(what: Happening): void {
+    const random = this.#random;
+    const one = (plural: string) => random.pick(this.#server.list(plural))?.metadata.name;
+    const network = random.pick(this.#server.list('overlaynetworks')) as unknown as
+      OverlayNetwork | undefined;
+    const node = one('nodes');
+    const allocation = one('agentallocations');
+    switch (what) {
+      case 'join':
+        this.join();
+        return;
+      case 'leave':
+        if (node !== undefined) this.#leave(node);
+        return;
+      case 'flap':
+        if (node !== undefined) this.#flap(node);
+        return;
+      case 'label':
+        if (node !== undefined) this.#label(node);
+        return;
+      case 'addNetwork':
+        this.#addNetwork();
+        return;
+      case 'deleteNetwork':
+        if (network !== undefined) this.#delete('overlaynetworks', network.metadata.name);
+        return;
+      case 'replaceNetwork':
+        if (network !== undefined) this.#replaceNetwork(network);
+        return;
+      case 'editSelector':
+        if (network !== undefined) this.#editSelector(network);
+        return;
+      case 'toggleNetwork':
+        if (network !== undefined) this.#edit(network, { enabled: !network.spec.enabled });
+        return;
+      case 'drain':
+        if (network !== undefined) this.#drain(network);
+        return;
+      case 'editCooldown':
+        this.#patch('overlayconfigs', 'default', {
+          spec: { reuseCooldown: random.pick(['1s', '2s', '5s']) },
+        });
+        return;
+      case 'containersExit':
+        this.#agents.containersExit(random.pick(this.#agents.running) ?? '');
+        return;
+      case 'touchStatus':
+        if (allocation !== undefined) this.#touchStatus(allocation);
+        return;
+      case 'deleteAllocation':
+        if (allocation !== undefined) this.#delete('agentallocations', allocation);
+        return;
+      case 'emptyAllocation':
+        if (allocation !== undefined)
+          this.#patch('agentallocations', allocation, { spec: { vtep: null, networks: null } });
+        return;
+      case 'deletePage': {
+        const pages = this.#server
+          .list('allocationledgers')
+          .filter(({ metadata }) => metadata.name !== 'spaces');
+        const page = random.pick(pages);
+        if (page !== undefined) this.#delete('allocationledgers', page.metadata.name);
+        return;
+      }
+      case 'deleteSpaces':
+        this.#delete('allocationledgers', 'spaces');
+        return;
+      case 'deleteAgent': {
+        const agent = one('overlayagents');
+        if (agent !== undefined) this.#delete('overlayagents', agent);
+        return;
+      }
+      case 'addFinalizer':
+        if (allocation !== undefined)
+          this.#patch('agentallocations', allocation, { metadata: { finalizers: ['foreign.dev/hold'] } });
+        return;
+      case 'dropFinalizers':
+        if (allocation !== undefined) this.#dropFinalizers(allocation);
+    }
+  }
+
+  #leave(name: string): void {
+    this.#delete('nodes', name);
+    this.#agents.stop(name);
+  }
+
+  /** Deleted by mistake and made again by kubelet: another uid, the same machine. */
+  #flap(name: string): void {
+    const { metadata } = this.#server.get('nodes', name)!;
+    this.#delete('nodes', name);
+    this.#createNode(name, `172.17.0.${name.slice(1)}`, metadata.labels?.on === 'yes');
+  }
+
+  #label(name: string): void {
+    const on = this.#server.get('nodes', name)?.metadata.labels?.on === 'yes' ? 'no' : 'yes';
+    this.#patch('nodes', name, { metadata: { labels: { on } } });
+  }
+
+  #addNetwork(): void {
+    const free = Object.keys(variants).filter(
+      (name) => this.#server.get('overlaynetworks', name) === undefined,
+    );
+    const name = this.#random.pick(free);
+    if (name === undefined) return;
+    this.#create(overlayNetworks, name, {
+      subnets: this.#variant(name),
+      enabled: true,
+      containerizers: ['CNI', 'Docker'],
+      ...(this.#random.chance(0.4) ? { nodeSelector: { matchLabels: { on: 'yes' } } } : {}),
+    });
+  }
+
+  #variant(name: string): OverlayNetworkSpec['subnets'] {
+    return this.#random.pick(variants[name] ?? [])!.map((entry) => ({ ...entry, state: 'Active' }));
+  }
+
+  /** In one step, as `kubectl replace --force` does it, or by an edit. */
+  #replaceNetwork({ metadata: { name }, spec }: OverlayNetwork): void {
+    if (this.#random.chance(0.5)) {
+      this.#delete('overlaynetworks', name);
+      this.#create(overlayNetworks, name, { ...spec, subnets: this.#variant(name) });
+    } else this.#patch('overlaynetworks', name, { spec: { subnets: this.#variant(name) } });
+  }
+
+  #editSelector(network: OverlayNetwork): void {
+    const nodeSelector = network.spec.nodeSelector === undefined ? { matchLabels: { on: 'yes' } } : null;
+    this.#patch('overlaynetworks', network.metadata.name, { spec: { nodeSelector } });
+  }
+
+  #drain(network: OverlayNetwork): void {
+    const subnets = network.spec.subnets.map((entry) => ({
+      ...entry,
+      state: entry.state === 'Active' ? ('Draining' as const) : ('Active' as const),
+    }));
+    this.#edit(network, { subnets });
+  }
+
+  #edit({ metadata }: OverlayNetwork, spec: Partial<OverlayNetworkSpec>): void {
+    this.#patch('overlaynetworks', metadata.name, { spec });
+  }
+
+  /** As the operator's own conditions do: another resourceVersion, and nothing else. */
+  #touchStatus(name: string): void {
+    const object = this.#server.get('agentallocations', name)!;
+    const status = { conditions: [{ type: 'Accepted', message: String(this.#server.revision) }] };
+    this.#server.updateStatus('agentallocations', { ...object, status } as Stored, 'world');
+  }
+
+  #dropFinalizers(name: string): void {
+    this.#patch('agentallocations', name, { metadata: { finalizers: null } });
+  }
+
+  #createNode(name: string, address: string, on: boolean): void {
+    const object = {
+      apiVersion: nodes.apiVersion,
+      kind: nodes.kind,
+      metadata: { name, labels: { on: on ? 'yes' : 'no' } },
+      status: { addresses: [{ type: 'InternalIP', address }] },
+    };
+    this.#server.create('nodes', object, 'world');
+  }
+
+  #create(resource: Resource<KubeObject>, name: string, spec: object): void {
+    const { apiVersion, kind, plural } = resource;
+    this.#server.create(plural, { apiVersion, kind, metadata: { name }, spec } as KubeObject, 'world');
+  }
+
+  #patch(plural: string, name: string, patch: object): void {
+    if (this.#server.get(plural, name) !== undefined)
+      this.#server.patch(plural, name, patch, undefined, 'world');
+  }
+
+  #delete(plural: string, name: string): void {
+    if (this.#server.get(plural, name) !== undefined) this.#server.delete(plural, name, {}, 'world');
+  }
+}
