@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { AgentAllocation } from '../../src/api/types.ts';
 import type { Snapshot } from '../../src/dataplane/snapshot.ts';
 import { agentAllocations } from '../../src/kube/resources.ts';
 import { applyNetwork } from '../support/leader.ts';
@@ -85,7 +86,7 @@ test('CRDs deleted and installed again take nothing from anybody, and all get wh
       revision <= gone &&
       object !== undefined &&
       object.metadata.generation! > 2 &&
-      (object as { spec: { networks?: object[] } }).spec.networks?.length !== 2 &&
+      (object as AgentAllocation).spec.networks?.length !== 2 &&
       before.has(name),
   );
   expect(stripped.map(({ revision, name }) => `${revision} ${name}`)).toEqual([]);

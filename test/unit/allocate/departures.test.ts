@@ -1,4 +1,5 @@
 import { confirmDepartures } from '../../../src/allocate/departures.ts';
+import { believedAt, oneMoreLeft } from '../../../src/allocate/leaving.ts';
 import { Cluster, dcos } from './cluster.ts';
 
 const names = Array.from({ length: 10 }, (_, at) => `node${at + 1}`);
@@ -99,4 +100,35 @@ test('a departure confirmed for one node is believed of that node', () => {
   cluster.settle();
   expect(cluster.allocations.has('node9')).toBe(false);
   expect(cluster.allocations.has('node8')).toBe(true);
+});
+
+test('nodes that go one by one are not released before the last of them went', () => {
+  const cluster = ten();
+  for (const [at, name] of names.slice(4).entries()) {
+    cluster.leave(name);
+    cluster.leaving = { nodes: oneMoreLeft('nodes', cluster.leaving.nodes, cluster.now) };
+    cluster.settle();
+    expect([...cluster.allocations.keys()]).toEqual(names);
+    if (at < 5) expect(cluster.last.wakeAt).toBe(cluster.now + 250);
+    cluster.now += 100;
+  }
+  expect(degraded(cluster)).toMatchObject({ status: 'True' });
+});
+
+test('a few that went are released a moment after the last, and where they never end after a minute', () => {
+  const few = ten();
+  few.leave('node1');
+  few.leaving = { nodes: oneMoreLeft('nodes', undefined, few.now) };
+  few.now += 250;
+  few.settle();
+  expect([...few.allocations.keys()]).toEqual(names.slice(1));
+  const start = few.now;
+  let { nodes } = few.leaving;
+  for (; few.now < start + 50_000; few.now += 200) nodes = oneMoreLeft('nodes', nodes, few.now);
+  expect(nodes!.first).toBe(start);
+  expect(believedAt('nodes', nodes)).toBe(nodes!.last + 250);
+  for (; few.now < start + 120_000; few.now += 200) {
+    nodes = oneMoreLeft('nodes', nodes, few.now);
+    expect(believedAt('nodes', nodes)).toBeLessThanOrEqual(nodes.first + 60_000);
+  }
 });
