@@ -47,11 +47,14 @@ export function judgeDepartures(view: View, index: LedgerIndex): DepartureVerdic
     const until = Date.parse(known.confirmedAt) + confirmedMs;
     if (until > view.now) return { ...verdict, departures: known, wakeAt: until };
   }
-  if (!mass) {
-    const settledAt = absent.size === 0 || of <= fewNodes ? -Infinity : believedAt('nodes', view.leaving.nodes);
+  const standing = known?.confirmedAt === undefined ? known : undefined;
+  // those that went with the ones that are back already are still believed to come
+  const lasts = standing !== undefined && [...absent].some((node) => !view.confirmedGone.has(node));
+  if (!mass && !lasts) {
+    const settledAt =
+      absent.size === 0 || of <= fewNodes ? -Infinity : believedAt('nodes', view.leaving.nodes);
     return settledAt > view.now ? { ...verdict, unsettled: true, wakeAt: settledAt } : verdict;
   }
-  const standing = known?.confirmedAt === undefined ? known : undefined;
   const departures = standing ?? { id: newId(view.now), since: new Date(view.now).toISOString() };
   if (view.config?.metadata.annotations?.[confirmDepartures] === departures.id) {
     return { ...verdict, departures: { ...departures, confirmedAt: new Date(view.now).toISOString() } };

@@ -74,7 +74,13 @@ class Planner {
   /** In the order in which they are served. */
   readonly #nodes: readonly NodeFacts[];
   readonly #holdings: Holdings;
-  #restore: RestoreVerdict = { restored: undefined, active: false, ending: undefined, waiting: [], missing: [] };
+  #restore: RestoreVerdict = {
+    restored: undefined,
+    active: false,
+    ending: undefined,
+    waiting: [],
+    missing: [],
+  };
   readonly #departures: DepartureVerdict;
   readonly #reads: Reads = {
     addresses: new Set(),

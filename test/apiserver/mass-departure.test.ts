@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, jest, test } from '@jest/globals';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { confirmDepartures } from '../../src/allocate/departures.ts';
+import { nodes } from '../../src/kube/resources.ts';
 import { applyNetwork } from '../support/leader.ts';
 import { blocksOf, LiveCluster, until } from './live-cluster.ts';
 
@@ -42,14 +43,17 @@ const everybody = (names: readonly string[]) =>
 /** Six of ten Nodes deleted at once, and that it is not believed; its id. */
 const depart = async (): Promise<string> => {
   for (const name of staying) cluster.real(name).kernel.snapshots.length = 0;
-  await Promise.all(going.map((name) => cluster.leave(name)));
+  await Promise.all(going.map((name) => cluster.switchOff(name)));
+  await Promise.all(going.map((name) => cluster.client.delete(nodes, name)));
   const degraded = await until('the departure not to be believed', async () => {
     const found = await cluster.condition('Degraded');
     expect(found).toMatchObject({ status: 'True', reason: 'MassDeparture' });
     return found;
   });
   const { departures } = (await cluster.config())!.status!;
-  expect(degraded.message).toMatch(/^6 of 10 nodes are gone at once: node4, node5, node6, node7, node8, … \(6 in all\); /);
+  expect(degraded.message).toMatch(
+    /^6 of 10 nodes are gone at once: node4, node5, node6, node7, node8, … \(6 in all\); /,
+  );
   expect(degraded.message).toContain(`${confirmDepartures}=${departures?.id}`);
   // more than the cooldown, and an agent's patience with one that goes
   await sleep(2_000);

@@ -38,7 +38,10 @@ const joined = async (name: string, address?: string): Promise<string[]> => {
 };
 const inPeer = (name: string) => cluster.inKernel(watcher).has(name);
 const free = (name: string) =>
-  until(`what ${name} had to be free`, async () => !(await blocks(cluster.client)).some((text) => text.includes(` ${name} `)));
+  until(
+    `what ${name} had to be free`,
+    async () => !(await blocks(cluster.client)).some((text) => text.includes(` ${name} `)),
+  );
 const gone = async (name: string): Promise<void> => {
   await cluster.leave(name);
   await until(`${name} to leave the peer`, () => !inPeer(name));
@@ -98,7 +101,14 @@ test('one that a finalizer keeps keeps its block as long', async () => {
   const next = await joined('beside');
   expect(next.filter((block) => had.includes(block))).toEqual([]);
 
-  await cluster.plane.kubectl('patch', 'node', name, '--type=merge', '-p', '{"metadata":{"finalizers":null}}');
+  await cluster.plane.kubectl(
+    'patch',
+    'node',
+    name,
+    '--type=merge',
+    '-p',
+    '{"metadata":{"finalizers":null}}',
+  );
   await until(`${name} to leave the peer`, () => !inPeer(name));
   await free(name);
   expect(await joined('after')).toEqual(had);
@@ -176,7 +186,8 @@ test('an OverlayAgent that a hand deletes comes back, and frees nothing', async 
   const written = (await cluster.history(from)).filter(
     ({ plural, name }) => plural === agentAllocations.plural && name === 'here',
   );
-  for (const { object } of written) expect(blocksOf((object as { spec: never } | undefined)?.spec)).toEqual(had);
+  for (const { object } of written)
+    expect(blocksOf((object as { spec: never } | undefined)?.spec)).toEqual(had);
 });
 
 test('at no revision were two nodes shown one block', async () => {

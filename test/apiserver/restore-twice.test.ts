@@ -63,7 +63,10 @@ test('a block that two agents hold stays with both, is shown once, and is told u
   for (const name of ['node4', 'node5']) {
     expect([name, blocksOf(cluster.held(name))]).toEqual([name, expect.arrayContaining(held)]);
     const agent = await cluster.client.get(overlayAgents, name);
-    expect([name, agent?.spec.networks?.[0]?.subnets]).toEqual([name, expect.arrayContaining(['9.0.3.0/24'])]);
+    expect([name, agent?.spec.networks?.[0]?.subnets]).toEqual([
+      name,
+      expect.arrayContaining(['9.0.3.0/24']),
+    ]);
   }
   for (const { node, allocations } of cluster.real('node4').kernel.snapshots) {
     const own = allocations.find((one) => one.node === node)?.spec;
@@ -75,7 +78,10 @@ test('a block that two agents hold stays with both, is shown once, and is told u
   // as the condition says: drained, and its Node deleted
   await cluster.leave('node5');
   await until('nothing to be held twice', async () => {
-    expect(await cluster.condition('Quarantined')).toMatchObject({ status: 'False', reason: 'NoneHeldTwice' });
+    expect(await cluster.condition('Quarantined')).toMatchObject({
+      status: 'False',
+      reason: 'NoneHeldTwice',
+    });
     return true;
   });
   await until('node4 to hold one block alone', async () => {

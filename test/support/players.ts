@@ -59,7 +59,10 @@ class SharedCaches {
   readonly networks: Informer<Kinds['network']>;
   readonly allocations: Informer<Kinds['allocation']>;
   readonly agents: Informer<Kinds['agent']>;
-  readonly #all: Pick<Informer<KubeObject>, 'hasSynced' | 'resource' | 'resourceVersion' | 'start' | 'stop'>[];
+  readonly #all: Pick<
+    Informer<KubeObject>,
+    'hasSynced' | 'resource' | 'resourceVersion' | 'start' | 'stop'
+  >[];
 
   constructor(client: Client) {
     this.configs = new Informer(client, overlayConfigs);

@@ -59,6 +59,23 @@ test('nodes that return end the alarm, and have what they had', () => {
   expect(cluster.shown('node8')).toEqual(before);
 });
 
+test('nodes that return one by one do not have the rest of them released', () => {
+  const cluster = ten();
+  const nodes = new Map(cluster.nodes);
+  for (const name of names.slice(4)) cluster.leave(name);
+  cluster.settle();
+  for (const name of names.slice(4)) {
+    cluster.now += 100_000;
+    cluster.settle();
+    expect([...cluster.allocations.keys()]).toEqual(names);
+    expect(degraded(cluster)).toMatchObject({ status: 'True' });
+    cluster.nodes.set(name, nodes.get(name)!);
+  }
+  cluster.settle();
+  expect(degraded(cluster)).toBeUndefined();
+  expect(cluster.configStatus().departures).toBeUndefined();
+});
+
 test('half of them, or two of three, are believed', () => {
   const cluster = ten();
   for (const name of names.slice(5)) cluster.leave(name);
