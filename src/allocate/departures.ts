@@ -1,4 +1,5 @@
 import type { Departures, LedgerIndex } from '../api/types.ts';
+import { believedAt } from './leaving.ts';
 import { listedPages, vtepSpace } from './space.ts';
 import type { View } from './view.ts';
 
@@ -21,6 +22,8 @@ export interface DepartureVerdict {
   counts: { gone: number; of: number };
   /** Nothing is taken from nodes that are gone. */
   disbelieved: boolean;
+  /** Nothing is taken from them yet: others may be about to follow. */
+  unsettled: boolean;
   /** For the index; the same object where nothing changes. */
   departures: Departures | undefined;
   /** When it looks different without any change, in milliseconds since the epoch. */
@@ -36,6 +39,7 @@ export function judgeDepartures(view: View, index: LedgerIndex): DepartureVerdic
     absent,
     counts: { gone, of },
     disbelieved: false,
+    unsettled: false,
     departures: undefined,
     wakeAt: mass ? view.now + togetherMs : Infinity,
   };
@@ -43,8 +47,14 @@ export function judgeDepartures(view: View, index: LedgerIndex): DepartureVerdic
     const until = Date.parse(known.confirmedAt) + confirmedMs;
     if (until > view.now) return { ...verdict, departures: known, wakeAt: until };
   }
-  if (!mass) return verdict;
   const standing = known?.confirmedAt === undefined ? known : undefined;
+  // those that went with the ones that are back already are still believed to come
+  const lasts = standing !== undefined && [...absent].some((node) => !view.confirmedGone.has(node));
+  if (!mass && !lasts) {
+    const settledAt =
+      absent.size === 0 || of <= fewNodes ? -Infinity : believedAt('nodes', view.leaving.nodes);
+    return settledAt > view.now ? { ...verdict, unsettled: true, wakeAt: settledAt } : verdict;
+  }
   const departures = standing ?? { id: newId(view.now), since: new Date(view.now).toISOString() };
   if (view.config?.metadata.annotations?.[confirmDepartures] === departures.id) {
     return { ...verdict, departures: { ...departures, confirmedAt: new Date(view.now).toISOString() } };

@@ -13,6 +13,7 @@ import {
   withVtepSpace,
 } from './config.ts';
 import { judgeDepartures, type DepartureVerdict } from './departures.ts';
+import { believedAt } from './leaving.ts';
 import { judgeNetworks } from './networks.ts';
 import { byAge } from './order.ts';
 import { judgeRegistrations, type Registrations } from './register.ts';
@@ -73,7 +74,13 @@ class Planner {
   /** In the order in which they are served. */
   readonly #nodes: readonly NodeFacts[];
   readonly #holdings: Holdings;
-  readonly #restore: RestoreVerdict;
+  #restore: RestoreVerdict = {
+    restored: undefined,
+    active: false,
+    ending: undefined,
+    waiting: [],
+    missing: [],
+  };
   readonly #departures: DepartureVerdict;
   readonly #reads: Reads = {
     addresses: new Set(),
@@ -97,7 +104,6 @@ class Planner {
       view.networks.filter(({ metadata }) => !metadata.deletionTimestamp).map((n) => [n.metadata.name, n]),
     );
     this.#holdings = memory.holdings.read(view.ledger, this.#index);
-    this.#restore = judgeRestore(view, this.#index);
     this.#departures = judgeDepartures(view, this.#index);
     for (const node of this.#departures.absent) this.#sureOfNode(node);
   }
@@ -114,6 +120,7 @@ class Planner {
           : undefined
         : grown(index.config, view, refusedConfig);
     const registrations = this.#judgeRegistrations(config);
+    this.#restore = judgeRestore(view, index, registrations);
     const mtu = tunnelMTU(view, registrations, config, index);
     const { spaces, refused } = this.#judgeNetworks(registrations, config, mtu);
     const result: Plan = {
@@ -304,8 +311,9 @@ class Planner {
 
   /** A CRD that is deleted takes its objects first, and is known to be gone only afterwards: for as long nothing is retired. */
   #networksAreTold(): boolean {
-    const since = this.#view.networklessSince;
-    const at = since === undefined ? -Infinity : since + networklessMs;
+    const { networklessSince, leaving } = this.#view;
+    const none = networklessSince === undefined ? -Infinity : networklessSince + networklessMs;
+    const at = Math.max(none, believedAt('networks', leaving.networks));
     if (at > this.#view.now) this.#wakeAt = Math.min(this.#wakeAt, at);
     return at <= this.#view.now;
   }
@@ -313,7 +321,8 @@ class Planner {
   /** Its Node is gone, and that is believed. */
   #isGone(node: string): boolean {
     if (this.#view.nodes.has(node) || this.#restore.active) return false;
-    return !this.#departures.disbelieved || this.#view.confirmedGone.has(node);
+    const { disbelieved, unsettled } = this.#departures;
+    return (!disbelieved && !unsettled) || this.#view.confirmedGone.has(node);
   }
 
   #finish(

@@ -1,5 +1,6 @@
 import type { LedgerIndex, OverlayAgent } from '../api/types.ts';
 import { newId } from './departures.ts';
+import type { Registrations } from './register.ts';
 import { knownAt } from './repair.ts';
 import { version, type View } from './view.ts';
 
@@ -15,7 +16,7 @@ export interface RestoreVerdict {
   active: boolean;
   /** What the index is to say once everything that agents hold has been taken up and written. */
   ending: Restored | undefined;
-  /** Nodes whose agents have not registered since. */
+  /** Nodes whose agents have not registered since, or were refused. */
   waiting: string[];
   /** Networks that agents hold blocks of and that no OverlayNetwork declares. */
   missing: string[];
@@ -25,18 +26,22 @@ export interface RestoreVerdict {
  * Whether the cluster's data came back older than it was (etcd from a backup, the CRDs installed anew), and whether
  * everybody has said since what they hold.
  */
-export function judgeRestore(view: View, index: LedgerIndex): RestoreVerdict {
+export function judgeRestore(
+  view: View,
+  index: LedgerIndex,
+  { accepted }: Pick<Registrations, 'accepted'>,
+): RestoreVerdict {
   const known = index.restored;
   const began = known !== undefined && known.over === undefined ? known : undefined;
   const again = view.wentBackAt !== undefined && !(Date.parse(known?.since ?? '') >= view.wentBackAt);
   if (again || (began === undefined && (wentBack(view, known) || lostLedger(view)))) {
     const since = new Date(view.now).toISOString();
     const restored = { id: newId(view.now), since };
-    return { restored, active: true, ending: undefined, ...unheard(view, undefined) };
+    return { restored, active: true, ending: undefined, ...unheard(view, undefined, accepted) };
   }
   if (began === undefined)
     return { restored: known, active: false, ending: undefined, waiting: [], missing: [] };
-  const { waiting, missing } = unheard(view, began.id);
+  const { waiting, missing } = unheard(view, began.id, accepted);
   const confirmed = view.config?.metadata.annotations?.[confirmRestore] === began.id;
   const lasts = !confirmed && waiting.length + missing.length > 0;
   const over = new Date(view.now).toISOString();
@@ -73,13 +78,20 @@ function lostLedger({ ledger, allocations, agents }: View): boolean {
 const holdsSomething = ({ spec }: OverlayAgent): boolean =>
   spec.vtep !== undefined || (spec.networks ?? []).length > 0;
 
-function unheard(view: View, id: string | undefined): Pick<RestoreVerdict, 'waiting' | 'missing'> {
+/** One whose registration is not accepted is not heard: what it says it holds is nobody's in the ledger. */
+function unheard(
+  view: View,
+  id: string | undefined,
+  accepted: ReadonlyMap<string, unknown>,
+): Pick<RestoreVerdict, 'waiting' | 'missing'> {
   const live = new Set(view.networks.map(({ metadata }) => metadata.name));
   const missing = new Set<string>();
   const waiting: string[] = [];
   for (const name of view.nodes.keys()) {
-    const spec = view.agents.get(name)?.spec;
-    if (id === undefined || spec?.restore !== id) waiting.push(name);
+    const agent = view.agents.get(name);
+    const spec = agent?.spec;
+    const refused = agent !== undefined && holdsSomething(agent) && !accepted.has(name);
+    if (id === undefined || spec?.restore !== id || refused) waiting.push(name);
     for (const network of spec?.networks ?? []) if (!live.has(network.name)) missing.add(network.name);
   }
   return { waiting: waiting.sort(), missing: [...missing].sort() };

@@ -7,6 +7,7 @@ import type {
   OverlayConfig,
   OverlayNetwork,
 } from '../api/types.ts';
+import type { Leaving, LeavingKind } from './leaving.ts';
 
 /** What the allocator needs to know of a Node. */
 export interface NodeFacts {
@@ -59,6 +60,8 @@ export interface View {
   wentBackAt: number | undefined;
   /** Since when there is no OverlayNetwork at all, in milliseconds since the epoch; undefined while there is one. */
   networklessSince: number | undefined;
+  /** Objects that this operator saw go shortly after one another. */
+  leaving: Partial<Record<LeavingKind, Leaving>>;
   /** Nodes whose departure a person confirmed one by one. */
   confirmedGone: ReadonlySet<string>;
 }

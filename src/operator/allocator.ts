@@ -1,5 +1,7 @@
+import { oneMoreLeft } from '../allocate/leaving.ts';
 import { Memory, plan, type Plan } from '../allocate/plan.ts';
 import { keyOf, type View, type Write } from '../allocate/view.ts';
+import type { KubeObject } from '../api/types.ts';
 import type { Client } from '../kube/client.ts';
 import type { Log } from '../log.ts';
 import { nextBatch, isUrgent } from './batch.ts';
@@ -58,6 +60,7 @@ export class Allocator {
   #restores = 0;
   #wentBackAt: number | undefined;
   #networklessSince: number | undefined;
+  #leaving: View['leaving'] = {};
   #mustRelist = false;
   /** A node has come or registered: what is not urgent waits. */
   #news = false;
@@ -71,6 +74,12 @@ export class Allocator {
     for (const informer of this.#caches.all) {
       informer.onWentBack((from, to) => {
         this.#wentBack(informer.resource.plural, from, to);
+      });
+    }
+    for (const kind of ['nodes', 'networks'] as const) {
+      this.#caches[kind].onChange((_name: string, object: KubeObject | undefined) => {
+        if (object !== undefined) return;
+        this.#leaving = { ...this.#leaving, [kind]: oneMoreLeft(kind, this.#leaving[kind], Date.now()) };
       });
     }
     for (const informer of [this.#caches.agents, this.#caches.nodes]) {
@@ -185,6 +194,7 @@ export class Allocator {
       refusal: (key) => refused.get(key)?.message,
       wentBackAt: this.#wentBackAt,
       networklessSince: this.#networklessSince,
+      leaving: this.#leaving,
       confirmedGone: new Set(this.#confirmedGone.keys()),
     };
   }

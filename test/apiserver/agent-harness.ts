@@ -63,6 +63,7 @@ export class TestNode {
   readonly name: string;
   readonly log = recordingLog();
   readonly kernel = new FakeKernel();
+  addresses = ['172.17.0.4'];
   uplinkMTU = 1500;
   /** File of the CNI plugin; none, unless told. */
   cniPlugin = '/nonexistent/overlaynet';
@@ -82,7 +83,7 @@ export class TestNode {
     const client = connect({ kubeconfig });
     const agent = new Agent({
       node: this.name,
-      addresses: ['172.17.0.4'],
+      addresses: this.addresses,
       directories: directoriesIn(this.at),
       cniPlugin: this.cniPlugin,
       links: () => this.links,

@@ -40,6 +40,7 @@ export class Cluster {
   /** When the operator saw the data go back. */
   wentBackAt: number | undefined;
   networklessSince: number | undefined;
+  leaving: View['leaving'] = {};
   confirmedGone = new Set<string>();
   /** By key of the write: why it is refused. */
   refusals = new Map<string, string>();
@@ -113,6 +114,7 @@ export class Cluster {
       refusal: (key) => this.refusals.get(key),
       wentBackAt: this.wentBackAt,
       networklessSince: this.networklessSince,
+      leaving: this.leaving,
       confirmedGone: this.confirmedGone,
     };
   }

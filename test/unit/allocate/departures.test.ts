@@ -1,4 +1,5 @@
 import { confirmDepartures } from '../../../src/allocate/departures.ts';
+import { believedAt, oneMoreLeft } from '../../../src/allocate/leaving.ts';
 import { Cluster, dcos } from './cluster.ts';
 
 const names = Array.from({ length: 10 }, (_, at) => `node${at + 1}`);
@@ -58,6 +59,23 @@ test('nodes that return end the alarm, and have what they had', () => {
   expect(cluster.shown('node8')).toEqual(before);
 });
 
+test('nodes that return one by one do not have the rest of them released', () => {
+  const cluster = ten();
+  const nodes = new Map(cluster.nodes);
+  for (const name of names.slice(4)) cluster.leave(name);
+  cluster.settle();
+  for (const name of names.slice(4)) {
+    cluster.now += 100_000;
+    cluster.settle();
+    expect([...cluster.allocations.keys()]).toEqual(names);
+    expect(degraded(cluster)).toMatchObject({ status: 'True' });
+    cluster.nodes.set(name, nodes.get(name)!);
+  }
+  cluster.settle();
+  expect(degraded(cluster)).toBeUndefined();
+  expect(cluster.configStatus().departures).toBeUndefined();
+});
+
 test('half of them, or two of three, are believed', () => {
   const cluster = ten();
   for (const name of names.slice(5)) cluster.leave(name);
@@ -99,4 +117,35 @@ test('a departure confirmed for one node is believed of that node', () => {
   cluster.settle();
   expect(cluster.allocations.has('node9')).toBe(false);
   expect(cluster.allocations.has('node8')).toBe(true);
+});
+
+test('nodes that go one by one are not released before the last of them went', () => {
+  const cluster = ten();
+  for (const [at, name] of names.slice(4).entries()) {
+    cluster.leave(name);
+    cluster.leaving = { nodes: oneMoreLeft('nodes', cluster.leaving.nodes, cluster.now) };
+    cluster.settle();
+    expect([...cluster.allocations.keys()]).toEqual(names);
+    if (at < 5) expect(cluster.last.wakeAt).toBe(cluster.now + 250);
+    cluster.now += 100;
+  }
+  expect(degraded(cluster)).toMatchObject({ status: 'True' });
+});
+
+test('a few that went are released a moment after the last, and where they never end after a minute', () => {
+  const few = ten();
+  few.leave('node1');
+  few.leaving = { nodes: oneMoreLeft('nodes', undefined, few.now) };
+  few.now += 250;
+  few.settle();
+  expect([...few.allocations.keys()]).toEqual(names.slice(1));
+  const start = few.now;
+  let { nodes } = few.leaving;
+  for (; few.now < start + 50_000; few.now += 200) nodes = oneMoreLeft('nodes', nodes, few.now);
+  expect(nodes!.first).toBe(start);
+  expect(believedAt('nodes', nodes)).toBe(nodes!.last + 250);
+  for (; few.now < start + 120_000; few.now += 200) {
+    nodes = oneMoreLeft('nodes', nodes, few.now);
+    expect(believedAt('nodes', nodes)).toBeLessThanOrEqual(nodes.first + 60_000);
+  }
 });

@@ -1,3 +1,4 @@
+import { oneMoreLeft } from '../../../src/allocate/leaving.ts';
 import { dcos, reference } from './cluster.ts';
 
 test('a network added later reaches the nodes that exist; a removed one is withdrawn, and its blocks rest', () => {
@@ -181,4 +182,17 @@ test('that the last network is gone is not believed at once: a CRD that is delet
   cluster.now += 3_000;
   cluster.settle();
   expect(cluster.shown('node2')).toEqual([]);
+});
+
+test('the first of several networks that go is not believed to be gone while others may follow', () => {
+  const cluster = reference();
+  const before = cluster.shown('node2');
+  cluster.networks.delete('dcos6');
+  cluster.leaving = { networks: oneMoreLeft('networks', undefined, cluster.now) };
+  cluster.settle();
+  expect(cluster.shown('node2')).toEqual(before);
+  expect(cluster.last.wakeAt).toBe(cluster.now + 1_000);
+  cluster.now += 1_000;
+  cluster.settle();
+  expect(cluster.shown('node2')).toEqual(['9.0.1.0/24']);
 });

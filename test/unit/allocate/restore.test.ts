@@ -62,6 +62,24 @@ test('after a backup was brought back nobody gets a block before every node has 
   expect(restored(cluster)).toBeUndefined();
 });
 
+test('a node whose registration is refused is waited for as well: what it says it holds is given to nobody', () => {
+  const { cluster, lost } = broughtBack();
+  cluster.join('node5', '172.17.0.6');
+  // its Node was made again, and states its addresses a moment later
+  const stated = cluster.stated.get('node4')!;
+  cluster.stated.set('node4', []);
+  cluster.settle();
+  for (const node of cluster.nodes.keys()) answer(cluster, node);
+  cluster.settle();
+  expect(restored(cluster)!.message).toContain('registered again: node4');
+  expect(cluster.shown('node5')).toEqual([]);
+  cluster.stated.set('node4', stated);
+  cluster.settle();
+  expect(restored(cluster)).toBeUndefined();
+  expect(cluster.shown('node4')).toEqual(lost);
+  expect(cluster.shown('node5')).toEqual(['9.0.4.0/24', 'fd01:b:0:0:4::/80']);
+});
+
 test('a person can confirm it, with the id that the condition names', () => {
   const { cluster } = broughtBack();
   cluster.join('node5', '172.17.0.6');

@@ -1,0 +1,233 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import type {
+  AgentAllocation,
+  AgentAllocationSpec,
+  Condition,
+  KubeObject,
+  OverlayConfig,
+} from '../../src/api/types.ts';
+import type { Client } from '../../src/kube/client.ts';
+import { agentAllocations, nodes, overlayConfigs, type Node } from '../../src/kube/resources.ts';
+import { startControlPlane, type OwnControlPlane } from '../support/controlplane.ts';
+import { history, sharedIn, shownBy, type Version } from '../support/history.ts';
+import { OperatorProcess } from '../support/operator.ts';
+import { Players } from '../support/players.ts';
+import { TestNode } from './agent-harness.ts';
+
+export const crdFolder = fileURLToPath(new URL('../../crds', import.meta.url));
+
+interface Member {
+  address: string;
+  /** Absent: played. */
+  real?: TestNode;
+}
+
+/**
+ * A cluster as far as allocation goes: etcd and API server, two operators, and nodes whose agents are real, on a kernel
+ * that only remembers, or played.
+ */
+export class LiveCluster {
+  readonly plane: OwnControlPlane;
+  readonly client: Client;
+  operators: OperatorProcess[] = [];
+  readonly #members = new Map<string, Member>();
+  readonly #players: Players;
+  #addresses = 1;
+
+  /** @param spec of OverlayConfig */
+  static async start(spec: Partial<OverlayConfig['spec']> = {}): Promise<LiveCluster> {
+    const plane = await startControlPlane();
+    try {
+      await plane.apply(crdFolder);
+      const namespaces = { apiVersion: 'v1', kind: 'Namespace', plural: 'namespaces' };
+      await plane.client.apply(namespaces, { metadata: { name: 'overlaynet-system' } });
+      await plane.client.apply(overlayConfigs, { metadata: { name: 'default' }, spec } as OverlayConfig);
+      const cluster = new LiveCluster(plane);
+      await cluster.startOperators();
+      return cluster;
+    } catch (error) {
+      await plane.stop();
+      throw error;
+    }
+  }
+
+  constructor(plane: OwnControlPlane) {
+    this.plane = plane;
+    this.client = plane.client;
+    this.#players = new Players(plane.kubeconfig);
+  }
+
+  /** A leader and a standby. */
+  async startOperators(): Promise<void> {
+    const { kubeconfig } = this.plane;
+    this.operators = await Promise.all(['one', 'two'].map((id) => OperatorProcess.start(kubeconfig, id)));
+  }
+
+  async killOperators(): Promise<void> {
+    await Promise.all(this.operators.map((operator) => operator.kill()));
+    this.operators = [];
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([...this.#members.values()].map(({ real }) => real?.drop()));
+    await this.#players.stop();
+    await this.killOperators();
+    await this.plane.stop();
+  }
+
+  /** @param address default: the next one */
+  async join(name: string, kind: 'real' | 'played', address?: string): Promise<void> {
+    const own = address ?? `172.17.0.${++this.#addresses}`;
+    const member: Member = { address: own };
+    this.#members.set(name, member);
+    await this.kubelet(name);
+    if (kind === 'played') {
+      this.#players.add(name, own);
+      return;
+    }
+    member.real = new TestNode(name);
+    await this.startAgent(name);
+  }
+
+  /** Registers the Node, where it is not there, as kubelet does. */
+  async kubelet(name: string): Promise<void> {
+    const address = this.#member(name).address;
+    const status = { addresses: [{ type: 'InternalIP', address }] };
+    const object: Node = { apiVersion: 'v1', kind: 'Node', metadata: { name }, status };
+    const node = (await this.client.get(nodes, name)) ?? (await this.client.create(nodes, object));
+    await this.client.updateStatus<Node>(nodes, { ...node, status });
+  }
+
+  /** Its Node is deleted, and its machine is off. */
+  async leave(name: string): Promise<void> {
+    await this.switchOff(name);
+    await this.client.delete(nodes, name);
+  }
+
+  /** Its agent does not answer any more. A played one forgets what it knew. */
+  async switchOff(name: string): Promise<void> {
+    this.#players.remove(name);
+    await this.#members.get(name)?.real?.stop();
+  }
+
+  async startAgent(name: string): Promise<void> {
+    const real = this.real(name);
+    real.addresses = [this.#member(name).address];
+    await real.start(this.plane.kubeconfig);
+  }
+
+  /** The node's address from now on; the agent is told when it starts again. */
+  readdress(name: string, address: string): void {
+    this.#member(name).address = address;
+  }
+
+  addressOf(name: string): string {
+    return this.#member(name).address;
+  }
+
+  real(name: string): TestNode {
+    const { real } = this.#member(name);
+    if (real === undefined) throw new Error(`${name} is played`);
+    return real;
+  }
+
+  /** Names of nodes with a real agent, those switched off too. */
+  get reals(): string[] {
+    return [...this.#members].flatMap(([name, { real }]) => (real === undefined ? [] : [name]));
+  }
+
+  /** What the node's kernel has for itself. */
+  held(name: string): AgentAllocationSpec | undefined {
+    const real = this.#members.get(name)?.real;
+    if (real === undefined) return this.#players.held(name);
+    return real.kernel.last?.allocations.find(({ node }) => node === name)?.spec;
+  }
+
+  /** What the node's AgentAllocation shows. */
+  async shown(name: string): Promise<string[]> {
+    const found = await this.client.get(agentAllocations, name);
+    return found === undefined ? [] : shownBy(found);
+  }
+
+  async allShown(): Promise<Map<string, string[]>> {
+    const { items } = await this.client.list(agentAllocations);
+    return new Map(items.map((item) => [item.metadata.name, shownBy(item)]));
+  }
+
+  /** What `name`'s kernel has of all nodes, by node. */
+  inKernel(name: string): Map<string, string[]> {
+    const all = this.real(name).kernel.last?.allocations ?? [];
+    return new Map(all.map(({ node, spec }) => [node, shownBy({ spec })]));
+  }
+
+  config(): Promise<OverlayConfig | undefined> {
+    return this.client.get(overlayConfigs, 'default');
+  }
+
+  async condition(type: string): Promise<Condition | undefined> {
+    return (await this.config())?.status?.conditions?.find((one) => one.type === type);
+  }
+
+  async annotate(annotation: string, id: string): Promise<void> {
+    await this.plane.kubectl('annotate', '--overwrite', 'overlayconfig', 'default', `${annotation}=${id}`);
+  }
+
+  /** `REASON: MESSAGE`, of OverlayConfig. */
+  async events(): Promise<string[]> {
+    const text = await this.plane.kubectl('get', 'events', '-A', '-o', 'json');
+    const { items } = JSON.parse(text) as {
+      items: { involvedObject?: KubeObject['metadata']; reason: string; message: string }[];
+    };
+    return items
+      .filter(({ involvedObject }) => involvedObject?.name === 'default')
+      .map((each) => `${each.reason}: ${each.message}`);
+  }
+
+  /** The leader's, summed over both operators: a standby has 0. */
+  async metric(name: string): Promise<number> {
+    const texts = await Promise.all(
+      this.operators.map(async (operator) => (await operator.get('/metrics')).text()),
+    );
+    const line = new RegExp(`^${name} (\\S+)$`, 'm');
+    return texts.reduce((sum, text) => sum + Number(line.exec(text)?.[1] ?? NaN), 0);
+  }
+
+  history(from = 1): Promise<Version[]> {
+    return history(this.plane.etcd.url, from);
+  }
+
+  /** Of all that etcd has stored since: what two nodes were shown at one time. */
+  async shared(from = 1): Promise<string[]> {
+    return sharedIn(await this.history(from));
+  }
+
+  #member(name: string): Member {
+    const member = this.#members.get(name);
+    if (member === undefined) throw new Error(`${name} never joined`);
+    return member;
+  }
+}
+
+/** Waits until `holds` gives something else than undefined, false, or an error; its last error, or `what`, is what fails. */
+export async function until<T>(
+  what: string,
+  holds: () => Promise<T | undefined | false> | T | undefined | false,
+  ms = 30_000,
+): Promise<T> {
+  const end = performance.now() + ms;
+  for (;;) {
+    let problem: unknown;
+    try {
+      const found = await holds();
+      if (found !== undefined && found !== false) return found;
+    } catch (error) {
+      problem = error;
+    }
+    if (performance.now() > end) throw new Error(`not within ${ms} ms: ${what}`, { cause: problem });
+    await sleep(25);
+  }
+}
+
+export const blocksOf = (spec: AgentAllocation['spec'] | undefined): string[] =>
+  spec === undefined ? [] : shownBy({ spec });

@@ -1,0 +1,113 @@
+import { afterAll, afterEach, beforeAll, beforeEach, expect, jest, test } from '@jest/globals';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { confirmDepartures } from '../../src/allocate/departures.ts';
+import { nodes } from '../../src/kube/resources.ts';
+import { applyNetwork } from '../support/leader.ts';
+import { blocksOf, LiveCluster, until } from './live-cluster.ts';
+
+jest.setTimeout(60_000);
+
+const all = Array.from({ length: 10 }, (_, i) => `node${i}`);
+const going = all.slice(4);
+const staying = all.slice(0, 4);
+
+let cluster: LiveCluster;
+let before: Map<string, string[]>;
+beforeAll(async () => {
+  cluster = await LiveCluster.start({ reuseCooldown: '1s' });
+  await applyNetwork(cluster.client, 'dcos', [{ cidr: '9.0.0.0/16', prefix: 24 }]);
+}, 60_000);
+beforeEach(async () => {
+  await Promise.all(all.map((name) => cluster.join(name, 'real', `172.17.0.${all.indexOf(name) + 2}`)));
+  before = await everybody(all);
+});
+afterEach(async () => {
+  for (const name of all) await cluster.real(name).drop();
+});
+afterAll(async () => {
+  await cluster.stop();
+});
+
+/** These have their blocks, and every real kernel of them has these nodes and no other. */
+const everybody = (names: readonly string[]) =>
+  until(`all of ${names.join()} to be in every kernel`, async () => {
+    const shown = await cluster.allShown();
+    expect([...shown.keys()].sort()).toEqual([...names].sort());
+    for (const name of names) {
+      expect([name, shown.get(name)?.length]).toEqual([name, 4]);
+      expect([name, cluster.inKernel(name)]).toEqual([name, shown]);
+    }
+    return shown;
+  });
+
+/** Six of ten Nodes deleted at once, and that it is not believed; its id. */
+const depart = async (): Promise<string> => {
+  for (const name of staying) cluster.real(name).kernel.snapshots.length = 0;
+  await Promise.all(going.map((name) => cluster.switchOff(name)));
+  await Promise.all(going.map((name) => cluster.client.delete(nodes, name)));
+  const degraded = await until('the departure not to be believed', async () => {
+    const found = await cluster.condition('Degraded');
+    expect(found).toMatchObject({ status: 'True', reason: 'MassDeparture' });
+    return found;
+  });
+  const { departures } = (await cluster.config())!.status!;
+  expect(degraded.message).toMatch(
+    /^6 of 10 nodes are gone at once: node4, node5, node6, node7, node8, … \(6 in all\); /,
+  );
+  expect(degraded.message).toContain(`${confirmDepartures}=${departures?.id}`);
+  // more than the cooldown, and an agent's patience with one that goes
+  await sleep(2_000);
+  expect(await cluster.allShown()).toEqual(before);
+  expect(await cluster.metric('overlaynet_operator_disbelieved_departures')).toBe(6);
+  expect((await cluster.events()).join('\n')).toContain('MassDeparture: 6 of 10 nodes are gone at once');
+  for (const name of staying) {
+    for (const { allocations } of cluster.real(name).kernel.snapshots)
+      expect(new Map(allocations.map(({ node, spec }) => [node, blocksOf(spec)]))).toEqual(before);
+  }
+  return departures!.id;
+};
+
+test('more than half of the nodes that go at once keep what they had until they return', async () => {
+  await depart();
+  await Promise.all(
+    going.map(async (name) => {
+      await cluster.kubelet(name);
+      await cluster.startAgent(name);
+    }),
+  );
+  await until('all to be well', async () => {
+    expect(await cluster.condition('Degraded')).toMatchObject({ status: 'False', reason: 'NoMassDeparture' });
+    expect((await cluster.config())?.status?.departures).toBeUndefined();
+    expect(await cluster.metric('overlaynet_operator_disbelieved_departures')).toBe(0);
+    return true;
+  });
+  expect(await everybody(all)).toEqual(before);
+  for (const name of staying) {
+    for (const { allocations } of cluster.real(name).kernel.snapshots)
+      expect(new Map(allocations.map(({ node, spec }) => [node, blocksOf(spec)]))).toEqual(before);
+  }
+});
+
+test('a person who confirms it has their blocks released, and agents drop them', async () => {
+  const id = await depart();
+  const start = performance.now();
+  await cluster.annotate(confirmDepartures, id);
+  await everybody(staying);
+  const ms = Math.round(performance.now() - start);
+  process.stdout.write(`a confirmed departure of six nodes was in all kernels after ${ms} ms\n`);
+  await until('all to be well', async () => {
+    expect(await cluster.condition('Degraded')).toMatchObject({ status: 'False', reason: 'NoMassDeparture' });
+    return true;
+  });
+  await sleep(1_500);
+  // lowest first, by those that come next
+  await cluster.join('later', 'played');
+  await until('a new node to get what is free', async () => {
+    const blocks = [...going.map((name) => before.get(name)!)].flat();
+    const shown = await cluster.shown('later');
+    expect(shown).toHaveLength(4);
+    expect(blocks).toEqual(expect.arrayContaining(shown));
+    return true;
+  });
+  expect(await cluster.shared()).toEqual([]);
+});

@@ -1,0 +1,95 @@
+import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
+import { nodes, overlayAgents } from '../../src/kube/resources.ts';
+import { applyNetwork } from '../support/leader.ts';
+import { blocksOf, LiveCluster, until } from './live-cluster.ts';
+
+// a real restore: etcd and API server stop and start
+jest.setTimeout(120_000);
+
+let cluster: LiveCluster;
+beforeAll(async () => {
+  cluster = await LiveCluster.start({ reuseCooldown: '1s' });
+}, 60_000);
+afterAll(async () => {
+  await cluster.stop();
+});
+
+const holds = (name: string) =>
+  until(`${name} to hold a VTEP and a block`, () => {
+    const blocks = blocksOf(cluster.held(name));
+    return blocks.length === 4 && blocks;
+  });
+
+test('a block that two agents hold stays with both, is shown once, and is told until one of them is gone', async () => {
+  await applyNetwork(cluster.client, 'dcos', [{ cidr: '9.0.0.0/16', prefix: 24 }]);
+  for (const name of ['node1', 'node2', 'node3']) {
+    await cluster.join(name, name === 'node1' ? 'real' : 'played');
+    await holds(name);
+  }
+  await cluster.plane.etcd.backup();
+  await cluster.join('node4', 'real');
+  const held = await holds('node4');
+  // nobody who remembers: operators that start anew, an agent that is away, and peers that have nothing to say
+  await cluster.killOperators();
+  await Promise.all(['node1', 'node4'].map((name) => cluster.real(name).stop()));
+  await cluster.plane.restore();
+  await cluster.startOperators();
+  await cluster.join('node5', 'real');
+  expect(await holds('node5')).toEqual(held);
+
+  cluster.real('node4').kernel.snapshots.length = 0;
+  await cluster.kubelet('node4');
+  await cluster.startAgent('node4');
+  await cluster.startAgent('node1');
+  const found = await until('both to be named', async () => {
+    const found = await cluster.condition('Quarantined');
+    expect(found).toMatchObject({ status: 'True', reason: 'HeldTwice' });
+    expect(found?.message).toContain('block 9.0.3.0/24 of network dcos by node5 and node4');
+    return found;
+  });
+  expect(found.message).toContain('the VTEP 44.128.0.4/20 by node5 and node4');
+  const { status } = (await cluster.config())!;
+  expect(status?.quarantined).toEqual([
+    { network: '', cidr: expect.stringMatching(/^44\.128\.0\.4/), nodes: ['node5', 'node4'] },
+    { network: 'dcos', cidr: '9.0.3.0/24', nodes: ['node5', 'node4'] },
+  ]);
+  expect((await cluster.events()).join('\n')).toContain('HeldTwice: held by two nodes');
+  await until('the restore to be over', async () => {
+    expect(await cluster.condition('Restored')).toMatchObject({ status: 'False', reason: 'NotRestored' });
+    return true;
+  });
+  // longer than an agent waits after the end of a restore
+  await new Promise((resolve) => setTimeout(resolve, 6_000));
+  for (const name of ['node4', 'node5']) {
+    expect([name, blocksOf(cluster.held(name))]).toEqual([name, expect.arrayContaining(held)]);
+    const agent = await cluster.client.get(overlayAgents, name);
+    expect([name, agent?.spec.networks?.[0]?.subnets]).toEqual([
+      name,
+      expect.arrayContaining(['9.0.3.0/24']),
+    ]);
+  }
+  for (const { node, allocations } of cluster.real('node4').kernel.snapshots) {
+    const own = allocations.find((one) => one.node === node)?.spec;
+    expect(blocksOf(own)).toEqual(expect.arrayContaining(held));
+  }
+  expect(await cluster.shown('node5')).toEqual(held);
+  expect(await cluster.shared()).toEqual([]);
+
+  // as the condition says: drained, and its Node deleted
+  await cluster.leave('node5');
+  await until('nothing to be held twice', async () => {
+    expect(await cluster.condition('Quarantined')).toMatchObject({
+      status: 'False',
+      reason: 'NoneHeldTwice',
+    });
+    return true;
+  });
+  await until('node4 to hold one block alone', async () => {
+    const shown = await cluster.shown('node4');
+    expect(shown).toHaveLength(4);
+    expect(blocksOf(cluster.held('node4'))).toEqual(shown);
+    return true;
+  });
+  expect(await cluster.shared()).toEqual([]);
+  await cluster.client.delete(nodes, 'node4');
+});

@@ -1,0 +1,179 @@
+import { Judge } from '../../src/agent/judge.ts';
+import { register, registrationOf, SeenVersion } from '../../src/agent/registration.ts';
+import type { AgentAllocationSpec, KubeObject } from '../../src/api/types.ts';
+import { connect, type Client } from '../../src/kube/client.ts';
+import { Informer } from '../../src/kube/informer.ts';
+import {
+  agentAllocations,
+  overlayAgents,
+  overlayConfigs,
+  overlayNetworks,
+  type Resource,
+} from '../../src/kube/resources.ts';
+
+/** How often every player looks at what the caches say, in milliseconds. */
+const everyMs = 50;
+
+/**
+ * Agents without a node, all on one set of watches: each believes what a real one would believe, and registers as a
+ * real one would.
+ */
+export class Players {
+  readonly #client: Client;
+  readonly #caches: SharedCaches;
+  readonly #players = new Map<string, Player>();
+  #timer: NodeJS.Timeout;
+
+  constructor(kubeconfig: string) {
+    this.#client = connect({ kubeconfig });
+    this.#caches = new SharedCaches(this.#client);
+    this.#timer = setInterval(() => {
+      if (!this.#caches.synced) return;
+      for (const player of this.#players.values()) void player.look();
+    }, everyMs);
+  }
+
+  add(node: string, address: string): void {
+    this.#players.set(node, new Player(node, address, this.#client, this.#caches));
+  }
+
+  /** Its node is switched off, and what it knew is lost. */
+  remove(node: string): void {
+    this.#players.delete(node);
+  }
+
+  /** What its kernel would have. */
+  held(node: string): AgentAllocationSpec | undefined {
+    return this.#players.get(node)?.held;
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#caches.stop();
+    await this.#client.close();
+  }
+}
+
+class SharedCaches {
+  readonly configs: Informer<Kinds['config']>;
+  readonly networks: Informer<Kinds['network']>;
+  readonly allocations: Informer<Kinds['allocation']>;
+  readonly agents: Informer<Kinds['agent']>;
+  readonly #all: Pick<
+    Informer<KubeObject>,
+    'hasSynced' | 'resource' | 'resourceVersion' | 'start' | 'stop'
+  >[];
+
+  constructor(client: Client) {
+    this.configs = new Informer(client, overlayConfigs);
+    this.networks = new Informer(client, overlayNetworks);
+    this.allocations = new Informer(client, agentAllocations);
+    this.agents = new Informer(client, overlayAgents);
+    const { configs, networks, allocations, agents } = this;
+    this.#all = [configs, networks, allocations, agents] as unknown as Informer<KubeObject>[];
+    for (const informer of this.#all) informer.start();
+  }
+
+  get synced(): boolean {
+    return this.#all.every(({ hasSynced }) => hasSynced);
+  }
+
+  get refused(): boolean {
+    return [this.configs, this.networks, this.allocations].some(({ refused }) => refused);
+  }
+
+  get versions(): Map<string, bigint> {
+    return new Map(
+      this.#all.map(({ resource, resourceVersion }) => [resource.plural, BigInt(resourceVersion)]),
+    );
+  }
+
+  /** As one node's agent sees them. */
+  of(node: string): ConstructorParameters<typeof Judge>[0]['caches'] {
+    const all = this;
+    return {
+      configs: this.configs,
+      get synced() {
+        return all.synced;
+      },
+      get refused() {
+        return all.refused;
+      },
+      get versions() {
+        return all.versions;
+      },
+      get allocation() {
+        return all.allocations.get(node);
+      },
+      get cached() {
+        return {
+          config: all.configs.get('default'),
+          networks: all.networks.list(),
+          allocations: all.allocations.list(),
+        };
+      },
+    };
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.#all.map((informer) => informer.stop()));
+  }
+}
+
+interface Kinds {
+  config: Of<typeof overlayConfigs>;
+  network: Of<typeof overlayNetworks>;
+  allocation: Of<typeof agentAllocations>;
+  agent: Of<typeof overlayAgents>;
+}
+type Of<R> = R extends Resource<infer T> ? T : never;
+
+class Player {
+  readonly #node: string;
+  readonly #address: string;
+  readonly #client: Client;
+  readonly #caches: SharedCaches;
+  readonly #seen = new SeenVersion(undefined);
+  readonly #judge: Judge;
+  #busy = false;
+
+  constructor(node: string, address: string, client: Client, caches: SharedCaches) {
+    this.#node = node;
+    this.#address = address;
+    this.#client = client;
+    this.#caches = caches;
+    this.#judge = new Judge({ node, caches: caches.of(node), seen: this.#seen, last: undefined });
+  }
+
+  get held(): AgentAllocationSpec | undefined {
+    return this.#judge.believed?.allocations.find(({ node }) => node === this.#node)?.spec;
+  }
+
+  async look(): Promise<void> {
+    if (this.#busy) return;
+    this.#busy = true;
+    try {
+      this.#judge.run();
+      await this.#register();
+    } catch {
+      // the API server is away, or another write was faster: the next look says it again
+    } finally {
+      this.#busy = false;
+    }
+  }
+
+  async #register(): Promise<void> {
+    const { agents, configs, versions } = this.#caches;
+    const { highest, wentBack } = this.#seen.observe(versions);
+    const spec = registrationOf({
+      addresses: [this.#address],
+      uplinkMTU: 1500,
+      held: this.held,
+      docker: [],
+      seenResourceVersion: highest,
+      restore: configs.get('default')?.status?.restored?.id,
+    });
+    const written = await register(this.#client, this.#node, spec, agents.get(this.#node), wentBack);
+    if (written !== undefined) agents.learn(written);
+  }
+}
