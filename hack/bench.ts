@@ -39,25 +39,23 @@ const scenarios = {
   ],
 };
 
-const atScale = (size: Size): Promise<Figure[]> =>
-  on((bed) => scale(bed, size), { vtepSubnets: ['44.128.0.0/16', 'fd01:a::/64'], networks: size.networks });
+interface Part {
+  title: string;
+  figures: () => Promise<Figure[]>;
+}
 
-const parts: Record<string, { title: string; figures: () => Promise<Figure[]> }> = {
+const atScale = (size: Size): Part => ({
+  title: `${size.nodes} nodes, ${size.networks} networks: allocation alone`,
+  figures: () =>
+    on((bed) => scale(bed, size), { vtepSubnets: ['44.128.0.0/16', 'fd01:a::/64'], networks: size.networks }),
+});
+
+const parts: Record<string, Part> = {
   200: { title: '200 peers', figures: () => on(scenarios[200]) },
   1000: { title: '1000 peers', figures: () => on(scenarios[1000]) },
   5000: { title: '5000 peers', figures: () => on(scenarios[5000]) },
-  '5000x1': {
-    title: '5000 nodes, 1 network: allocation alone',
-    figures: () => atScale({ nodes: 5_000, networks: 1 }),
-  },
-  '5000x10': {
-    title: '5000 nodes, 10 networks: allocation alone',
-    figures: () => atScale({ nodes: 5_000, networks: 10 }),
-  },
-  '300x10': {
-    title: '300 nodes, 10 networks: allocation alone',
-    figures: () => atScale({ nodes: 300, networks: 10 }),
-  },
+  '5000x1': atScale({ nodes: 5_000, networks: 1 }),
+  '5000x10': atScale({ nodes: 5_000, networks: 10 }),
   plan: {
     title: 'the plan alone, 5000 and 20000 nodes in memory',
     figures: () =>
@@ -68,13 +66,21 @@ const parts: Record<string, { title: string; figures: () => Promise<Figure[]> }>
   cni: { title: 'containers, beside bridge with host-local', figures: containers },
 };
 
+/** A part by its name; `300x10` is the allocation alone at any other size. */
+function partOf(name: string): Part {
+  const [, nodes, networks] = /^(\d+)x(\d+)$/.exec(name) ?? [];
+  const part =
+    parts[name] ??
+    (nodes === undefined ? undefined : atScale({ nodes: Number(nodes), networks: Number(networks) }));
+  if (part === undefined)
+    throw new Error(`there is no "${name}"; there are ${Object.keys(parts).join(', ')}, and NODESxNETWORKS`);
+  return part;
+}
+
 /** `npm run bench -- 200 cni`: some of the parts; without any, all. */
-function asked(): string[] {
+function asked(): Part[] {
   const names = process.argv.slice(2);
-  const unknown = names.find((name) => parts[name] === undefined);
-  if (unknown !== undefined)
-    throw new Error(`there is no "${unknown}"; there are ${Object.keys(parts).join(', ')}`);
-  return Object.keys(parts).filter((name) => names.length === 0 || names.includes(name));
+  return (names.length === 0 ? Object.keys(parts) : names).map(partOf);
 }
 
 async function measure(): Promise<void> {
@@ -82,11 +88,10 @@ async function measure(): Promise<void> {
   spawnSync('ip', ['-batch', '-'], { input: link });
   const load = loadavg()[1]?.toFixed(1) ?? '';
   const figures: Figure[] = [];
-  for (const name of asked()) {
+  for (const { title, figures: take } of asked()) {
     const start = performance.now();
-    const { title = '', figures: take } = parts[name] ?? {};
     say(title);
-    const some = (await take?.()) ?? [];
+    const some = await take();
     for (const { what, measured, floor = '-', ok } of some)
       say(`  ${what}: ${measured}, floor ${floor}${ok ? '' : ', MISSED'}`);
     say(`  took ${since(start)}`);

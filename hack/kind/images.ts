@@ -70,18 +70,21 @@ async function assemble(work: string): Promise<Image[]> {
     {
       tag: tags.operator,
       layers: [await rootfs('libraries', 'extract', libraries), nodejs, operator],
-      config: { Entrypoint: ['node', '/app/operator.mjs'], User: '65532:65532' },
+      config: { Entrypoint: ['node', '/app/operator.mjs'], User: '65532:65532', Env: variables('operator') },
     },
     {
       tag: tags.agent,
       layers: [await networkRootfs(), nodejs, agent],
       config: {
         Entrypoint: ['node', '/app/agent.mjs'],
-        Env: Object.entries(environmentOf('agent')).map(([name, value]) => `${name}=${value}`),
+        Env: variables('agent'),
       },
     },
   ];
 }
+
+const variables = (program: 'operator' | 'agent'): string[] =>
+  Object.entries(environmentOf(program)).map(([name, value]) => `${name}=${value}`);
 
 /** References without a registry are Docker's, as containerd and kubelet write them out. */
 const qualified = (tag: string) => (/^[^/]+$/.test(tag) ? `docker.io/library/${tag}` : `docker.io/${tag}`);

@@ -25,14 +25,9 @@ export function startOperator(lab: Lab, number: number): void {
   }
   refuseSecond(lab, role);
   const flags = ['--kubeconfig', kubeconfig(lab, 'operator'), '--listen', `127.0.0.1:${9180 + number}`];
-  start(lab, role, [
-    'nsenter',
-    `--net=/run/netns/${hub(lab)}`,
-    ...run('operator'),
-    ...flags,
-    '--identity',
-    role,
-  ]);
+  const inHub = ['nsenter', `--net=/run/netns/${hub(lab)}`];
+  const argv = [...inHub, ...run('operator'), ...flags, '--identity', role];
+  start(lab, role, argv, { env: environmentOf('operator') });
 }
 
 /** Starts a node's agent; its own endpoints are on the node's loopback, port 9181. */

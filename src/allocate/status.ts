@@ -29,14 +29,15 @@ export interface Facts {
   now: string;
 }
 
-export function gather(view: View, plan: Plan): Facts {
+/** @param holdings of the last pass, if any: what no page changed is not read again */
+export function gather(view: View, plan: Plan, holdings = new Holdings()): Facts {
   const index = repairedIndex(view);
   const full = plan.exhausted.find(({ space }) => space.cidr === vtepSpace);
   return {
     view,
     plan,
     index,
-    holdings: new Holdings().read(view.ledger, index),
+    holdings: holdings.read(view.ledger, index),
     withoutVTEP: new Set(full?.nodes),
     now: new Date(view.now).toISOString(),
   };

@@ -119,11 +119,20 @@ export class Client {
     );
   }
 
-  /** PUT; where the object has a resourceVersion that is no longer the stored one's: ApiError 409. */
-  update<T extends KubeObject>(resource: Resource<T>, object: T, options: CallOptions = {}): Promise<T> {
+  /**
+   * PUT; where the object has a resourceVersion that is no longer the stored one's: ApiError 409.
+   * @param options `untracked`: the API server forgets who set which field, and does not work it out again
+   */
+  update<T extends KubeObject>(
+    resource: Resource<T>,
+    object: T,
+    { untracked = false, ...options }: CallOptions & { untracked?: boolean } = {},
+  ): Promise<T> {
+    // one empty entry is how one says that: absent, or an empty list, means "as before"
+    const metadata = untracked ? { ...object.metadata, managedFields: [{}] } : object.metadata;
     return this.#call(
       resource,
-      { method: 'PUT', verb: 'update', name: object.metadata.name, body: object },
+      { method: 'PUT', verb: 'update', name: object.metadata.name, body: { ...object, metadata } },
       options,
     );
   }

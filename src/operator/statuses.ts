@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
+import { Holdings } from '../allocate/render.ts';
 import { allocationStatus, configStatus, gather, networkStatus } from '../allocate/status.ts';
 import type {
   Condition,
@@ -32,6 +33,7 @@ export class Statuses {
   readonly #caches: Caches;
   readonly #events: EventRecorder;
   readonly #metrics: OperatorMetrics;
+  readonly #holdings = new Holdings();
   /** By network: when its status was last written. */
   readonly #written = new Map<string, number>();
 
@@ -55,7 +57,7 @@ export class Statuses {
   ): Promise<{ requeueAfterMs?: number; outdated: boolean }> {
     const agents = this.#caches.byName(this.#caches.agents);
     const view = { ...planned, now: Date.now(), agents };
-    const facts = gather(view, plan);
+    const facts = gather(view, plan, this.#holdings);
     let later = Infinity;
     const puts: Put[] = [];
     const capacity = new Map<string, SubnetCapacity[]>();

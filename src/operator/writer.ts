@@ -103,7 +103,10 @@ export class Writer {
     }
   }
 
-  /** Creates the object, or updates it under the resourceVersion of the one that was planned from. */
+  /**
+   * Creates the object, or updates it under the resourceVersion of the one that was planned from. Who set which field of
+   * it is the operator, always: as text that is more than half of an AgentAllocation, which every agent would be sent.
+   */
   async #store<T extends KubeObject>(
     resource: Resource<T>,
     informer: Informer<T>,
@@ -114,7 +117,7 @@ export class Writer {
     const stored =
       over === undefined
         ? await this.#client.create(resource, object)
-        : await this.#client.update(resource, object);
+        : await this.#client.update(resource, object, { untracked: true });
     informer.learn(stored);
   }
 

@@ -126,7 +126,8 @@ export class Cluster {
     this.asked.networks.clear();
     this.asked.agents.clear();
     for (let round = 0; ; round++) {
-      if (round > 100) throw new Error(`no end: ${JSON.stringify(this.last.writes)}`);
+      // one round updates a part of the nodes at most
+      if (round > 100 + this.nodes.size / 50) throw new Error(`no end: ${JSON.stringify(this.last.writes)}`);
       this.last = plan(this.view(withdrawn), this.memory);
       const { nodes, networks, agents } = this.last.reads;
       for (const node of nodes) this.asked.nodes.add(node);
