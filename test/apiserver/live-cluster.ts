@@ -213,7 +213,7 @@ export class LiveCluster {
 export async function until<T>(
   what: string,
   holds: () => Promise<T | undefined | false> | T | undefined | false,
-  ms = 30_000,
+  ms = 45_000,
 ): Promise<T> {
   const end = performance.now() + ms;
   for (;;) {

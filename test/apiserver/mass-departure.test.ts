@@ -101,7 +101,7 @@ test('a person who confirms it has their blocks released, and agents drop them',
   });
   await sleep(1_500);
   // lowest first, by those that come next
-  await cluster.join('later', 'played');
+  await cluster.join('later', 'played', '172.17.0.20');
   await until('a new node to get what is free', async () => {
     const blocks = [...going.map((name) => before.get(name)!)].flat();
     const shown = await cluster.shown('later');

@@ -31,12 +31,13 @@ test('a block that two agents hold stays with both, is shown once, and is told u
   const held = await holds('node4');
   // nobody who remembers: operators that start anew, an agent that is away, and peers that have nothing to say
   await cluster.killOperators();
-  await Promise.all(['node1', 'node4'].map((name) => cluster.real(name).stop()));
+  await Promise.all(['node1', 'node2', 'node3', 'node4'].map((name) => cluster.switchOff(name)));
   await cluster.plane.restore();
   await cluster.startOperators();
   await cluster.join('node5', 'real');
   expect(await holds('node5')).toEqual(held);
 
+  for (const name of ['node2', 'node3']) await cluster.join(name, 'played', cluster.addressOf(name));
   cluster.real('node4').kernel.snapshots.length = 0;
   await cluster.kubelet('node4');
   await cluster.startAgent('node4');
