@@ -26,3 +26,18 @@ export const oneMoreLeft = (kind: LeavingKind, before: Leaving | undefined, now:
 /** When they are believed to be gone, if no other follows, in milliseconds since the epoch. */
 export const believedAt = (kind: LeavingKind, leaving: Leaving | undefined): number =>
   leaving === undefined ? -Infinity : Math.min(leaving.last + quietMs[kind], leaving.first + longestMs);
+
+/** When the last OverlayNetwork goes, it is believed after so many milliseconds. */
+const networklessMs = 3_000;
+
+/** When it is believed which networks are gone, in milliseconds since the epoch. */
+export function networksToldAt({
+  networklessSince,
+  leaving,
+}: {
+  networklessSince: number | undefined;
+  leaving: Partial<Record<LeavingKind, Leaving>>;
+}): number {
+  const none = networklessSince === undefined ? -Infinity : networklessSince + networklessMs;
+  return Math.max(none, believedAt('networks', leaving.networks));
+}

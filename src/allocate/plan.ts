@@ -13,7 +13,7 @@ import {
   withVtepSpace,
 } from './config.ts';
 import { judgeDepartures, type DepartureVerdict } from './departures.ts';
-import { believedAt } from './leaving.ts';
+import { networksToldAt } from './leaving.ts';
 import { judgeNetworks } from './networks.ts';
 import { byAge } from './order.ts';
 import { judgeRegistrations, type Registrations } from './register.ts';
@@ -55,9 +55,6 @@ export interface Plan {
   /** Nodes that wait for a block of that space, and find none. */
   exhausted: { space: LedgerSpace; nodes: string[] }[];
 }
-
-/** When the last OverlayNetwork goes, it is believed after so many milliseconds. */
-const networklessMs = 3_000;
 
 /** The next writes toward every node holding what it should; empty when all is as it should be. */
 export function plan(view: View, memory: Memory): Plan {
@@ -311,9 +308,7 @@ class Planner {
 
   /** A CRD that is deleted takes its objects first, and is known to be gone only afterwards: for as long nothing is retired. */
   #networksAreTold(): boolean {
-    const { networklessSince, leaving } = this.#view;
-    const none = networklessSince === undefined ? -Infinity : networklessSince + networklessMs;
-    const at = Math.max(none, believedAt('networks', leaving.networks));
+    const at = networksToldAt(this.#view);
     if (at > this.#view.now) this.#wakeAt = Math.min(this.#wakeAt, at);
     return at <= this.#view.now;
   }

@@ -70,7 +70,7 @@ export class LiveCluster {
   }
 
   async stop(): Promise<void> {
-    await Promise.all([...this.#members.values()].map(({ real }) => real?.drop()));
+    for (const { real } of this.#members.values()) await real?.drop();
     await this.#players.stop();
     await this.killOperators();
     await this.plane.stop();

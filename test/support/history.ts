@@ -42,7 +42,7 @@ export async function history(etcd: string, from = 1): Promise<Version[]> {
   const last = await lastRevision(post, base64(end));
   let rest = '';
   const decoder = new TextDecoder();
-  for await (const chunk of stream) {
+  for await (const chunk of stream as AsyncIterable<Uint8Array>) {
     const lines = (rest + decoder.decode(chunk, { stream: true })).split('\n');
     rest = lines.pop() ?? '';
     for (const line of lines) {

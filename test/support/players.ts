@@ -70,7 +70,7 @@ class SharedCaches {
     this.allocations = new Informer(client, agentAllocations);
     this.agents = new Informer(client, overlayAgents);
     const { configs, networks, allocations, agents } = this;
-    this.#all = [configs, networks, allocations, agents] as unknown as Informer<KubeObject>[];
+    this.#all = [configs, networks, allocations, agents];
     for (const informer of this.#all) informer.start();
   }
 
@@ -90,26 +90,29 @@ class SharedCaches {
 
   /** As one node's agent sees them. */
   of(node: string): ConstructorParameters<typeof Judge>[0]['caches'] {
-    const all = this;
+    const synced = () => this.synced;
+    const refused = () => this.refused;
+    const versions = () => this.versions;
+    const { configs, networks, allocations } = this;
     return {
-      configs: this.configs,
+      configs,
       get synced() {
-        return all.synced;
+        return synced();
       },
       get refused() {
-        return all.refused;
+        return refused();
       },
       get versions() {
-        return all.versions;
+        return versions();
       },
       get allocation() {
-        return all.allocations.get(node);
+        return allocations.get(node);
       },
       get cached() {
         return {
-          config: all.configs.get('default'),
-          networks: all.networks.list(),
-          allocations: all.allocations.list(),
+          config: configs.get('default'),
+          networks: networks.list(),
+          allocations: allocations.list(),
         };
       },
     };
