@@ -34,7 +34,7 @@ export function judgeRestore(
   const known = index.restored;
   const began = known !== undefined && known.over === undefined ? known : undefined;
   const again = view.wentBackAt !== undefined && !(Date.parse(known?.since ?? '') >= view.wentBackAt);
-  if (again || (began === undefined && (wentBack(view, known) || lostLedger(view)))) {
+  if (again || (began === undefined && (wentBack(view, known) || (known === undefined && lostLedger(view))))) {
     const since = new Date(view.now).toISOString();
     const restored = { id: newId(view.now), since };
     return { restored, active: true, ending: undefined, ...unheard(view, undefined, accepted) };
@@ -65,11 +65,10 @@ function highestVersion(view: View): number {
   return [...view.agents.values()].reduce((most, agent) => Math.max(most, version(agent)), knownAt(view));
 }
 
-/** No index, no page and no allocation, and yet nodes hold something: all of it was there once. */
+/** No block in any page, and no allocation, and yet nodes hold something: all of it was there once. */
 function lostLedger({ ledger, allocations, agents }: View): boolean {
   return (
-    ledger.spaces === undefined &&
-    ledger.pages.size === 0 &&
+    ![...ledger.pages.values()].some(({ spec }) => (spec.page?.blocks.length ?? 0) > 0) &&
     ![...allocations.values()].some(({ spec }) => spec.vtep !== undefined) &&
     [...agents.values()].some(holdsSomething)
   );

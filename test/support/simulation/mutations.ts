@@ -49,7 +49,6 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: 'evidence of a withdrawal outlives the mark that it is of',
-    seed: 220,
     edits: [
       { file: 'src/allocate/space.ts', find: '${page}/${index}@${since}', replace: '${page}/${index}' },
     ],
