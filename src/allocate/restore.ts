@@ -34,7 +34,10 @@ export function judgeRestore(
   const known = index.restored;
   const began = known !== undefined && known.over === undefined ? known : undefined;
   const again = view.wentBackAt !== undefined && !(Date.parse(known?.since ?? '') >= view.wentBackAt);
-  if (again || (began === undefined && (wentBack(view, known) || (known === undefined && lostLedger(view))))) {
+  if (
+    again ||
+    (began === undefined && (wentBack(view, known) || (known === undefined && lostLedger(view))))
+  ) {
     const since = new Date(view.now).toISOString();
     const restored = { id: newId(view.now), since };
     return { restored, active: true, ending: undefined, ...unheard(view, undefined, accepted) };
