@@ -31,7 +31,7 @@ export class Sample {
   }
 
   /** Plans since `before`; p99 is the bound of the histogram's bucket. */
-  planMs(before: Sample): { mean: number; p99: number } {
+  plans(before: Sample): { count: number; meanMs: number; p99Ms: number } {
     const name = 'overlaynet_operator_plan_seconds';
     const since = (line: RegExp) => this.#value(line) - before.#value(line);
     const count = since(new RegExp(`^${name}_count (\\S+)$`, 'm'));
@@ -42,7 +42,7 @@ export class Sample {
     const p99 = bounds.find(
       (bound) => since(new RegExp(`^${name}_bucket\\{le="${bound}"\\} (\\S+)$`, 'm')) >= 0.99 * count,
     );
-    return { mean: (1000 * sum) / count, p99: 1000 * Number(p99 ?? Infinity) };
+    return { count, meanMs: (1000 * sum) / count, p99Ms: 1000 * Number(p99 ?? Infinity) };
   }
 
   /** Complete lists since `before`, of whatever kind. A list of one object, with which a watch goes on, is none. */

@@ -72,7 +72,7 @@ class Run {
     await this.#rest();
     const after = await Sample.take(this.#bed, 9180);
     const p99 = quantile(times, 0.99);
-    const plan = after.planMs(before);
+    const plans = after.plans(before);
     const events = (after.events - before.events) / joins;
     const lists = after.lists(before);
     const reads = after.reads(before, joins);
@@ -84,10 +84,10 @@ class Run {
         ok: p99 <= 500,
       },
       {
-        what: `${this.#at}: one plan: mean, p99`,
-        measured: `${plan.mean.toFixed(0)} ms, ≤ ${plan.p99.toFixed(0)} ms`,
+        what: `${this.#at}: one plan of ${(plans.count / joins).toFixed(1)} per join: mean, p99`,
+        measured: `${plans.meanMs.toFixed(0)} ms, ≤ ${plans.p99Ms.toFixed(0)} ms`,
         bound: 'mean 50 ms',
-        ok: plan.mean <= 50,
+        ok: plans.meanMs <= 50,
       },
       {
         what: `${this.#at}: read per join: ${reads.text}`,
