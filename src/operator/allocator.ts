@@ -5,7 +5,7 @@ import type { KubeObject } from '../api/types.ts';
 import type { Client } from '../kube/client.ts';
 import type { Log } from '../log.ts';
 import { nextBatch, isUrgent } from './batch.ts';
-import { matters, type Caches } from './caches.ts';
+import { isAnswer, matters, type Caches } from './caches.ts';
 import type { OperatorMetrics } from './metrics.ts';
 import { NodeAddresses } from './nodes.ts';
 import { inParallel } from './parallel.ts';
@@ -84,7 +84,7 @@ export class Allocator {
     }
     for (const informer of [this.#caches.agents, this.#caches.nodes]) {
       informer.onChange((_name, object, old) => {
-        if (object !== undefined && matters(object, old)) this.#news = true;
+        if (object !== undefined && matters(object, old) && !isAnswer(object, old)) this.#news = true;
       });
     }
   }

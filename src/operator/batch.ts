@@ -22,8 +22,11 @@ export function isUrgent(write: Write): boolean {
   }
 }
 
-/** The writes to send next, the urgent ones first, otherwise in the plan's order. */
-export function nextBatch(writes: readonly Write[]): Write[] {
-  if (writes.length <= 1) return [...writes];
-  return [...writes.filter(isUrgent), ...writes.filter((write) => !isUrgent(write))].slice(0, batchSize);
+/**
+ * The writes to send next. The urgent ones go alone: all of a batch is waited for before the next plan, and a node that
+ * joins is three plans away from its blocks.
+ */
+export function nextBatch(writes: readonly Write[]): readonly Write[] {
+  const urgent = writes.filter(isUrgent);
+  return (urgent.length > 0 ? urgent : writes).slice(0, batchSize);
 }

@@ -3,6 +3,7 @@ import type {
   AgentAllocation,
   AllocationLedger,
   KubeObject,
+  ObjectMeta,
   OverlayAgent,
   OverlayConfig,
   OverlayNetwork,
@@ -48,18 +49,21 @@ export class Caches {
   }
 
   /**
-   * @param onChange something that the allocation follows from is different, or a cache has synced
+   * @param onChange something that the allocation follows from is different, or a cache has synced; `soon`: a node may
+   * wait for what follows
    * @param onStatus only a status is, or a Node's heartbeat came
    */
-  start(onChange: () => void, onStatus: () => void): void {
+  start(onChange: (soon: boolean) => void, onStatus: () => void): void {
     for (const informer of this.all) {
       informer.onChange((_name, object, old) => {
-        if (matters(object, old)) onChange();
+        if (matters(object, old)) onChange(!isAnswer(object, old));
         else if (informer !== (this.nodes as unknown)) onStatus();
       });
       informer.start();
       // an empty list tells of no change
-      void informer.synced().then(onChange);
+      void informer.synced().then(() => {
+        onChange(true);
+      });
     }
   }
 
@@ -120,5 +124,21 @@ export function matters(object: KubeObject | undefined, old: KubeObject | undefi
     confirmations.some((name) => now.annotations?.[name] !== before.annotations?.[name])
   );
 }
+
+/**
+ * Whether all that is new of it is what its agent holds. Thousands of agents say that after every roll-out, and no node
+ * waits for what follows.
+ */
+export function isAnswer(object: KubeObject | undefined, old: KubeObject | undefined): boolean {
+  if (object?.kind !== overlayAgents.kind || old === undefined) return false;
+  const [now, before] = [object, old] as [OverlayAgent, OverlayAgent];
+  const { generation } = before.metadata;
+  return (
+    !matters({ ...now, metadata: { ...now.metadata, generation } as ObjectMeta }, before) &&
+    isDeepStrictEqual(identity(now), identity(before))
+  );
+}
+
+const identity = ({ spec }: OverlayAgent) => [spec.addresses, spec.uplinkMTU, spec.restore];
 
 const confirmations = [confirmDepartures, confirmRestore];

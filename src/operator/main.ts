@@ -16,6 +16,8 @@ import { Statuses } from './statuses.ts';
 
 /** Bursts become one run; a single join waits for nothing. */
 const allocateIntervalMs = 50;
+/** Thousands of agents say what they hold after a roll-out, and no node waits for what follows from that. */
+const answersIntervalMs = 500;
 /** Counts in a status change with every join, and every agent sees them: at most so often. */
 const statusIntervalMs = 1_000;
 
@@ -106,8 +108,8 @@ async function main(): Promise<void> {
   log.info('serving', { address: server.address });
   metrics.watch(caches);
   caches.start(
-    () => {
-      queue.add('allocate');
+    (soon) => {
+      queue.addAfter('allocate', soon ? 0 : answersIntervalMs);
     },
     () => {
       statusQueue.add('status');
