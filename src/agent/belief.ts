@@ -15,7 +15,7 @@ export interface Belief {
   configUID?: string;
   /** Why nothing is withdrawn now. */
   doubt?: Doubt;
-  /** Peers without an AgentAllocation. */
+  /** Peers that stay although their AgentAllocation is lost. */
   gone: Gone[];
   /** Networks that are in force without an OverlayNetwork, by name: since when, in Unix ms. */
   absent: ReadonlyMap<string, number>;
@@ -29,6 +29,8 @@ export interface Evidence {
   networks: readonly OverlayNetwork[];
   /** What follows from them; undefined: they do not say enough. */
   next: Snapshot | undefined;
+  /** Nodes whose AgentAllocation the operator emptied, whether or not it is gone by now. */
+  released: ReadonlySet<string>;
   /** resourceVersions are lower than those seen before. */
   wentBack: boolean;
   /** The API server refuses to list a kind, or knows it no more. */
@@ -73,8 +75,7 @@ export function believe(before: Belief | undefined, evidence: Evidence): Belief 
   const networks = withNetworks(before.snapshot, next, absent);
   // when a doubt is over, what has not come back by then is gone
   const gone = before.doubt === undefined ? judgeGone(before, networks, { ...evidence, config }) : [];
-  const kept = gone.filter((one) => one.kept);
-  const all = kept.length === 0 ? networks : withPeers(networks, kept);
+  const all = gone.length === 0 ? networks : withPeers(networks, gone);
   const snapshot = withAPIServers(before.snapshot, withQuarantined(before.snapshot, all, quarantined));
   return { snapshot, ...judged, gone, absent, interrupted: false };
 }
@@ -121,18 +122,18 @@ const interrupted = (before: Belief | undefined): Belief | undefined =>
 const without = ({ snapshot, gone, absent }: Belief) => ({ snapshot, gone, absent });
 
 function judgeGone(before: Belief, next: Snapshot, evidence: Evidence & { config: OverlayConfig }): Gone[] {
-  const { now, refused, config } = evidence;
+  const { now, refused, config, released } = evidence;
   const last = before.snapshot.allocations.filter(({ node }) => node !== next.node);
-  // what left just before an interruption may be late, as all the others
+  // what left just before an interruption comes back as late as all the others
   const gone = before.interrupted
-    ? before.gone.map((one) => (one.kept && !one.mass ? { ...one, since: now, late: true } : one))
+    ? before.gone.map((one) => (one.mass ? one : { ...one, since: now }))
     : before.gone;
   return judgeDepartures(gone, {
     last,
     present: new Set(next.allocations.map(({ node }) => node).filter((node) => node !== next.node)),
+    released,
     others: next.allocations.map(({ spec }) => spec),
     unsure: refused,
-    interrupted: before.interrupted,
     confirmed: departuresConfirmed(config),
     now,
   });
@@ -175,8 +176,8 @@ function withNetworks(last: Snapshot, next: Snapshot, absent: ReadonlyMap<string
   };
 }
 
-function withPeers(next: Snapshot, kept: readonly Gone[]): Snapshot {
-  const peers = kept.map(({ node, spec }) => ({ node, spec }));
+function withPeers(next: Snapshot, gone: readonly Gone[]): Snapshot {
+  const peers = gone.map(({ node, spec }) => ({ node, spec }));
   return { ...next, allocations: [...next.allocations, ...peers].sort((a, b) => order(a.node, b.node)) };
 }
 

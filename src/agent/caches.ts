@@ -18,6 +18,7 @@ import {
 import type { Log } from '../log.ts';
 import { APIServers } from './apiservers.ts';
 import type { InformerCounters } from './metrics.ts';
+import { releasedNodes } from './released.ts';
 import type { Cached } from './snapshot.ts';
 
 /** What an informer of any kind shows of itself. */
@@ -33,6 +34,8 @@ export class Caches {
   readonly allocations: Informer<AgentAllocation>;
   readonly agents: Informer<OverlayAgent>;
   readonly apiServers: APIServers;
+  /** Nodes whose AgentAllocation the operator emptied. */
+  readonly released: Set<string>;
   readonly #node: string;
   readonly #all: { resource: Resource<KubeObject>; informer: Cache }[];
 
@@ -41,6 +44,7 @@ export class Caches {
     this.configs = new Informer(client, overlayConfigs, { log });
     this.networks = new Informer(client, overlayNetworks, { log });
     this.allocations = new Informer(client, agentAllocations, { log });
+    this.released = releasedNodes(this.allocations);
     this.agents = new Informer(client, overlayAgents, { fieldSelector: `metadata.name=${node}`, log });
     this.apiServers = new APIServers(client, log);
     this.#all = [

@@ -26,9 +26,9 @@ export interface Checkpoint {
   belief?: Remembered;
 }
 
-/** Of what is believed, that which does not follow from the snapshot; of peers that are gone, those that stayed. */
+/** Of what is believed, that which does not follow from the snapshot; of peers, those that are lost. */
 export interface Remembered extends Pick<Belief, 'configUID' | 'doubt'> {
-  gone?: Pick<Belief['gone'][number], 'node' | 'since' | 'mass' | 'late'>[];
+  gone?: Pick<Belief['gone'][number], 'node' | 'since' | 'mass'>[];
 }
 
 /**

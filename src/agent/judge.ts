@@ -28,6 +28,8 @@ export class Judge {
     this.#belief = belief;
     this.#held = heldBy(belief, said);
     if (belief === undefined) return undefined;
+    const shown = new Set(belief.snapshot.allocations.map(({ node }) => node));
+    for (const node of caches.released) if (!shown.has(node)) caches.released.delete(node);
     if (caches.synced && this.#config !== undefined && belief.doubt === undefined) seen.accept();
     const now = Date.now();
     const at = wakeAt(belief, now);
@@ -72,13 +74,10 @@ export class Judge {
   get remembered(): Remembered | undefined {
     if (this.#belief === undefined) return undefined;
     const { configUID, doubt, gone } = this.#belief;
-    const kept = gone.filter((one) => one.kept);
     return {
       ...(configUID === undefined ? {} : { configUID }),
       ...(doubt === undefined ? {} : { doubt }),
-      ...(kept.length === 0
-        ? {}
-        : { gone: kept.map(({ node, since, mass, late }) => ({ node, since, mass, late })) }),
+      ...(gone.length === 0 ? {} : { gone: gone.map(({ node, since, mass }) => ({ node, since, mass })) }),
     };
   }
 
@@ -95,6 +94,7 @@ export class Judge {
       config: this.#config,
       networks: caches.cached.networks,
       next: said,
+      released: caches.released,
       wentBack: seen.observe(caches.versions).wentBack,
       refused: caches.refused,
       now: Date.now(),
@@ -113,7 +113,7 @@ export class Judge {
 
 interface Parts {
   node: string;
-  caches: Pick<Caches, 'synced' | 'refused' | 'cached' | 'allocation' | 'versions'> & {
+  caches: Pick<Caches, 'synced' | 'refused' | 'cached' | 'allocation' | 'versions' | 'released'> & {
     configs: Pick<Caches['configs'], 'get'>;
   };
   seen: SeenVersion;
@@ -125,7 +125,7 @@ function recall({ snapshot, belief = {} }: Checkpoint): Belief {
   const specs = new Map(snapshot.allocations.map(({ node, spec }) => [node, spec]));
   const gone = (belief.gone ?? []).flatMap((one) => {
     const spec = specs.get(one.node);
-    return spec === undefined ? [] : [{ ...one, spec, kept: true }];
+    return spec === undefined ? [] : [{ ...one, spec }];
   });
   return firstBelief(snapshot, { ...belief, gone });
 }

@@ -10,6 +10,7 @@ import {
   type HeldBlock,
 } from './render.ts';
 import { ordinalOf } from './page.ts';
+import { untoldNodes } from './quarantine.ts';
 import type { Registrations } from './register.ts';
 import { pageName, statedIndexes } from './space.ts';
 import { asOf, spacesName, version, type NodeFacts, type Reads, type View, type Write } from './view.ts';
@@ -20,19 +21,19 @@ import { asOf, spacesName, version, type NodeFacts, type Reads, type View, type 
  */
 export const mostUpdates = 200;
 
+/** A status that is about to be written is looked for again after so many milliseconds. */
+const untoldMs = 500;
+
 /** A node without it waits; the others have what they need and get more, or less. */
 export const waits = ({ vtep, networks }: AgentAllocationSpec): boolean =>
   vtep === undefined || networks === undefined;
 
-/** What is remembered of a node from plan to plan: as long as all of it is the same, so is its AgentAllocation. */
+/** What is remembered of a node from plan to plan: as long as all of it and its blocks are the same, so is its AgentAllocation. */
 interface Settled {
   object: AgentAllocation;
   addresses: readonly string[];
   uid: string;
   bridges: string | undefined;
-  /** Its blocks, and when they were last compared. */
-  key: string;
-  generation: number;
 }
 
 /** What outlives one plan, so that the next does only what changed. */
@@ -72,6 +73,8 @@ export class Allocations {
   readonly #updates = { waiting: 0, others: 0 };
   /** Pages that cannot be believed. */
   readonly #unknown = new Set<string>();
+  /** Nodes that are shown nothing else before OverlayConfig's status says which of their blocks are quarantined. */
+  readonly #untold: ReadonlySet<string>;
   /** AgentAllocations of this or a lower version are written once more: a page recovers. */
   readonly #rewriteTo: number;
 
@@ -83,6 +86,7 @@ export class Allocations {
         this.#withdraws.set(node, [...(this.#withdraws.get(node) ?? []), ...marks]);
       for (const node of touched) this.#touched.add(node);
     }
+    this.#untold = untoldNodes(input.view, input.index);
     for (const { listed } of input.plans)
       for (const { name, state } of listed) if (state !== 'good') this.#unknown.add(name);
     const recovering = input.plans.flatMap(({ listed }) =>
@@ -90,6 +94,11 @@ export class Allocations {
     );
     const rebuilt = Number(input.index.rebuilt?.version ?? 0);
     this.#rewriteTo = recovering.reduce((most, text) => Math.max(most, Number(text ?? 0)), rebuilt);
+  }
+
+  /** When to look whether the status has been written, in milliseconds since the epoch; Infinity: it need not be. */
+  get wakeAt(): number {
+    return this.#untold.size === 0 ? Infinity : this.#in.view.now + untoldMs;
   }
 
   plan(): Write[] {
@@ -124,10 +133,12 @@ export class Allocations {
       [...networks.values()].map(({ metadata, spec }) => [metadata.name, spec.containerizers]),
       this.#rewriteTo,
     ]);
-    if (basis !== this.#memory.basis) this.#memory.settled.clear();
+    const { settled } = this.#memory;
+    const changed = this.#in.holdings.takeChanged();
+    if (changed === 'all' || basis !== this.#memory.basis) settled.clear();
+    else for (const node of changed) settled.delete(node);
     this.#memory.basis = basis;
-    for (const node of this.#memory.settled.keys())
-      if (!this.#in.view.nodes.has(node)) this.#memory.settled.delete(node);
+    for (const node of settled.keys()) if (!this.#in.view.nodes.has(node)) settled.delete(node);
   }
 
   #take(node: string): string[] {
@@ -160,6 +171,7 @@ export class Allocations {
   ): void {
     const { holdings, index, networks } = this.#in;
     const { settled, renderer } = this.#memory;
+    if (this.#untold.has(node.name)) return;
     const late = version(object) <= this.#rewriteTo;
     const quiet = withdraws.length === 0 && !late;
     if (quiet && this.#isSettled(node, object, addresses)) return;
@@ -169,9 +181,7 @@ export class Allocations {
     const spec = renderer.render(node, addresses, blocks, index.config, networks);
     if (quiet && sameSpec(object.spec, spec)) {
       const { uid, labels, name } = node;
-      const { generation } = holdings;
-      const bridges = labels[bridgesLabel];
-      settled.set(name, { object, addresses, uid, bridges, key: holdings.key(name), generation });
+      settled.set(name, { object, addresses, uid, bridges: labels[bridgesLabel] });
       return;
     }
     const loses = dropped(object.spec, spec);
@@ -186,17 +196,13 @@ export class Allocations {
     object: AgentAllocation,
     addresses: readonly string[],
   ): boolean {
-    const { holdings } = this.#in;
     const known = this.#memory.settled.get(name);
-    const same =
+    return (
       known?.object === object &&
       known.addresses === addresses &&
       known.uid === uid &&
-      known.bridges === labels[bridgesLabel];
-    if (!same || known.generation === holdings.generation) return same;
-    if (known.key !== holdings.key(name)) return false;
-    known.generation = holdings.generation;
-    return true;
+      known.bridges === labels[bridgesLabel]
+    );
   }
 
   /**
@@ -250,7 +256,8 @@ export class Allocations {
 
   /**
    * Of a node that is gone. First the marks, then the object: nobody may think it gone while the ledger still says Held.
-   * One that a finalizer keeps is emptied, since what stays is still followed.
+   * It is emptied before it is deleted: agents can tell it from one that was lost, and one that a finalizer keeps is
+   * still followed.
    */
   #planGone(object: AgentAllocation): void {
     const { metadata, spec } = object;
@@ -258,11 +265,10 @@ export class Allocations {
     const { holdings, isGone, sureOfNode } = this.#in;
     if (this.#touched.has(metadata.name) || holdings.has(metadata.name)) return;
     if (!isGone(metadata.name) || !sureOfNode(metadata.name)) return;
-    const stays = (metadata.finalizers ?? []).length > 0 || metadata.deletionTimestamp !== undefined;
     const empty = spec.vtep === undefined && spec.networks === undefined && spec.addresses.length === 0;
-    if (stays && (!empty || withdraws.length > 0))
+    if (!empty || withdraws.length > 0)
       this.#update(object, { nodeUID: spec.nodeUID, addresses: [] }, withdraws);
-    if (stays && (!empty || withdraws.length > 0 || metadata.deletionTimestamp !== undefined)) return;
-    this.#writes.push({ kind: 'delete-allocation', node: metadata.name, over: object, withdraws });
+    else if (metadata.deletionTimestamp === undefined)
+      this.#writes.push({ kind: 'delete-allocation', node: metadata.name, over: object, withdraws });
   }
 }

@@ -162,8 +162,12 @@ function serve(drafts: readonly Draft[], demand: Demand, plan: SpacePlan): void 
     if (plan.holders.has(claimant.node)) continue;
     const preferred = demand.preferred(claimant.node);
     if (preferred !== undefined && preferred < demand.capacity) most = Math.max(most, preferred);
-    if (preferred === undefined || !isFree(preferred)) waiting.push(claimant);
-    else give(preferred, claimant, claimant.standing === 'ready');
+    if (preferred === undefined || !isFree(preferred)) {
+      waiting.push(claimant);
+      // the ledger forgot that it was this node's, and gave it away
+      if (preferred !== undefined && demand.inUse(claimant.node, preferred) && demand.mayFree(claimant.node))
+        drafts[ordinalOf(preferred)]?.contest(preferred, claimant.node, demand.now);
+    } else give(preferred, claimant, claimant.standing === 'ready');
   }
   // of a lost ledger all pages are needed in which somebody holds a block
   if (demand.mode === 'adopt') plan.pagesNeeded = Math.max(0, ordinalOf(most) + 1 - drafts.length);
@@ -196,7 +200,8 @@ function serveNew(
   let short = 0;
   for (const claimant of waiting) {
     inTurn &&= claimant.standing === 'ready';
-    while (lowest < room && (closed.has(ordinalOf(lowest)) || !isFree(lowest))) lowest++;
+    while (lowest < room && (closed.has(ordinalOf(lowest)) || !isFree(lowest)))
+      lowest += drafts[ordinalOf(lowest)]?.isFull === true ? pageSize - (lowest % pageSize) : 1;
     if (lowest < room) give(lowest, claimant, inTurn);
     else if (room + ++short > capacity) plan.exhausted.push(claimant.node);
   }

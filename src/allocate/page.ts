@@ -2,6 +2,20 @@ import type { LedgerBlock, LedgerPage } from '../api/types.ts';
 import type { Claimant, Demand, SpacePlan } from './blocks.ts';
 import { inPage, markOf, pageSize, skewMs, type ListedPage } from './space.ts';
 
+/** Pages of which all blocks are Held, each in place and by a node of its own: nearly all, and scanned at every plan. */
+const plain = new WeakMap<LedgerPage, boolean>();
+
+function isPlain(page: LedgerPage): boolean {
+  let known = plain.get(page);
+  if (known === undefined) {
+    known =
+      page.blocks.every((block) => block.state === 'Held' && inPage(page, block)) &&
+      new Set(page.blocks.map(({ node }) => node)).size === page.blocks.length;
+    plain.set(page, known);
+  }
+  return known;
+}
+
 /** A page being rewritten. */
 export class Draft {
   readonly listed: ListedPage;
@@ -14,7 +28,7 @@ export class Draft {
     this.page = listed.page;
     this.changed = false;
     if (!this.usable) return;
-    if (this.page.blocks.some((block) => !inPage(this.page, block)))
+    if (!isPlain(this.page))
       this.#rewrite((block) => (inPage(this.page, block) ? block : { ...block, state: 'Quarantined' }));
     if ((this.page.retired ?? false) !== retired) {
       const { retired: was, ...rest } = this.page;
@@ -25,6 +39,10 @@ export class Draft {
   /** Its blocks count. A page that was just created is empty, and nothing is given out from it before the index says `made`. */
   get usable(): boolean {
     return this.listed.state === 'good';
+  }
+
+  get isFull(): boolean {
+    return this.page.blocks.length >= pageSize;
   }
 
   isFree(index: number): boolean {
@@ -42,6 +60,10 @@ export class Draft {
 
   /** What is Held and wanted stays, once a node; the rest is marked, where that is allowed. */
   keepHeld(plan: SpacePlan, demand: Demand): void {
+    if (this.#isKept(plan, demand)) {
+      for (const { node } of this.page.blocks) plan.holders.add(node);
+      return;
+    }
     this.#rewrite((block) => {
       const settled = this.#settleQuarantine(block, demand);
       const held =
@@ -51,6 +73,7 @@ export class Draft {
   }
 
   ageOthers(plan: SpacePlan, demand: Demand): void {
+    if (isPlain(this.page)) return;
     let durable: Map<number, LedgerBlock['state']> | undefined;
     this.#rewrite((block) => {
       if (block.state !== 'Releasing' && block.state !== 'Cooling') return block;
@@ -67,6 +90,15 @@ export class Draft {
         return durable.get(block.index) === 'Releasing' ? this.#release(block, plan, demand) : block;
       return this.#cool(block, plan, demand);
     });
+  }
+
+  /** Quarantines a block that is Held by another node than this, whose agent says that it holds it as well. */
+  contest(index: number, node: string, now: number): void {
+    this.#rewrite((block) =>
+      block.index === index && block.state === 'Held' && block.node !== node
+        ? to(block, 'Quarantined', now)
+        : block,
+    );
   }
 
   hold(index: number, { node, uid }: Claimant, now: number): void {
@@ -92,6 +124,14 @@ export class Draft {
     this.changed = true;
   }
 
+  /** Whether all of it stays as it is. */
+  #isKept({ holders }: SpacePlan, { mode, claimant, capacity }: Demand): boolean {
+    if (!this.usable || mode === 'adopt' || !isPlain(this.page)) return false;
+    for (const { node, uid, index } of this.page.blocks)
+      if (holders.has(node) || index >= capacity || claimant(node)?.uid !== uid) return false;
+    return true;
+  }
+
   #keepOrMark(block: LedgerBlock, plan: SpacePlan, demand: Demand): LedgerBlock {
     const claimant = demand.claimant(block.node);
     const wanted = claimant !== undefined && !plan.holders.has(block.node) && block.index < demand.capacity;
@@ -105,8 +145,9 @@ export class Draft {
   }
 
   /**
-   * While lost words are collected, a block that another agent says it holds as well is quarantined: it stays with the
-   * node that the ledger names, and is given to nobody. It is Held again once no other says so.
+   * While lost words are collected, a block that another agent says it holds as well is quarantined, as is one that an
+   * agent holds which comes for a new one (`contest`). It stays with the node that the ledger names, and is given to
+   * nobody. It is Held again once no other says so.
    */
   #settleQuarantine(block: LedgerBlock, demand: Demand): LedgerBlock {
     if (!inPage(this.page, block)) return block;

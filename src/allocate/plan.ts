@@ -263,6 +263,7 @@ class Planner {
       this.#memory,
     );
     for (const write of allocations.plan()) result.writes.push(write);
+    this.#wakeAt = Math.min(this.#wakeAt, allocations.wakeAt);
     this.#endRestore(result, next);
   }
 
@@ -279,12 +280,13 @@ class Planner {
 
   #claimants({ accepted, unread }: Registrations): Claimant[] {
     const { allocations, agents, refusal } = this.#view;
-    return this.#nodes.flatMap(({ name, uid }) => {
-      if (!accepted.has(name)) return [];
-      const comes =
-        agents.has(name) && !unread.has(name) && refusal(`create-allocation ${name}`) === undefined;
-      return [{ node: name, uid, standing: allocations.has(name) ? 'ready' : comes ? 'soon' : 'later' }];
-    });
+    const standing = (name: string): Claimant['standing'] => {
+      if (allocations.has(name)) return 'ready';
+      const comes = agents.has(name) && !unread.has(name);
+      return comes && refusal(`create-allocation ${name}`) === undefined ? 'soon' : 'later';
+    };
+    const all = this.#nodes.filter(({ name }) => accepted.has(name));
+    return all.map(({ name, uid }) => ({ node: name, uid, standing: standing(name) }));
   }
 
   #sureOfNode(node: string): boolean {

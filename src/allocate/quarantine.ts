@@ -36,6 +36,20 @@ export function quarantinedBlocks(view: View, index: LedgerIndex): QuarantinedBl
   });
 }
 
+/**
+ * Nodes that hold such a block beside the one that the ledger names, and that OverlayConfig's status does not name yet.
+ * Until it does, their agents would drop the block together with what their AgentAllocation no longer shows.
+ */
+export function untoldNodes(view: View, index: LedgerIndex): ReadonlySet<string> {
+  const told = new Set((view.config?.status?.quarantined ?? []).map(textOf));
+  const untold = quarantinedBlocks(view, index)
+    .slice(0, mostListed)
+    .filter((one) => !told.has(textOf(one)));
+  return new Set(untold.flatMap(({ nodes }) => nodes.slice(1)));
+}
+
+const textOf = ({ network, cidr, nodes }: QuarantinedBlock): string => [network, cidr, ...nodes].join(' ');
+
 function vtepText({ config }: LedgerIndex, index: number): string {
   const vtep = config && vtepAt(config.vtepSubnets, config.vtepMACOUI, index);
   return vtep?.ip ?? vtep?.ip6 ?? '';

@@ -3,7 +3,9 @@ import type {
   AllocatedNetwork,
   AllocatedSubnet,
   Containerizer,
+  LedgerBlock,
   LedgerIndex,
+  LedgerPage,
   LedgerSpace,
   OverlayNetwork,
   PinnedConfig,
@@ -11,7 +13,7 @@ import type {
 } from '../api/types.ts';
 import { block, formatCidr, halves, parseCidr } from '../net/cidr.ts';
 import { vtepAt } from '../net/vtep.ts';
-import { inPage, listedPages, vtepSpace, type ListedPage } from './space.ts';
+import { inPage, listedPages, vtepSpace } from './space.ts';
 import type { Ledger, NodeFacts } from './view.ts';
 
 /** A node labelled so with `false` gets subnets and no bridges. */
@@ -25,34 +27,72 @@ export interface HeldBlock {
   page: string;
 }
 
-type InSpace = ReadonlyMap<string, { index: number; page: string }>;
+/** One space's blocks by node. */
+interface HeldSpace {
+  space: LedgerSpace;
+  pages: ReadonlyMap<string, LedgerPage>;
+  nodes: Map<string, { index: number; page: string }>;
+  /** A node stands in it twice: the first counts, and all pages are needed to tell which that is. */
+  twice: boolean;
+}
 
-/** Every node's blocks, from the ledger alone. What no page changed is not read again. */
+/** Every node's blocks, from the ledger alone. Only what a page changed is read again. */
 export class Holdings {
-  /** Grows whenever anybody's blocks may be others than before. */
-  generation = 0;
-  #spaces: { space: LedgerSpace; pages: readonly unknown[]; nodes: InSpace }[] = [];
+  /** Nodes that hold something else than before; `all`: nobody knows which. */
+  #changed: Set<string> | 'all' = new Set();
+  #spaces: HeldSpace[] = [];
 
   /** Takes a ledger in; cheap where its objects are those of the last time. */
   read(ledger: Ledger, index: LedgerIndex): this {
     const before = new Map(this.#spaces.map((one) => [one.space.cidr, one]));
-    const known = this.#spaces.map(({ nodes }) => nodes);
-    this.#spaces = index.spaces
+    const spaces = index.spaces
       .filter(({ retiredAt }) => retiredAt === undefined)
       .map((space) => {
         const good = listedPages(ledger, space).filter(({ state }) => state === 'good');
-        const pages = good.map(({ page }) => page);
+        const pages = new Map(good.map(({ name, page }) => [name, page]));
         const old = before.get(space.cidr);
-        const same =
-          old?.space.network === space.network &&
-          old.pages.length === pages.length &&
-          old.pages.every((page, at) => page === pages[at]);
-        return { space, pages, nodes: same ? old.nodes : inSpace(good) };
+        const next = old?.space.network === space.network ? this.#reread(old, pages) : undefined;
+        if (next === undefined) this.#changed = 'all';
+        return { space, pages, ...(next === undefined ? inSpace(pages) : { nodes: next, twice: false }) };
       });
-    const same =
-      this.#spaces.length === known.length && this.#spaces.every(({ nodes }, at) => nodes === known[at]);
-    if (!same) this.generation++;
+    if (spaces.length !== this.#spaces.length) this.#changed = 'all';
+    this.#spaces = spaces;
     return this;
+  }
+
+  /** Nodes that hold something else than when this was asked last; `all`: any of them may. */
+  takeChanged(): ReadonlySet<string> | 'all' {
+    const changed = this.#changed;
+    this.#changed = new Set();
+    return changed;
+  }
+
+  /** The nodes with what the changed pages say; undefined where it takes all pages to tell. */
+  #reread(
+    { pages, nodes, twice }: HeldSpace,
+    next: ReadonlyMap<string, LedgerPage>,
+  ): HeldSpace['nodes'] | undefined {
+    if (twice || [...pages.keys()].some((name) => !next.has(name))) return undefined;
+    for (const [name, page] of next) {
+      const old = pages.get(name);
+      if (old === page) continue;
+      const was = new Map<string, number>();
+      for (const { node } of old?.blocks ?? []) {
+        const held = nodes.get(node);
+        if (held?.page !== name) continue;
+        was.set(node, held.index);
+        nodes.delete(node);
+      }
+      for (const entry of page.blocks) {
+        if (!holds(page, entry)) continue;
+        if (nodes.has(entry.node)) return undefined;
+        nodes.set(entry.node, { index: entry.index, page: name });
+        if (was.get(entry.node) === entry.index) was.delete(entry.node);
+        else was.set(entry.node, entry.index);
+      }
+      if (this.#changed !== 'all') for (const node of was.keys()) this.#changed.add(node);
+    }
+    return nodes;
   }
 
   /** In the order of the index's spaces. */
@@ -65,13 +105,6 @@ export class Holdings {
     return blocks;
   }
 
-  /** What stays the same as long as the node's blocks do. */
-  key(node: string): string {
-    let key = '';
-    for (const { nodes } of this.#spaces) key += `${nodes.get(node)?.index ?? ''},`;
-    return key;
-  }
-
   has(node: string): boolean {
     return this.#spaces.some(({ nodes }) => nodes.has(node));
   }
@@ -82,16 +115,20 @@ export class Holdings {
 }
 
 /** A quarantined block stays with the node that the ledger names: its containers are not cut. */
-function inSpace(pages: readonly ListedPage[]): InSpace {
-  const nodes = new Map<string, { index: number; page: string }>();
-  for (const { name, page } of pages) {
+const holds = (page: LedgerPage, entry: LedgerBlock): boolean =>
+  (entry.state === 'Held' || entry.state === 'Quarantined') && inPage(page, entry);
+
+function inSpace(pages: ReadonlyMap<string, LedgerPage>): Pick<HeldSpace, 'nodes' | 'twice'> {
+  const nodes: HeldSpace['nodes'] = new Map();
+  let twice = false;
+  for (const [name, page] of pages) {
     for (const entry of page.blocks) {
-      const holds = entry.state === 'Held' || entry.state === 'Quarantined';
-      if (holds && inPage(page, entry) && !nodes.has(entry.node))
-        nodes.set(entry.node, { index: entry.index, page: name });
+      if (!holds(page, entry)) continue;
+      if (nodes.has(entry.node)) twice = true;
+      else nodes.set(entry.node, { index: entry.index, page: name });
     }
   }
-  return nodes;
+  return { nodes, twice };
 }
 
 /** Renders allocation specs. */

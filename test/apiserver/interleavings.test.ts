@@ -226,7 +226,7 @@ test('a late write of a page after it was retired is refused', async () => {
   wake();
   await run;
   expect(sleeper.refusals).toEqual([expect.objectContaining({ status: 409 })]);
-  expect(await hasMatch(/^net-dcos-/)).toBe(false);
+  await successor.runUntil(async () => !(await hasMatch(/^net-dcos-/)));
 });
 
 test('two leaders at once serve a burst, and no block is given out twice', async () => {

@@ -1,4 +1,5 @@
 import { Judge } from '../../src/agent/judge.ts';
+import { releasedNodes } from '../../src/agent/released.ts';
 import { register, registrationOf, SeenVersion } from '../../src/agent/registration.ts';
 import type { AgentAllocationSpec, KubeObject } from '../../src/api/types.ts';
 import { connect, type Client } from '../../src/kube/client.ts';
@@ -96,6 +97,7 @@ class SharedCaches {
     const { configs, networks, allocations } = this;
     return {
       configs,
+      released: releasedNodes(allocations),
       get synced() {
         return synced();
       },

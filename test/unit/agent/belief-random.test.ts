@@ -8,7 +8,7 @@ import { dcos, dcos6, node2 } from './fixture.ts';
 import { Cluster, peer } from './objects.ts';
 
 type Step =
-  | { kind: 'leave' | 'join'; peers: number[] }
+  | { kind: 'leave' | 'lose' | 'join'; peers: number[] }
   | { kind: 'reuse'; of: number }
   | {
       kind:
@@ -18,7 +18,7 @@ type Step =
 
 const index = fc.integer({ min: 0, max: 11 });
 const step: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 5, arbitrary: fc.record({ kind: fc.constantFrom('leave', 'join'), peers: fc.array(index) }) },
+  { weight: 5, arbitrary: fc.record({ kind: fc.constantFrom('leave', 'lose', 'join'), peers: fc.array(index) }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('reuse' as const), of: index }) },
   { weight: 4, arbitrary: fc.record({ kind: fc.constant('wait' as const), ms: fc.nat(700_000) }) },
   {
@@ -41,11 +41,11 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 
 function perform(cluster: Cluster, one: Step): void {
   const { kind } = one;
-  if (kind === 'leave') cluster.leave(...one.peers);
+  if (kind === 'leave' || kind === 'lose') cluster[kind](...one.peers);
   if (kind === 'join') for (const i of one.peers) cluster.join(peer(i));
   // a node that came since has the blocks, or the VTEP, of one that may be gone
   if (kind === 'reuse') {
-    cluster.leave(one.of);
+    cluster.lose(one.of);
     cluster.join({ ...peer(20 + one.of), networks: peer(one.of).networks! });
   }
   if (kind === 'wait') cluster.now += one.ms;

@@ -122,7 +122,7 @@ test('what is not believed is kept, written when it changes, and absent in those
   const belief = {
     configUID: 'u',
     doubt: { reason: 'Restored', since: 5, id: 'r-1' } as const,
-    gone: [{ node: 'node1', since: 5, mass: true, late: false }],
+    gone: [{ node: 'node1', since: 5, mass: true }],
   };
   file.save(checkpoint({ belief }));
   expect(open().load('node2')?.belief).toEqual(belief);

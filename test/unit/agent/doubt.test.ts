@@ -101,7 +101,7 @@ describe('a restore', () => {
   test('withdraws nothing until it is over: networks, peers, their blocks, the own ones', () => {
     const { cluster, belief } = started();
     cluster.wentBack = true;
-    cluster.leave(0, 1, 2);
+    cluster.lose(0, 1, 2);
     cluster.networks.delete('dcos6');
     cluster.join({ ...peer(5), networks: [] });
     cluster.join({ ...node2, revision: 1, networks: node2.networks!.slice(0, 1) }, 'node2');
@@ -177,7 +177,7 @@ describe('a restore', () => {
   test('is over when a person confirms it', () => {
     const { cluster, belief } = started();
     cluster.status.restored = { id: 'r-1', since: '2026-01-01T00:00:00Z' };
-    cluster.leave(0);
+    cluster.lose(0);
     let now = cluster.settle(belief);
     expect(names(now.snapshot)).toHaveLength(11);
     cluster.annotations = { [confirmRestore]: 'r-1' };

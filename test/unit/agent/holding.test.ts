@@ -63,9 +63,9 @@ test('several reasons are one condition', () => {
 
 test('a mass departure names peers by name, whichever went first', () => {
   const { cluster, belief } = started();
-  cluster.leave(5, 4, 3);
+  cluster.lose(5, 4, 3);
   const before = cluster.believe(belief);
-  cluster.leave(0, 1, 2);
+  cluster.lose(0, 1, 2);
   expect(holdingOf(cluster.believe(before), nothing, shown(), noon)?.message).toBe(
     '6 of 10 peers went at once and stay until 2026-01-01T00:10:00Z (peer000, peer001, peer002, peer003, peer004 and 1 more); the operator shows no status.departures to confirm',
   );

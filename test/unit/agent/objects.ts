@@ -49,6 +49,7 @@ export class Cluster {
   annotations: Record<string, string> = {};
   readonly networks = new Map<string, OverlayNetwork>();
   readonly allocations = new Map<string, AgentAllocation>();
+  readonly released = new Set<string>();
   wentBack = false;
   refused = false;
 
@@ -72,11 +73,19 @@ export class Cluster {
   }
 
   join(spec: AgentAllocationSpec, name = peerName(Number(spec.nodeUID.slice(4)))): void {
+    this.released.delete(name);
     this.allocations.set(name, { metadata: { name }, spec });
   }
 
-  leave(...peers: number[]): void {
+  /** Their AgentAllocations are lost. */
+  lose(...peers: number[]): void {
     for (const i of peers) this.allocations.delete(peerName(i));
+  }
+
+  /** As the operator does with nodes that are gone. */
+  leave(...peers: number[]): void {
+    for (const i of peers) this.released.add(peerName(i));
+    this.lose(...peers);
   }
 
   /** As the operator does with a network that is gone. */
@@ -120,11 +129,12 @@ export class Cluster {
 
   /** What node2's agent believes now, after what it believed before. */
   believe(before: Belief | undefined): Belief {
-    const { config: object, networks, next, wentBack, refused, now } = this;
+    const { config: object, networks, next, released, wentBack, refused, now } = this;
     return believe(before, {
       config: object,
       networks: [...networks.values()],
       next,
+      released,
       wentBack,
       refused,
       now,

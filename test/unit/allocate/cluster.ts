@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { Memory, plan, type Plan } from '../../../src/allocate/plan.ts';
 import { allocationStatus, configStatus, gather, networkStatus } from '../../../src/allocate/status.ts';
 import { keyOf, spacesName, type NodeFacts, type View, type Write } from '../../../src/allocate/view.ts';
@@ -134,11 +135,21 @@ export class Cluster {
       for (const network of networks) this.asked.networks.add(network);
       for (const agent of agents) this.asked.agents.add(agent);
       const writes = this.last.writes.filter((write) => !this.refusals.has(keyOf(write)));
-      if (writes.length + nodes.size + networks.size + agents.size === 0) return this;
+      if (writes.length + nodes.size + networks.size + agents.size === 0 && !this.tellQuarantined())
+        return this;
       for (const write of writes) this.apply(write, withdrawn);
       this.history.push(...writes);
       inspect();
     }
+  }
+
+  /** Writes into OverlayConfig's status which blocks are quarantined. @returns whether that is news */
+  private tellQuarantined(): boolean {
+    const { config } = this;
+    const { quarantined } = this.configStatus();
+    if (config === undefined || isDeepStrictEqual(config.status?.quarantined, quarantined)) return false;
+    this.config = { ...config, status: { ...(quarantined && { quarantined }) } };
+    return true;
   }
 
   /** Somebody else writes a node's AgentAllocation. */

@@ -95,15 +95,21 @@ test('a release writes a changed AgentAllocation even if that never showed the b
   expect(cluster.shown('node3')).toEqual(['9.0.2.0/24', 'fd01:b:0:0:2::/80']);
 });
 
-test('of a node that is gone the blocks are marked first, then the AgentAllocation goes, then they rest; its return revives them', () => {
+test('of a node that is gone the blocks are marked, then the AgentAllocation is emptied, then they rest and it goes; its return revives them', () => {
   const cluster = reference();
   const before = cluster.shown('node2');
   cluster.leave('node2');
   cluster.history = [];
   cluster.settle();
   const kinds = cluster.history.map(({ kind }) => kind);
-  expect(kinds.indexOf('write-page')).toBeLessThan(kinds.indexOf('delete-allocation'));
-  expect(kinds.lastIndexOf('write-page')).toBeGreaterThan(kinds.indexOf('delete-allocation'));
+  const emptied = kinds.indexOf('update-allocation');
+  expect(cluster.history[emptied]).toMatchObject({
+    node: 'node2',
+    spec: { revision: expect.any(Number), nodeUID: expect.any(String), addresses: [] },
+  });
+  expect(kinds.indexOf('write-page')).toBeLessThan(emptied);
+  expect(kinds.lastIndexOf('write-page')).toBeGreaterThan(emptied);
+  expect(kinds.indexOf('delete-allocation')).toBeGreaterThan(emptied);
   expect(kinds).toContain('delete-agent');
   expect(cluster.allocations.has('node2')).toBe(false);
   expect(cluster.blocks().filter((text) => text.includes('node2'))).toEqual(

@@ -154,6 +154,37 @@ test('a block that two agents hold is quarantined and named; the ledger’s node
   expect(cluster.blocks()).toContain('net-dcos-1/3 node5 Held');
 });
 
+test('where nobody noticed the restore, the block is quarantined, and the other is shown a new one only once the status says so', () => {
+  const { cluster, lost } = broughtBack();
+  // the API server has counted past what the agent had seen
+  const { metadata, spec } = cluster.agents.get('node4')!;
+  const agent4 = { metadata: { ...metadata, resourceVersion: '420' }, spec };
+  const node4 = cluster.nodes.get('node4')!;
+  cluster.agents.delete('node4');
+  cluster.nodes.delete('node4');
+  cluster.join('node5', '172.17.0.6');
+  cluster.settle();
+  say(cluster, 'node5');
+  expect(cluster.shown('node5')).toEqual(lost);
+  cluster.nodes.set('node4', node4);
+  cluster.agents.set('node4', agent4);
+  cluster.settle(() => {
+    const isTold = (cluster.config!.status?.quarantined ?? []).length === 2;
+    if (!isTold) expect(cluster.shown('node4')).toEqual([]);
+  });
+  expect(restored(cluster)).toBeUndefined();
+  expect(cluster.configStatus().quarantined).toEqual([
+    { network: 'dcos', cidr: '9.0.3.0/24', nodes: ['node5', 'node4'] },
+    { network: 'dcos6', cidr: 'fd01:b:0:0:3::/80', nodes: ['node5', 'node4'] },
+  ]);
+  expect(cluster.shown('node5')).toEqual(lost);
+  expect(cluster.shown('node4')).toEqual(['9.0.4.0/24', 'fd01:b:0:0:4::/80']);
+  say(cluster, 'node4');
+  cluster.settle();
+  expect(cluster.configStatus().quarantined).toBeUndefined();
+  expect(cluster.blocks()).toContain('net-dcos-1/3 node5 Held');
+});
+
 test('the CRDs installed anew under running agents: what they hold is taken up as the networks come back', () => {
   const cluster = reference();
   for (const node of cluster.nodes.keys()) say(cluster, node);
