@@ -94,8 +94,8 @@ export const mutations: readonly Mutation[] = [
       },
       {
         file: 'src/allocate/allocations.ts',
-        find: '(metadata.finalizers ?? []).length > 0 || metadata.deletionTimestamp !== undefined;',
-        replace: 'false;',
+        find: 'if (!empty || withdraws.length > 0)',
+        replace: 'if (spec.revision < 0)',
       },
     ],
   },

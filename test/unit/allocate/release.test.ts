@@ -80,14 +80,11 @@ test('a deselected node gives its block back by way of its AgentAllocation, and 
 
 test('a release writes a changed AgentAllocation even if that never showed the block', () => {
   const cluster = reference();
-  const page = cluster.ledger.get('net-dcos-1')!.spec.page!;
-  page.blocks.push({
-    index: 9,
-    node: 'node3',
-    uid: cluster.nodes.get('node3')!.uid,
-    state: 'Held',
-    since: '2026-01-01T00:00:00Z',
-  });
+  const { metadata, spec } = cluster.ledger.get('net-dcos-1')!;
+  const { uid } = cluster.nodes.get('node3')!;
+  const since = '2026-01-01T00:00:00Z';
+  const blocks = [...spec.page!.blocks, { index: 9, node: 'node3', uid, state: 'Held' as const, since }];
+  cluster.ledger.set('net-dcos-1', { metadata, spec: { page: { ...spec.page!, blocks } } });
   const revision = cluster.spec('node3').revision;
   cluster.settle();
   expect(cluster.blocks()).toContain('net-dcos-1/9 node3 Cooling');
