@@ -9,10 +9,12 @@ import {
   type Dropped,
   type HeldBlock,
 } from './render.ts';
+import { KeptPages } from './kept.ts';
 import { ordinalOf } from './page.ts';
 import { untoldNodes } from './quarantine.ts';
-import type { Registrations } from './register.ts';
+import { Standing, type Registrations } from './register.ts';
 import { pageName, statedIndexes } from './space.ts';
+import { isUrgencyAmong, waits } from './urgent.ts';
 import { asOf, spacesName, version, type NodeFacts, type Reads, type View, type Write } from './view.ts';
 
 /**
@@ -23,10 +25,6 @@ export const mostUpdates = 200;
 
 /** A status that is about to be written is looked for again after so many milliseconds. */
 const untoldMs = 500;
-
-/** A node without it waits; the others have what they need and get more, or less. */
-export const waits = ({ vtep, networks }: AgentAllocationSpec): boolean =>
-  vtep === undefined || networks === undefined;
 
 /** What is remembered of a node from plan to plan: as long as all of it and its blocks are the same, so is its AgentAllocation. */
 interface Settled {
@@ -41,6 +39,8 @@ export class Memory {
   readonly renderer = new Renderer();
   readonly holdings = new Holdings();
   readonly settled = new Map<string, Settled>();
+  readonly standing = new Standing();
+  readonly kept = new KeptPages();
   /** Everything that all nodes' specs follow from. */
   basis = '';
 }
@@ -52,6 +52,8 @@ export interface AllocationsInput {
   networks: ReadonlyMap<string, OverlayNetwork>;
   registrations: Registrations;
   plans: readonly SpacePlan[];
+  /** What is written before: where it is urgent, nodes that have what they need are not looked at yet. */
+  writes: readonly Write[];
   /** Nothing that an AgentAllocation shows is taken away. */
   keepsAll: boolean;
   /** Whether the API server itself said what a node, or a network, loses something for. */
@@ -104,11 +106,14 @@ export class Allocations {
   plan(): Write[] {
     const { view } = this.#in;
     this.#startMemory();
+    const others: NodeFacts[] = [];
     for (const node of view.nodes.values()) {
-      const withdraws = this.#take(node.name);
-      // a block is neither shown nor taken away before the ledger says so
-      if (!this.#touched.has(node.name)) this.#planNode(node, withdraws);
+      const spec = view.allocations.get(node.name)?.spec;
+      if (spec !== undefined && !waits(spec)) others.push(node);
+      else this.#planNode(node);
     }
+    if (isUrgencyAmong([...this.#in.writes, ...this.#writes], view)) return this.#writes;
+    for (const node of others) this.#planNode(node);
     for (const object of view.allocations.values()) {
       if (!view.nodes.has(object.metadata.name)) this.#planGone(object);
     }
@@ -147,7 +152,10 @@ export class Allocations {
     return marks;
   }
 
-  #planNode(node: NodeFacts, withdraws: string[]): void {
+  #planNode(node: NodeFacts): void {
+    const withdraws = this.#take(node.name);
+    // a block is neither shown nor taken away before the ledger says so
+    if (this.#touched.has(node.name)) return;
     const { view, registrations } = this.#in;
     const object = view.allocations.get(node.name);
     const accepted = registrations.accepted.get(node.name)?.addresses;

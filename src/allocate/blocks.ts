@@ -18,6 +18,8 @@ export interface Claimant {
 export interface Demand {
   /** Those that should hold a block, in the order in which they are served. */
   claimants: readonly Claimant[];
+  /** The nodes in these pages, where each page stays as it is; undefined: each block has to be looked at. */
+  holders: (pages: readonly LedgerPage[]) => ReadonlyMap<string, unknown> | undefined;
   /** The node's claim on this space, where it has one. */
   claimant: (node: string) => Claimant | undefined;
   /**
@@ -69,9 +71,31 @@ export interface SpacePlan {
   /** Nodes of which these writes take up, give or mark a block: their AgentAllocations wait until the ledger shows it. */
   touched: Set<string>;
   /** Claimants that hold a block once the writes are done. */
-  holders: Set<string>;
+  holders: Holders;
   /** When the next cooling block is free, in milliseconds since the epoch. */
   wakeAt: number;
+}
+
+/** Names of nodes: those of the pages that stay as they are, and more. */
+class Holders {
+  readonly #kept: ReadonlyMap<string, unknown>;
+  readonly #more = new Set<string>();
+
+  constructor(kept: ReadonlyMap<string, unknown> | undefined) {
+    this.#kept = kept ?? new Map();
+  }
+
+  get size(): number {
+    return this.#kept.size + this.#more.size;
+  }
+
+  has(node: string): boolean {
+    return this.#kept.has(node) || this.#more.has(node);
+  }
+
+  add(node: string): void {
+    if (!this.#kept.has(node)) this.#more.add(node);
+  }
 }
 
 /**
@@ -82,6 +106,9 @@ export interface SpacePlan {
 export function planSpace(ledger: Ledger, space: LedgerSpace, demand: Demand): SpacePlan {
   const retired = space.retiredAt !== undefined;
   const listed = listedPages(ledger, space);
+  const drafts = listed.map((page) => new Draft(page, retired));
+  const isWhole = drafts.every(({ usable, changed }) => usable && !changed);
+  const kept = isWhole ? demand.holders(listed.map(({ page }) => page)) : undefined;
   const plan: SpacePlan = {
     listed,
     writes: [],
@@ -89,12 +116,13 @@ export function planSpace(ledger: Ledger, space: LedgerSpace, demand: Demand): S
     exhausted: [],
     releasing: new Map(),
     touched: new Set(),
-    holders: new Set(),
+    holders: new Holders(kept),
     wakeAt: Infinity,
   };
-  const drafts = listed.map((page) => new Draft(page, retired));
-  for (const draft of drafts) draft.keepHeld(plan, demand);
-  for (const draft of drafts) draft.ageOthers(plan, demand);
+  if (kept === undefined) {
+    for (const draft of drafts) draft.keepHeld(plan, demand);
+    for (const draft of drafts) draft.ageOthers(plan, demand);
+  }
   if (!retired && plan.holders.size < demand.claimants.length) serve(drafts, demand, plan);
   for (const draft of drafts) recover(draft, plan, demand);
   for (const draft of drafts) {
@@ -151,10 +179,13 @@ function serve(drafts: readonly Draft[], demand: Demand, plan: SpacePlan): void 
   const give = (index: number, claimant: Claimant, inTurn: boolean) => {
     const draft = drafts[ordinalOf(index)];
     // out of turn its place is kept, and those behind it wait
-    if (!inTurn) return draft?.take(index);
+    if (!inTurn) {
+      draft?.take(index);
+      return;
+    }
     draft?.hold(index, claimant, demand.now);
     plan.touched.add(claimant.node);
-    return plan.holders.add(claimant.node);
+    plan.holders.add(claimant.node);
   };
   const waiting: Claimant[] = [];
   let most = -1;
@@ -190,7 +221,7 @@ function serveNew(
   { capacity }: Demand,
   plan: SpacePlan,
   isFree: (index: number) => boolean,
-  give: (index: number, claimant: Claimant, inTurn: boolean) => unknown,
+  give: (index: number, claimant: Claimant, inTurn: boolean) => void,
 ): void {
   const room = Math.min(capacity, drafts.length * pageSize);
   // what a lost page held is not known before all of it was said again

@@ -2,20 +2,6 @@ import type { LedgerBlock, LedgerPage } from '../api/types.ts';
 import type { Claimant, Demand, SpacePlan } from './blocks.ts';
 import { inPage, markOf, pageSize, skewMs, type ListedPage } from './space.ts';
 
-/** Pages of which all blocks are Held, each in place and by a node of its own: nearly all, and scanned at every plan. */
-const plain = new WeakMap<LedgerPage, boolean>();
-
-function isPlain(page: LedgerPage): boolean {
-  let known = plain.get(page);
-  if (known === undefined) {
-    known =
-      page.blocks.every((block) => block.state === 'Held' && inPage(page, block)) &&
-      new Set(page.blocks.map(({ node }) => node)).size === page.blocks.length;
-    plain.set(page, known);
-  }
-  return known;
-}
-
 /** A page being rewritten. */
 export class Draft {
   readonly listed: ListedPage;
@@ -28,7 +14,7 @@ export class Draft {
     this.page = listed.page;
     this.changed = false;
     if (!this.usable) return;
-    if (!isPlain(this.page))
+    if (this.page.blocks.some((block) => !inPage(this.page, block)))
       this.#rewrite((block) => (inPage(this.page, block) ? block : { ...block, state: 'Quarantined' }));
     if ((this.page.retired ?? false) !== retired) {
       const { retired: was, ...rest } = this.page;
@@ -60,10 +46,6 @@ export class Draft {
 
   /** What is Held and wanted stays, once a node; the rest is marked, where that is allowed. */
   keepHeld(plan: SpacePlan, demand: Demand): void {
-    if (this.#isKept(plan, demand)) {
-      for (const { node } of this.page.blocks) plan.holders.add(node);
-      return;
-    }
     this.#rewrite((block) => {
       const settled = this.#settleQuarantine(block, demand);
       const held =
@@ -73,7 +55,6 @@ export class Draft {
   }
 
   ageOthers(plan: SpacePlan, demand: Demand): void {
-    if (isPlain(this.page)) return;
     let durable: Map<number, LedgerBlock['state']> | undefined;
     this.#rewrite((block) => {
       if (block.state !== 'Releasing' && block.state !== 'Cooling') return block;
@@ -122,14 +103,6 @@ export class Draft {
   replace(page: LedgerPage): void {
     this.page = page;
     this.changed = true;
-  }
-
-  /** Whether all of it stays as it is. */
-  #isKept({ holders }: SpacePlan, { mode, claimant, capacity }: Demand): boolean {
-    if (!this.usable || mode === 'adopt' || !isPlain(this.page)) return false;
-    for (const { node, uid, index } of this.page.blocks)
-      if (holders.has(node) || index >= capacity || claimant(node)?.uid !== uid) return false;
-    return true;
   }
 
   #keepOrMark(block: LedgerBlock, plan: SpacePlan, demand: Demand): LedgerBlock {

@@ -1,6 +1,6 @@
 import type { LedgerIndex, LedgerSpace, OverlayNetwork, PinnedConfig } from '../api/types.ts';
 import { Allocations, type Memory } from './allocations.ts';
-import type { Claimant, SpacePlan } from './blocks.ts';
+import type { SpacePlan } from './blocks.ts';
 import {
   configRefusal,
   cooldown,
@@ -16,7 +16,7 @@ import { judgeDepartures, type DepartureVerdict } from './departures.ts';
 import { networksToldAt } from './leaving.ts';
 import { judgeNetworks } from './networks.ts';
 import { byAge } from './order.ts';
-import { judgeRegistrations, type Registrations } from './register.ts';
+import { claimantsOf, judgeRegistrations, type Registrations } from './register.ts';
 import type { Holdings } from './render.ts';
 import { remainsOf, repairedIndex } from './repair.ts';
 import { judgeRestore, type RestoreVerdict } from './restore.ts';
@@ -152,6 +152,7 @@ class Planner {
       takenSpaces(this.#index, config),
       hasIPv6(this.#index),
       (node) => this.#holdings.has(node),
+      this.#memory.standing,
     );
     for (const node of registrations.unread) this.#reads.addresses.add(node);
     return registrations;
@@ -219,8 +220,10 @@ class Planner {
       view,
       index: next,
       networks: this.#networks,
-      claimants: this.#claimants(result.registrations),
+      claimants: claimantsOf(view, this.#nodes, result.registrations),
       adopting: this.#restore.active,
+      kept: this.#memory.kept,
+      holdings: this.#holdings,
       cooldownMs: this.#cooldownMs,
       sureOfNode: (node) => this.#sureOfNode(node),
       sureOfAgent: (node) => this.#sureOfAgent(node),
@@ -254,6 +257,7 @@ class Planner {
         networks: this.#networks,
         registrations: result.registrations,
         plans: [...plans.values()],
+        writes: result.writes,
         keepsAll: this.#restore.active,
         sureOfNode: (node) => this.#sureOfNode(node),
         sureOfNetwork: (network) => this.#sureOfNetwork(network),
@@ -276,17 +280,6 @@ class Planner {
     const rests = open.length + this.#reads.ledger.size + addresses.size + nodes.size + networks.size > 0;
     if (restored !== undefined && !rests)
       writes.push({ kind: 'write-index', over: ledger.spaces, index: { ...next, restored } });
-  }
-
-  #claimants({ accepted, unread }: Registrations): Claimant[] {
-    const { allocations, agents, refusal } = this.#view;
-    const standing = (name: string): Claimant['standing'] => {
-      if (allocations.has(name)) return 'ready';
-      const comes = agents.has(name) && !unread.has(name);
-      return comes && refusal(`create-allocation ${name}`) === undefined ? 'soon' : 'later';
-    };
-    const all = this.#nodes.filter(({ name }) => accepted.has(name));
-    return all.map(({ name, uid }) => ({ node: name, uid, standing: standing(name) }));
   }
 
   #sureOfNode(node: string): boolean {

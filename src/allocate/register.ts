@@ -1,7 +1,8 @@
 import { tunnelAddress } from '../api/state.ts';
-import type { OverlayAgent, OverlayConfigSpec, Underlay } from '../api/types.ts';
+import type { AgentAllocationSpec, OverlayAgent, OverlayConfigSpec, Underlay } from '../api/types.ts';
 import { isAddress, parseAddress } from '../net/address.ts';
 import { containsAddress, parseCidr } from '../net/cidr.ts';
+import type { Claimant } from './blocks.ts';
 import type { NodeFacts, Refusal, View } from './view.ts';
 
 /** Encapsulation in bytes: outer IP and UDP, VXLAN, inner Ethernet. */
@@ -16,6 +17,20 @@ export interface Registrations {
   refused: Map<string, Refusal>;
   /** Nodes whose own addresses have to be read before their registration can be judged. */
   unread: Set<string>;
+}
+
+/** Registrations that were judged before and are in force. */
+export class Standing {
+  basis = '';
+  readonly known = new Map<
+    string,
+    {
+      agent: OverlayAgent;
+      had: AgentAllocationSpec | undefined;
+      uid: string;
+      entry: { addresses: string[]; uplinkMTU: number | undefined };
+    }
+  >();
 }
 
 /** The address spaces in use, for the check that a node's own address is in none of them. */
@@ -37,8 +52,14 @@ export function judgeRegistrations(
   hasIPv6Networks: boolean,
   /** Whether the ledger has something as held by a node. */
   holds: (node: string) => boolean,
+  memory: Standing,
 ): Registrations {
   const result: Registrations = { accepted: new Map(), refused: new Map(), unread: new Set() };
+  const { known } = memory;
+  const basis = [config.underlay, config.mtu, hasIPv6Networks].join();
+  if (basis !== memory.basis) known.clear();
+  memory.basis = basis;
+  let moved = false;
   const owner = new Map<string, string>();
   for (const [name, { spec }] of view.allocations) {
     for (const address of spec.addresses) if (!owner.has(address)) owner.set(address, name);
@@ -59,6 +80,14 @@ export function judgeRegistrations(
       keep();
       continue;
     }
+    const before = known.get(node.name);
+    if (before?.agent === agent && before.had === had && before.uid === node.uid) {
+      if (before.entry.addresses.every((address) => owner.get(address) === node.name)) {
+        result.accepted.set(node.name, before.entry);
+        continue;
+      }
+    }
+    known.delete(node.name);
     // what is in force was checked against every space, and every space since against it
     const standing = sameNode && sameTexts(had.addresses, agent.spec.addresses);
     const refusal =
@@ -67,17 +96,38 @@ export function judgeRegistrations(
       (standing ? undefined : overlap(agent, spaces)) ??
       fits(agent, config, hasIPv6Networks);
     if (refusal === undefined) {
-      for (const address of agent.spec.addresses) owner.set(address, node.name);
       const { addresses, uplinkMTU } = agent.spec;
-      result.accepted.set(node.name, { addresses, uplinkMTU });
+      for (const address of addresses) {
+        moved ||= (owner.get(address) ?? node.name) !== node.name;
+        owner.set(address, node.name);
+      }
+      const entry = { addresses, uplinkMTU };
+      result.accepted.set(node.name, entry);
+      if (standing) known.set(node.name, { agent, had, uid: node.uid, entry });
     } else {
       if (refusal === 'unread') result.unread.add(node.name);
       else result.refused.set(node.name, refusal);
       keep();
     }
   }
-  dropLost(result, owner);
+  for (const name of known.keys()) if (!view.nodes.has(name)) known.delete(name);
+  if (moved) dropLost(result, owner);
   return result;
+}
+
+/** Accepted nodes, in the order in which they are served, and whether each may get something new. */
+export function claimantsOf(
+  { allocations, agents, refusal }: View,
+  nodes: readonly NodeFacts[],
+  { accepted, unread }: Registrations,
+): Claimant[] {
+  const standing = (name: string): Claimant['standing'] => {
+    if (allocations.has(name)) return 'ready';
+    const comes = agents.has(name) && !unread.has(name);
+    return comes && refusal(`create-allocation ${name}`) === undefined ? 'soon' : 'later';
+  };
+  const all = nodes.filter(({ name }) => accepted.has(name));
+  return all.map(({ name, uid }) => ({ node: name, uid, standing: standing(name) }));
 }
 
 /** An address that another node took over, since its owner's Node no longer states it, is the owner's no more. */

@@ -109,8 +109,18 @@ export class Holdings {
     return this.#spaces.some(({ nodes }) => nodes.has(node));
   }
 
-  holdsIn(node: string, cidr: string): boolean {
-    return this.#spaces.some(({ space, nodes }) => space.cidr === cidr && nodes.has(node));
+  /** Nodes with a block of that space. */
+  nodesIn(cidr: string): Pick<ReadonlyMap<string, unknown>, 'has'> {
+    return this.#spaces.find(({ space }) => space.cidr === cidr)?.nodes ?? new Map();
+  }
+
+  /** The nodes in these pages, and nothing else; undefined where that is not what was read, or one of them stands there twice. */
+  nodesOf(cidr: string, pages: readonly LedgerPage[]): ReadonlyMap<string, unknown> | undefined {
+    const found = this.#spaces.find(({ space }) => space.cidr === cidr);
+    if (found === undefined || found.twice || found.pages.size !== pages.length) return undefined;
+    let at = 0;
+    for (const page of found.pages.values()) if (page !== pages[at++]) return undefined;
+    return found.nodes;
   }
 }
 

@@ -56,12 +56,24 @@ export function judgeRestore(
 function wentBack({ agents }: View, known: Restored | undefined): boolean {
   const settled = Number(known?.upTo ?? 0);
   for (const agent of agents.values()) {
-    const { seenResourceVersion, restore } = agent.spec;
-    const at = version(agent);
-    const answered = known !== undefined && restore === known.id;
-    if (at > settled && Number(seenResourceVersion ?? 0) > at && !answered) return true;
+    if (!sawMore(agent)) continue;
+    const answered = known !== undefined && agent.spec.restore === known.id;
+    if (version(agent) > settled && !answered) return true;
   }
   return false;
+}
+
+/** Of thousands of objects that seldom change, at every plan. */
+const seenMore = new WeakMap<OverlayAgent, boolean>();
+
+/** Whether the agent had seen a higher version than the object that says so has. */
+function sawMore(agent: OverlayAgent): boolean {
+  let more = seenMore.get(agent);
+  if (more === undefined) {
+    more = Number(agent.spec.seenResourceVersion ?? 0) > version(agent);
+    seenMore.set(agent, more);
+  }
+  return more;
 }
 
 function highestVersion(view: View): number {

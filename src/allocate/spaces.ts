@@ -2,6 +2,8 @@ import { selects } from '../api/selector.ts';
 import type { LedgerIndex, LedgerSpace, OverlayNetwork } from '../api/types.ts';
 import { planSpace, type Claimant, type SpacePlan } from './blocks.ts';
 import { allWrittenSince } from './evidence.ts';
+import type { KeptPages } from './kept.ts';
+import type { Holdings } from './render.ts';
 import { capacity, statedIndex, statedIndexes, touchedIndexes, vtepSpace } from './space.ts';
 import { version, type NodeFacts, type Reads, type View } from './view.ts';
 
@@ -13,6 +15,8 @@ export interface SpacesInput {
   claimants: readonly Claimant[];
   /** What agents hold is taken up, nothing new is given, nothing is taken back. */
   adopting: boolean;
+  kept: KeptPages;
+  holdings: Holdings;
   cooldownMs: number;
   sureOfNode: (node: string) => boolean;
   sureOfAgent: (node: string) => boolean;
@@ -47,6 +51,7 @@ class Questions {
 
   constructor(input: SpacesInput) {
     this.#in = input;
+    input.kept.claim(input.claimants);
     this.#byName = new Map(input.claimants.map((claimant) => [claimant.node, claimant]));
     const { view } = input;
     this.#knownAt = Math.max(view.ledger.readAt, view.allocationsAt, version(view.ledger.spaces));
@@ -54,6 +59,8 @@ class Questions {
 
   plan(space: LedgerSpace, without: ReadonlySet<string>): SpacePlan {
     const { view, index, networks, adopting, cooldownMs, sureOfNode, sureOfNetwork, isGone } = this.#in;
+    const { kept, holdings } = this.#in;
+    const blocks = capacity(space, index.config);
     const isVtep = space.cidr === vtepSpace;
     const network = networks.get(space.network);
     const entry = network?.spec.subnets.find(({ cidr }) => cidr === space.cidr);
@@ -63,12 +70,17 @@ class Questions {
     let collected = false;
     return planSpace(view.ledger, space, {
       claimants,
+      // where all claim it, and nothing is collected, a page that was once looked at need not be again
+      holders: (pages) =>
+        wants === undefined && !adopting && pages.every((page) => kept.has(page, blocks))
+          ? holdings.nodesOf(space.cidr, pages)
+          : undefined,
       claimant: (node) => {
         const claimant = this.#byName.get(node);
         return claimant !== undefined && (wants === undefined || wants(claimant)) ? claimant : undefined;
       },
       mode: adopting ? 'adopt' : !isVtep && entry?.state === 'Draining' ? 'keep' : 'serve',
-      capacity: capacity(space, index.config),
+      capacity: blocks,
       now: view.now,
       cooldownMs,
       withdrawn: view.withdrawn,

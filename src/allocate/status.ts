@@ -4,6 +4,7 @@ import type {
   AgentAllocation,
   LedgerIndex,
   LedgerSpace,
+  OverlayAgent,
   OverlayConfigStatus,
   OverlayNetwork,
   OverlayNetworkStatus,
@@ -16,7 +17,7 @@ import { repairedIndex } from './repair.ts';
 import { alarms } from './alarms.ts';
 import { mostListed, quarantinedBlocks } from './quarantine.ts';
 import { capacity, listedPages, vtepSpace } from './space.ts';
-import type { Ledger, Refusal, View } from './view.ts';
+import type { Ledger, NodeFacts, Refusal, View } from './view.ts';
 
 /** What every status is made of, worked out once a pass. */
 export interface Facts {
@@ -24,6 +25,8 @@ export interface Facts {
   plan: Plan;
   index: LedgerIndex;
   holdings: Holdings;
+  /** Accepted nodes, and what their agents say of each network. */
+  said: readonly { node: NodeFacts; networks: ReadonlyMap<string, AgentNetwork> }[];
   /** Nodes that wait for a VTEP, and find none. */
   withoutVTEP: ReadonlySet<string>;
   now: string;
@@ -38,9 +41,29 @@ export function gather(view: View, plan: Plan, holdings = new Holdings()): Facts
     plan,
     index,
     holdings: holdings.read(view.ledger, index),
+    said: [...plan.registrations.accepted.keys()].flatMap((name) => {
+      const node = view.nodes.get(name);
+      return node === undefined ? [] : [{ node, networks: networksOf(view.agents.get(name)) }];
+    }),
     withoutVTEP: new Set(full?.nodes),
     now: new Date(view.now).toISOString(),
   };
+}
+
+type AgentNetwork = NonNullable<NonNullable<OverlayAgent['status']>['networks']>[number];
+
+const byNetwork = new WeakMap<OverlayAgent, ReadonlyMap<string, AgentNetwork>>();
+const silent: ReadonlyMap<string, AgentNetwork> = new Map();
+
+/** What the agent says of each network; looked up for every network, of objects that seldom change. */
+function networksOf(agent: OverlayAgent | undefined): ReadonlyMap<string, AgentNetwork> {
+  if (agent?.status?.networks === undefined) return silent;
+  let known = byNetwork.get(agent);
+  if (known === undefined) {
+    known = new Map(agent.status.networks.map((network) => [network.name, network]));
+    byNetwork.set(agent, known);
+  }
+  return known;
 }
 
 export function networkStatus(network: OverlayNetwork, facts: Facts): OverlayNetworkStatus {
@@ -105,28 +128,25 @@ interface AgentCounts {
 function countAgents(
   network: OverlayNetwork,
   spaces: readonly LedgerSpace[],
-  { view, plan, holdings }: Facts,
+  { said, holdings }: Facts,
 ): AgentCounts {
   const counts: AgentCounts = { wanted: 0, allocated: 0, ready: 0, waiting: 0, failed: [] };
   const draining = new Set(
     network.spec.subnets.filter(({ state }) => state === 'Draining').map(({ cidr }) => cidr),
   );
-  const needed = spaces.filter(({ cidr }) => !draining.has(cidr)).map(({ cidr }) => cidr);
+  const needed = spaces.filter(({ cidr }) => !draining.has(cidr)).map(({ cidr }) => holdings.nodesIn(cidr));
   if (!network.spec.enabled || spaces.length === 0) return counts;
-  for (const node of view.nodes.values()) {
-    if (!plan.registrations.accepted.has(node.name) || !selects(network.spec.nodeSelector, node.labels))
-      continue;
+  for (const { node, networks } of said) {
+    if (!selects(network.spec.nodeSelector, node.labels)) continue;
     counts.wanted++;
-    if (!needed.every((cidr) => holdings.holdsIn(node.name, cidr))) {
+    if (!needed.every((nodes) => nodes.has(node.name))) {
       counts.waiting++;
       continue;
     }
     counts.allocated++;
-    const said = view.agents
-      .get(node.name)
-      ?.status?.networks?.find(({ name }) => name === network.metadata.name);
-    if (said?.state === 'OK') counts.ready++;
-    if (said?.state === 'Failed') counts.failed.push({ node: node.name, message: said.message ?? '' });
+    const own = networks.get(network.metadata.name);
+    if (own?.state === 'OK') counts.ready++;
+    if (own?.state === 'Failed') counts.failed.push({ node: node.name, message: own.message ?? '' });
   }
   return counts;
 }

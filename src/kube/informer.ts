@@ -120,6 +120,11 @@ export class Informer<T extends KubeObject> {
     return this.#store.list();
   }
 
+  /** All as they are now: the same Map until one of them changes. */
+  get byName(): ReadonlyMap<string, T> {
+    return this.#store.byName;
+  }
+
   /** Called for every object that is new, different or gone (undefined), after the store shows it. Nothing is told twice. */
   onChange(handler: ChangeHandler<T>): void {
     this.#changeHandlers.push(handler);

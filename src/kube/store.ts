@@ -27,6 +27,7 @@ export class Store<T extends KubeObject> {
   /** The API server's data is older than what is held here, which no longer wins over what comes. */
   distrusted = false;
   #objects = new Map<string, T>();
+  #copy: ReadonlyMap<string, T> | undefined;
   /** Uids that the API server said it has no more, before the watch came to their deletion. */
   #gone = new Set<string>();
   readonly #tell: ChangeHandler<T>;
@@ -42,6 +43,12 @@ export class Store<T extends KubeObject> {
 
   list(): T[] {
     return [...this.#objects.values()];
+  }
+
+  /** All as they are now: the same Map until one of them changes. */
+  get byName(): ReadonlyMap<string, T> {
+    this.#copy ??= new Map(this.#objects);
+    return this.#copy;
   }
 
   /** The object that was written last. */
@@ -91,6 +98,7 @@ export class Store<T extends KubeObject> {
     for (const [name, known] of old)
       if (!now.has(name) && newer(known, resourceVersion)) now.set(name, known);
     this.#objects = now;
+    this.#copy = undefined;
     this.resourceVersion = resourceVersion;
     this.hasSynced = true;
     this.distrusted = false;
@@ -157,11 +165,13 @@ export class Store<T extends KubeObject> {
 
   #set(name: string, object: T, old: T | undefined): void {
     this.#objects.set(name, object);
+    this.#copy = undefined;
     this.#tell(name, object, old);
   }
 
   #remove(name: string, old: T): void {
     this.#objects.delete(name);
+    this.#copy = undefined;
     this.#tell(name, undefined, old);
   }
 }

@@ -1,10 +1,11 @@
 import { oneMoreLeft } from '../allocate/leaving.ts';
 import { Memory, plan, type Plan } from '../allocate/plan.ts';
+import { isUrgent } from '../allocate/urgent.ts';
 import { keyOf, type View, type Write } from '../allocate/view.ts';
 import type { KubeObject } from '../api/types.ts';
 import type { Client } from '../kube/client.ts';
 import type { Log } from '../log.ts';
-import { nextBatch, isUrgent } from './batch.ts';
+import { nextBatch } from './batch.ts';
 import { isAnswer, matters, type Caches } from './caches.ts';
 import type { OperatorMetrics } from './metrics.ts';
 import { NodeAddresses } from './nodes.ts';
@@ -172,11 +173,11 @@ export class Allocator {
     const now = Date.now();
     // allocations before the ledger: a step 3 needs a ledger read no earlier than the object it is written under
     const allocationsAt = Number(this.#caches.allocations.resourceVersion);
-    const allocations = this.#caches.byName(this.#caches.allocations);
+    const allocations = this.#caches.allocations.byName;
     const networks = this.#caches.networks.list();
     this.#networklessSince = networks.length > 0 ? undefined : (this.#networklessSince ?? now);
     const nodes = this.#caches.nodeFacts();
-    const agents = this.#caches.byName(this.#caches.agents);
+    const agents = this.#caches.agents.byName;
     for (const [node, at] of this.#confirmedGone)
       if (at + confirmedMs < now) this.#confirmedGone.delete(node);
     return {
@@ -204,7 +205,7 @@ export class Allocator {
     const results: Result[] = [];
     let fatal: Error | undefined;
     this.#news = false;
-    await inParallel(batch, async (write) => {
+    const send = async (write: Write) => {
       // each is looked at when its turn comes: the Lease, or the data, may have gone meanwhile
       if (signal.aborted || fatal !== undefined || run.restores !== this.#restores) return;
       if (this.#news && !isUrgent(write)) return;
@@ -219,7 +220,8 @@ export class Allocator {
         refused.set(keyOf(write), error);
         if (isMissingKind(error) || refused.size > mostRefused) fatal = error;
       }
-    });
+    };
+    await inParallel(batch, send, { gently: !batch.some(isUrgent) });
     if (fatal !== undefined) throw fatal;
     return results;
   }

@@ -23,6 +23,11 @@ import {
 } from '../kube/resources.ts';
 import type { Log } from '../log.ts';
 
+interface Derived<T, D> {
+  from: ReadonlyMap<string, T>;
+  map: ReadonlyMap<string, D>;
+}
+
 /** The operator's watch caches. Nodes come as metadata: heartbeats of 5,000 kubelets are not its business. */
 export class Caches {
   readonly configs: Informer<OverlayConfig>;
@@ -33,6 +38,9 @@ export class Caches {
   readonly ledger: Informer<AllocationLedger>;
 
   readonly #facts = new WeakMap<KubeObject, NodeFacts>();
+  /** Made of one state of a cache, as long as that is its state. */
+  #nodes: Derived<KubeObject, NodeFacts> | undefined;
+  #pages: Derived<AllocationLedger, AllocationLedger> | undefined;
 
   constructor(client: Client, log: Log) {
     this.configs = new Informer(client, overlayConfigs, { log });
@@ -76,8 +84,13 @@ export class Caches {
     return this.all.every(({ hasSynced }) => hasSynced);
   }
 
-  nodeFacts(): Map<string, NodeFacts> {
-    return new Map(this.nodes.list().map((node) => [node.metadata.name, this.#factsOf(node)]));
+  nodeFacts(): ReadonlyMap<string, NodeFacts> {
+    const { byName } = this.nodes;
+    if (this.#nodes?.from !== byName) {
+      const facts = new Map([...byName].map(([name, node]) => [name, this.#factsOf(node)]));
+      this.#nodes = { from: byName, map: facts };
+    }
+    return this.#nodes.map;
   }
 
   #factsOf(node: KubeObject): NodeFacts {
@@ -89,17 +102,17 @@ export class Caches {
     return facts;
   }
 
-  byName<T extends KubeObject>(informer: Informer<T>): Map<string, T> {
-    return new Map(informer.list().map((object) => [object.metadata.name, object]));
-  }
-
   /** @param fresh objects that were read one by one: the resourceVersion as of which each is known at least */
   ledgerNow(fresh: ReadonlyMap<string, number>): Ledger {
-    const pages = this.byName(this.ledger);
-    const spaces = pages.get(spacesName);
-    pages.delete(spacesName);
-    const readAt = Number(this.ledger.resourceVersion);
-    return { ...(spaces === undefined ? {} : { spaces }), pages, readAt, fresh };
+    const { byName, resourceVersion } = this.ledger;
+    if (this.#pages?.from !== byName) {
+      const pages = new Map(byName);
+      pages.delete(spacesName);
+      this.#pages = { from: byName, map: pages };
+    }
+    const spaces = byName.get(spacesName);
+    const readAt = Number(resourceVersion);
+    return { ...(spaces === undefined ? {} : { spaces }), pages: this.#pages.map, readAt, fresh };
   }
 
   /** Lists everything anew: what a watch that hangs has not shown is known then. */

@@ -55,7 +55,7 @@ export class Statuses {
     { view: planned, plan }: Settled,
     signal: AbortSignal,
   ): Promise<{ requeueAfterMs?: number; outdated: boolean }> {
-    const agents = this.#caches.byName(this.#caches.agents);
+    const agents = this.#caches.agents.byName;
     const view = { ...planned, now: Date.now(), agents };
     const facts = gather(view, plan, this.#holdings);
     let later = Infinity;

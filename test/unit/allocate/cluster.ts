@@ -99,9 +99,9 @@ export class Cluster {
       now: this.now,
       config: this.config,
       networks: [...this.networks.values()],
-      nodes: this.nodes,
-      agents: this.agents,
-      allocations: this.allocations,
+      nodes: new Map(this.nodes),
+      agents: new Map(this.agents),
+      allocations: new Map(this.allocations),
       allocationsAt: this.version,
       ledger: {
         ...(spaces === undefined ? {} : { spaces }),

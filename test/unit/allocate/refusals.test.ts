@@ -234,7 +234,8 @@ describe('a registration is refused', () => {
     const cluster = started();
     cluster.join('node2', '172.17.0.3');
     cluster.settle();
-    cluster.agents.get('node2')!.spec.addresses = ['172.17.0.2'];
+    const agent = cluster.agents.get('node2')!;
+    cluster.agents.set('node2', { ...agent, spec: { ...agent.spec, addresses: ['172.17.0.2'] } });
     cluster.stated.set('node2', ['172.17.0.2', '172.17.0.3']);
     cluster.settle();
     expect(cluster.spec('node2').addresses).toEqual(['172.17.0.3']);

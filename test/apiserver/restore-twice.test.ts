@@ -1,0 +1,97 @@
+import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { nodes, overlayAgents } from '../../src/kube/resources.ts';
+import { applyNetwork } from '../support/leader.ts';
+import { blocksOf, LiveCluster, until } from './live-cluster.ts';
+
+// a real restore: etcd and API server stop and start
+jest.setTimeout(120_000);
+
+let cluster: LiveCluster;
+beforeAll(async () => {
+  cluster = await LiveCluster.start({ reuseCooldown: '1s' });
+}, 60_000);
+afterAll(async () => {
+  await cluster.stop();
+});
+
+/** node4's, whom the backup does not know. */
+const twice = '9.0.3.0/24';
+
+const holds = (name: string) =>
+  until(`${name} to hold a VTEP and a block`, () => {
+    const blocks = blocksOf(cluster.held(name));
+    return blocks.length === 4 && blocks;
+  });
+
+test('a block that two agents hold stays with both, is shown once, and is told until one of them is gone', async () => {
+  await applyNetwork(cluster.client, 'dcos', [{ cidr: '9.0.0.0/16', prefix: 24 }]);
+  for (const name of ['node1', 'node2', 'node3']) {
+    await cluster.join(name, name === 'node1' ? 'real' : 'played');
+    await holds(name);
+  }
+  await cluster.plane.etcd.backup();
+  await cluster.join('node4', 'real');
+  const held = await holds('node4');
+  // nobody who remembers: operators that start anew, an agent that is away, and peers that have nothing to say
+  await cluster.killOperators();
+  await Promise.all(['node1', 'node2', 'node3', 'node4'].map((name) => cluster.switchOff(name)));
+  await cluster.plane.restore();
+  await cluster.startOperators();
+  await cluster.join('node5', 'real');
+  expect(await holds('node5')).toEqual(held);
+
+  for (const name of ['node2', 'node3']) await cluster.join(name, 'played', cluster.addressOf(name));
+  cluster.real('node4').kernel.snapshots.length = 0;
+  await cluster.kubelet('node4');
+  await cluster.startAgent('node4');
+  await cluster.startAgent('node1');
+  await until('both to be named', async () => {
+    const found = await cluster.condition('Quarantined');
+    expect(found).toMatchObject({ status: 'True', reason: 'HeldTwice' });
+    expect(found?.message).toContain(`block ${twice} of network dcos by node5 and node4`);
+    return true;
+  });
+  const { status } = (await cluster.config())!;
+  expect(status?.quarantined).toContainEqual({
+    network: 'dcos',
+    cidr: twice,
+    nodes: ['node5', 'node4'],
+  });
+  expect((await cluster.events()).join('\n')).toContain('HeldTwice: held by two nodes');
+  await until('the restore to be over', async () => {
+    expect(await cluster.condition('Restored')).toMatchObject({ status: 'False', reason: 'NotRestored' });
+    return true;
+  });
+  // longer than an agent waits after the end of a restore
+  await sleep(6_000);
+  for (const name of ['node4', 'node5']) {
+    expect([name, blocksOf(cluster.held(name))]).toEqual([name, expect.arrayContaining([twice])]);
+    const agent = await cluster.client.get(overlayAgents, name);
+    expect([name, agent?.spec.networks?.[0]?.subnets]).toEqual([name, expect.arrayContaining([twice])]);
+  }
+  for (const { node, allocations } of cluster.real('node4').kernel.snapshots) {
+    const own = allocations.find((one) => one.node === node)?.spec;
+    expect(blocksOf(own)).toContain(twice);
+  }
+  expect(await cluster.shown('node5')).toEqual(held);
+  expect(await cluster.shared()).toEqual([]);
+
+  // as the condition says: drained, and its Node deleted
+  await cluster.leave('node5');
+  await until('nothing to be held twice', async () => {
+    expect(await cluster.condition('Quarantined')).toMatchObject({
+      status: 'False',
+      reason: 'NoneHeldTwice',
+    });
+    return true;
+  });
+  await until('node4 to hold one block alone', async () => {
+    const shown = await cluster.shown('node4');
+    expect(shown).toHaveLength(4);
+    expect(blocksOf(cluster.held('node4'))).toEqual(shown);
+    return true;
+  });
+  expect(await cluster.shared()).toEqual([]);
+  await cluster.client.delete(nodes, 'node4');
+});
