@@ -24,7 +24,7 @@ const checks: Record<string, string[]> = {
 /** Of about the same length. */
 const lanes = [
   [...Object.keys(checks), 'unit', 'apiserver'],
-  ['cni', 'netns', 'lab'],
+  ['cni', 'netns', 'lab', 'live'],
 ];
 /** What the netns suite needs for engines of its own, and for their containers. */
 const forDocker = { docker: 'docker.io', dockerd: 'docker.io', busybox: 'busybox-static' };

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { oneMoreLeft } from '../allocate/leaving.ts';
 import { Memory, plan, type Plan } from '../allocate/plan.ts';
 import { isUrgent } from '../allocate/urgent.ts';
@@ -65,6 +66,8 @@ export class Allocator {
   #mustRelist = false;
   /** A node has come or registered: what is not urgent waits. */
   #news = false;
+  /** Nodes whose agents have registered since the last plan. */
+  readonly #registered = new Set<string>();
 
   constructor(options: { client: Client; caches: Caches; log: Log; metrics: OperatorMetrics }) {
     this.#client = options.client;
@@ -83,6 +86,9 @@ export class Allocator {
         this.#leaving = { ...this.#leaving, [kind]: oneMoreLeft(kind, this.#leaving[kind], Date.now()) };
       });
     }
+    this.#caches.agents.onChange((name, object) => {
+      if (object !== undefined) this.#registered.add(name);
+    });
     for (const informer of [this.#caches.agents, this.#caches.nodes]) {
       informer.onChange((_name, object, old) => {
         if (object !== undefined && matters(object, old) && !isAnswer(object, old)) this.#news = true;
@@ -113,6 +119,7 @@ export class Allocator {
     let readsInARow = 0;
     while (!signal.aborted) {
       this.#assertSameData(run);
+      await this.#readAhead(run);
       const view = this.#view(run);
       const startedAt = performance.now();
       const planned = plan(view, this.#memory);
@@ -154,6 +161,19 @@ export class Allocator {
 
   #assertSameData({ restores }: Run): void {
     if (restores !== this.#restores) throw new Error('the API server’s data went back during this run');
+  }
+
+  /** The plan would ask for the addresses of a Node whose agent registers: a node that joins waits one plan less. */
+  async #readAhead({ answers }: Run): Promise<void> {
+    const { agents, allocations } = this.#caches;
+    const names = [...this.#registered].filter((name) => {
+      const claimed = agents.get(name)?.spec.addresses;
+      return claimed !== undefined && !isDeepStrictEqual(claimed, allocations.get(name)?.spec.addresses);
+    });
+    this.#registered.clear();
+    if (names.length === 0) return;
+    // what could not be read the plan asks for again
+    await answers.readAddresses(names).catch(() => undefined);
   }
 
   /** @returns whether something was read, so that it is worth planning again */

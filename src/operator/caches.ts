@@ -64,7 +64,7 @@ export class Caches {
   start(onChange: (soon: boolean) => void, onStatus: () => void): void {
     for (const informer of this.all) {
       informer.onChange((_name, object, old) => {
-        if (matters(object, old)) onChange(!isAnswer(object, old));
+        if (matters(object, old)) onChange(!isAnswer(object, old) && !this.#isEarly(object, old));
         else if (informer !== (this.nodes as unknown)) onStatus();
       });
       informer.start();
@@ -73,6 +73,13 @@ export class Caches {
         onChange(true);
       });
     }
+  }
+
+  /** Whether it is a Node that has just come, and no agent has registered on it: nobody waits yet. */
+  #isEarly(object: KubeObject | undefined, old: KubeObject | undefined): boolean {
+    const { name = '', uid } = object?.metadata ?? {};
+    const known = this.nodes.get(name)?.metadata.uid;
+    return old === undefined && uid !== undefined && uid === known && this.agents.get(name) === undefined;
   }
 
   async stop(): Promise<void> {

@@ -41,6 +41,12 @@ export class Answers {
     };
   }
 
+  /** Reads the addresses that Nodes state, whatever was read of them before. */
+  async readAddresses(nodes: readonly string[]): Promise<void> {
+    await this.#addresses.read(nodes, this.#caches.agents.byName);
+    for (const node of nodes) this.#read.add(node);
+  }
+
   /** Reads what a plan asks for. @returns whether there was anything to read */
   async read(reads: Reads, view: View): Promise<boolean> {
     const addresses = [...reads.addresses].filter((node) => !this.#read.has(node));

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { agentAllocations, nodes, overlayAgents, type Node } from '../../src/kube/resources.ts';
 import { applyNetwork, blocks } from '../support/leader.ts';
-import { blocksOf, LiveCluster, until } from './live-cluster.ts';
+import { blocksOf, LiveCluster, until } from './cluster.ts';
 
 jest.setTimeout(60_000);
 

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { nodes, overlayAgents } from '../../src/kube/resources.ts';
 import { applyNetwork } from '../support/leader.ts';
-import { blocksOf, LiveCluster, until } from './live-cluster.ts';
+import { blocksOf, LiveCluster, until } from './cluster.ts';
 
 // a real restore: etcd and API server stop and start
 jest.setTimeout(120_000);

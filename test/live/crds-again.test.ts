@@ -4,7 +4,7 @@ import type { AgentAllocation } from '../../src/api/types.ts';
 import type { Snapshot } from '../../src/dataplane/snapshot.ts';
 import { agentAllocations } from '../../src/kube/resources.ts';
 import { applyNetwork } from '../support/leader.ts';
-import { blocksOf, crdFolder, LiveCluster, until } from './live-cluster.ts';
+import { blocksOf, crdFolder, LiveCluster, until } from './cluster.ts';
 
 // CRDs that go and come
 jest.setTimeout(180_000);

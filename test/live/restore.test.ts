@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globa
 import type { OverlayAgent } from '../../src/api/types.ts';
 import { overlayNetworks } from '../../src/kube/resources.ts';
 import { applyNetwork } from '../support/leader.ts';
-import { blocksOf, LiveCluster, until } from './live-cluster.ts';
+import { blocksOf, LiveCluster, until } from './cluster.ts';
 
 // a real restore: etcd and API server stop and start
 jest.setTimeout(120_000);

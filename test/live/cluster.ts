@@ -13,7 +13,7 @@ import { startControlPlane, type OwnControlPlane } from '../support/controlplane
 import { history, sharedIn, shownBy, type Version } from '../support/history.ts';
 import { OperatorProcess } from '../support/operator.ts';
 import { Players } from '../support/players.ts';
-import { TestNode } from './agent-harness.ts';
+import { TestNode } from '../apiserver/agent-harness.ts';
 
 export const crdFolder = fileURLToPath(new URL('../../crds', import.meta.url));
 

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { confirmDepartures } from '../../src/allocate/departures.ts';
 import { nodes } from '../../src/kube/resources.ts';
 import { applyNetwork } from '../support/leader.ts';
-import { blocksOf, LiveCluster, until } from './live-cluster.ts';
+import { blocksOf, LiveCluster, until } from './cluster.ts';
 
 jest.setTimeout(60_000);
 
