@@ -21,7 +21,7 @@ export interface Flags {
 
 /** Prints help or one line about a wrong flag, and ends the process, as commander does. */
 export function parseFlags(argv: readonly string[]): Flags {
-  return new Command('operator')
+  const command = new Command('operator')
     .description("Holds overlaynet's master allocation: every node's subnets and tunnel endpoint.")
     .option(
       '--kubeconfig <file>',
@@ -49,8 +49,22 @@ export function parseFlags(argv: readonly string[]): Flags {
       new Option('--log-level <level>', 'least severe level that is printed').choices(levels).default('info'),
     )
     .allowExcessArguments(false)
-    .parse(argv)
-    .opts<Flags>();
+    .parse(argv);
+  const flags = command.opts<Flags>();
+  const { leaseDuration, renewDeadline, retryPeriod } = flags;
+  if (renewDeadline >= leaseDuration) {
+    command.error(
+      `error: --renew-deadline (${renewDeadline} ms) must be shorter than --lease-duration (${leaseDuration} ms): ` +
+        'else another operator leads before this one gives up',
+    );
+  }
+  if (retryPeriod >= renewDeadline) {
+    command.error(
+      `error: --retry-period (${retryPeriod} ms) must be shorter than --renew-deadline (${renewDeadline} ms): ` +
+        'else a leader gives up before its second attempt',
+    );
+  }
+  return flags;
 }
 
 /** A Go duration in milliseconds: `15s`. */

@@ -22,8 +22,8 @@ const answersIntervalMs = 500;
 /** Counts in a status change with every join, and every agent sees them: at most so often. */
 const statusIntervalMs = 1_000;
 
-/** V8 lets the heap grow to several times of what stays before it looks for garbage: with thousands of nodes that is much. */
-setFlagsFromString('--heap-growing-percent=40');
+/** With thousands of nodes V8 would let the heap grow to three times of what stays, and more, before it looks for garbage. */
+setFlagsFromString('--heap-growing-percent=100');
 
 async function main(): Promise<void> {
   const flags = parseFlags(process.argv);

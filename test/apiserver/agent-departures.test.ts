@@ -23,7 +23,7 @@ beforeEach(async () => {
 
 const shown = () => (bench.node.kernel.last?.allocations ?? []).map(({ node }) => node).join();
 const all = ['node2', ...peers.map(peerName)].join();
-const leave = (...gone: number[]) =>
+const lose = (...gone: number[]) =>
   Promise.all(gone.map((i) => bench.plane.client.delete(agentAllocations, peerName(i))));
 const holding = async () => condition(await bench.stored(), 'Holding');
 
@@ -32,7 +32,7 @@ test('one peer that goes is dropped within a second', async () => {
     expect(shown()).toBe(all);
   });
   const start = performance.now();
-  await leave(3);
+  await bench.operator.release(peerName(3));
   await eventually(() => {
     expect(shown()).toBe(all.replace(`,${peerName(3)}`, ''));
   });
@@ -43,9 +43,25 @@ test('one peer that goes is dropped within a second', async () => {
   expect(await holding()).toBeUndefined();
 });
 
+test('one whose AgentAllocation somebody deletes stays, and is as the operator shows it again', async () => {
+  await eventually(() => {
+    expect(shown()).toBe(all);
+  });
+  bench.node.kernel.snapshots.length = 0;
+  await lose(3);
+  const again = { ...peer(3), revision: 1, networks: peer(3).networks!.slice(0, 1) };
+  await bench.operator.allocate(peerName(3), again);
+  await eventually(() => {
+    const spec = bench.node.kernel.last?.allocations.find(({ node }) => node === peerName(3))?.spec;
+    expect(spec?.networks).toHaveLength(1);
+  });
+  for (const { allocations } of bench.node.kernel.snapshots)
+    expect(allocations.map(({ node }) => node).join()).toBe(all);
+});
+
 test('more than half at once stay, over a restart of the agent, until a person confirms it', async () => {
   const departures = { id: 'd-1', since: '2026-01-01T00:00:00Z' };
-  await leave(0, 1, 2, 3, 4, 5);
+  await lose(0, 1, 2, 3, 4, 5);
   const message = await eventually(async () => {
     const found = await holding();
     expect(found).toMatchObject({ status: 'True', reason: 'MassDeparture' });
@@ -78,7 +94,7 @@ test('more than half at once stay, over a restart of the agent, until a person c
 }, 60_000);
 
 test('one that stays goes as soon as its block is another’s', async () => {
-  await leave(0, 1, 2, 3, 4, 5);
+  await lose(0, 1, 2, 3, 4, 5);
   await eventually(async () => {
     expect((await holding())?.reason).toBe('MassDeparture');
   });
@@ -86,7 +102,7 @@ test('one that stays goes as soon as its block is another’s', async () => {
   await eventually(() => {
     expect(shown()).toBe(`${all.replace(`,${peerName(1)}`, '')},${peerName(20)}`);
   });
-  await leave(20);
+  await lose(20);
 });
 
 test('a peer whose address changes gets another FDB entry, and keeps its routes and neighbours', async () => {

@@ -68,7 +68,7 @@ test('CRDs that are deleted and installed again take no network, lease or peer a
   for (const one of bench.node.kernel.snapshots) expect(works(one)).toEqual(before);
   expect(conflists()).toEqual(['dcos.conflist', 'dcos6.conflist']);
   // from here on objects are followed again
-  await bench.plane.client.delete(agentAllocations, 'node1');
+  await bench.operator.release('node1');
   await eventually(() => {
     expect(bench.node.kernel.last?.allocations).toHaveLength(1);
   });

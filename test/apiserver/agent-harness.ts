@@ -161,6 +161,16 @@ export class FakeOperator {
     }
   }
 
+  /** Emptied and then deleted, as it is where a node is gone. */
+  async release(node: string): Promise<void> {
+    const object = await this.#client.get(agentAllocations, node);
+    if (object === undefined) return;
+    const { revision, nodeUID } = object.spec;
+    const spec = { revision: revision + 1, nodeUID, addresses: [] };
+    await this.#client.update(agentAllocations, { ...object, spec });
+    await this.#client.delete(agentAllocations, node);
+  }
+
   /** Created without blocks, as the API demands, and then given them. */
   async allocate(node: string, spec: AgentAllocationSpec): Promise<void> {
     const { revision, nodeUID, addresses } = spec;

@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { agentAllocations } from '../../src/kube/resources.ts';
 import { DataPath } from '../../src/linux/datapath.ts';
 import { Netns } from '../support/netns.ts';
 import { node1 } from '../unit/agent/fixture.ts';
@@ -34,7 +33,7 @@ test("a removed node's tunnel packets are soon no longer taken", async () => {
     // no pass is under way
     await new Promise((resolve) => setTimeout(resolve, 500));
     const start = performance.now();
-    await bench.plane.client.delete(agentAllocations, 'node1');
+    await bench.operator.release('node1');
     while (await member()) await new Promise((resolve) => setTimeout(resolve, 5));
     times.push(Math.round(performance.now() - start));
     await bench.operator.allocate('node1', node1);

@@ -1,3 +1,4 @@
+import { changes, mark, type Change } from '../../hack/chaos/allocation/history.ts';
 import type { AgentAllocation, KubeObject } from '../../src/api/types.ts';
 
 /** One version of an object of ours, as etcd stored it. */
@@ -10,68 +11,29 @@ export interface Version {
   object: KubeObject | undefined;
 }
 
-interface WatchAnswer {
-  error?: { message: string };
-  result?: { canceled?: boolean; events?: Event[] };
-}
-interface Event {
-  type?: 'DELETE';
-  kv: { key: string; mod_revision: string; value?: string };
-}
-
 const prefix = '/registry/overlaynet.dev/';
-/** The next key after all that begin with the prefix, where the API server stores nothing: its version ends a history. */
-const end = '/registry/overlaynet.dev0';
-const base64 = (text: string) => Buffer.from(text).toString('base64');
-const text = (encoded: string | undefined) => Buffer.from(encoded ?? '', 'base64').toString();
 
 /**
  * Every version of every object of ours that etcd ever stored, in its order, up to now: those too that were replaced
  * before any watch of the API server could show them. After a restore the lost ones are not among them.
  */
 export async function history(etcd: string, from = 1): Promise<Version[]> {
-  const post = async (call: string, body: unknown) => {
-    const answer = await fetch(`${etcd}/v3/${call}`, { method: 'POST', body: JSON.stringify(body) });
-    if (!answer.ok || answer.body === null) throw new Error(`etcd ${call}: ${await answer.text()}`);
-    return answer.body;
-  };
-  await (await post('kv/put', { key: base64(end), value: '' })).cancel();
-  const range = { key: base64(prefix), range_end: base64(`${end}0`) };
-  const stream = await post('watch', { create_request: { ...range, start_revision: String(from) } });
+  const last = await mark(etcd, 'up to here');
+  const watch = new AbortController();
   const versions: Version[] = [];
-  const last = await lastRevision(post, base64(end));
-  let rest = '';
-  const decoder = new TextDecoder();
-  for await (const chunk of stream as AsyncIterable<Uint8Array>) {
-    const lines = (rest + decoder.decode(chunk, { stream: true })).split('\n');
-    rest = lines.pop() ?? '';
-    for (const line of lines) {
-      const { error, result } = JSON.parse(line) as WatchAnswer;
-      if (error !== undefined || result?.canceled === true) throw new Error(`etcd ended the watch: ${line}`);
-      for (const event of result?.events ?? []) {
-        if (Number(event.kv.mod_revision) >= last) return versions;
-        versions.push(...versionOf(event));
-      }
-    }
+  for await (const change of changes(etcd, watch.signal)) {
+    if (change.revision >= last) break;
+    if (change.revision >= from) versions.push(...versionOf(change));
   }
-  throw new Error('etcd ended the watch');
+  watch.abort();
+  return versions;
 }
 
-async function lastRevision(
-  post: (call: string, body: unknown) => Promise<ReadableStream>,
-  key: string,
-): Promise<number> {
-  const { kvs } = (await new Response(await post('kv/range', { key })).json()) as {
-    kvs: [{ mod_revision: string }];
-  };
-  return Number(kvs[0].mod_revision);
-}
-
-function versionOf({ type, kv }: Event): Version[] {
-  const [plural, name, ...more] = text(kv.key).slice(prefix.length).split('/');
+function versionOf({ revision, key, object, deleted }: Change): Version[] {
+  if (!key.startsWith(prefix)) return [];
+  const [plural, name, ...more] = key.slice(prefix.length).split('/');
   if (plural === undefined || name === undefined || more.length > 0) return [];
-  const object = type === 'DELETE' ? undefined : (JSON.parse(text(kv.value)) as KubeObject);
-  return [{ revision: Number(kv.mod_revision), plural, name, object }];
+  return [{ revision, plural, name, object: deleted ? undefined : (object as KubeObject) }];
 }
 
 /** What an AgentAllocation shows: VTEP, and blocks by network. */
