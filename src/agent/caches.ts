@@ -24,7 +24,7 @@ import type { Cached } from './snapshot.ts';
 /** What an informer of any kind shows of itself. */
 type Cache = Pick<
   Informer<KubeObject>,
-  'start' | 'stop' | 'hasSynced' | 'resourceVersion' | 'lastError' | 'refused' | 'counters'
+  'start' | 'stop' | 'hasSynced' | 'resourceVersion' | 'lastError' | 'refused' | 'counters' | 'onWentBack'
 >;
 
 /** The objects an agent follows: of its own kind only its own. */
@@ -88,6 +88,11 @@ export class Caches {
   /** The API server lets us not follow a kind that the data path follows from: what is lacking there may be there. */
   get refused(): boolean {
     return [this.configs, this.networks, this.allocations].some(({ refused }) => refused);
+  }
+
+  /** Called when a kind's objects are older than those seen before, which versions need not show. */
+  onWentBack(handler: () => void): void {
+    for (const { informer } of this.#all) informer.onWentBack(handler);
   }
 
   /** Of each kind's informer, since the start. */

@@ -18,6 +18,9 @@ export class Judge {
   constructor(parts: Parts) {
     this.#parts = parts;
     this.#belief = parts.last && recall(parts.last);
+    parts.caches.onWentBack(() => {
+      parts.seen.distrust();
+    });
   }
 
   /** Judges what the caches say now. @returns when that may come out otherwise although they say the same */
@@ -113,7 +116,10 @@ export class Judge {
 
 interface Parts {
   node: string;
-  caches: Pick<Caches, 'synced' | 'refused' | 'cached' | 'allocation' | 'versions' | 'released'> & {
+  caches: Pick<
+    Caches,
+    'synced' | 'refused' | 'cached' | 'allocation' | 'versions' | 'released' | 'onWentBack'
+  > & {
     configs: Pick<Caches['configs'], 'get'>;
   };
   seen: SeenVersion;

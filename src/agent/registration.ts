@@ -73,6 +73,11 @@ export class SeenVersion {
     return { highest: this.#highest?.toString(), wentBack: this.#wentBack };
   }
 
+  /** Objects show what versions do not: the API server's data went back, and has been counted past what was seen. */
+  distrust(): void {
+    this.#wentBack = true;
+  }
+
   /** What the API server has now is believed: it is counted from there. */
   accept(): void {
     this.#wentBack = false;

@@ -59,10 +59,8 @@ test('a block that two agents hold stays with both, is shown once, and is told u
     nodes: ['node5', 'node4'],
   });
   expect((await cluster.events()).join('\n')).toContain('HeldTwice: held by two nodes');
-  await until('the restore to be over', async () => {
-    expect(await cluster.condition('Restored')).toMatchObject({ status: 'False', reason: 'NotRestored' });
-    return true;
-  });
+  // whoever noticed the restore, if anybody did
+  await until('no restore to last', async () => (await cluster.condition('Restored'))?.status !== 'True');
   // longer than an agent waits after the end of a restore
   await sleep(6_000);
   for (const name of ['node4', 'node5']) {

@@ -49,6 +49,13 @@ describe('A state from before ten joins, three leaves and a replaced network', (
     await settled(staying, 1);
     await applyNetwork(cluster.client, 'new', [{ cidr: '9.2.0.0/16', prefix: 24 }]);
     const held = await settled(staying, 2);
+    await until('the new network to be in force', () => {
+      for (const name of cluster.reals.filter((real) => staying.includes(real))) {
+        const networks = cluster.real(name).kernel.last?.networks ?? [];
+        expect([name, ...networks.map(({ metadata }) => metadata.name)]).toEqual([name, 'kept', 'new']);
+      }
+      return true;
+    });
     expect(await cluster.shared()).toEqual([]);
     return held;
   };

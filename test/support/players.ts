@@ -62,7 +62,7 @@ class SharedCaches {
   readonly agents: Informer<Kinds['agent']>;
   readonly #all: Pick<
     Informer<KubeObject>,
-    'hasSynced' | 'resource' | 'resourceVersion' | 'start' | 'stop'
+    'hasSynced' | 'resource' | 'resourceVersion' | 'start' | 'stop' | 'onWentBack'
   >[];
 
   constructor(client: Client) {
@@ -98,6 +98,9 @@ class SharedCaches {
     return {
       configs,
       released: releasedNodes(allocations),
+      onWentBack: (handler) => {
+        for (const informer of this.#all) informer.onWentBack(handler);
+      },
       get synced() {
         return synced();
       },

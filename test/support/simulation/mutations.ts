@@ -24,6 +24,12 @@ export const mutations: readonly Mutation[] = [
         find: precondition,
         replace: 'metadata: (over && informer.get(next.metadata.name)?.metadata) ?? next.metadata',
       },
+      // with this it is the operator as it once was
+      {
+        file: 'src/operator/allocator.ts',
+        find: 'if (signal.aborted || fatal !== undefined || run.restores !== this.#restores) return;',
+        replace: 'if (fatal !== undefined) return;',
+      },
     ],
   },
   {

@@ -18,7 +18,10 @@ type Step =
 
 const index = fc.integer({ min: 0, max: 11 });
 const step: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 5, arbitrary: fc.record({ kind: fc.constantFrom('leave', 'lose', 'join'), peers: fc.array(index) }) },
+  {
+    weight: 5,
+    arbitrary: fc.record({ kind: fc.constantFrom('leave', 'lose', 'join'), peers: fc.array(index) }),
+  },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('reuse' as const), of: index }) },
   { weight: 4, arbitrary: fc.record({ kind: fc.constant('wait' as const), ms: fc.nat(700_000) }) },
   {
