@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { confirmRestore } from '../../src/allocate/restore.ts';
 import { nodes, overlayAgents } from '../../src/kube/resources.ts';
 import { applyNetwork } from '../support/leader.ts';
 import { blocksOf, LiveCluster, until } from './cluster.ts';
@@ -92,4 +93,36 @@ test('a block that two agents hold stays with both, is shown once, and is told u
   });
   expect(await cluster.shared()).toEqual([]);
   await cluster.client.delete(nodes, 'node4');
+});
+
+test('a restore that a node without an agent holds up ends when a person confirms it', async () => {
+  await cluster.join('mute', 'played');
+  await until('mute to be served', async () => (await cluster.shown('mute')).length === 4);
+  await cluster.switchOff('mute');
+  await until('an agent to say that it saw more', async () => {
+    const agent = (await cluster.client.get(overlayAgents, 'node2'))!;
+    const spec = { ...agent.spec, seenResourceVersion: '999999999' };
+    return cluster.client.update(overlayAgents, { ...agent, spec });
+  });
+  const found = await until('the restore to wait for mute', async () => {
+    const condition = await cluster.condition('Restored');
+    expect(condition?.status).toBe('True');
+    expect(condition?.message).toMatch(/until these nodes have registered again: mute[ ;]/);
+    return condition;
+  });
+  await cluster.join('node6', 'played');
+  await until('node6 to be waited for no more', async () => {
+    const agent = await cluster.client.get(overlayAgents, 'node6');
+    return agent?.spec.restore !== undefined;
+  });
+  await sleep(1_000);
+  expect(await cluster.shown('node6')).toEqual([]);
+
+  const { restored } = (await cluster.config())!.status!;
+  expect(found.message).toContain(`${confirmRestore}=${restored?.id}`);
+  await cluster.annotate(confirmRestore, restored!.id);
+  await until('node6 to be served', async () => (await cluster.shown('node6')).length === 4);
+  expect(await cluster.condition('Restored')).toMatchObject({ status: 'False', reason: 'NotRestored' });
+  expect((await cluster.config())?.status?.restored).toBeUndefined();
+  expect(await cluster.shared()).toEqual([]);
 });
