@@ -116,11 +116,19 @@ function overlaps(a: string, b: string): boolean {
   return first !== undefined && second !== undefined && overlap(first, second);
 }
 
+/** Of a network that is refused, those that were accepted before. */
+function subnetsInForce(network: OverlayNetwork): OverlayNetwork['spec']['subnets'] {
+  const { spec, status } = network;
+  if (isAccepted(network)) return spec.subnets;
+  return spec.subnets.filter(({ cidr }) => status?.capacity?.some((one) => one.cidr === cidr));
+}
+
 /** Every selected node has one block of each active subnet, as far as there are blocks; no other has any. */
 function* holders(network: OverlayNetwork, still: Still): Generator<string> {
   const { name } = network.metadata;
-  const active = network.spec.subnets.filter(({ state }) => state === 'Active');
-  const on = network.spec.enabled && isAccepted(network);
+  const inForce = subnetsInForce(network);
+  const active = inForce.filter(({ state }) => state === 'Active');
+  const on = network.spec.enabled && inForce.length > 0;
   const wanted = [...still.nodes.values()].filter(
     ({ metadata }) => on && selects(network.spec.nodeSelector, metadata.labels),
   );
@@ -149,15 +157,16 @@ function* holders(network: OverlayNetwork, still: Still): Generator<string> {
   // all of it drains: what Ready says then of nodes that never had a block is not judged here
   if (on && active.length === 0) return;
   const said = condition(network, 'Ready');
-  const reason = !isAccepted(network)
-    ? 'NotAccepted'
-    : !network.spec.enabled
-      ? 'Disabled'
-      : short
-        ? 'Exhausted'
-        : names.size === 0
-          ? 'NoAgents'
-          : 'AllAgentsReady';
+  const reason =
+    inForce.length === 0
+      ? 'NotAccepted'
+      : !network.spec.enabled
+        ? 'Disabled'
+        : short
+          ? 'Exhausted'
+          : names.size === 0
+            ? 'NoAgents'
+            : 'AllAgentsReady';
   if (said?.reason !== reason)
     yield `${name}: Ready says ${said?.reason ?? 'nothing'} (${said?.message ?? ''}), not ${reason}`;
 }
