@@ -15,7 +15,16 @@ import { untoldNodes } from './quarantine.ts';
 import { Standing, type Registrations } from './register.ts';
 import { pageName, statedIndexes } from './space.ts';
 import { isUrgencyAmong, waits } from './urgent.ts';
-import { asOf, spacesName, version, type NodeFacts, type Reads, type View, type Write } from './view.ts';
+import {
+  asOf,
+  spacesName,
+  version,
+  type Ledger,
+  type NodeFacts,
+  type Reads,
+  type View,
+  type Write,
+} from './view.ts';
 
 /**
  * How many AgentAllocations one plan updates, of nodes that wait and of the others each. More are not sent before the
@@ -41,6 +50,14 @@ export class Memory {
   readonly settled = new Map<string, Settled>();
   readonly standing = new Standing();
   readonly kept = new KeptPages();
+
+  /** Takes the ledger in, and forgets what was known of nodes that hold something else than before. */
+  read(ledger: Ledger, index: LedgerIndex): Holdings {
+    const changed = this.holdings.read(ledger, index).takeChanged();
+    if (changed === 'all') this.settled.clear();
+    else for (const node of changed) this.settled.delete(node);
+    return this.holdings;
+  }
   /** Everything that all nodes' specs follow from. */
   basis = '';
 }
@@ -139,9 +156,7 @@ export class Allocations {
       this.#rewriteTo,
     ]);
     const { settled } = this.#memory;
-    const changed = this.#in.holdings.takeChanged();
-    if (changed === 'all' || basis !== this.#memory.basis) settled.clear();
-    else for (const node of changed) settled.delete(node);
+    if (basis !== this.#memory.basis) settled.clear();
     this.#memory.basis = basis;
     for (const node of settled.keys()) if (!this.#in.view.nodes.has(node)) settled.delete(node);
   }

@@ -34,6 +34,8 @@ export interface Demand {
   withdrawn: ReadonlySet<string>;
   /** The block that the node's AgentAllocation or its agent says it holds: taken where the ledger knows nothing of it. */
   preferred: (node: string) => number | undefined;
+  /** The node whose AgentAllocation shows that block, although the ledger has it as free. */
+  shownTo: (index: number) => string | undefined;
   /** Nodes whose agents say that they hold that block. */
   statedBy: (index: number) => readonly string[];
   /** Whether the node's agent says it holds that block: containers may have its addresses, allocated or not. */
@@ -174,8 +176,10 @@ function recover(draft: Draft, plan: SpacePlan, demand: Demand): void {
 
 /** Gives every claimant without a block the one that it holds already, where that is free, else the lowest free. */
 function serve(drafts: readonly Draft[], demand: Demand, plan: SpacePlan): void {
-  const isFree = (index: number) =>
-    index < demand.capacity && drafts[ordinalOf(index)]?.isFree(index) === true;
+  const isFree = (index: number, node: string) =>
+    index < demand.capacity &&
+    drafts[ordinalOf(index)]?.isFree(index) === true &&
+    (demand.shownTo(index) ?? node) === node;
   const give = (index: number, claimant: Claimant, inTurn: boolean) => {
     const draft = drafts[ordinalOf(index)];
     // out of turn its place is kept, and those behind it wait
@@ -193,7 +197,7 @@ function serve(drafts: readonly Draft[], demand: Demand, plan: SpacePlan): void 
     if (plan.holders.has(claimant.node)) continue;
     const preferred = demand.preferred(claimant.node);
     if (preferred !== undefined && preferred < demand.capacity) most = Math.max(most, preferred);
-    if (preferred === undefined || !isFree(preferred)) {
+    if (preferred === undefined || !isFree(preferred, claimant.node)) {
       waiting.push(claimant);
       // the ledger forgot that it was this node's, and gave it away
       if (preferred !== undefined && demand.inUse(claimant.node, preferred) && demand.mayFree(claimant.node))
@@ -220,7 +224,7 @@ function serveNew(
   drafts: readonly Draft[],
   { capacity }: Demand,
   plan: SpacePlan,
-  isFree: (index: number) => boolean,
+  isFree: (index: number, node: string) => boolean,
   give: (index: number, claimant: Claimant, inTurn: boolean) => void,
 ): void {
   const room = Math.min(capacity, drafts.length * pageSize);
@@ -231,7 +235,7 @@ function serveNew(
   let short = 0;
   for (const claimant of waiting) {
     inTurn &&= claimant.standing === 'ready';
-    while (lowest < room && (closed.has(ordinalOf(lowest)) || !isFree(lowest)))
+    while (lowest < room && (closed.has(ordinalOf(lowest)) || !isFree(lowest, claimant.node)))
       lowest += drafts[ordinalOf(lowest)]?.isFull === true ? pageSize - (lowest % pageSize) : 1;
     if (lowest < room) give(lowest, claimant, inTurn);
     else if (room + ++short > capacity) plan.exhausted.push(claimant.node);

@@ -100,7 +100,7 @@ class Planner {
     this.#networks = new Map(
       view.networks.filter(({ metadata }) => !metadata.deletionTimestamp).map((n) => [n.metadata.name, n]),
     );
-    this.#holdings = memory.holdings.read(view.ledger, this.#index);
+    this.#holdings = memory.read(view.ledger, this.#index);
     this.#departures = judgeDepartures(view, this.#index);
     for (const node of this.#departures.absent) this.#sureOfNode(node);
   }
@@ -222,8 +222,7 @@ class Planner {
       networks: this.#networks,
       claimants: claimantsOf(view, this.#nodes, result.registrations),
       adopting: this.#restore.active,
-      kept: this.#memory.kept,
-      holdings: this.#holdings,
+      memory: this.#memory,
       cooldownMs: this.#cooldownMs,
       sureOfNode: (node) => this.#sureOfNode(node),
       sureOfAgent: (node) => this.#sureOfAgent(node),

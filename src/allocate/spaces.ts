@@ -1,9 +1,9 @@
 import { selects } from '../api/selector.ts';
 import type { LedgerIndex, LedgerSpace, OverlayNetwork } from '../api/types.ts';
 import { planSpace, type Claimant, type SpacePlan } from './blocks.ts';
+import type { Memory } from './allocations.ts';
 import { allWrittenSince } from './evidence.ts';
-import type { KeptPages } from './kept.ts';
-import type { Holdings } from './render.ts';
+import { Strays } from './strays.ts';
 import { capacity, statedIndex, statedIndexes, touchedIndexes, vtepSpace } from './space.ts';
 import { version, type NodeFacts, type Reads, type View } from './view.ts';
 
@@ -15,8 +15,7 @@ export interface SpacesInput {
   claimants: readonly Claimant[];
   /** What agents hold is taken up, nothing new is given, nothing is taken back. */
   adopting: boolean;
-  kept: KeptPages;
-  holdings: Holdings;
+  memory: Memory;
   cooldownMs: number;
   sureOfNode: (node: string) => boolean;
   sureOfAgent: (node: string) => boolean;
@@ -48,10 +47,12 @@ class Questions {
   readonly #in: SpacesInput;
   readonly #byName: ReadonlyMap<string, Claimant>;
   readonly #knownAt: number;
+  readonly #strays: Strays;
 
   constructor(input: SpacesInput) {
     this.#in = input;
-    input.kept.claim(input.claimants);
+    input.memory.kept.claim(input.claimants);
+    this.#strays = new Strays(input.view, input.index.config, input.memory.settled);
     this.#byName = new Map(input.claimants.map((claimant) => [claimant.node, claimant]));
     const { view } = input;
     this.#knownAt = Math.max(view.ledger.readAt, view.allocationsAt, version(view.ledger.spaces));
@@ -59,7 +60,7 @@ class Questions {
 
   plan(space: LedgerSpace, without: ReadonlySet<string>): SpacePlan {
     const { view, index, networks, adopting, cooldownMs, sureOfNode, sureOfNetwork, isGone } = this.#in;
-    const { kept, holdings } = this.#in;
+    const { kept, holdings } = this.#in.memory;
     const blocks = capacity(space, index.config);
     const isVtep = space.cidr === vtepSpace;
     const network = networks.get(space.network);
@@ -85,6 +86,7 @@ class Questions {
       cooldownMs,
       withdrawn: view.withdrawn,
       preferred: (node) => this.#preferred(space, node),
+      shownTo: (at) => this.#strays.in(space).get(at),
       statedBy: (at) => {
         if (!collected) this.#collect(space, stated);
         collected = true;
