@@ -47,7 +47,7 @@ function doubted(belief: Belief, held: Held, config: OverlayConfig | undefined):
   const until =
     id === undefined || doubt.endedAt !== undefined
       ? `until ${timeOf(end)}`
-      : `until every Node's agent has registered again; where that cannot be: ${annotate(confirmRestore, id)}`;
+      : `until every Node's agent has registered again, and every network that they hold is applied again; or: ${annotate(confirmRestore, id)}`;
   const parts = [
     counted(held.peers, 'peer'),
     counted(held.networks, 'network'),

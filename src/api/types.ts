@@ -98,7 +98,10 @@ export interface OverlayConfigStatus {
   conditions?: Condition[];
 }
 
-/** Data that came back older than it was. Over once every Node has registered anew with the id, or it is confirmed. */
+/**
+ * Data that came back older than it was. Over once every Node has registered anew with the id and every network that
+ * agents hold has its object, or once it is confirmed.
+ */
 export interface Restoration {
   /** What an agent repeats as `spec.restore`, and a person as the value of `overlaynet.dev/confirm-restore`. */
   id: string;
@@ -297,7 +300,10 @@ export interface LedgerSpace {
   retiredAt?: string;
 }
 
-/** Held by a node; being taken back; resting until `reuseCooldown` is over; not understood and never given out. */
+/**
+ * Held by a node; being taken back; resting until `reuseCooldown` is over; held by two nodes as their agents say, or
+ * outside its page, and so not given out.
+ */
 export type BlockState = 'Held' | 'Releasing' | 'Cooling' | 'Quarantined';
 
 export interface LedgerBlock {

@@ -142,7 +142,7 @@ export class Agents {
   #follow(node: string, played: Played, next: AgentAllocation['spec']): void {
     const has = blocksOf(next);
     for (const [cidr, network] of blocksOf(played.shown)) {
-      // every third node has containers that take their time
+      // four nodes of ten have containers that take their time
       if (has.has(cidr) || !/[0369]$/.test(node)) continue;
       const ms = this.#dice.whole(500, longestUse);
       played.used.set(cidr, { network, until: Date.now() + ms });

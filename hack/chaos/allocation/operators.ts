@@ -118,8 +118,8 @@ export class Operators {
   }
 
   /**
-   * Pauses it at its next write of that kind for longer than its Lease lasts; where none comes within two seconds, wherever
-   * it is then.
+   * Pauses it at its next write of that kind for longer than its Lease lasts; where none comes within a second, at any
+   * write; where none comes within three, wherever it is then.
    */
   pause(operator: Operator, plan: Strike): void {
     this.#during(operator, async () => {

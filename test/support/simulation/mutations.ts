@@ -13,7 +13,10 @@ export interface Mutation {
 const writer = 'src/operator/writer.ts';
 const precondition = 'metadata: over?.metadata ?? next.metadata';
 
-/** Each has to be caught: by the simulation, and by real processes. A text that the source no longer has is an error. */
+/**
+ * Each has to be caught. The simulation's test does that; `npm run chaos -- allocation --mutations` tries it with real
+ * processes. A text that the source no longer has is an error.
+ */
 export const mutations: readonly Mutation[] = [
   {
     name: 'a write is guarded by what the cache shows when it is sent',

@@ -20,7 +20,7 @@ test('where all is as the objects say there is no condition', () => {
   expect(of({}, { peers: ['node7'] })).toBeUndefined();
 });
 
-test('a restore names what stays, and how it ends where agents cannot register', () => {
+test('a restore names what stays, what it waits for, and how a person ends it', () => {
   const restored = { id: 'r-1', since: '2026-01-01T11:00:00Z' };
   const names = Array.from({ length: 7 }, (_, i) => peerName(i));
   expect(
@@ -34,7 +34,7 @@ test('a restore names what stays, and how it ends where agents cannot register',
     status: 'True',
     reason: 'Restored',
     message:
-      "the cluster's data came back older than it was: nothing is withdrawn (7 peers: peer000, peer001, peer002, peer003, peer004 and 2 more; 1 network: dcos; 2 blocks of this node: 9.0.1.0/24, 9.0.2.0/24) until every Node's agent has registered again; where that cannot be: kubectl annotate overlayconfig default --overwrite overlaynet.dev/confirm-restore=r-1",
+      "the cluster's data came back older than it was: nothing is withdrawn (7 peers: peer000, peer001, peer002, peer003, peer004 and 2 more; 1 network: dcos; 2 blocks of this node: 9.0.1.0/24, 9.0.2.0/24) until every Node's agent has registered again, and every network that they hold is applied again; or: kubectl annotate overlayconfig default --overwrite overlaynet.dev/confirm-restore=r-1",
   });
 });
 
