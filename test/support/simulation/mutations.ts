@@ -118,6 +118,12 @@ export const mutations: readonly Mutation[] = [
         find: '...(recovering.includes(listed.number)',
         replace: '...(recovering.includes(-1)',
       },
+      // what AgentAllocations show is not free either
+      {
+        file: 'src/allocate/blocks.ts',
+        find: '(demand.shownTo(index) ?? node) === node',
+        replace: "node !== ''",
+      },
     ],
   },
 ];
