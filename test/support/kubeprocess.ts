@@ -66,6 +66,11 @@ export class ServerProcess {
     throw new Error(`${this.name} ended (${exitCode ?? signalCode}):\n${words}`);
   }
 
+  /** What it has printed so far. */
+  get output(): string {
+    return readFileSync(this.#log, 'utf8');
+  }
+
   signal(signal: NodeJS.Signals): void {
     this.#child.kill(signal);
   }

@@ -37,6 +37,12 @@ export class OperatorProcess {
     this.process.check();
   }
 
+  /** How often it has logged that message, by itself or with fields. */
+  said(message: string): number {
+    const lines = this.process.output.split('\n');
+    return lines.filter((line) => new RegExp(` operator ${message}( |$)`).test(line)).length;
+  }
+
   signal(signal: NodeJS.Signals): void {
     this.process.signal(signal);
   }

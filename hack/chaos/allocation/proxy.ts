@@ -66,6 +66,11 @@ export class FaultyProxy {
     return new FaultyProxy(server, target, dice);
   }
 
+  /** The resources that are being watched. */
+  get watched(): string[] {
+    return [...this.#watches].map(({ resource }) => resource);
+  }
+
   /** Sends no byte on the open watches of these resources for a while; then all that came meanwhile, or it cuts them. */
   async halfOpen(isMeant: (resource: string) => boolean, ms: number, end: 'cut' | 'resume'): Promise<void> {
     const watches = [...this.#watches].filter(({ resource }) => isMeant(resource));

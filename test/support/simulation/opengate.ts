@@ -21,6 +21,10 @@ export class OpenGate implements Gate {
 
   events(_call: Call, waiting: () => number, signal: AbortSignal): Promise<number> {
     return new Promise((resolve, reject) => {
+      if (signal.aborted) {
+        reject(signal.reason as Error);
+        return;
+      }
       const look = () => {
         if (waiting() === 0) return;
         this.#waiting.delete(look);

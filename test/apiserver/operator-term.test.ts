@@ -1,0 +1,83 @@
+import { Dice } from '../../hack/chaos/allocation/dice.ts';
+import { FaultyProxy } from '../../hack/chaos/allocation/proxy.ts';
+import type { Client } from '../../src/kube/client.ts';
+import { leases, overlayAgents, overlayNetworks } from '../../src/kube/resources.ts';
+import { reasonIs } from '../support/conditions.ts';
+import { controlPlane } from '../support/controlplane.ts';
+import { applyNetwork, crdFiles, joinNode, shown, wipe } from '../support/leader.ts';
+import { eventually, OperatorProcess } from '../support/operator.ts';
+
+/** One operator that waits for its term, behind a proxy that holds its watches half-open, and then leads. */
+
+const namespace = 'overlaynet-system';
+
+let client: Client;
+let proxy: FaultyProxy;
+let operator: OperatorProcess;
+
+beforeAll(async () => {
+  const plane = await controlPlane();
+  ({ client } = plane);
+  await plane.apply(...crdFiles);
+  await client.apply(
+    { apiVersion: 'v1', kind: 'Namespace', plural: 'namespaces' },
+    { metadata: { name: namespace } },
+  );
+  await wipe(client);
+  await holdLease('another');
+  await applyNetwork(client, 'dcos', [{ cidr: '9.0.0.0/16', prefix: 24 }]);
+  proxy = await FaultyProxy.to(plane.server, new Dice('a term'));
+  operator = await OperatorProcess.start(plane.kubeconfigAt(proxy.url));
+}, 60_000);
+
+afterAll(async () => {
+  await operator.kill();
+  await proxy.close();
+  await wipe(client);
+});
+
+const holdLease = (holderIdentity: string) =>
+  client.apply(leases(namespace), {
+    metadata: { name: 'overlaynet-operator' },
+    spec: {
+      holderIdentity,
+      leaseDurationSeconds: 3600,
+      renewTime: `${new Date().toISOString().slice(0, -1)}000Z`,
+    },
+  });
+
+test('a standby whose watches hang lists everything anew when it leads, and says once that it does', async () => {
+  // every kind of ours, and Nodes
+  await eventually(
+    () => proxy.watched,
+    (watched) => watched.length === 6,
+  );
+  // for longer than this test takes
+  void proxy.halfOpen(() => true, 40_000, 'cut');
+  await joinNode(client, 'node1', '172.17.0.2');
+  expect(operator.said('leading')).toBe(0);
+  await holdLease('');
+  await eventually(
+    async () => (await shown(client)).get('node1') ?? [],
+    (texts) => texts.includes('9.0.0.0/24'),
+  );
+  expect(operator.said('leading')).toBe(1);
+});
+
+test('an agent that says as much as it may of its failure holds up no status', async () => {
+  const say = async (state: 'OK' | 'Failed', message: string) => {
+    const agent = (await client.get(overlayAgents, 'node1'))!;
+    const networks = ['dcos', 'late'].map((name) => ({ name, state, message }));
+    await client.updateStatus(overlayAgents, { ...agent, status: { networks } });
+  };
+  await say('Failed', 'x'.repeat(32_768));
+  expect((await reasonIs(client, overlayNetworks, 'dcos', 'Ready', 'AgentsFailed'))?.message).toMatch(
+    /^node1: x{500}/,
+  );
+  await applyNetwork(client, 'late', [{ cidr: '10.9.0.0/16', prefix: 24 }]);
+  await reasonIs(client, overlayNetworks, 'late', 'Ready', 'AgentsFailed');
+  expect((await client.get(overlayNetworks, 'late'))?.status?.capacity).toMatchObject([{ held: 1 }]);
+  await say('OK', '');
+  for (const name of ['dcos', 'late'])
+    await reasonIs(client, overlayNetworks, name, 'Ready', 'AllAgentsReady');
+});

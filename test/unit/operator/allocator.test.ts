@@ -1,0 +1,93 @@
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import type { AllocationLedger } from '../../../src/api/types.ts';
+import { ApiError } from '../../../src/kube/client.ts';
+import { agentAllocations, allocationLedgers, overlayNetworks } from '../../../src/kube/resources.ts';
+import { MemoryPlane } from './plane.ts';
+
+/** The allocator's own part, on an API server in memory: what it asks, how often, and when it gives up. */
+
+let plane: MemoryPlane;
+
+beforeEach(() => {
+  plane = new MemoryPlane();
+});
+
+afterEach(() => plane.stop());
+
+function joinMany(count: number): void {
+  for (let at = 0; at < count; at++) {
+    plane.join(`node${String(at).padStart(3, '0')}`, [`172.17.${Math.floor(at / 250)}.${(at % 250) + 1}`]);
+  }
+}
+
+const shownTo = (node: string) => plane.allocation(node)?.spec.networks ?? [];
+
+test('reading that leads to nothing ends with a word about it, and its lists come a fifth of a second apart', async () => {
+  plane.network('dcos', [{ cidr: '9.0.0.0/16', prefix: 24 }]);
+  const leader = await plane.leader();
+  await leader.run();
+  // an index that no list of AgentAllocations will ever be as new as
+  const rebuilt = { since: '2020-01-01T00:00:00Z', version: '999999999' };
+  plane.patch(allocationLedgers.plural, 'spaces', { spec: { index: { rebuilt } } });
+  await leader.caches.relist();
+  const before = plane.count('list', agentAllocations.plural);
+  plane.onRequest(({ verb, plural }) => {
+    if (verb === 'list' && plane.count(verb, plural) > before + 20) throw new Error('it lists for ever');
+  });
+  await expect(leader.run()).rejects.toThrow('caches and API server do not agree');
+  const lists = plane.times('list', agentAllocations.plural).slice(before);
+  expect(lists.length).toBeLessThanOrEqual(8);
+  const pauses = lists.slice(1).map((at, index) => at - lists[index]!);
+  expect(Math.min(...pauses)).toBeGreaterThan(150);
+});
+
+test('a Node may write its IPv6 address in whatever way: the agent that registers with it is accepted', async () => {
+  plane.network('dcos', [{ cidr: '9.0.0.0/16', prefix: 24 }]);
+  plane.join('node1', ['172.17.0.2', 'FD00::0:2'], ['172.17.0.2', 'fd00::2']);
+  const leader = await plane.leader();
+  await leader.run();
+  expect([...leader.last!.plan.registrations.refused.values()]).toEqual([]);
+  expect(plane.allocation('node1')?.spec).toMatchObject({
+    addresses: ['172.17.0.2', 'fd00::2'],
+    vtep: { ip: '44.128.0.1/20' },
+  });
+});
+
+test('a conflict while a network is withdrawn from 200 nodes does not write the others once more', async () => {
+  plane.network('dcos', [{ cidr: '9.0.0.0/16', prefix: 24 }]);
+  joinMany(200);
+  const leader = await plane.leader();
+  await leader.runUntil(() => shownTo('node199').length === 1);
+  plane.patch(overlayNetworks.plural, 'dcos', { spec: { enabled: false } });
+  await leader.caches.relist();
+  const before = plane.count('update', agentAllocations.plural);
+  let conflicts = 4;
+  plane.onRequest(({ verb, plural, name }) => {
+    if (verb !== 'update' || plural !== agentAllocations.plural || name !== 'node100' || conflicts === 0)
+      return;
+    conflicts--;
+    throw new ApiError('update agentallocations/node100', 409, { reason: 'Conflict', message: 'no' });
+  });
+  await leader.runUntil(() => shownTo('node100').length === 0);
+  expect(conflicts).toBe(0);
+  const states = plane.server
+    .list(allocationLedgers.plural)
+    .flatMap((object) => (object as AllocationLedger).spec.page)
+    .filter((page) => page?.space === '9.0.0.0/16')
+    .flatMap((page) => page!.blocks.map(({ state }) => state));
+  expect(states).toEqual(Array.from({ length: 200 }, () => 'Cooling'));
+  expect(plane.count('update', agentAllocations.plural) - before).toBeLessThanOrEqual(204);
+});
+
+test('a kind that the API server does not know ends a run at once', async () => {
+  plane.network('dcos', [{ cidr: '9.0.0.0/16', prefix: 24 }]);
+  joinMany(100);
+  const leader = await plane.leader();
+  plane.onRequest(({ verb, plural, name }) => {
+    if (verb !== 'create' || plural !== agentAllocations.plural) return;
+    throw new ApiError(`create agentallocations/${name}`, 404, { message: '404 page not found' });
+  });
+  await expect(leader.run()).rejects.toThrow('404 page not found');
+  // as many as were under way
+  expect(plane.count('create', agentAllocations.plural)).toBeLessThanOrEqual(20);
+});

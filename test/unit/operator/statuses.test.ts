@@ -1,0 +1,84 @@
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import type { OverlayNetwork } from '../../../src/api/types.ts';
+import { overlayNetworks } from '../../../src/kube/resources.ts';
+import type { EventRecorder } from '../../../src/kube/events.ts';
+import { Statuses } from '../../../src/operator/statuses.ts';
+import type { Leader } from '../../support/leader.ts';
+import { MemoryPlane } from './plane.ts';
+
+const { plural } = overlayNetworks;
+const first = { cidr: '9.0.0.0/16', prefix: 24, state: 'Active' };
+const second = { cidr: '10.9.0.0/16', prefix: 24, state: 'Active' };
+
+let plane: MemoryPlane;
+let leader: Leader;
+let statuses: Statuses;
+let events: string[];
+
+beforeEach(async () => {
+  plane = new MemoryPlane();
+  events = [];
+  plane.network('dcos', [first]);
+  leader = await plane.leader();
+  statuses = new Statuses({
+    client: plane.client,
+    caches: leader.caches,
+    events: {
+      event: (object, _type, reason) => events.push(`${object.metadata.name} ${reason}`),
+    } as Partial<EventRecorder> as EventRecorder,
+    metrics: leader.metrics,
+  });
+  await leader.run();
+});
+
+afterEach(() => plane.stop());
+
+const write = (signal = new AbortController().signal) => statuses.write(leader.last!, signal);
+const inForce = () =>
+  ((plane.server.get(plural, 'dcos') as OverlayNetwork).status?.capacity ?? []).map(({ cidr }) => cidr);
+
+/** A second subnet is added, and another leader that has already planned it says so. */
+function anotherLeaderAccepts(): void {
+  plane.patch(plural, 'dcos', { spec: { subnets: [first, second] } });
+  const capacity = [first, second].map(({ cidr }) => ({ cidr, blocks: 256, held: 0, free: 256 }));
+  plane.patch(plural, 'dcos', { status: { capacity } }, 'status');
+}
+
+test('what follows from a plan is written of the objects that were planned', async () => {
+  expect(await write()).toEqual({ outdated: false });
+  expect(inForce()).toEqual(['9.0.0.0/16']);
+  expect(events).toContain('dcos Accepted');
+});
+
+test('a network that changed since it was planned keeps its status until it is planned anew', async () => {
+  anotherLeaderAccepts();
+  await leader.caches.relist();
+  expect(await write()).toEqual({ outdated: true });
+  expect(inForce()).toEqual(['9.0.0.0/16', '10.9.0.0/16']);
+});
+
+test('one whose change the cache has not seen keeps its status too: the version that was planned is the precondition', async () => {
+  await leader.caches.networks.stop();
+  anotherLeaderAccepts();
+  await write();
+  expect(plane.count('status', plural)).toBe(1);
+  expect(inForce()).toEqual(['9.0.0.0/16', '10.9.0.0/16']);
+  expect(events.filter((text) => text.startsWith('dcos'))).toEqual([]);
+});
+
+test('nothing is written once the Lease is lost, not even what waited for its turn', async () => {
+  const ended = new AbortController();
+  for (let at = 0; at < 60; at++) plane.network(`net${at}`, [{ cidr: `10.${at + 10}.0.0/16`, prefix: 24 }]);
+  await leader.caches.relist();
+  await leader.run();
+  plane.onRequest(({ verb }) => {
+    if (verb === 'status') ended.abort();
+  });
+  await write(ended.signal);
+  // what was under way at that moment is done
+  const written = plane.count('status', plural);
+  expect(written).toBeGreaterThan(0);
+  expect(written).toBeLessThanOrEqual(20);
+  await write(ended.signal);
+  expect(plane.count('status', plural)).toBe(written);
+});
