@@ -27,6 +27,8 @@ export interface Demand {
    * say they hold is taken up, and nothing is taken back.
    */
   mode: 'serve' | 'keep' | 'adopt';
+  /** The index is being rebuilt: a page that is listed now gives out nothing for a while. */
+  rebuilding: boolean;
   /** Blocks in the space. */
   capacity: number;
   now: number;
@@ -222,14 +224,20 @@ function serve(drafts: readonly Draft[], demand: Demand, plan: SpacePlan): void 
 function serveNew(
   waiting: readonly Claimant[],
   drafts: readonly Draft[],
-  { capacity }: Demand,
+  { capacity, rebuilding }: Demand,
   plan: SpacePlan,
   isFree: (index: number, node: string) => boolean,
   give: (index: number, claimant: Claimant, inTurn: boolean) => void,
 ): void {
   const room = Math.min(capacity, drafts.length * pageSize);
   // what a lost page held is not known before all of it was said again
-  const closed = new Set(drafts.flatMap(({ page, listed }) => (page.recovering ? [listed.ordinal] : [])));
+  const recovering = drafts.filter(({ page }) => page.recovering !== undefined);
+  const closed = new Set(recovering.map(({ listed }) => listed.ordinal));
+  // while each page more would have to recover as well, what will be free in these is waited for
+  const later = (rebuilding ? recovering : []).reduce(
+    (sum, { page }) => sum + Math.max(0, Math.min(pageSize, capacity - page.first) - page.blocks.length),
+    0,
+  );
   let lowest = 0;
   let inTurn = true;
   let short = 0;
@@ -238,8 +246,8 @@ function serveNew(
     while (lowest < room && (closed.has(ordinalOf(lowest)) || !isFree(lowest, claimant.node)))
       lowest += drafts[ordinalOf(lowest)]?.isFull === true ? pageSize - (lowest % pageSize) : 1;
     if (lowest < room) give(lowest, claimant, inTurn);
-    else if (room + ++short > capacity) plan.exhausted.push(claimant.node);
+    else if (room + ++short > capacity + later) plan.exhausted.push(claimant.node);
   }
-  const more = Math.ceil(Math.min(short, capacity - room) / pageSize);
+  const more = Math.ceil(Math.min(Math.max(0, short - later), capacity - room) / pageSize);
   plan.pagesNeeded = Math.min(more, mostPages - drafts.length);
 }

@@ -28,11 +28,15 @@ export function repairedIndex(view: View): LedgerIndex {
   const { config: pinned, ...rest } = stored;
   const config = pinned !== undefined && isReadableConfig(pinned) ? pinned : configInForce(view);
   const lost = spaces.length < stored.spaces.length || (view.ledger.spaces === undefined && isUsed(view));
-  const same = !lost && nextPage === stored.nextPage && config === pinned;
-  if (same) return stored;
   const rebuilt = lost
     ? { version: String(knownAt(view)), since: new Date(view.now).toISOString() }
-    : stored.rebuilt;
+    : counted(stored.rebuilt, view);
+  const same =
+    !lost &&
+    nextPage === stored.nextPage &&
+    config === pinned &&
+    rebuilt?.version === stored.rebuilt?.version;
+  if (same) return stored;
   return {
     ...rest,
     ...(config === undefined ? {} : { config }),
@@ -40,6 +44,13 @@ export function repairedIndex(view: View): LedgerIndex {
     nextPage,
     spaces,
   };
+}
+
+/** No version that exists can reach one that is beyond all: the API server's data went back, or somebody wrote it. */
+function counted(rebuilt: LedgerIndex['rebuilt'], view: View): LedgerIndex['rebuilt'] {
+  if (rebuilt === undefined) return undefined;
+  const known = knownAt(view);
+  return Number(rebuilt.version) <= known ? rebuilt : { ...rebuilt, version: String(known) };
 }
 
 /** The highest resourceVersion of all that the view shows. */

@@ -81,6 +81,7 @@ class Questions {
         return claimant !== undefined && (wants === undefined || wants(claimant)) ? claimant : undefined;
       },
       mode: adopting ? 'adopt' : !isVtep && entry?.state === 'Draining' ? 'keep' : 'serve',
+      rebuilding: index.rebuilt !== undefined,
       capacity: blocks,
       now: view.now,
       cooldownMs,

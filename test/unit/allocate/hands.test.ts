@@ -289,23 +289,3 @@ describe('limits', () => {
     expect(cluster.condition('dcos', 'Accepted').status).toBe('True');
   });
 });
-
-test('a block that somebody took out of a page is nobody else’s as long as the AgentAllocation of a node that is gone shows it', () => {
-  const cluster = reference();
-  cluster.leave('node2');
-  for (const name of ['vtep-0', 'net-dcos-1', 'net-dcos6-2']) {
-    const { metadata, spec } = cluster.ledger.get(name)!;
-    const blocks = spec.page!.blocks.filter(({ node }) => node !== 'node2');
-    cluster.ledger.set(name, { metadata, spec: { page: { ...spec.page!, blocks } } });
-  }
-  cluster.join('node4', '172.17.0.5');
-  cluster.settle(() => {
-    const shown = [...cluster.allocations.values()].flatMap(({ metadata: { name }, spec }) => [
-      ...(spec.vtep === undefined ? [] : [spec.vtep.mac]),
-      ...cluster.shown(name),
-    ]);
-    expect(new Set(shown).size).toBe(shown.length);
-  });
-  expect(cluster.shown('node4')).toHaveLength(2);
-  expect(cluster.allocations.has('node2')).toBe(false);
-});

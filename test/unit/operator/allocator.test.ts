@@ -27,7 +27,8 @@ test('reading that leads to nothing ends with a word about it, and its lists com
   const leader = await plane.leader();
   await leader.run();
   // an index that no list of AgentAllocations will ever be as new as
-  const rebuilt = { since: '2020-01-01T00:00:00Z', version: '999999999' };
+  const rebuilt = { since: '2020-01-01T00:00:00Z', version: '3' };
+  Object.defineProperty(leader.caches.allocations, 'resourceVersion', { get: () => '1' });
   plane.patch(allocationLedgers.plural, 'spaces', { spec: { index: { rebuilt } } });
   await leader.caches.relist();
   const before = plane.count('list', agentAllocations.plural);

@@ -1,0 +1,48 @@
+import { reference } from './cluster.ts';
+
+test('a block that somebody took out of a page is nobody else’s as long as the AgentAllocation of a node that is gone shows it', () => {
+  const cluster = reference();
+  cluster.leave('node2');
+  for (const name of ['vtep-0', 'net-dcos-1', 'net-dcos6-2']) {
+    const { metadata, spec } = cluster.ledger.get(name)!;
+    const blocks = spec.page!.blocks.filter(({ node }) => node !== 'node2');
+    cluster.ledger.set(name, { metadata, spec: { page: { ...spec.page!, blocks } } });
+  }
+  cluster.join('node4', '172.17.0.5');
+  cluster.settle(() => {
+    const shown = [...cluster.allocations.values()].flatMap(({ metadata: { name }, spec }) => [
+      ...(spec.vtep === undefined ? [] : [spec.vtep.mac]),
+      ...cluster.shown(name),
+    ]);
+    expect(new Set(shown).size).toBe(shown.length);
+  });
+  expect(cluster.shown('node4')).toHaveLength(2);
+  expect(cluster.allocations.has('node2')).toBe(false);
+});
+
+test('while a lost index is rebuilt, a node that waits is not given page after page', () => {
+  const cluster = reference();
+  cluster.ledger.delete('spaces');
+  cluster.ledger.delete('net-dcos-1');
+  cluster.join('node4', '172.17.0.5');
+  cluster.settle();
+  const pages = () => cluster.ledger.get('spaces')!.spec.index!.spaces.map((space) => space.pages.length);
+  expect(pages()).toEqual([1, 1, 1]);
+  expect(cluster.shown('node4')).toEqual(['fd01:b:0:0:3::/80']);
+  expect(cluster.condition('dcos', 'Ready').reason).not.toBe('Exhausted');
+  cluster.now += 601_000;
+  cluster.settle();
+  expect(pages()).toEqual([1, 1, 1]);
+  expect(cluster.shown('node4')).toHaveLength(2);
+});
+
+test('an index that waits for a version beyond all is brought back to one that exists', () => {
+  const cluster = reference();
+  const { metadata, spec } = cluster.ledger.get('spaces')!;
+  const rebuilt = { version: '999999999', since: '2026-01-01T00:00:00Z' };
+  cluster.ledger.set('spaces', { metadata, spec: { index: { ...spec.index!, rebuilt } } });
+  const revision = cluster.spec('node1').revision;
+  cluster.settle();
+  expect(Number(cluster.ledger.get('spaces')!.spec.index!.rebuilt?.version ?? 0)).toBeLessThan(999_999);
+  expect(cluster.spec('node1').revision).toBeLessThanOrEqual(revision + 1);
+});
