@@ -76,6 +76,6 @@ function heldTwice(quarantined: readonly QuarantinedBlock[]): Finding {
     type,
     status: 'True',
     reason: 'HeldTwice',
-    message: `held by two nodes: ${named(each)}; both keep what they have; drain one of them and delete its Node`,
+    message: `held by two nodes: ${named(each)}; both keep what they have; drain the one named last and delete its Node`,
   };
 }

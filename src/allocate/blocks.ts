@@ -200,10 +200,12 @@ function serve(drafts: readonly Draft[], demand: Demand, plan: SpacePlan): void 
     const preferred = demand.preferred(claimant.node);
     if (preferred !== undefined && preferred < demand.capacity) most = Math.max(most, preferred);
     if (preferred === undefined || !isFree(preferred, claimant.node)) {
-      waiting.push(claimant);
       // the ledger forgot that it was this node's, and gave it away
-      if (preferred !== undefined && demand.inUse(claimant.node, preferred) && demand.mayFree(claimant.node))
-        drafts[ordinalOf(preferred)]?.contest(preferred, claimant.node, demand.now);
+      const isContested = preferred !== undefined && demand.inUse(claimant.node, preferred);
+      // another block takes its place only once this one is known to be contested
+      if (isContested && !demand.mayFree(claimant.node)) continue;
+      if (isContested) drafts[ordinalOf(preferred)]?.contest(preferred, claimant.node, demand.now);
+      waiting.push(claimant);
     } else give(preferred, claimant, claimant.standing === 'ready');
   }
   // of a lost ledger all pages are needed in which somebody holds a block

@@ -163,8 +163,9 @@ export class Draft {
       plan.wakeAt = Math.min(plan.wakeAt, freeAt);
       return block;
     }
-    // its agent's next word is what it waits for
-    if (demand.inUse(block.node, block.index) || !demand.mayFree(block.node)) return block;
+    // its agent's next word is what it waits for, and that of an agent which held it as well
+    const users = [block.node, ...demand.statedBy(block.index)];
+    if (users.some((node) => demand.inUse(node, block.index)) || !demand.mayFree(block.node)) return block;
     this.#taken?.delete(block.index);
     return undefined;
   }

@@ -267,7 +267,7 @@ class Planner {
     );
     for (const write of allocations.plan()) result.writes.push(write);
     this.#wakeAt = Math.min(this.#wakeAt, allocations.wakeAt);
-    this.#endRestore(result, next);
+    if (allocations.wakeAt === Infinity) this.#endRestore(result, next);
   }
 
   /** Agents believe what they are shown from then on: everything that was taken up has to be shown before. */

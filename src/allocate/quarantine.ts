@@ -38,13 +38,12 @@ export function quarantinedBlocks(view: View, index: LedgerIndex): QuarantinedBl
 
 /**
  * Nodes that hold such a block beside the one that the ledger names, and that OverlayConfig's status does not name yet.
- * Until it does, their agents would drop the block together with what their AgentAllocation no longer shows.
+ * Until it does, their agents would drop the block together with what their AgentAllocation no longer shows; those that its list
+ * has no room for wait until it gets shorter.
  */
 export function untoldNodes(view: View, index: LedgerIndex): ReadonlySet<string> {
   const told = new Set((view.config?.status?.quarantined ?? []).map(textOf));
-  const untold = quarantinedBlocks(view, index)
-    .slice(0, mostListed)
-    .filter((one) => !told.has(textOf(one)));
+  const untold = quarantinedBlocks(view, index).filter((one) => !told.has(textOf(one)));
   return new Set(untold.flatMap(({ nodes }) => nodes.slice(1)));
 }
 

@@ -72,6 +72,7 @@ export function judgeRegistrations(
     const keep = () => {
       // a Node that was made anew keeps its name's blocks, and not the addresses, which nobody has checked
       const addresses = sameNode ? had.addresses.filter(isAddress) : [];
+      moved ||= addresses.some((address) => (owner.get(address) ?? node.name) !== node.name);
       if (addresses.length > 0 || holds(node.name)) {
         result.accepted.set(node.name, { addresses, uplinkMTU: undefined });
       }

@@ -120,6 +120,9 @@ export class Cluster {
     };
   }
 
+  /** Whether every plan is compared with one that remembers nothing. */
+  comparing = false;
+
   /** Plans and writes until nothing is left; `inspect` sees the state after every round. */
   settle(inspect: () => void = () => undefined): this {
     const withdrawn = new Set<string>();
@@ -130,6 +133,8 @@ export class Cluster {
       // one round updates a part of the nodes at most
       if (round > 100 + this.nodes.size / 50) throw new Error(`no end: ${JSON.stringify(this.last.writes)}`);
       this.last = plan(this.view(withdrawn), this.memory);
+      // what is remembered saves work, and must make no difference
+      if (this.comparing) expect(told(this.last)).toEqual(told(plan(this.view(withdrawn), new Memory())));
       const { nodes, networks, agents } = this.last.reads;
       for (const node of nodes) this.asked.nodes.add(node);
       for (const network of networks) this.asked.networks.add(network);
@@ -271,3 +276,13 @@ export function reference(): Cluster {
   cluster.join('node3', '172.17.0.3');
   return cluster.settle();
 }
+
+/** All that a plan says. */
+const told = ({ writes, reads, wakeAt, registrations, refusedNetworks, exhausted }: Plan) => ({
+  writes,
+  reads,
+  wakeAt,
+  registrations,
+  refusedNetworks,
+  exhausted,
+});
