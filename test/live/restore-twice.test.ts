@@ -122,7 +122,10 @@ test('a restore that a node without an agent holds up ends when a person confirm
   expect(found.message).toContain(`${confirmRestore}=${restored?.id}`);
   await cluster.annotate(confirmRestore, restored!.id);
   await until('node6 to be served', async () => (await cluster.shown('node6')).length === 4);
-  expect(await cluster.condition('Restored')).toMatchObject({ status: 'False', reason: 'NotRestored' });
+  await until('the restore to be over', async () => {
+    expect(await cluster.condition('Restored')).toMatchObject({ status: 'False', reason: 'NotRestored' });
+    return true;
+  });
   expect((await cluster.config())?.status?.restored).toBeUndefined();
   expect(await cluster.shared()).toEqual([]);
 });
