@@ -97,7 +97,7 @@ function* networkUnrest(network: OverlayNetwork, still: Still): Generator<string
     if (one?.observedGeneration !== generation) yield `${name}: a condition is of another generation`;
   }
   const rival = [...still.networks.values()].find(
-    (other) => other !== network && isAccepted(other) && touches(network, other),
+    (other) => other !== network && touches(network.spec.subnets, subnetsInForce(other)),
   );
   if (rival !== undefined && isAccepted(network))
     yield `${name} and ${rival.metadata.name} overlap, and both are accepted`;
@@ -108,8 +108,10 @@ function* networkUnrest(network: OverlayNetwork, still: Still): Generator<string
   yield* holders(network, still);
 }
 
-const touches = (a: OverlayNetwork, b: OverlayNetwork): boolean =>
-  a.spec.subnets.some((one) => b.spec.subnets.some((other) => overlaps(one.cidr, other.cidr)));
+type Subnets = OverlayNetwork['spec']['subnets'];
+
+const touches = (a: Subnets, b: Subnets): boolean =>
+  a.some((one) => b.some((other) => overlaps(one.cidr, other.cidr)));
 
 function overlaps(a: string, b: string): boolean {
   const [first, second] = [rangeOf(a), rangeOf(b)];
@@ -117,7 +119,7 @@ function overlaps(a: string, b: string): boolean {
 }
 
 /** Of a network that is refused, those that were accepted before. */
-function subnetsInForce(network: OverlayNetwork): OverlayNetwork['spec']['subnets'] {
+function subnetsInForce(network: OverlayNetwork): Subnets {
   const { spec, status } = network;
   if (isAccepted(network)) return spec.subnets;
   return spec.subnets.filter(({ cidr }) => status?.capacity?.some((one) => one.cidr === cidr));
