@@ -31,12 +31,19 @@ export class Judge {
     this.#belief = belief;
     this.#held = heldBy(belief, said);
     if (belief === undefined) return undefined;
-    const shown = new Set(belief.snapshot.allocations.map(({ node }) => node));
-    for (const node of caches.released) if (!shown.has(node)) caches.released.delete(node);
+    this.#forgetReleased(belief);
     if (caches.synced && this.#config !== undefined && belief.doubt === undefined) seen.accept();
     const now = Date.now();
     const at = wakeAt(belief, now);
     return at === Infinity ? undefined : { requeueAfterMs: Math.max(0, at - now) };
+  }
+
+  /** Those that have left by now are of no more interest. */
+  #forgetReleased({ snapshot }: Belief): void {
+    const { released } = this.#parts.caches;
+    if (released.size === 0) return;
+    const shown = new Set(snapshot.allocations.map(({ node }) => node));
+    for (const node of released) if (!shown.has(node)) released.delete(node);
   }
 
   /** What the kernel is to show, by the last run or the checkpoint; undefined where nothing is known. */

@@ -14,7 +14,7 @@ import { ordinalOf } from './page.ts';
 import { untoldNodes } from './quarantine.ts';
 import { Standing, type Registrations } from './register.ts';
 import { pageName, statedIndexes } from './space.ts';
-import { isUrgencyAmong, waits } from './urgent.ts';
+import { hasUrgent, waits } from './urgent.ts';
 import {
   asOf,
   spacesName,
@@ -50,16 +50,16 @@ export class Memory {
   readonly settled = new Map<string, Settled>();
   readonly standing = new Standing();
   readonly kept = new KeptPages();
+  /** Everything that all nodes' specs follow from. */
+  basis = '';
 
   /** Takes the ledger in, and forgets what was known of nodes that hold something else than before. */
   read(ledger: Ledger, index: LedgerIndex): Holdings {
-    const changed = this.holdings.read(ledger, index).takeChanged();
+    const changed = this.holdings.read(ledger, index);
     if (changed === 'all') this.settled.clear();
     else for (const node of changed) this.settled.delete(node);
     return this.holdings;
   }
-  /** Everything that all nodes' specs follow from. */
-  basis = '';
 }
 
 export interface AllocationsInput {
@@ -129,7 +129,7 @@ export class Allocations {
       if (spec !== undefined && !waits(spec)) others.push(node);
       else this.#planNode(node);
     }
-    if (isUrgencyAmong([...this.#in.writes, ...this.#writes], view)) return this.#writes;
+    if (hasUrgent([...this.#in.writes, ...this.#writes], view)) return this.#writes;
     for (const node of others) this.#planNode(node);
     for (const object of view.allocations.values()) {
       if (!view.nodes.has(object.metadata.name)) this.#planGone(object);

@@ -7,19 +7,18 @@ import { inPage } from './space.ts';
  * to look at each of 50,000 blocks anew costs more than all else.
  */
 export class KeptPages {
-  /** Another one, as soon as a node no longer claims what it claimed. */
-  #claims = new Map<string, string>();
+  #claimants: ReadonlyMap<string, Claimant> = new Map();
+  /** By page: the capacity of its space when it was looked at. */
   #seen = new WeakMap<LedgerPage, number>();
 
-  /** Takes in who may hold blocks. What was known is forgotten where one of the last time is not among them. */
-  claim(claimants: readonly Claimant[]): void {
-    const claims = new Map(claimants.map(({ node, uid }) => [node, uid]));
-    for (const [node, uid] of this.#claims) {
-      if (claims.get(node) === uid) continue;
+  /** Sets who may hold blocks. All pages are looked at again once a former claimant is gone or has another uid. */
+  claim(claimants: ReadonlyMap<string, Claimant>): void {
+    for (const { node, uid } of this.#claimants.values()) {
+      if (claimants.get(node)?.uid === uid) continue;
       this.#seen = new WeakMap();
       break;
     }
-    this.#claims = claims;
+    this.#claimants = claimants;
   }
 
   /** @param capacity blocks in the space */
@@ -31,7 +30,7 @@ export class KeptPages {
         block.state === 'Held' &&
         block.index < capacity &&
         inPage(page, block) &&
-        this.#claims.get(block.node) === block.uid,
+        this.#claimants.get(block.node)?.uid === block.uid,
     );
     if (isKept) this.#seen.set(page, capacity);
     return isKept;

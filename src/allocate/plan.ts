@@ -267,6 +267,7 @@ class Planner {
     );
     for (const write of allocations.plan()) result.writes.push(write);
     this.#wakeAt = Math.min(this.#wakeAt, allocations.wakeAt);
+    // a node that waits for the status has not been shown what was taken up for it
     if (allocations.wakeAt === Infinity) this.#endRestore(result, next);
   }
 

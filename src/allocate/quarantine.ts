@@ -1,6 +1,7 @@
-import type { LedgerIndex, QuarantinedBlock } from '../api/types.ts';
+import type { LedgerIndex, LedgerPage, QuarantinedBlock } from '../api/types.ts';
 import { block, formatCidr, parseCidr } from '../net/cidr.ts';
 import { vtepAt } from '../net/vtep.ts';
+import { remembered } from './remembered.ts';
 import { inPage, listedPages, statedIndexes, vtepSpace } from './space.ts';
 import type { View } from './view.ts';
 
@@ -10,14 +11,16 @@ export const mostListed = 32;
 /** Nodes named for one block at most. */
 const mostNodes = 8;
 
+const quarantinedIn = remembered((page: LedgerPage) =>
+  page.blocks.filter((entry) => entry.state === 'Quarantined' && inPage(page, entry)),
+);
+
 /** Blocks that the ledger says are quarantined, with every node that holds them by its own words. */
 export function quarantinedBlocks(view: View, index: LedgerIndex): QuarantinedBlock[] {
   return index.spaces.flatMap((space) => {
     if (space.retiredAt !== undefined) return [];
     const found = listedPages(view.ledger, space).flatMap(({ page, state }) =>
-      state === 'good'
-        ? page.blocks.filter((entry) => entry.state === 'Quarantined' && inPage(page, entry))
-        : [],
+      state === 'good' ? quarantinedIn(page) : [],
     );
     return found.map((entry) => {
       const others = [...view.agents].flatMap(([node, { spec }]) =>

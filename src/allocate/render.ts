@@ -38,12 +38,15 @@ interface HeldSpace {
 
 /** Every node's blocks, from the ledger alone. Only what a page changed is read again. */
 export class Holdings {
-  /** Nodes that hold something else than before; `all`: nobody knows which. */
-  #changed: Set<string> | 'all' = new Set();
   #spaces: HeldSpace[] = [];
 
-  /** Takes a ledger in; cheap where its objects are those of the last time. */
-  read(ledger: Ledger, index: LedgerIndex): this {
+  /**
+   * Takes a ledger in; cheap where its objects are those of the last time.
+   * @returns nodes that hold something else than before; `all`: any of them may
+   */
+  read(ledger: Ledger, index: LedgerIndex): ReadonlySet<string> | 'all' {
+    const changed = new Set<string>();
+    let isTold = true;
     const before = new Map(this.#spaces.map((one) => [one.space.cidr, one]));
     const spaces = index.spaces
       .filter(({ retiredAt }) => retiredAt === undefined)
@@ -51,48 +54,13 @@ export class Holdings {
         const good = listedPages(ledger, space).filter(({ state }) => state === 'good');
         const pages = new Map(good.map(({ name, page }) => [name, page]));
         const old = before.get(space.cidr);
-        const next = old?.space.network === space.network ? this.#reread(old, pages) : undefined;
-        if (next === undefined) this.#changed = 'all';
+        const next = old?.space.network === space.network ? reread(old, pages, changed) : undefined;
+        if (next === undefined) isTold = false;
         return { space, pages, ...(next === undefined ? inSpace(pages) : { nodes: next, twice: false }) };
       });
-    if (spaces.length !== this.#spaces.length) this.#changed = 'all';
+    if (spaces.length !== this.#spaces.length) isTold = false;
     this.#spaces = spaces;
-    return this;
-  }
-
-  /** Nodes that hold something else than when this was asked last; `all`: any of them may. */
-  takeChanged(): ReadonlySet<string> | 'all' {
-    const changed = this.#changed;
-    this.#changed = new Set();
-    return changed;
-  }
-
-  /** The nodes with what the changed pages say; undefined where it takes all pages to tell. */
-  #reread(
-    { pages, nodes, twice }: HeldSpace,
-    next: ReadonlyMap<string, LedgerPage>,
-  ): HeldSpace['nodes'] | undefined {
-    if (twice || [...pages.keys()].some((name) => !next.has(name))) return undefined;
-    for (const [name, page] of next) {
-      const old = pages.get(name);
-      if (old === page) continue;
-      const was = new Map<string, number>();
-      for (const { node } of old?.blocks ?? []) {
-        const held = nodes.get(node);
-        if (held?.page !== name) continue;
-        was.set(node, held.index);
-        nodes.delete(node);
-      }
-      for (const entry of page.blocks) {
-        if (!holds(page, entry)) continue;
-        if (nodes.has(entry.node)) return undefined;
-        nodes.set(entry.node, { index: entry.index, page: name });
-        if (was.get(entry.node) === entry.index) was.delete(entry.node);
-        else was.set(entry.node, entry.index);
-      }
-      if (this.#changed !== 'all') for (const node of was.keys()) this.#changed.add(node);
-    }
-    return nodes;
+    return isTold ? changed : 'all';
   }
 
   /** In the order of the index's spaces. */
@@ -139,6 +107,38 @@ function inSpace(pages: ReadonlyMap<string, LedgerPage>): Pick<HeldSpace, 'nodes
     }
   }
   return { nodes, twice };
+}
+
+/**
+ * The nodes with what the changed pages say; undefined where it takes all pages to tell.
+ * @param changed takes in the nodes that hold something else
+ */
+function reread(
+  { pages, nodes, twice }: HeldSpace,
+  next: ReadonlyMap<string, LedgerPage>,
+  changed: Set<string>,
+): HeldSpace['nodes'] | undefined {
+  if (twice || [...pages.keys()].some((name) => !next.has(name))) return undefined;
+  for (const [name, page] of next) {
+    const old = pages.get(name);
+    if (old === page) continue;
+    const was = new Map<string, number>();
+    for (const { node } of old?.blocks ?? []) {
+      const held = nodes.get(node);
+      if (held?.page !== name) continue;
+      was.set(node, held.index);
+      nodes.delete(node);
+    }
+    for (const entry of page.blocks) {
+      if (!holds(page, entry)) continue;
+      if (nodes.has(entry.node)) return undefined;
+      nodes.set(entry.node, { index: entry.index, page: name });
+      if (was.get(entry.node) === entry.index) was.delete(entry.node);
+      else was.set(entry.node, entry.index);
+    }
+    for (const node of was.keys()) changed.add(node);
+  }
+  return nodes;
 }
 
 /** Renders allocation specs. */

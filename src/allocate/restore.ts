@@ -1,6 +1,7 @@
 import type { LedgerIndex, OverlayAgent } from '../api/types.ts';
 import { newId } from './departures.ts';
 import type { Registrations } from './register.ts';
+import { remembered } from './remembered.ts';
 import { knownAt } from './repair.ts';
 import { version, type View } from './view.ts';
 
@@ -63,18 +64,10 @@ function wentBack({ agents }: View, known: Restored | undefined): boolean {
   return false;
 }
 
-/** Of thousands of objects that seldom change, at every plan. */
-const seenMore = new WeakMap<OverlayAgent, boolean>();
-
 /** Whether the agent had seen a higher version than the object that says so has. */
-function sawMore(agent: OverlayAgent): boolean {
-  let more = seenMore.get(agent);
-  if (more === undefined) {
-    more = Number(agent.spec.seenResourceVersion ?? 0) > version(agent);
-    seenMore.set(agent, more);
-  }
-  return more;
-}
+const sawMore = remembered(
+  (agent: OverlayAgent) => Number(agent.spec.seenResourceVersion ?? 0) > version(agent),
+);
 
 function highestVersion(view: View): number {
   return [...view.agents.values()].reduce((most, agent) => Math.max(most, version(agent)), knownAt(view));

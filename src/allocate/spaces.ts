@@ -51,9 +51,9 @@ class Questions {
 
   constructor(input: SpacesInput) {
     this.#in = input;
-    input.memory.kept.claim(input.claimants);
     this.#strays = new Strays(input.view, input.index.config, input.memory.settled);
     this.#byName = new Map(input.claimants.map((claimant) => [claimant.node, claimant]));
+    input.memory.kept.claim(this.#byName);
     const { view } = input;
     this.#knownAt = Math.max(view.ledger.readAt, view.allocationsAt, version(view.ledger.spaces));
   }

@@ -12,6 +12,7 @@ import type {
 } from '../api/types.ts';
 import { isolation } from './isolation.ts';
 import type { Plan } from './plan.ts';
+import { remembered } from './remembered.ts';
 import { Holdings } from './render.ts';
 import { repairedIndex } from './repair.ts';
 import { alarms } from './alarms.ts';
@@ -36,14 +37,15 @@ export interface Facts {
 export function gather(view: View, plan: Plan, holdings = new Holdings()): Facts {
   const index = repairedIndex(view);
   const full = plan.exhausted.find(({ space }) => space.cidr === vtepSpace);
+  holdings.read(view.ledger, index);
   return {
     view,
     plan,
     index,
-    holdings: holdings.read(view.ledger, index),
+    holdings,
     said: [...plan.registrations.accepted.keys()].flatMap((name) => {
-      const node = view.nodes.get(name);
-      return node === undefined ? [] : [{ node, networks: networksOf(view.agents.get(name)) }];
+      const [node, agent] = [view.nodes.get(name), view.agents.get(name)];
+      return node === undefined ? [] : [{ node, networks: agent === undefined ? silent : networksOf(agent) }];
     }),
     withoutVTEP: new Set(full?.nodes),
     now: new Date(view.now).toISOString(),
@@ -52,19 +54,12 @@ export function gather(view: View, plan: Plan, holdings = new Holdings()): Facts
 
 type AgentNetwork = NonNullable<NonNullable<OverlayAgent['status']>['networks']>[number];
 
-const byNetwork = new WeakMap<OverlayAgent, ReadonlyMap<string, AgentNetwork>>();
+/** What the agent says of each network, by name. */
+const networksOf = remembered(
+  ({ status }: OverlayAgent): ReadonlyMap<string, AgentNetwork> =>
+    new Map((status?.networks ?? []).map((network) => [network.name, network])),
+);
 const silent: ReadonlyMap<string, AgentNetwork> = new Map();
-
-/** What the agent says of each network; looked up for every network, of objects that seldom change. */
-function networksOf(agent: OverlayAgent | undefined): ReadonlyMap<string, AgentNetwork> {
-  if (agent?.status?.networks === undefined) return silent;
-  let known = byNetwork.get(agent);
-  if (known === undefined) {
-    known = new Map(agent.status.networks.map((network) => [network.name, network]));
-    byNetwork.set(agent, known);
-  }
-  return known;
-}
 
 export function networkStatus(network: OverlayNetwork, facts: Facts): OverlayNetworkStatus {
   const { name, generation } = network.metadata;

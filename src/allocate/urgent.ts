@@ -24,5 +24,5 @@ export function isUrgent(write: Write): boolean {
 }
 
 /** Whether something urgent can be written, so that the rest need not be planned yet. */
-export const isUrgencyAmong = (writes: readonly Write[], { refusal }: View): boolean =>
+export const hasUrgent = (writes: readonly Write[], { refusal }: View): boolean =>
   writes.some((write) => isUrgent(write) && refusal(keyOf(write)) === undefined);

@@ -66,8 +66,8 @@ export class Allocator {
   #mustRelist = false;
   /** A node has come or registered: what is not urgent waits. */
   #news = false;
-  /** Nodes whose agents have registered since the last plan. */
-  readonly #registered = new Set<string>();
+  /** Nodes that have come or registered since the last plan. */
+  readonly #arrived = new Set<string>();
 
   constructor(options: { client: Client; caches: Caches; log: Log; metrics: OperatorMetrics }) {
     this.#client = options.client;
@@ -86,12 +86,11 @@ export class Allocator {
         this.#leaving = { ...this.#leaving, [kind]: oneMoreLeft(kind, this.#leaving[kind], Date.now()) };
       });
     }
-    this.#caches.agents.onChange((name, object) => {
-      if (object !== undefined) this.#registered.add(name);
-    });
     for (const informer of [this.#caches.agents, this.#caches.nodes]) {
-      informer.onChange((_name, object, old) => {
-        if (object !== undefined && matters(object, old) && !isAnswer(object, old)) this.#news = true;
+      informer.onChange((name, object, old) => {
+        if (object === undefined || !matters(object, old) || isAnswer(object, old)) return;
+        this.#news = true;
+        this.#arrived.add(name);
       });
     }
   }
@@ -166,11 +165,11 @@ export class Allocator {
   /** The plan would ask for the addresses of a Node whose agent registers: a node that joins waits one plan less. */
   async #readAhead({ answers }: Run): Promise<void> {
     const { agents, allocations } = this.#caches;
-    const names = [...this.#registered].filter((name) => {
+    const names = [...this.#arrived].filter((name) => {
       const claimed = agents.get(name)?.spec.addresses;
       return claimed !== undefined && !isDeepStrictEqual(claimed, allocations.get(name)?.spec.addresses);
     });
-    this.#registered.clear();
+    this.#arrived.clear();
     if (names.length === 0) return;
     // what could not be read the plan asks for again
     await answers.readAddresses(names).catch(() => undefined);

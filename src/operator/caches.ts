@@ -9,6 +9,7 @@ import type {
   OverlayNetwork,
 } from '../api/types.ts';
 import { confirmDepartures } from '../allocate/departures.ts';
+import { remembered } from '../allocate/remembered.ts';
 import { confirmRestore } from '../allocate/restore.ts';
 import { spacesName, type Ledger, type NodeFacts } from '../allocate/view.ts';
 import type { Client } from '../kube/client.ts';
@@ -23,10 +24,22 @@ import {
 } from '../kube/resources.ts';
 import type { Log } from '../log.ts';
 
-interface Derived<T, D> {
-  from: ReadonlyMap<string, T>;
-  map: ReadonlyMap<string, D>;
-}
+/** What is needed of a Node. */
+const factsOf = remembered(({ metadata }: KubeObject): NodeFacts => {
+  const { name, uid = '', labels = {}, creationTimestamp = '' } = metadata;
+  return { name, uid, labels, creationTimestamp };
+});
+
+/** Of one state of a cache, as long as that is its state. */
+const factsByName = remembered(
+  (nodes: ReadonlyMap<string, KubeObject>): ReadonlyMap<string, NodeFacts> =>
+    new Map([...nodes].map(([name, node]) => [name, factsOf(node)])),
+);
+const pagesOf = remembered((ledger: ReadonlyMap<string, AllocationLedger>): Ledger['pages'] => {
+  const pages = new Map(ledger);
+  pages.delete(spacesName);
+  return pages;
+});
 
 /** The operator's watch caches. Nodes come as metadata: heartbeats of 5,000 kubelets are not its business. */
 export class Caches {
@@ -36,11 +49,6 @@ export class Caches {
   readonly agents: Informer<OverlayAgent>;
   readonly allocations: Informer<AgentAllocation>;
   readonly ledger: Informer<AllocationLedger>;
-
-  readonly #facts = new WeakMap<KubeObject, NodeFacts>();
-  /** Made of one state of a cache, as long as that is its state. */
-  #nodes: Derived<KubeObject, NodeFacts> | undefined;
-  #pages: Derived<AllocationLedger, AllocationLedger> | undefined;
 
   constructor(client: Client, log: Log) {
     this.configs = new Informer(client, overlayConfigs, { log });
@@ -92,34 +100,15 @@ export class Caches {
   }
 
   nodeFacts(): ReadonlyMap<string, NodeFacts> {
-    const { byName } = this.nodes;
-    if (this.#nodes?.from !== byName) {
-      const facts = new Map([...byName].map(([name, node]) => [name, this.#factsOf(node)]));
-      this.#nodes = { from: byName, map: facts };
-    }
-    return this.#nodes.map;
-  }
-
-  #factsOf(node: KubeObject): NodeFacts {
-    const known = this.#facts.get(node);
-    if (known !== undefined) return known;
-    const { name, uid = '', labels = {}, creationTimestamp = '' } = node.metadata;
-    const facts = { name, uid, labels, creationTimestamp };
-    this.#facts.set(node, facts);
-    return facts;
+    return factsByName(this.nodes.byName);
   }
 
   /** @param fresh objects that were read one by one: the resourceVersion as of which each is known at least */
   ledgerNow(fresh: ReadonlyMap<string, number>): Ledger {
     const { byName, resourceVersion } = this.ledger;
-    if (this.#pages?.from !== byName) {
-      const pages = new Map(byName);
-      pages.delete(spacesName);
-      this.#pages = { from: byName, map: pages };
-    }
     const spaces = byName.get(spacesName);
     const readAt = Number(resourceVersion);
-    return { ...(spaces === undefined ? {} : { spaces }), pages: this.#pages.map, readAt, fresh };
+    return { ...(spaces === undefined ? {} : { spaces }), pages: pagesOf(byName), readAt, fresh };
   }
 
   /** Lists everything anew: what a watch that hangs has not shown is known then. */

@@ -6,6 +6,7 @@ import type {
   OverlayConfig,
   OverlayNetwork,
 } from '../../../src/api/types.ts';
+import { acceptedSubnets } from '../../../src/api/accepted.ts';
 import { selects } from '../../../src/api/selector.ts';
 import { spacesName } from '../../../src/allocate/view.ts';
 import type { Client } from '../../../src/kube/client.ts';
@@ -120,9 +121,7 @@ function overlaps(a: string, b: string): boolean {
 
 /** Of a network that is refused, those that were accepted before. */
 function subnetsInForce(network: OverlayNetwork): Subnets {
-  const { spec, status } = network;
-  if (isAccepted(network)) return spec.subnets;
-  return spec.subnets.filter(({ cidr }) => status?.capacity?.some((one) => one.cidr === cidr));
+  return isAccepted(network) ? network.spec.subnets : acceptedSubnets(network);
 }
 
 /** Every selected node has one block of each active subnet, as far as there are blocks; no other has any. */
