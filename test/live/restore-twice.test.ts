@@ -76,7 +76,7 @@ test('a block that two agents hold stays with both, is shown once, and is told u
   expect(await cluster.shown('node5')).toEqual(held);
   expect(await cluster.shared()).toEqual([]);
 
-  // as the condition says: drained, and its Node deleted
+  // the node that the ledger names goes: nobody holds the block twice any more
   await cluster.leave('node5');
   await until('nothing to be held twice', async () => {
     expect(await cluster.condition('Quarantined')).toMatchObject({
