@@ -10,7 +10,7 @@ import {
 } from '../../src/kube/resources.ts';
 import { reasonIs } from '../support/conditions.ts';
 import { controlPlane } from '../support/controlplane.ts';
-import { applyNetwork, crdFiles, joinNode, shown, wipe } from '../support/leader.ts';
+import { applyNetwork, crdFiles, joinNode, shown, wipe, makeNamespace } from '../support/leader.ts';
 import { eventually, OperatorProcess } from '../support/operator.ts';
 
 /** One operator, and more nodes than a subnet has blocks. */
@@ -22,10 +22,7 @@ beforeAll(async () => {
   const plane = await controlPlane();
   ({ client } = plane);
   await plane.apply(...crdFiles);
-  await client.apply(
-    { apiVersion: 'v1', kind: 'Namespace', plural: 'namespaces' },
-    { metadata: { name: 'overlaynet-system' } },
-  );
+  await makeNamespace(client);
   await wipe(client);
   operator = await OperatorProcess.start(plane.kubeconfig);
   await applyNetwork(client, 'dcos', [{ cidr: '9.0.0.0/8', prefix: 24 }]);

@@ -1,7 +1,7 @@
 import { ApiError, type Client } from '../../src/kube/client.ts';
 import { overlayConfigs } from '../../src/kube/resources.ts';
 import { startControlPlane, type OwnControlPlane } from '../support/controlplane.ts';
-import { applyNetwork, crdFiles, joinNode, Leader, shown } from '../support/leader.ts';
+import { applyNetwork, crdFiles, joinNode, Leader, shown, makeNamespace } from '../support/leader.ts';
 import { eventually, OperatorProcess } from '../support/operator.ts';
 
 let plane: OwnControlPlane;
@@ -10,10 +10,7 @@ let client: Client;
 beforeAll(async () => {
   plane = await startControlPlane();
   ({ client } = plane);
-  await client.apply(
-    { apiVersion: 'v1', kind: 'Namespace', plural: 'namespaces' },
-    { metadata: { name: 'overlaynet-system' } },
-  );
+  await makeNamespace(client);
 }, 60_000);
 
 afterAll(async () => {

@@ -4,7 +4,7 @@ import type { Client } from '../../src/kube/client.ts';
 import { leases, overlayAgents, overlayNetworks } from '../../src/kube/resources.ts';
 import { reasonIs } from '../support/conditions.ts';
 import { controlPlane } from '../support/controlplane.ts';
-import { applyNetwork, crdFiles, joinNode, shown, wipe } from '../support/leader.ts';
+import { applyNetwork, crdFiles, joinNode, shown, wipe, makeNamespace } from '../support/leader.ts';
 import { eventually, OperatorProcess } from '../support/operator.ts';
 
 /** One operator that waits for its term, behind a proxy that holds its watches half-open, and then leads. */
@@ -19,10 +19,7 @@ beforeAll(async () => {
   const plane = await controlPlane();
   ({ client } = plane);
   await plane.apply(...crdFiles);
-  await client.apply(
-    { apiVersion: 'v1', kind: 'Namespace', plural: 'namespaces' },
-    { metadata: { name: namespace } },
-  );
+  await makeNamespace(client);
   await wipe(client);
   await holdLease('another');
   await applyNetwork(client, 'dcos', [{ cidr: '9.0.0.0/16', prefix: 24 }]);

@@ -11,7 +11,15 @@ import {
 } from '../../src/kube/resources.ts';
 import { conditionOf, reasonIs, type Asked } from '../support/conditions.ts';
 import { controlPlane, type ControlPlane } from '../support/controlplane.ts';
-import { applyNetwork, crdFiles, joinNode, registerAgent, shown, wipe } from '../support/leader.ts';
+import {
+  applyNetwork,
+  crdFiles,
+  joinNode,
+  registerAgent,
+  shown,
+  wipe,
+  makeNamespace,
+} from '../support/leader.ts';
 import { eventually, OperatorProcess } from '../support/operator.ts';
 
 let plane: ControlPlane;
@@ -22,10 +30,7 @@ beforeAll(async () => {
   plane = await controlPlane();
   ({ client } = plane);
   await plane.apply(...crdFiles);
-  await client.apply(
-    { apiVersion: 'v1', kind: 'Namespace', plural: 'namespaces' },
-    { metadata: { name: 'overlaynet-system' } },
-  );
+  await makeNamespace(client);
   await wipe(client);
   operator = await OperatorProcess.start(plane.kubeconfig);
 }, 60_000);

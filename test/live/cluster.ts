@@ -11,6 +11,7 @@ import type { Client } from '../../src/kube/client.ts';
 import { agentAllocations, nodes, overlayConfigs, type Node } from '../../src/kube/resources.ts';
 import { startControlPlane, type OwnControlPlane } from '../support/controlplane.ts';
 import { history, sharedIn, shownBy, type Version } from '../support/history.ts';
+import { makeNamespace } from '../support/leader.ts';
 import { OperatorProcess } from '../support/operator.ts';
 import { Players } from '../support/players.ts';
 import { TestNode } from '../apiserver/agent-harness.ts';
@@ -40,8 +41,7 @@ export class LiveCluster {
     const plane = await startControlPlane();
     try {
       await plane.apply(crdFolder);
-      const namespaces = { apiVersion: 'v1', kind: 'Namespace', plural: 'namespaces' };
-      await plane.client.apply(namespaces, { metadata: { name: 'overlaynet-system' } });
+      await makeNamespace(plane.client);
       await plane.client.apply(overlayConfigs, { metadata: { name: 'default' }, spec } as OverlayConfig);
       const cluster = new LiveCluster(plane);
       await cluster.startOperators();

@@ -16,6 +16,13 @@ import { Allocator, type Settled } from '../../src/operator/allocator.ts';
 import { Caches } from '../../src/operator/caches.ts';
 import { OperatorMetrics } from '../../src/operator/metrics.ts';
 
+/** The namespace that the operator's Lease is in. */
+export const makeNamespace = (client: Client) =>
+  client.apply(
+    { apiVersion: 'v1', kind: 'Namespace', plural: 'namespaces' },
+    { metadata: { name: 'overlaynet-system' } },
+  );
+
 /** A leader that can be put to sleep in front of a write, as a paused process or a slow network would do it. */
 export class Leader {
   readonly caches: Caches;

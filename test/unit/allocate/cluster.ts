@@ -87,6 +87,13 @@ export class Cluster {
     });
   }
 
+  /** The node's agent answers the restore: it has registered anew. */
+  answer(node: string): void {
+    const agent = this.agents.get(node)!;
+    const restore = this.configStatus().restored!.id;
+    this.agents.set(node, { ...agent, spec: { ...agent.spec, restore } });
+  }
+
   leave(name: string): void {
     this.nodes.delete(name);
   }

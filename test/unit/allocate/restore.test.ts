@@ -4,15 +4,6 @@ import { Cluster, dcos, dcos6, reference } from './cluster.ts';
 const restored = (cluster: Cluster) =>
   cluster.configStatus().conditions!.find(({ type, status }) => type === 'Restored' && status === 'True');
 
-/** The agent registers anew: it says what it holds, and answers the restoration. */
-function answer(cluster: Cluster, node: string): void {
-  const agent = cluster.agents.get(node)!;
-  cluster.agents.set(node, {
-    ...agent,
-    spec: { ...agent.spec, restore: cluster.configStatus().restored!.id },
-  });
-}
-
 /** Its agent says that it holds what its AgentAllocation shows. */
 function say(cluster: Cluster, node: string): void {
   const { vtep, networks = [] } = cluster.spec(node);
@@ -39,6 +30,20 @@ function broughtBack(): { cluster: Cluster; lost: string[] } {
   return { cluster, lost };
 }
 
+/** While node4 is away, node5 is served from the backup, and gets what node4 had; then node4 comes back. */
+function serveAnother(cluster: Cluster, lost: string[]): void {
+  const node4 = cluster.nodes.get('node4')!;
+  const agent4 = cluster.agents.get('node4')!;
+  cluster.nodes.delete('node4');
+  cluster.agents.delete('node4');
+  cluster.join('node5', '172.17.0.6');
+  cluster.settle();
+  say(cluster, 'node5');
+  expect(cluster.shown('node5')).toEqual(lost);
+  cluster.nodes.set('node4', node4);
+  cluster.agents.set('node4', agent4);
+}
+
 test('after a backup was brought back nobody gets a block before every node has registered again, and what they hold is theirs', () => {
   const { cluster, lost } = broughtBack();
   cluster.join('node5', '172.17.0.6');
@@ -47,11 +52,11 @@ test('after a backup was brought back nobody gets a block before every node has 
   expect(restored(cluster)).toMatchObject({ status: 'True', reason: 'WaitingForNodes' });
   expect(cluster.shown('node4')).toEqual(lost);
   expect(cluster.shown('node5')).toEqual([]);
-  for (const node of ['node1', 'node2', 'node3', 'node4']) answer(cluster, node);
+  for (const node of ['node1', 'node2', 'node3', 'node4']) cluster.answer(node);
   cluster.settle();
   expect(restored(cluster)!.message).toContain('node5');
   expect(cluster.shown('node5')).toEqual([]);
-  answer(cluster, 'node5');
+  cluster.answer('node5');
   cluster.settle();
   expect(restored(cluster)).toBeUndefined();
   expect(cluster.configStatus().restored).toBeUndefined();
@@ -69,7 +74,7 @@ test('a node whose registration is refused is waited for as well: what it says i
   const stated = cluster.stated.get('node4')!;
   cluster.stated.set('node4', []);
   cluster.settle();
-  for (const node of cluster.nodes.keys()) answer(cluster, node);
+  for (const node of cluster.nodes.keys()) cluster.answer(node);
   cluster.settle();
   expect(restored(cluster)!.message).toContain('registered again: node4');
   expect(cluster.shown('node5')).toEqual([]);
@@ -98,7 +103,7 @@ test('data that the operator itself saw go back is enough', () => {
   cluster.settle();
   expect(restored(cluster)).toMatchObject({ status: 'True' });
   expect(cluster.shown('node5')).toEqual([]);
-  for (const node of cluster.nodes.keys()) answer(cluster, node);
+  for (const node of cluster.nodes.keys()) cluster.answer(node);
   cluster.settle();
   expect(cluster.shown('node5')).toHaveLength(2);
 });
@@ -118,19 +123,9 @@ test('while it lasts nothing is taken back, whatever the restored objects say', 
 
 test('a block that two agents hold is quarantined and named; the ledger’s node keeps it, and the other gets a new one', () => {
   const { cluster, lost } = broughtBack();
-  // node5 was served from the backup before anybody noticed
-  const agent4 = cluster.agents.get('node4')!;
-  cluster.agents.delete('node4');
-  const node4 = cluster.nodes.get('node4')!;
-  cluster.nodes.delete('node4');
-  cluster.join('node5', '172.17.0.6');
+  serveAnother(cluster, lost);
   cluster.settle();
-  say(cluster, 'node5');
-  expect(cluster.shown('node5')).toEqual(lost);
-  cluster.nodes.set('node4', node4);
-  cluster.agents.set('node4', agent4);
-  cluster.settle();
-  for (const node of cluster.nodes.keys()) answer(cluster, node);
+  for (const node of cluster.nodes.keys()) cluster.answer(node);
   cluster.settle();
   const status = cluster.configStatus();
   expect(status.quarantined).toContainEqual({
@@ -158,16 +153,8 @@ test('where nobody noticed the restore, the block is quarantined, and the other 
   const { cluster, lost } = broughtBack();
   // the API server has counted past what the agent had seen
   const { metadata, spec } = cluster.agents.get('node4')!;
-  const agent4 = { metadata: { ...metadata, resourceVersion: '420' }, spec };
-  const node4 = cluster.nodes.get('node4')!;
-  cluster.agents.delete('node4');
-  cluster.nodes.delete('node4');
-  cluster.join('node5', '172.17.0.6');
-  cluster.settle();
-  say(cluster, 'node5');
-  expect(cluster.shown('node5')).toEqual(lost);
-  cluster.nodes.set('node4', node4);
-  cluster.agents.set('node4', agent4);
+  cluster.agents.set('node4', { metadata: { ...metadata, resourceVersion: '420' }, spec });
+  serveAnother(cluster, lost);
   cluster.settle(() => {
     const isTold = (cluster.config!.status?.quarantined ?? []).length === 2;
     if (!isTold) expect(cluster.shown('node4')).toEqual([]);
@@ -197,7 +184,7 @@ test('the CRDs installed anew under running agents: what they hold is taken up a
   cluster.nodes.get('node0')!.creationTimestamp = '2020-01-01T00:00:00Z';
   cluster.settle();
   expect(restored(cluster)).toMatchObject({ status: 'True', reason: 'WaitingForNodes' });
-  for (const node of cluster.nodes.keys()) answer(cluster, node);
+  for (const node of cluster.nodes.keys()) cluster.answer(node);
   cluster.settle();
   expect(restored(cluster)).toMatchObject({ status: 'True', reason: 'NetworksMissing' });
   expect(restored(cluster)!.message).toContain('dcos, dcos6');

@@ -58,10 +58,7 @@ test('a restore ends only once the last agent, which holds a contested block, is
   for (const node of ['node1', 'node2', 'node3']) state(cluster, node, cluster.shown(node)[0]!);
   cluster.settle();
   const restore = cluster.configStatus().restored!.id;
-  for (const node of ['node1', 'node2', 'node3']) {
-    const agent = cluster.agents.get(node)!;
-    cluster.agents.set(node, { ...agent, spec: { ...agent.spec, restore } });
-  }
+  for (const node of ['node1', 'node2', 'node3']) cluster.answer(node);
   cluster.settle();
   const networks = [
     { name: 'dcos', subnets: ['9.0.2.0/24'] },
