@@ -50,6 +50,7 @@ test('without the API server a restarted agent keeps everything, and joins again
   try {
     await hackLab('agent', 'stop', 'node2');
     await hackLab('agent', 'start', 'node2');
+    await until('the agent answers', () => agentGet('node2', '/healthz'), { lab, roles: ['agent-node2'] });
     // containers come and go meanwhile
     await hackLab(
       'run',
@@ -63,7 +64,6 @@ test('without the API server a restarted agent keeps everything, and joins again
       '1',
       addressOf('node3', 'dcos'),
     );
-    await until('the agent answers', () => agentGet('node2', '/healthz'), { lab, roles: ['agent-node2'] });
     expect([await kernelOf('node2'), await filesOf('node2')]).toEqual(before);
     const { sent, received } = await traffic.stop();
     expect(sent).toBeGreaterThan(20);
