@@ -12,7 +12,7 @@ import { takeDown } from './testbed/owner.ts';
 
 /**
  * `npm test [CHECK …]`: what `.ci/run` runs. Installs and builds what is needed, then runs the checks, or those that
- * are named, in two lanes beside each other: most of their time they wait. After the first that fails no more begin.
+ * are named, in three lanes beside each other: most of their time they wait. After the first that fails no more begin.
  */
 
 const checks: Record<string, string[]> = {
@@ -22,10 +22,7 @@ const checks: Record<string, string[]> = {
   dead: ['knip'],
 };
 /** Of about the same length. */
-const lanes = [
-  [...Object.keys(checks), 'unit', 'apiserver'],
-  ['cni', 'netns', 'lab', 'live'],
-];
+const lanes = [['apiserver'], ['netns', 'lab'], [...Object.keys(checks), 'unit', 'cni', 'live']];
 /** What the netns suite needs for engines of its own, and for their containers. */
 const forDocker = { docker: 'docker.io', dockerd: 'docker.io', busybox: 'busybox-static' };
 /** Names of labs that tests start. */

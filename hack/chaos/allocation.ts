@@ -7,7 +7,8 @@ import { mutations, type Mutation } from '../../test/support/simulation/mutation
 import { parseOptions, type Options } from './allocation/options.ts';
 import { run } from './allocation/run.ts';
 import { table } from '../testbed/table.ts';
-import { sleeperStory } from './allocation/story.ts';
+import { stories, told } from './allocation/stories.ts';
+import type { Story } from './allocation/scene.ts';
 
 /**
  * `npm run chaos -- allocation`: real operators, a real API server and etcd, faults and hands at random; then the whole
@@ -18,12 +19,9 @@ export async function allocation(argv: readonly string[]): Promise<boolean> {
   await ensurePackages();
   await provideParts();
   if (options.mutations === true) return all(options);
-  if (options.mutation === undefined) return options.story === true ? story(options) : sound(options);
-  const wanted = options.mutation;
-  const mutation = mutations.find(({ name }) => name.includes(wanted));
-  if (mutation === undefined)
-    throw new Error(`no mutation "${wanted}"; there are:\n${mutations.map(({ name }) => name).join('\n')}`);
-  return caught(options, mutation);
+  if (options.mutation === undefined)
+    return options.story === undefined ? sound(options) : allStories(options, options.story);
+  return caught(options, mutationNamed(options.mutation));
 }
 
 async function sound(options: Options): Promise<boolean> {
@@ -38,54 +36,53 @@ async function sound(options: Options): Promise<boolean> {
   return counted.every(({ ok }) => ok);
 }
 
-/** With fewer the sleeper has done all before its caches follow. */
-const storyNodes = ({ nodes }: Options) => Math.max(nodes, 200);
-
-async function story(options: Options): Promise<boolean> {
-  const start = performance.now();
-  const nodes = storyNodes(options);
-  const { taken, violations } = await sleeperStory({ ...options, nodes, bundle: await operatorBundle() });
-  const shared = violations.filter(({ rule }) => rule === 'overlap').length;
-  const rows = [
-    ['nodes', String(nodes), 'ok'],
-    [
-      'blocks taken back and given to new nodes while the leader slept',
-      String(taken),
-      taken > 0 ? 'ok' : 'FAILED',
-    ],
-    ['of these shown by two nodes when it woke up', String(shared), shared === 0 ? 'ok' : 'FAILED'],
-    [
-      'other rules broken',
-      String(violations.length - shared),
-      violations.length === shared ? 'ok' : 'FAILED',
-    ],
-  ];
-  process.stdout.write(
-    `\na leader that sleeps in the middle of a roll-out (${since(start)})\n\n${table(rows)}\n`,
-  );
-  for (const { what } of violations.slice(0, 3)) process.stdout.write(`  ${what}\n`);
-  return violations.length === 0;
+/** Each story with the operator as it is, and with those broken on purpose that have to break a rule in it. */
+async function allStories({ logs }: Options, wanted: string | true): Promise<boolean> {
+  const options = logs === undefined ? {} : { logs };
+  const bundle = await operatorBundle();
+  const rows: string[][] = [];
+  const tell = async (story: Story, name: string, operator: string, isBroken: boolean) => {
+    const start = performance.now();
+    say(`${story.name}: ${name}`);
+    const [first] = await told(story, { ...options, bundle: operator });
+    const ok = (first !== undefined) === isBroken;
+    const what = first === undefined ? 'breaks no rule' : `${first.rule}: ${first.what}`;
+    rows.push([isBroken ? `  ${name}` : story.name, what, since(start), ok ? 'ok' : 'FAILED']);
+    return ok;
+  };
+  const chosen = stories.filter(({ name }) => wanted === true || name.includes(wanted));
+  if (chosen.length === 0) throw new Error(`no story "${String(wanted)}"; there are:\n${namesOf(stories)}`);
+  let ok = true;
+  for (const story of chosen) {
+    ok = (await tell(story, 'the operator as it is', bundle, false)) && ok;
+    for (const name of story.catches)
+      ok = (await tell(story, name, await mutantBundle(mutationNamed(name)), true)) && ok;
+  }
+  process.stdout.write(`\n${table(rows)}\n`);
+  const uncaught = mutations.filter(({ name }) => !stories.some(({ catches }) => catches.includes(name)));
+  if (uncaught.length > 0) throw new Error(`no story catches:\n${namesOf(uncaught)}`);
+  return ok;
 }
 
-/** Whether the broken operator breaks a rule: within the rounds, or else in the story. */
+const namesOf = (all: readonly { name: string }[]) => all.map(({ name }) => name).join('\n');
+
+function mutationNamed(name: string): Mutation {
+  const found = mutations.find((mutation) => mutation.name.includes(name));
+  if (found === undefined) throw new Error(`no mutation "${name}"; there are:\n${namesOf(mutations)}`);
+  return found;
+}
+
+/** Whether the broken operator breaks a rule within the rounds. */
 async function caught(options: Options, mutation: Mutation): Promise<boolean> {
   const start = performance.now();
-  const bundle = await mutantBundle(mutation);
-  const rounds = options.story === true ? 0 : options.rounds;
-  const outcome = rounds === 0 ? undefined : await run({ ...options, bundle });
-  const [first] = outcome?.violations ?? [];
-  const [told] =
-    first === undefined
-      ? (await sleeperStory({ ...options, nodes: storyNodes(options), bundle })).violations
-      : [];
+  const { violations, rounds } = await run({ ...options, bundle: await mutantBundle(mutation) });
+  const [first] = violations;
   const what =
-    first !== undefined
-      ? `caught in round ${outcome?.rounds ?? 0}: ${first.rule}: ${first.what}`
-      : told !== undefined
-        ? `caught in the story: ${told.rule}: ${told.what}`
-        : `not caught in ${rounds} rounds nor in the story`;
+    first === undefined
+      ? `not caught in ${rounds} rounds`
+      : `caught in round ${rounds}: ${first.rule}: ${first.what}`;
   process.stdout.write(`${mutation.name}, seed ${options.seed}: ${what} (${since(start)})\n`);
-  return (first ?? told) !== undefined;
+  return first !== undefined;
 }
 
 async function all(options: Options): Promise<boolean> {

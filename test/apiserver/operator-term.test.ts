@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Dice } from '../../hack/chaos/allocation/dice.ts';
 import { FaultyProxy } from '../../hack/chaos/allocation/proxy.ts';
 import type { Client } from '../../src/kube/client.ts';
@@ -50,7 +51,7 @@ test('a standby whose watches hang lists everything anew when it leads, and says
     (watched) => watched.length === 6,
   );
   // for longer than this test takes
-  void proxy.halfOpen(() => true, 40_000, 'cut');
+  void proxy.halfOpen(() => true, sleep(40_000), 'cut');
   await joinNode(client, 'node1', '172.17.0.2');
   expect(operator.said('leading')).toBe(0);
   await holdLease('');

@@ -21,7 +21,7 @@ async function marked(cluster: Cluster, object: AllocationLedger): Promise<Alloc
   });
 }
 
-async function deleteMarked(cluster: Cluster, object: AllocationLedger | undefined): Promise<void> {
+export async function deleteByHand(cluster: Cluster, object: AllocationLedger | undefined): Promise<void> {
   if (object === undefined) return;
   const { metadata } = await marked(cluster, object);
   const { uid = '', resourceVersion = '' } = metadata;
@@ -36,12 +36,12 @@ async function somePage(cluster: Cluster, dice: Dice): Promise<AllocationLedger 
 }
 
 export async function deletePage(cluster: Cluster, dice: Dice): Promise<void> {
-  await cluster.try(async () => deleteMarked(cluster, await somePage(cluster, dice)), 3);
+  await cluster.try(async () => deleteByHand(cluster, await somePage(cluster, dice)), 3);
 }
 
 export async function deleteSpaces(cluster: Cluster): Promise<void> {
   await cluster.try(
-    async () => deleteMarked(cluster, await cluster.client.get(allocationLedgers, spacesName)),
+    async () => deleteByHand(cluster, await cluster.client.get(allocationLedgers, spacesName)),
     3,
   );
 }

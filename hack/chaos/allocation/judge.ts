@@ -5,7 +5,7 @@ import { LedgerHistory, type Turn } from './ledger.ts';
 
 /** A rule that the history breaks. */
 export interface Violation {
-  rule: 'overlap' | 'not its own' | 'freed in use' | 'not converged' | 'ended';
+  rule: 'overlap' | 'not its own' | 'freed in use' | 'taken away' | 'not converged' | 'ended';
   revision: number;
   what: string;
   /** What happened to the block before. */
@@ -32,7 +32,14 @@ export class Judge {
   readonly #used = new Map<string, Set<string>>();
   /** A person took these out of the ledger, and it does not yet know them again. */
   readonly #excused = new Map<string, Set<string>>();
+  /** Nodes that have a right to all that they are shown. */
+  readonly #kept = new Set<string>();
   readonly #stories = new Map<string, string[]>();
+
+  /** From now on what these nodes are shown must not be taken from them. */
+  keep(nodes: Iterable<string>): void {
+    for (const node of nodes) this.#kept.add(node);
+  }
 
   take(change: Change): void {
     this.read++;
@@ -49,7 +56,12 @@ export class Judge {
     const before = this.#shown.get(node) ?? new Set<string>();
     const now = new Set(object === undefined ? [] : shownBlocks(object.spec));
     this.#shown.set(node, now);
-    for (const block of before) if (!now.has(block)) this.#tell(block, `${node} no longer shows it`);
+    for (const block of before) {
+      if (now.has(block)) continue;
+      this.#tell(block, `${node} no longer shows it`);
+      if (this.#kept.has(node))
+        this.#violate('taken away', block, `${node} is no longer shown ${block}, to which it has a right`);
+    }
     for (const block of now) {
       if (before.has(block)) continue;
       this.#tell(block, `${node} shows it`);

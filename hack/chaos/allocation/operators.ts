@@ -21,7 +21,7 @@ export class Operator {
   /** Something is being done to it: nothing else is, until that is over. */
   busy: Promise<void> | undefined;
   readonly leaseMs: number;
-  readonly #identity: string;
+  readonly identity: string;
   readonly #bundle: string;
   readonly #kubeconfig: string;
   readonly #log: string;
@@ -32,7 +32,7 @@ export class Operator {
     identity: string,
     options: { proxy: FaultyProxy; bundle: string; kubeconfig: string; logs: string; lease: LeaseTimes },
   ) {
-    this.#identity = identity;
+    this.identity = identity;
     this.proxy = options.proxy;
     this.#bundle = options.bundle;
     this.#kubeconfig = options.kubeconfig;
@@ -44,7 +44,7 @@ export class Operator {
   }
 
   start(): void {
-    const own = ['--identity', this.#identity, '--kubeconfig', this.#kubeconfig, '--listen', '127.0.0.1:0'];
+    const own = ['--identity', this.identity, '--kubeconfig', this.#kubeconfig, '--listen', '127.0.0.1:0'];
     this.#process = new ServerProcess(process.execPath, [this.#bundle, ...own, ...this.#lease], this.#log);
   }
 
@@ -152,7 +152,7 @@ export class Operators {
 
   halfOpen(operator: Operator, plan: { resources: string[]; ms: number; end: 'cut' | 'resume' }): void {
     this.#during(operator, () =>
-      operator.proxy.halfOpen((one) => plan.resources.includes(one), plan.ms, plan.end),
+      operator.proxy.halfOpen((one) => plan.resources.includes(one), sleep(plan.ms), plan.end),
     );
   }
 

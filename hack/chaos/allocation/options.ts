@@ -7,7 +7,7 @@ export interface Options {
   nodes: number;
   mutation?: string;
   mutations?: boolean;
-  story?: boolean;
+  story?: string | true;
   without?: string;
   logs?: string;
 }
@@ -32,7 +32,10 @@ export const parseOptions = (argv: readonly string[]): Options =>
       'an operator broken on purpose (its name, or a part of it): success is that it is caught',
     )
     .option('--mutations', 'each of them, one after the other')
-    .option('--story', 'only the leader that sleeps in the middle of a roll-out')
+    .option(
+      '--story [word]',
+      'no rounds: what happens step by step, or what of that has the word in its name',
+    )
     .option('--without <word>', 'leaves out what has the word in its name, such as "by hand"')
     .option('--logs <directory>', 'where the operators write, kept')
     .allowExcessArguments(false)

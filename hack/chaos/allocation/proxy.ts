@@ -26,6 +26,22 @@ export interface Ambush {
   spring: (write: string) => Promise<void>;
 }
 
+/** Requests that are kept back. */
+export interface Hold {
+  /** How many there were. */
+  readonly count: number;
+  /** These go on, and none is kept from now on. */
+  release(): void;
+}
+
+interface HeldRequests extends Hold {
+  count: number;
+  matches: (method: string, path: string) => boolean;
+  side: 'request' | 'answer';
+  /** To be called with each; resolves when it may go on. */
+  keep(): Promise<void>;
+}
+
 interface Watch {
   resource: string;
   answer: IncomingMessage;
@@ -48,6 +64,7 @@ export class FaultyProxy {
   readonly #dice: Dice;
   readonly #agent = new https.Agent({ keepAlive: true, rejectUnauthorized: false });
   readonly #watches = new Set<Watch>();
+  readonly #holds = new Set<HeldRequests>();
 
   private constructor(server: http.Server, target: string, dice: Dice) {
     this.#server = server;
@@ -71,15 +88,42 @@ export class FaultyProxy {
     return [...this.#watches].map(({ resource }) => resource);
   }
 
+  /**
+   * Keeps back each request that matches, or the answer to it, until it is released. Its sender goes on meanwhile.
+   * @param matches path: without query
+   */
+  hold(side: 'request' | 'answer', matches: (method: string, path: string) => boolean): Hold {
+    const released = Promise.withResolvers<undefined>();
+    const hold: HeldRequests = {
+      matches,
+      side,
+      count: 0,
+      keep: () => {
+        hold.count++;
+        return released.promise;
+      },
+      release: () => {
+        this.#holds.delete(hold);
+        released.resolve(undefined);
+      },
+    };
+    this.#holds.add(hold);
+    return hold;
+  }
+
   /** Sends no byte on the open watches of these resources for a while; then all that came meanwhile, or it cuts them. */
-  async halfOpen(isMeant: (resource: string) => boolean, ms: number, end: 'cut' | 'resume'): Promise<void> {
+  async halfOpen(
+    isMeant: (resource: string) => boolean,
+    over: Promise<unknown>,
+    end: 'cut' | 'resume',
+  ): Promise<void> {
     const watches = [...this.#watches].filter(({ resource }) => isMeant(resource));
     for (const { answer, response } of watches) {
       this.#count('watch half-open');
       answer.unpipe(response);
       answer.pause();
     }
-    await sleep(ms);
+    await over;
     for (const { answer, response } of watches) {
       if (end === 'cut') response.destroy();
       else answer.pipe(response);
@@ -119,7 +163,9 @@ export class FaultyProxy {
     const caught = write === undefined ? undefined : this.#caught(write);
     if (caught?.moment === 'sent') void caught.spring(write ?? '');
     if (caught?.moment === 'held') await caught.spring(write ?? '');
+    await this.#held('request', method, url);
     const answer = await this.#forward(request, body, response);
+    await this.#held('answer', method, url);
     if (resource !== undefined) {
       this.#watch(resource, answer, response);
       return;
@@ -137,6 +183,12 @@ export class FaultyProxy {
     if (caught?.moment === 'answered') void caught.spring(write ?? '');
     response.writeHead(answer.statusCode ?? 502, answer.headers);
     answer.pipe(response);
+  }
+
+  async #held(side: 'request' | 'answer', method: string, url: string): Promise<void> {
+    const path = url.replace(/\?.*/, '');
+    const hold = [...this.#holds].find((one) => one.side === side && one.matches(method, path));
+    await hold?.keep();
   }
 
   #caught(write: string): Ambush | undefined {

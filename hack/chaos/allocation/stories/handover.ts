@@ -1,0 +1,19 @@
+import type { Arena } from '../arena.ts';
+import { entries, shown, until } from '../scene.ts';
+
+/**
+ * The node is shown a block of `red`, loses it, and a new node gets it: the lowest free block is given first.
+ * @throws Error where the new node got another one
+ */
+export async function handOver(arena: Arena, node: string): Promise<void> {
+  const { cluster } = arena;
+  await until(arena, `${node} is shown its block`, async () => (await shown(arena, 'red')).has(node));
+  const [index = -1] = [...(await entries(arena))].find(([, owner]) => owner === node) ?? [];
+  await cluster.label(node, { role: 'b' });
+  await until(arena, 'the block is free', async () => !(await entries(arena)).has(index));
+  const known = new Set(cluster.machines.keys());
+  await cluster.join(1, () => ({ role: 'a' }));
+  const [heir = ''] = [...cluster.machines.keys()].filter((name) => !known.has(name));
+  await until(arena, `${heir} is shown a block`, async () => (await shown(arena, 'red')).has(heir));
+  if ((await entries(arena)).get(index) !== heir) throw new Error(`${heir} did not get the block of ${node}`);
+}

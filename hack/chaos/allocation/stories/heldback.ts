@@ -1,0 +1,21 @@
+import { agentAllocations } from '../../../../src/kube/resources.ts';
+import { aWhile, longLease, red, settle, shown, until, type Story } from '../scene.ts';
+
+/** A node leaves, and somebody's finalizer keeps its AgentAllocation: DELETE answers 200, and the object stays. */
+export const heldBack: Story = {
+  name: 'a finalizer keeps the AgentAllocation of a node that left',
+  lease: longLease,
+  catches: ['an AgentAllocation is gone because DELETE said so'],
+  async tell(arena) {
+    const { cluster } = arena;
+    await settle(arena, 4);
+    await cluster.apply('red', red);
+    await until(arena, 'red is rolled out', async () => (await shown(arena, 'red')).size === 4);
+    const metadata = { finalizers: ['ovt.example.com/held'] };
+    await cluster.client.patch(agentAllocations, 'ovt-0', { metadata }, { type: 'merge' });
+    await cluster.leave('ovt-0');
+    await cluster.join(1, () => ({ role: 'a' }));
+    await until(arena, 'ovt-4 is shown its block', async () => (await shown(arena, 'red')).has('ovt-4'));
+    await aWhile(arena, 2_500);
+  },
+};
