@@ -52,6 +52,10 @@ export async function createCluster(lab: Lab, engine: Engine, image: string): Pr
   await writeCommands(lab, engine);
   const file = join(root, 'deploy', 'samples', 'kind.yaml');
   await kind(lab, ['create', 'cluster', '--config', file, '--image', image, '--retain', '--quiet']);
+  // RHEL's default: a packet that comes by another way than its answer would go is dropped
+  const strict = ['net.ipv4.conf.all.rp_filter=1', 'net.ipv4.conf.default.rp_filter=1'];
+  for (const node of (await kind(lab, ['get', 'nodes'])).split(/\s+/).filter((name) => name !== ''))
+    await command(join(binDirectory(lab), 'docker'), ['exec', node, 'sysctl', '-qw', ...strict]);
   // names of the world are not to be had in here; before the first pod can start CoreDNS stops asking for them
   const config = ['-n', 'kube-system', 'get', 'configmap', 'coredns', '-o', 'json'];
   const map = JSON.parse(await kubectl(lab, config)) as { data: { Corefile: string } };

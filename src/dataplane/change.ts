@@ -1,5 +1,5 @@
 import type { Family } from '../net/address.ts';
-import { agentTable, alias, protocol, rulePriority, setPrefix } from './ownership.ts';
+import { alias, protocol, setPrefix } from './ownership.ts';
 import type { Link, Route } from './state.ts';
 
 /**
@@ -19,7 +19,7 @@ export type Change = { network?: string | undefined; link?: string } & (
   | { kind: 'addNexthop' | 'replaceNexthop'; link: string; id: number; via: string }
   | { kind: 'deleteNexthop'; id: number }
   | { kind: 'addRoute' | 'deleteRoute' | 'clearRoute'; route: Route }
-  | { kind: 'addRule' | 'deleteRule'; from: string }
+  | { kind: 'addRule' | 'deleteRule'; rule: string }
   | { kind: 'setFDB'; link: string; mac: string; to: string }
   | { kind: 'deleteFDB'; link: string; mac: string }
   | { kind: 'createSet'; name: string; family: Family }
@@ -68,9 +68,9 @@ export function render(change: Change): string {
     case 'deleteRoute':
       return `route del ${route(change.route)}`;
     case 'addRule':
-      return `rule add ${rule(change.from)}`;
+      return `rule add ${change.rule} protocol ${protocol}`;
     case 'deleteRule':
-      return `rule del ${rule(change.from)}`;
+      return `rule del ${change.rule} protocol ${protocol}`;
     case 'setFDB':
       return `fdb replace ${change.mac} dev ${change.link} dst ${change.to} self permanent`;
     case 'deleteFDB':
@@ -97,9 +97,6 @@ const nexthop = ({ id, via, link }: { id: number; via: string; link: string }): 
 const route = ({ to, table, metric, nexthop }: Route): string =>
   `${nexthop === undefined ? 'unreachable ' : ''}${to} table ${table} metric ${metric} proto ${protocol}` +
   (nexthop === undefined ? '' : ` nhid ${nexthop}`);
-
-const rule = (from: string): string =>
-  `from ${from} lookup ${agentTable} pref ${rulePriority} protocol ${protocol}`;
 
 const setType = (family: Family): string =>
   `hash:net family ${family === 4 ? 'inet' : 'inet6'} maxelem 1048576`;

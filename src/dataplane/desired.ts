@@ -9,6 +9,7 @@ import { judged, policyOf, type Policy } from './policy.ts';
 import { withLeft } from './left.ts';
 import { agentTable, defaultMetric, mainTable, nexthopID, worstMetric } from './ownership.ts';
 import type { Snapshot } from './snapshot.ts';
+import { rangeRule, subnetRules } from './rules.ts';
 import { routeKey, type Desired, type Link, type Route } from './state.ts';
 
 /** An address without its prefix length. */
@@ -55,13 +56,14 @@ export function desired(snapshot: Snapshot): Desired | undefined {
     addresses: [own.vtep.ip, own.vtep.ip6].filter((address) => address !== undefined),
   });
 
+  for (const cidr of snapshot.config.vtepSubnets) state.rules.add(rangeRule(cidr));
   const networks = new Set(snapshot.networks.map(({ metadata }) => metadata.name));
   for (const link of bridges(snapshot.node, own, mtu)) {
     if (networks.has(link.network)) state.links.set(link.name, link);
   }
   for (const { metadata, spec } of snapshot.networks) {
     for (const { cidr } of spec.subnets) {
-      state.rules.add(bare(cidr));
+      for (const rule of subnetRules(cidr)) state.rules.add(rule);
       addRoute(state, { network: metadata.name, to: bare(cidr), table: mainTable, metric: worstMetric });
     }
   }

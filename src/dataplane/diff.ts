@@ -1,7 +1,8 @@
 import { emptyPlan, type Change, type Plan } from './change.ts';
 import { diffLinks, type LinkDiff } from './links.ts';
 import { membersPrefix } from './ownership.ts';
-import { familyOf } from '../net/address.ts';
+import type { Family } from '../net/address.ts';
+import { ruleFamily } from './rules.ts';
 import type { Desired, Failure, Observed } from './state.ts';
 
 /**
@@ -128,12 +129,13 @@ function diffRoutes(desired: Desired, observed: Observed, nexthops: Nexthops | u
 }
 
 function diffRules(desired: Desired, observed: Observed, plan: Plan): void {
-  const into = (from: string) => (familyOf(from) === 4 ? plan.routes : plan.rules6);
-  for (const from of desired.rules) {
-    if (observed.rules[familyOf(from)]?.has(from) === false) into(from).push({ kind: 'addRule', from });
-  }
-  for (const from of [...(observed.rules[4] ?? []), ...(observed.rules[6] ?? [])]) {
-    if (!desired.rules.has(from)) into(from).push({ kind: 'deleteRule', from });
+  const into = (family: Family) => (family === 4 ? plan.routes : plan.rules6);
+  for (const family of [4, 6] as const) {
+    const seen = observed.rules[family];
+    if (seen === undefined) continue;
+    const wanted = [...desired.rules].filter((rule) => ruleFamily(rule) === family);
+    for (const rule of wanted) if (!seen.has(rule)) into(family).push({ kind: 'addRule', rule });
+    for (const rule of seen) if (!desired.rules.has(rule)) into(family).push({ kind: 'deleteRule', rule });
   }
 }
 

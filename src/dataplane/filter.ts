@@ -3,7 +3,7 @@ import { familyOf, type Family } from '../net/address.ts';
 import { bare } from '../net/cidr.ts';
 import { joinChains } from './chains.ts';
 import { forwardChains } from './forward.ts';
-import { portPrefix, setPrefix, tunnelMark } from './ownership.ts';
+import { portPrefix, uplinkMark, setPrefix, tunnelMark } from './ownership.ts';
 import type { Snapshot } from './snapshot.ts';
 import type { Chain, IPSet } from './state.ts';
 
@@ -67,12 +67,13 @@ export function desiredChains(
         table: 'nat',
         hook: 'POSTROUTING',
         rules: [
-          `-m set --match-set ${setName('overlays', family)} src ${not('direct', 'dst')} -j MASQUERADE`,
+          `-m set --match-set ${setName('overlays', family)} src ${not('direct', 'dst')} -j MASQUERADE --random-fully`,
           // a node's second address would lose its replies under strict rp_filter
-          `-o ${tunnel} -m addrtype --src-type LOCAL ${not('sources', 'src')} -j MASQUERADE`,
+          `-o ${tunnel} -m addrtype --src-type LOCAL ${not('sources', 'src')} -j MASQUERADE --random-fully`,
         ],
       },
       { table: 'mangle', hook: 'POSTROUTING', rules: [`-o ${tunnel} -j MARK --set-xmark ${tunnelMark}`] },
+      { table: 'mangle', hook: 'PREROUTING', rules: uplinkRules(tunnel, not('overlays', 'src')) },
       ...forwardChains(family, tunnel),
     );
     const rules = dockerBridges(snapshot, own)
@@ -87,9 +88,21 @@ export function desiredChains(
 }
 
 /**
+ * A connection that comes to an address of this node by an uplink is marked, and so are its packets in both directions
+ * before they are routed. A container may be who answers, behind a NodePort, a published port or IPVS. Its replies leave
+ * by the uplink then (src/dataplane/rules.ts). The requests bear the mark since strict rp_filter, which comes after the
+ * translation, looks for the way back from the container.
+ */
+const uplinkRules = (tunnel: string, strangers: string): string[] => [
+  `! -i ${tunnel} -m conntrack --ctstate NEW -m addrtype --dst-type LOCAL ${strangers} -j CONNMARK --set-xmark ${uplinkMark}`,
+  `-m connmark --mark ${uplinkMark} -j MARK --set-xmark ${uplinkMark}`,
+];
+
+/**
  * Only members send through the tunnel, and of a member only its kernel: not its processes, not its containers, not
  * those who have it forward or translate what they send. Rules that look at what a packet was translated to come after
- * that, in mangle.
+ * that, in mangle. The tunnel's own packets have no entry in the table of connections: where that is full, as after a
+ * container has sent to many ports, they pass all the same.
  */
 function tunnelChains(snapshot: Snapshot, own: AgentAllocationSpec, outer: Family): Chain[] {
   const toTunnel = `-p udp -m udp --dport ${snapshot.config.port}`;
@@ -103,7 +116,10 @@ function tunnelChains(snapshot: Snapshot, own: AgentAllocationSpec, outer: Famil
       table: 'raw',
       hook: 'PREROUTING',
       // in the name of a member, by a link that does not lead to that member
-      rules: [`${toTunnel} ${member('dst')} -m rpfilter --invert -j DROP`],
+      rules: [
+        `${toTunnel} ${member('dst')} -m rpfilter --invert -j DROP`,
+        `${toSelf} ${toTunnel} ${member('src')} -j CT --notrack`,
+      ],
     },
     {
       table: 'mangle',
@@ -120,7 +136,11 @@ function tunnelChains(snapshot: Snapshot, own: AgentAllocationSpec, outer: Famil
     {
       table: 'raw',
       hook: 'OUTPUT',
-      rules: [`${toTunnel} -m owner --socket-exists -m mark ! --mark ${tunnelMark} -j DROP`],
+      rules: [
+        // to anyone else it may be the answer to a client that has this port by chance
+        `${toTunnel} ${member('dst')} -m owner --socket-exists -m mark ! --mark ${tunnelMark} -j DROP`,
+        `${toTunnel} ${member('dst')} -m mark --mark ${tunnelMark} -j CT --notrack`,
+      ],
     },
     { table: 'mangle', hook: 'POSTROUTING', rules: [`${toTunnel} ${member('dst')} ${translated} -j DROP`] },
   ];

@@ -106,6 +106,7 @@ function judge(policy: Policy, local: ReadonlySet<string>, place: (address: stri
     if (local.has(flow.from)) return !isClosed(server) || server.own;
     if (from.host) return !(isClosed(server) && translated);
     if (server.host) return !isClosed(from) || callsAPI(from, flow) || !(port53 || translated);
+    if (from.network === undefined && isClosed(server) && !server.own && !translated) return false;
     if (from.network === undefined || server.network === undefined || (port53 && !from.own)) return true;
     return mayTalk(from.network, server.network) && mayTalk(server.network, from.network);
   };

@@ -82,6 +82,8 @@ export function isolationChains(policy: Policy, tunnel: string): Record<Family, 
         ? [
             // another node's process, by a NodePort of this one
             `${host('src')} ${set('closed', 'dst')} -m conntrack --ctstate DNAT -j DROP`,
+            // what this node forwards to another's container, and may masquerade: there it would look like a process
+            `-o ${tunnel} -m set ! --match-set ${overlays} src ${set('closed', 'dst')} -m conntrack ! --ctstate DNAT -j DROP`,
             ...toAPI,
             // and the other way: kube-proxy may masquerade it, and then the other node cannot tell whose it is
             `${set('closed', 'src')} ${host('dst')} -m conntrack --ctstate DNAT -j DROP`,

@@ -18,9 +18,6 @@ export const portPrefix = 'c-';
 /** Routes, rules and nexthops carry it (`/etc/iproute2/rt_protos` names none of that number). */
 export const protocol = 142;
 
-/** Of our policy rules: after `local` (0), before `main` (32766). */
-export const rulePriority = 142;
-
 /** Where packets from an overlay look up the agents' own addresses. */
 export const agentTable = 42;
 
@@ -50,6 +47,9 @@ export const jumpComment = 'overlaynet';
  * owns and that lacks it is forged. kube-proxy has 0x4000 and 0x8000, the portmap plugin 0x2000.
  */
 export const tunnelMark = '0x1000/0x1000';
+
+/** Bit of connection and packet marks that says "this connection came to an address of the node by an uplink". */
+export const uplinkMark = '0x800/0x800';
 
 /**
  * A peer's nexthop object. A VTEP subnet is /8 or longer, or its index at most 24 bits, so that the low three

@@ -64,7 +64,7 @@ export interface Desired {
   nexthops: Map<number, string>;
   /** By `routeKey`. */
   routes: Map<string, Route>;
-  /** Overlay subnets whose packets look at the agents' table first. */
+  /** Policy rules as `ip rule` takes them. */
   rules: Set<string>;
   sets: Map<string, IPSet>;
   chains: Record<Family, Chain[]>;

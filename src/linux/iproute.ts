@@ -1,4 +1,5 @@
-import { agentTable, alias, mainTable, protocol, rulePriority } from '../dataplane/ownership.ts';
+import { alias, mainTable, protocol } from '../dataplane/ownership.ts';
+import { rulePriorities } from '../dataplane/rules.ts';
 import {
   routeKey,
   type ObservedLink,
@@ -125,18 +126,31 @@ export function parseRoutes(json: string): Map<string, Route> {
 interface RuleJSON {
   src?: string;
   srclen?: number;
+  dst?: string;
+  dstlen?: number;
+  fwmark?: string;
+  fwmask?: string;
   table?: string;
   priority?: number;
   protocol?: string;
 }
 
-/** From `ip -N -j rule show`, `ip -6 …`: ours alone, as `9.0.0.0/8`. */
+/** From `ip -N -j rule show`, `ip -6 …`: ours alone, as `ip rule` takes them. */
 export function parseRules(json: string): Set<string> {
   const own = (JSON.parse(json) as RuleJSON[]).filter(
-    (rule) =>
-      Number(rule.protocol) === protocol &&
-      rule.priority === rulePriority &&
-      Number(rule.table) === agentTable,
+    (rule) => Number(rule.protocol) === protocol && rulePriorities.has(rule.priority ?? 0),
   );
-  return new Set(own.map(({ src = '', srclen }) => (srclen === undefined ? src : `${src}/${srclen}`)));
+  return new Set(own.map(ruleText));
 }
+
+/** Parts that are not there are left out, and so is a source of `all`. */
+const ruleText = ({ src, srclen, dst, dstlen, fwmark, fwmask, table = '', priority }: RuleJSON): string =>
+  [
+    ...(src === undefined || src === 'all' ? [] : [`from ${range(src, srclen)}`]),
+    ...(dst === undefined ? [] : [`to ${range(dst, dstlen)}`]),
+    ...(fwmark === undefined ? [] : [`fwmark ${fwmark}${fwmask === undefined ? '' : `/${fwmask}`}`]),
+    `lookup ${table} pref ${priority}`,
+  ].join(' ');
+
+const range = (address: string, length: number | undefined): string =>
+  length === undefined ? address : `${address}/${length}`;

@@ -1,6 +1,6 @@
 import { protocol } from '../dataplane/ownership.ts';
 import type { Desired, Failure, Observed } from '../dataplane/state.ts';
-import { familyOf } from '../net/address.ts';
+import { ruleFamily } from '../dataplane/rules.ts';
 import { parseFDB, parseLinks, parseNeighbours, parseNexthops, parseRoutes, parseRules } from './iproute.ts';
 import { parseSets } from './ipset.ts';
 import { CommandError, type Run } from './run.ts';
@@ -37,7 +37,7 @@ export async function observe(
 ): Promise<{ observed: Observed; failures: Failure[] }> {
   const failures: Failure[] = [];
   // a kernel without IPv6 has no rules to show, which matters only to those who want some
-  const failures6 = [...rules].some((from) => familyOf(from) === 6) ? failures : [];
+  const failures6 = [...rules].some((rule) => ruleFamily(rule) === 6) ? failures : [];
   const [links, dump, rules6, sets] = await Promise.all([
     read(run, failures, ['ip', '-N', '-j', '-d', 'address', 'show'], parseLinks),
     read(run, failures, ['ip', '-N', '-j', '-batch', '-'], parseDump, `${shows.join('\n')}\n`),

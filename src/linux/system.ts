@@ -11,13 +11,20 @@ interface Switch {
   module?: string;
 }
 
-const switches: Record<'bridge' | 'forwarding', Switch[]> = {
+const switches: Record<'bridge' | 'marks' | 'forwarding', Switch[]> = {
   // before forwarding: it is harmless without, and forwarding without it is half a data path
   bridge: ['iptables', 'ip6tables'].map((program) => ({
     path: `net/bridge/bridge-nf-call-${program}`,
     otherwise: 'a Service whose endpoint is on the bridge of its client does not answer',
     module: 'br_netfilter',
   })),
+  // strict rp_filter looks for the way back by the packet's mark as well
+  marks: [
+    {
+      path: 'net/ipv4/conf/all/src_valid_mark',
+      otherwise: "where rp_filter is 1, a node's own processes do not reach other nodes' NodePorts",
+    },
+  ],
   forwarding: ['net/ipv4/ip_forward', 'net/ipv6/conf/all/forwarding'].map((path) => ({
     path,
     otherwise: 'packets of containers are not forwarded',
@@ -37,9 +44,11 @@ const modules = [
   'ip_set',
   'ip_set_hash_net',
   'xt_set',
+  'xt_CT',
   'xt_MASQUERADE',
   'xt_addrtype',
   'xt_comment',
+  'xt_connmark',
   'xt_conntrack',
   'xt_mark',
   'xt_owner',
@@ -62,7 +71,7 @@ function read(path: string, root: string): string | undefined {
 
 /** What of the system is not as the data path needs it, in plain words; empty where all is well. Changes nothing. */
 export function switchedOff(root = '/proc/sys'): string[] {
-  return [...switches.forwarding, ...switches.bridge].flatMap(({ path, otherwise, module }) => {
+  return [...switches.forwarding, ...switches.bridge, ...switches.marks].flatMap(({ path, otherwise, module }) => {
     const value = read(path, root);
     if (value === '0') return [`${name(path)} is 0: ${otherwise}; set it to 1`];
     if (value !== undefined || module === undefined) return [];
@@ -77,7 +86,7 @@ export function switchedOff(root = '/proc/sys'): string[] {
  */
 export async function installSystem(log: Log, run: Run = runProgram, root = '/proc/sys'): Promise<void> {
   await loadModules(log, run);
-  for (const problem of switchOn(switches.bridge, log, root)) log.warn(problem);
+  for (const problem of switchOn([...switches.bridge, ...switches.marks], log, root)) log.warn(problem);
   const advertised = await keepAdvertisedRoutes(log, run, root);
   // forwarding would take the node's default route from it
   const wanted = switches.forwarding.filter(

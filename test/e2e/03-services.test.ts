@@ -1,7 +1,8 @@
 import { jest } from '@jest/globals';
-import { apply, client, eventually, get, kubectl, tool, workers } from '../support/e2e.ts';
+import { apply, client, eventually, get, kubectl, nodes, onNode, tool, workers } from '../support/e2e.ts';
 import {
   addressOf,
+  host,
   makeNamespace,
   nodeAddresses,
   pod,
@@ -15,20 +16,39 @@ const namespace = 'ovt-services';
 const [here, there] = workers;
 const exec = (name: string, words: string) => tool(name, words, namespace);
 
+const ipv6 = { ipFamilyPolicy: 'SingleStack', ipFamilies: ['IPv6'] };
+
 beforeAll(async () => {
   await makeNamespace(namespace);
   await apply(
     pod('client', { namespace, node: here }),
     pod('lonely', { namespace, node: here, labels: { app: 'own' } }),
     service('own', namespace),
-    pod('remote', { namespace, node: there, labels: { app: 'remote' } }),
+    pod('remote', {
+      namespace,
+      node: there,
+      labels: { app: 'remote' },
+      container: { ports: [{ containerPort: 8080, hostPort: 8089 }] },
+    }),
     service('remote', namespace),
     workload('Deployment', 'pair', 2, { namespace, node: here }),
     service('pair', namespace),
     service('port', namespace, { type: 'NodePort' }, 'remote'),
+    pod('remote6', {
+      namespace,
+      node: there,
+      network: 'dcos6',
+      labels: { app: 'remote6' },
+      container: { ports: [{ containerPort: 8080, hostPort: 8090 }] },
+    }),
+    ...nodes.map((node) =>
+      pod(`on-${node}`, { namespace, node, args: ['sleep'], spec: { hostNetwork: true } }),
+    ),
+    service('port6', namespace, { type: 'NodePort', ...ipv6 }, 'remote6'),
+    service('local6', namespace, { type: 'NodePort', externalTrafficPolicy: 'Local', ...ipv6 }, 'remote6'),
     service('local', namespace, { type: 'NodePort', externalTrafficPolicy: 'Local' }, 'remote'),
   );
-  await ready(namespace, 'client', 'lonely', 'remote');
+  await ready(namespace, 'client', 'lonely', 'remote', 'remote6', ...nodes.map((node) => `on-${node}`));
   await kubectl(`rollout status -n ${namespace} deployment/pair --timeout=60s`);
   // kube-proxy hears of endpoints a moment later
   for (const name of ['own', 'remote', 'pair'])
@@ -91,4 +111,49 @@ test('externalTrafficPolicy Local: the endpoint’s node answers and shows the c
   expect(outside[1]).not.toBe(with_);
   expect(outside[1]).toMatch(/^172\./);
   await expect(client(`get http://${without!}:${port}/`)).rejects.toThrow();
+});
+
+test('nodes drop what comes by another way than its answer would go', async () => {
+  for (const node of nodes)
+    expect((await onNode(node, 'sysctl -n net.ipv4.conf.all.rp_filter')).trim()).toBe('1');
+});
+
+/** TCP and UDP ports of a NodePort Service. */
+const nodePorts = async (name: string): Promise<{ tcp: number; udp: number }> => {
+  const { spec } = await get<{ spec: { ports: { protocol: string; nodePort: number }[] } }>(
+    `-n ${namespace} service ${name}`,
+  );
+  const of = (wanted: string) => spec.ports.find(({ protocol }) => protocol === wanted)?.nodePort ?? 0;
+  return { tcp: of('TCP'), udp: of('UDP') };
+};
+
+test.each([
+  { name: 'port', family: 4, policy: 'Cluster' },
+  { name: 'local', family: 4, policy: 'Local' },
+  { name: 'port6', family: 6, policy: 'Cluster' },
+  { name: 'local6', family: 6, policy: 'Local' },
+])(
+  'a node’s own process reaches the NodePort of each node: IPv$family, $policy',
+  async ({ name, family, policy }) => {
+    const { tcp, udp } = await nodePorts(name);
+    const endpoint = family === 4 ? 'remote' : 'remote6';
+    for (const from of nodes)
+      for (const to of nodes.filter((node) => policy === 'Cluster' || node === there)) {
+        const address = host((await nodeAddresses(to))[family === 4 ? 0 : 1]!);
+        expect([from, to, await exec(`on-${from}`, `get http://${address}:${tcp}/`)]).toEqual([
+          from,
+          to,
+          expect.stringMatching(new RegExp(`^${endpoint} `)),
+        ]);
+        expect([from, to, await exec(`on-${from}`, `udp ${address}:${udp}`)]).toEqual([from, to, 'hello']);
+      }
+  },
+);
+
+test('a node’s own process reaches the hostPort of each other node, by both families', async () => {
+  for (const from of nodes.filter((node) => node !== there)) {
+    const [ip, ip6] = await nodeAddresses(there);
+    expect(await exec(`on-${from}`, `get http://${ip!}:8089/`)).toMatch(/^remote /);
+    expect(await exec(`on-${from}`, `get http://${host(ip6!)}:8090/`)).toMatch(/^remote6 /);
+  }
 });

@@ -2,7 +2,7 @@ import { jest } from '@jest/globals';
 import type { Isolation } from '../../src/api/types.ts';
 import { Bed, type Pod } from '../support/bed.ts';
 import { nodeAddresses } from '../support/cluster.ts';
-import type { Prober } from '../support/prober.ts';
+import { Prober } from '../support/prober.ts';
 import { proxy, type Service } from '../support/services.ts';
 
 // a busy machine takes its time to start a hundred programs
@@ -192,6 +192,42 @@ test('the outside is neither closed nor kept out: it comes in by the NodePorts o
     for (const node of [0, 1]) {
       expect(await tries(outside, addressOf(node, family), 30080, ['tcp'])).toBe(true);
     }
+  }
+});
+
+test("a container behind another node's NAT is no way around hosts: Deny", async () => {
+  const [node, behind] = [bed.node(1), await bed.wire.create()];
+  await node.sh('ip link add ovt-nat type bridge');
+  await node.sh('ip addr add 192.168.77.1/24 dev ovt-nat');
+  await node.sh('ip addr add fd00:77::1/64 dev ovt-nat nodad');
+  await node.sh(`ip link add ovt-nat0 type veth peer name eth0 netns ${behind.pid}`);
+  await node.sh('ip link set ovt-nat0 master ovt-nat up');
+  await node.sh('ip link set ovt-nat up');
+  await behind.sh('ip link set eth0 up');
+  await behind.sh('ip addr add 192.168.77.2/24 dev eth0');
+  await behind.sh('ip addr add fd00:77::2/64 dev eth0 nodad');
+  await behind.sh('ip route add default via 192.168.77.1');
+  await behind.sh('ip -6 route add default via fd00:77::1');
+  const nat = (source: string) => `-t nat -A POSTROUTING -s ${source} ! -o ovt-nat -j MASQUERADE`;
+  await node.sh(`iptables-nft ${nat('192.168.77.0/24')}`);
+  await node.sh(`ip6tables-nft ${nat('fd00:77::/64')}`);
+  const prober = await Prober.start(behind);
+  try {
+    await shut0.delivered.reset();
+    for (const family of families) {
+      expect(await tries(prober, blue0.ip[family]!)).toBe(true);
+      expect(await briefly(prober, shut0.ip[family]!)).toBe(false);
+      expect(await briefly(prober, docker0.ip[family]!)).toBe(false);
+    }
+    expect(await shut0.delivered.from('44.128.0.2', 'fd01:a::2')).toBe(0);
+    // what was let in before ends
+    await bed.apply([shut({ hosts: 'Allow' }), blue]);
+    for (const family of families) expect(await prober.ask('hold', shut0.ip[family]!)).toBeDefined();
+    await bed.apply([shut(), blue]);
+    for (const family of families)
+      expect(await prober.ask('say', shut0.ip[family]!, 80, 700)).toBeUndefined();
+  } finally {
+    await prober.stop();
   }
 });
 

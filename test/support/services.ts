@@ -8,6 +8,8 @@ export interface Service {
   port: number;
   to: { ip: string; port: number };
   nodePort?: number;
+  /** `externalTrafficPolicy: Local`: who comes from outside keeps its address. */
+  local?: boolean;
 }
 
 /**
@@ -51,7 +53,7 @@ const rules = (services: Service[]): string =>
 
 const declare = (...chains: string[]) => chains.map((chain) => `:${chain} - [0:0]`);
 
-function service({ name, ip, protocol, port, to, nodePort }: Service): string[] {
+function service({ name, ip, protocol, port, to, nodePort, local = false }: Service): string[] {
   const endpoint = ip.includes(':') ? `[${to.ip}]:${to.port}` : `${to.ip}:${to.port}`;
   const matches = `-d ${ip} -p ${protocol} -m ${protocol} --dport ${port}`;
   return [
@@ -60,7 +62,7 @@ function service({ name, ip, protocol, port, to, nodePort }: Service): string[] 
     `-A KUBE-SVC-${name} -j KUBE-SEP-${name}`,
     `-A KUBE-SEP-${name} -s ${to.ip} -j KUBE-MARK-MASQ`,
     `-A KUBE-SEP-${name} -p ${protocol} -m ${protocol} -j DNAT --to-destination ${endpoint}`,
-    `-A KUBE-EXT-${name} -j KUBE-MARK-MASQ`,
+    `-A KUBE-EXT-${name}${local ? ' -m addrtype --src-type LOCAL' : ''} -j KUBE-MARK-MASQ`,
     `-A KUBE-EXT-${name} -j KUBE-SVC-${name}`,
     ...(nodePort === undefined
       ? []

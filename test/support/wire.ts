@@ -27,7 +27,7 @@ export class Wire {
     this.all.push(await connect([...addressed, outside]));
     for (const [index, node] of this.nodes.entries()) {
       await node.sh(
-        'sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 net.ipv4.conf.all.rp_filter=1',
+        'sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 net.ipv4.conf.all.rp_filter=1 net.ipv4.conf.all.src_valid_mark=1',
       );
       const { failures } = await new DataPath({ log: silent, run: node.run }).reconcile(
         cluster(2, index, { ...options, underlay }),

@@ -33,7 +33,7 @@ test('a program runs once a step, whatever it has to change, and not at all with
 test("a failed line is its network's failure, in the program's words, told once a reason", async () => {
   const plan = emptyPlan();
   plan.routes.push(route('dcos', '9.0.1.0/24'), route('lab', '10.0.1.0/24'), route('lab', '10.0.2.0/24'));
-  plan.routes.push({ kind: 'addRule', from: '9.0.0.0/8' });
+  plan.routes.push({ kind: 'addRule', rule: 'from 9.0.0.0/8 lookup 42 pref 142' });
   const stderr = [
     ...[
       'Error: Nexthop id does not exist.',
