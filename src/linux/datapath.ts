@@ -11,6 +11,7 @@ import type { Desired, Failure, Observed } from '../dataplane/state.ts';
 import type { Log } from '../log.ts';
 import { endForbidden } from './conntrack.ts';
 import { execute } from './execute.ts';
+import { clearHidden } from './hidden.ts';
 import { applyChains, observeChains, planChains } from './iptables.ts';
 import { guard, removeGuard } from './nft.ts';
 import { observe } from './observe.ts';
@@ -110,12 +111,13 @@ export class DataPath {
     };
     // what carries packets comes after what guards it, and goes before
     for (const step of state.tunnel === undefined ? [carry, protect] : [protect, carry]) await step();
-    rules.push(...(await execute(counted, plan, ['staleSets'])));
+    const hidden = await clearHidden(counted, chains.hidden);
+    rules.push(...hidden.failures, ...(await execute(counted, plan, ['staleSets'])));
     failures.push(...rules);
     if (flushing && rules.length === 0) failures.push(...(await this.#flush(counted, policy, observed)));
     const changes = steps.reduce(
       (sum, { name }) => sum + plan[name].length,
-      chains.changes + guarded.changes,
+      chains.changes + hidden.changes + guarded.changes,
     );
     if (changes > 0) this.#log.info('data path changed', { changes, processes, failures: failures.length });
     return { changes, processes, failures: distinct(failures) };
