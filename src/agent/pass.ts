@@ -10,7 +10,7 @@ import { reasonOf } from './file.ts';
 import type { Judge } from './judge.ts';
 import type { Metrics } from './metrics.ts';
 import type { SeenVersion } from './registration.ts';
-import { brief, type Applied, type Failure } from './status.ts';
+import { brief, failureText, mendable, type Applied, type Failure } from './status.ts';
 import { idleNetworks, networksInForce } from './snapshot.ts';
 import type { Namespace } from './wish.ts';
 
@@ -127,7 +127,8 @@ export class Pass {
     if (snapshot === undefined) return undefined;
     if (
       !look &&
-      this.applied?.failures.length === 0 &&
+      this.applied !== undefined &&
+      mendable(this.applied.failures).length === 0 &&
       this.containers.failures.length === 0 &&
       this.snapshot &&
       sameSnapshot(this.snapshot, snapshot)
@@ -149,10 +150,10 @@ export class Pass {
     metrics.passed({
       seconds: this.durationMs / 1_000,
       changes,
-      failures,
+      failures: mendable(failures),
       peers: snapshot.allocations.filter(({ node }) => node !== this.node).length,
     });
-    const problems = [...failures.map(failureText), ...this.containers.failures];
+    const problems = [...mendable(failures).map(failureText), ...this.containers.failures];
     if (problems.length > 0) throw new Error(brief(problems));
     return again;
   }
@@ -236,6 +237,3 @@ interface Parts {
 
 const ownAllocation = ({ node, allocations }: Snapshot): AgentAllocationSpec | undefined =>
   allocations.find((allocation) => allocation.node === node)?.spec;
-
-const failureText = ({ network, message }: Failure): string =>
-  network === undefined ? message : `${network}: ${message}`;

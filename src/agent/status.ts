@@ -11,7 +11,17 @@ import type {
 export interface Failure {
   network?: string;
   message: string;
+  /** No retry mends it: the node is made so. It is said, and holds up nothing else. */
+  lasting?: true;
 }
+
+/** `NETWORK: MESSAGE` */
+export const failureText = ({ network, message }: Failure): string =>
+  network === undefined ? message : `${network}: ${message}`;
+
+/** Failures that another pass may mend. */
+export const mendable = (failures: readonly Failure[]): Failure[] =>
+  failures.filter(({ lasting }) => lasting !== true);
 
 /** What the last pass over the data path worked from, and what of it failed. */
 export interface Applied {

@@ -28,11 +28,17 @@ const nameOf = ({ hook, last }: Chain): string => `${chainPrefix}${hook}${last =
  * Our own chains are written whole, a table atomically. Each is jumped to once from its built-in chain: from the head,
  * or from before what refuses all the rest. A jump that was lost, doubled or does not come to its turn is put there
  * again.
+ * @param unread tables that could not be read: nothing is written to them, since it may be there already
  */
-export function diffChains(desired: Chain[], observed: ObservedChains): Restore {
+export function diffChains(
+  desired: Chain[],
+  observed: ObservedChains,
+  unread: { has(table: string): boolean } = new Set(),
+): Restore {
   let input = '';
   let changes = 0;
   for (const table of new Set([...tables, ...observed.keys()])) {
+    if (unread.has(table)) continue;
     const lines = diffTable(
       desired.filter((chain) => chain.table === table),
       observed.get(table) ?? { own: new Map(), hooks: new Map() },

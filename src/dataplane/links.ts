@@ -44,7 +44,7 @@ export function diffLinks(
     }
     result.changes.push(
       ...[
-        ...diffLink(link, stands ? seen : undefined),
+        ...diffLink(link, stands ? seen : undefined, desired.kernelIPv6 ?? true),
         ...diffPorts(link.name, !stands, desired.ports, observed),
       ].map((change) => ({ ...about, ...change })),
     );
@@ -69,7 +69,7 @@ function sameMake(link: Link, seen: ObservedLink): boolean {
   return link.mac === seen.mac && fields.every((field) => link.vxlan?.[field] === seen.vxlan?.[field]);
 }
 
-function diffLink(link: Link, seen: ObservedLink | undefined): Change[] {
+function diffLink(link: Link, seen: ObservedLink | undefined, ipv6: boolean): Change[] {
   const { name, mtu } = link;
   const changes: Change[] = [];
   if (seen === undefined) changes.push({ kind: 'createLink', make: link }, { kind: 'claimLink', name });
@@ -79,7 +79,7 @@ function diffLink(link: Link, seen: ObservedLink | undefined): Change[] {
   if (link.kind === 'bridge' && seen?.noControlLearning !== true)
     changes.push({ kind: 'noControlLearning', name });
   const unasked = (address: string) => address.startsWith('fe80:') && !link.addresses.includes(address);
-  if (seen?.addresses.some(unasked) !== false) changes.push({ kind: 'noLinkLocal', name });
+  if (ipv6 && seen?.addresses.some(unasked) !== false) changes.push({ kind: 'noLinkLocal', name });
   if (seen?.up !== true) changes.push({ kind: 'linkUp', name });
   for (const address of link.addresses) {
     if (seen?.addresses.includes(address) !== true) changes.push({ kind: 'addAddress', link: name, address });

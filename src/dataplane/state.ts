@@ -70,6 +70,8 @@ export interface Desired {
   chains: Record<Family, Chain[]>;
   /** What sets and chains say of isolation; absent where no network is isolated. */
   policy?: Policy;
+  /** False where the kernel has no IPv6 at all, so that links have nothing of it to be set. */
+  kernelIPv6?: boolean;
   /** What cannot be done, whatever the kernel says. */
   failures: Failure[];
 }
@@ -78,6 +80,8 @@ export interface Desired {
 export interface Failure {
   network?: string;
   message: string;
+  /** No retry mends it: the node is made so. It is said, and holds up nothing else. */
+  lasting?: true;
 }
 
 /** A link as the kernel shows it, ours or not. */

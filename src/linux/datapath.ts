@@ -3,6 +3,7 @@ import type { Attachment } from '../dataplane/attachment.ts';
 import { desired, nothing } from '../dataplane/desired.ts';
 import { diff } from '../dataplane/diff.ts';
 import { mustFlush, owe, paid } from '../dataplane/flows.ts';
+import { withoutIPv6 } from '../dataplane/ipv4only.ts';
 import type { Policy } from '../dataplane/policy.ts';
 import type { Snapshot } from '../dataplane/snapshot.ts';
 import { portsOf } from '../dataplane/ports.ts';
@@ -11,8 +12,10 @@ import type { Desired, Failure, Observed } from '../dataplane/state.ts';
 import type { Log } from '../log.ts';
 import { endForbidden } from './conntrack.ts';
 import { execute } from './execute.ts';
+import { clearHidden } from './hidden.ts';
 import { applyChains, observeChains, planChains } from './iptables.ts';
 import { guard, removeGuard } from './nft.ts';
+import { ipv6Missing, readSwitch, type ReadSwitch } from './ipv6.ts';
 import { observe } from './observe.ts';
 import { run, type Run } from './run.ts';
 
@@ -38,24 +41,29 @@ export class DataPath {
   readonly #log: Log;
   readonly #attachments: () => Attachments;
   readonly #run: Run;
+  readonly #sysctl: ReadSwitch;
   #unread = '';
 
   /**
    * @param options.attachments reads what the CNI plugin has written down of containers
    * @param options.run for tests, which run every program in a network namespace
+   * @param options.sysctl for tests, which read the switches of one
    */
-  constructor(options: { log: Log; attachments?: () => Attachments; run?: Run }) {
+  constructor(options: { log: Log; attachments?: () => Attachments; run?: Run; sysctl?: ReadSwitch }) {
     this.#log = options.log;
     this.#attachments = options.attachments ?? (() => ({ attachments: [], problems: [] }));
     this.#run = options.run ?? run;
+    this.#sysctl = options.sysctl ?? readSwitch;
   }
 
   /** While the snapshot's node has no VTEP, or no address for the tunnel, what stands stays. */
   async reconcile(snapshot: Snapshot): Promise<Outcome> {
-    const state = desired(snapshot);
-    if (state?.tunnel === undefined) {
-      return { changes: 0, processes: 0, failures: state?.failures ?? [], unread: [] };
+    const full = desired(snapshot);
+    if (full?.tunnel === undefined) {
+      return { changes: 0, processes: 0, failures: full?.failures ?? [], unread: [] };
     }
+    const missing = await ipv6Missing(this.#sysctl, full.tunnel);
+    const state = missing === undefined ? full : withoutIPv6(full, missing);
     let read: Attachments | undefined;
     const records = () => (read ??= this.#attachments());
     const wanted = () => desiredGuard(records().attachments, records().problems.length > 0);
@@ -110,12 +118,13 @@ export class DataPath {
     };
     // what carries packets comes after what guards it, and goes before
     for (const step of state.tunnel === undefined ? [carry, protect] : [protect, carry]) await step();
-    rules.push(...(await execute(counted, plan, ['staleSets'])));
+    const hidden = await clearHidden(counted, chains.hidden);
+    rules.push(...hidden.failures, ...(await execute(counted, plan, ['staleSets'])));
     failures.push(...rules);
     if (flushing && rules.length === 0) failures.push(...(await this.#flush(counted, policy, observed)));
     const changes = steps.reduce(
       (sum, { name }) => sum + plan[name].length,
-      chains.changes + guarded.changes,
+      chains.changes + hidden.changes + guarded.changes,
     );
     if (changes > 0) this.#log.info('data path changed', { changes, processes, failures: failures.length });
     return { changes, processes, failures: distinct(failures) };

@@ -1,55 +1,27 @@
 import { render, steps, type Change, type Plan } from '../dataplane/change.ts';
 import type { Failure } from '../dataplane/state.ts';
+import { runBatch, type FailedLine } from './batch.ts';
 import { CommandError, type Run } from './run.ts';
 
-/** Runs the plan, one process a step; what failed does not stop the rest. */
+/** Runs the plan, one process a step unless one fails; what failed does not stop the rest. */
 export async function execute(run: Run, plan: Plan, names: (keyof Plan)[]): Promise<Failure[]> {
   const failures: Failure[] = [];
   const unusable = new Set<string>();
   for (const { name, program, args } of steps) {
     const changes = plan[name];
     if (!names.includes(name) || changes.length === 0) continue;
-    const input = changes.map((change) => `${render(change)}\n`).join('');
     try {
-      const { stderr, code } = await run(program, [...args], { input });
-      if (code === 0) continue;
-      const failed = parseFailures(stderr);
-      // not a batch's way of failing: nothing is known of single lines
-      if (failed.length === 0)
-        failures.push({ message: `${program}: ${stderr.trim() || `exit status ${code}`}` });
-      failures.push(...explain(program, changes, failed, unusable));
+      const { failed, problems } = await runBatch(run, program, args, changes.map(render));
+      failures.push(
+        ...problems.map((message) => ({ message })),
+        ...explain(program, changes, failed, unusable),
+      );
     } catch (error) {
       if (!(error instanceof CommandError)) throw error;
       failures.push({ message: error.message });
     }
   }
   return failures;
-}
-
-export interface FailedLine {
-  /** From 1. */
-  line: number;
-  /** What the program printed of it. */
-  words: string;
-}
-
-/** What `ip -force -batch` prints: a line's errors, then `Command failed -:LINE`. ipset's: `Error in line N: …`. */
-export function parseFailures(stderr: string): FailedLine[] {
-  const failed: FailedLine[] = [];
-  let words: string[] = [];
-  for (const text of stderr.split('\n')) {
-    const batch = /^Command failed -:(\d+)$/.exec(text);
-    const restore = /Error in line (\d+): (.*)/.exec(text);
-    if (batch !== null) {
-      failed.push({ line: Number(batch[1]), words: words.join('; ') });
-      words = [];
-    } else if (restore !== null) {
-      failed.push({ line: Number(restore[1]), words: restore[2] ?? text });
-    } else if (text.trim() !== '') {
-      words.push(text.trim());
-    }
-  }
-  return failed;
 }
 
 /** One failure a network and reason, however many lines it hit; none for what needs a link that failed already. */

@@ -1,19 +1,20 @@
 import { diffChains } from '../dataplane/chains.ts';
-import { chainPrefix } from '../dataplane/ownership.ts';
-import type { Chain, Failure, ObservedChains, ObservedTable } from '../dataplane/state.ts';
+import type { Chain, Failure } from '../dataplane/state.ts';
 import type { Family } from '../net/address.ts';
+import { parseChains, type SavedRules } from './iptablessave.ts';
 import { CommandError, type Run } from './run.ts';
 
 type Backend = 'nft' | 'legacy';
 
-/** What one of the four `iptables-save` printed of ours; without `chains` it failed. */
+/** What one of the four `iptables-save` printed of ours. */
 interface Save {
   backend: Backend;
   family: Family;
-  chains?: ObservedChains;
-  /** kubelet's hint that this is the node's backend. */
-  canary: boolean;
+  /** Absent where it failed. */
+  rules?: SavedRules;
   failure?: string;
+  /** It is not installed: then it never wrote anything either. */
+  absent?: boolean;
 }
 
 const program = (backend: Backend, family: Family, verb: 'save' | 'restore'): string =>
@@ -30,19 +31,37 @@ async function save(run: Run, backend: Backend, family: Family): Promise<Save> {
   const name = program(backend, family, 'save');
   try {
     const { stdout, stderr, code } = await run(name, []);
-    if (code === 0) return { backend, family, ...parseChains(stdout) };
-    return { backend, family, canary: false, failure: `${name}: ${stderr.trim() || `exit status ${code}`}` };
+    if (code !== 0) {
+      return { backend, family, failure: `${name}: ${stderr.trim() || `exit status ${code}`}` };
+    }
+    const rules = parseChains(stdout);
+    for (const [table, { hooks }] of rules.chains) {
+      // in nft they may be missing as long as nobody used them
+      if (backend === 'legacy' && hooks.size === 0) rules.unread.set(table, 'it lists none of its chains');
+    }
+    return { backend, family, rules };
   } catch (error) {
     if (!(error instanceof CommandError)) throw error;
-    return { backend, family, canary: false, failure: error.message };
+    return { backend, family, failure: error.message, absent: error.message.includes(': not found') };
   }
 }
 
-/** nft unless kubelet's chains in the mangle table say legacy: the rule of Kubernetes' iptables-wrappers. */
-const backendOf = (saves: Save[]): Backend =>
-  saves.find(({ backend, canary }) => backend === 'nft' && canary)?.backend ??
-  saves.find(({ canary }) => canary)?.backend ??
-  'nft';
+/**
+ * nft unless kubelet's chains in the mangle table say legacy: the rule of Kubernetes' iptables-wrappers. While nft's
+ * table cannot be read, it is not known whether they are there: then it is the backend that has our rules.
+ */
+function backendOf(saves: Save[]): Backend {
+  const some = (backend: Backend, check: (save: Save) => boolean) =>
+    saves.some((candidate) => candidate.backend === backend && check(candidate));
+  if (some('nft', ({ rules }) => rules?.canary === true)) return 'nft';
+  if (!some('legacy', ({ rules }) => rules?.canary === true)) return 'nft';
+  const hidden = some('nft', ({ rules, absent }) => absent !== true && rules?.unread.has('mangle') !== false);
+  if (!hidden) return 'legacy';
+  return some('nft', hasOurs) || !some('legacy', hasOurs) ? 'nft' : 'legacy';
+}
+
+const hasOurs = ({ rules }: Save): boolean =>
+  [...(rules?.chains.values() ?? [])].some(({ own }) => own.size > 0);
 
 /** One program's input. */
 interface Restore {
@@ -50,29 +69,64 @@ interface Restore {
   input: string;
 }
 
-/** What is to be written so that our chains are as wanted in the node's backend, and gone from the other one. */
-export function planChains(
-  desired: Record<Family, Chain[]>,
-  saves: Save[],
-): { restores: Restore[]; changes: number; failures: Failure[] } {
-  const failures: Failure[] = [];
-  const restores: Restore[] = [];
-  let changes = 0;
+/** A table in which nothing is wanted, and of which it is not known what it has of ours. */
+export interface HiddenTable {
+  family: Family;
+  table: string;
+  /** Why, in words. */
+  why: string;
+}
+
+export interface ChainPlan {
+  restores: Restore[];
+  changes: number;
+  failures: Failure[];
+  /** Tables of the nft backend that `nft` has to look into. */
+  hidden: HiddenTable[];
+}
+
+/**
+ * What is to be written so that our chains are as wanted in the node's backend, and gone from the other one. What was
+ * not read is not written to: a failure says so, a table at a time, where something is wanted there.
+ */
+export function planChains(desired: Record<Family, Chain[]>, saves: Save[]): ChainPlan {
+  const plan: ChainPlan = { restores: [], changes: 0, failures: [], hidden: [] };
   const current = backendOf(saves);
+  const cleaning = desired[4].length + desired[6].length === 0;
   // the new backend's rules stand before the old one's go
   const inOrder = saves.toSorted((a, b) => Number(b.backend === current) - Number(a.backend === current));
-  for (const { backend, family, chains, failure } of inOrder) {
+  for (const { backend, family, rules, failure, absent } of inOrder) {
     const wanted = backend === current ? desired[family] : [];
-    if (chains === undefined) {
-      if (wanted.length > 0 && failure !== undefined) failures.push({ message: failure });
+    if (rules === undefined) {
+      const matters = wanted.length > 0 || (cleaning && absent !== true);
+      if (matters && failure !== undefined) plan.failures.push({ message: failure });
       continue;
     }
-    const restore = diffChains(wanted, chains);
+    const name = program(backend, family, 'save');
+    for (const [table, why] of rules.unread) {
+      if (wanted.some((chain) => chain.table === table)) {
+        plan.failures.push({ message: unreadText(name, backend, { family, table, why }) });
+      } else if (backend === 'nft') plan.hidden.push({ family, table, why });
+      else if (cleaning)
+        plan.failures.push({ message: `${name}: table ${table}: ${why}; what overlaynet has in it stays` });
+    }
+    const restore = diffChains(wanted, rules.chains, rules.unread);
     if (restore.changes === 0) continue;
-    changes += restore.changes;
-    restores.push({ program: program(backend, family, 'restore'), input: restore.input });
+    plan.changes += restore.changes;
+    plan.restores.push({ program: program(backend, family, 'restore'), input: restore.input });
   }
-  return { restores, changes, failures };
+  return plan;
+}
+
+/** The name that nftables has for the family. */
+export const nftFamily = (family: Family): string => (family === 4 ? 'ip' : 'ip6');
+
+function unreadText(name: string, backend: Backend, { family, table, why }: HiddenTable): string {
+  const remedy =
+    backend === 'nft'
+      ? `; \`nft list table ${nftFamily(family)} ${table}\` shows it: take out what iptables did not make, into a table of its own`
+      : '';
+  return `${name}: table ${table}: ${why}; overlaynet writes nothing to a table that it cannot read${remedy}`;
 }
 
 export async function applyChains(run: Run, restores: Restore[]): Promise<Failure[]> {
@@ -94,32 +148,3 @@ const words = (stderr: string): string =>
     .split('\n')
     .filter((line) => line.trim() !== '' && !line.startsWith('Try '))
     .join('; ');
-
-const canaries = [':KUBE-IPTABLES-HINT ', ':KUBE-KUBELET-CANARY '];
-
-/** From `iptables-save`, all tables. */
-export function parseChains(text: string): { chains: ObservedChains; canary: boolean } {
-  const chains: ObservedChains = new Map();
-  let canary = false;
-  let name = '';
-  let table: ObservedTable = { own: new Map(), hooks: new Map() };
-  for (const line of text.split('\n')) {
-    if (line.startsWith('*')) {
-      name = line.slice(1);
-      table = { own: new Map(), hooks: new Map() };
-    } else if (line.startsWith(':')) {
-      const chain = line.slice(1, line.indexOf(' '));
-      if (chain.startsWith(chainPrefix)) table.own.set(chain, []);
-      // a built-in chain has a policy
-      else if (!line.startsWith(`:${chain} - `)) table.hooks.set(chain, []);
-      if (name === 'mangle' && canaries.some((start) => line.startsWith(start))) canary = true;
-    } else if (line.startsWith('-A ')) {
-      const end = line.indexOf(' ', 3);
-      const chain = line.slice(3, end);
-      (table.own.get(chain) ?? table.hooks.get(chain))?.push(line.slice(end + 1));
-    } else if (line === 'COMMIT') {
-      chains.set(name, table);
-    }
-  }
-  return { chains, canary };
-}

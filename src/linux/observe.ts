@@ -5,6 +5,12 @@ import { parseFDB, parseLinks, parseNeighbours, parseNexthops, parseRoutes, pars
 import { parseSets } from './ipset.ts';
 import { CommandError, type Run } from './run.ts';
 
+/** What iproute2 says, and ends with status 0, of a list that changed while the kernel printed it. */
+const interrupted = 'Dump was interrupted';
+
+/** Before it counts as unread. */
+const attempts = 3;
+
 /** Runs a program and parses what it printed; what went wrong, in the program's words, goes to `failures`. */
 async function read<T>(
   run: Run,
@@ -14,8 +20,12 @@ async function read<T>(
   input = '',
 ): Promise<T | undefined> {
   try {
-    const { stdout, stderr, code } = await run(program, args, { input });
-    if (code === 0) return parse(stdout);
+    let result = await run(program, args, { input });
+    for (let more = attempts; more > 1 && result.stderr.includes(interrupted); more--) {
+      result = await run(program, args, { input });
+    }
+    const { stdout, stderr, code } = result;
+    if (code === 0 && !stderr.includes(interrupted)) return parse(stdout);
     failures.push({
       message: `${program}: ${stderr.trim() || `exit status ${code}`} (${[program, ...args].join(' ')})`,
     });

@@ -45,6 +45,12 @@ export class Netns {
 
   readonly run: Run = (program, args, options) => run(...this.enter(program, args), options);
 
+  /** As `readSwitch` of src/linux/ipv6.ts: /proc/sys/net shows the namespace of who reads it. */
+  readonly readSwitch = async (path: string): Promise<string | undefined> => {
+    const { stdout, code } = await this.run('cat', [`/proc/sys/${path}`]);
+    return code === 0 ? stdout : undefined;
+  };
+
   /** Words separated by one space; fails where the program does. Returns what it printed. */
   async sh(command: string, input?: string): Promise<string> {
     const [program = '', ...args] = command.split(' ');

@@ -126,6 +126,24 @@ test('a healthy agent has six true conditions', () => {
   ]);
 });
 
+test('what no retry can mend is said of its network, and leaves the data path ready', () => {
+  const failures = [{ network: 'dcos6', message: 'this node has no IPv6', lasting: true as const }];
+  expect(finding('DataPathReady', { applied: applied({ failures }) })).toMatchObject({
+    status: 'True',
+    reason: 'Partial',
+    message: 'the kernel shows what this node can carry; dcos6: this node has no IPv6',
+  });
+  expect(of({ applied: applied({ failures }) }).networks).toEqual([
+    { name: 'dcos', state: 'OK' },
+    { name: 'dcos6', state: 'Failed', message: 'this node has no IPv6' },
+  ]);
+  const both = [...failures, { network: 'dcos', message: 'boom' }];
+  expect(finding('DataPathReady', { applied: applied({ failures: both }) })).toMatchObject({
+    status: 'False',
+    message: 'boom',
+  });
+});
+
 test('a refused registration shows the operator’s words', () => {
   const refusal = { type: 'Accepted', status: 'False', reason: 'NotItsAddress', message: 'no' } as const;
   const allocation = {

@@ -1,6 +1,6 @@
 import { diffChains } from '../../../src/dataplane/chains.ts';
 import type { Chain } from '../../../src/dataplane/state.ts';
-import { parseChains } from '../../../src/linux/iptables.ts';
+import { parseChains } from '../../../src/linux/iptablessave.ts';
 
 const input: Chain = { table: 'mangle', hook: 'INPUT', rules: ['-p udp -m udp --dport 64000 -j DROP'] };
 

@@ -6,9 +6,17 @@ const answering =
   (answers: Record<string, string>, seen: string[] = []): Run =>
   (program, _, options) => {
     seen.push(`${program}: ${options?.input ?? ''}`);
-    const stderr = answers[program] ?? '';
-    return Promise.resolve({ stdout: '', stderr, code: stderr === '' ? 0 : 1 });
+    const input = options?.input ?? '';
+    // `ip` shows the loopback link wherever it is asked for it between the lines
+    const stdout = 'lo UNKNOWN\n'.repeat(input.split('link show dev lo\n').length - 1);
+    const stderr = (answers[program] ?? '').replace(/(?<=Command failed -:)\d+/g, (line) =>
+      String(program === 'ip' ? input.split('\n').indexOf(linesOf(input)[Number(line) - 1] ?? '') + 1 : line),
+    );
+    return Promise.resolve({ stdout, stderr, code: stderr === '' ? 0 : 1 });
   };
+
+/** Without the marks. */
+const linesOf = (input: string) => input.split('\n').filter((line) => line !== 'link show dev lo');
 
 const all = (plan: Plan) => Object.keys(plan) as (keyof Plan)[];
 
