@@ -210,9 +210,12 @@ export class Agent {
     this.#queue.add('data path');
   }
 
-  /** Whether the data path was made once, from the API or the checkpoint. */
+  /**
+   * Whether this process has made the data path once, from the API or the checkpoint, without a failure that concerns the
+   * node as a whole: an update of the DaemonSet goes no further otherwise.
+   */
   get ready(): boolean {
-    return this.#pass.applied !== undefined;
+    return this.#pass.passed;
   }
 
   /** How long the last pass over kernel and files took. */
@@ -260,10 +263,11 @@ export class Agent {
     const { snapshot } = this.#pass;
     if (this.#docker === undefined || snapshot === undefined) return;
     // what is about to be made is known to an agent that starts without an engine, also if this one ends right now
-    const { made, error } = await this.#docker.reconcile(snapshot, () => {
+    const record = () => {
       this.#pass.save();
       this.#checkpoint.flush();
-    });
+    };
+    const { made, error } = await this.#docker.reconcile(snapshot, { record, closed: this.#pass.closed });
     this.#queue.add('report');
     const { wanted } = this.#pass;
     // it puts rules of its own ahead of ours

@@ -10,7 +10,7 @@ import type { Directories, HostFlags } from './flags.ts';
 import { removeDropIn } from './networkd.ts';
 import { removePlugins } from './plugins.ts';
 import { answers } from './socket.ts';
-import type { Failure } from './status.ts';
+import type { Failure } from '../dataplane/state.ts';
 
 /** What `cleanup` needs of src/linux/datapath.ts. */
 interface Kernel {

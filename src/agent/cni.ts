@@ -7,7 +7,7 @@ import { defaultConflist, isConflistOf, renderConflists, type Conflist } from '.
 import type { Snapshot } from '../dataplane/snapshot.ts';
 import { isErrno, readIfPresent, reasonOf, temporaryOf, writeAtomically } from './file.ts';
 import type { Directories } from './flags.ts';
-import type { Failure } from './status.ts';
+import type { Failure } from '../dataplane/state.ts';
 
 const extension = '.conflist';
 
@@ -93,6 +93,15 @@ export class CNIFiles {
       // a runtime that watches its directory would read a file half-written
       this.#write(this.#defaultPath, defaultConflist(this.#paths), cniConfDir);
     });
+  }
+
+  /** Whether `open` was called since the machine started. */
+  get isOpen(): boolean {
+    try {
+      return readFileSync(join(this.#directories.runDir, completeFile), 'utf8').trim() === bootID();
+    } catch {
+      return false;
+    }
   }
 
   /** The file that runtimes take in place of ours: the first by name of those that they read. */

@@ -2,7 +2,7 @@ import type { Finding } from '../api/conditions.ts';
 import type { AgentAllocation } from '../api/types.ts';
 import type { Blocks } from '../dataplane/snapshot.ts';
 import type { PassContainers } from './pass.ts';
-import { brief, failureText, mendable, type Applied } from './status.ts';
+import { brief, failureText, grave, type Applied } from './status.ts';
 
 /** What an agent's conditions follow from. */
 export interface Health {
@@ -71,13 +71,13 @@ const synced = ({ unlisted }: Health): Verdict =>
 
 function dataPathReady({ applied, missing }: Health): Verdict {
   if (applied === undefined) return no('Waiting', missing ?? 'not made yet');
-  const failures = mendable(applied.failures);
+  const failures = grave(applied.failures);
   if (failures.length > 0) return no('Failed', brief(failures.map(({ message }) => message)));
   if (applied.failures.length > 0) {
-    return yes(
-      'Partial',
-      `the kernel shows what this node can carry; ${brief(applied.failures.map(failureText))}`,
-    );
+    const [reason, words] = applied.failures.some(({ lasting }) => lasting === true)
+      ? ['Partial', 'the kernel shows what this node can carry']
+      : ['LeftOver', 'the kernel shows the allocation, and something besides that could not be removed'];
+    return yes(reason, `${words}; ${brief(applied.failures.map(failureText))}`);
   }
   return missing === undefined
     ? yes('Applied', 'the kernel shows the allocation')

@@ -1,5 +1,5 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
-import type { Failure } from './status.ts';
+import type { Failure } from '../dataplane/state.ts';
 
 /** Of one kind, since the start. */
 export interface InformerCounters {

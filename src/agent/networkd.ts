@@ -2,7 +2,7 @@ import { existsSync, rmdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Log } from '../log.ts';
 import { isErrno, readIfPresent, reasonOf, temporaryOf, writeAtomically } from './file.ts';
-import type { Failure } from './status.ts';
+import type { Failure } from '../dataplane/state.ts';
 
 /** systemd-networkd may take routes, rules and nexthops that are in none of its files for stale, and remove them. */
 const dropIn = 'etc/systemd/networkd.conf.d/50-overlaynet.conf';

@@ -10,7 +10,9 @@ import { reasonOf } from './file.ts';
 import type { Judge } from './judge.ts';
 import type { Metrics } from './metrics.ts';
 import type { SeenVersion } from './registration.ts';
-import { brief, failureText, mendable, type Applied, type Failure } from './status.ts';
+import type { Failure } from '../dataplane/state.ts';
+import { closedNetworks } from './closed.ts';
+import { brief, failureText, grave, mendable, type Applied } from './status.ts';
 import { idleNetworks, networksInForce } from './snapshot.ts';
 import type { Namespace } from './wish.ts';
 
@@ -49,8 +51,10 @@ export class Pass {
   applied: Applied | undefined;
   /** What the last pass worked from, or the checkpoint. */
   snapshot: Snapshot | undefined;
-  /** The data path was complete once: containers can come. */
-  complete = false;
+  /** The data path was complete once since the machine started, by this process or one before: containers can come. */
+  complete: boolean;
+  /** A pass of this process did all that concerns the node as a whole. */
+  passed = false;
   /** Of the last pass. */
   containers: PassContainers = { failures: [], held: [], first: undefined, unread: [] };
   /** Of the last pass. */
@@ -63,6 +67,7 @@ export class Pass {
     this.node = node;
     this.#parts = parts;
     this.snapshot = parts.last;
+    this.complete = parts.cni.isOpen;
   }
 
   /** What the kernel is to show; undefined where nothing is known, and then nothing is touched. */
@@ -94,22 +99,23 @@ export class Pass {
     return this.known;
   }
 
+  /** Networks that take no new containers, and why. */
+  get closed(): ReadonlyMap<string, string> {
+    const { snapshot, applied } = this;
+    return closedNetworks(snapshot?.networks ?? [], applied?.failures ?? [], this.#parts.cni.owned);
+  }
+
   /** What a container's networks follow from; text, where the data path was never complete: what is awaited. */
   get known(): Known | string {
-    const { caches, cni } = this.#parts;
+    const { caches } = this.#parts;
     const { snapshot, applied } = this;
-    if (!this.complete || snapshot === undefined) return this.#awaited;
-    // one that worked before keeps working as far as it does
-    const failed = new Map(
-      (applied?.failures ?? []).flatMap(({ network, message }) =>
-        network === undefined || cni.owned.has(network) ? [] : [[network, message]],
-      ),
-    );
+    if (!this.complete || snapshot === undefined || applied === undefined) return this.#awaited;
+    const failed = new Map(this.closed);
     if (!caches.networks.hasSynced) return { snapshot, idle: undefined, failed };
     const networks = caches.networks.list();
     const inForce = new Set(networksInForce(networks).map(({ metadata }) => metadata.name));
     for (const name of inForce) {
-      if (!applied?.networks.has(name)) failed.set(name, 'it has just come');
+      if (!applied.networks.has(name)) failed.set(name, 'it has just come');
     }
     return { snapshot, idle: idleNetworks(networks, inForce), failed };
   }
@@ -192,10 +198,13 @@ export class Pass {
     const conflists = cni.conflists(snapshot);
     const withdrawn = cni.withdraw(conflists);
     const { changes, failures, unread } = await this.#reconcileKernel(snapshot);
-    if (failures.some(({ network }) => network === undefined)) {
+    if (grave(failures).some(({ network }) => network === undefined)) {
       return { changes, failures: [...withdrawn, ...failures] };
     }
-    const failed = new Set(failures.map(({ network }) => network ?? ''));
+    this.passed = true;
+    const failed = new Set(
+      failures.flatMap(({ network, leftover }) => (leftover === true ? [] : (network ?? []))),
+    );
     const ready = conflists.filter(({ network }) => !failed.has(network));
     const published = cni.publish(ready);
     const leases = cni.removeLeases(new Set([...conflists.map(({ network }) => network), ...failed]));

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Log } from '../log.ts';
 import { isErrno, readIfPresent, reasonOf, temporaryOf, writeAtomically } from './file.ts';
-import type { Failure } from './status.ts';
+import type { Failure } from '../dataplane/state.ts';
 
 /**
  * Ours, and the standard ones that it is chained with, by names of ours: always the image's, since those of the host may not know

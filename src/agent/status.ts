@@ -1,19 +1,12 @@
 import { withCondition, type Finding } from '../api/conditions.ts';
 import { bounded } from '../api/text.ts';
+import type { Failure } from '../dataplane/state.ts';
 import type {
   AgentAllocationSpec,
   AllocatedNetwork,
   NetworkState,
   OverlayAgentStatus,
 } from '../api/types.ts';
-
-/** Of one network, or where `network` is absent, of all. The message is the tool's own words. */
-export interface Failure {
-  network?: string;
-  message: string;
-  /** No retry mends it: the node is made so. It is said, and holds up nothing else. */
-  lasting?: true;
-}
 
 /** `NETWORK: MESSAGE` */
 export const failureText = ({ network, message }: Failure): string =>
@@ -22,6 +15,10 @@ export const failureText = ({ network, message }: Failure): string =>
 /** Failures that another pass may mend. */
 export const mendable = (failures: readonly Failure[]): Failure[] =>
   failures.filter(({ lasting }) => lasting !== true);
+
+/** Failures for which something that is wanted does not work. */
+export const grave = (failures: readonly Failure[]): Failure[] =>
+  mendable(failures).filter(({ leftover }) => leftover !== true);
 
 /** What the last pass over the data path worked from, and what of it failed. */
 export interface Applied {
@@ -54,7 +51,7 @@ export function renderStatus({
   stored,
   now,
 }: StatusInput): OverlayAgentStatus {
-  const forAll = applied?.failures.some(({ network }) => network === undefined) ?? false;
+  const forAll = grave(applied?.failures ?? []).some(({ network }) => network === undefined);
   const revision = forAll ? stored?.revision : applied?.allocation?.revision;
   const networks = (allocation?.networks ?? []).map((network) => networkStatus(network, applied, docker));
   return {
@@ -90,7 +87,7 @@ function networkStatus(
     return { name, state: 'Configuring', message: `OverlayNetwork ${name} is not in force` };
   }
   const failures = [...applied.failures, ...docker].filter(
-    (failure) => failure.network === undefined || failure.network === name,
+    ({ network: of, leftover }) => leftover !== true && (of === undefined || of === name),
   );
   if (failures.length === 0) return { name, state: 'OK' };
   return { name, state: 'Failed', message: brief(failures.map(({ message }) => message)) };

@@ -82,6 +82,10 @@ export interface Failure {
   message: string;
   /** No retry mends it: the node is made so. It is said, and holds up nothing else. */
   lasting?: true;
+  /** Something of ours is there that should not be. It is said and tried again, and closes nothing. */
+  leftover?: true;
+  /** A rule or a set is not in place: isolated networks take no new containers meanwhile. */
+  rules?: true;
 }
 
 /** A link as the kernel shows it, ours or not. */

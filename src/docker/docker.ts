@@ -23,6 +23,11 @@ export interface Outcome {
   error?: Error;
 }
 
+interface Options {
+  record?: () => void;
+  closed?: ReadonlyMap<string, string>;
+}
+
 /** Keeps a Docker network for every overlay of which the node holds a Docker half, where there is an engine. */
 export class Docker {
   readonly #engine: Engine;
@@ -72,12 +77,16 @@ export class Docker {
   /**
    * One run at a time.
    * @param snapshot its `docker` is what an engine had that has not answered since this process began
-   * @param record called before networks are made, when `blocks` has theirs already
+   * @param options.record called before networks are made, when `blocks` has theirs already
+   * @param options.closed networks that take no new containers, and so are not made now
    */
-  async reconcile(snapshot: Snapshot, record: () => void = () => undefined): Promise<Outcome> {
+  async reconcile(
+    snapshot: Snapshot,
+    { record = () => undefined, closed = new Map() }: Options = {},
+  ): Promise<Outcome> {
     this.#made = false;
     try {
-      await this.#reconcile(snapshot, record);
+      await this.#reconcile(snapshot, { record, closed });
     } catch (error) {
       if (!(error instanceof NoEngine)) {
         if (error instanceof EngineError) {
@@ -105,10 +114,12 @@ export class Docker {
     }
   }
 
-  async #reconcile(snapshot: Snapshot, record: () => void): Promise<void> {
+  async #reconcile(snapshot: Snapshot, { record, closed }: Required<Options>): Promise<void> {
     this.#blocks ??= snapshot.docker;
     const { minor, unsupported, version } = await this.#engine.facts();
-    const wanted = wantedNetworks(snapshot, minor);
+    const wanted = wantedNetworks(snapshot, minor).map((want) =>
+      closed.has(want.name) ? { ...want, draining: true } : want,
+    );
     const networks = await this.#engine.networks();
     this.#blocks = blocks(networks);
     const unfit = () => unsupported ?? this.#elsewhere;

@@ -108,7 +108,7 @@ export class DataPath {
     const flushing = policy !== undefined && mustFlush(plan, chains.changes > 0, observed);
     if (flushing) owe(plan);
     failures.push(...refused);
-    const rules = [...chains.failures];
+    const rules: Failure[] = [...chains.failures];
     const protect = async () => {
       rules.push(...(await execute(counted, plan, ['sets'])));
       rules.push(...(await applyChains(counted, chains.restores)));
@@ -121,7 +121,8 @@ export class DataPath {
     const hidden = await clearHidden(counted, chains.hidden);
     rules.push(...hidden.failures, ...(await execute(counted, plan, ['staleSets'])));
     failures.push(...rules);
-    if (flushing && rules.length === 0) failures.push(...(await this.#flush(counted, policy, observed)));
+    if (flushing && rules.every(({ leftover }) => leftover === true))
+      failures.push(...(await this.#flush(counted, policy, observed)));
     const changes = steps.reduce(
       (sum, { name }) => sum + plan[name].length,
       chains.changes + hidden.changes + guarded.changes,

@@ -1,4 +1,5 @@
 import { render, steps, type Change, type Plan } from '../dataplane/change.ts';
+import { meaningOf } from '../dataplane/meaning.ts';
 import type { Failure } from '../dataplane/state.ts';
 import { runBatch, type FailedLine } from './batch.ts';
 import { CommandError, type Run } from './run.ts';
@@ -13,7 +14,7 @@ export async function execute(run: Run, plan: Plan, names: (keyof Plan)[]): Prom
     try {
       const { failed, problems } = await runBatch(run, program, args, changes.map(render));
       failures.push(
-        ...problems.map((message) => ({ message })),
+        ...problems.map((message) => ({ message, ...(name === 'sets' ? { rules: true as const } : {}) })),
         ...explain(program, changes, failed, unusable),
       );
     } catch (error) {
@@ -38,7 +39,7 @@ function explain(program: string, changes: Change[], failed: FailedLine[], unusa
     if (known === undefined) {
       const network = change.network === undefined ? {} : { network: change.network };
       found.set(key, {
-        failure: { ...network, message: `${program}: ${words} (${render(change)})` },
+        failure: { ...network, ...meaningOf(change), message: `${program}: ${words} (${render(change)})` },
         more: 0,
       });
     } else known.more++;

@@ -27,7 +27,7 @@ export async function clearHidden(run: Run, hidden: HiddenTable[]): Promise<Outc
     } catch (error) {
       if (!(error instanceof CommandError) && !(error instanceof SyntaxError)) throw error;
       const message = `iptables cannot read table ${place} (${why}), and what overlaynet has in it stays: ${error.message}`;
-      outcome.failures.push({ message });
+      outcome.failures.push({ message, leftover: true });
     }
   }
   return outcome;

@@ -67,6 +67,8 @@ const hasOurs = ({ rules }: Save): boolean =>
 interface Restore {
   program: string;
   input: string;
+  /** It takes away only: what is wanted is elsewhere. */
+  removal: boolean;
 }
 
 /** A table in which nothing is wanted, and of which it is not known what it has of ours. */
@@ -99,21 +101,25 @@ export function planChains(desired: Record<Family, Chain[]>, saves: Save[]): Cha
     const wanted = backend === current ? desired[family] : [];
     if (rules === undefined) {
       const matters = wanted.length > 0 || (cleaning && absent !== true);
-      if (matters && failure !== undefined) plan.failures.push({ message: failure });
+      if (matters && failure !== undefined) plan.failures.push(missed(failure, wanted.length === 0));
       continue;
     }
     const name = program(backend, family, 'save');
     for (const [table, why] of rules.unread) {
       if (wanted.some((chain) => chain.table === table)) {
-        plan.failures.push({ message: unreadText(name, backend, { family, table, why }) });
+        plan.failures.push(missed(unreadText(name, backend, { family, table, why }), false));
       } else if (backend === 'nft') plan.hidden.push({ family, table, why });
       else if (cleaning)
-        plan.failures.push({ message: `${name}: table ${table}: ${why}; what overlaynet has in it stays` });
+        plan.failures.push(missed(`${name}: table ${table}: ${why}; what overlaynet has in it stays`, true));
     }
     const restore = diffChains(wanted, rules.chains, rules.unread);
     if (restore.changes === 0) continue;
     plan.changes += restore.changes;
-    plan.restores.push({ program: program(backend, family, 'restore'), input: restore.input });
+    plan.restores.push({
+      program: program(backend, family, 'restore'),
+      input: restore.input,
+      removal: wanted.length === 0,
+    });
   }
   return plan;
 }
@@ -131,17 +137,23 @@ function unreadText(name: string, backend: Backend, { family, table, why }: Hidd
 
 export async function applyChains(run: Run, restores: Restore[]): Promise<Failure[]> {
   const failures: Failure[] = [];
-  for (const { program: name, input } of restores) {
+  for (const { program: name, input, removal } of restores) {
     try {
       const { stderr, code } = await run(name, ['-w', '5', '--noflush'], { input });
-      if (code !== 0) failures.push({ message: `${name}: ${words(stderr) || `exit status ${code}`}` });
+      if (code !== 0) failures.push(missed(`${name}: ${words(stderr) || `exit status ${code}`}`, removal));
     } catch (error) {
       if (!(error instanceof CommandError)) throw error;
-      failures.push({ message: error.message });
+      failures.push(missed(error.message, removal));
     }
   }
   return failures;
 }
+
+/** What was not done to rules: it took away only, or something is not in place. */
+const missed = (message: string, removal: boolean): Failure => ({
+  message,
+  ...(removal ? { leftover: true } : { rules: true }),
+});
 
 const words = (stderr: string): string =>
   stderr

@@ -71,12 +71,14 @@ function read(path: string, root: string): string | undefined {
 
 /** What of the system is not as the data path needs it, in plain words; empty where all is well. Changes nothing. */
 export function switchedOff(root = '/proc/sys'): string[] {
-  return [...switches.forwarding, ...switches.bridge, ...switches.marks].flatMap(({ path, otherwise, module }) => {
-    const value = read(path, root);
-    if (value === '0') return [`${name(path)} is 0: ${otherwise}; set it to 1`];
-    if (value !== undefined || module === undefined) return [];
-    return [`${name(path)} does not exist: ${otherwise}; load the module ${module}`];
-  });
+  return [...switches.forwarding, ...switches.bridge, ...switches.marks].flatMap(
+    ({ path, otherwise, module }) => {
+      const value = read(path, root);
+      if (value === '0') return [`${name(path)} is 0: ${otherwise}; set it to 1`];
+      if (value !== undefined || module === undefined) return [];
+      return [`${name(path)} does not exist: ${otherwise}; load the module ${module}`];
+    },
+  );
 }
 
 /**

@@ -3,7 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { Agent } from '../../src/agent/agent.ts';
 import { Metrics } from '../../src/agent/metrics.ts';
 import type { Kernel } from '../../src/agent/pass.ts';
-import type { Failure } from '../../src/agent/status.ts';
+import type { Failure } from '../../src/dataplane/state.ts';
 import {
   apiVersion,
   type AgentAllocationSpec,

@@ -93,15 +93,26 @@ test('what an engine had before this process holds until one answers, and not af
 test('what is about to be made is recorded before, and what could not be made is let go', async () => {
   fake.refused.add('dcos6');
   const recorded: unknown[] = [];
-  const { made, error } = await docker.reconcile(cluster(1, 0), () => {
+  const record = () => {
     recorded.push([names(), docker.blocks?.map(({ name }) => name)]);
-  });
+  };
+  const { made, error } = await docker.reconcile(cluster(1, 0), { record });
   expect(recorded).toEqual([[[], ['dcos', 'dcos6']]]);
   expect(docker.blocks?.map(({ name }) => name)).toEqual(['dcos']);
   // the rules of the one that was made are ahead of ours, whatever became of the other
   expect(made).toBe(true);
   expect(error?.message).toContain('Pool overlaps');
   expect(await docker.reconcile(cluster(1, 0))).toMatchObject({ made: false, error: expect.any(Error) });
+});
+
+test('a network that takes no new containers is not made, and stays where it is there', async () => {
+  const closed = new Map([['dcos6', 'a rule is not in place']]);
+  await docker.reconcile(cluster(1, 0), { closed });
+  expect(names()).toEqual(['dcos']);
+  await docker.reconcile(cluster(1, 0));
+  expect(names()).toEqual(['dcos', 'dcos6']);
+  await docker.reconcile(cluster(1, 0), { closed });
+  expect(names()).toEqual(['dcos', 'dcos6']);
 });
 
 test('an engine whose networks have no links here is tried once, until it restarts', async () => {

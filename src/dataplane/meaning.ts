@@ -1,0 +1,28 @@
+import type { Change } from './change.ts';
+import { permits } from './isolation.ts';
+import { membersPrefix } from './ownership.ts';
+import type { Failure } from './state.ts';
+
+/** Changes that take away what is not wanted. */
+const removals: ReadonlySet<Change['kind']> = new Set([
+  'deleteLink',
+  'deleteAddress',
+  'deleteNeighbour',
+  'deleteNexthop',
+  'deleteRoute',
+  'clearRoute',
+  'deleteRule',
+  'deleteFDB',
+  'deleteEntry',
+  'destroySet',
+]);
+
+/** What it means that a change of the kernel failed, beside that it is tried again. */
+export function meaningOf(change: Change): Pick<Failure, 'leftover' | 'rules'> {
+  const guards = change.kind === 'createSet' || change.kind === 'addEntry';
+  // what may no longer pass still does
+  const permitting =
+    change.kind === 'deleteEntry' && (permits(change.name) === true || change.name.startsWith(membersPrefix));
+  if (guards || permitting) return { rules: true };
+  return removals.has(change.kind) ? { leftover: true } : {};
+}
