@@ -33,7 +33,7 @@ test("a set that a person's rule uses stays, is said, and keeps nothing else fro
   expect(sets).toContain('overlaynet-net-red-4');
   expect(sets).not.toContain('overlaynet-may-red-4');
   expect(sets).not.toContain('overlaynet-net-red-6');
-  await node.sh('iptables-nft -D FORWARD 1');
+  await node.sh('iptables-nft -D FORWARD -m set --match-set overlaynet-net-red-4 src -j ACCEPT');
   expect((await reconcile(networks({}, shut))).failures).toEqual([]);
   expect(await node.sh('ipset list -n')).not.toContain('overlaynet-net-red-4');
 });
