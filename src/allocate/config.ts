@@ -3,7 +3,8 @@ import { parseDuration } from '../api/duration.ts';
 import { validateConfig } from '../api/validate.ts';
 import { AddressError, isAddress, parseAddress } from '../net/address.ts';
 import { contains, containsAddress, overlaps, parseCidr, parseInterface } from '../net/cidr.ts';
-import { leastIPv6MTU, overhead, type Registrations, type TakenSpace } from './register.ts';
+import { mtuRefusal } from './mtu.ts';
+import type { TakenSpace } from './register.ts';
 import { vtepSpace } from './space.ts';
 import type { Refusal, View } from './view.ts';
 
@@ -27,9 +28,6 @@ export function settingsOf(
   return same ? before : { ...(mtu === undefined ? {} : { mtu }), defaultNetwork, reuseCooldown };
 }
 
-export const hasIPv6 = ({ spaces }: LedgerIndex): boolean =>
-  spaces.some(({ cidr, retiredAt }) => cidr.includes(':') && retiredAt === undefined);
-
 /** The part of a configuration that is pinned at the first registration. */
 export function pinnable({ vtepSubnets, vtepMACOUI, vni, port, underlay }: PinnedConfig): PinnedConfig {
   return { vtepSubnets, vtepMACOUI, vni, port, underlay };
@@ -45,13 +43,9 @@ export function configRefusal(
   const { spec } = config;
   const invalid = validateConfig(spec);
   if (invalid !== undefined) return invalid;
-  if (spec.mtu !== undefined && spec.mtu < leastIPv6MTU && hasIPv6(index)) {
-    return {
-      reason: 'MTUTooSmall',
-      message: `spec.mtu: ${spec.mtu} is not in force: the IPv6 networks in use need ${leastIPv6MTU}`,
-    };
-  }
   const pinned = index.config;
+  const mtu = mtuRefusal(spec.mtu, index, (pinned ?? spec).vtepSubnets);
+  if (mtu !== undefined) return mtu;
   return pinned === undefined
     ? (vtepOverlap(spec.vtepSubnets, index) ?? heldElsewhere(spec.vtepSubnets, view))
     : pinnedRefusal(pinnable(spec), pinned, index, view);
@@ -167,24 +161,6 @@ function holdsInterface(subnet: ReturnType<typeof parseCidr>, text: string): boo
     if (error instanceof AddressError) return true;
     throw error;
   }
-}
-
-/** MTU of tunnel and bridges in bytes: as configured, else what the smallest uplink leaves. */
-export function tunnelMTU(
-  { config }: Pick<View, 'config'>,
-  { accepted }: Registrations,
-  pinned: PinnedConfig | undefined,
-  index: LedgerIndex,
-): number | undefined {
-  const wanted = config?.spec.mtu;
-  if (wanted !== undefined && (wanted >= leastIPv6MTU || !hasIPv6(index))) return wanted;
-  const uplinks = [...accepted.values()].map(({ uplinkMTU }) => uplinkMTU);
-  const stated = uplinks.filter((mtu) => mtu !== undefined);
-  // an agent that has not said its own counts as the value in force
-  const inForce = config?.status?.effective?.mtu;
-  const known = stated.map((mtu) => mtu - overhead(pinned?.underlay ?? 'IPv4'));
-  if (inForce !== undefined && stated.length < uplinks.length) known.push(inForce);
-  return known.length === 0 ? inForce : known.reduce((a, b) => Math.min(a, b));
 }
 
 /** The VTEPs are a space like any other, there from the moment that their subnets are pinned. */

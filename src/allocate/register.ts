@@ -1,15 +1,10 @@
 import { tunnelAddress } from '../api/state.ts';
-import type { AgentAllocationSpec, OverlayAgent, OverlayConfigSpec, Underlay } from '../api/types.ts';
+import type { AgentAllocationSpec, OverlayAgent, Underlay } from '../api/types.ts';
 import { isAddress, parseAddress } from '../net/address.ts';
 import { containsAddress, parseCidr } from '../net/cidr.ts';
 import type { Claimant } from './blocks.ts';
+import { uplinkRefusal, type MTURule } from './mtu.ts';
 import type { NodeFacts, Refusal, View } from './view.ts';
-
-/** Encapsulation in bytes: outer IP and UDP, VXLAN, inner Ethernet. */
-export const overhead = (underlay: Underlay): number => (underlay === 'IPv4' ? 50 : 70);
-
-/** What IPv6 needs of every link (RFC 8200, section 5). */
-export const leastIPv6MTU = 1280;
 
 export interface Registrations {
   /** By node: the addresses it may use. Nodes whose new registration is refused keep what they had. */
@@ -40,6 +35,12 @@ export interface TakenSpace {
   whose: string;
 }
 
+/** What a registration must agree with. */
+export interface Rules {
+  underlay: Underlay;
+  mtu: MTURule;
+}
+
 /**
  * Judges every agent's registration. An address belongs to the node that has it already, as long as its Node states it,
  * else to the older.
@@ -47,16 +48,15 @@ export interface TakenSpace {
 export function judgeRegistrations(
   view: View,
   nodes: readonly NodeFacts[],
-  config: Pick<OverlayConfigSpec, 'underlay' | 'mtu'>,
+  config: Rules,
   taken: readonly TakenSpace[],
-  hasIPv6Networks: boolean,
   /** Whether the ledger has something as held by a node. */
   holds: (node: string) => boolean,
   memory: Standing,
 ): Registrations {
   const result: Registrations = { accepted: new Map(), refused: new Map(), unread: new Set() };
   const { known } = memory;
-  const basis = [config.underlay, config.mtu, hasIPv6Networks].join();
+  const basis = JSON.stringify(config);
   if (basis !== memory.basis) known.clear();
   memory.basis = basis;
   let moved = false;
@@ -95,7 +95,7 @@ export function judgeRegistrations(
       (standing ? undefined : own(view, node, agent, sameNode ? had.addresses : [])) ??
       conflict(view, agent, node, owner, result.unread) ??
       (standing ? undefined : overlap(agent, spaces)) ??
-      fits(agent, config, hasIPv6Networks);
+      fits(agent, config);
     if (refusal === undefined) {
       const { addresses, uplinkMTU } = agent.spec;
       for (const address of addresses) {
@@ -204,24 +204,13 @@ function overlap(
   return undefined;
 }
 
-function fits(
-  { spec }: OverlayAgent,
-  config: Pick<OverlayConfigSpec, 'underlay' | 'mtu'>,
-  hasIPv6Networks: boolean,
-): Refusal | undefined {
-  const outer = tunnelAddress(spec.addresses, config);
-  if (outer === '' || outer.includes(':') !== (config.underlay === 'IPv6')) {
+function fits({ spec }: OverlayAgent, { underlay, mtu }: Rules): Refusal | undefined {
+  const outer = tunnelAddress(spec.addresses, { underlay });
+  if (outer === '' || outer.includes(':') !== (underlay === 'IPv6')) {
     return {
       reason: 'NoUnderlayAddress',
-      message: `spec.addresses: ${spec.addresses.join(', ')} has no ${config.underlay} address, which the underlay needs`,
+      message: `spec.addresses: ${spec.addresses.join(', ')} has no ${underlay} address, which the underlay needs`,
     };
   }
-  const mtu = spec.uplinkMTU - overhead(config.underlay);
-  if (config.mtu === undefined && hasIPv6Networks && mtu < leastIPv6MTU) {
-    return {
-      reason: 'MTUTooSmall',
-      message: `spec.uplinkMTU: ${spec.uplinkMTU} leaves ${mtu} bytes in the tunnel; the IPv6 networks in use need ${leastIPv6MTU}`,
-    };
-  }
-  return undefined;
+  return uplinkRefusal(spec.uplinkMTU, underlay, mtu);
 }

@@ -62,7 +62,7 @@ export interface OverlayConfigSpec {
   /** UDP port of the tunnel. */
   port: number;
   underlay: Underlay;
-  /** MTU of tunnel and bridges in bytes; absent: the smallest registered uplink MTU less 50 (IPv4) or 70 (IPv6). */
+  /** MTU of tunnel and bridges in bytes; absent: what the uplinks of the first nodes leave, less 50 (IPv4) or 70 (IPv6). */
   mtu?: number;
   /** Comma list of network names. */
   defaultNetwork: string;
@@ -264,6 +264,8 @@ export interface LedgerIndex {
   config?: PinnedConfig;
   /** The values of OverlayConfig that are not pinned, as last seen: what an OverlayConfig made again begins with. */
   settings?: LedgerSettings;
+  /** The tunnel's MTU in force, in bytes: no node that joins makes it smaller. */
+  mtu?: number;
   /** With `over`, when it ended, and `upTo`, the resourceVersion then: what agents registered before that is settled. */
   restored?: Restoration & { over?: string; upTo?: string };
   departures?: Departures;
