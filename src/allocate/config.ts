@@ -3,8 +3,8 @@ import { parseDuration } from '../api/duration.ts';
 import { validateConfig } from '../api/validate.ts';
 import { AddressError, isAddress, parseAddress } from '../net/address.ts';
 import { contains, containsAddress, overlaps, parseCidr, parseInterface } from '../net/cidr.ts';
+import type { TakenSpace } from './addresses.ts';
 import { mtuRefusal } from './mtu.ts';
-import type { TakenSpace } from './register.ts';
 import { vtepSpace } from './space.ts';
 import type { Refusal, View } from './view.ts';
 
@@ -20,13 +20,29 @@ export function settingsOf(
   before: LedgerSettings | undefined,
 ): LedgerSettings | undefined {
   if (config === undefined) return before;
-  const { mtu, defaultNetwork, reuseCooldown } = config.spec;
+  const { mtu, defaultNetwork, nodeSubnets, reuseCooldown } = config.spec;
   const same =
     before?.mtu === mtu &&
     before?.defaultNetwork === defaultNetwork &&
+    before.nodeSubnets?.join() === nodeSubnets?.join() &&
     before.reuseCooldown === reuseCooldown;
-  return same ? before : { ...(mtu === undefined ? {} : { mtu }), defaultNetwork, reuseCooldown };
+  if (same) return before;
+  return {
+    ...(mtu === undefined ? {} : { mtu }),
+    defaultNetwork,
+    ...(nodeSubnets === undefined ? {} : { nodeSubnets }),
+    reuseCooldown,
+  };
 }
+
+/**
+ * Where nodes may have their addresses; undefined: nobody has said. Without an OverlayConfig it is what the last one said;
+ * what a hand made unreadable allows nothing.
+ */
+export const nodeSubnetsOf = (
+  { config }: Pick<View, 'config'>,
+  { settings }: LedgerIndex,
+): readonly string[] | undefined => (config?.spec ?? settings)?.nodeSubnets?.filter(isCidr);
 
 /** The part of a configuration that is pinned at the first registration. */
 export function pinnable({ vtepSubnets, vtepMACOUI, vni, port, underlay }: PinnedConfig): PinnedConfig {
@@ -151,6 +167,16 @@ function heldElsewhere(
     }
   }
   return undefined;
+}
+
+function isCidr(text: string): boolean {
+  try {
+    parseCidr(text);
+    return true;
+  } catch (error) {
+    if (error instanceof AddressError) return false;
+    throw error;
+  }
 }
 
 function holdsInterface(subnet: ReturnType<typeof parseCidr>, text: string): boolean {

@@ -5,6 +5,7 @@ import {
   configRefusal,
   cooldown,
   grown,
+  nodeSubnetsOf,
   pinnable,
   settingsOf,
   takenSpaces,
@@ -117,7 +118,11 @@ class Planner {
         : grown(index.config, view, refusedConfig);
     const underlay = config?.underlay ?? 'IPv4';
     const rule = mtuRule(view, index, config?.vtepSubnets ?? []);
-    const registrations = this.#judgeRegistrations(config, { underlay, mtu: rule });
+    const registrations = this.#judgeRegistrations(config, {
+      underlay,
+      mtu: rule,
+      nodeSubnets: nodeSubnetsOf(view, index),
+    });
     this.#restore = judgeRestore(view, index, registrations);
     const mtu = tunnelMTU(registrations, underlay, rule);
     const { spaces, refused } = this.#judgeNetworks(registrations, config, mtu);

@@ -47,6 +47,8 @@ export interface View {
   ledger: Ledger;
   /** The addresses that Nodes themselves state, canonical, for those that were read. */
   nodeAddresses: ReadonlyMap<string, readonly string[]>;
+  /** Where API servers listen, canonical, as of the last reading of a Node's addresses. */
+  apiServers: readonly string[];
   /**
    * Marks of Releasing blocks (`markOf`) that no late write can bring back: since the mark was read, the node's
    * AgentAllocation has been written, or found to be absent.

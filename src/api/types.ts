@@ -66,6 +66,8 @@ export interface OverlayConfigSpec {
   mtu?: number;
   /** Comma list of network names. */
   defaultNetwork: string;
+  /** Where nodes have their own addresses; an address outside is refused. Absent: a Node keeps what it registered with. */
+  nodeSubnets?: string[];
   /** Go duration: `10m`. */
   reuseCooldown: string;
 }
@@ -279,7 +281,10 @@ export interface LedgerIndex {
   spaces: LedgerSpace[];
 }
 
-export type LedgerSettings = Pick<OverlayConfigSpec, 'mtu' | 'defaultNetwork' | 'reuseCooldown'>;
+export type LedgerSettings = Pick<
+  OverlayConfigSpec,
+  'mtu' | 'defaultNetwork' | 'nodeSubnets' | 'reuseCooldown'
+>;
 
 export interface LedgerSpace {
   /** `vtep`, or the subnet. */

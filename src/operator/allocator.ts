@@ -209,6 +209,7 @@ export class Allocator {
       allocationsAt,
       ledger: this.#caches.ledgerNow(answers.fresh),
       nodeAddresses: this.#addresses.current(nodes, agents, now),
+      apiServers: this.#addresses.apiServers,
       withdrawn: writer.withdrawn,
       asked: answers.asked(now),
       refusal: (key) => refused.get(key)?.message,

@@ -35,6 +35,7 @@ export class Cluster {
   allocations = new Map<string, AgentAllocation>();
   ledger = new Map<string, AllocationLedger>();
   stated = new Map<string, string[]>();
+  apiServers: string[] = [];
   last!: Plan;
   /** Every write that was made, in order. */
   history: Write[] = [];
@@ -117,6 +118,7 @@ export class Cluster {
         fresh: new Map([[spacesName, this.version]]),
       },
       nodeAddresses: this.stated,
+      apiServers: this.apiServers,
       withdrawn,
       asked: this.asked,
       refusal: (key) => this.refusals.get(key),
