@@ -3,8 +3,9 @@ import { parseDuration } from '../api/duration.ts';
 import { validateConfig } from '../api/validate.ts';
 import { AddressError, isAddress, parseAddress } from '../net/address.ts';
 import { contains, containsAddress, overlaps, parseCidr, parseInterface } from '../net/cidr.ts';
+import { vtepCapacity } from '../net/vtep.ts';
 import type { TakenSpace } from './addresses.ts';
-import { mtuRefusal } from './mtu.ts';
+import { isUnused, mtuRefusal } from './mtu.ts';
 import { vtepSpace } from './space.ts';
 import type { Refusal, View } from './view.ts';
 
@@ -51,7 +52,7 @@ export function pinnable({ vtepSubnets, vtepMACOUI, vni, port, underlay }: Pinne
 
 /** Why OverlayConfig, or a part of it, is not in force. */
 export function configRefusal(
-  view: Pick<View, 'config' | 'allocations' | 'agents'>,
+  view: Pick<View, 'config' | 'allocations' | 'agents' | 'ledger'>,
   index: LedgerIndex,
 ): Refusal | undefined {
   const { config } = view;
@@ -60,26 +61,46 @@ export function configRefusal(
   const invalid = validateConfig(spec);
   if (invalid !== undefined) return invalid;
   const pinned = index.config;
-  const mtu = mtuRefusal(spec.mtu, index, (pinned ?? spec).vtepSubnets);
+  const mtu = mtuRefusal(
+    spec.mtu,
+    index,
+    (pinned === undefined || isFree(view, index) ? spec : pinned).vtepSubnets,
+  );
   if (mtu !== undefined) return mtu;
   return pinned === undefined
     ? (vtepOverlap(spec.vtepSubnets, index) ?? heldElsewhere(spec.vtepSubnets, view))
     : pinnedRefusal(pinnable(spec), pinned, index, view);
 }
 
+const pinnedFields = ['vtepSubnets', 'vtepMACOUI', 'vni', 'port', 'underlay'] as const;
+
+const changes = (wanted: PinnedConfig, pinned: PinnedConfig) =>
+  pinnedFields.filter((field) => String(wanted[field]) !== String(pinned[field]));
+
+/**
+ * What is pinned can still be changed: no network has blocks, so that no container is cut off while nodes change over one
+ * after the other. While data is taken to be restored, networks may only be missing.
+ */
+const isFree = (view: Pick<View, 'allocations' | 'agents'>, index: LedgerIndex): boolean =>
+  isUnused(view, index) && (index.restored === undefined || index.restored.over !== undefined);
+
 function pinnedRefusal(
   wanted: PinnedConfig,
   pinned: PinnedConfig,
   index: LedgerIndex,
-  view: Pick<View, 'allocations'>,
+  view: Pick<View, 'allocations' | 'agents' | 'ledger'>,
 ): Refusal | undefined {
-  const fields = (['vtepSubnets', 'vtepMACOUI', 'vni', 'port', 'underlay'] as const).filter(
-    (field) => String(wanted[field]) !== String(pinned[field]),
-  );
+  const fields = changes(wanted, pinned);
   if (fields.length === 0) return undefined;
   if (fields.join() === 'vtepSubnets' && grows(wanted.vtepSubnets, pinned.vtepSubnets)) {
     return vtepOverlap(wanted.vtepSubnets, index) ?? nodeInVtepSubnet(wanted.vtepSubnets, view);
   }
+  if (isFree(view, index))
+    return (
+      nodeInVtepSubnet(wanted.vtepSubnets, view) ??
+      tooFewVTEPs(wanted.vtepSubnets, view) ??
+      sharedAddresses(wanted.vtepSubnets, pinned.vtepSubnets)
+    );
   const each = fields.map(
     (field) => `spec.${field}: ${String(wanted[field])} is not in force, ${String(pinned[field])} is`,
   );
@@ -88,8 +109,36 @@ function pinnedRefusal(
     : '';
   return {
     reason: 'Pinned',
-    message: `${each.join('; ')}; these are pinned at the first agent's registration${but}`,
+    message: `${each.join('; ')}; these are pinned as long as a network has blocks, cooling ones too${but}`,
   };
+}
+
+/** Nodes change over one after the other: meanwhile one VTEP must not be an old one of one node and a new one of another. */
+function sharedAddresses(wanted: readonly string[], pinned: readonly string[]): Refusal | undefined {
+  for (const subnet of wanted) {
+    const next = parseCidr(subnet);
+    const old = pinned.find((text) => overlaps(next, parseCidr(text)) && parseCidr(text).base !== next.base);
+    if (old === undefined) continue;
+    return {
+      reason: 'Overlap',
+      message: `spec.vtepSubnets: ${subnet} overlaps ${old}, which is in force, and does not begin at the same address`,
+    };
+  }
+  return undefined;
+}
+
+/** A node keeps its number when the subnets are others. */
+function tooFewVTEPs(vtepSubnets: readonly string[], { ledger }: Pick<View, 'ledger'>): Refusal | undefined {
+  const room = vtepCapacity(vtepSubnets);
+  for (const { spec } of ledger.pages.values()) {
+    const last = spec.page?.space === vtepSpace ? spec.page.blocks.at(-1) : undefined;
+    if (last === undefined || last.index < room) continue;
+    return {
+      reason: 'TooSmall',
+      message: `spec.vtepSubnets: ${vtepSubnets.join(', ')} has ${room} VTEPs, and node ${last.node} holds number ${last.index + 1}`,
+    };
+  }
+  return undefined;
 }
 
 /** Whether each subnet is the pinned one with the same or a shorter prefix: then every VTEP keeps its index and address. */
@@ -100,16 +149,15 @@ const grows = (wanted: readonly string[], pinned: readonly string[]): boolean =>
     return wanted.map(parseCidr).some((next) => contains(next, old) && next.base === old.base);
   });
 
-/** The pinned configuration with the VTEP subnets that have grown since. */
-export function grown(
-  pinned: PinnedConfig,
-  view: Pick<View, 'config'>,
+/** What is pinned from now on: as wanted where nothing speaks against it. The same object where nothing changes. */
+export function pinnedNext(
+  pinned: PinnedConfig | undefined,
+  { config }: Pick<View, 'config'>,
   refusal: Refusal | undefined,
-): PinnedConfig {
-  const wanted = view.config?.spec.vtepSubnets;
-  if (wanted === undefined || refusal !== undefined || String(wanted) === String(pinned.vtepSubnets))
-    return pinned;
-  return { ...pinned, vtepSubnets: wanted };
+): PinnedConfig | undefined {
+  if (config === undefined || refusal !== undefined) return pinned;
+  const wanted = pinnable(config.spec);
+  return pinned !== undefined && changes(wanted, pinned).length === 0 ? pinned : wanted;
 }
 
 function vtepOverlap(vtepSubnets: readonly string[], { spaces }: LedgerIndex): Refusal | undefined {

@@ -4,9 +4,8 @@ import type { SpacePlan } from './blocks.ts';
 import {
   configRefusal,
   cooldown,
-  grown,
   nodeSubnetsOf,
-  pinnable,
+  pinnedNext,
   settingsOf,
   takenSpaces,
   withVtepSpace,
@@ -109,13 +108,7 @@ class Planner {
     const view = this.#view;
     const index = this.#index;
     const refusedConfig = configRefusal(view, index);
-    const wanted = view.config?.spec;
-    const config =
-      index.config === undefined
-        ? refusedConfig === undefined && wanted !== undefined
-          ? pinnable(wanted)
-          : undefined
-        : grown(index.config, view, refusedConfig);
+    const config = pinnedNext(index.config, view, refusedConfig);
     const underlay = config?.underlay ?? 'IPv4';
     const rule = mtuRule(view, index, config?.vtepSubnets ?? []);
     const registrations = this.#judgeRegistrations(config, {
@@ -139,7 +132,9 @@ class Planner {
       exhausted: [],
     };
     if (view.config === undefined) {
-      result.writes.push({ kind: 'create-config', spec: { ...index.config, ...index.settings } });
+      // what the first one is to be counts no more once there has been one
+      const last = index.settings ?? view.firstConfig;
+      result.writes.push({ kind: 'create-config', spec: { ...last, ...index.config } });
     }
     const pinned = index.config !== undefined || registrations.accepted.size > 0 ? config : undefined;
     const next = this.#nextIndex(spaces, pinned, mtu);

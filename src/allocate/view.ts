@@ -38,6 +38,8 @@ export interface View {
   /** Milliseconds since the epoch. */
   now: number;
   config: OverlayConfig | undefined;
+  /** What the first OverlayConfig is created with, beside the defaults. */
+  firstConfig: Partial<OverlayConfig['spec']>;
   networks: readonly OverlayNetwork[];
   nodes: ReadonlyMap<string, NodeFacts>;
   agents: ReadonlyMap<string, OverlayAgent>;

@@ -72,7 +72,7 @@ export interface OverlayConfigSpec {
   reuseCooldown: string;
 }
 
-/** What is pinned at the first registration, in the ledger, and copied here for the agents to follow. */
+/** What is in force since the first registration, and pinned while a network has blocks: in the ledger, copied here for agents. */
 export interface PinnedConfig {
   vtepSubnets: string[];
   vtepMACOUI: string;

@@ -36,6 +36,7 @@ export class Cluster {
   ledger = new Map<string, AllocationLedger>();
   stated = new Map<string, string[]>();
   apiServers: string[] = [];
+  firstConfig: View['firstConfig'] = {};
   last!: Plan;
   /** Every write that was made, in order. */
   history: Write[] = [];
@@ -106,6 +107,7 @@ export class Cluster {
     return {
       now: this.now,
       config: this.config,
+      firstConfig: this.firstConfig,
       networks: [...this.networks.values()],
       nodes: new Map(this.nodes),
       agents: new Map(this.agents),
