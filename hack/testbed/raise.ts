@@ -28,7 +28,10 @@ export interface Wish {
 }
 
 /** Names of the OverlayNetworks in a manifest. Throws UserError when it can't be read. */
-export function networksIn(file: string): string[] {
+export const networksIn = (file: string): string[] =>
+  objectsIn(file).flatMap(({ kind, metadata }) => (kind === 'OverlayNetwork' ? [metadata.name] : []));
+
+function objectsIn(file: string): KubeObject[] {
   let text: string;
   try {
     text = readFileSync(file, 'utf8');
@@ -39,8 +42,7 @@ export function networksIn(file: string): string[] {
   }
   return parseAllDocuments(text)
     .map((one) => one.toJS() as KubeObject | null)
-    .filter((one) => one?.kind === 'OverlayNetwork')
-    .map((one) => one?.metadata.name ?? '');
+    .filter((one) => one !== null);
 }
 
 /** Waits until the operator has judged the network. Throws UserError with its words when it is refused. */
@@ -113,6 +115,8 @@ export async function raise(wish: Wish): Promise<Happened> {
   await applyDeployment(lab, parts, client);
   done('CRDs, rights and policies applied');
   const applied = kubectl(lab, parts, ['apply', '-f', wish.overlay]);
+  // an operator that is there first creates one with other values
+  if (objectsIn(wish.overlay).some(({ kind }) => kind === 'OverlayConfig')) await applied;
   await writeAccess(lab, client, 'operator', 'overlaynet-operator');
   startOperator(lab, 1);
   startOperator(lab, 2);

@@ -3,7 +3,9 @@ import { parseDuration } from '../api/duration.ts';
 import { validateConfig } from '../api/validate.ts';
 import { AddressError, isAddress, parseAddress } from '../net/address.ts';
 import { contains, containsAddress, overlaps, parseCidr, parseInterface } from '../net/cidr.ts';
-import { leastIPv6MTU, overhead, type Registrations, type TakenSpace } from './register.ts';
+import { vtepCapacity } from '../net/vtep.ts';
+import type { TakenSpace } from './addresses.ts';
+import { isUnused, mtuRefusal } from './mtu.ts';
 import { vtepSpace } from './space.ts';
 import type { Refusal, View } from './view.ts';
 
@@ -19,16 +21,29 @@ export function settingsOf(
   before: LedgerSettings | undefined,
 ): LedgerSettings | undefined {
   if (config === undefined) return before;
-  const { mtu, defaultNetwork, reuseCooldown } = config.spec;
+  const { mtu, defaultNetwork, nodeSubnets, reuseCooldown } = config.spec;
   const same =
     before?.mtu === mtu &&
     before?.defaultNetwork === defaultNetwork &&
+    before.nodeSubnets?.join() === nodeSubnets?.join() &&
     before.reuseCooldown === reuseCooldown;
-  return same ? before : { ...(mtu === undefined ? {} : { mtu }), defaultNetwork, reuseCooldown };
+  if (same) return before;
+  return {
+    ...(mtu === undefined ? {} : { mtu }),
+    defaultNetwork,
+    ...(nodeSubnets === undefined ? {} : { nodeSubnets }),
+    reuseCooldown,
+  };
 }
 
-export const hasIPv6 = ({ spaces }: LedgerIndex): boolean =>
-  spaces.some(({ cidr, retiredAt }) => cidr.includes(':') && retiredAt === undefined);
+/**
+ * Where nodes may have their addresses; undefined: nobody has said. Without an OverlayConfig it is what the last one said;
+ * what a hand made unreadable allows nothing.
+ */
+export const nodeSubnetsOf = (
+  { config }: Pick<View, 'config'>,
+  { settings }: LedgerIndex,
+): readonly string[] | undefined => (config?.spec ?? settings)?.nodeSubnets?.filter(isCidr);
 
 /** The part of a configuration that is pinned at the first registration. */
 export function pinnable({ vtepSubnets, vtepMACOUI, vni, port, underlay }: PinnedConfig): PinnedConfig {
@@ -37,7 +52,7 @@ export function pinnable({ vtepSubnets, vtepMACOUI, vni, port, underlay }: Pinne
 
 /** Why OverlayConfig, or a part of it, is not in force. */
 export function configRefusal(
-  view: Pick<View, 'config' | 'allocations' | 'agents'>,
+  view: Pick<View, 'config' | 'allocations' | 'agents' | 'ledger'>,
   index: LedgerIndex,
 ): Refusal | undefined {
   const { config } = view;
@@ -45,31 +60,47 @@ export function configRefusal(
   const { spec } = config;
   const invalid = validateConfig(spec);
   if (invalid !== undefined) return invalid;
-  if (spec.mtu !== undefined && spec.mtu < leastIPv6MTU && hasIPv6(index)) {
-    return {
-      reason: 'MTUTooSmall',
-      message: `spec.mtu: ${spec.mtu} is not in force: the IPv6 networks in use need ${leastIPv6MTU}`,
-    };
-  }
   const pinned = index.config;
+  const mtu = mtuRefusal(
+    spec.mtu,
+    index,
+    (pinned === undefined || isFree(view, index) ? spec : pinned).vtepSubnets,
+  );
+  if (mtu !== undefined) return mtu;
   return pinned === undefined
     ? (vtepOverlap(spec.vtepSubnets, index) ?? heldElsewhere(spec.vtepSubnets, view))
     : pinnedRefusal(pinnable(spec), pinned, index, view);
 }
 
+const pinnedFields = ['vtepSubnets', 'vtepMACOUI', 'vni', 'port', 'underlay'] as const;
+
+const changes = (wanted: PinnedConfig, pinned: PinnedConfig) =>
+  pinnedFields.filter((field) => String(wanted[field]) !== String(pinned[field]));
+
+/**
+ * What is pinned can still be changed: no network has blocks, so that no container is cut off while nodes change over one
+ * after the other. While data is taken to be restored, networks may only be missing.
+ */
+const isFree = (view: Pick<View, 'allocations' | 'agents'>, index: LedgerIndex): boolean =>
+  isUnused(view, index) && (index.restored === undefined || index.restored.over !== undefined);
+
 function pinnedRefusal(
   wanted: PinnedConfig,
   pinned: PinnedConfig,
   index: LedgerIndex,
-  view: Pick<View, 'allocations'>,
+  view: Pick<View, 'allocations' | 'agents' | 'ledger'>,
 ): Refusal | undefined {
-  const fields = (['vtepSubnets', 'vtepMACOUI', 'vni', 'port', 'underlay'] as const).filter(
-    (field) => String(wanted[field]) !== String(pinned[field]),
-  );
+  const fields = changes(wanted, pinned);
   if (fields.length === 0) return undefined;
   if (fields.join() === 'vtepSubnets' && grows(wanted.vtepSubnets, pinned.vtepSubnets)) {
     return vtepOverlap(wanted.vtepSubnets, index) ?? nodeInVtepSubnet(wanted.vtepSubnets, view);
   }
+  if (isFree(view, index))
+    return (
+      nodeInVtepSubnet(wanted.vtepSubnets, view) ??
+      tooFewVTEPs(wanted.vtepSubnets, view) ??
+      sharedAddresses(wanted.vtepSubnets, pinned.vtepSubnets)
+    );
   const each = fields.map(
     (field) => `spec.${field}: ${String(wanted[field])} is not in force, ${String(pinned[field])} is`,
   );
@@ -78,8 +109,36 @@ function pinnedRefusal(
     : '';
   return {
     reason: 'Pinned',
-    message: `${each.join('; ')}; these are pinned at the first agent's registration${but}`,
+    message: `${each.join('; ')}; these are pinned as long as a network has blocks, cooling ones too${but}`,
   };
+}
+
+/** Nodes change over one after the other: meanwhile one VTEP must not be an old one of one node and a new one of another. */
+function sharedAddresses(wanted: readonly string[], pinned: readonly string[]): Refusal | undefined {
+  for (const subnet of wanted) {
+    const next = parseCidr(subnet);
+    const old = pinned.find((text) => overlaps(next, parseCidr(text)) && parseCidr(text).base !== next.base);
+    if (old === undefined) continue;
+    return {
+      reason: 'Overlap',
+      message: `spec.vtepSubnets: ${subnet} overlaps ${old}, which is in force, and does not begin at the same address`,
+    };
+  }
+  return undefined;
+}
+
+/** A node keeps its number when the subnets are others. */
+function tooFewVTEPs(vtepSubnets: readonly string[], { ledger }: Pick<View, 'ledger'>): Refusal | undefined {
+  const room = vtepCapacity(vtepSubnets);
+  for (const { spec } of ledger.pages.values()) {
+    const last = spec.page?.space === vtepSpace ? spec.page.blocks.at(-1) : undefined;
+    if (last === undefined || last.index < room) continue;
+    return {
+      reason: 'TooSmall',
+      message: `spec.vtepSubnets: ${vtepSubnets.join(', ')} has ${room} VTEPs, and node ${last.node} holds number ${last.index + 1}`,
+    };
+  }
+  return undefined;
 }
 
 /** Whether each subnet is the pinned one with the same or a shorter prefix: then every VTEP keeps its index and address. */
@@ -90,16 +149,15 @@ const grows = (wanted: readonly string[], pinned: readonly string[]): boolean =>
     return wanted.map(parseCidr).some((next) => contains(next, old) && next.base === old.base);
   });
 
-/** The pinned configuration with the VTEP subnets that have grown since. */
-export function grown(
-  pinned: PinnedConfig,
-  view: Pick<View, 'config'>,
+/** What is pinned from now on: as wanted where nothing speaks against it. The same object where nothing changes. */
+export function pinnedNext(
+  pinned: PinnedConfig | undefined,
+  { config }: Pick<View, 'config'>,
   refusal: Refusal | undefined,
-): PinnedConfig {
-  const wanted = view.config?.spec.vtepSubnets;
-  if (wanted === undefined || refusal !== undefined || String(wanted) === String(pinned.vtepSubnets))
-    return pinned;
-  return { ...pinned, vtepSubnets: wanted };
+): PinnedConfig | undefined {
+  if (config === undefined || refusal !== undefined) return pinned;
+  const wanted = pinnable(config.spec);
+  return pinned !== undefined && changes(wanted, pinned).length === 0 ? pinned : wanted;
 }
 
 function vtepOverlap(vtepSubnets: readonly string[], { spaces }: LedgerIndex): Refusal | undefined {
@@ -159,6 +217,16 @@ function heldElsewhere(
   return undefined;
 }
 
+function isCidr(text: string): boolean {
+  try {
+    parseCidr(text);
+    return true;
+  } catch (error) {
+    if (error instanceof AddressError) return false;
+    throw error;
+  }
+}
+
 function holdsInterface(subnet: ReturnType<typeof parseCidr>, text: string): boolean {
   try {
     const { address, length } = parseInterface(text);
@@ -167,24 +235,6 @@ function holdsInterface(subnet: ReturnType<typeof parseCidr>, text: string): boo
     if (error instanceof AddressError) return true;
     throw error;
   }
-}
-
-/** MTU of tunnel and bridges in bytes: as configured, else what the smallest uplink leaves. */
-export function tunnelMTU(
-  { config }: Pick<View, 'config'>,
-  { accepted }: Registrations,
-  pinned: PinnedConfig | undefined,
-  index: LedgerIndex,
-): number | undefined {
-  const wanted = config?.spec.mtu;
-  if (wanted !== undefined && (wanted >= leastIPv6MTU || !hasIPv6(index))) return wanted;
-  const uplinks = [...accepted.values()].map(({ uplinkMTU }) => uplinkMTU);
-  const stated = uplinks.filter((mtu) => mtu !== undefined);
-  // an agent that has not said its own counts as the value in force
-  const inForce = config?.status?.effective?.mtu;
-  const known = stated.map((mtu) => mtu - overhead(pinned?.underlay ?? 'IPv4'));
-  if (inForce !== undefined && stated.length < uplinks.length) known.push(inForce);
-  return known.length === 0 ? inForce : known.reduce((a, b) => Math.min(a, b));
 }
 
 /** The VTEPs are a space like any other, there from the moment that their subnets are pinned. */

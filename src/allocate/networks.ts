@@ -3,7 +3,7 @@ import { validateNetwork } from '../api/validate.ts';
 import { familyName, familyOf, parseAddress, type Family } from '../net/address.ts';
 import { containsAddress, overlaps, parseCidr, type Cidr } from '../net/cidr.ts';
 import { byAge } from './order.ts';
-import { leastIPv6MTU } from './register.ts';
+import { leastIPv6MTU } from './mtu.ts';
 import { skewMs, vtepSpace } from './space.ts';
 import type { Refusal } from './view.ts';
 

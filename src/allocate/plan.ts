@@ -4,19 +4,18 @@ import type { SpacePlan } from './blocks.ts';
 import {
   configRefusal,
   cooldown,
-  grown,
-  hasIPv6,
-  pinnable,
+  nodeSubnetsOf,
+  pinnedNext,
   settingsOf,
   takenSpaces,
-  tunnelMTU,
   withVtepSpace,
 } from './config.ts';
 import { judgeDepartures, type DepartureVerdict } from './departures.ts';
 import { networksToldAt } from './leaving.ts';
+import { mtuRule, tunnelMTU } from './mtu.ts';
 import { judgeNetworks } from './networks.ts';
 import { byAge } from './order.ts';
-import { claimantsOf, judgeRegistrations, type Registrations } from './register.ts';
+import { claimantsOf, judgeRegistrations, type Registrations, type Rules } from './register.ts';
 import type { Holdings } from './render.ts';
 import { remainsOf, repairedIndex } from './repair.ts';
 import { judgeRestore, type RestoreVerdict } from './restore.ts';
@@ -109,16 +108,16 @@ class Planner {
     const view = this.#view;
     const index = this.#index;
     const refusedConfig = configRefusal(view, index);
-    const wanted = view.config?.spec;
-    const config =
-      index.config === undefined
-        ? refusedConfig === undefined && wanted !== undefined
-          ? pinnable(wanted)
-          : undefined
-        : grown(index.config, view, refusedConfig);
-    const registrations = this.#judgeRegistrations(config);
+    const config = pinnedNext(index.config, view, refusedConfig);
+    const underlay = config?.underlay ?? 'IPv4';
+    const rule = mtuRule(view, index, config?.vtepSubnets ?? []);
+    const registrations = this.#judgeRegistrations(config, {
+      underlay,
+      mtu: rule,
+      nodeSubnets: nodeSubnetsOf(view, index),
+    });
     this.#restore = judgeRestore(view, index, registrations);
-    const mtu = tunnelMTU(view, registrations, config, index);
+    const mtu = tunnelMTU(registrations, underlay, rule);
     const { spaces, refused } = this.#judgeNetworks(registrations, config, mtu);
     const result: Plan = {
       writes: [],
@@ -133,24 +132,24 @@ class Planner {
       exhausted: [],
     };
     if (view.config === undefined) {
-      result.writes.push({ kind: 'create-config', spec: { ...index.config, ...index.settings } });
+      // what the first one is to be counts no more once there has been one
+      const last = index.settings ?? view.firstConfig;
+      result.writes.push({ kind: 'create-config', spec: { ...last, ...index.config } });
     }
     const pinned = index.config !== undefined || registrations.accepted.size > 0 ? config : undefined;
-    const next = this.#nextIndex(spaces, pinned);
+    const next = this.#nextIndex(spaces, pinned, mtu);
     // where the index as it should be was refused, everything else goes on from the one that is stored
     this.#fill(result, view.refusal('write-index') === undefined ? next : index);
     result.wakeAt = Math.min(this.#wakeAt, this.#departures.wakeAt);
     return result;
   }
 
-  #judgeRegistrations(config: PinnedConfig | undefined): Registrations {
-    const mtu = this.#view.config?.spec.mtu;
+  #judgeRegistrations(config: PinnedConfig | undefined, rules: Rules): Registrations {
     const registrations = judgeRegistrations(
       this.#view,
       this.#nodes,
-      { underlay: config?.underlay ?? 'IPv4', ...(mtu === undefined ? {} : { mtu }) },
+      rules,
       takenSpaces(this.#index, config),
-      hasIPv6(this.#index),
       (node) => this.#holdings.has(node),
       this.#memory.standing,
     );
@@ -187,12 +186,13 @@ class Planner {
 
   #remains: (space: LedgerSpace) => LedgerSpace = (space) => space;
 
-  #nextIndex(spaces: LedgerSpace[], pinned: PinnedConfig | undefined): LedgerIndex {
+  #nextIndex(spaces: LedgerSpace[], pinned: PinnedConfig | undefined, mtu: number | undefined): LedgerIndex {
     // keys stay in the order in which they are stored, so that what is the same has the same text
     const next: LedgerIndex = { ...this.#index };
     const settings = settingsOf(this.#view, next.settings);
     if (pinned !== undefined) next.config = pinned;
     if (settings !== undefined) next.settings = settings;
+    if (pinned !== undefined && mtu !== undefined) next.mtu = mtu;
     const { restored } = this.#restore;
     if (restored !== undefined) next.restored = restored;
     const { departures } = this.#departures;

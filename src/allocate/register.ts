@@ -1,15 +1,11 @@
 import { tunnelAddress } from '../api/state.ts';
-import type { AgentAllocationSpec, OverlayAgent, OverlayConfigSpec, Underlay } from '../api/types.ts';
-import { isAddress, parseAddress } from '../net/address.ts';
-import { containsAddress, parseCidr } from '../net/cidr.ts';
+import type { AgentAllocationSpec, OverlayAgent, Underlay } from '../api/types.ts';
+import { isAddress } from '../net/address.ts';
+import { parseCidr } from '../net/cidr.ts';
+import { conflict, overlap, own, outside, unproven, type TakenSpace } from './addresses.ts';
 import type { Claimant } from './blocks.ts';
+import { uplinkRefusal, type MTURule } from './mtu.ts';
 import type { NodeFacts, Refusal, View } from './view.ts';
-
-/** Encapsulation in bytes: outer IP and UDP, VXLAN, inner Ethernet. */
-export const overhead = (underlay: Underlay): number => (underlay === 'IPv4' ? 50 : 70);
-
-/** What IPv6 needs of every link (RFC 8200, section 5). */
-export const leastIPv6MTU = 1280;
 
 export interface Registrations {
   /** By node: the addresses it may use. Nodes whose new registration is refused keep what they had. */
@@ -33,11 +29,12 @@ export class Standing {
   >();
 }
 
-/** The address spaces in use, for the check that a node's own address is in none of them. */
-export interface TakenSpace {
-  cidr: string;
-  /** Whose it is, in words: `network dcos`. */
-  whose: string;
+/** What a registration must agree with. */
+export interface Rules {
+  underlay: Underlay;
+  mtu: MTURule;
+  /** spec.nodeSubnets of OverlayConfig. */
+  nodeSubnets: readonly string[] | undefined;
 }
 
 /**
@@ -47,16 +44,15 @@ export interface TakenSpace {
 export function judgeRegistrations(
   view: View,
   nodes: readonly NodeFacts[],
-  config: Pick<OverlayConfigSpec, 'underlay' | 'mtu'>,
+  config: Rules,
   taken: readonly TakenSpace[],
-  hasIPv6Networks: boolean,
   /** Whether the ledger has something as held by a node. */
   holds: (node: string) => boolean,
   memory: Standing,
 ): Registrations {
   const result: Registrations = { accepted: new Map(), refused: new Map(), unread: new Set() };
   const { known } = memory;
-  const basis = [config.underlay, config.mtu, hasIPv6Networks].join();
+  const basis = JSON.stringify(config);
   if (basis !== memory.basis) known.clear();
   memory.basis = basis;
   let moved = false;
@@ -90,12 +86,15 @@ export function judgeRegistrations(
     }
     known.delete(node.name);
     // what is in force was checked against every space, and every space since against it
+    const pinned = sameNode ? had.addresses.filter(isAddress) : [];
     const standing = sameNode && sameTexts(had.addresses, agent.spec.addresses);
     const refusal =
-      (standing ? undefined : own(view, node, agent, sameNode ? had.addresses : [])) ??
+      (standing ? undefined : own(view, node, agent, pinned)) ??
+      outside(agent, config.nodeSubnets) ??
       conflict(view, agent, node, owner, result.unread) ??
       (standing ? undefined : overlap(agent, spaces)) ??
-      fits(agent, config, hasIPv6Networks);
+      fits(agent, config) ??
+      (standing ? undefined : unproven(view, agent, pinned, config.nodeSubnets));
     if (refusal === undefined) {
       const { addresses, uplinkMTU } = agent.spec;
       for (const address of addresses) {
@@ -143,85 +142,13 @@ function dropLost({ accepted }: Registrations, owner: ReadonlyMap<string, string
 const sameTexts = (a: readonly string[], b: readonly string[]): boolean =>
   a.length === b.length && a.every((text, at) => text === b[at]);
 
-/** A stolen token must not claim a peer's FDB entry: only addresses that the Node itself states are taken. */
-function own(
-  view: View,
-  node: NodeFacts,
-  { spec }: OverlayAgent,
-  checked: readonly string[],
-): Refusal | 'unread' | undefined {
-  if (spec.addresses.every((address) => checked.includes(address))) return undefined;
-  const stated = view.nodeAddresses.get(node.name);
-  if (stated === undefined) return 'unread';
-  const stray = spec.addresses.find((address) => !stated.includes(address));
-  if (stray === undefined) return undefined;
-  return {
-    reason: 'NotNodeAddress',
-    message: `spec.addresses: ${stray} is not an address of Node ${node.name}, which states ${stated.join(', ') || 'none'}`,
-  };
-}
-
-function conflict(
-  view: View,
-  { spec }: OverlayAgent,
-  node: NodeFacts,
-  owner: ReadonlyMap<string, string>,
-  unread: Set<string>,
-): Refusal | 'unread' | undefined {
-  for (const address of spec.addresses) {
-    const other = owner.get(address);
-    // the addresses of a Node that is gone are free, whatever still stands in its allocation
-    if (other === undefined || other === node.name || !view.nodes.has(other)) continue;
-    const stated = view.nodeAddresses.get(other);
-    if (stated === undefined) {
-      unread.add(other);
-      return 'unread';
-    }
-    if (stated.includes(address)) {
-      return {
-        reason: 'AddressConflict',
-        message: `spec.addresses: ${address} is registered by node ${other} already`,
-      };
-    }
-  }
-  return undefined;
-}
-
-function overlap(
-  { spec }: OverlayAgent,
-  spaces: readonly (TakenSpace & { parsed: ReturnType<typeof parseCidr> })[],
-): Refusal | undefined {
-  for (const address of spec.addresses) {
-    const parsed = parseAddress(address);
-    const hit = spaces.find((space) => containsAddress(space.parsed, parsed));
-    if (hit !== undefined) {
-      return {
-        reason: 'AddressOverlap',
-        message: `spec.addresses: ${address} lies in ${hit.cidr} of ${hit.whose}`,
-      };
-    }
-  }
-  return undefined;
-}
-
-function fits(
-  { spec }: OverlayAgent,
-  config: Pick<OverlayConfigSpec, 'underlay' | 'mtu'>,
-  hasIPv6Networks: boolean,
-): Refusal | undefined {
-  const outer = tunnelAddress(spec.addresses, config);
-  if (outer === '' || outer.includes(':') !== (config.underlay === 'IPv6')) {
+function fits({ spec }: OverlayAgent, { underlay, mtu }: Rules): Refusal | undefined {
+  const outer = tunnelAddress(spec.addresses, { underlay });
+  if (outer === '' || outer.includes(':') !== (underlay === 'IPv6')) {
     return {
       reason: 'NoUnderlayAddress',
-      message: `spec.addresses: ${spec.addresses.join(', ')} has no ${config.underlay} address, which the underlay needs`,
+      message: `spec.addresses: ${spec.addresses.join(', ')} has no ${underlay} address, which the underlay needs`,
     };
   }
-  const mtu = spec.uplinkMTU - overhead(config.underlay);
-  if (config.mtu === undefined && hasIPv6Networks && mtu < leastIPv6MTU) {
-    return {
-      reason: 'MTUTooSmall',
-      message: `spec.uplinkMTU: ${spec.uplinkMTU} leaves ${mtu} bytes in the tunnel; the IPv6 networks in use need ${leastIPv6MTU}`,
-    };
-  }
-  return undefined;
+  return uplinkRefusal(spec.uplinkMTU, underlay, mtu);
 }

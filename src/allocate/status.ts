@@ -11,6 +11,7 @@ import type {
   SubnetCapacity,
 } from '../api/types.ts';
 import { isolation } from './isolation.ts';
+import { overhead } from './mtu.ts';
 import type { Plan } from './plan.ts';
 import { remembered } from './remembered.ts';
 import { Holdings } from './render.ts';
@@ -224,7 +225,7 @@ export function configStatus({ view, plan, index, now }: Facts): OverlayConfigSt
     'Ready',
     exhausted ?? unpinned,
     'InForce',
-    `every registered node has a VTEP; ${mtuWords(plan, view)}`,
+    `every registered node has a VTEP; ${mtuWords(plan, view, index)}`,
   );
   let conditions = withCondition(config?.status?.conditions, accepted, now, generation);
   conditions = withCondition(conditions, ready, now, generation);
@@ -256,15 +257,17 @@ export function configStatus({ view, plan, index, now }: Facts): OverlayConfigSt
   };
 }
 
-/** Where the MTU comes from: one small uplink makes it small for all. */
-function mtuWords({ mtu = 0, registrations }: Plan, { config }: View): string {
+/** Where the MTU comes from, and what a larger one takes. */
+function mtuWords({ mtu = 0, registrations }: Plan, { config }: View, index: LedgerIndex): string {
   if (config?.spec.mtu === mtu) return `the MTU of ${mtu} is spec.mtu`;
   const least = [...registrations.accepted].reduce<[string, number]>(
     (found, [node, { uplinkMTU = Infinity }]) => (uplinkMTU < found[1] ? [node, uplinkMTU] : found),
     ['', Infinity],
   );
-  return least[0] === ''
-    ? `the MTU is ${mtu}`
+  if (least[0] === '') return `the MTU is ${mtu}`;
+  const left = least[1] - overhead(index.config?.underlay ?? 'IPv4');
+  return left > mtu
+    ? `the MTU of ${mtu} stays as it was; the smallest uplink, ${least[1]} of ${least[0]}, has room for spec.mtu: ${left}`
     : `the MTU of ${mtu} follows the uplink of ${least[0]}, ${least[1]}`;
 }
 

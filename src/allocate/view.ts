@@ -38,6 +38,8 @@ export interface View {
   /** Milliseconds since the epoch. */
   now: number;
   config: OverlayConfig | undefined;
+  /** What the first OverlayConfig is created with, beside the defaults. */
+  firstConfig: Partial<OverlayConfig['spec']>;
   networks: readonly OverlayNetwork[];
   nodes: ReadonlyMap<string, NodeFacts>;
   agents: ReadonlyMap<string, OverlayAgent>;
@@ -47,6 +49,8 @@ export interface View {
   ledger: Ledger;
   /** The addresses that Nodes themselves state, canonical, for those that were read. */
   nodeAddresses: ReadonlyMap<string, readonly string[]>;
+  /** Where API servers listen, canonical, as of the last reading of a Node's addresses. */
+  apiServers: readonly string[];
   /**
    * Marks of Releasing blocks (`markOf`) that no late write can bring back: since the mark was read, the node's
    * AgentAllocation has been written, or found to be absent.

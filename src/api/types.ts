@@ -62,15 +62,17 @@ export interface OverlayConfigSpec {
   /** UDP port of the tunnel. */
   port: number;
   underlay: Underlay;
-  /** MTU of tunnel and bridges in bytes; absent: the smallest registered uplink MTU less 50 (IPv4) or 70 (IPv6). */
+  /** MTU of tunnel and bridges in bytes; absent: what the uplinks of the first nodes leave, less 50 (IPv4) or 70 (IPv6). */
   mtu?: number;
   /** Comma list of network names. */
   defaultNetwork: string;
+  /** Where nodes have their own addresses; an address outside is refused. Absent: a Node keeps what it registered with. */
+  nodeSubnets?: string[];
   /** Go duration: `10m`. */
   reuseCooldown: string;
 }
 
-/** What is pinned at the first registration, in the ledger, and copied here for the agents to follow. */
+/** What is in force since the first registration, and pinned while a network has blocks: in the ledger, copied here for agents. */
 export interface PinnedConfig {
   vtepSubnets: string[];
   vtepMACOUI: string;
@@ -264,6 +266,8 @@ export interface LedgerIndex {
   config?: PinnedConfig;
   /** The values of OverlayConfig that are not pinned, as last seen: what an OverlayConfig made again begins with. */
   settings?: LedgerSettings;
+  /** The tunnel's MTU in force, in bytes: no node that joins makes it smaller. */
+  mtu?: number;
   /** With `over`, when it ended, and `upTo`, the resourceVersion then: what agents registered before that is settled. */
   restored?: Restoration & { over?: string; upTo?: string };
   departures?: Departures;
@@ -277,7 +281,10 @@ export interface LedgerIndex {
   spaces: LedgerSpace[];
 }
 
-export type LedgerSettings = Pick<OverlayConfigSpec, 'mtu' | 'defaultNetwork' | 'reuseCooldown'>;
+export type LedgerSettings = Pick<
+  OverlayConfigSpec,
+  'mtu' | 'defaultNetwork' | 'nodeSubnets' | 'reuseCooldown'
+>;
 
 export interface LedgerSpace {
   /** `vtep`, or the subnet. */

@@ -57,6 +57,10 @@ export function validateConfig(spec: OverlayConfigSpec): Invalid | undefined {
     }
     families.add(cidr.family);
   }
+  for (const text of spec.nodeSubnets ?? []) {
+    const cidr = parsed(text, 'spec.nodeSubnets');
+    if ('message' in cidr) return cidr;
+  }
   if (families.size === 0) return invalid('spec.vtepSubnets: at least one is needed');
   if (!/^([0-9A-Fa-f]{2}:){3}00:00:00$/.test(spec.vtepMACOUI)) {
     return invalid(`spec.vtepMACOUI: "${spec.vtepMACOUI}" is not three octets followed by 00:00:00`);

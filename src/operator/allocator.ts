@@ -57,6 +57,7 @@ export class Allocator {
   readonly #log: Log;
   readonly #metrics: OperatorMetrics;
   readonly #addresses: NodeAddresses;
+  readonly #firstConfig: View['firstConfig'];
   readonly #confirmedGone = new Map<string, number>();
   #memory = new Memory();
   #restores = 0;
@@ -69,12 +70,20 @@ export class Allocator {
   /** Nodes that have come or registered since the last plan. */
   readonly #arrived = new Set<string>();
 
-  constructor(options: { client: Client; caches: Caches; log: Log; metrics: OperatorMetrics }) {
+  constructor(options: {
+    client: Client;
+    caches: Caches;
+    log: Log;
+    metrics: OperatorMetrics;
+    /** What OverlayConfig is created with where there never was one. */
+    firstConfig?: View['firstConfig'];
+  }) {
     this.#client = options.client;
     this.#caches = options.caches;
     this.#log = options.log;
     this.#metrics = options.metrics;
     this.#addresses = new NodeAddresses(options.client);
+    this.#firstConfig = options.firstConfig ?? {};
     for (const informer of this.#caches.all) {
       informer.onWentBack((from, to) => {
         this.#wentBack(informer.resource.plural, from, to);
@@ -202,6 +211,7 @@ export class Allocator {
     return {
       now,
       config: this.#caches.configs.get('default'),
+      firstConfig: this.#firstConfig,
       networks,
       nodes,
       agents,
@@ -209,6 +219,7 @@ export class Allocator {
       allocationsAt,
       ledger: this.#caches.ledgerNow(answers.fresh),
       nodeAddresses: this.#addresses.current(nodes, agents, now),
+      apiServers: this.#addresses.apiServers,
       withdrawn: writer.withdrawn,
       asked: answers.asked(now),
       refusal: (key) => refused.get(key)?.message,

@@ -8,6 +8,7 @@ import type {
   OverlayConfig,
   OverlayNetwork,
 } from '../api/types.ts';
+import { confirmAddresses } from '../allocate/addresses.ts';
 import { confirmDepartures } from '../allocate/departures.ts';
 import { remembered } from '../allocate/remembered.ts';
 import { confirmRestore } from '../allocate/restore.ts';
@@ -150,4 +151,4 @@ export function isAnswer(object: KubeObject | undefined, old: KubeObject | undef
 
 const identity = ({ spec }: OverlayAgent) => [spec.addresses, spec.uplinkMTU, spec.restore];
 
-const confirmations = [confirmDepartures, confirmRestore];
+const confirmations = [confirmAddresses, confirmDepartures, confirmRestore];

@@ -12,6 +12,7 @@ export interface Flags {
   addresses: string[];
   identity: string;
   namespace: string;
+  firstConfig?: string;
   /** Milliseconds, as are the two below. */
   leaseDuration: number;
   renewDeadline: number;
@@ -42,6 +43,10 @@ export function parseFlags(argv: readonly string[]): Flags {
     )
     .option('--identity <name>', 'this operator in the Lease', `${hostname()}_${process.pid}`)
     .option('--namespace <name>', 'where the Lease is', 'overlaynet-system')
+    .option(
+      '--first-config <file>',
+      'OverlayConfig to create where there never was one, YAML; default: DC/OS’s values',
+    )
     .option('--lease-duration <time>', 'how long others wait for a leader that does not renew', time, 15_000)
     .option('--renew-deadline <time>', 'a leader that could not renew for so long gives up', time, 10_000)
     .option('--retry-period <time>', 'between two attempts to take the Lease or renew it', time, 2_000)

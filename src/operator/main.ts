@@ -11,6 +11,7 @@ import { Allocator, type Settled } from './allocator.ts';
 import { Caches } from './caches.ts';
 import { Deletions } from './deletion.ts';
 import { endpoints } from './endpoints.ts';
+import { readFirstConfig } from './firstconfig.ts';
 import { parseFlags } from './flags.ts';
 import { OperatorMetrics } from './metrics.ts';
 import { Statuses } from './statuses.ts';
@@ -29,6 +30,7 @@ async function main(): Promise<void> {
   const flags = parseFlags(process.argv);
   const log = createLog({ level: flags.logLevel, component: 'operator' });
   const files = certificateFiles(flags.tlsCert, flags.tlsKey);
+  const firstConfig = flags.firstConfig === undefined ? {} : readFirstConfig(flags.firstConfig);
   const client = connect(flags.kubeconfig === undefined ? {} : { kubeconfig: flags.kubeconfig });
   const metrics = new OperatorMetrics();
   const caches = new Caches(client, log);
@@ -38,7 +40,7 @@ async function main(): Promise<void> {
     instance: flags.identity,
     log,
   });
-  const allocator = new Allocator({ client, caches, log, metrics });
+  const allocator = new Allocator({ client, caches, log, metrics, firstConfig });
   const statuses = new Statuses({ client, caches, events, metrics });
 
   /** While this operator leads: what was planned ends with it. */

@@ -2,7 +2,7 @@ import type { OverlayAgent } from '../api/types.ts';
 import type { NodeFacts } from '../allocate/view.ts';
 import type { Client } from '../kube/client.ts';
 import { formatAddress, isAddress, parseAddress } from '../net/address.ts';
-import { nodes as nodeResource, type Node } from '../kube/resources.ts';
+import { endpointSlices, nodes as nodeResource, type Node } from '../kube/resources.ts';
 import { inParallel } from './parallel.ts';
 
 /** Above so many, one list costs less than each by itself. */
@@ -23,17 +23,28 @@ interface Reading {
 export class NodeAddresses {
   private readonly readings = new Map<string, Reading>();
   private readonly client: Client;
+  private servers: readonly string[] = [];
 
   constructor(client: Client) {
     this.client = client;
   }
 
+  /** Where API servers listen, as they said when Nodes were last read. */
+  get apiServers(): readonly string[] {
+    return this.servers;
+  }
+
+  /** Reads Nodes, and before them where API servers listen: which of their addresses no Node may take later. */
   async read(names: readonly string[], agents: ReadonlyMap<string, OverlayAgent>): Promise<void> {
+    if (names.length === 0) return;
+    const slice = await this.client.get(endpointSlices('default'), 'kubernetes');
+    this.servers = canonical((slice?.endpoints ?? []).flatMap(({ addresses }) => addresses));
     const take = ({ metadata, status }: Node) => {
-      const addresses = (status?.addresses ?? [])
-        .filter(({ type, address }) => (type === 'InternalIP' || type === 'ExternalIP') && isAddress(address))
-        // compared as text with what agents register, which is canonical
-        .map(({ address }) => formatAddress(parseAddress(address)));
+      const addresses = canonical(
+        (status?.addresses ?? [])
+          .filter(({ type }) => type === 'InternalIP' || type === 'ExternalIP')
+          .map(({ address }) => address),
+      );
       const claim = claimOf(agents.get(metadata.name));
       // a list of thousands takes its time: a reading is as old as its answer
       this.readings.set(metadata.name, { uid: metadata.uid ?? '', claim, at: Date.now(), addresses });
@@ -64,5 +75,9 @@ export class NodeAddresses {
     return new Map([...this.readings].map(([name, { addresses }]) => [name, addresses]));
   }
 }
+
+/** Compared as text with what agents register, which is canonical. */
+const canonical = (texts: readonly string[]): string[] =>
+  texts.filter(isAddress).map((text) => formatAddress(parseAddress(text)));
 
 const claimOf = (agent: OverlayAgent | undefined): string => agent?.spec.addresses.join() ?? '';

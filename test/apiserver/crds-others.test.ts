@@ -67,6 +67,22 @@ describe('an OverlayConfig', () => {
         config({ vtepMACOUI: '71:B3:D5:00:00:00' }),
         ['spec.vtepMACOUI', '"71:B3:D5:00:00:00"', 'multicast', 'must be even'],
       ],
+      ['with an empty list of node subnets', config({ nodeSubnets: [] }), ['spec.nodeSubnets', 'at least 1']],
+      [
+        'with a node subnet that has host bits',
+        config({ nodeSubnets: ['172.17.0.2/16'] }),
+        ['spec.nodeSubnets[0]', '"172.17.0.2/16"', 'host bits set; the network is 172.17.0.0/16'],
+      ],
+      [
+        'with a node subnet that is not canonical',
+        config({ nodeSubnets: ['FD00:17::/64'] }),
+        ['spec.nodeSubnets[0]', '"FD00:17::/64"', 'write fd00:17::/64'],
+      ],
+      [
+        'with a node subnet that is no CIDR',
+        config({ nodeSubnets: ['172.17.0.0/99'] }),
+        ['spec.nodeSubnets[0]', '"172.17.0.0/99"', 'no CIDR'],
+      ],
       ['with VNI 0', config({ vni: 0 }), ['spec.vni', '0', 'greater than or equal to 1']],
       ['with VNI 2²⁴', config({ vni: 16777216 }), ['spec.vni', '16777216', 'less than or equal to 16777215']],
       ['with port 0', config({ port: 0 }), ['spec.port', '0', 'greater than or equal to 1']],

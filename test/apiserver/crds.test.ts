@@ -98,6 +98,10 @@ describe('the API server takes', () => {
       'several default networks',
       config({ defaultNetwork: 'dcos,dcos6', reuseCooldown: '1h30m', vtepMACOUI: '02:00:ff:00:00:00' }),
     ],
+    [
+      'node subnets of both families',
+      config({ nodeSubnets: ['172.17.0.0/16', 'fd00:17::/64', '0.0.0.0/0'] }),
+    ],
     ['a cooldown of 1000ms', config({ reuseCooldown: '1000ms' })],
     [
       'an agent of both families that holds the most',

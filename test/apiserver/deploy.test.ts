@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -8,7 +8,9 @@ import { parseAllDocuments } from 'yaml';
 import { buildContext } from '../../hack/build.ts';
 import type { KubeObject } from '../../src/api/types.ts';
 import { ApiError } from '../../src/kube/client.ts';
+import { overlayConfigs } from '../../src/kube/resources.ts';
 import { startControlPlane, type ControlPlane } from '../support/controlplane.ts';
+import { eventually, OperatorProcess } from '../support/operator.ts';
 
 interface Container {
   name: string;
@@ -72,6 +74,9 @@ test('what it installs is this', () => {
       `RoleBinding ${system} overlaynet-operator`,
       'Role default overlaynet-operator-events',
       'RoleBinding default overlaynet-operator-events',
+      'Role default overlaynet-operator-apiservers',
+      'RoleBinding default overlaynet-operator-apiservers',
+      `ConfigMap ${system} overlaynet-first-config`,
       'Role default overlaynet-agent',
       'RoleBinding default overlaynet-agent',
       ...['operator', 'agent'].flatMap((who) => [
@@ -86,6 +91,39 @@ test('what it installs is this', () => {
     ].sort(),
   );
 });
+
+test('the first OverlayConfig has the values that a kustomization gives it, whatever is applied when', async () => {
+  const folder = mkdtempSync(path.join(tmpdir(), 'ovt-first-'));
+  let operator: OperatorProcess | undefined;
+  try {
+    const [, own = ''] = /```yaml\n(# kustomization.yaml, with a first[^`]*)```/.exec(
+      readFileSync(file('docs/install.md'), 'utf8'),
+    )!;
+    symlinkSync(file('.'), path.join(folder, 'overlaynet'));
+    writeFileSync(path.join(folder, 'kustomization.yaml'), own);
+    const rendered = parseAllDocuments(await plane.kubectl('kustomize', folder)).map(
+      (document) => document.toJS() as Manifest & { data?: Record<string, string> },
+    );
+    const first = rendered.find(({ kind }) => kind === 'ConfigMap')!;
+    const pod = podOf('Deployment', 'overlaynet-operator') as PodSpec & { volumes: object[] };
+    expect(pod.volumes).toEqual([{ name: 'first-config', configMap: { name: first.metadata.name } }]);
+    const flag = '--first-config=';
+    const args = pod.containers[0]!.args.filter((each) => each.startsWith(flag));
+    expect(args).toEqual([`${flag}/etc/overlaynet/overlayconfig.yaml`]);
+    const config = path.join(folder, path.basename(args[0]!));
+    writeFileSync(config, first.data![path.basename(config)]!);
+    operator = await OperatorProcess.start(plane.kubeconfig, 'one', flag + config);
+    const found = await eventually(() => plane.client.get(overlayConfigs, 'default'), Boolean);
+    expect(found!.spec).toMatchObject({
+      vtepSubnets: ['44.200.0.0/20'],
+      nodeSubnets: ['172.17.0.0/16'],
+      vni: 1024,
+    });
+  } finally {
+    await operator?.kill();
+    rmSync(folder, { recursive: true });
+  }
+}, 60_000);
 
 test('deploy/system is the same less the CRDs', async () => {
   const kinds = parseAllDocuments(await plane.kubectl('kustomize', file('deploy/system'))).map(

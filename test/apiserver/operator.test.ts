@@ -201,7 +201,8 @@ test('an edited OverlayConfig says what is pinned; a deleted one comes back; the
   const before = await shown(client);
   await client.patch(overlayConfigs, 'default', { spec: { vni: 2000 } }, { type: 'merge' });
   expect(await reason(overlayConfigs, 'default', 'Accepted', 'Pinned')).toMatchObject({
-    message: "spec.vni: 2000 is not in force, 1024 is; these are pinned at the first agent's registration",
+    message:
+      'spec.vni: 2000 is not in force, 1024 is; these are pinned as long as a network has blocks, cooling ones too',
   });
   expect((await client.get(overlayConfigs, 'default'))?.status?.effective?.vni).toBe(1024);
   await client.delete(overlayConfigs, 'default');

@@ -92,12 +92,13 @@ test('an agent may try this and nothing else', async () => {
   );
 }, 120_000);
 
-test("of EndpointSlices an agent may read the API servers' own", async () => {
+test("of EndpointSlices agent and operator may read the API servers' own", async () => {
   const agent = await as('overlaynet-agent', 'node1');
   const slices = served.filter(({ plural }) => plural === 'endpointslices');
-  expect(await rightsOf(agent, slices, looked, 'kubernetes')).toEqual([
-    'get endpointslices.discovery.k8s.io in default',
-  ]);
+  for (const client of [agent, await as('overlaynet-operator')])
+    expect(await rightsOf(client, slices, looked, 'kubernetes')).toEqual([
+      'get endpointslices.discovery.k8s.io in default',
+    ]);
   const named = { fieldSelector: 'metadata.name=kubernetes' };
   expect(await agent.list(endpointSlices('default'), named)).toHaveProperty('items');
 }, 30_000);

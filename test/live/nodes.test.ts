@@ -12,7 +12,7 @@ const cooldownMs = 3_000;
 
 let cluster: LiveCluster;
 beforeAll(async () => {
-  cluster = await LiveCluster.start({ reuseCooldown: '3s' });
+  cluster = await LiveCluster.start({ reuseCooldown: '3s', nodeSubnets: ['172.17.0.0/16'] });
   await applyNetwork(cluster.client, 'dcos', [{ cidr: '9.0.0.0/16', prefix: 24 }]);
   await cluster.join(watcher, 'real');
   await cluster.join('other', 'played');

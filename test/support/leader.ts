@@ -130,6 +130,7 @@ export async function joinNode(
   name: string,
   address: string,
   labels: Record<string, string> = {},
+  uplinkMTU = 1500,
 ): Promise<void> {
   const node = await client.create<Node>(nodes, {
     apiVersion: 'v1',
@@ -140,15 +141,20 @@ export async function joinNode(
     ...node,
     status: { addresses: [{ type: 'InternalIP', address }] },
   });
-  await registerAgent(client, name, address);
+  await registerAgent(client, name, address, uplinkMTU);
 }
 
-export async function registerAgent(client: Client, name: string, address: string): Promise<void> {
+export async function registerAgent(
+  client: Client,
+  name: string,
+  address: string,
+  uplinkMTU = 1500,
+): Promise<void> {
   await client.create<OverlayAgent>(overlayAgents, {
     apiVersion: overlayAgents.apiVersion,
     kind: overlayAgents.kind,
     metadata: { name },
-    spec: { addresses: [address], uplinkMTU: 1500 },
+    spec: { addresses: [address], uplinkMTU },
   });
 }
 

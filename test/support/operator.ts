@@ -16,11 +16,11 @@ export class OperatorProcess {
     this.url = `http://127.0.0.1:${port}`;
   }
 
-  static async start(kubeconfig: string, identity = 'one'): Promise<OperatorProcess> {
+  static async start(kubeconfig: string, identity = 'one', ...flags: string[]): Promise<OperatorProcess> {
     const temp = new TempDir('ovt-operator-');
     const port = await freePort();
     const args = ['--disable-warning=ExperimentalWarning', main, '--kubeconfig', kubeconfig];
-    const own = ['--identity', identity, '--listen', `127.0.0.1:${port}`];
+    const own = ['--identity', identity, '--listen', `127.0.0.1:${port}`, ...flags];
     return new OperatorProcess(
       new ServerProcess(process.execPath, [...args, ...own], path.join(temp.path, 'log')),
       temp,

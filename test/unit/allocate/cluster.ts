@@ -35,6 +35,8 @@ export class Cluster {
   allocations = new Map<string, AgentAllocation>();
   ledger = new Map<string, AllocationLedger>();
   stated = new Map<string, string[]>();
+  apiServers: string[] = [];
+  firstConfig: View['firstConfig'] = {};
   last!: Plan;
   /** Every write that was made, in order. */
   history: Write[] = [];
@@ -105,6 +107,7 @@ export class Cluster {
     return {
       now: this.now,
       config: this.config,
+      firstConfig: this.firstConfig,
       networks: [...this.networks.values()],
       nodes: new Map(this.nodes),
       agents: new Map(this.agents),
@@ -117,6 +120,7 @@ export class Cluster {
         fresh: new Map([[spacesName, this.version]]),
       },
       nodeAddresses: this.stated,
+      apiServers: this.apiServers,
       withdrawn,
       asked: this.asked,
       refusal: (key) => this.refusals.get(key),

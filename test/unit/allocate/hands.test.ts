@@ -163,6 +163,7 @@ test('two nodes that swap addresses, and one that takes over a dead one’s, are
     cluster.stated.set(node, [address]);
     cluster.agents.set(node, { ...agent, spec: { ...agent.spec, addresses: [address] } });
   };
+  cluster.config!.spec = { ...configSpec, nodeSubnets: ['172.17.0.0/16'] };
   swap('node2', '172.17.0.3');
   swap('node3', '172.17.0.4');
   cluster.settle();

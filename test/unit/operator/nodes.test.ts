@@ -23,6 +23,7 @@ test('a list of Nodes that takes forty seconds is believed for thirty more', asy
     status: { addresses: [{ type: 'InternalIP', address: '172.17.0.2' }] },
   }));
   const slow = {
+    get: () => Promise.resolve(undefined),
     list: () => {
       jest.setSystemTime(start + 40_000);
       return Promise.resolve({ items, resourceVersion: '1' });

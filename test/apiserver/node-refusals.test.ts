@@ -1,0 +1,153 @@
+import { confirmAddresses } from '../../src/allocate/addresses.ts';
+import type { KubeObject, OverlayConfig } from '../../src/api/types.ts';
+import type { Client } from '../../src/kube/client.ts';
+import {
+  agentAllocations,
+  endpointSlices,
+  nodes,
+  overlayAgents,
+  overlayConfigs,
+  type Node,
+} from '../../src/kube/resources.ts';
+import { reasonIs } from '../support/conditions.ts';
+import { startControlPlane, type OwnControlPlane } from '../support/controlplane.ts';
+import { applyNetwork, joinNode } from '../support/leader.ts';
+import { eventually, OperatorProcess } from '../support/operator.ts';
+import { install } from '../support/refuses.ts';
+
+const namespace = 'overlaynet-system';
+const kubelet = ['--as=system:node:node2', '--as-group=system:nodes'];
+const merge = { type: 'merge' } as const;
+
+let plane: OwnControlPlane;
+let client: Client;
+let operator: OperatorProcess;
+
+beforeAll(async () => {
+  plane = await startControlPlane();
+  ({ client } = plane);
+  await install(plane, 'deploy');
+  // what the Node authorizer gives to kubelets, by RBAC
+  await client.apply(
+    {
+      apiVersion: 'rbac.authorization.k8s.io/v1',
+      kind: 'ClusterRoleBinding',
+      plural: 'clusterrolebindings',
+    },
+    {
+      metadata: { name: 'ovt-kubelets' },
+      roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'system:node' },
+      subjects: [{ apiGroup: 'rbac.authorization.k8s.io', kind: 'Group', name: 'system:nodes' }],
+    } as KubeObject,
+  );
+  await client.create(endpointSlices('default'), {
+    metadata: { name: 'kubernetes' },
+    addressType: 'IPv4',
+    endpoints: [{ addresses: ['172.17.9.1'] }],
+    ports: [{ name: 'https', port: 6443, protocol: 'TCP' as const }],
+  } as KubeObject);
+  // with the rights that deploy/ gives, and no others
+  operator = await OperatorProcess.start(
+    await plane.kubeconfigFor({ name: 'overlaynet-operator', namespace }),
+  );
+  await applyNetwork(client, 'dcos', [{ cidr: '9.0.0.0/8', prefix: 24 }]);
+  for (const [name, address] of [
+    ['node1', '172.17.0.2'],
+    ['node2', '172.17.0.3'],
+  ] as const) {
+    await joinNode(client, name, address);
+    await eventually(async () => (await client.get(agentAllocations, name))?.spec.vtep, Boolean, 30_000);
+  }
+}, 120_000);
+
+afterAll(async () => {
+  await operator.kill();
+  await plane.stop();
+});
+
+const addressesOf = async (node: string) => (await client.get(agentAllocations, node))?.spec.addresses;
+const accepted = (node: string, reason: string) =>
+  reasonIs(client, agentAllocations, node, 'Accepted', reason);
+
+/** What whoever has broken into node2 does: its kubelet states the addresses, its agent registers them. */
+async function claim(...addresses: string[]): Promise<void> {
+  const status = { addresses: addresses.map((address) => ({ type: 'InternalIP', address })) };
+  await client.patch<Node>(nodes, 'node2', { status }, { ...merge, subresource: 'status' });
+  await client.patch(overlayAgents, 'node2', { spec: { addresses } }, merge);
+}
+
+test('what a kubelet states later is not believed, and no kubelet can confirm it', async () => {
+  const may = await plane.kubectl(
+    ...kubelet,
+    'auth',
+    'can-i',
+    'patch',
+    'nodes/node2',
+    '--subresource=status',
+  );
+  expect(may.trim()).toBe('yes');
+  await claim('172.17.0.3', '2001:db8::53');
+  const condition = await accepted('node2', 'AddressChanged');
+  expect(await addressesOf('node2')).toEqual(['172.17.0.3']);
+  const command = /kubectl (annotate .*)$/.exec(condition!.message)![1]!.split(' ');
+  await expect(plane.kubectl(...kubelet, ...command)).rejects.toThrow('Forbidden');
+  const onConfig = ['annotate', 'overlayconfig', 'default', 'a=b'];
+  await expect(plane.kubectl(...kubelet, ...onConfig)).rejects.toThrow('Forbidden');
+  // as the condition says, by an administrator
+  await plane.kubectl(...command);
+  await eventually(
+    () => addressesOf('node2'),
+    (found) => found?.[1] === '2001:db8::53',
+  );
+  await accepted('node2', 'Accepted');
+  const { annotations } = (await client.get(agentAllocations, 'node2'))!.metadata;
+  expect(annotations?.[confirmAddresses]).toBe('172.17.0.3,2001:db8::53');
+}, 60_000);
+
+test('with nodeSubnets a changed address counts at once, but not where the API server listens, nor outside', async () => {
+  const nodeSubnets = ['172.17.0.0/16', '2001:db8::/64'];
+  await client.patch<OverlayConfig>(overlayConfigs, 'default', { spec: { nodeSubnets } }, merge);
+  const start = performance.now();
+  await claim('172.17.2.2');
+  await eventually(
+    () => addressesOf('node2'),
+    (found) => found?.join() === '172.17.2.2',
+  );
+  expect(performance.now() - start).toBeLessThan(15_000);
+  await claim('172.17.9.1');
+  await accepted('node2', 'APIServerAddress');
+  await claim('8.8.8.8');
+  await accepted('node2', 'OutsideNodeSubnets');
+  expect(await addressesOf('node2')).toEqual(['172.17.2.2']);
+  await claim('172.17.2.2');
+  await accepted('node2', 'Accepted');
+}, 60_000);
+
+test('neither spec.mtu nor a node that joins makes the tunnel smaller than it can be', async () => {
+  const inForce = async () => (await client.get(overlayConfigs, 'default'))?.status?.effective?.mtu;
+  await client.patch<OverlayConfig>(overlayConfigs, 'default', { spec: { mtu: 1200 } }, merge);
+  expect(await reasonIs(client, overlayConfigs, 'default', 'Accepted', 'MTUTooSmall')).toMatchObject({
+    message:
+      'spec.mtu: 1200 is not in force: the IPv6 VTEP subnet fd01:a::/64 needs at least 1280 (RFC 8200)',
+  });
+  expect(await inForce()).toBe(1450);
+  await client.patch<OverlayConfig>(overlayConfigs, 'default', { spec: { mtu: null } }, merge);
+  await reasonIs(client, overlayConfigs, 'default', 'Accepted', 'Accepted');
+
+  await joinNode(client, 'narrow', '172.17.0.9', {}, 1400);
+  const { message } = (await accepted('narrow', 'LowersMTU'))!;
+  // an operator that starts anew has forgotten everything
+  await operator.kill();
+  operator = await OperatorProcess.start(
+    await plane.kubeconfigFor({ name: 'overlaynet-operator', namespace }),
+    'two',
+  );
+  await joinNode(client, 'later', '172.17.0.10', {}, 576);
+  await accepted('later', 'MTUTooSmall');
+  expect(await inForce()).toBe(1450);
+  expect((await client.get(agentAllocations, 'narrow'))?.spec.vtep).toBeUndefined();
+  const patch = /kubectl (patch .*) -p '(.*)'$/.exec(message)!;
+  await plane.kubectl(...patch[1]!.split(' '), '-p', patch[2]!);
+  await eventually(async () => (await client.get(agentAllocations, 'narrow'))?.spec.vtep, Boolean, 30_000);
+  await eventually(inForce, (mtu) => mtu === 1350);
+}, 120_000);
