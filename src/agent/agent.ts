@@ -15,6 +15,7 @@ import { Judge } from './judge.ts';
 import type { Metrics } from './metrics.ts';
 import { Namespaces } from './namespaces.ts';
 import { Pass, type Kernel } from './pass.ts';
+import { Pods } from './pods.ts';
 import { SeenVersion } from './registration.ts';
 import { Report } from './report.ts';
 import { AgentSocket } from './socket.ts';
@@ -137,7 +138,7 @@ export class Agent {
     });
     this.#socket = new AgentSocket({
       path: socketIn(directories.runDir),
-      answer: (ask) => answer(ask, { known: () => pass.settled(), namespaces }),
+      answer: (ask) => answer(ask, { known: () => pass.settled(), namespaces, pods: new Pods(client) }),
       onAnswer: (code) => {
         metrics.asked(code);
       },

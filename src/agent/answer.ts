@@ -10,12 +10,18 @@ export interface Sources {
     get: (name: string) => Namespace | undefined;
     lookUp: (name: string) => Promise<Namespace | string>;
   };
+  pods: {
+    /** What the pod's annotation says, empty for none; or why that cannot be told, for the user. */
+    networkOf: (namespace: string, pod: string) => Promise<{ annotation: string } | string>;
+  };
 }
 
-/** Which networks a container joins. A namespace that is unknown is looked up once. */
-export async function answer(ask: Ask, { known, namespaces }: Sources): Promise<Choice> {
+/** Which networks a container joins. A namespace that is unknown is looked up once, and so is a pod whose annotations were lost. */
+export async function answer(asked: Ask, { known, namespaces, pods }: Sources): Promise<Choice> {
   const now = await known();
   if (typeof now === 'string') return tryAgain(`overlaynet's data path is not complete yet: ${now}`);
+  const ask = await withAnnotation(asked, pods);
+  if (typeof ask === 'string') return tryAgain(ask);
   const namespace = ask.namespace === undefined ? undefined : namespaces.get(ask.namespace);
   const choice = choose(ask, now, namespace);
   if (choice !== 'namespace') return choice;
@@ -23,6 +29,19 @@ export async function answer(ask: Ask, { known, namespaces }: Sources): Promise<
   if (typeof found === 'string') return tryAgain(found);
   const second = choose(ask, now, found);
   return second === 'namespace' ? tryAgain(`namespace ${found.name} is not known`) : second;
+}
+
+/**
+ * A plugin that calls ours may not hand the pod's annotations on. A pod that asks for an isolated network must not land in
+ * the default one by that.
+ */
+async function withAnnotation(ask: Ask, pods: Sources['pods']): Promise<Ask | string> {
+  const { namespace, pod, network, annotation, annotated = false } = ask;
+  const told = network !== undefined || annotation !== undefined || annotated;
+  if (told || namespace === undefined || pod === undefined) return ask;
+  const found = await pods.networkOf(namespace, pod);
+  if (typeof found === 'string') return found;
+  return found.annotation === '' ? ask : { ...ask, annotation: found.annotation };
 }
 
 const tryAgain = (msg: string): Refusal => ({ code: refusals.tryAgain, msg });

@@ -8,6 +8,8 @@ export interface Ask {
   pod?: string;
   /** The pod's annotation `overlaynet.dev/network`, whatever someone wrote there; an empty one is none. */
   annotation?: string;
+  /** The pod's annotations were handed over, so that no `annotation` means none. Else the agent has to ask for the pod. */
+  annotated?: boolean;
   /** The one network of the conflist that the container came by. */
   network?: string;
 }
@@ -52,7 +54,17 @@ export function parseAsk(body: string): Ask | Refusal {
     const text = fields[field];
     if (text !== undefined && typeof text !== 'string') return bad(`${field} is not text`);
   }
-  const { containerID = '', ifname = '', namespace, pod, annotation, network } = fields as Partial<Ask>;
+  if (fields.annotated !== undefined && typeof fields.annotated !== 'boolean')
+    return bad('annotated is neither true nor false');
+  const {
+    containerID = '',
+    ifname = '',
+    namespace,
+    pod,
+    annotation,
+    annotated,
+    network,
+  } = fields as Partial<Ask>;
   if (!/^[A-Za-z0-9][A-Za-z0-9_.-]{0,252}$/.test(containerID)) {
     return bad(`containerID ${shown(containerID)} is none: letters, digits, "_", "." and "-"`);
   }
@@ -77,6 +89,7 @@ export function parseAsk(body: string): Ask | Refusal {
     ...(present(namespace) && present(pod) ? { pod } : {}),
     ...(present(network) ? { network } : {}),
     ...(present(annotation) ? { annotation } : {}),
+    ...(annotated === true ? { annotated } : {}),
   };
 }
 

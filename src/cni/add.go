@@ -43,7 +43,8 @@ func add(args *skel.CmdArgs) error {
 	}
 	networks, err := ask(conf.Socket, question{
 		ContainerID: k.containerID, IfName: k.ifname, Namespace: who.namespace, Pod: who.name,
-		Annotation: conf.RuntimeConfig.Annotations["overlaynet.dev/network"], Network: conf.Network,
+		Annotation: conf.RuntimeConfig.Annotations.of["overlaynet.dev/network"],
+		Annotated:  conf.RuntimeConfig.Annotations.delivered, Network: conf.Network,
 	})
 	if err != nil {
 		return err

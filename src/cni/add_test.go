@@ -98,12 +98,23 @@ func TestTheAgentIsAskedForThePodsNetwork(t *testing.T) {
 		"network":       "dcos",
 		"runtimeConfig": map[string]any{annotationsCapability: map[string]string{"overlaynet.dev/network": "dcos,dual", "other": "x"}},
 	}, "CNI_ARGS=K8S_POD_NAMESPACE=shop;K8S_POD_NAME=web-0;K8S_POD_UID=1-2;K8S_POD_INFRA_CONTAINER_ID=x").result(t)
-	want := question{c.id, "eth0", "shop", "web-0", "dcos,dual", "dcos"}
+	want := question{c.id, "eth0", "shop", "web-0", "dcos,dual", true, "dcos"}
 	if got := n.agent.received[0]; got != want {
 		t.Errorf("asked %+v, not %+v", got, want)
 	}
+	for at, none := range []any{map[string]string{}, nil} {
+		more := map[string]any{"runtimeConfig": map[string]any{annotationsCapability: none}}
+		n.call("ADD", n.container(), more, "CNI_ARGS=K8S_POD_NAMESPACE=shop;K8S_POD_NAME=web-0").result(t)
+		if got := n.agent.received[at+1]; got.Annotation != "" || !got.Annotated {
+			t.Errorf("asked %+v where the pod has no annotations", got)
+		}
+	}
+	n.call("ADD", n.container(), nil, "CNI_ARGS=K8S_POD_NAMESPACE=shop;K8S_POD_NAME=web-0").result(t)
+	if got := n.agent.received[3]; got.Annotated {
+		t.Errorf("asked %+v where no annotations were handed over", got)
+	}
 	n.add(n.container())
-	if got := n.agent.received[1]; got.Annotation != "" || got.Network != "" || got.Pod != "" {
+	if got := n.agent.received[4]; got.Annotation != "" || got.Network != "" || got.Pod != "" {
 		t.Errorf("asked %+v outside Kubernetes", got)
 	}
 }

@@ -18,7 +18,9 @@ type question struct {
 	Namespace   string `json:"namespace,omitempty"`
 	Pod         string `json:"pod,omitempty"`
 	Annotation  string `json:"annotation,omitempty"`
-	Network     string `json:"network,omitempty"`
+	// Annotated tells whether the pod's annotations were handed over, so that no annotation means none.
+	Annotated bool   `json:"annotated,omitempty"`
+	Network   string `json:"network,omitempty"`
 }
 
 // network is one that the container is to be on.

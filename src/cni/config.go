@@ -23,8 +23,19 @@ type config struct {
 	LeaseDir string `json:"leaseDir,omitempty"`
 
 	RuntimeConfig struct {
-		Annotations map[string]string `json:"io.kubernetes.cri.pod-annotations,omitempty"`
+		Annotations annotations `json:"io.kubernetes.cri.pod-annotations"`
 	} `json:"runtimeConfig,omitempty"`
+}
+
+// annotations are the pod's. A runtime, or a plugin that calls this one, may leave them out: that is not the same as none.
+type annotations struct {
+	delivered bool
+	of        map[string]string
+}
+
+func (a *annotations) UnmarshalJSON(text []byte) error {
+	a.delivered = true
+	return json.Unmarshal(text, &a.of)
 }
 
 const (

@@ -68,6 +68,29 @@ func TestDelUndoesWhatAddMade(t *testing.T) {
 	}
 }
 
+func TestDelWithoutARecordFindsTheLastOfSixteenInterfaces(t *testing.T) {
+	var offers []offer
+	for at := range 16 {
+		offers = append(offers, offer{
+			Name: fmt.Sprintf("net%d", at), Bridge: fmt.Sprintf("m-net%d", at), MTU: 1450,
+			GatewayMAC: fmt.Sprintf("02:4f:4f:00:01:%02x", at),
+			Ranges:     []offeredRange{{fmt.Sprintf("9.%d.1.0/25", at), fmt.Sprintf("9.%d.1.1", at)}},
+		})
+	}
+	n := newNode(t, offers...)
+	c := n.container()
+	ifname := "CNI_IFNAME=eth5"
+	n.call("ADD", c, nil, ifname).result(t)
+	if got := len(n.ports()); got != 16 {
+		t.Fatalf("there are %d ports, not 16", got)
+	}
+	os.Remove(n.records()[0])
+	if s := n.call("DEL", c, nil, ifname); s.failed {
+		t.Fatalf("DEL failed: %s %s", s.stdout, s.stderr)
+	}
+	n.nothingLeft()
+}
+
 func TestDelOfAContainerThatNeverWas(t *testing.T) {
 	n := newNode(t, dcos)
 	n.del(n.container())

@@ -146,10 +146,15 @@ func writeNetworks(w http.ResponseWriter, networks []offer) {
 func reply(asked question, offers []offer) []offer {
 	var networks []offer
 	routed := map[string]bool{}
+	next := 0
 	for at, one := range offers {
 		one.Interface = asked.IfName
 		if at > 0 {
-			one.Interface = fmt.Sprintf("eth%d", at)
+			next++
+			if fmt.Sprintf("eth%d", next) == asked.IfName {
+				next++
+			}
+			one.Interface = fmt.Sprintf("eth%d", next)
 		}
 		one.DefaultRoutes = []string{}
 		for _, part := range one.Ranges {

@@ -42,8 +42,9 @@ func recorded(conf *config, record *attachment) *remains {
 	return r
 }
 
-// extraInterfaces is how many a container has at most beside the first, where no record tells.
-const extraInterfaces = 15
+// lastExtra is the highest number in the names of a container's other interfaces: 15 beside the first, which may itself
+// have one of the names from eth1 on.
+const lastExtra = 16
 
 // unrecorded works out from what there is what a record would say: from the names of links, which follow from the
 // container's, and from the leases that bear its name. What the container's other records name is theirs.
@@ -78,7 +79,7 @@ func unrecorded(conf *config, k key) (*remains, error) {
 		return r, nil
 	}
 	if there := plugged(k.ifname); whole && (there || leased) {
-		for extra := 1; extra <= extraInterfaces; extra++ {
+		for extra := 1; extra <= lastExtra; extra++ {
 			if name := fmt.Sprintf("eth%d", extra); name != k.ifname {
 				plugged(name)
 			}

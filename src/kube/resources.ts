@@ -94,6 +94,14 @@ export const namespaceMetadata: Resource<KubeObject> = {
   metadataOnly: true,
 };
 
+export const podMetadata = (namespace: string): Resource<KubeObject> => ({
+  apiVersion: 'v1',
+  kind: 'Pod',
+  plural: 'pods',
+  namespace,
+  metadataOnly: true,
+});
+
 export const leases = (namespace: string): Resource<Lease> => ({
   apiVersion: 'coordination.k8s.io/v1',
   kind: 'Lease',

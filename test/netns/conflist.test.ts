@@ -75,6 +75,7 @@ beforeEach(async () => {
           get: (name) => namespaces.find((one) => one.name === name),
           lookUp: (name) => Promise.resolve(`there is no namespace ${name}`),
         },
+        pods: { networkOf: (_namespace, name) => Promise.resolve(`there is no pod ${name}`) },
       }),
   });
   await socket.listen();
