@@ -257,18 +257,21 @@ export function configStatus({ view, plan, index, now }: Facts): OverlayConfigSt
   };
 }
 
-/** Where the MTU comes from, and what a larger one takes. */
+/** Where the MTU comes from, and what the smallest uplink would have instead. */
 function mtuWords({ mtu = 0, registrations }: Plan, { config }: View, index: LedgerIndex): string {
-  if (config?.spec.mtu === mtu) return `the MTU of ${mtu} is spec.mtu`;
-  const least = [...registrations.accepted].reduce<[string, number]>(
-    (found, [node, { uplinkMTU = Infinity }]) => (uplinkMTU < found[1] ? [node, uplinkMTU] : found),
+  const [node, uplink] = [...registrations.accepted].reduce<[string, number]>(
+    (found, [name, { uplinkMTU = Infinity }]) => (uplinkMTU < found[1] ? [name, uplinkMTU] : found),
     ['', Infinity],
   );
-  if (least[0] === '') return `the MTU is ${mtu}`;
-  const left = least[1] - overhead(index.config?.underlay ?? 'IPv4');
+  const left = uplink - overhead(index.config?.underlay ?? 'IPv4');
+  if (config?.spec.mtu === mtu) {
+    const split = left < mtu ? `; the uplink of ${node}, ${uplink}, splits what is longer than ${left}` : '';
+    return `the MTU of ${mtu} is spec.mtu${split}`;
+  }
+  if (node === '') return `the MTU is ${mtu}`;
   return left > mtu
-    ? `the MTU of ${mtu} stays as it was; the smallest uplink, ${least[1]} of ${least[0]}, has room for spec.mtu: ${left}`
-    : `the MTU of ${mtu} follows the uplink of ${least[0]}, ${least[1]}`;
+    ? `the MTU of ${mtu} stays as it was; the smallest uplink, ${uplink} of ${node}, has room for spec.mtu: ${left}`
+    : `the MTU of ${mtu} follows the uplink of ${node}, ${uplink}`;
 }
 
 /** Undefined where nothing is to be said: an accepted registration needs no status of its own. */

@@ -166,6 +166,17 @@ describe('a node that joins does not make the MTU of all others smaller', () => 
     expect(refusalOf(cluster, 'narrow')).toBeUndefined();
   });
 
+  test('a spec.mtu that is too large for an uplink counts, and is said to be', () => {
+    const cluster = started();
+    specMTU(cluster, 1460);
+    expect(inForce(cluster)).toBe(1460);
+    expect(ready(cluster)).toContain(
+      'the MTU of 1460 is spec.mtu; the uplink of node1, 1500, splits what is longer than 1450',
+    );
+    specMTU(cluster, 1400);
+    expect(ready(cluster)).toMatch(/the MTU of 1400 is spec.mtu$/);
+  });
+
   const ready = (cluster: Cluster) =>
     cluster.configStatus().conditions!.find(({ type }) => type === 'Ready')!.message;
 });
