@@ -11,15 +11,27 @@ const settleMs = 300;
  */
 const restFactor = 20;
 
+/** How often a cheap look tells whether somebody flushed our rules, and the rest after that happened: two may fight. */
+const guardMs = { between: 5_000, afterLoss: 30_000 };
+
 /**
  * Has the agent look at kernel and files every `resyncMs`, and at links soon after the kernel reports a change of them:
- * no such report says anything of sets and rules of iptables, which cost much to read.
+ * no such report says anything of sets and rules of iptables, which cost much to read. Whether those were flushed is seen
+ * in between.
+ * @param options.guarded whether the rules are there still
  */
 export function watchDrift(
   agent: Pick<Agent, 'reconcile' | 'looked'>,
-  options: { resyncMs: number; log: Log; command?: [string, ...string[]] },
+  options: {
+    resyncMs: number;
+    guarded: () => Promise<boolean>;
+    /** For tests. */
+    betweenMs?: number;
+    log: Log;
+    command?: [string, ...string[]];
+  },
 ): { stop: () => void } {
-  const { resyncMs, ...rest } = options;
+  const { resyncMs, guarded, betweenMs = guardMs.between, ...rest } = options;
   let soon: NodeJS.Timeout | undefined;
   const restMs = () => {
     const { ms, endedAt } = agent.looked;
@@ -37,8 +49,25 @@ export function watchDrift(
   const resync = setInterval(() => {
     agent.reconcile();
   }, resyncMs);
+  let guard: NodeJS.Timeout | undefined;
+  let stopped = false;
+  const watchRules = (afterMs: number) => {
+    if (stopped) return;
+    guard = setTimeout(() => {
+      void guarded().then((there) => {
+        if (!there && !stopped) {
+          rest.log.warn('rules are gone from iptables; putting them back');
+          agent.reconcile();
+        }
+        watchRules(there ? betweenMs : guardMs.afterLoss);
+      });
+    }, afterMs);
+  };
+  watchRules(betweenMs);
   return {
     stop: () => {
+      stopped = true;
+      clearTimeout(guard);
       changes.stop();
       clearInterval(resync);
       clearTimeout(soon);

@@ -17,6 +17,7 @@ import { applyChains, observeChains, planChains } from './iptables.ts';
 import { guard, removeGuard } from './nft.ts';
 import { ipv6Missing, readSwitch, type ReadSwitch } from './ipv6.ts';
 import { observe } from './observe.ts';
+import { looksAt, stillThere } from './probe.ts';
 import { run, type Run } from './run.ts';
 
 interface Attachments {
@@ -43,6 +44,7 @@ export class DataPath {
   readonly #run: Run;
   readonly #sysctl: ReadSwitch;
   #unread = '';
+  #looks: ReturnType<typeof looksAt> = [];
 
   /**
    * @param options.attachments reads what the CNI plugin has written down of containers
@@ -78,6 +80,11 @@ export class DataPath {
     const unread = records().problems;
     this.#logUnread(unread);
     return { ...outcome, unread };
+  }
+
+  /** Whether the rules that the last pass left are there still: cheap, so it sees only that they were flushed. */
+  guarded(): Promise<boolean> {
+    return stillThere(this.#run, this.#looks);
   }
 
   /** Removes everything that this class ever made, by its marks alone. */
@@ -119,6 +126,7 @@ export class DataPath {
     failures.push(...guarded.failures);
     const { plan, failures: refused } = diff({ ...state, ports: ports() }, observed);
     const chains = planChains(state.chains, saves);
+    this.#looks = chains.failures.length > 0 ? [] : looksAt(chains.backend, state.chains);
     const { policy } = state;
     const flushing = policy !== undefined && mustFlush(plan, chains.changes > 0, observed);
     if (flushing) owe(plan);

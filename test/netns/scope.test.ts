@@ -59,3 +59,38 @@ test('what the state itself lacks stays said', async () => {
   expect(failures).toHaveLength(1);
   expect(await path.reconcile(lonely, 'links')).toMatchObject({ changes: 0, failures });
 });
+
+describe('that somebody flushed the rules is seen without reading all of them', () => {
+  test.each([
+    'iptables-nft -t mangle -F',
+    'ip6tables-nft -t mangle -F',
+    'nft flush ruleset',
+    'nft delete table ip mangle',
+  ])('%s', async (command) => {
+    expect(await path.guarded()).toBe(true);
+    await netns.sh(command);
+    expect(await path.guarded()).toBe(false);
+    expect(
+      [...programs].filter(
+        (program) => /-save|nft$|ipset/.test(program) && !/^ip6?tables-nft$/.test(program),
+      ),
+    ).toEqual([]);
+    await path.reconcile(cluster(3, 0));
+    expect(await path.guarded()).toBe(true);
+  });
+
+  test('in the legacy backend, too', async () => {
+    await netns.sh('iptables-legacy -t mangle -N KUBE-IPTABLES-HINT');
+    await path.reconcile(cluster(3, 0));
+    expect(await path.guarded()).toBe(true);
+    await netns.sh('iptables-legacy -t mangle -F');
+    expect(await path.guarded()).toBe(false);
+  });
+
+  test('a table that cannot be read is not taken for flushed', async () => {
+    await netns.sh('nft add chain ip mangle others');
+    await netns.sh('nft -f -', 'add rule ip mangle others ct state vmap { established : accept }\n');
+    await path.reconcile(cluster(3, 0));
+    expect(await path.guarded()).toBe(true);
+  });
+});

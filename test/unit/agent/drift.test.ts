@@ -9,7 +9,10 @@ afterEach(() => {
 });
 
 /** An agent that counts how often it is asked to look; `script` stands for `ip monitor`. */
-function watched(script: string, options: { resyncMs?: number; lookMs?: number; ago?: number } = {}) {
+function watched(
+  script: string,
+  options: { resyncMs?: number; lookMs?: number; ago?: number; guarded?: () => boolean } = {},
+) {
   const agent = {
     looked: { ms: options.lookMs ?? 0, endedAt: performance.now() - (options.ago ?? 0) },
     looks: 0,
@@ -21,6 +24,8 @@ function watched(script: string, options: { resyncMs?: number; lookMs?: number; 
   };
   ({ stop } = watchDrift(agent, {
     resyncMs: options.resyncMs ?? 60_000,
+    guarded: () => Promise.resolve(options.guarded?.() ?? true),
+    betweenMs: 50,
     log: silent,
     command: ['sh', '-c', script],
   }));
@@ -66,4 +71,13 @@ test('without a report it looks at every resync, and after stop no more', async 
   const { looks } = agent;
   await pause(300);
   expect(agent.looks).toBe(looks);
+});
+
+test('rules that are gone have all looked at, once for a while: somebody else may take them away each time', async () => {
+  let asked = 0;
+  const agent = watched('exec sleep 9', { guarded: () => ++asked < 3 });
+  await until(() => agent.looks > 0);
+  expect([...agent.at]).toEqual(['all']);
+  await pause(500);
+  expect([agent.looks, asked]).toEqual([1, 3]);
 });
