@@ -4,6 +4,7 @@ import { KeyedQueue, type Result } from '../kube/queue.ts';
 import { run as runProgram, type Run } from '../linux/run.ts';
 import type { Log } from '../log.ts';
 import type { Docker } from '../docker/docker.ts';
+import type { Scope } from '../dataplane/state.ts';
 import { answer } from './answer.ts';
 import { Caches } from './caches.ts';
 import { CheckpointFile, sameSnapshot } from './checkpoint.ts';
@@ -58,8 +59,8 @@ export class Agent {
   readonly #queue: KeyedQueue;
   readonly #docker: Docker | undefined;
   #engine: { stop: () => void } | undefined;
-  /** The next pass looks at kernel and files, whatever the objects say. */
-  #look = true;
+  /** What the next pass looks at, whatever the objects say. */
+  #look: Scope | undefined = 'all';
   #swept: 'not yet' | 'asked for' | 'done' = 'not yet';
   #sweepProblem: string | undefined;
   #socketProblem: string | undefined;
@@ -206,8 +207,8 @@ export class Agent {
   }
 
   /** Compares kernel and files with what they should be, also where no object changed. */
-  reconcile(): void {
-    this.#look = true;
+  reconcile(scope: Scope = 'all'): void {
+    if (this.#look !== 'all') this.#look = scope;
     this.#queue.add('data path');
   }
 
@@ -219,9 +220,9 @@ export class Agent {
     return this.#pass.passed;
   }
 
-  /** How long the last pass over kernel and files took. */
-  get passMs(): number {
-    return this.#pass.durationMs;
+  /** The last look at links alone: what it took, and when it ended, by the monotonic clock. */
+  get looked(): { ms: number; endedAt: number } {
+    return this.#pass.looked;
   }
 
   /** This node's part of the state document; undefined before it is known. */
@@ -245,10 +246,10 @@ export class Agent {
 
   async #runPass(): Promise<Result | undefined> {
     const look = this.#look;
-    this.#look = false;
-    if (look) this.#report.remeasure();
+    this.#look = undefined;
+    if (look !== undefined) this.#report.remeasure();
     try {
-      if (look) await this.#repairSocket();
+      if (look !== undefined) await this.#repairSocket();
       return await this.#pass.run(look);
     } finally {
       this.#queue.add('docker');

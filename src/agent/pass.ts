@@ -1,5 +1,6 @@
 import type { AgentAllocationSpec } from '../api/types.ts';
 import type { Blocks, Snapshot } from '../dataplane/snapshot.ts';
+import type { Scope } from '../dataplane/state.ts';
 import type { Result } from '../kube/queue.ts';
 import { pause } from '../kube/wait.ts';
 import type { Caches } from './caches.ts';
@@ -21,8 +22,8 @@ const firstPassMs = 2_000;
 
 /** What the agent needs of src/linux/datapath.ts. */
 export interface Kernel {
-  /** Makes the kernel show the snapshot; what failed is in the result. */
-  reconcile(snapshot: Snapshot): Promise<Reconciled>;
+  /** Makes the kernel show the snapshot; what failed is in the result. `links`: looks at rules only where it has to. */
+  reconcile(snapshot: Snapshot, scope: Scope): Promise<Reconciled>;
 }
 
 interface Reconciled {
@@ -57,8 +58,10 @@ export class Pass {
   passed = false;
   /** Of the last pass. */
   containers: PassContainers = { failures: [], held: [], first: undefined, unread: [] };
-  /** Of the last pass. */
-  durationMs = 0;
+  /** Of the last pass that was asked for links alone: what it took, and when it ended, by the monotonic clock. */
+  looked = { ms: 0, endedAt: -Infinity };
+  /** The last pass changed something of the kernel: whether that stands, all of it, is for the next one to see. */
+  #changed = false;
   readonly node: string;
   readonly #parts: Parts;
   readonly #first = Promise.withResolvers<undefined>();
@@ -121,30 +124,33 @@ export class Pass {
   }
 
   /**
-   * @param look look at kernel and files also where objects say the same as at the last pass, which succeeded
+   * @param look what of the kernel to look at, beside the files, where objects say the same as at the last pass, which
+   *   succeeded; undefined: nothing
    * @returns when to run again although nothing changes
    * @throws Error with what failed, for the queue to try again; the same is in `applied`
    */
-  async run(look: boolean): Promise<Result | undefined> {
+  async run(look: Scope | undefined): Promise<Result | undefined> {
     const { metrics, judge } = this.#parts;
     const again = judge.run();
     metrics.holds(judge.held);
     const snapshot = this.#withDocker(judge.believed);
     if (snapshot === undefined) return undefined;
-    if (
-      !look &&
+    const stands =
       this.applied !== undefined &&
       mendable(this.applied.failures).length === 0 &&
       this.containers.failures.length === 0 &&
-      this.snapshot &&
-      sameSnapshot(this.snapshot, snapshot)
-    ) {
+      this.snapshot !== undefined &&
+      sameSnapshot(this.snapshot, snapshot);
+    if (stands && look === undefined) {
       this.save();
       return again;
     }
+    const scope = stands && !this.#changed && look === 'links' ? 'links' : 'all';
     const start = performance.now();
-    const { changes, failures } = await this.#apply(snapshot);
-    this.durationMs = performance.now() - start;
+    const { changes, failures } = await this.#apply(snapshot, scope);
+    const ms = performance.now() - start;
+    this.#changed = changes > 0;
+    if (look === 'links') this.looked = { ms, endedAt: performance.now() };
     this.snapshot = snapshot;
     this.applied = {
       allocation: ownAllocation(snapshot),
@@ -154,7 +160,7 @@ export class Pass {
     this.#first.resolve(undefined);
     this.save();
     metrics.passed({
-      seconds: this.durationMs / 1_000,
+      seconds: ms / 1_000,
       changes,
       failures: mendable(failures),
       peers: snapshot.allocations.filter(({ node }) => node !== this.node).length,
@@ -193,11 +199,11 @@ export class Pass {
   }
 
   /** A conflist goes before its bridge, comes after it; a network that fails keeps the conflist it has. */
-  async #apply(snapshot: Snapshot): Promise<{ changes: number; failures: Failure[] }> {
+  async #apply(snapshot: Snapshot, scope: Scope): Promise<{ changes: number; failures: Failure[] }> {
     const { cni } = this.#parts;
     const conflists = cni.conflists(snapshot);
     const withdrawn = cni.withdraw(conflists);
-    const { changes, failures, unread } = await this.#reconcileKernel(snapshot);
+    const { changes, failures, unread } = await this.#reconcileKernel(snapshot, scope);
     if (grave(failures).some(({ network }) => network === undefined)) {
       return { changes, failures: [...withdrawn, ...failures] };
     }
@@ -220,9 +226,9 @@ export class Pass {
     return { changes, failures: [...withdrawn, ...failures, ...published, ...leases.failures] };
   }
 
-  async #reconcileKernel(snapshot: Snapshot): Promise<Reconciled> {
+  async #reconcileKernel(snapshot: Snapshot, scope: Scope): Promise<Reconciled> {
     try {
-      return await this.#parts.kernel.reconcile(snapshot);
+      return await this.#parts.kernel.reconcile(snapshot, scope);
     } catch (error) {
       return { changes: 0, failures: [{ message: reasonOf(error) }], unread: [] };
     }

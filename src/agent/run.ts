@@ -34,13 +34,14 @@ export async function runAgent(options: RunOptions): Promise<void> {
   const log = createLog({ level: logLevel, component: 'agent' });
   const client = connect(kubeconfig === undefined ? {} : { kubeconfig });
   const metrics = new Metrics(pkg.version);
+  const kernel = new DataPath({ log, attachments: () => readAttachments(directories.stateDir) });
   const agent = new Agent({
     node,
     addresses,
     directories,
     cniPlugin,
     client,
-    kernel: new DataPath({ log, attachments: () => readAttachments(directories.stateDir) }),
+    kernel,
     uplinkMTU: () => uplinkMTU(addresses),
     docker: dockerAt(dockerSocket, log),
     system: () => switchedOff(),
@@ -64,7 +65,7 @@ export async function runAgent(options: RunOptions): Promise<void> {
     await agent.stop();
     throw error;
   });
-  const drift = watchDrift(agent, { resyncMs, log });
+  const drift = watchDrift(agent, { resyncMs, guarded: () => kernel.guarded(), log });
   agent.start();
   for (const problem of switchedOff()) log.warn(problem);
   log.info('agent started', { node, addresses: addresses.join(','), listen: server.address });

@@ -24,6 +24,9 @@ const jump = (own: string): string => `-m comment --comment ${jumpComment} -j ${
 
 const nameOf = ({ hook, last }: Chain): string => `${chainPrefix}${hook}${last === true ? '-LAST' : ''}`;
 
+/** The rule of the built-in chain, as `iptables-save` spells it behind `-A CHAIN`. */
+export const jumpTo = (chain: Chain): string => jump(nameOf(chain));
+
 /**
  * Our own chains are written whole, a table atomically. Each is jumped to once from its built-in chain: from the head,
  * or from before what refuses all the rest. A jump that was lost, doubled or does not come to its turn is put there

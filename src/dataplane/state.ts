@@ -120,6 +120,12 @@ export interface ObservedTable {
   hooks: Map<string, string[]>;
 }
 
+/**
+ * What of the kernel is looked at: `all`, or `links` and what hangs on them (addresses, neighbours, routes, routing
+ * rules). Sets and rules of iptables cost what everybody's together cost: with many Services a second of a processor.
+ */
+export type Scope = 'all' | 'links';
+
 /** What the kernel shows; a part that could not be read is undefined, and then left alone. */
 export interface Observed {
   links: Map<string, ObservedLink> | undefined;

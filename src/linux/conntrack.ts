@@ -1,7 +1,9 @@
 import { flush, type Flow } from '../dataplane/flows.ts';
+import { familyOf, parseAddress, type Family } from '../net/address.ts';
+import { containsAddress, formatCidr, parseCidr } from '../net/cidr.ts';
 import { judged, type Policy } from '../dataplane/policy.ts';
 import type { Failure } from '../dataplane/state.ts';
-import { CommandError, type Run } from './run.ts';
+import { CommandError, type Run, type RunOptions } from './run.ts';
 
 /**
  * Ends the connections that a policy does not allow: rules judge only how a connection begins. A process lists
@@ -13,7 +15,7 @@ export async function endForbidden(run: Run, policy: Policy, local: ReadonlySet<
   for (const family of judged(policy)) {
     try {
       const ofFamily = ['-f', family === 4 ? 'ipv4' : 'ipv6'];
-      const flows = parseFlows(await conntrack(run, ['-L', ...ofFamily]));
+      const flows = await list(run, ofFamily, concern(policy, local, family));
       for (const line of flush(flows, policy, local, family)) {
         await conntrack(run, ['-D', ...ofFamily, ...line.split(' ')]);
       }
@@ -26,30 +28,69 @@ export async function endForbidden(run: Run, policy: Policy, local: ReadonlySet<
   return failures;
 }
 
-async function conntrack(run: Run, args: string[]): Promise<string> {
-  const { stdout, stderr, code } = await run('conntrack', args);
+interface Concern {
+  includes: (from: string) => boolean;
+  /** What `conntrack -L` filters by; empty where it cannot. */
+  filter: string[];
+}
+
+/**
+ * Of whom a policy may forbid what they began, or needs to know of it to spare it: containers, and where a network is
+ * closed to hosts, those too. A node that serves the outside has millions of other connections.
+ */
+function concern(policy: Policy, local: ReadonlySet<string>, family: Family): Concern {
+  const hosts = policy.closed.size > 0 ? [...policy.hosts, ...local] : [];
+  const alone = new Set(hosts.filter((text) => !text.includes('/')));
+  const ranges = [...policy.subnets.map(({ cidr }) => cidr), ...hosts.filter((text) => text.includes('/'))]
+    .filter((cidr) => familyOf(cidr) === family)
+    .map(parseCidr);
+  const [only, ...others] = ranges;
+  return {
+    includes: (from) => {
+      if (alone.has(from)) return true;
+      const address = parseAddress(from);
+      return ranges.some((range) => containsAddress(range, address));
+    },
+    // it takes one range
+    filter: only !== undefined && others.length === 0 && alone.size === 0 ? ['-s', formatCidr(only)] : [],
+  };
+}
+
+/** A line at a time: of three million connections the whole text is more than a string can hold. */
+async function list(run: Run, ofFamily: string[], { includes, filter }: Concern): Promise<Flow[]> {
+  const flows: Flow[] = [];
+  const onLine = (line: string) => {
+    const flow = parseFlow(line);
+    if (flow !== undefined && includes(flow.from)) flows.push(flow);
+  };
+  await conntrack(run, ['-L', ...ofFamily, ...filter], { onLine, timeoutMs: 300_000 });
+  return flows;
+}
+
+async function conntrack(run: Run, args: string[], options?: RunOptions): Promise<void> {
+  const { stderr, code } = await run('conntrack', args, options);
   // of what ended by itself meanwhile it says that there is none, and fails
   if (code !== 0 && !stderr.includes(' 0 flow entries ')) {
     throw new CommandError(`conntrack: ${stderr.trim() || `exit status ${code}`}`);
   }
-  return stdout;
 }
 
-/** A line: protocol, who asked whom, who answers; ports where the protocol has them. One expression: tables are long. */
+/** Protocol, who asked whom, who answers; ports where the protocol has them. One expression: tables are long. */
 const entry =
-  /^\S+\s+(\d+) .*? src=(\S+) dst=(\S+)(?: sport=(\d+) dport=(\d+))?.*? src=(\S+)(?: dst=\S+ sport=(\d+))?/gm;
+  /^\S+\s+(\d+) .*? src=(\S+) dst=(\S+)(?: sport=(\d+) dport=(\d+))?.*? src=(\S+)(?: dst=\S+ sport=(\d+))?/;
 
 /** From `conntrack -L -f FAMILY`: `tcp 6 117 ESTABLISHED src=… dst=… sport=… dport=… src=… dst=… sport=… …`. */
-export const parseFlows = (text: string): Flow[] =>
-  Array.from(
-    text.matchAll(entry),
-    ([, protocol, from = '', to = '', fromPort, toPort, server = '', serverPort]) => ({
-      protocol: Number(protocol),
-      from,
-      to,
-      server,
-      ...(fromPort === undefined ? {} : { fromPort: Number(fromPort) }),
-      ...(toPort === undefined ? {} : { toPort: Number(toPort) }),
-      ...(serverPort === undefined ? {} : { serverPort: Number(serverPort) }),
-    }),
-  );
+export function parseFlow(line: string): Flow | undefined {
+  const found = entry.exec(line);
+  if (found === null) return undefined;
+  const [, protocol, from = '', to = '', fromPort, toPort, server = '', serverPort] = found;
+  return {
+    protocol: Number(protocol),
+    from,
+    to,
+    server,
+    ...(fromPort === undefined ? {} : { fromPort: Number(fromPort) }),
+    ...(toPort === undefined ? {} : { toPort: Number(toPort) }),
+    ...(serverPort === undefined ? {} : { serverPort: Number(serverPort) }),
+  };
+}

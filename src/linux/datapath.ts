@@ -8,7 +8,7 @@ import type { Policy } from '../dataplane/policy.ts';
 import type { Snapshot } from '../dataplane/snapshot.ts';
 import { portsOf } from '../dataplane/ports.ts';
 import { desiredGuard } from '../dataplane/spoof.ts';
-import type { Desired, Failure, Observed } from '../dataplane/state.ts';
+import type { Desired, Failure, Observed, Scope } from '../dataplane/state.ts';
 import type { Log } from '../log.ts';
 import { endForbidden } from './conntrack.ts';
 import { execute } from './execute.ts';
@@ -17,6 +17,7 @@ import { applyChains, observeChains, planChains } from './iptables.ts';
 import { guard, removeGuard } from './nft.ts';
 import { ipv6Missing, readSwitch, type ReadSwitch } from './ipv6.ts';
 import { observe } from './observe.ts';
+import { looksAt, stillThere } from './probe.ts';
 import { run, type Run } from './run.ts';
 
 interface Attachments {
@@ -43,6 +44,7 @@ export class DataPath {
   readonly #run: Run;
   readonly #sysctl: ReadSwitch;
   #unread = '';
+  #looks: ReturnType<typeof looksAt> = [];
 
   /**
    * @param options.attachments reads what the CNI plugin has written down of containers
@@ -56,8 +58,12 @@ export class DataPath {
     this.#sysctl = options.sysctl ?? readSwitch;
   }
 
-  /** While the snapshot's node has no VTEP, or no address for the tunnel, what stands stays. */
-  async reconcile(snapshot: Snapshot): Promise<Outcome> {
+  /**
+   * While the snapshot's node has no VTEP, or no address for the tunnel, what stands stays.
+   * @param scope `links`: sets and rules are looked at only where something else is not as it should be, so that what
+   *   guards stands before what carries
+   */
+  async reconcile(snapshot: Snapshot, scope: Scope = 'all'): Promise<Outcome> {
     const full = desired(snapshot);
     if (full?.tunnel === undefined) {
       return { changes: 0, processes: 0, failures: full?.failures ?? [], unread: [] };
@@ -68,10 +74,17 @@ export class DataPath {
     const records = () => (read ??= this.#attachments());
     const wanted = () => desiredGuard(records().attachments, records().problems.length > 0);
     const ports = () => portsOf(records().attachments);
-    const outcome = await this.#converge(state, (counted) => guard(counted, wanted), ports);
+    const outcome =
+      (scope === 'links' ? await this.#asItShould(state, ports) : undefined) ??
+      (await this.#converge(state, (counted) => guard(counted, wanted), ports));
     const unread = records().problems;
     this.#logUnread(unread);
     return { ...outcome, unread };
+  }
+
+  /** Whether the rules that the last pass left are there still: cheap, so it sees only that they were flushed. */
+  guarded(): Promise<boolean> {
+    return stillThere(this.#run, this.#looks);
   }
 
   /** Removes everything that this class ever made, by its marks alone. */
@@ -86,16 +99,25 @@ export class DataPath {
     };
   }
 
+  /** Undefined where links, or what hangs on them, are not as they should be, or could not be read. */
+  async #asItShould(
+    state: Desired,
+    ports: () => Desired['ports'],
+  ): Promise<Omit<Outcome, 'unread'> | undefined> {
+    const { counted, processes } = counting(this.#run);
+    const { observed, failures } = await observe(counted, state, false);
+    if (failures.length > 0) return undefined;
+    const { plan, failures: known } = diff({ ...state, ports: ports() }, observed);
+    if (steps.some(({ name }) => plan[name].length > 0)) return undefined;
+    return { changes: 0, processes: processes(), failures: distinct(known) };
+  }
+
   async #converge(
     state: Desired,
     guarding: typeof removeGuard,
     ports: () => Desired['ports'] = () => new Map(),
   ): Promise<Omit<Outcome, 'unread'>> {
-    let processes = 0;
-    const counted: Run = (...call) => {
-      processes++;
-      return this.#run(...call);
-    };
+    const { counted, processes } = counting(this.#run);
     const [{ observed, failures }, saves, guarded] = await Promise.all([
       observe(counted, state),
       observeChains(counted),
@@ -121,14 +143,17 @@ export class DataPath {
     const hidden = await clearHidden(counted, chains.hidden);
     rules.push(...hidden.failures, ...(await execute(counted, plan, ['staleSets'])));
     failures.push(...rules);
+    // a failure has all read again soon, and of what could not be written nothing is missed
+    this.#looks = rules.length > 0 ? [] : looksAt(chains.backend, state.chains);
     if (flushing && rules.every(({ leftover }) => leftover === true))
       failures.push(...(await this.#flush(counted, policy, observed)));
     const changes = steps.reduce(
       (sum, { name }) => sum + plan[name].length,
       chains.changes + hidden.changes + guarded.changes,
     );
-    if (changes > 0) this.#log.info('data path changed', { changes, processes, failures: failures.length });
-    return { changes, processes, failures: distinct(failures) };
+    if (changes > 0)
+      this.#log.info('data path changed', { changes, processes: processes(), failures: failures.length });
+    return { changes, processes: processes(), failures: distinct(failures) };
   }
 
   #logUnread(unread: string[]): void {
@@ -146,6 +171,15 @@ export class DataPath {
     const failures = await endForbidden(counted, policy, new Set(addresses.map(bareAddress)));
     return failures.length > 0 ? failures : execute(counted, paid, ['staleSets']);
   }
+}
+
+function counting(run: Run): { counted: Run; processes: () => number } {
+  let processes = 0;
+  const counted: Run = (...call) => {
+    processes++;
+    return run(...call);
+  };
+  return { counted, processes: () => processes };
 }
 
 const bareAddress = (text: string): string => text.replace(/\/.*/, '');

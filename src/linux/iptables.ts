@@ -4,7 +4,8 @@ import type { Family } from '../net/address.ts';
 import { parseChains, type SavedRules } from './iptablessave.ts';
 import { CommandError, type Run } from './run.ts';
 
-type Backend = 'nft' | 'legacy';
+/** Which of the two that iptables has keeps the rules. */
+export type Backend = 'nft' | 'legacy';
 
 /** What one of the four `iptables-save` printed of ours. */
 interface Save {
@@ -80,6 +81,8 @@ export interface HiddenTable {
 }
 
 export interface ChainPlan {
+  /** Of the node. */
+  backend: Backend;
   restores: Restore[];
   changes: number;
   failures: Failure[];
@@ -92,8 +95,8 @@ export interface ChainPlan {
  * not read is not written to: a failure says so, a table at a time, where something is wanted there.
  */
 export function planChains(desired: Record<Family, Chain[]>, saves: Save[]): ChainPlan {
-  const plan: ChainPlan = { restores: [], changes: 0, failures: [], hidden: [] };
   const current = backendOf(saves);
+  const plan: ChainPlan = { backend: current, restores: [], changes: 0, failures: [], hidden: [] };
   const cleaning = desired[4].length + desired[6].length === 0;
   // the new backend's rules stand before the old one's go
   const inOrder = saves.toSorted((a, b) => Number(b.backend === current) - Number(a.backend === current));

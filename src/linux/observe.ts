@@ -40,10 +40,11 @@ async function read<T>(
 
 const shows = ['nexthop show', `route show table all proto ${protocol}`, 'rule show'];
 
-/** What the kernel shows, in six processes at most. */
+/** What the kernel shows, in six processes at most. @param withSets whether sets are read, those of others among them */
 export async function observe(
   run: Run,
   { tunnel, rules }: Desired,
+  withSets = true,
 ): Promise<{ observed: Observed; failures: Failure[] }> {
   const failures: Failure[] = [];
   // a kernel without IPv6 has no rules to show, which matters only to those who want some
@@ -52,7 +53,7 @@ export async function observe(
     read(run, failures, ['ip', '-N', '-j', '-d', 'address', 'show'], parseLinks),
     read(run, failures, ['ip', '-N', '-j', '-batch', '-'], parseDump, `${shows.join('\n')}\n`),
     read(run, failures6, ['ip', '-6', '-N', '-j', 'rule', 'show'], parseRules),
-    read(run, failures, ['ipset', 'save'], parseSets),
+    withSets ? read(run, failures, ['ipset', 'save'], parseSets) : undefined,
   ]);
   const onTunnel = tunnel !== undefined && links?.get(tunnel)?.ours === true;
   const [neighbours, fdb] = onTunnel

@@ -3,7 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { Agent } from '../../src/agent/agent.ts';
 import { Metrics } from '../../src/agent/metrics.ts';
 import type { Kernel } from '../../src/agent/pass.ts';
-import type { Failure } from '../../src/dataplane/state.ts';
+import type { Failure, Scope } from '../../src/dataplane/state.ts';
 import {
   apiVersion,
   type AgentAllocationSpec,
@@ -28,6 +28,9 @@ import { config, directoriesIn, node1, node2, recordingLog, scratch } from '../u
 /** A kernel that takes every snapshot, and fails as told. */
 export class FakeKernel implements Kernel {
   readonly snapshots: Snapshot[] = [];
+  /** What each pass looked at. */
+  readonly scopes: string[] = [];
+  changes = 1;
   failures: Failure[] = [];
   unread: string[] = [];
   /** Called in each pass, before its result. */
@@ -37,10 +40,11 @@ export class FakeKernel implements Kernel {
     return this.snapshots.at(-1);
   }
 
-  async reconcile(snapshot: Snapshot): ReturnType<Kernel['reconcile']> {
+  async reconcile(snapshot: Snapshot, scope: Scope): ReturnType<Kernel['reconcile']> {
     this.snapshots.push(snapshot);
+    this.scopes.push(scope);
     await this.during();
-    return { changes: 1, failures: this.failures, unread: this.unread };
+    return { changes: this.changes, failures: this.failures, unread: this.unread };
   }
 }
 

@@ -92,6 +92,38 @@ test('an idle agent writes nothing to the API server, whatever it looks at', asy
   }
 });
 
+test('a report of the kernel has links looked at; all is read again after a change, a failure and a new object', async () => {
+  const { kernel } = bench.node;
+  const agent = await bench.running();
+  await bench.settled();
+  const scopeOf = async (act: () => unknown) => {
+    const before = kernel.scopes.length;
+    await act();
+    return eventually(() => {
+      expect(kernel.scopes.length).toBeGreaterThan(before);
+      return kernel.scopes[before];
+    });
+  };
+  const report = () => {
+    agent.reconcile('links');
+  };
+  kernel.changes = 0;
+  // what the last pass changed is to be seen
+  expect(await scopeOf(report)).toBe('all');
+  expect(await scopeOf(report)).toBe('links');
+  expect(
+    await scopeOf(() => {
+      agent.reconcile();
+      report();
+    }),
+  ).toBe('all');
+  expect(await scopeOf(report)).toBe('links');
+  expect(await scopeOf(() => bench.operator.allocate('node2', { ...node2, revision: 4 }))).toBe('all');
+  kernel.failures = [{ message: 'boom' }];
+  expect(await scopeOf(report)).toBe('links');
+  expect(await scopeOf(report)).toBe('all');
+});
+
 test('objects that change without meaning for the node cause no pass', async () => {
   await bench.running();
   const passes = bench.node.kernel.snapshots.length;

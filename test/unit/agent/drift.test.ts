@@ -9,16 +9,23 @@ afterEach(() => {
 });
 
 /** An agent that counts how often it is asked to look; `script` stands for `ip monitor`. */
-function watched(script: string, options: { resyncMs?: number; passMs?: number } = {}) {
+function watched(
+  script: string,
+  options: { resyncMs?: number; lookMs?: number; ago?: number; guarded?: () => boolean } = {},
+) {
   const agent = {
-    passMs: options.passMs ?? 0,
+    looked: { ms: options.lookMs ?? 0, endedAt: performance.now() - (options.ago ?? 0) },
     looks: 0,
-    reconcile: () => {
+    at: new Set<string>(),
+    reconcile: (scope = 'all') => {
       agent.looks++;
+      agent.at.add(scope);
     },
   };
   ({ stop } = watchDrift(agent, {
     resyncMs: options.resyncMs ?? 60_000,
+    guarded: () => Promise.resolve(options.guarded?.() ?? true),
+    betweenMs: 50,
     log: silent,
     command: ['sh', '-c', script],
   }));
@@ -36,10 +43,25 @@ test('a burst of reports from the kernel is one look', async () => {
   expect(agent.looks).toBe(1);
 });
 
-test('where a look takes long, the next waits longer', async () => {
-  const agent = watched('echo link; exec sleep 9', { passMs: 200 });
-  await pause(1_000);
+test('a report of the kernel has links looked at, and not the rules of everybody; the resync has all', async () => {
+  const reported = watched('echo link; exec sleep 9');
+  await until(() => reported.looks > 0);
+  expect([...reported.at]).toEqual(['links']);
+  stop();
+  const resynced = watched('exec sleep 9', { resyncMs: 100 });
+  await until(() => resynced.looks > 0);
+  expect([...resynced.at]).toEqual(['all']);
+});
+
+test('the rest between looks grows with what one costs, without a limit but the resync', async () => {
+  const agent = watched('echo link; exec sleep 9', { lookMs: 1_000 });
+  await pause(3_000);
   expect(agent.looks).toBe(0);
+});
+
+test('after a quiet time a report is looked at at once, whatever a look costs', async () => {
+  const agent = watched('echo link; exec sleep 9', { lookMs: 1_000, ago: 20_000 });
+  await until(() => agent.looks > 0);
 });
 
 test('without a report it looks at every resync, and after stop no more', async () => {
@@ -49,4 +71,13 @@ test('without a report it looks at every resync, and after stop no more', async 
   const { looks } = agent;
   await pause(300);
   expect(agent.looks).toBe(looks);
+});
+
+test('rules that are gone have all looked at, once for a while: somebody else may take them away each time', async () => {
+  let asked = 0;
+  const agent = watched('exec sleep 9', { guarded: () => ++asked < 3 });
+  await until(() => agent.looks > 0);
+  expect([...agent.at]).toEqual(['all']);
+  await pause(500);
+  expect([agent.looks, asked]).toEqual([1, 3]);
 });

@@ -3,7 +3,7 @@ import { emptyPlan, type Change } from '../../../src/dataplane/change.ts';
 import { desired } from '../../../src/dataplane/desired.ts';
 import { flush, mustFlush } from '../../../src/dataplane/flows.ts';
 import type { Observed } from '../../../src/dataplane/state.ts';
-import { parseFlows } from '../../../src/linux/conntrack.ts';
+import { parseFlow } from '../../../src/linux/conntrack.ts';
 import { cluster } from '../../support/cluster.ts';
 
 const network = (index: number, name: string, isolation?: Isolation) => ({
@@ -34,8 +34,9 @@ const flow = (text: string) => {
   );
 };
 
-const ended = (of: ReturnType<typeof policy>, ...flows: string[]) =>
-  flush(parseFlows(flows.map(flow).join('\n')), of, local, 4);
+const parsed = (flows: string[]) => flows.flatMap((text) => parseFlow(flow(text)) ?? []);
+
+const ended = (of: ReturnType<typeof policy>, ...flows: string[]) => flush(parsed(flows), of, local, 4);
 
 const red = network(1, 'red', { mode: 'Isolated' });
 const blue = network(2, 'blue');

@@ -30,3 +30,23 @@ test('one that takes too long, or is killed, is a failure that says so', async (
 test('one that ends without reading a long input does no harm', async () => {
   expect((await run('true', [], { input: 'x'.repeat(1_000_000) })).code).toBe(0);
 });
+
+test('output comes line by line to who asks for it, more of it than a string can hold', async () => {
+  const seen = { lines: 0, last: '' };
+  const onLine = (line: string) => {
+    seen.lines++;
+    seen.last = line;
+  };
+  const line = 'x'.repeat(9_999);
+  const script = `yes "$0" | head -n 60000; printf end; echo words >&2`;
+  expect(await run('sh', ['-c', script, line], { onLine })).toEqual({
+    stdout: '',
+    stderr: 'words\n',
+    code: 0,
+  });
+  expect(seen).toEqual({ lines: 60_001, last: 'end' });
+});
+
+test('more than can be kept is a failure that says so, and ends the program', async () => {
+  await expect(run('yes', ['x'.repeat(9_999)])).rejects.toThrow(/^yes: printed more than 256 MB/);
+});

@@ -1,0 +1,40 @@
+import { jumpTo } from '../dataplane/chains.ts';
+import type { Chain } from '../dataplane/state.ts';
+import type { Family } from '../net/address.ts';
+import type { Backend } from './iptables.ts';
+import { CommandError, type Run } from './run.ts';
+
+/** A look at one built-in chain, and the jump to ours that must be in it. */
+interface Look {
+  program: string;
+  args: string[];
+  jump: string;
+}
+
+/**
+ * What tells soon, and for next to nothing, that somebody flushed our rules: a chain a family, in the table that
+ * isolates. One such look takes 4 ms of a processor beside 30,000 rules of others, reading all of them 1,600 ms.
+ */
+export function looksAt(backend: Backend, chains: Record<Family, Chain[]>): Look[] {
+  const families: Family[] = [4, 6];
+  return families.flatMap((family) => {
+    const mangle = chains[family].filter(({ table }) => table === 'mangle');
+    const chain = mangle.find(({ hook }) => hook === 'FORWARD') ?? mangle[0];
+    if (chain === undefined) return [];
+    const program = `${family === 4 ? 'iptables' : 'ip6tables'}-${backend}`;
+    return [{ program, args: ['-t', 'mangle', '-S', chain.hook], jump: `-A ${chain.hook} ${jumpTo(chain)}` }];
+  });
+}
+
+/** Whether all jumps are there, as far as can be seen: a look that fails shows nothing. */
+export async function stillThere(run: Run, looks: Look[]): Promise<boolean> {
+  for (const { program, args, jump } of looks) {
+    try {
+      const { stdout, code } = await run(program, args);
+      if (code === 0 && !stdout.split('\n').includes(jump)) return false;
+    } catch (error) {
+      if (!(error instanceof CommandError)) throw error;
+    }
+  }
+  return true;
+}
