@@ -7,6 +7,7 @@ import {
   nodes,
   overlayAgents,
   overlayConfigs,
+  overlayNetworks,
   type Node,
 } from '../../src/kube/resources.ts';
 import { reasonIs } from '../support/conditions.ts';
@@ -150,4 +151,20 @@ test('neither spec.mtu nor a node that joins makes the tunnel smaller than it ca
   await plane.kubectl(...patch[1]!.split(' '), '-p', patch[2]!);
   await eventually(async () => (await client.get(agentAllocations, 'narrow'))?.spec.vtep, Boolean, 30_000);
   await eventually(inForce, (mtu) => mtu === 1350);
+}, 120_000);
+
+test('what is pinned can be changed once no network has blocks, and nodes keep their numbers', async () => {
+  const before = (await client.get(agentAllocations, 'node2'))!.spec.vtep;
+  const spec = { vni: 2001, vtepSubnets: ['44.200.0.0/24', 'fd01:c::/64'], reuseCooldown: '1s' };
+  await client.patch<OverlayConfig>(overlayConfigs, 'default', { spec }, merge);
+  await reasonIs(client, overlayConfigs, 'default', 'Accepted', 'Pinned');
+  await client.delete(overlayNetworks, 'dcos');
+  await reasonIs(client, overlayConfigs, 'default', 'Accepted', 'Accepted');
+  const { effective } = (await client.get(overlayConfigs, 'default'))!.status!;
+  expect(effective).toMatchObject({ vni: 2001, vtepSubnets: spec.vtepSubnets });
+  expect(before?.ip).toBe('44.128.0.2/20');
+  await eventually(
+    async () => (await client.get(agentAllocations, 'node2'))?.spec.vtep?.ip,
+    (ip) => ip === '44.200.0.2/24',
+  );
 }, 120_000);
