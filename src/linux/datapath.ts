@@ -126,7 +126,6 @@ export class DataPath {
     failures.push(...guarded.failures);
     const { plan, failures: refused } = diff({ ...state, ports: ports() }, observed);
     const chains = planChains(state.chains, saves);
-    this.#looks = chains.failures.length > 0 ? [] : looksAt(chains.backend, state.chains);
     const { policy } = state;
     const flushing = policy !== undefined && mustFlush(plan, chains.changes > 0, observed);
     if (flushing) owe(plan);
@@ -144,6 +143,8 @@ export class DataPath {
     const hidden = await clearHidden(counted, chains.hidden);
     rules.push(...hidden.failures, ...(await execute(counted, plan, ['staleSets'])));
     failures.push(...rules);
+    // a failure has all read again soon, and of what could not be written nothing is missed
+    this.#looks = rules.length > 0 ? [] : looksAt(chains.backend, state.chains);
     if (flushing && rules.length === 0) failures.push(...(await this.#flush(counted, policy, observed)));
     const changes = steps.reduce(
       (sum, { name }) => sum + plan[name].length,
