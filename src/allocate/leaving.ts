@@ -27,8 +27,11 @@ export const oneMoreLeft = (kind: LeavingKind, before: Leaving | undefined, now:
 export const believedAt = (kind: LeavingKind, leaving: Leaving | undefined): number =>
   leaving === undefined ? -Infinity : Math.min(leaving.last + quietMs[kind], leaving.first + longestMs);
 
-/** When the last OverlayNetwork goes, it is believed after so many milliseconds. */
-const networklessMs = 3_000;
+/**
+ * When the last OverlayNetwork goes, it is believed after so many milliseconds: on a busy machine a CRD that is deleted is
+ * known to be gone seconds after its last object.
+ */
+const networklessMs = 10_000;
 
 /** When it is believed which networks are gone, in milliseconds since the epoch. */
 export function networksToldAt({

@@ -1,7 +1,7 @@
 import { flush, type Flow } from '../dataplane/flows.ts';
 import { familyOf, parseAddress, type Family } from '../net/address.ts';
-import { containsAddress, formatCidr, parseCidr } from '../net/cidr.ts';
-import { judged, type Policy } from '../dataplane/policy.ts';
+import { containsAddress, formatCidr, parseCidr, type Cidr } from '../net/cidr.ts';
+import { judged, subnetsOf, type Policy } from '../dataplane/policy.ts';
 import type { Failure } from '../dataplane/state.ts';
 import { CommandError, type Run, type RunOptions } from './run.ts';
 
@@ -29,14 +29,15 @@ export async function endForbidden(run: Run, policy: Policy, local: ReadonlySet<
 }
 
 interface Concern {
-  includes: (from: string) => boolean;
+  includes: (flow: Flow) => boolean;
   /** What `conntrack -L` filters by; empty where it cannot. */
   filter: string[];
 }
 
 /**
- * Of whom a policy may forbid what they began, or needs to know of it to spare it: containers, and where a network is
- * closed to hosts, those too. A node that serves the outside has millions of other connections.
+ * Which connections a policy may forbid, or needs to know of to spare them: those that containers began, and where a network
+ * is closed to hosts, also what hosts began and what leads to such a network. A node that serves the outside has millions
+ * of others.
  */
 function concern(policy: Policy, local: ReadonlySet<string>, family: Family): Concern {
   const hosts = policy.closed.size > 0 ? [...policy.hosts, ...local] : [];
@@ -44,15 +45,20 @@ function concern(policy: Policy, local: ReadonlySet<string>, family: Family): Co
   const ranges = [...policy.subnets.map(({ cidr }) => cidr), ...hosts.filter((text) => text.includes('/'))]
     .filter((cidr) => familyOf(cidr) === family)
     .map(parseCidr);
+  const closed = subnetsOf(policy, policy.closed, family).map(parseCidr);
   const [only, ...others] = ranges;
+  const isIn = (among: readonly Cidr[], text: string) => {
+    const address = parseAddress(text);
+    return among.some((range) => containsAddress(range, address));
+  };
   return {
-    includes: (from) => {
-      if (alone.has(from)) return true;
-      const address = parseAddress(from);
-      return ranges.some((range) => containsAddress(range, address));
-    },
+    includes: ({ from, server }) =>
+      alone.has(from) || isIn(ranges, from) || (closed.length > 0 && isIn(closed, server)),
     // it takes one range
-    filter: only !== undefined && others.length === 0 && alone.size === 0 ? ['-s', formatCidr(only)] : [],
+    filter:
+      only !== undefined && others.length === 0 && alone.size === 0 && closed.length === 0
+        ? ['-s', formatCidr(only)]
+        : [],
   };
 }
 
@@ -61,7 +67,7 @@ async function list(run: Run, ofFamily: string[], { includes, filter }: Concern)
   const flows: Flow[] = [];
   const onLine = (line: string) => {
     const flow = parseFlow(line);
-    if (flow !== undefined && includes(flow.from)) flows.push(flow);
+    if (flow !== undefined && includes(flow)) flows.push(flow);
   };
   await conntrack(run, ['-L', ...ofFamily, ...filter], { onLine, timeoutMs: 300_000 });
   return flows;
