@@ -31,8 +31,8 @@ export interface AgentOptions {
   /** Names of the node's links now; by default those of this process's network namespace. */
   links?: () => ReadonlySet<string>;
   run?: Run;
-  /** Bytes, of the link that carries the node's address. */
-  uplinkMTU: () => Promise<number>;
+  /** Bytes, of the links by which packets leave to these addresses of other nodes. */
+  uplinkMTU: (peers: readonly string[]) => Promise<number>;
   /** Absent where no Docker engine is to be looked for. */
   docker?: Docker | undefined;
   /** What of the node itself is not as the data path needs it, in words. */

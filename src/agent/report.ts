@@ -1,4 +1,5 @@
 import type { OverlayAgent, OverlayAgentSpec, OverlayAgentStatus } from '../api/types.ts';
+import type { Snapshot } from '../dataplane/snapshot.ts';
 import type { Client } from '../kube/client.ts';
 import type { Result } from '../kube/queue.ts';
 import { overlayAgents } from '../kube/resources.ts';
@@ -23,7 +24,7 @@ interface Parts {
   node: string;
   addresses: string[];
   client: Client;
-  uplinkMTU: () => Promise<number>;
+  uplinkMTU: (peers: readonly string[]) => Promise<number>;
   caches: Caches;
   judge: Pick<Judge, 'missing' | 'holding'>;
   pass: Pass;
@@ -128,7 +129,7 @@ export class Report {
     const wait = this.#made.notBefore - Date.now();
     if (agent === undefined && wait > 0) return wait;
     this.#before ??= agent?.spec.networks ?? [];
-    this.#uplinkMTU ??= await uplinkMTU();
+    this.#uplinkMTU ??= await uplinkMTU(peersOf(pass.snapshot));
     const { highest, wentBack } = seen.observe(caches.versions);
     const spec = registrationOf({
       addresses,
@@ -176,3 +177,6 @@ export class Report {
     this.#refusal = text;
   }
 }
+
+const peersOf = (snapshot: Snapshot | undefined): string[] =>
+  (snapshot?.allocations ?? []).flatMap(({ node, spec }) => (node === snapshot?.node ? [] : spec.addresses));

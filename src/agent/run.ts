@@ -41,7 +41,7 @@ export async function runAgent(options: RunOptions): Promise<void> {
     cniPlugin,
     client,
     kernel: new DataPath({ log, attachments: () => readAttachments(directories.stateDir) }),
-    uplinkMTU: () => uplinkMTU(addresses),
+    uplinkMTU: (peers) => uplinkMTU(addresses, peers),
     docker: dockerAt(dockerSocket, log),
     system: () => switchedOff(),
     metrics,

@@ -65,6 +65,8 @@ export class TestNode {
   readonly kernel = new FakeKernel();
   addresses = ['172.17.0.4'];
   uplinkMTU = 1500;
+  /** Addresses of other nodes that the MTU was last asked for. */
+  measuredTo: readonly string[] = [];
   /** File of the CNI plugin; none, unless told. */
   cniPlugin = '/nonexistent/overlaynet';
   readonly links = new Set<string>();
@@ -89,7 +91,10 @@ export class TestNode {
       links: () => this.links,
       client,
       kernel: this.kernel,
-      uplinkMTU: () => Promise.resolve(this.uplinkMTU),
+      uplinkMTU: (peers) => {
+        this.measuredTo = peers;
+        return Promise.resolve(this.uplinkMTU);
+      },
       system: () => this.system,
       docker: this.docker,
       metrics: new Metrics('0.0.0'),

@@ -128,6 +128,8 @@ test('registers a new uplink MTU', async () => {
   await eventually(async () => {
     expect((await bench.stored()).spec.uplinkMTU).toBe(9000);
   });
+  // the uplink is where packets to these leave
+  expect(bench.node.measuredTo).toEqual(node1.addresses);
 });
 
 test('a failure is told for its network in the tool’s words, tried again, and forgotten', async () => {

@@ -3,7 +3,6 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { CommandError, type Run } from '../../../src/linux/run.ts';
 import { installSystem, switchedOff } from '../../../src/linux/system.ts';
-import { uplinkMTU } from '../../../src/linux/uplink.ts';
 import { silent } from '../../../src/log.ts';
 import { recordingLog } from '../agent/fixture.ts';
 
@@ -162,15 +161,4 @@ describe('where routers advertise the default route', () => {
     );
     expect(forwarding.map(get)).toEqual(['1', '0']);
   });
-});
-
-test("the uplink's MTU is the smallest of the links that have the node's addresses", async () => {
-  const links = [
-    { ifname: 'eth0', mtu: 9000, addr_info: [{ local: '172.17.0.2' }] },
-    { ifname: 'eth1', mtu: 1500, addr_info: [{ local: 'fd00:17::2' }] },
-  ];
-  const run: Run = () => Promise.resolve({ stdout: JSON.stringify(links), stderr: '', code: 0 });
-  expect(await uplinkMTU(['172.17.0.2'], run)).toBe(9000);
-  expect(await uplinkMTU(['172.17.0.2', 'fd00:17::2'], run)).toBe(1500);
-  await expect(uplinkMTU(['10.0.0.1'], run)).rejects.toThrow('no link of this node has the address 10.0.0.1');
 });
