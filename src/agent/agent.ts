@@ -11,6 +11,7 @@ import { CNIFiles, socketIn } from './cni.ts';
 import { reasonOf } from './file.ts';
 import type { ContainerHealth } from './findings.ts';
 import type { Directories } from './flags.ts';
+import type { Host } from './host.ts';
 import { Judge } from './judge.ts';
 import type { Metrics } from './metrics.ts';
 import { Namespaces } from './namespaces.ts';
@@ -35,8 +36,7 @@ export interface AgentOptions {
   uplinkMTU: (peers: readonly string[]) => Promise<number>;
   /** Absent where no Docker engine is to be looked for. */
   docker?: Docker | undefined;
-  /** What of the node itself is not as the data path needs it, in words. */
-  system: () => string[];
+  host: Pick<Host, 'problems' | 'look'>;
   metrics: Metrics;
   log: Log;
 }
@@ -64,7 +64,7 @@ export class Agent {
   #socketProblem: string | undefined;
 
   constructor(options: AgentOptions) {
-    const { node, addresses, directories, client, kernel, links, uplinkMTU, docker, system, metrics, log } =
+    const { node, addresses, directories, client, kernel, links, uplinkMTU, docker, host, metrics, log } =
       options;
     this.#options = options;
     const caches = new Caches(client, node, log);
@@ -82,6 +82,7 @@ export class Agent {
       report: () => this.#report.run(),
       checkpoint: () => this.#save(),
       sweep: () => this.#sweep(),
+      host: () => this.#lookAtHost(),
     };
     this.#queue = new KeyedQueue({
       reconcile: async (key) => work[key]?.(),
@@ -132,7 +133,7 @@ export class Agent {
       containers,
       docker,
       seen,
-      system,
+      system: () => host.problems,
       log,
     });
     this.#socket = new AgentSocket({
@@ -180,6 +181,7 @@ export class Agent {
       if (restarted) this.reconcile();
     });
     if (this.#pass.snapshot !== undefined) this.reconcile();
+    this.#queue.add('host');
     this.#queue.add('report');
     for (const informer of [configs, networks, allocations, agents]) {
       void informer.synced().then(() => {
@@ -270,6 +272,15 @@ export class Agent {
     if (made) this.reconcile();
     else if (wanted !== undefined && !sameSnapshot(snapshot, wanted)) this.#queue.add('data path');
     if (error !== undefined) throw error;
+  }
+
+  /** Its own key: others' firewalls may be long to read, and nothing waits for that. */
+  async #lookAtHost(): Promise<Result> {
+    const requeueAfterMs = await this.#options.host.look(this.#pass.snapshot);
+    this.#queue.add('report');
+    return {
+      requeueAfterMs: this.#pass.snapshot === undefined ? Math.min(requeueAfterMs, 5_000) : requeueAfterMs,
+    };
   }
 
   #save(): Promise<undefined> {

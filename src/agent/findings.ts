@@ -1,6 +1,7 @@
 import type { Finding } from '../api/conditions.ts';
 import type { AgentAllocation } from '../api/types.ts';
 import type { Blocks } from '../dataplane/snapshot.ts';
+import type { Problem } from './host.ts';
 import type { PassContainers } from './pass.ts';
 import { brief, type Applied } from './status.ts';
 
@@ -17,7 +18,7 @@ export interface Health {
   checkpoint: { problem: string | undefined; movedAside: string | undefined };
   containers: ContainerHealth;
   /** What of the node itself is not as the data path needs it. */
-  system: string[];
+  system: Problem[];
   /** Of the Docker engine, where one is looked for, or was and may still have networks. */
   docker: Finding | undefined;
   /** What stays in the data path although objects do not say so. */
@@ -122,5 +123,5 @@ export function leftWithoutSocket(blocks: Blocks = []): Finding | undefined {
 
 const systemReady = ({ system }: Health): Verdict =>
   system.length === 0
-    ? yes('Prepared', 'modules and sysctls are as needed')
-    : no('SwitchedOff', brief(system));
+    ? yes('Prepared', 'modules, sysctls and firewalls are as needed')
+    : no(system[0]?.reason ?? 'Unknown', brief(system.map(({ message }) => message)));

@@ -50,7 +50,7 @@ const host = (command: Command) =>
 host(
   program
     .command('install')
-    .description('prepare the host once, with privileges: modules, sysctls, systemd-networkd, CNI plugins'),
+    .description('prepare the host once, with privileges: modules, sysctls, drop-ins, CNI plugins'),
 )
   .option('--plugins <dir>', 'the CNI plugins to be copied there', '/opt/cni/bin')
   .action(async (flags: HostFlags & { plugins: string }) => {

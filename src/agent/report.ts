@@ -9,6 +9,7 @@ import type { Caches } from './caches.ts';
 import type { CheckpointFile } from './checkpoint.ts';
 import { reasonOf } from './file.ts';
 import { findingsOf, leftWithoutSocket, refusalOf, type ContainerHealth } from './findings.ts';
+import type { Problem } from './host.ts';
 import type { Judge } from './judge.ts';
 import type { Pass } from './pass.ts';
 import { register, registrationOf, type SeenVersion } from './registration.ts';
@@ -33,7 +34,7 @@ interface Parts {
   docker: Pick<Docker, 'failures' | 'finding'> | undefined;
   seen: SeenVersion;
   /** What of the node itself is not as the data path needs it. */
-  system: () => string[];
+  system: () => Problem[];
   log: Log;
 }
 

@@ -1,6 +1,7 @@
 import { expect } from '@jest/globals';
 import { mkdirSync } from 'node:fs';
 import { Agent } from '../../src/agent/agent.ts';
+import type { Problem } from '../../src/agent/host.ts';
 import { Metrics } from '../../src/agent/metrics.ts';
 import type { Kernel } from '../../src/agent/pass.ts';
 import type { Failure } from '../../src/agent/status.ts';
@@ -71,7 +72,10 @@ export class TestNode {
   cniPlugin = '/nonexistent/overlaynet';
   readonly links = new Set<string>();
   /** What is wrong with the node itself. */
-  system: string[] = [];
+  readonly host = {
+    problems: [] as Problem[],
+    look: () => Promise.resolve(60_000),
+  };
   /** None, unless told. */
   docker: Docker | undefined;
   #running: { agent: Agent; client: Client } | undefined;
@@ -95,7 +99,7 @@ export class TestNode {
         this.measuredTo = peers;
         return Promise.resolve(this.uplinkMTU);
       },
-      system: () => this.system,
+      host: this.host,
       docker: this.docker,
       metrics: new Metrics('0.0.0'),
       log: this.log,

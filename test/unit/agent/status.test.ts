@@ -161,7 +161,11 @@ test('what is wrong with the API, the kernel, the disk and the node itself is to
     status: 'False',
     message: full.problem,
   });
-  expect(finding('SystemReady', { system: ['net.ipv4.ip_forward is 0', 'b'] })).toMatchObject({
+  const system = [
+    { reason: 'SwitchedOff', message: 'net.ipv4.ip_forward is 0' },
+    { reason: 'KernelTooOld', message: 'b' },
+  ];
+  expect(finding('SystemReady', { system })).toMatchObject({
     status: 'False',
     reason: 'SwitchedOff',
     message: 'net.ipv4.ip_forward is 0; b',
