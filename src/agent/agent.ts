@@ -25,6 +25,8 @@ export interface AgentOptions {
   node: string;
   addresses: string[];
   directories: Directories;
+  /** Of the conflists; by default that of the file that is there, and 0644 of a new one. */
+  conflistMode?: number | undefined;
   /** File of the CNI plugin, to sweep with. */
   cniPlugin: string;
   client: Client;
@@ -49,6 +51,7 @@ export interface AgentOptions {
 export class Agent {
   readonly #options: AgentOptions;
   readonly #caches: Caches;
+  readonly #cni: CNIFiles;
   readonly #namespaces: Namespaces;
   readonly #checkpoint: CheckpointFile;
   readonly #pass: Pass;
@@ -97,6 +100,7 @@ export class Agent {
       directories,
       log,
       owned: last?.networks ?? [],
+      mode: options.conflistMode,
       ...(links === undefined ? {} : { links }),
     });
     const namespaces = new Namespaces({
@@ -145,6 +149,7 @@ export class Agent {
       log,
     });
     this.#docker = docker;
+    this.#cni = cni;
     this.#caches = caches;
     this.#namespaces = namespaces;
     this.#checkpoint = checkpoint;
@@ -237,6 +242,7 @@ export class Agent {
       ...containers,
       complete,
       failures: [...containers.failures, ...others],
+      chained: this.#cni.chained,
       namespaces: this.#namespaces.problem,
     };
   }

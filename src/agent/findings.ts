@@ -29,6 +29,8 @@ export interface Health {
 export interface ContainerHealth extends PassContainers {
   /** The data path was complete once. */
   complete: boolean;
+  /** Types of others' plugins that are chained behind ours. */
+  chained: readonly string[];
   /** Why namespaces cannot be listed. */
   namespaces: string | undefined;
 }
@@ -86,16 +88,17 @@ function checkpointed({ checkpoint: { problem, movedAside } }: Health): Verdict 
 }
 
 function containersReady({ containers }: Health): Verdict {
-  const { complete, failures, namespaces, held, first, unread } = containers;
+  const { complete, failures, namespaces, held, first, unread, chained } = containers;
   if (!complete) return no('Waiting', 'the data path was not complete yet');
   if (failures.length > 0) return no('Failed', brief(failures));
   if (namespaces !== undefined) {
     return no('NamespacesUnknown', `pods without an annotation of their own have to wait: ${namespaces}`);
   }
   if (first !== undefined) {
-    return yes(
+    return no(
       'NotFirst',
-      `containers can join; pods do not: their runtime takes ${first} before overlaynet's conflist`,
+      `pods do not join: their runtime takes ${first} before overlaynet's conflist; remove it, unless it is of a ` +
+        'meta-plugin that hands pods on to overlaynet',
     );
   }
   if (unread.length > 0) {
@@ -104,9 +107,13 @@ function containersReady({ containers }: Health): Verdict {
       `containers can join; what these records allowed stays allowed: ${brief(unread)}`,
     );
   }
-  return held.length === 0
-    ? yes('Ready', 'containers can join')
-    : yes('LeasesHeld', `containers can join; ${brief(held)}`);
+  if (held.length > 0) return yes('LeasesHeld', `containers can join; ${brief(held)}`);
+  if (chained.length === 0) return yes('Ready', 'containers can join');
+  const others = brief(chained);
+  return yes(
+    'Chained',
+    `containers can join; after overlaynet's plugins their runtime runs those of others: ${others}`,
+  );
 }
 
 /** Of an agent without a Docker socket, after one with it. @param blocks what Docker had then */

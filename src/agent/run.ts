@@ -28,6 +28,7 @@ export async function runAgent(options: RunOptions): Promise<void> {
     resyncMs,
     logLevel,
     cniPlugin,
+    conflistMode,
     dockerSocket,
     ...directories
   } = options;
@@ -39,6 +40,7 @@ export async function runAgent(options: RunOptions): Promise<void> {
     addresses,
     directories,
     cniPlugin,
+    conflistMode,
     client,
     kernel: new DataPath({ log, attachments: () => readAttachments(directories.stateDir) }),
     uplinkMTU: (peers) => uplinkMTU(addresses, peers),
