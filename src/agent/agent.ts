@@ -5,6 +5,7 @@ import { run as runProgram, type Run } from '../linux/run.ts';
 import type { Log } from '../log.ts';
 import type { Docker } from '../docker/docker.ts';
 import { answer } from './answer.ts';
+import { NetworkAvailable } from './available.ts';
 import { Caches } from './caches.ts';
 import { CheckpointFile, sameSnapshot } from './checkpoint.ts';
 import { CNIFiles, socketIn } from './cni.ts';
@@ -59,9 +60,11 @@ export class Agent {
   readonly #socket: AgentSocket;
   readonly #queue: KeyedQueue;
   readonly #docker: Docker | undefined;
+  readonly #available: NetworkAvailable;
   #engine: { stop: () => void } | undefined;
   /** The next pass looks at kernel and files, whatever the objects say. */
   #look = true;
+  #completeSaid = false;
   #swept: 'not yet' | 'asked for' | 'done' = 'not yet';
   #sweepProblem: string | undefined;
   #socketProblem: string | undefined;
@@ -86,6 +89,7 @@ export class Agent {
       checkpoint: () => this.#save(),
       sweep: () => this.#sweep(),
       host: () => this.#lookAtHost(),
+      'node condition': async () => ({ requeueAfterMs: await this.#available.say() }),
     };
     this.#queue = new KeyedQueue({
       reconcile: async (key) => work[key]?.(),
@@ -149,6 +153,7 @@ export class Agent {
       log,
     });
     this.#docker = docker;
+    this.#available = new NetworkAvailable({ client, node, log });
     this.#cni = cni;
     this.#caches = caches;
     this.#namespaces = namespaces;
@@ -257,6 +262,10 @@ export class Agent {
     } finally {
       this.#queue.add('docker');
       this.#queue.add('report');
+      if (this.#pass.complete && !this.#completeSaid) {
+        this.#completeSaid = true;
+        this.#queue.add('node condition');
+      }
       if (this.#pass.complete && this.#swept === 'not yet') {
         this.#swept = 'asked for';
         this.#queue.add('sweep');
