@@ -6,12 +6,14 @@ import type { Log } from '../log.ts';
 import type { Docker } from '../docker/docker.ts';
 import type { Scope } from '../dataplane/state.ts';
 import { answer } from './answer.ts';
+import { NetworkAvailable } from './available.ts';
 import { Caches } from './caches.ts';
 import { CheckpointFile, sameSnapshot } from './checkpoint.ts';
 import { CNIFiles, socketIn } from './cni.ts';
 import { reasonOf } from './file.ts';
 import type { ContainerHealth } from './findings.ts';
 import type { Directories } from './flags.ts';
+import type { Host } from './host.ts';
 import { Judge } from './judge.ts';
 import type { Metrics } from './metrics.ts';
 import { Namespaces } from './namespaces.ts';
@@ -26,6 +28,8 @@ export interface AgentOptions {
   node: string;
   addresses: string[];
   directories: Directories;
+  /** Of the conflists; by default that of the file that is there, and 0644 of a new one. */
+  conflistMode?: number | undefined;
   /** File of the CNI plugin, to sweep with. */
   cniPlugin: string;
   client: Client;
@@ -33,12 +37,11 @@ export interface AgentOptions {
   /** Names of the node's links now; by default those of this process's network namespace. */
   links?: () => ReadonlySet<string>;
   run?: Run;
-  /** Bytes, of the link that carries the node's address. */
-  uplinkMTU: () => Promise<number>;
+  /** Bytes, of the links by which packets leave to these addresses of other nodes. */
+  uplinkMTU: (peers: readonly string[]) => Promise<number>;
   /** Absent where no Docker engine is to be looked for. */
   docker?: Docker | undefined;
-  /** What of the node itself is not as the data path needs it, in words. */
-  system: () => string[];
+  host: Pick<Host, 'problems' | 'look'>;
   metrics: Metrics;
   log: Log;
 }
@@ -51,6 +54,7 @@ export interface AgentOptions {
 export class Agent {
   readonly #options: AgentOptions;
   readonly #caches: Caches;
+  readonly #cni: CNIFiles;
   readonly #namespaces: Namespaces;
   readonly #checkpoint: CheckpointFile;
   readonly #pass: Pass;
@@ -58,15 +62,17 @@ export class Agent {
   readonly #socket: AgentSocket;
   readonly #queue: KeyedQueue;
   readonly #docker: Docker | undefined;
+  readonly #available: NetworkAvailable;
   #engine: { stop: () => void } | undefined;
   /** What the next pass looks at, whatever the objects say. */
   #look: Scope | undefined = 'all';
+  #completeSaid = false;
   #swept: 'not yet' | 'asked for' | 'done' = 'not yet';
   #sweepProblem: string | undefined;
   #socketProblem: string | undefined;
 
   constructor(options: AgentOptions) {
-    const { node, addresses, directories, client, kernel, links, uplinkMTU, docker, system, metrics, log } =
+    const { node, addresses, directories, client, kernel, links, uplinkMTU, docker, host, metrics, log } =
       options;
     this.#options = options;
     const caches = new Caches(client, node, log);
@@ -84,6 +90,8 @@ export class Agent {
       report: () => this.#report.run(),
       checkpoint: () => this.#save(),
       sweep: () => this.#sweep(),
+      host: () => this.#lookAtHost(),
+      'node condition': async () => ({ requeueAfterMs: await this.#available.say() }),
     };
     this.#queue = new KeyedQueue({
       reconcile: async (key) => work[key]?.(),
@@ -98,6 +106,7 @@ export class Agent {
       directories,
       log,
       owned: last?.networks ?? [],
+      mode: options.conflistMode,
       ...(links === undefined ? {} : { links }),
     });
     const namespaces = new Namespaces({
@@ -134,7 +143,7 @@ export class Agent {
       containers,
       docker,
       seen,
-      system,
+      system: () => host.problems,
       log,
     });
     this.#socket = new AgentSocket({
@@ -146,6 +155,8 @@ export class Agent {
       log,
     });
     this.#docker = docker;
+    this.#available = new NetworkAvailable({ client, node, log });
+    this.#cni = cni;
     this.#caches = caches;
     this.#namespaces = namespaces;
     this.#checkpoint = checkpoint;
@@ -182,6 +193,7 @@ export class Agent {
       if (restarted) this.reconcile();
     });
     if (this.#pass.snapshot !== undefined) this.reconcile();
+    this.#queue.add('host');
     this.#queue.add('report');
     for (const informer of [configs, networks, allocations, agents]) {
       void informer.synced().then(() => {
@@ -240,6 +252,7 @@ export class Agent {
       ...containers,
       complete,
       failures: [...containers.failures, ...others],
+      chained: this.#cni.chained,
       namespaces: this.#namespaces.problem,
     };
   }
@@ -254,6 +267,10 @@ export class Agent {
     } finally {
       this.#queue.add('docker');
       this.#queue.add('report');
+      if (this.#pass.complete && !this.#completeSaid) {
+        this.#completeSaid = true;
+        this.#queue.add('node condition');
+      }
       if (this.#pass.complete && this.#swept === 'not yet') {
         this.#swept = 'asked for';
         this.#queue.add('sweep');
@@ -276,6 +293,15 @@ export class Agent {
     if (made) this.reconcile();
     else if (wanted !== undefined && !sameSnapshot(snapshot, wanted)) this.#queue.add('data path');
     if (error !== undefined) throw error;
+  }
+
+  /** Its own key: others' firewalls may be long to read, and nothing waits for that. */
+  async #lookAtHost(): Promise<Result> {
+    const requeueAfterMs = await this.#options.host.look(this.#pass.snapshot);
+    this.#queue.add('report');
+    return {
+      requeueAfterMs: this.#pass.snapshot === undefined ? Math.min(requeueAfterMs, 5_000) : requeueAfterMs,
+    };
   }
 
   #save(): Promise<undefined> {

@@ -7,7 +7,7 @@ import { CNIFiles, socketIn } from './cni.ts';
 import { networksInCheckpoint } from './checkpoint.ts';
 import { isErrno, reasonOf } from './file.ts';
 import type { Directories, HostFlags } from './flags.ts';
-import { removeDropIn } from './networkd.ts';
+import { removeDropIns } from './dropins.ts';
 import { removePlugins } from './plugins.ts';
 import { answers } from './socket.ts';
 import type { Failure } from '../dataplane/state.ts';
@@ -33,7 +33,7 @@ export async function cleanup(flags: Directories & HostFlags & { dockerSocket?: 
   const log = createLog({ level: 'warn', component: 'agent' });
   const docker = dockerAt(dockerSocket, log);
   const failures = await removeAll({ directories, kernel: new DataPath({ log }), docker, log, removed });
-  failures.push(...removePlugins(join(hostRoot, cniBinDir), removed), ...removeDropIn(hostRoot, removed));
+  failures.push(...removePlugins(join(hostRoot, cniBinDir), removed), ...removeDropIns(hostRoot, removed));
   for (const what of removed) process.stdout.write(`removed ${what}\n`);
   if (removed.length === 0 && failures.length === 0) process.stdout.write('nothing of overlaynet is here\n');
   if (failures.length > 0) throw new Error(`cleanup: ${failures.map(({ message }) => message).join('; ')}`);

@@ -1,9 +1,9 @@
-import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { linkNames } from '../linux/links.ts';
 import type { Log } from '../log.ts';
 import { readAttachments } from './attachments.ts';
-import { defaultConflist, isConflistOf, renderConflists, type Conflist } from './conflist.ts';
+import { defaultConflist, isConflistOf, renderConflists, withChained, type Conflist } from './conflist.ts';
 import type { Snapshot } from '../dataplane/snapshot.ts';
 import { isErrno, readIfPresent, reasonOf, temporaryOf, writeAtomically } from './file.ts';
 import type { Directories } from './flags.ts';
@@ -30,7 +30,10 @@ export const socketIn = (runDir: string): string => join(runDir, 'agent.sock');
 export class CNIFiles {
   /** Networks for which there may be a conflist or leases of ours. */
   readonly owned: Set<string>;
+  /** Types of others' plugins that are chained behind ours in the runtimes' file. */
+  chained: readonly string[] = [];
   readonly #directories: Directories;
+  readonly #mode: number | undefined;
   readonly #log: Log;
   readonly #links: () => ReadonlySet<string>;
   readonly #onRemoved: (path: string) => void;
@@ -39,6 +42,7 @@ export class CNIFiles {
    * @param options.owned from the checkpoint
    * @param options.links names of the node's links now
    * @param options.onRemoved told of each file and directory that went
+   * @param options.mode of the conflists; by default that of the file that is there, and 0644 of a new one
    */
   constructor(options: {
     directories: Directories;
@@ -46,7 +50,9 @@ export class CNIFiles {
     owned?: Iterable<string>;
     links?: () => ReadonlySet<string>;
     onRemoved?: (path: string) => void;
+    mode?: number | undefined;
   }) {
+    this.#mode = options.mode;
     this.#directories = options.directories;
     this.#log = options.log;
     this.#links = options.links ?? linkNames;
@@ -90,8 +96,11 @@ export class CNIFiles {
     return this.#try(undefined, () => {
       const { runDir, cniConfDir } = this.#directories;
       this.#write(join(runDir, completeFile), `${bootID()}\n`);
+      const path = this.#defaultPath;
+      const { text, chained } = withChained(defaultConflist(this.#paths), readIfPresent(path));
+      this.chained = chained;
       // a runtime that watches its directory would read a file half-written
-      this.#write(this.#defaultPath, defaultConflist(this.#paths), cniConfDir);
+      this.#write(path, text, cniConfDir);
     });
   }
 
@@ -205,8 +214,16 @@ export class CNIFiles {
   }
 
   #write(path: string, text: string, scratch?: string): void {
-    if (readIfPresent(path) === text) return;
-    writeAtomically(path, text, 0o644, scratch);
+    const present = modeOf(path);
+    // one that an administrator set stays, unless the agent was told one
+    const mode = (path.endsWith(extension) ? this.#mode : undefined) ?? present ?? 0o644;
+    if (readIfPresent(path) === text) {
+      if (present === mode) return;
+      chmodSync(path, mode);
+      this.#log.info('mode changed', { file: path, mode: mode.toString(8) });
+      return;
+    }
+    writeAtomically(path, text, mode, scratch);
     this.#log.info('written', { file: path });
   }
 
@@ -226,6 +243,12 @@ export class CNIFiles {
     }
   }
 }
+
+/** Its permissions; undefined where there is no such file. */
+const modeOf = (path: string): number | undefined => {
+  const mode = statSync(path, { throwIfNoEntry: false })?.mode;
+  return mode === undefined ? undefined : mode & 0o777;
+};
 
 function filesIn(dir: string): string[] {
   try {

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Snapshot } from '../dataplane/snapshot.ts';
 import { namesHere } from './choose.ts';
 
@@ -30,6 +31,50 @@ export const renderConflists = (snapshot: Snapshot, paths: PluginPaths): Conflis
  */
 export const defaultConflist = (paths: PluginPaths): string => render('overlaynet.dev', undefined, paths);
 
+/**
+ * Our conflist with what others chained behind our plugins in the file that is there (istio-cni and linkerd-cni append
+ * themselves to the first file). Where that says the same already, it is its text as it is: whoever appends writes in a
+ * format of his own, and would write again.
+ * @returns the text, and the types of the plugins of others
+ */
+export function withChained(ours: string, present: string | undefined): { text: string; chained: string[] } {
+  const wanted = JSON.parse(ours) as List;
+  const there = present === undefined ? undefined : parseList(present);
+  const plugins = there?.plugins.filter(isPlugin) ?? [];
+  // one that is not ours is not chained behind ours, whatever its name
+  if (there === undefined || there.name !== wanted.name || plugins[0]?.type !== ourPlugin) {
+    return { text: ours, chained: [] };
+  }
+  const others = plugins.filter(({ type }) => !isOurs(type));
+  if (others.length === 0)
+    return { text: isDeepStrictEqual(there, wanted) ? (present ?? ours) : ours, chained: [] };
+  const list = { ...wanted, plugins: [...wanted.plugins, ...others] };
+  const text = isDeepStrictEqual(there, list) ? (present ?? ours) : serialise(list);
+  return { text, chained: others.map(({ type }) => type) };
+}
+
+interface List {
+  name?: unknown;
+  plugins: unknown[];
+}
+
+function parseList(text: string): List | undefined {
+  try {
+    const list = JSON.parse(text) as Partial<List> | null;
+    return Array.isArray(list?.plugins) ? { ...list, plugins: list.plugins } : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+const isPlugin = (one: unknown): one is { type: string } =>
+  typeof (one as { type?: unknown } | null)?.type === 'string';
+
+const ourPlugin = 'overlaynet';
+const isOurs = (type: string): boolean => type === ourPlugin || type.startsWith(`${ourPlugin}-`);
+
+const serialise = (list: object): string => `${JSON.stringify(list, undefined, 2)}\n`;
+
 /** Whether a conflist is one of ours, of that network. */
 export function isConflistOf(text: string, network: string): boolean {
   try {
@@ -38,7 +83,7 @@ export function isConflistOf(text: string, network: string): boolean {
       plugins?: { type?: unknown; network?: unknown }[];
     } | null;
     const [first] = list?.plugins ?? [];
-    return list?.name === network && first?.type === 'overlaynet' && first.network === network;
+    return list?.name === network && first?.type === ourPlugin && first.network === network;
   } catch {
     return false;
   }
@@ -58,7 +103,7 @@ function render(name: string, network: string | undefined, paths: PluginPaths): 
     name,
     plugins: [
       {
-        type: 'overlaynet',
+        type: ourPlugin,
         capabilities: { 'io.kubernetes.cri.pod-annotations': true },
         ...(network === undefined ? {} : { network }),
         ...(Object.fromEntries(other) as Partial<PluginPaths>),
@@ -67,5 +112,5 @@ function render(name: string, network: string | undefined, paths: PluginPaths): 
       { type: 'overlaynet-bandwidth', capabilities: { bandwidth: true } },
     ],
   };
-  return `${JSON.stringify(list, undefined, 2)}\n`;
+  return serialise(list);
 }

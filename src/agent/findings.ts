@@ -1,6 +1,7 @@
 import type { Finding } from '../api/conditions.ts';
 import type { AgentAllocation } from '../api/types.ts';
 import type { Blocks } from '../dataplane/snapshot.ts';
+import type { Problem } from './host.ts';
 import type { PassContainers } from './pass.ts';
 import { brief, failureText, grave, type Applied } from './status.ts';
 
@@ -17,7 +18,7 @@ export interface Health {
   checkpoint: { problem: string | undefined; movedAside: string | undefined };
   containers: ContainerHealth;
   /** What of the node itself is not as the data path needs it. */
-  system: string[];
+  system: Problem[];
   /** Of the Docker engine, where one is looked for, or was and may still have networks. */
   docker: Finding | undefined;
   /** What stays in the data path although objects do not say so. */
@@ -28,6 +29,8 @@ export interface Health {
 export interface ContainerHealth extends PassContainers {
   /** The data path was complete once. */
   complete: boolean;
+  /** Types of others' plugins that are chained behind ours. */
+  chained: readonly string[];
   /** Why namespaces cannot be listed. */
   namespaces: string | undefined;
 }
@@ -90,16 +93,17 @@ function checkpointed({ checkpoint: { problem, movedAside } }: Health): Verdict 
 }
 
 function containersReady({ containers }: Health): Verdict {
-  const { complete, failures, namespaces, held, first, unread } = containers;
+  const { complete, failures, namespaces, held, first, unread, chained } = containers;
   if (!complete) return no('Waiting', 'the data path was not complete yet');
   if (failures.length > 0) return no('Failed', brief(failures));
   if (namespaces !== undefined) {
     return no('NamespacesUnknown', `pods without an annotation of their own have to wait: ${namespaces}`);
   }
   if (first !== undefined) {
-    return yes(
+    return no(
       'NotFirst',
-      `containers can join; pods do not: their runtime takes ${first} before overlaynet's conflist`,
+      `pods do not join: their runtime takes ${first} before overlaynet's conflist; remove it, unless it is of a ` +
+        'meta-plugin that hands pods on to overlaynet',
     );
   }
   if (unread.length > 0) {
@@ -108,9 +112,13 @@ function containersReady({ containers }: Health): Verdict {
       `containers can join; what these records allowed stays allowed: ${brief(unread)}`,
     );
   }
-  return held.length === 0
-    ? yes('Ready', 'containers can join')
-    : yes('LeasesHeld', `containers can join; ${brief(held)}`);
+  if (held.length > 0) return yes('LeasesHeld', `containers can join; ${brief(held)}`);
+  if (chained.length === 0) return yes('Ready', 'containers can join');
+  const others = brief(chained);
+  return yes(
+    'Chained',
+    `containers can join; after overlaynet's plugins their runtime runs those of others: ${others}`,
+  );
 }
 
 /** Of an agent without a Docker socket, after one with it. @param blocks what Docker had then */
@@ -127,5 +135,5 @@ export function leftWithoutSocket(blocks: Blocks = []): Finding | undefined {
 
 const systemReady = ({ system }: Health): Verdict =>
   system.length === 0
-    ? yes('Prepared', 'modules and sysctls are as needed')
-    : no('SwitchedOff', brief(system));
+    ? yes('Prepared', 'modules, sysctls and firewalls are as needed')
+    : no(system[0]?.reason ?? 'Unknown', brief(system.map(({ message }) => message)));

@@ -44,6 +44,8 @@ export interface RunFlags extends Directories {
   resync: string;
   logLevel: string;
   cniPlugin: string;
+  /** Empty: as the files are. */
+  conflistMode?: string;
   /** Empty: no Docker. */
   dockerSocket?: string;
 }
@@ -59,12 +61,14 @@ export interface RunOptions extends Directories {
   logLevel: Level;
   /** File of the `overlaynet` plugin. */
   cniPlugin: string;
+  /** Permissions of the conflists. */
+  conflistMode?: number;
   dockerSocket?: string;
 }
 
 /** @throws FlagError */
 export function parseRunFlags(flags: RunFlags): RunOptions {
-  const { node, addresses, resync, tlsCert, tlsKey, ...rest } = flags;
+  const { node, addresses, resync, tlsCert, tlsKey, conflistMode: modeText = '', ...rest } = flags;
   if (node === undefined || node === '')
     throw new FlagError('--node (or NODE_NAME) is missing: the name of this Node');
   if (!/^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/.test(node))
@@ -94,12 +98,22 @@ export function parseRunFlags(flags: RunFlags): RunOptions {
   }
   return {
     ...rest,
+    ...(modeText === '' ? {} : { conflistMode: parseMode(modeText) }),
     ...(certificate && { certificate }),
     node,
     addresses: parseAddresses(addresses),
     resyncMs,
     logLevel,
   };
+}
+
+/** `0600` */
+function parseMode(text: string): number {
+  const mode = /^0?[0-7]{3}$/.test(text) ? Number.parseInt(text, 8) : 0;
+  if ((mode & 0o600) === 0o600) return mode;
+  throw new FlagError(
+    `--conflist-mode "${text}" is no mode by which root reads and writes, such as 0600 or 0644`,
+  );
 }
 
 /** `172.17.0.2,fd00::2`; an empty part is ignored, as NODE_IPS of a node with one family may have it. */

@@ -4,7 +4,7 @@ import { run as runProgram, type Run } from '../linux/run.ts';
 import { createLog, type Log } from '../log.ts';
 import { reasonOf } from './file.ts';
 import type { HostFlags } from './flags.ts';
-import { installDropIn } from './networkd.ts';
+import { installDropIns } from './dropins.ts';
 import { installPlugins } from './plugins.ts';
 
 /** `agent install` as the user gave it. */
@@ -14,7 +14,7 @@ interface InstallFlags extends HostFlags {
 }
 
 /**
- * `agent install`: kernel modules, sysctls, systemd-networkd's drop-in, CNI plugins. What fails does not keep the rest
+ * `agent install`: kernel modules, sysctls, drop-ins for systemd-networkd and NetworkManager, CNI plugins. What fails does not keep the rest
  * from being done. The conflists are not among it: a node gets them once its data path is complete.
  * @param parts for tests, which never touch this machine's own
  * @throws Error with all that could not be done and matters
@@ -26,7 +26,7 @@ export async function install(
   const { log = createLog({ level: 'info', component: 'agent-install' }), run = runProgram, sysctls } = parts;
   const problems: string[] = [];
   await installSystem(log, run, sysctls).catch((error: unknown) => problems.push(reasonOf(error)));
-  installDropIn(hostRoot, log);
+  installDropIns(hostRoot, log);
   try {
     installPlugins({ from: plugins, to: join(hostRoot, cniBinDir), shown: cniBinDir, log });
   } catch (error) {

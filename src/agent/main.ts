@@ -34,6 +34,12 @@ directories(program.command('run').description('register this node and keep its 
   .option('--tls-key <file>', 'its key, PEM')
   .addOption(dockerSocket())
   .option('--resync <duration>', 'how often kernel and files are compared with what they should be', '60s')
+  .addOption(
+    new Option(
+      '--conflist-mode <mode>',
+      'permissions of the conflists; default: as they are, 0644 of a new one',
+    ).env('CONFLIST_MODE'),
+  )
   .option('--cni-plugin <file>', 'swept with once at the start', '/opt/cni/bin/overlaynet')
   .option('--log-level <level>', 'error, warn, info, debug', 'info')
   .action(async (flags: RunFlags) => {
@@ -50,7 +56,7 @@ const host = (command: Command) =>
 host(
   program
     .command('install')
-    .description('prepare the host once, with privileges: modules, sysctls, systemd-networkd, CNI plugins'),
+    .description('prepare the host once, with privileges: modules, sysctls, drop-ins, CNI plugins'),
 )
   .option('--plugins <dir>', 'the CNI plugins to be copied there', '/opt/cni/bin')
   .action(async (flags: HostFlags & { plugins: string }) => {

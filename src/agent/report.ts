@@ -1,4 +1,5 @@
 import type { OverlayAgent, OverlayAgentSpec, OverlayAgentStatus } from '../api/types.ts';
+import type { Snapshot } from '../dataplane/snapshot.ts';
 import type { Client } from '../kube/client.ts';
 import type { Result } from '../kube/queue.ts';
 import { overlayAgents } from '../kube/resources.ts';
@@ -8,6 +9,7 @@ import type { Caches } from './caches.ts';
 import type { CheckpointFile } from './checkpoint.ts';
 import { reasonOf } from './file.ts';
 import { findingsOf, leftWithoutSocket, refusalOf, type ContainerHealth } from './findings.ts';
+import type { Problem } from './host.ts';
 import type { Judge } from './judge.ts';
 import type { Pass } from './pass.ts';
 import { register, registrationOf, type SeenVersion } from './registration.ts';
@@ -23,7 +25,7 @@ interface Parts {
   node: string;
   addresses: string[];
   client: Client;
-  uplinkMTU: () => Promise<number>;
+  uplinkMTU: (peers: readonly string[]) => Promise<number>;
   caches: Caches;
   judge: Pick<Judge, 'missing' | 'holding'>;
   pass: Pass;
@@ -32,7 +34,7 @@ interface Parts {
   docker: Pick<Docker, 'failures' | 'finding'> | undefined;
   seen: SeenVersion;
   /** What of the node itself is not as the data path needs it. */
-  system: () => string[];
+  system: () => Problem[];
   log: Log;
 }
 
@@ -128,7 +130,7 @@ export class Report {
     const wait = this.#made.notBefore - Date.now();
     if (agent === undefined && wait > 0) return wait;
     this.#before ??= agent?.spec.networks ?? [];
-    this.#uplinkMTU ??= await uplinkMTU();
+    this.#uplinkMTU ??= await uplinkMTU(peersOf(pass.snapshot));
     const { highest, wentBack } = seen.observe(caches.versions);
     const spec = registrationOf({
       addresses,
@@ -176,3 +178,6 @@ export class Report {
     this.#refusal = text;
   }
 }
+
+const peersOf = (snapshot: Snapshot | undefined): string[] =>
+  (snapshot?.allocations ?? []).flatMap(({ node, spec }) => (node === snapshot?.node ? [] : spec.addresses));

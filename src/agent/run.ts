@@ -4,7 +4,6 @@ import { serve } from '../http.ts';
 import { connect } from '../kube/client.ts';
 import { Reviews } from '../kube/review.ts';
 import { DataPath } from '../linux/datapath.ts';
-import { switchedOff } from '../linux/system.ts';
 import { uplinkMTU } from '../linux/uplink.ts';
 import { createLog } from '../log.ts';
 import { Agent } from './agent.ts';
@@ -12,6 +11,7 @@ import { readAttachments } from './attachments.ts';
 import { watchDrift } from './drift.ts';
 import { endpoints } from './endpoints.ts';
 import type { RunOptions } from './flags.ts';
+import { Host } from './host.ts';
 import { Metrics } from './metrics.ts';
 
 /** A pass over the kernel that is under way when the agent is told to stop gets so long to end. */
@@ -28,6 +28,7 @@ export async function runAgent(options: RunOptions): Promise<void> {
     resyncMs,
     logLevel,
     cniPlugin,
+    conflistMode,
     dockerSocket,
     ...directories
   } = options;
@@ -40,11 +41,12 @@ export async function runAgent(options: RunOptions): Promise<void> {
     addresses,
     directories,
     cniPlugin,
+    conflistMode,
     client,
     kernel,
-    uplinkMTU: () => uplinkMTU(addresses),
+    uplinkMTU: (peers) => uplinkMTU(addresses, peers),
     docker: dockerAt(dockerSocket, log),
-    system: () => switchedOff(),
+    host: new Host({ log }),
     metrics,
     log,
   });
@@ -67,7 +69,6 @@ export async function runAgent(options: RunOptions): Promise<void> {
   });
   const drift = watchDrift(agent, { resyncMs, guarded: () => kernel.guarded(), log });
   agent.start();
-  for (const problem of switchedOff()) log.warn(problem);
   log.info('agent started', { node, addresses: addresses.join(','), listen: server.address });
 
   const signal = await new Promise<string>((resolve) => {

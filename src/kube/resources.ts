@@ -26,7 +26,10 @@ export interface Resource<T extends KubeObject> {
 }
 
 export interface Node extends KubeObject {
-  status?: { addresses?: { type: string; address: string }[] };
+  status?: {
+    addresses?: { type: string; address: string }[];
+    conditions?: { type: string; status: string; reason: string; message: string }[];
+  };
 }
 
 /** coordination.k8s.io/v1; times are metav1.MicroTime, `2026-01-01T00:00:00.000000Z`. */

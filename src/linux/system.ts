@@ -1,6 +1,9 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { release } from 'node:os';
 import type { Log } from '../log.ts';
-import { CommandError, run as runProgram, type Run } from './run.ts';
+import { loadModules, type KernelFiles } from './modules.ts';
+import { raiseNeighbourLimits } from './neighbours.ts';
+import { run as runProgram, type Run } from './run.ts';
+import { readSysctl, sysctlName, setSysctl } from './sysctl.ts';
 
 /** A switch of the kernel that must be 1, and what happens otherwise. */
 interface Switch {
@@ -31,109 +34,44 @@ const switches: Record<'bridge' | 'marks' | 'forwarding', Switch[]> = {
   })),
 };
 
-/** What the data path uses; each may as well be built in. */
-const modules = [
-  'vxlan',
-  'bridge',
-  'veth',
-  'br_netfilter',
-  'nf_tables',
-  'nft_compat',
-  'nf_conntrack',
-  'nf_conntrack_netlink',
-  'ip_set',
-  'ip_set_hash_net',
-  'xt_set',
-  'xt_CT',
-  'xt_MASQUERADE',
-  'xt_addrtype',
-  'xt_comment',
-  'xt_connmark',
-  'xt_conntrack',
-  'xt_mark',
-  'xt_owner',
-  'xt_tcpudp',
-  'ipt_rpfilter',
-  'ip6t_rpfilter',
-];
-
-const name = (path: string): string => path.replaceAll('/', '.');
-
-/** undefined where there is none. */
-function read(path: string, root: string): string | undefined {
-  try {
-    return readFileSync(`${root}/${path}`, 'utf8').trim();
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
-  }
-}
-
 /** What of the system is not as the data path needs it, in plain words; empty where all is well. Changes nothing. */
 export function switchedOff(root = '/proc/sys'): string[] {
-  return [...switches.forwarding, ...switches.bridge, ...switches.marks].flatMap(
-    ({ path, otherwise, module }) => {
-      const value = read(path, root);
-      if (value === '0') return [`${name(path)} is 0: ${otherwise}; set it to 1`];
-      if (value !== undefined || module === undefined) return [];
-      return [`${name(path)} does not exist: ${otherwise}; load the module ${module}`];
-    },
-  );
+  const all = [...switches.forwarding, ...switches.bridge, ...switches.marks];
+  return all.flatMap(({ path, otherwise, module }) => {
+    const value = readSysctl(path, root);
+    if (value === '0') return [`${sysctlName(path)} is 0: ${otherwise}; set it to 1`];
+    if (value !== undefined || module === undefined) return [];
+    return [`${sysctlName(path)} does not exist: ${otherwise}; load the module ${module}`];
+  });
 }
 
 /**
- * What a node needs before its agent starts: kernel modules, as far as they can be loaded, and the switches above.
+ * What a node needs before its agent starts: kernel modules, the switches above, and room for neighbours.
  * Needs root, and a writable /proc/sys.
  * @throws Error with what could not be done and matters
  */
-export async function installSystem(log: Log, run: Run = runProgram, root = '/proc/sys'): Promise<void> {
-  await loadModules(log, run);
+export async function installSystem(
+  log: Log,
+  run: Run = runProgram,
+  root = '/proc/sys',
+  kernel: KernelFiles = { release: release(), modules: '/lib/modules', sys: '/sys' },
+): Promise<void> {
+  const missing = await loadModules(log, run, kernel);
   for (const problem of switchOn([...switches.bridge, ...switches.marks], log, root)) log.warn(problem);
   const advertised = await keepAdvertisedRoutes(log, run, root);
   // forwarding would take the node's default route from it
   const wanted = switches.forwarding.filter(
     ({ path }) => advertised.length === 0 || !path.startsWith('net/ipv6'),
   );
-  const problems = [...advertised, ...switchOn(wanted, log, root)];
+  for (const problem of raiseNeighbourLimits(log, root)) log.warn(problem);
+  const problems = [...missing, ...advertised, ...switchOn(wanted, log, root)];
   if (problems.length > 0) throw new Error(problems.join('; '));
   for (const problem of switchedOff(root)) log.warn(problem);
 }
 
-async function loadModules(log: Log, run: Run): Promise<void> {
-  const missing: string[] = [];
-  const words = new Set<string>();
-  for (const module of modules) {
-    try {
-      const { code, stderr } = await run('modprobe', [module]);
-      if (code === 0) continue;
-      missing.push(module);
-      words.add(stderr.trim().replaceAll(module, 'MODULE'));
-    } catch (error) {
-      if (!(error instanceof CommandError)) throw error;
-      log.info('modules cannot be loaded from here; they may be built in', { error });
-      return;
-    }
-  }
-  if (missing.length === 0) return;
-  log.info('modules not loaded; they may be built in', {
-    modules: missing.join(','),
-    words: [...words].join('; '),
-  });
-}
-
 /** Returns what could not be done. */
 function switchOn(which: Switch[], log: Log, root: string): string[] {
-  return which.flatMap(({ path }) => (read(path, root) === '0' ? write(path, '1', log, root) : []));
-}
-
-function write(path: string, value: string, log: Log, root: string): string[] {
-  try {
-    writeFileSync(`${root}/${path}`, `${value}\n`);
-    log.info('sysctl set', { name: name(path), value: Number(value) });
-    return [];
-  } catch (error) {
-    return [`${name(path)} cannot be set to ${value}: ${(error as Error).message}`];
-  }
+  return which.flatMap(({ path }) => (readSysctl(path, root) === '0' ? setSysctl(path, '1', log, root) : []));
 }
 
 /**
@@ -142,13 +80,13 @@ function write(path: string, value: string, log: Log, root: string): string[] {
  * could not be done.
  */
 async function keepAdvertisedRoutes(log: Log, run: Run, root: string): Promise<string[]> {
-  if (read('net/ipv6/conf/all/forwarding', root) === undefined) return [];
+  if (readSysctl('net/ipv6/conf/all/forwarding', root) === undefined) return [];
   const args = ['-6', '-j', 'route', 'show', 'default'];
   const { code, stdout, stderr } = await run('ip', args);
   if (code !== 0) return [`ip ${args.join(' ')}: ${stderr.trim() || `exit status ${code}`}`];
   return advertisedOn(stdout).flatMap((link) => {
     const path = `net/ipv6/conf/${link}/accept_ra`;
-    return read(path, root) === '1' ? write(path, '2', log, root) : [];
+    return readSysctl(path, root) === '1' ? setSysctl(path, '2', log, root) : [];
   });
 }
 

@@ -21,6 +21,8 @@ export function askAgent(node: TestNode, fields: object): Promise<string | undef
     asking.on('error', () => {
       resolve(undefined);
     });
-    asking.end(JSON.stringify({ containerID: 'cafe', ifname: 'eth0', pod: 'web-0', annotated: true, ...fields }));
+    asking.end(
+      JSON.stringify({ containerID: 'cafe', ifname: 'eth0', pod: 'web-0', annotated: true, ...fields }),
+    );
   });
 }

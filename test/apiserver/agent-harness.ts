@@ -1,6 +1,7 @@
 import { expect } from '@jest/globals';
 import { mkdirSync } from 'node:fs';
 import { Agent } from '../../src/agent/agent.ts';
+import type { Problem } from '../../src/agent/host.ts';
 import { Metrics } from '../../src/agent/metrics.ts';
 import type { Kernel } from '../../src/agent/pass.ts';
 import type { Failure, Scope } from '../../src/dataplane/state.ts';
@@ -69,11 +70,16 @@ export class TestNode {
   readonly kernel = new FakeKernel();
   addresses = ['172.17.0.4'];
   uplinkMTU = 1500;
+  /** Addresses of other nodes that the MTU was last asked for. */
+  measuredTo: readonly string[] = [];
   /** File of the CNI plugin; none, unless told. */
   cniPlugin = '/nonexistent/overlaynet';
   readonly links = new Set<string>();
   /** What is wrong with the node itself. */
-  system: string[] = [];
+  readonly host = {
+    problems: [] as Problem[],
+    look: () => Promise.resolve(60_000),
+  };
   /** None, unless told. */
   docker: Docker | undefined;
   #running: { agent: Agent; client: Client } | undefined;
@@ -93,8 +99,11 @@ export class TestNode {
       links: () => this.links,
       client,
       kernel: this.kernel,
-      uplinkMTU: () => Promise.resolve(this.uplinkMTU),
-      system: () => this.system,
+      uplinkMTU: (peers) => {
+        this.measuredTo = peers;
+        return Promise.resolve(this.uplinkMTU);
+      },
+      host: this.host,
       docker: this.docker,
       metrics: new Metrics('0.0.0'),
       log: this.log,

@@ -160,6 +160,8 @@ test('registers a new uplink MTU', async () => {
   await eventually(async () => {
     expect((await bench.stored()).spec.uplinkMTU).toBe(9000);
   });
+  // the uplink is where packets to these leave
+  expect(bench.node.measuredTo).toEqual(node1.addresses);
 });
 
 test('a failure is told for its network in the tool’s words, tried again, and forgotten', async () => {
@@ -264,14 +266,14 @@ test('a registration that the operator refuses is logged once and shown', async 
   ]);
 });
 
-test('a switch of the node that is turned off while it runs shows in a condition until it is on again', async () => {
+test('what is wrong with the node itself shows in a condition until it is mended', async () => {
   const agent = await bench.running();
   const problem = 'net.ipv4.ip_forward is 0: packets of containers are not forwarded; set it to 1';
   for (const [system, shown] of [
     [[problem], { status: 'False', reason: 'SwitchedOff', message: problem }],
     [[], { status: 'True', reason: 'Prepared' }],
   ] as const) {
-    bench.node.system = [...system];
+    bench.node.host.problems = system.map((message) => ({ reason: 'SwitchedOff', message }));
     agent.reconcile();
     await eventually(async () => {
       expect(condition(await bench.stored(), 'SystemReady')).toMatchObject(shown);

@@ -65,6 +65,7 @@ test('what it installs is this', () => {
         (plural) => `CustomResourceDefinition ${plural}.overlaynet.dev`,
       ),
       `Namespace ${system}`,
+      `ResourceQuota ${system} overlaynet-critical-pods`,
       ...['operator', 'agent', 'viewer'].flatMap((who) => [
         `ServiceAccount ${system} overlaynet-${who}`,
         `ClusterRole overlaynet-${who}`,
@@ -79,7 +80,7 @@ test('what it installs is this', () => {
       `ConfigMap ${system} overlaynet-first-config`,
       'Role default overlaynet-agent',
       'RoleBinding default overlaynet-agent',
-      ...['operator', 'agent'].flatMap((who) => [
+      ...['operator', 'agent', 'agent-node'].flatMap((who) => [
         `ValidatingAdmissionPolicy overlaynet-${who}`,
         `ValidatingAdmissionPolicyBinding overlaynet-${who}`,
       ]),

@@ -214,6 +214,14 @@ test('the policy holds an agent even where a role gives it more', async () => {
     await expect(own.delete(overlayAgents, 'node2')).rejects.toMatchObject(
       denied('it must not DELETE overlayagents'),
     );
+    const labels = { metadata: { labels: { team: 'a' } } };
+    for (const written of [
+      own.patch(nodes, 'node1', labels, merge),
+      own.delete(nodes, 'node1'),
+      own.create<KubeObject>(nodes, { metadata: { name: 'node7' } }),
+    ]) {
+      await expect(written).rejects.toMatchObject(denied('nothing else of Nodes'));
+    }
     expect(await plane.client.get(overlayAgents, 'node2')).toBeDefined();
   } finally {
     await plane.client.delete(binding, 'ovt-too-much');

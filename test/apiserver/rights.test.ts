@@ -88,6 +88,7 @@ test('an agent may try this and nothing else', async () => {
       ...each('get list watch', 'agentallocations.overlaynet.dev'),
       ...each('get list watch create update', 'overlayagents.overlaynet.dev'),
       ...each('update', 'overlayagents.overlaynet.dev/status'),
+      ...each('patch', 'nodes/status'),
     ].sort(),
   );
 }, 120_000);

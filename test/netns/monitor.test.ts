@@ -1,6 +1,5 @@
 import { jest } from '@jest/globals';
 import { monitor } from '../../src/linux/monitor.ts';
-import { uplinkMTU } from '../../src/linux/uplink.ts';
 import { silent } from '../../src/log.ts';
 import { Netns } from '../support/netns.ts';
 
@@ -64,9 +63,4 @@ test('changes of every kind that the data path lives on are reported, resolution
   }
   await netns.sh('ip neigh add 10.0.0.9 lladdr 02:00:00:00:00:09 dev other nud stale');
   expect(await reported()).toBe(0);
-});
-
-test("the uplink's MTU is read from the kernel", async () => {
-  await netns.sh('ip link set vtep7 mtu 1337');
-  expect(await uplinkMTU(['10.0.0.1'], netns.run)).toBe(1337);
 });

@@ -1,4 +1,12 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { CNIFiles } from '../../../src/agent/cni.ts';
 import {
   directoriesIn,
@@ -23,10 +31,10 @@ let links: Set<string>;
 beforeEach(() => {
   links = new Set();
 });
-const open = (options: { owned?: string[]; cniConfDir?: string; cniNetDir?: string } = {}) => {
-  const { owned = [], ...others } = options;
+const open = (options: { owned?: string[]; cniConfDir?: string; cniNetDir?: string; mode?: number } = {}) => {
+  const { owned = [], mode, ...others } = options;
   const directories = { ...directoriesIn(at), ...others };
-  return new CNIFiles({ directories, log: recordingLog(), owned, links: () => links });
+  return new CNIFiles({ directories, log: recordingLog(), owned, mode, links: () => links });
 };
 const rendered = () => {
   const [dcos, dcos6] = open().conflists(snapshot());
@@ -85,6 +93,109 @@ test('a file that is right stays untouched; an edited one is restored', () => {
   write();
   expect(read('conf', 'dcos.conflist')).toBe(dcos.text);
   expect(read('net', defaultFile)).toBe(text);
+});
+
+describe('plugins that others chained behind ours', () => {
+  const istio = {
+    type: 'istio-cni',
+    log_level: 'info',
+    kubernetes: { exclude_namespaces: ['istio-system'] },
+  };
+  const list = () => JSON.parse(read('net', defaultFile)) as { name: string; plugins: object[] };
+  const types = () => list().plugins.map((one) => (one as { type: string }).type);
+  const ours = ['overlaynet', 'overlaynet-portmap', 'overlaynet-bandwidth'];
+  /** As such an installer does it: our file, with its plugin at the end, in its own format. */
+  const append = (...plugins: object[]) => {
+    const { plugins: present, ...rest } = list();
+    writeFileSync(
+      at.path('net', defaultFile),
+      JSON.stringify({ plugins: [...present, ...plugins], ...rest }, undefined, '\t'),
+    );
+  };
+  beforeEach(() => {
+    open().open();
+  });
+
+  test('stay, are told, and nothing is written for them, also by another process', () => {
+    append(istio, { type: 'linkerd-cni' });
+    const text = read('net', defaultFile);
+    const before = inode('net', defaultFile);
+    const cni = open();
+    for (let time = 0; time < 2; time++) expect(cni.open()).toEqual([]);
+    expect(read('net', defaultFile)).toBe(text);
+    expect(inode('net', defaultFile)).toBe(before);
+    expect(cni.chained).toEqual(['istio-cni', 'linkerd-cni']);
+  });
+
+  test('stay where ours is another by now, as they were', () => {
+    append(istio);
+    const text = read('net', defaultFile);
+    writeFileSync(at.path('net', defaultFile), text.replace('"snat": true', '"snat": false'));
+    open().open();
+    expect(types()).toEqual([...ours, 'istio-cni']);
+    expect(list().plugins).toContainEqual(istio);
+    expect(read('net', defaultFile)).not.toContain('"snat": false');
+  });
+
+  test('are not told any more once they are gone', () => {
+    append(istio);
+    const cni = open();
+    cni.open();
+    const { plugins, ...rest } = list();
+    writeFileSync(at.path('net', defaultFile), JSON.stringify({ ...rest, plugins: plugins.slice(0, 3) }));
+    cni.open();
+    expect(cni.chained).toEqual([]);
+    expect(types()).toEqual(ours);
+  });
+
+  test.each([
+    ['that stand before ours', (plugins: object[]) => [istio, ...plugins]],
+    ['in place of ours', () => [istio]],
+    ['that are none', (plugins: object[]) => [...plugins, 7, null, { no: 'type' }]],
+  ])('%s do not stay', (_, change) => {
+    const { plugins, ...rest } = list();
+    writeFileSync(at.path('net', defaultFile), JSON.stringify({ ...rest, plugins: change(plugins) }));
+    open().open();
+    expect(types()).toEqual(ours);
+  });
+
+  test('of a file that is another network’s do not stay', () => {
+    append(istio);
+    writeFileSync(at.path('net', defaultFile), read('net', defaultFile).replace('overlaynet.dev', 'cbr0'));
+    open().open();
+    expect(types()).toEqual(ours);
+  });
+});
+
+describe('the mode of the conflists', () => {
+  const modes = () =>
+    [at.path('conf', 'dcos.conflist'), at.path('net', defaultFile), at.path('run', 'complete')].map((path) =>
+      (statSync(path).mode & 0o777).toString(8),
+    );
+  const write = (mode?: number) => {
+    const cni = open(mode === undefined ? {} : { mode });
+    expect([...cni.publish([rendered().dcos]), ...cni.open()]).toEqual([]);
+  };
+
+  test('is what the agent is told, also of files that are there', () => {
+    write();
+    expect(modes()).toEqual(['644', '644', '644']);
+    write(0o600);
+    expect(modes()).toEqual(['600', '600', '644']);
+  });
+
+  test('is what an administrator set, where the agent is told none, also when it writes anew', () => {
+    write();
+    for (const path of [at.path('conf', 'dcos.conflist'), at.path('net', defaultFile)])
+      chmodSync(path, 0o600);
+    write();
+    expect(modes()).toEqual(['600', '600', '644']);
+    writeFileSync(at.path('net', defaultFile), '{}');
+    writeFileSync(at.path('conf', 'dcos.conflist'), '{}');
+    write();
+    expect(read('conf', 'dcos.conflist')).toBe(rendered().dcos.text);
+    expect(modes()).toEqual(['600', '600', '644']);
+  });
 });
 
 test('a file of another that runtimes take before ours is told', () => {

@@ -54,3 +54,16 @@ test.each<[string, Partial<RunFlags>, string]>([
   expect(() => parseRunFlags(flags(changes))).toThrow(FlagError);
   expect(() => parseRunFlags(flags(changes))).toThrow(message);
 });
+
+test('the mode of the conflists is octal, and leaves root its own files', () => {
+  expect(parseRunFlags(flags({ conflistMode: '' }))).not.toHaveProperty('conflistMode');
+  for (const [text, mode] of [
+    ['0600', 0o600],
+    ['640', 0o640],
+  ] as const) {
+    expect(parseRunFlags(flags({ conflistMode: text })).conflistMode).toBe(mode);
+  }
+  for (const text of ['600x', '0444', '8', '4755', 'u+rw']) {
+    expect(() => parseRunFlags(flags({ conflistMode: text }))).toThrow(`--conflist-mode "${text}"`);
+  }
+});

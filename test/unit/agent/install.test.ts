@@ -9,7 +9,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { install } from '../../../src/agent/install.ts';
-import { installDropIn, removeDropIn } from '../../../src/agent/networkd.ts';
+import { installDropIns, removeDropIns } from '../../../src/agent/dropins.ts';
 import { installPlugins, removePlugins } from '../../../src/agent/plugins.ts';
 import { recordingLog, scratch } from './fixture.ts';
 
@@ -170,7 +170,7 @@ describe('systemd-networkd’s drop-in', () => {
 
   test('says what is not networkd’s, once', () => {
     mkdirSync(at.path('host/etc/systemd'), { recursive: true });
-    installDropIn(at.path('host'), log);
+    installDropIns(at.path('host'), log);
     const lines = readFileSync(at.path(file), 'utf8').split('\n');
     expect(lines.filter((line) => line !== '' && !line.startsWith('#'))).toEqual([
       '[Network]',
@@ -178,46 +178,81 @@ describe('systemd-networkd’s drop-in', () => {
       'ManageForeignRoutingPolicyRules=no',
       'ManageForeignNextHops=no',
     ]);
-    expect(log.lines).toHaveLength(1);
-    installDropIn(at.path('host'), log);
-    expect(log.lines).toHaveLength(1);
+    const told = () => log.lines.filter((line) => line.includes('networkd'));
+    expect(told()).toHaveLength(1);
+    installDropIns(at.path('host'), log);
+    expect(told()).toHaveLength(1);
   });
 
   test('where networkd runs already it is told that it must be started again', () => {
     mkdirSync(at.path('host/etc/systemd'), { recursive: true });
     mkdirSync(at.path('host/run/systemd/netif'), { recursive: true });
     writeFileSync(at.path('host/run/systemd/netif/state'), '');
-    installDropIn(at.path('host'), log);
+    installDropIns(at.path('host'), log);
     expect(log.lines[1]).toMatch(
       /^warn systemd-networkd runs, .*command="systemctl restart systemd-networkd"$/,
     );
   });
 
   test('a host without systemd gets none, and that is said', () => {
-    installDropIn(at.path('host'), log);
+    installDropIns(at.path('host'), log);
     expect(existsSync(at.path('host/etc'))).toBe(false);
-    expect(log.lines).toEqual([expect.stringMatching(/^info no systemd on this host/)]);
+    expect(log.lines).toEqual([
+      expect.stringMatching(/^info no \/etc\/systemd on this host/),
+      expect.stringMatching(/^info no \/etc\/NetworkManager on this host/),
+    ]);
   });
 
   test('that cannot be written is told with what follows, and is no error', () => {
     mkdirSync(at.path('host/etc/systemd'), { recursive: true });
     writeFileSync(at.path('host/etc/systemd/networkd.conf.d'), 'in the way');
-    installDropIn(at.path('host'), log);
-    expect(log.lines).toEqual([
+    installDropIns(at.path('host'), log);
+    expect(log.lines.slice(0, 1)).toEqual([
       expect.stringMatching(/^warn systemd-networkd could not be told .*E(EXIST|NOTDIR)/),
     ]);
   });
 
   test('goes again, and its directory if it is empty', () => {
     mkdirSync(at.path('host/etc/systemd'), { recursive: true });
-    installDropIn(at.path('host'), log);
+    installDropIns(at.path('host'), log);
     writeFileSync(at.path('host/etc/systemd/networkd.conf.d/.50-overlaynet.conf.tmp'), '');
     const removed: string[] = [];
-    expect(removeDropIn(at.path('host'), removed)).toEqual([]);
+    expect(removeDropIns(at.path('host'), removed)).toEqual([]);
     expect(removed).toEqual([at.path(file)]);
     expect(readdirSync(at.path('host/etc/systemd'))).toEqual([]);
-    expect(removeDropIn(at.path('host'), removed)).toEqual([]);
+    expect(removeDropIns(at.path('host'), removed)).toEqual([]);
     expect(removed).toHaveLength(1);
+  });
+});
+
+describe('NetworkManager’s drop-in', () => {
+  const file = 'host/etc/NetworkManager/conf.d/50-overlaynet.conf';
+  beforeEach(() => {
+    mkdirSync(at.path('host/etc/NetworkManager/conf.d'), { recursive: true });
+  });
+
+  test('adds our links to those that it leaves alone, once, and says how it is heeded', () => {
+    installDropIns(at.path('host'), log);
+    const lines = readFileSync(at.path(file), 'utf8').split('\n');
+    expect(lines.filter((line) => line !== '' && !line.startsWith('#'))).toEqual([
+      '[keyfile]',
+      'unmanaged-devices+=interface-name:m-*;interface-name:d-*;interface-name:c-*;interface-name:vtep*',
+    ]);
+    const told = () => log.lines.filter((line) => line.includes('NetworkManager'));
+    expect(told()).toEqual([
+      expect.stringMatching(/^info NetworkManager is told to leave our links alone/),
+      expect.stringContaining('command="systemctl reload NetworkManager"'),
+    ]);
+    installDropIns(at.path('host'), log);
+    expect(told()).toHaveLength(2);
+  });
+
+  test('goes again, and the directory, which is NetworkManager’s, stays', () => {
+    installDropIns(at.path('host'), log);
+    const removed: string[] = [];
+    expect(removeDropIns(at.path('host'), removed)).toEqual([]);
+    expect(removed).toEqual([at.path(file)]);
+    expect(readdirSync(at.path('host/etc/NetworkManager'))).toEqual(['conf.d']);
   });
 });
 

@@ -107,7 +107,15 @@ const healthy: Health = {
   applied: applied(),
   missing: undefined,
   checkpoint: { problem: undefined, movedAside: undefined },
-  containers: { complete: true, failures: [], namespaces: undefined, held: [], first: undefined, unread: [] },
+  containers: {
+    complete: true,
+    failures: [],
+    namespaces: undefined,
+    held: [],
+    first: undefined,
+    unread: [],
+    chained: [],
+  },
   docker: undefined,
   holding: undefined,
   system: [],
@@ -179,7 +187,11 @@ test('what is wrong with the API, the kernel, the disk and the node itself is to
     status: 'False',
     message: full.problem,
   });
-  expect(finding('SystemReady', { system: ['net.ipv4.ip_forward is 0', 'b'] })).toMatchObject({
+  const system = [
+    { reason: 'SwitchedOff', message: 'net.ipv4.ip_forward is 0' },
+    { reason: 'KernelTooOld', message: 'b' },
+  ];
+  expect(finding('SystemReady', { system })).toMatchObject({
     status: 'False',
     reason: 'SwitchedOff',
     message: 'net.ipv4.ip_forward is 0; b',
@@ -194,6 +206,7 @@ test('what keeps containers from joining is told, the worst first', () => {
     held: ['network dev is gone, and still has pod default/web-0'],
     first: '/etc/cni/net.d/00-other.conf',
     unread: ['a.json: not JSON'],
+    chained: ['istio-cni', 'linkerd-cni'],
   };
   const shown = (containers: Health['containers']) => {
     const { status, reason, message } = finding('ContainersReady', { containers })!;
@@ -205,12 +218,15 @@ test('what keeps containers from joining is told, the worst first', () => {
     'False NamespacesUnknown: pods without an annotation of their own have to wait: list namespaces: 403',
   );
   expect(shown({ ...worst, complete: true, failures: [], namespaces: undefined })).toBe(
-    "True NotFirst: containers can join; pods do not: their runtime takes /etc/cni/net.d/00-other.conf before overlaynet's conflist",
+    "False NotFirst: pods do not join: their runtime takes /etc/cni/net.d/00-other.conf before overlaynet's conflist; remove it, unless it is of a meta-plugin that hands pods on to overlaynet",
   );
   expect(shown({ ...worst, complete: true, failures: [], namespaces: undefined, first: undefined })).toBe(
     'True RecordsUnread: containers can join; what these records allowed stays allowed: a.json: not JSON',
   );
   expect(shown({ ...healthy.containers, held: worst.held })).toBe(
     'True LeasesHeld: containers can join; network dev is gone, and still has pod default/web-0',
+  );
+  expect(shown({ ...healthy.containers, chained: worst.chained })).toBe(
+    "True Chained: containers can join; after overlaynet's plugins their runtime runs those of others: istio-cni; linkerd-cni",
   );
 });

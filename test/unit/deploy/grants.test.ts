@@ -85,6 +85,11 @@ function given(): Map<string, string[]> {
       );
       if (more.length > 0) grants.set(`deploy/${folder}`, more);
     }
+    const own = rendered(`deploy/${folder}`);
+    for (const who of subjectsOf(own)) {
+      const more = rulesOf(who, own).filter((rule) => !grants.get(who)?.includes(rule));
+      if (more.length > 0) grants.set(`deploy/${folder}`, more);
+    }
   }
   return grants;
 }

@@ -2,8 +2,8 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { CommandError, type Run } from '../../../src/linux/run.ts';
+import { lowNeighbourLimits } from '../../../src/linux/neighbours.ts';
 import { installSystem, switchedOff } from '../../../src/linux/system.ts';
-import { uplinkMTU } from '../../../src/linux/uplink.ts';
 import { silent } from '../../../src/log.ts';
 import { recordingLog } from '../agent/fixture.ts';
 
@@ -80,12 +80,18 @@ test('without br_netfilter what that means is told, and the rest is done', async
 const ofRules = readdirSync('src/dataplane')
   .flatMap(
     (file) =>
-      readFileSync(join('src/dataplane', file), 'utf8').match(/-m [a-z]+|-j (MASQUERADE|MARK)\b/g) ?? [],
+      readFileSync(join('src/dataplane', file), 'utf8').match(
+        /-m [a-z]+|-j (MASQUERADE|CONNMARK|MARK|CT)\b/g,
+      ) ?? [],
   )
   .flatMap((text) => {
     const name = text.slice(3);
     if (name === 'rpfilter') return ['ipt_rpfilter', 'ip6t_rpfilter'];
-    return [name === 'tcp' || name === 'udp' ? 'xt_tcpudp' : `xt_${name === 'MARK' ? 'mark' : name}`];
+    return [
+      name === 'tcp' || name === 'udp'
+        ? 'xt_tcpudp'
+        : `xt_${name.endsWith('MARK') ? name.toLowerCase() : name}`,
+    ];
   });
 const others =
   'vxlan bridge veth br_netfilter nf_tables nft_compat nf_conntrack nf_conntrack_netlink ip_set ip_set_hash_net';
@@ -103,7 +109,67 @@ test.each(modules)('the module %s is loaded, before any switch is looked at', as
   expect(done.at(-1)).toBe('ip -6 -j route show default');
 });
 
-test('modules that cannot be loaded are told in one line', async () => {
+describe('a kernel whose list of built-in modules is there', () => {
+  let kernel: { release: string; modules: string; sys: string };
+  beforeEach(() => {
+    kernel = { release: '6.12.0-55.el10.x86_64', modules: join(root, 'modules'), sys: join(root, 'sys') };
+    set('sys/module/ipv6/version', '');
+  });
+  const builtIn = (names: string[]) => {
+    set(
+      `modules/${kernel.release}/modules.builtin`,
+      names.map((name) => `kernel/net/netfilter/${name}.ko`).join('\n'),
+    );
+  };
+
+  test('fails the installation where a module is neither loadable nor built in, naming it and the package; the rest is done', async () => {
+    builtIn(modules.filter((name) => !['xt_set', 'ip_set', 'ip_set_hash_net'].includes(name)));
+    await expect(installSystem(silent, running(), root, kernel)).rejects.toThrow(
+      /^kernel 6\.12\.0-55\.el10\.x86_64 has no ip_set, ip_set_hash_net, xt_set, neither to be loaded nor built in \(modprobe: FATAL: Module x not found\): install .*kernel-modules-extra/,
+    );
+    expect(forwarding.map(get)).toEqual(['1', '1']);
+  });
+
+  test('has what is built in, what is there already, and by either spelling', async () => {
+    builtIn(modules.filter((name) => name !== 'xt_set').map((name) => name.replaceAll('_', '-')));
+    set('sys/module/xt_set/refcnt', '1');
+    await installSystem(silent, running(), root, kernel);
+  });
+
+  test('without IPv6 needs no match of IPv6', async () => {
+    builtIn(modules.filter((name) => name !== 'ip6t_rpfilter'));
+    await expect(installSystem(silent, running(), root, kernel)).rejects.toThrow('has no ip6t_rpfilter,');
+    rmSync(join(root, 'sys/module/ipv6'), { recursive: true });
+    await installSystem(silent, running(), root, kernel);
+  });
+});
+
+describe('the limits of the neighbour tables', () => {
+  const limits = ['ipv4', 'ipv6'].flatMap((family) =>
+    [1, 2, 3].map((at) => `net/${family}/neigh/default/gc_thresh${at}`),
+  );
+
+  test('are raised, of both families, and none is lowered', async () => {
+    for (const path of limits) set(path, '1024');
+    set(limits[2]!, '100000');
+    set(limits[4]!, '8192');
+    expect(lowNeighbourLimits(root)).toEqual([
+      expect.stringMatching(/^net\.ipv6\.neigh\.default\.gc_thresh3 is 1024: .*; set it to 16384 or more$/),
+    ]);
+    await installSystem(silent, running(), root);
+    expect(limits.map(get)).toEqual(['4096', '8192', '100000', '4096', '8192', '16384']);
+    expect(lowNeighbourLimits(root)).toEqual([]);
+  });
+
+  test('are not there in a namespace that is not the machine’s, and nothing is said', async () => {
+    const log = recordingLog();
+    await installSystem(log, running([], { code: 0, stderr: '' }), root);
+    expect(log.lines.filter((line) => line.includes('neigh'))).toEqual([]);
+    expect(lowNeighbourLimits(root)).toEqual([]);
+  });
+});
+
+test('modules that cannot be loaded, without that list, are told in one line', async () => {
   const log = recordingLog();
   await installSystem(log, running(), root);
   expect(log.lines.filter((line) => line.includes('modules'))).toHaveLength(1);
@@ -162,15 +228,4 @@ describe('where routers advertise the default route', () => {
     );
     expect(forwarding.map(get)).toEqual(['1', '0']);
   });
-});
-
-test("the uplink's MTU is the smallest of the links that have the node's addresses", async () => {
-  const links = [
-    { ifname: 'eth0', mtu: 9000, addr_info: [{ local: '172.17.0.2' }] },
-    { ifname: 'eth1', mtu: 1500, addr_info: [{ local: 'fd00:17::2' }] },
-  ];
-  const run: Run = () => Promise.resolve({ stdout: JSON.stringify(links), stderr: '', code: 0 });
-  expect(await uplinkMTU(['172.17.0.2'], run)).toBe(9000);
-  expect(await uplinkMTU(['172.17.0.2', 'fd00:17::2'], run)).toBe(1500);
-  await expect(uplinkMTU(['10.0.0.1'], run)).rejects.toThrow('no link of this node has the address 10.0.0.1');
 });

@@ -1,0 +1,115 @@
+import { existsSync, rmdirSync, rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import type { Log } from '../log.ts';
+import { isErrno, readIfPresent, reasonOf, temporaryOf, writeAtomically } from './file.ts';
+import type { Failure } from '../dataplane/state.ts';
+
+/** A file of ours that tells a program of the host's what is not its own. Paths are below the host's root. */
+interface DropIn {
+  program: string;
+  path: string;
+  body: string;
+  /** Without it the host does not have the program. */
+  present: string;
+  /** What happens without the file. */
+  otherwise: string;
+  told: string;
+  /** The directory comes with the program; else it goes with the file, if it is empty. */
+  directoryStays?: true;
+  /** Where it is there the program runs. Absent: that cannot be seen from here. */
+  running?: string;
+  /** When the program reads the file, and what has it do so. */
+  heed: { words: string; command: string };
+}
+
+const written = (why: string): string =>
+  `# Written by overlaynet (agent install), removed by \`agent cleanup\`. ${why}\n`;
+
+const dropIns: DropIn[] = [
+  {
+    program: 'systemd-networkd',
+    path: 'etc/systemd/networkd.conf.d/50-overlaynet.conf',
+    present: 'etc/systemd',
+    // versions before 256 say that they do not know the last line, and leave nexthops that have a link alone anyway
+    // (tried: 252)
+    body: `${written(`Without it systemd-networkd may remove the
+# routes to other nodes' overlay subnets when it starts again or a link is reconfigured.`)}[Network]
+ManageForeignRoutes=no
+ManageForeignRoutingPolicyRules=no
+ManageForeignNextHops=no
+`,
+    otherwise: 'leave our routes alone: when it starts it may remove them',
+    told: 'leave routes, rules and nexthops of others alone',
+    // it writes this file while it runs
+    running: 'run/systemd/netif/state',
+    heed: {
+      words:
+        'reads that file only when it starts (networkctl reload does not): restart it, or the next time that it ' +
+        'starts it heeds it by itself',
+      command: 'systemctl restart systemd-networkd',
+    },
+  },
+  {
+    program: 'NetworkManager',
+    path: 'etc/NetworkManager/conf.d/50-overlaynet.conf',
+    present: 'etc/NetworkManager',
+    // += keeps what other files say
+    body: `${written(`Without it NetworkManager may take
+# links of overlaynet for its own: it takes addresses from them, and runs DHCP there.`)}[keyfile]
+unmanaged-devices+=interface-name:m-*;interface-name:d-*;interface-name:c-*;interface-name:vtep*
+`,
+    otherwise: 'leave our links alone: it may take them for its own',
+    told: 'leave our links alone',
+    directoryStays: true,
+    heed: {
+      words: 'reads that file when it starts, and when it is told to',
+      command: 'systemctl reload NetworkManager',
+    },
+  },
+];
+
+/** Never an error: without the files the agent puts back what is removed, within seconds. */
+export function installDropIns(hostRoot: string, log: Log): void {
+  for (const dropIn of dropIns) installDropIn(dropIn, hostRoot, log);
+}
+
+function installDropIn(dropIn: DropIn, hostRoot: string, log: Log): void {
+  const { program, body, present, otherwise, told, running, heed } = dropIn;
+  const path = join(hostRoot, dropIn.path);
+  const file = `/${dropIn.path}`;
+  if (!existsSync(join(hostRoot, present))) {
+    log.info(`no /${present} on this host: there is no ${program} to be told what is ours`);
+    return;
+  }
+  try {
+    if (readIfPresent(path) === body) return;
+    writeAtomically(path, body, 0o644);
+  } catch (error) {
+    log.warn(`${program} could not be told to ${otherwise}`, { file, error });
+    return;
+  }
+  log.info(`${program} is told to ${told}`, { file });
+  const { words, command } = heed;
+  if (running === undefined) log.info(`if ${program} runs: it ${words}`, { command });
+  else if (existsSync(join(hostRoot, running))) log.warn(`${program} runs, and ${words}`, { command });
+}
+
+/** What went is added to `removed`. */
+export const removeDropIns = (hostRoot: string, removed: string[]): Failure[] =>
+  dropIns.flatMap(({ path, directoryStays }) =>
+    removeDropIn(join(hostRoot, path), removed, directoryStays === true),
+  );
+
+function removeDropIn(path: string, removed: string[], directoryStays: boolean): Failure[] {
+  try {
+    rmSync(temporaryOf(path), { force: true });
+    if (existsSync(path)) {
+      rmSync(path);
+      removed.push(path);
+    }
+    if (!directoryStays) rmdirSync(dirname(path));
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT') && !isErrno(error, 'ENOTEMPTY')) return [{ message: reasonOf(error) }];
+  }
+  return [];
+}

@@ -1,0 +1,116 @@
+import { release } from 'node:os';
+import type { Snapshot } from '../dataplane/snapshot.ts';
+import { linkNames } from '../linux/links.ts';
+import { lowNeighbourLimits } from '../linux/neighbours.ts';
+import { refusals, type Refusal } from '../linux/refusals.ts';
+import { run as runProgram, type Run } from '../linux/run.ts';
+import { switchedOff } from '../linux/system.ts';
+import type { Log } from '../log.ts';
+import { reasonOf } from './file.ts';
+import { passingOn } from './passing.ts';
+
+/** What of the node itself is not as the data path needs it: a reason for the condition, and a sentence with the remedy. */
+export interface Problem {
+  reason: string;
+  message: string;
+}
+
+/** Others' tables are read so often at most, and for a hundredth of the time. */
+const restMs = 60_000;
+const restFactor = 100;
+
+/** kube-proxy's link in IPVS mode: every Service's address is on it. */
+const ipvsLink = 'kube-ipvs0';
+
+const oldest = [5, 10] as const;
+
+/** Looks at what the node has beside the data path. It changes nothing. */
+export class Host {
+  readonly #log: Log;
+  readonly #run: Run;
+  readonly #links: () => ReadonlySet<string>;
+  readonly #release: string;
+  readonly #sysctls: string;
+  #refused: Problem[] = [];
+  #ipvs: Problem[] = [];
+  #logged = '';
+
+  /** @param options.links, release, sysctls by default this machine's own */
+  constructor(options: {
+    log: Log;
+    run?: Run;
+    links?: () => ReadonlySet<string>;
+    release?: string;
+    sysctls?: string;
+  }) {
+    this.#log = options.log;
+    this.#run = options.run ?? runProgram;
+    this.#links = options.links ?? linkNames;
+    this.#release = options.release ?? release();
+    this.#sysctls = options.sysctls ?? '/proc/sys';
+  }
+
+  /** Sysctls as they are now, the rest as it was when `look` was last called. */
+  get problems(): Problem[] {
+    const off = switchedOff(this.#sysctls).map((message) => ({ reason: 'SwitchedOff', message }));
+    const low = lowNeighbourLimits(this.#sysctls).map((message) => ({
+      reason: 'NeighbourLimitLow',
+      message,
+    }));
+    return [...off, ...this.#refused, ...kernelProblem(this.#release), ...this.#ipvs, ...low];
+  }
+
+  /** Looks at links and at others' firewalls. Returns the time in ms after which to look again. */
+  async look(snapshot: Snapshot | undefined): Promise<number> {
+    const start = performance.now();
+    this.#ipvs = snapshot === undefined ? [] : ipvsProblem(snapshot, this.#links());
+    const packets = snapshot === undefined ? [] : passingOn(snapshot);
+    try {
+      const found = packets.length === 0 ? [] : await refusals(this.#run, packets);
+      this.#refused = found.map((refusal) => refusalProblem(refusal, snapshot?.config.port ?? 0));
+    } catch (error) {
+      const message = `whether another firewall cuts pods cannot be told: ${reasonOf(error)}`;
+      this.#refused = [{ reason: 'FirewallUnread', message }];
+    }
+    this.#say();
+    return Math.max(restMs, restFactor * (performance.now() - start));
+  }
+
+  #say(): void {
+    const { problems } = this;
+    const text = JSON.stringify(problems);
+    if (text === this.#logged) return;
+    for (const { reason, message } of problems) this.#log.warn(message, { reason });
+    if (problems.length === 0 && this.#logged !== '') this.#log.info('the node is as the data path needs it');
+    this.#logged = text;
+  }
+}
+
+function kernelProblem(release: string): Problem[] {
+  const [major = 0, minor = 0] = release.split('.').map((part) => Number.parseInt(part, 10));
+  if (major > oldest[0] || (major === oldest[0] && minor >= oldest[1])) return [];
+  const message = `the kernel is ${release}; overlaynet needs Linux ${oldest.join('.')} or later: what fails here is not tested`;
+  return [{ reason: 'KernelTooOld', message }];
+}
+
+/** In IPVS mode a Service's packets reach a pod of the same node without passing the rules that isolate networks. */
+function ipvsProblem({ networks }: Snapshot, links: ReadonlySet<string>): Problem[] {
+  const isolated = networks.filter(({ spec }) => spec.isolation?.mode === 'Isolated');
+  if (isolated.length === 0 || !links.has(ipvsLink)) return [];
+  const names = isolated.map(({ metadata }) => metadata.name).join(', ');
+  const message =
+    `kube-proxy runs in IPVS mode (link ${ipvsLink}): by a Service's address pods of this node reach each other whatever ` +
+    `the isolation of ${names} says; use kube-proxy's mode nftables or iptables`;
+  return [{ reason: 'IPVS', message }];
+}
+
+function refusalProblem({ table, chain, what }: Refusal, port: number): Problem {
+  const remedy = / firewalld$/.test(table)
+    ? 'firewall-cmd --permanent --zone=trusted --add-interface=m-+ --add-interface=d-+ --add-interface=vtep+; ' +
+      `firewall-cmd --permanent --add-port=${port}/udp (in the uplink's zone); firewall-cmd --reload`
+    : `have that table accept what comes by the links m-*, d-* and vtep*, and UDP port ${port}`;
+  return {
+    reason: 'FirewallRefuses',
+    message: `the chain ${chain} of nftables' table ${table} refuses ${what.join(', ')}: ${remedy}`,
+  };
+}

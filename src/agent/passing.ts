@@ -1,0 +1,80 @@
+import type { Snapshot } from '../dataplane/snapshot.ts';
+import { uplink } from '../linux/verdict.ts';
+import type { Passing } from '../linux/refusals.ts';
+import { addressAt, parseCidr } from '../net/cidr.ts';
+import { familyOf, formatAddress } from '../net/address.ts';
+
+/**
+ * Packets that must pass on a node whatever its firewall: of each network here from its bridges to other nodes and
+ * back, and the tunnel's own. Containers and the node's processes are for the firewall's owner to decide on.
+ */
+export function passingOn(snapshot: Snapshot): Passing[] {
+  const own = snapshot.allocations.find(({ node }) => node === snapshot.node)?.spec;
+  if (own?.vtep === undefined) return [];
+  const { vni, port, underlay } = snapshot.config;
+  const tunnel = `vtep${vni}`;
+  const blocks = (own.networks ?? []).flatMap(({ name, subnets }) =>
+    subnets.flatMap(({ bridges = {} }) => [
+      ...(bridges.cni === undefined ? [] : [{ name, bridge: `m-${name}`, cidr: bridges.cni }]),
+      ...(bridges.docker === undefined ? [] : [{ name, bridge: `d-${name}`, cidr: bridges.docker }]),
+    ]),
+  );
+  const forwarded = blocks.flatMap(({ name, bridge, cidr }) => {
+    const here = addressIn(cidr);
+    const there = elsewhere(snapshot, name, cidr) ?? here;
+    const family = familyOf(cidr);
+    const what = `${name} (IPv${family}, ${bridge}`;
+    const hook = 'forward' as const;
+    return [
+      {
+        hook,
+        family,
+        iif: bridge,
+        oif: tunnel,
+        source: here,
+        target: there,
+        what: `${what} to ${tunnel})`,
+      },
+      {
+        hook,
+        family,
+        iif: tunnel,
+        oif: bridge,
+        source: there,
+        target: here,
+        what: `${what} from ${tunnel})`,
+      },
+    ];
+  });
+  const outer = underlay === 'IPv4' ? 4 : 6;
+  const to = own.addresses.find((address) => familyOf(address) === outer);
+  const from = snapshot.allocations
+    .filter(({ node }) => node !== snapshot.node)
+    .flatMap(({ spec }) => spec.addresses)
+    .find((address) => familyOf(address) === outer);
+  if (to === undefined || from === undefined) return forwarded;
+  const encapsulated: Passing = {
+    hook: 'input',
+    family: outer,
+    iif: uplink,
+    source: from,
+    target: to,
+    udpPort: port,
+    what: `the tunnel (UDP port ${port})`,
+  };
+  return [...forwarded, encapsulated];
+}
+
+/** An address that a container may have. */
+const addressIn = (cidr: string): string => formatAddress(addressAt(parseCidr(cidr), 2));
+
+/** One that a container of another node may have. */
+function elsewhere({ node, allocations }: Snapshot, network: string, like: string): string | undefined {
+  const block = allocations
+    .filter((allocation) => allocation.node !== node)
+    .flatMap(({ spec }) => spec.networks ?? [])
+    .filter(({ name }) => name === network)
+    .flatMap(({ subnets }) => subnets)
+    .find(({ cidr }) => familyOf(cidr) === familyOf(like));
+  return block && addressIn(block.cidr);
+}

@@ -1,0 +1,98 @@
+import { existsSync, readFileSync } from 'node:fs';
+import type { Log } from '../log.ts';
+import { CommandError, type Run } from './run.ts';
+
+/** What the data path uses; each may as well be built in. */
+const needed = [
+  'vxlan',
+  'bridge',
+  'veth',
+  'br_netfilter',
+  'nf_tables',
+  'nft_compat',
+  'nf_conntrack',
+  'nf_conntrack_netlink',
+  'ip_set',
+  'ip_set_hash_net',
+  'xt_set',
+  'xt_CT',
+  'xt_MASQUERADE',
+  'xt_addrtype',
+  'xt_comment',
+  'xt_connmark',
+  'xt_conntrack',
+  'xt_mark',
+  'xt_owner',
+  'xt_tcpudp',
+  'ipt_rpfilter',
+  'ip6t_rpfilter',
+];
+
+/** Where the kernel's own files are; tests have others. */
+export interface KernelFiles {
+  /** `uname -r` */
+  release: string;
+  /** /lib/modules */
+  modules: string;
+  /** /sys */
+  sys: string;
+}
+
+/**
+ * Loads them. Returns what is missing, in words: neither loadable nor built in, nor there. Where the kernel's list of
+ * what is built in cannot be read, nothing is known to be missing.
+ */
+export async function loadModules(log: Log, run: Run, files: KernelFiles): Promise<string[]> {
+  const failed: string[] = [];
+  const words = new Set<string>();
+  for (const module of needed) {
+    try {
+      const { code, stderr } = await run('modprobe', [module]);
+      if (code === 0) continue;
+      failed.push(module);
+      words.add(stderr.trim().replaceAll(module, 'MODULE'));
+    } catch (error) {
+      if (!(error instanceof CommandError)) throw error;
+      log.info('modules cannot be loaded from here; they may be built in', { error });
+      return [];
+    }
+  }
+  if (failed.length === 0) return [];
+  const said = [...words].join('; ');
+  const builtIn = builtInto(files);
+  if (builtIn === undefined) {
+    log.info('modules not loaded; they may be built in', { modules: failed.join(','), words: said });
+    return [];
+  }
+  const missing = failed.filter(
+    (module) =>
+      !builtIn.has(module) && !existsSync(`${files.sys}/module/${module}`) && concerns(module, files),
+  );
+  if (missing.length === 0) return [];
+  return [
+    `kernel ${files.release} has no ${missing.join(', ')}, neither to be loaded nor built in (${said}): install the ` +
+      'package that has them (RHEL, Rocky, Alma: kernel-modules-extra; Ubuntu: linux-modules-extra-$(uname -r)) for ' +
+      'the kernel that runs',
+  ];
+}
+
+/** undefined where it is not known. */
+function builtInto({ modules, release }: KernelFiles): Set<string> | undefined {
+  try {
+    const text = readFileSync(`${modules}/${release}/modules.builtin`, 'utf8');
+    return new Set(
+      text.split('\n').map((line) =>
+        line
+          .replace(/^.*\//, '')
+          .replace(/\.ko.*$/, '')
+          .replaceAll('-', '_'),
+      ),
+    );
+  } catch {
+    return undefined;
+  }
+}
+
+/** A kernel without IPv6 has no matches for it, and needs none. */
+const concerns = (module: string, { sys }: KernelFiles): boolean =>
+  !module.startsWith('ip6') || existsSync(`${sys}/module/ipv6`);

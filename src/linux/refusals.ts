@@ -1,0 +1,94 @@
+import { CommandError, type Run } from './run.ts';
+import { refuses, type Packet, type Rule } from './verdict.ts';
+
+/** A packet of the data path, and what it is in words. */
+export type Passing = Packet & { what: string };
+
+/** Somebody's base chain that refuses packets of the data path. */
+export interface Refusal {
+  /** `inet firewalld` */
+  table: string;
+  chain: string;
+  /** What it refuses, in words. */
+  what: string[];
+}
+
+interface ChainJSON {
+  family: string;
+  table: string;
+  name: string;
+  type?: string;
+  hook?: string;
+  policy?: string;
+}
+
+/** Of a table with more chains, such as kube-proxy's, the base chains alone are read: the others count as letting through. */
+const manyChains = 300;
+
+/** iptables' own: what of it refuses, our rules there answer (src/dataplane/forward.ts). */
+const ofIptables = /^ip6? (filter|nat|mangle|raw|security)$/;
+
+const isOwn = (table: string): boolean => / overlaynet\b/.test(table);
+
+/**
+ * Base chains of others, in nftables, that certainly refuse one of the packets. Two processes and one for each foreign
+ * table that filters; sets are not read.
+ * @throws CommandError where nft cannot be run
+ */
+export async function refusals(run: Run, packets: readonly Passing[]): Promise<Refusal[]> {
+  const all = (await list(run, ['chains'])).flatMap(({ chain }) => (chain === undefined ? [] : [chain]));
+  const bases = all.filter((chain) => isForeignFilter(chain));
+  const found: Refusal[] = [];
+  const read = new Map<string, Map<string, Rule[]>>();
+  for (const { family, table, name, hook, policy } of bases) {
+    const where = `${family} ${table}`;
+    const coming = packets.filter(
+      (packet) => packet.hook === hook && (family === 'inet' || family === familyText(packet)),
+    );
+    if (coming.length === 0) continue;
+    const small =
+      all.filter((chain) => chain.family === family && chain.table === table).length <= manyChains;
+    const key = small ? where : `${where} ${name}`;
+    const chains =
+      read.get(key) ??
+      rulesOf(await list(run, small ? ['table', family, table] : ['chain', family, table, name]));
+    read.set(key, chains);
+    const ruleset = { chains, policy: policy === 'drop' ? 'drop' : 'accept' } as const;
+    const what = coming.filter((packet) => refuses(ruleset, name, packet)).map((packet) => packet.what);
+    if (what.length > 0) found.push({ table: where, chain: name, what });
+  }
+  return found;
+}
+
+function isForeignFilter({ family, table, type, hook }: ChainJSON): boolean {
+  const where = `${family} ${table}`;
+  return (
+    type === 'filter' && (hook === 'forward' || hook === 'input') && !ofIptables.test(where) && !isOwn(where)
+  );
+}
+
+const familyText = ({ family }: Packet): string => (family === 4 ? 'ip' : 'ip6');
+
+function rulesOf(objects: ObjectJSON[]): Map<string, Rule[]> {
+  const chains = new Map<string, Rule[]>();
+  for (const { chain, rule } of objects) {
+    if (chain !== undefined) chains.set(chain.name, []);
+    if (rule !== undefined) chains.get(rule.chain)?.push(rule.expr ?? []);
+  }
+  return chains;
+}
+
+interface ObjectJSON {
+  chain?: ChainJSON;
+  rule?: { chain: string; expr?: Rule };
+}
+
+async function list(run: Run, what: string[]): Promise<ObjectJSON[]> {
+  // terse: without the elements of named sets, of which there may be ten thousands
+  const args = ['-t', '-j', 'list', ...what];
+  const { stdout, stderr, code } = await run('nft', args);
+  if (code === 0) return (JSON.parse(stdout) as { nftables: ObjectJSON[] }).nftables;
+  // it went since it was listed
+  if (what.length > 1 && stderr.includes('No such file or directory')) return [];
+  throw new CommandError(`nft: ${stderr.trim() || `exit status ${code}`} (nft ${args.join(' ')})`);
+}

@@ -1,0 +1,225 @@
+import { isAddress, parseAddress, type Family } from '../net/address.ts';
+import { cidrOf, containsAddress, parseInterface } from '../net/cidr.ts';
+
+/** The first packet of a connection, as it comes to a hook. */
+export interface Packet {
+  hook: 'forward' | 'input';
+  family: Family;
+  /** `uplink`: whichever of the node's own links it is. */
+  iif: string;
+  /** Absent at the hook `input`. */
+  oif?: string;
+  source: string;
+  target: string;
+  /** Absent: any. */
+  udpPort?: number;
+}
+
+/** Of `nft -j list`: a rule's statements in order. */
+export type Rule = Record<string, unknown>[];
+
+export interface Ruleset {
+  /** By chain's name; a chain that was not read is absent. */
+  chains: ReadonlyMap<string, Rule[]>;
+  policy: 'accept' | 'drop';
+}
+
+/** `maybe`: it hangs on something that is not known here, and may be let through. `end`: no rule has decided. */
+type Verdict = 'accept' | 'refuse' | 'maybe' | 'end';
+
+/**
+ * Whether a base chain certainly refuses a packet. What cannot be told from the packet (sets, marks, limits, chains that
+ * were not read) counts as letting it through: a firewall that works must never be called one that does not.
+ */
+export function refuses({ chains, policy }: Ruleset, base: string, packet: Packet): boolean {
+  const verdict = new Walk(chains, packet).chain(base);
+  return verdict === 'refuse' || (verdict === 'end' && policy === 'drop');
+}
+
+/** The kernel's own limit of jumps within each other. */
+const deepest = 16;
+
+class Walk {
+  readonly #chains: Ruleset['chains'];
+  readonly #packet: Packet;
+
+  constructor(chains: Ruleset['chains'], packet: Packet) {
+    this.#chains = chains;
+    this.#packet = packet;
+  }
+
+  chain(name: string, depth = 0): Verdict {
+    const rules = this.#chains.get(name);
+    if (rules === undefined || depth > deepest) return 'maybe';
+    let maybe = false;
+    for (const rule of rules) {
+      const verdict = this.#rule(rule, depth);
+      if (verdict === 'maybe') maybe = true;
+      else if (verdict === 'left') return maybe ? 'maybe' : 'end';
+      else if (verdict !== 'end') return maybe ? 'maybe' : verdict;
+    }
+    return maybe ? 'maybe' : 'end';
+  }
+
+  /** `left`: no later rule of the chain is looked at, and none has decided. */
+  #rule(rule: Rule, depth: number): Verdict | 'left' {
+    let certain = true;
+    for (const statement of rule) {
+      const [[kind, value]] = Object.entries(statement) as [[string, unknown]];
+      if (kind === 'match') {
+        const holds = matches(value as Match, this.#packet);
+        if (holds === false) return 'end';
+        certain &&= holds === true;
+      } else if (kind === 'vmap') {
+        return this.#map(value as VerdictMap, certain, depth);
+      } else if (kind === 'limit' || kind === 'xt') {
+        certain = false;
+      } else {
+        const verdict = this.#statement(kind, value, depth);
+        if (verdict !== undefined) return certain ? verdict : softened(verdict);
+      }
+    }
+    return 'end';
+  }
+
+  /** undefined: it decides nothing. */
+  #statement(kind: string, value: unknown, depth: number): Verdict | 'left' | undefined {
+    const target = (value as { target?: string } | null)?.target ?? '';
+    if (kind === 'accept') return 'accept';
+    if (kind === 'drop' || kind === 'reject') return 'refuse';
+    if (kind === 'return') return 'left';
+    if (kind === 'queue') return 'maybe';
+    if (kind === 'jump') return this.chain(target, depth + 1);
+    if (kind !== 'goto') return undefined;
+    const verdict = this.chain(target, depth + 1);
+    return verdict === 'end' ? 'left' : verdict;
+  }
+
+  #map({ key, data }: VerdictMap, certain: boolean, depth: number): Verdict | 'left' {
+    if (typeof data === 'string') return 'maybe';
+    let sure = certain;
+    let seen: Verdict | 'left' = 'end';
+    for (const [element, verdict] of data.set) {
+      const holds = equals(factOf(key, this.#packet), element);
+      if (holds === false) continue;
+      const [[kind, value]] = Object.entries(verdict) as [[string, unknown]];
+      const found = this.#statement(kind, value, depth) ?? 'end';
+      if (holds === true && sure) return found;
+      if (softened(found) === 'maybe') seen = 'maybe';
+      sure = false;
+    }
+    return seen;
+  }
+}
+
+/** The verdict of a rule of which it is not known whether it applies. */
+const softened = (verdict: Verdict | 'left'): Verdict =>
+  verdict === 'refuse' || verdict === 'end' ? 'end' : 'maybe';
+
+interface Match {
+  op: string;
+  left: Expression;
+  right: unknown;
+}
+
+interface VerdictMap {
+  key: Expression;
+  data: string | { set: [unknown, Record<string, unknown>][] };
+}
+
+interface Expression {
+  meta?: { key: string };
+  ct?: { key: string };
+  payload?: { protocol?: string; field?: string };
+}
+
+/** A packet has no such thing: no rule about it applies. */
+const absent = 'nothing';
+
+/** What an expression is of this packet, or `absent`; undefined: not known. */
+function factOf({ meta, ct, payload }: Expression, packet: Packet): string | number | undefined {
+  const ip = packet.family === 4 ? 'ip' : 'ip6';
+  const protocol = packet.udpPort === undefined ? undefined : 'udp';
+  if (ct !== undefined) return { state: 'new', status: 'none', direction: 'original' }[ct.key];
+  if (meta !== undefined) {
+    const name = packet.oif ?? absent;
+    return {
+      iif: packet.iif,
+      iifname: packet.iif,
+      oif: name,
+      oifname: name,
+      nfproto: packet.family === 4 ? 'ipv4' : 'ipv6',
+      protocol: ip,
+      l4proto: protocol,
+    }[meta.key];
+  }
+  if (payload?.protocol === undefined) return undefined;
+  const { protocol: header, field } = payload;
+  if (header === 'ip' || header === 'ip6') {
+    if (header !== ip) return absent;
+    return { saddr: packet.source, daddr: packet.target, protocol, nexthdr: protocol }[field ?? ''];
+  }
+  if (header !== 'udp' && header !== 'th') return protocol === undefined ? undefined : absent;
+  return field === 'dport' ? packet.udpPort : undefined;
+}
+
+function matches({ op, left, right }: Match, packet: Packet): boolean | undefined {
+  const fact = factOf(left, packet);
+  if (fact === absent) return false;
+  const holds = equals(fact, right);
+  if (op === '==' || op === 'in') return holds;
+  return op === '!=' && holds !== undefined ? !holds : undefined;
+}
+
+/** Whether a fact is one of what a rule names: a value, several, a prefix, a range. */
+function equals(fact: string | number | undefined, right: unknown): boolean | undefined {
+  if (fact === undefined) return undefined;
+  if (fact === absent) return false;
+  const several = Array.isArray(right) ? (right as unknown[]) : (right as { set?: unknown[] }).set;
+  if (several !== undefined) {
+    const all = several.map((one) => equals(fact, one));
+    return all.includes(true) ? true : all.includes(undefined) ? undefined : false;
+  }
+  if (typeof right === 'number') return fact === right;
+  if (typeof right === 'string') return sameText(String(fact), right);
+  const { prefix, range, elem } = right as Composed;
+  if (elem !== undefined) return equals(fact, elem.val);
+  if (prefix !== undefined) return within(String(fact), prefix);
+  return range === undefined ? undefined : between(fact, range);
+}
+
+interface Composed {
+  prefix?: { addr: string; len: number };
+  range?: [string | number, string | number];
+  elem?: { val: unknown };
+}
+
+/** Where packets of other nodes come in; a name that no link has. */
+export const uplink = 'the uplink';
+
+/** Of links that are no uplink: nothing of other nodes comes in by them. */
+const noUplink = /^(lo$|[mdc]-|vtep|docker|br-|virbr|veth|cni|cali|flannel)/;
+
+/** A name with `*` is of all links that begin so; one with `@` is a set's. */
+function sameText(fact: string, text: string): boolean | undefined {
+  if (text.startsWith('@')) return undefined;
+  if (fact === uplink) return noUplink.test(text) ? false : undefined;
+  return text.endsWith('*') ? fact.startsWith(text.slice(0, -1)) : fact === text;
+}
+
+function within(fact: string, { addr, len }: { addr: string; len: number }): boolean | undefined {
+  if (!isAddress(addr) || !isAddress(fact)) return undefined;
+  const { address, length } = parseInterface(`${addr}/${len}`);
+  return containsAddress(cidrOf(address, length), parseAddress(fact));
+}
+
+function between(fact: string | number, [first, last]: [string | number, string | number]) {
+  if (typeof fact === 'number') return fact >= Number(first) && fact <= Number(last);
+  if (![fact, first, last].every((one) => isAddress(String(one)))) return undefined;
+  const [value, low, high] = [fact, first, last].map((one) => parseAddress(String(one)).value) as [
+    bigint,
+    bigint,
+    bigint,
+  ];
+  return value >= low && value <= high;
+}

@@ -1,0 +1,288 @@
+import { expect, jest } from '@jest/globals';
+import { Host } from '../../src/agent/host.ts';
+import { DataPath } from '../../src/linux/datapath.ts';
+import { silent } from '../../src/log.ts';
+import { Netns } from '../support/netns.ts';
+import { node2, snapshot } from '../unit/agent/fixture.ts';
+
+// a busy machine takes its time to start a hundred programs
+jest.setTimeout(30_000);
+
+/** node2, whose peer is node1; dcos has bridges m-dcos and d-dcos there. */
+const known = snapshot();
+
+let node: Netns;
+beforeEach(async () => {
+  node = await Netns.create();
+});
+afterEach(() => node.delete());
+
+const told = async (rules: string): Promise<string[]> => {
+  await node.sh('nft -f -', rules);
+  // the sysctls are this machine's own
+  const host = new Host({ log: silent, run: node.run, links: node.links, sysctls: '/nonexistent' });
+  await host.look(known);
+  return host.problems
+    .filter(({ reason }) => reason === 'FirewallRefuses' || reason === 'FirewallUnread')
+    .map(({ message }) => message);
+};
+
+/** As firewalld 1 to 2 writes them, with a zone for all links, and what each zone and the ports add. */
+const firewalld = ({ zones = '', forwardZones = '', ports = 'tcp dport 22 accept' } = {}) => `
+table inet firewalld {
+  chain filter_IN_public { jump filter_IN_public_allow
+    meta l4proto { icmp, ipv6-icmp } accept
+    reject with icmpx type admin-prohibited
+  }
+  chain filter_IN_public_allow { ${ports}
+  }
+  chain filter_IN_trusted { accept
+  }
+  chain filter_FWD_public { jump filter_FWD_public_allow
+    reject with icmpx type admin-prohibited
+  }
+  chain filter_FWD_public_allow { oifname "eth0" accept
+  }
+  chain filter_FWD_trusted { accept
+  }
+  chain filter_INPUT_ZONES { ${zones}
+    iifname "eth0" goto filter_IN_public
+    goto filter_IN_public
+  }
+  chain filter_FORWARD_ZONES { ${forwardZones}
+    iifname "eth0" goto filter_FWD_public
+    goto filter_FWD_public
+  }
+  chain filter_INPUT { type filter hook input priority filter + 10; policy accept;
+    ct state { established, related } accept
+    ct status dnat accept
+    iifname "lo" accept
+    ct state invalid drop
+    jump filter_INPUT_ZONES
+    reject with icmpx type admin-prohibited
+  }
+  chain filter_FORWARD { type filter hook forward priority filter + 10; policy accept;
+    ct state { established, related } accept
+    ct status dnat accept
+    iifname "lo" accept
+    ct state invalid drop
+    ip6 daddr { ::/96, 2002::/24 } reject with icmpv6 type addr-unreachable
+    jump filter_FORWARD_ZONES
+    reject with icmpx type admin-prohibited
+  }
+  chain filter_OUTPUT { type filter hook output priority filter + 10; policy accept;
+    oifname "lo" accept
+  }
+}`;
+
+describe('what refuses is told, with the remedy', () => {
+  test('firewalld, by both its chains and with its own commands', async () => {
+    const [input = '', forward = '', ...more] = (await told(firewalld())).sort().reverse();
+    expect(more).toEqual([]);
+    expect(input).toContain(
+      "the chain filter_INPUT of nftables' table inet firewalld refuses the tunnel (UDP port 64000): firewall-cmd",
+    );
+    for (const words of [
+      "the chain filter_FORWARD of nftables' table inet firewalld refuses",
+      'dcos (IPv4, m-dcos to vtep1024)',
+      'dcos (IPv4, d-dcos from vtep1024)',
+      'dcos6 (IPv6, m-dcos6 to vtep1024)',
+      '--add-interface=m-+ --add-interface=d-+ --add-interface=vtep+',
+      '--add-port=64000/udp',
+    ]) {
+      expect(forward).toContain(words);
+    }
+  });
+
+  test.each([
+    ['a reject at the end', 'policy accept;\n reject with icmpx type admin-prohibited'],
+    ['the policy', 'policy drop;\n ct state established,related accept\n oifname "eth0" accept'],
+    [
+      'the policy, after a map of states',
+      'policy drop;\n ct state vmap { established : accept, related : accept }',
+    ],
+    ['a rule for its links', 'policy accept;\n iifname "m-*" counter drop'],
+    ['a rule for its addresses', 'policy accept;\n ip saddr 9.0.0.0/8 log prefix "x" drop\n accept'],
+    ['a chain that it jumps to', 'policy accept;\n jump other\n accept'],
+  ])('a chain of somebody’s on forward, by %s', async (_, rules) => {
+    const chain = `chain f { type filter hook forward priority 10; ${rules}\n }`;
+    const [text, ...more] = await told(`table inet site { chain other { drop\n }\n ${chain}\n }`);
+    expect(text).toContain("the chain f of nftables' table inet site refuses dcos");
+    expect(text).toContain(
+      'have that table accept what comes by the links m-*, d-* and vtep*, and UDP port 64000',
+    );
+    expect(more).toEqual([]);
+  });
+
+  test('a chain of one family, for that family', async () => {
+    const chain = 'chain f { type filter hook forward priority 10; policy drop;\n }';
+    const [text = '', ...more] = await told(`table ip6 site { ${chain}\n }`);
+    expect(more).toEqual([]);
+    expect(text).toContain('dcos6 (IPv6, m-dcos6 to vtep1024)');
+    expect(text).not.toContain('IPv4');
+  });
+
+  test('a chain that comes before iptables’ own refuses as much', async () => {
+    const chain = 'chain f { type filter hook forward priority -5; policy drop;\n }';
+    expect(await told(`table inet site { ${chain}\n }`)).toHaveLength(1);
+  });
+
+  test('until it lets them through', async () => {
+    expect(await told(firewalld())).toHaveLength(2);
+    await node.sh('nft delete table inet firewalld');
+    expect(await told('')).toEqual([]);
+  });
+
+  test('nft that cannot be run is told as that', async () => {
+    const host = new Host({
+      log: silent,
+      run: (_, args) => node.run('/nonexistent/nft', args),
+      links: node.links,
+      sysctls: '/nonexistent',
+    });
+    await host.look(known);
+    expect(host.problems).toContainEqual({
+      reason: 'FirewallUnread',
+      message: expect.stringContaining('/nonexistent/nft'),
+    });
+  });
+});
+
+describe('nothing is told of', () => {
+  test('firewalld with the zones and the port that docs/install.md names', async () => {
+    const trusted = (hook: string) =>
+      ['m-*', 'd-*', 'vtep*'].map((link) => `iifname "${link}" goto filter_${hook}_trusted`).join('\n');
+    const rules = firewalld({
+      zones: trusted('IN'),
+      forwardZones: trusted('FWD'),
+      ports: 'tcp dport 22 accept\n udp dport 64000 accept',
+    });
+    expect(await told(rules)).toEqual([]);
+  });
+
+  test('firewalld whose uplink is in the zone trusted', async () => {
+    const rules = firewalld({
+      zones: 'iifname "eth1" goto filter_IN_trusted',
+      forwardZones:
+        'iifname { "m-dcos", "d-dcos", "m-dcos6", "d-dcos6", "vtep1024" } goto filter_FWD_trusted',
+    });
+    expect(await told(rules)).toEqual([]);
+  });
+
+  test('our own tables and rules, and Docker’s policy of iptables, which those answer', async () => {
+    await node.sh('iptables-nft -P FORWARD DROP');
+    await node.sh('ip6tables-nft -P FORWARD DROP');
+    await node.sh('iptables-nft -A FORWARD -i docker0 -j ACCEPT');
+    await node.sh('ip link add eth0 type veth peer name other');
+    await node.sh(`ip addr add ${node2.addresses[0]}/16 dev eth0`);
+    const { failures } = await new DataPath({ log: silent, run: node.run }).reconcile(known);
+    expect(failures).toEqual([]);
+    expect(
+      await told(
+        'table inet overlaynet { chain f { type filter hook forward priority 0; policy drop;\n }\n }',
+      ),
+    ).toEqual([]);
+  });
+
+  test('kube-proxy’s nftables mode', async () => {
+    expect(
+      await told(`
+table ip kube-proxy {
+  map no-endpoint-services { type ipv4_addr . inet_proto . inet_service : verdict; }
+  map firewall-ips { type ipv4_addr . inet_proto . inet_service : verdict; }
+  set cluster-ips { type ipv4_addr; }
+  chain reject-chain { reject
+  }
+  chain firewall-check { ip daddr . meta l4proto . th dport vmap @firewall-ips
+  }
+  chain service-endpoints-check { ip daddr . meta l4proto . th dport vmap @no-endpoint-services
+  }
+  chain cluster-ips-check { ip daddr @cluster-ips reject comment "Reject traffic to invalid ports of ClusterIPs"
+    ip daddr { 172.30.0.0/16 } drop comment "Drop traffic to unallocated ClusterIPs"
+  }
+  chain filter-input { type filter hook input priority -110; policy accept;
+    ct state new jump service-endpoints-check
+  }
+  chain filter-forward { type filter hook forward priority -110; policy accept;
+    ct state new jump service-endpoints-check
+    ct state new jump cluster-ips-check
+  }
+  chain filter-input-firewall { type filter hook input priority -110; policy accept;
+    ct state new jump firewall-check
+  }
+}`),
+    ).toEqual([]);
+  });
+
+  test.each([
+    [
+      'Calico, which refuses on links of its own',
+      'policy accept;\n iifname "cali*" drop\n oifname "cali*" drop',
+    ],
+    ['what is invalid', 'policy accept;\n ct state invalid drop\n meta l4proto icmp drop'],
+    ['another port', 'policy accept;\n udp dport 4789 drop\n tcp dport { 80, 100-200 } reject'],
+    [
+      'other addresses',
+      'policy accept;\n ip saddr != 0.0.0.0/0 drop\n ip daddr { 1.1.1.1-1.1.1.9, 10.0.0.0/8 } drop',
+    ],
+    ['what a set accepts', 'policy drop;\n ip saddr @good accept\n ip6 saddr @good6 accept'],
+    ['what a mark accepts', 'policy drop;\n meta mark & 0x1 == 0x1 accept'],
+    ['what a limit drops', 'policy accept;\n limit rate over 10/second drop'],
+    ['a pair of links', 'policy accept;\n iifname . oifname { "m-x" . "eth0" } drop'],
+    ['what a chain returns from', 'policy accept;\n jump some'],
+    [
+      'what a map of links accepts',
+      'policy drop;\n iifname vmap { "m-*" : accept, "d-*" : accept, "vtep*" : accept }',
+    ],
+    ['a map in a set', 'policy drop;\n ip saddr vmap @verdicts\n meta nfproto ipv6 accept'],
+  ])('a chain of somebody’s about %s', async (_, rules) => {
+    expect(
+      await told(`table inet site {
+  set good { type ipv4_addr; }
+  set good6 { type ipv6_addr; }
+  map verdicts { type ipv4_addr : verdict; }
+  chain some { iifname "m-*" return
+    iifname "d-*" return
+    iifname "vtep*" return
+    drop
+  }
+  chain f { type filter hook forward priority 10; ${rules}
+  }
+}`),
+    ).toEqual([]);
+  });
+
+  test('a table of thousands of chains but its base chain, and that costs little', async () => {
+    const chains = Array.from(
+      { length: 2_000 },
+      (_, at) => `chain c${at} { ip daddr 10.0.0.1 drop\n drop\n }`,
+    );
+    const base = 'chain f { type filter hook forward priority 10; policy accept;\n jump c7\n }';
+    await node.sh('nft -f -', `table ip big { ${chains.join('\n')}\n ${base}\n }`);
+    const ran: string[] = [];
+    const host = new Host({
+      log: silent,
+      run: (program, args, options) => {
+        ran.push(args.join(' '));
+        return node.run(program, args, options);
+      },
+      sysctls: '/nonexistent',
+    });
+    await host.look(known);
+    expect(host.problems.filter(({ reason }) => reason.startsWith('Firewall'))).toEqual([]);
+    expect(ran).toEqual(['-t -j list chains', '-t -j list chain ip big f']);
+  });
+});
+
+test('others’ tables are read once a minute, and less often where that takes long', async () => {
+  const slow = new Host({
+    log: silent,
+    run: async (...call) => {
+      await new Promise((resolve) => setTimeout(resolve, 800));
+      return node.run(...call);
+    },
+    sysctls: '/nonexistent',
+  });
+  expect(await slow.look(known)).toBeGreaterThanOrEqual(80_000);
+  expect(await new Host({ log: silent, sysctls: '/nonexistent' }).look(undefined)).toBe(60_000);
+});
