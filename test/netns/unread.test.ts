@@ -38,6 +38,7 @@ describe('a table of iptables that holds rules which iptables does not know', ()
     const first = await path.reconcile(cluster(2, 0));
     expect(first.failures).toEqual([
       {
+        rules: true,
         message: expect.stringMatching(
           /^iptables-nft-save: table filter: is incompatible.*nft list table ip filter/,
         ) as string,
