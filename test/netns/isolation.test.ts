@@ -212,7 +212,9 @@ test("rules that cannot be placed are told in the tool's words", async () => {
   const { failures } = await new DataPath({ log: silent, run: refusing }).reconcile(
     cluster(2, 0, { networks: [isolated, blue] }),
   );
-  expect(failures).toEqual([{ message: 'ip6tables-nft-restore: ip6tables: no xt_conntrack today' }]);
+  expect(failures).toEqual([
+    { rules: true, message: 'ip6tables-nft-restore: ip6tables: no xt_conntrack today' },
+  ]);
 });
 
 test("a container of Docker's half does not get in by an isolated network's address", async () => {
