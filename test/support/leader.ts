@@ -59,7 +59,7 @@ export class Leader {
   }
 
   /** Runs until `done`, giving the caches time to follow. */
-  async runUntil(done: () => boolean | Promise<boolean>, timeoutMs = 10_000): Promise<void> {
+  async runUntil(done: () => boolean | Promise<boolean>, timeoutMs = 30_000): Promise<void> {
     const end = Date.now() + timeoutMs;
     for (;;) {
       await this.run();
