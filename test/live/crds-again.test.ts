@@ -91,15 +91,21 @@ test('CRDs deleted and installed again take nothing from anybody, and all get wh
   expect(found).toEqual([]);
   expect(await settled()).toEqual(before);
   expect(await cluster.shared()).toEqual([]);
-  // while they went, nobody's allocation was written without what it had
-  const stripped = (await cluster.history()).filter(
-    ({ plural, name, object, revision }) =>
-      plural === agentAllocations.plural &&
+  // while they went, nobody's allocation was written without what it had; one that is made anew begins empty
+  const history = (await cluster.history()).filter(({ plural }) => plural === agentAllocations.plural);
+  const uids = new Map(
+    history.flatMap(({ name, revision, object }) =>
+      object !== undefined && revision <= whole ? [[name, object.metadata.uid] as const] : [],
+    ),
+  );
+  const stripped = history.filter(
+    ({ name, object, revision }) =>
       revision > whole &&
       revision <= gone &&
-      object !== undefined &&
-      (object as AgentAllocation).spec.networks?.length !== 2 &&
-      before.has(name),
+      object?.metadata.uid === uids.get(name) &&
+      (object as AgentAllocation | undefined)?.spec.networks?.length !== 2 &&
+      before.has(name) &&
+      object !== undefined,
   );
   expect(stripped.map(({ revision, name }) => `${revision} ${name}`)).toEqual([]);
 });
