@@ -257,7 +257,7 @@ class Planner {
         registrations: result.registrations,
         plans: [...plans.values()],
         writes: result.writes,
-        keepsAll: this.#restore.active,
+        keepsAll: this.#restore.active || !this.#networksAreTold(),
         sureOfNode: (node) => this.#sureOfNode(node),
         sureOfNetwork: (network) => this.#sureOfNetwork(network),
         isGone: (node) => this.#isGone(node),

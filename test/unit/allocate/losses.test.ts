@@ -46,3 +46,22 @@ test('an index that waits for a version beyond all is brought back to one that e
   expect(Number(cluster.ledger.get('spaces')!.spec.index!.rebuilt?.version ?? 0)).toBeLessThan(999_999);
   expect(cluster.spec('node1').revision).toBeLessThanOrEqual(revision + 1);
 });
+
+describe('while it is not known whether networks are gone, or a CRD that is deleted took them', () => {
+  test.each([
+    [['net-dcos-1']],
+    [['spaces']],
+    [['spaces', 'net-dcos-1', 'net-dcos6-2']],
+    [['spaces', 'vtep-0']],
+  ])('a ledger that loses %j takes nothing from nodes', (lost) => {
+    const cluster = reference();
+    const before = new Map([...cluster.allocations].map(([node, { spec }]) => [node, spec.networks]));
+    cluster.networks.clear();
+    cluster.networklessSince = cluster.now;
+    for (const name of lost) cluster.ledger.delete(name);
+    cluster.allocations.delete('node3');
+    cluster.settle(() => {
+      for (const node of ['node1', 'node2']) expect(cluster.spec(node).networks).toEqual(before.get(node));
+    });
+  });
+});
