@@ -66,7 +66,6 @@ export class Agent {
   #engine: { stop: () => void } | undefined;
   /** What the next pass looks at, whatever the objects say. */
   #look: Scope | undefined = 'all';
-  #completeSaid = false;
   #swept: 'not yet' | 'asked for' | 'done' = 'not yet';
   #sweepProblem: string | undefined;
   #socketProblem: string | undefined;
@@ -146,9 +145,10 @@ export class Agent {
       system: () => host.problems,
       log,
     });
+    const pods = new Pods(client);
     this.#socket = new AgentSocket({
       path: socketIn(directories.runDir),
-      answer: (ask) => answer(ask, { known: () => pass.settled(), namespaces, pods: new Pods(client) }),
+      answer: (ask) => answer(ask, { known: () => pass.settled(), namespaces, pods }),
       onAnswer: (code) => {
         metrics.asked(code);
       },
@@ -267,12 +267,9 @@ export class Agent {
     } finally {
       this.#queue.add('docker');
       this.#queue.add('report');
-      if (this.#pass.complete && !this.#completeSaid) {
-        this.#completeSaid = true;
-        this.#queue.add('node condition');
-      }
       if (this.#pass.complete && this.#swept === 'not yet') {
         this.#swept = 'asked for';
+        this.#queue.add('node condition');
         this.#queue.add('sweep');
       }
     }

@@ -33,8 +33,8 @@ export const defaultConflist = (paths: PluginPaths): string => render('overlayne
 
 /**
  * Our conflist with what others chained behind our plugins in the file that is there (istio-cni and linkerd-cni append
- * themselves to the first file). Where that says the same already, it is its text as it is: whoever appends writes in a
- * format of his own, and would write again.
+ * themselves to the first file). Where that says the same already, it is its text as it is: a program that appends itself
+ * writes in a format of its own, and would write again.
  * @returns the text, and the types of the plugins of others
  */
 export function withChained(ours: string, present: string | undefined): { text: string; chained: string[] } {

@@ -11,7 +11,7 @@ export class KeptPages {
   /** By page: the capacity of its space when it was looked at. */
   #seen = new WeakMap<LedgerPage, number>();
 
-  /** Sets who may hold blocks. All pages are looked at again once a former claimant is gone or has another uid. */
+  /** Sets the nodes that may hold blocks. All pages are looked at again once a former claimant is gone or has another uid. */
   claim(claimants: ReadonlyMap<string, Claimant>): void {
     for (const { node, uid } of this.#claimants.values()) {
       if (claimants.get(node)?.uid === uid) continue;

@@ -1,4 +1,5 @@
 import { familyOf } from '../net/address.ts';
+import { ruleFamily } from './rules.ts';
 import type { Desired, Route } from './state.ts';
 
 /** Why a node carries no IPv6. */
@@ -9,7 +10,7 @@ export interface NoIPv6 {
   absent: boolean;
 }
 
-const isIPv4 = (text: string): boolean => familyOf(text.replace(/\/.*/, '')) === 4;
+const isIPv4 = (text: string): boolean => familyOf(text) === 4;
 
 /**
  * What a node without IPv6 should hold of a state: its IPv4 networks are carried as ever. Of each network that it
@@ -31,7 +32,7 @@ export function withoutIPv6(state: Desired, { why, absent }: NoIPv6): Desired {
     neighbours: new Map([...state.neighbours].filter(([address]) => isIPv4(address))),
     nexthops,
     routes: new Map(routes.filter(([, route]) => carried(route))),
-    rules: new Set([...state.rules].filter(isIPv4)),
+    rules: new Set([...state.rules].filter((rule) => ruleFamily(rule) === 4)),
     ...(absent
       ? {
           sets: new Map([...state.sets].filter(([, { family }]) => family === 4)),

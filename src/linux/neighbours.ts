@@ -1,4 +1,4 @@
-import { readSysctl, setSysctl } from './sysctl.ts';
+import { readSysctl, setSysctl, sysctlName } from './sysctl.ts';
 import type { Log } from '../log.ts';
 
 /**
@@ -33,7 +33,7 @@ export function lowNeighbourLimits(root: string): string[] {
     const value = readSysctl(name, root);
     if (value === undefined || Number(value) >= wanted.gc_thresh3) return [];
     return [
-      `${name.replaceAll('/', '.')} is ${value}: scans of unused addresses fill the neighbour table, and then nothing ` +
+      `${sysctlName(name)} is ${value}: scans of unused addresses fill the neighbour table, and then nothing ` +
         `new is reached on any link; set it to ${wanted.gc_thresh3} or more`,
     ];
   });

@@ -1,3 +1,4 @@
+import { nftFamily } from './iptables.ts';
 import { CommandError, type Run } from './run.ts';
 import { refuses, type Packet, type Rule } from './verdict.ts';
 
@@ -43,7 +44,7 @@ export async function refusals(run: Run, packets: readonly Passing[]): Promise<R
   for (const { family, table, name, hook, policy } of bases) {
     const where = `${family} ${table}`;
     const coming = packets.filter(
-      (packet) => packet.hook === hook && (family === 'inet' || family === familyText(packet)),
+      (packet) => packet.hook === hook && (family === 'inet' || family === nftFamily(packet.family)),
     );
     if (coming.length === 0) continue;
     const small =
@@ -66,8 +67,6 @@ function isForeignFilter({ family, table, type, hook }: ChainJSON): boolean {
     type === 'filter' && (hook === 'forward' || hook === 'input') && !ofIptables.test(where) && !isOwn(where)
   );
 }
-
-const familyText = ({ family }: Packet): string => (family === 4 ? 'ip' : 'ip6');
 
 function rulesOf(objects: ObjectJSON[]): Map<string, Rule[]> {
   const chains = new Map<string, Rule[]>();

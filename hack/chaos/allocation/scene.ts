@@ -33,6 +33,15 @@ export async function settle(arena: Arena, count: number, role = 'a'): Promise<v
   await until(arena, 'every node has its VTEP', async () => (await shown(arena, 'vtep')).size === all);
 }
 
+/** The network is applied, and so many nodes are shown their blocks of it. */
+export async function rollOut(arena: Arena, count: number): Promise<void> {
+  await arena.cluster.apply('red', red);
+  await until(arena, 'red is rolled out', async () => (await shown(arena, 'red')).size === count);
+}
+
+export const getsBlock = (arena: Arena, node: string): Promise<void> =>
+  until(arena, `${node} is shown a block`, async () => (await shown(arena, 'red')).has(node));
+
 /** Nodes whose AgentAllocation shows a VTEP, or a block of that network. */
 export async function shown({ plane }: Arena, what: string): Promise<Set<string>> {
   const { items } = await plane.client.list(agentAllocations);
@@ -62,9 +71,9 @@ export const leaderOf = ({ operators }: Arena): Operator => {
 
 /**
  * From now on two operators lead: the Lease is deleted by hand, another takes it, and the first does not hear of that.
- * @returns the first, and a function that throws once the first has given up
+ * @returns a function that throws once the first has given up
  */
-export async function twoLeaders(arena: Arena): Promise<{ first: Operator; stillLeads: () => void }> {
+export async function twoLeaders(arena: Arena): Promise<() => void> {
   const first = leaderOf(arena);
   const resource = leases('overlaynet-system');
   first.proxy.hold('request', (_method, path) => path.includes('/leases'));
@@ -75,11 +84,10 @@ export async function twoLeaders(arena: Arena): Promise<{ first: Operator; still
     const holder = (await client.get(resource, leaseName))?.spec?.holderIdentity ?? '';
     return holder !== '' && holder !== first.identity;
   });
-  const stillLeads = () => {
+  return () => {
     if (performance.now() - since > longLease.deadline - longLease.retry * 2)
       throw new Error('the first leader has given up by now: this machine is too slow for the story');
   };
-  return { first, stillLeads };
 }
 
 /** Whether a path is that of one AgentAllocation, and not of its status. */

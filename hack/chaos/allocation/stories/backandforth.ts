@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { allocationOf, aWhile, entries, leaderOf, longLease, red, settle, shown, until } from '../scene.ts';
+import { allocationOf, aWhile, entries, leaderOf, longLease, rollOut, settle, until } from '../scene.ts';
 import type { Story } from '../scene.ts';
 
 /** Until a label that was edited is in the leader's cache, in milliseconds. */
@@ -16,8 +16,7 @@ export const backAndForth: Story = {
   async tell(arena) {
     const { cluster } = arena;
     await settle(arena, 4);
-    await cluster.apply('red', red);
-    await until(arena, 'red is rolled out', async () => (await shown(arena, 'red')).size === 4);
+    await rollOut(arena, 4);
     const { proxy } = leaderOf(arena);
     const isUpdate = (method: string, path: string) =>
       method === 'PUT' && allocationOf('ovt-0')(method, path);

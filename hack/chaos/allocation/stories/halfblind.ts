@@ -1,4 +1,4 @@
-import { aWhile, leaderOf, longLease, red, settle, shown, twoLeaders, until, type Story } from '../scene.ts';
+import { aWhile, leaderOf, longLease, rollOut, settle, twoLeaders, type Story } from '../scene.ts';
 
 /**
  * A node and a network are new, and another leader has served them. The first leader sees what they were given, and
@@ -19,10 +19,9 @@ export const halfBlind: Story = {
     const hanging = ['nodes', 'overlaynetworks'];
     void proxy.halfOpen((one) => hanging.includes(one), hangs.promise, 'resume');
     void proxy.halfOpen((one) => !hanging.includes(one), waits.promise, 'resume');
-    const { stillLeads } = await twoLeaders(arena);
+    const stillLeads = await twoLeaders(arena);
     await cluster.join(1, () => ({ role: 'a' }));
-    await cluster.apply('red', red);
-    await until(arena, 'red is rolled out', async () => (await shown(arena, 'red')).size === 6);
+    await rollOut(arena, 6);
     await aWhile(arena, 0);
     judge.keep(cluster.machines.keys());
     waits.resolve(undefined);

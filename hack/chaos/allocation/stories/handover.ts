@@ -1,5 +1,5 @@
 import type { Arena } from '../arena.ts';
-import { entries, shown, until } from '../scene.ts';
+import { entries, getsBlock, until } from '../scene.ts';
 
 /**
  * The node is shown a block of `red`, loses it, and a new node gets it: the lowest free block is given first.
@@ -7,13 +7,13 @@ import { entries, shown, until } from '../scene.ts';
  */
 export async function handOver(arena: Arena, node: string): Promise<void> {
   const { cluster } = arena;
-  await until(arena, `${node} is shown its block`, async () => (await shown(arena, 'red')).has(node));
+  await getsBlock(arena, node);
   const [index = -1] = [...(await entries(arena))].find(([, owner]) => owner === node) ?? [];
   await cluster.label(node, { role: 'b' });
   await until(arena, 'the block is free', async () => !(await entries(arena)).has(index));
   const known = new Set(cluster.machines.keys());
   await cluster.join(1, () => ({ role: 'a' }));
   const [heir = ''] = [...cluster.machines.keys()].filter((name) => !known.has(name));
-  await until(arena, `${heir} is shown a block`, async () => (await shown(arena, 'red')).has(heir));
+  await getsBlock(arena, heir);
   if ((await entries(arena)).get(index) !== heir) throw new Error(`${heir} did not get the block of ${node}`);
 }

@@ -1,5 +1,5 @@
 import { agentAllocations } from '../../../../src/kube/resources.ts';
-import { aWhile, longLease, red, settle, shown, until, type Story } from '../scene.ts';
+import { aWhile, getsBlock, longLease, rollOut, settle, type Story } from '../scene.ts';
 
 /** A node leaves, and somebody's finalizer keeps its AgentAllocation: DELETE answers 200, and the object stays. */
 export const heldBack: Story = {
@@ -9,13 +9,12 @@ export const heldBack: Story = {
   async tell(arena) {
     const { cluster } = arena;
     await settle(arena, 4);
-    await cluster.apply('red', red);
-    await until(arena, 'red is rolled out', async () => (await shown(arena, 'red')).size === 4);
+    await rollOut(arena, 4);
     const metadata = { finalizers: ['ovt.example.com/held'] };
     await cluster.client.patch(agentAllocations, 'ovt-0', { metadata }, { type: 'merge' });
     await cluster.leave('ovt-0');
     await cluster.join(1, () => ({ role: 'a' }));
-    await until(arena, 'ovt-4 is shown its block', async () => (await shown(arena, 'red')).has('ovt-4'));
+    await getsBlock(arena, 'ovt-4');
     await aWhile(arena, 2_500);
   },
 };

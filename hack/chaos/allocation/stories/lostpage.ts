@@ -3,6 +3,7 @@ import { deleteByHand } from '../hands.ts';
 import {
   allocationOf,
   aWhile,
+  getsBlock,
   leaderOf,
   longLease,
   red,
@@ -34,9 +35,9 @@ export const lostPage: Story = {
       cluster,
       items.find(({ metadata }) => metadata.name.startsWith('net-red-')),
     );
-    const { stillLeads } = await twoLeaders(arena);
+    const stillLeads = await twoLeaders(arena);
     await cluster.join(1, () => ({ role: 'a' }));
-    await until(arena, 'ovt-5 is shown a block', async () => (await shown(arena, 'red')).has('ovt-5'));
+    await getsBlock(arena, 'ovt-5');
     late.release();
     await aWhile(arena, 1_500);
     stillLeads();

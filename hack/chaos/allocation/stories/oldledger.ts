@@ -1,4 +1,4 @@
-import { aWhile, leaderOf, longLease, red, settle, shown, twoLeaders, until, type Story } from '../scene.ts';
+import { aWhile, leaderOf, longLease, rollOut, settle, twoLeaders, until, type Story } from '../scene.ts';
 import { handOver } from './handover.ts';
 
 /**
@@ -13,15 +13,14 @@ export const oldLedger: Story = {
     const { cluster } = arena;
     await settle(arena, 1, 'b');
     await settle(arena, 4);
-    await cluster.apply('red', red);
-    await until(arena, 'red is rolled out', async () => (await shown(arena, 'red')).size === 4);
+    await rollOut(arena, 4);
     const { proxy } = leaderOf(arena);
     const answer = proxy.hold('answer', (method, path) => method === 'PUT' && path.includes('/net-red-'));
     await cluster.label('ovt-0', { role: 'a' });
     await until(arena, 'the page is written', () => answer.count > 0);
     const hangs = Promise.withResolvers<undefined>();
     void proxy.halfOpen((one) => ['nodes', 'allocationledgers'].includes(one), hangs.promise, 'resume');
-    const { stillLeads } = await twoLeaders(arena);
+    const stillLeads = await twoLeaders(arena);
     await handOver(arena, 'ovt-0');
     answer.release();
     await aWhile(arena, 2_000);

@@ -14,8 +14,8 @@ const before = 30;
  */
 export const sleeper: Story = {
   name: 'a leader sleeps in the middle of a roll-out',
-  // the second leader stays the only one, also on a busy machine
   catches: ['a write is guarded by what the cache shows when it is sent'],
+  // the second leader stays the only one, also on a busy machine
   lease: { duration: 8_000, deadline: 7_000, retry: 300 },
   async tell(arena) {
     const { cluster } = arena;

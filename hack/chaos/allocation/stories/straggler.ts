@@ -26,7 +26,7 @@ const straggler = (
     const late = leaderOf(arena).proxy.hold('request', matches);
     await arena.cluster.apply('red', red);
     await until(arena, 'a write is on its way', () => late.count > 0);
-    const { stillLeads } = await twoLeaders(arena);
+    const stillLeads = await twoLeaders(arena);
     await handOver(arena, 'ovt-0');
     late.release();
     await aWhile(arena, 1_500);
