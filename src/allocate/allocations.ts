@@ -1,4 +1,5 @@
 import type { AgentAllocation, AgentAllocationSpec, LedgerIndex, OverlayNetwork } from '../api/types.ts';
+import type { Certainty } from './certainty.ts';
 import type { SpacePlan } from './blocks.ts';
 import {
   bridgesLabel,
@@ -73,9 +74,7 @@ export interface AllocationsInput {
   writes: readonly Write[];
   /** Nothing that an AgentAllocation shows is taken away. */
   keepsAll: boolean;
-  /** Whether the API server itself said what a node, or a network, loses something for. */
-  sureOfNode: (node: string) => boolean;
-  sureOfNetwork: (network: string) => boolean;
+  certain: Certainty;
   /** The node is gone, and that is believed. */
   isGone: (node: string) => boolean;
   reads: Reads;
@@ -139,7 +138,7 @@ export class Allocations {
     for (const agent of view.agents.values()) {
       const { name, deletionTimestamp } = agent.metadata;
       const goes = !view.nodes.has(name) && deletionTimestamp === undefined;
-      if (goes && this.#in.isGone(name) && this.#in.sureOfNode(name))
+      if (goes && this.#in.isGone(name) && this.#in.certain.ofNode(name))
         this.#writes.push({ kind: 'delete-agent', node: name, over: agent });
     }
     this.#memory.renderer.forgetUnused();
@@ -233,9 +232,12 @@ export class Allocations {
    * the object loses may stand in the page of that block, or in an index that we have not seen.
    */
   #mayShow(node: string, object: AgentAllocation, blocks: readonly HeldBlock[], loses: Dropped): boolean {
-    const { view, keepsAll, sureOfNode, sureOfNetwork } = this.#in;
+    const { view, keepsAll, certain } = this.#in;
     const losesBlocks = loses.vtep || loses.subnets.length > 0;
+    const gone = loses.subnets.map(({ network }) => network).filter((name) => !this.#in.networks.has(name));
     if (keepsAll && (losesBlocks || loses.bridges.length > 0)) return false;
+    // no VTEP can be told before OverlayConfig is there again
+    if (loses.vtep && this.#in.index.config === undefined) return false;
     const pages = new Set(blocks.map(({ page }) => page));
     if (losesBlocks) for (const name of [spacesName, ...this.#pagesOf(object.spec)]) pages.add(name);
     const needed = version(object);
@@ -244,8 +246,8 @@ export class Allocations {
     const stale = [...pages].filter((name) => asOf(view.ledger, name) < needed);
     for (const name of stale) this.#need(name, needed);
     // a label or a containerizer that an old cache shows must not take bridges away
-    const doubtful =
-      loses.bridges.length > 0 && ![sureOfNode(node), ...loses.bridges.map(sureOfNetwork)].every(Boolean);
+    const sure = [...gone, ...loses.bridges].map((network) => certain.ofNetwork(network));
+    const doubtful = ![loses.bridges.length === 0 || certain.ofNode(node), ...sure].every(Boolean);
     return stale.length === 0 && !doubtful;
   }
 
@@ -285,9 +287,9 @@ export class Allocations {
   #planGone(object: AgentAllocation): void {
     const { metadata, spec } = object;
     const withdraws = this.#take(metadata.name);
-    const { holdings, isGone, sureOfNode } = this.#in;
+    const { holdings, isGone, certain } = this.#in;
     if (this.#touched.has(metadata.name) || holdings.has(metadata.name)) return;
-    if (!isGone(metadata.name) || !sureOfNode(metadata.name)) return;
+    if (!isGone(metadata.name) || !certain.ofNode(metadata.name)) return;
     const empty = spec.vtep === undefined && spec.networks === undefined && spec.addresses.length === 0;
     if (!empty || withdraws.length > 0)
       this.#update(object, { nodeUID: spec.nodeUID, addresses: [] }, withdraws);

@@ -51,8 +51,7 @@ export function judgeDepartures(view: View, index: LedgerIndex): DepartureVerdic
   // those that went with the ones that are back already are still believed to come
   const lasts = standing !== undefined && [...absent].some((node) => !view.confirmedGone.has(node));
   if (!mass && !lasts) {
-    const settledAt =
-      absent.size === 0 || of <= fewNodes ? -Infinity : believedAt('nodes', view.leaving.nodes);
+    const settledAt = absent.size === 0 || of <= fewNodes ? -Infinity : believedAt(view.leaving);
     return settledAt > view.now ? { ...verdict, unsettled: true, wakeAt: settledAt } : verdict;
   }
   const departures = standing ?? { id: newId(view.now), since: new Date(view.now).toISOString() };

@@ -1,5 +1,6 @@
 import type { LedgerIndex, LedgerSpace, OverlayNetwork, PinnedConfig } from '../api/types.ts';
 import { Allocations, type Memory } from './allocations.ts';
+import { Certainty } from './certainty.ts';
 import type { SpacePlan } from './blocks.ts';
 import {
   configRefusal,
@@ -11,7 +12,6 @@ import {
   withVtepSpace,
 } from './config.ts';
 import { judgeDepartures, type DepartureVerdict } from './departures.ts';
-import { networksToldAt } from './leaving.ts';
 import { mtuRule, tunnelMTU } from './mtu.ts';
 import { judgeNetworks } from './networks.ts';
 import { byAge } from './order.ts';
@@ -70,6 +70,7 @@ class Planner {
   /** In the order in which they are served. */
   readonly #nodes: readonly NodeFacts[];
   readonly #holdings: Holdings;
+  readonly #certain: Certainty;
   #restore: RestoreVerdict = {
     restored: undefined,
     active: false,
@@ -99,9 +100,10 @@ class Planner {
     this.#networks = new Map(
       view.networks.filter(({ metadata }) => !metadata.deletionTimestamp).map((n) => [n.metadata.name, n]),
     );
+    this.#certain = new Certainty(view, this.#networks, this.#index, this.#reads);
     this.#holdings = memory.read(view.ledger, this.#index);
     this.#departures = judgeDepartures(view, this.#index);
-    for (const node of this.#departures.absent) this.#sureOfNode(node);
+    for (const node of this.#departures.absent) this.#certain.ofNode(node);
   }
 
   plan(): Plan {
@@ -139,9 +141,18 @@ class Planner {
     const pinned = index.config !== undefined || registrations.accepted.size > 0 ? config : undefined;
     const next = this.#nextIndex(spaces, pinned, mtu);
     // where the index as it should be was refused, everything else goes on from the one that is stored
-    this.#fill(result, view.refusal('write-index') === undefined ? next : index);
-    result.wakeAt = Math.min(this.#wakeAt, this.#departures.wakeAt);
+    this.#fill(result, this.#isIndexRefused ? index : next);
+    result.wakeAt = Math.min(this.#wakeAt, this.#departures.wakeAt, this.#certain.wakeAt);
     return result;
+  }
+
+  get #isIndexRefused(): boolean {
+    return this.#view.refusal('write-index') !== undefined;
+  }
+
+  /** The index, or a part of it, was lost, and the one in its place was refused. A node may hold a block that neither lists. */
+  get #isIndexLost(): boolean {
+    return this.#isIndexRefused && this.#index.rebuilt !== indexOf(this.#view.ledger).rebuilt;
   }
 
   #judgeRegistrations(config: PinnedConfig | undefined, rules: Rules): Registrations {
@@ -180,7 +191,7 @@ class Planner {
         ),
       mtu,
       remains: this.#remains,
-      mayRetire: (network) => !this.#restore.active && this.#sureOfNetwork(network),
+      mayRetire: (network) => !this.#restore.active && this.#certain.ofNetwork(network),
     });
   }
 
@@ -198,6 +209,8 @@ class Planner {
     const { departures } = this.#departures;
     if (departures === undefined) delete next.departures;
     else next.departures = departures;
+    const { networksKind: kind } = this.#view;
+    if (kind?.goes === false) next.networksCRD = kind.uid;
     next.spaces = withVtepSpace(spaces, pinned, this.#remains);
     next.nextPage = this.#nextPage;
     if (this.#isWhole(next) && unlistedPages(this.#view, next, this.#reads, true).length === 0)
@@ -224,9 +237,7 @@ class Planner {
       adopting: this.#restore.active,
       memory: this.#memory,
       cooldownMs: this.#cooldownMs,
-      sureOfNode: (node) => this.#sureOfNode(node),
-      sureOfAgent: (node) => this.#sureOfAgent(node),
-      sureOfNetwork: (network) => this.#sureOfNetwork(network),
+      certain: this.#certain,
       isGone: (node) => this.#isGone(node),
       reads: this.#reads,
     });
@@ -237,13 +248,14 @@ class Planner {
     const finished = { ...next, ...this.#finish(next, plans) };
     const stored = indexOf(view.ledger);
     const changes = view.ledger.spaces === undefined || JSON.stringify(finished) !== JSON.stringify(stored);
-    if (changes && view.refusal('write-index') === undefined) {
+    if (changes && !this.#isIndexRefused) {
       // that there is no index must be the API server's own word
       if (view.ledger.spaces === undefined && !view.ledger.fresh.has(spacesName))
         this.#reads.ledger.set(spacesName, 1);
       else result.writes.push({ kind: 'write-index', over: view.ledger.spaces, index: finished });
       return;
     }
+    if (this.#isIndexLost) return;
     for (const { writes } of plans.values())
       for (const write of writes) result.writes.push({ kind: 'write-page', ...write });
     for (const write of unlistedPages(view, next, this.#reads, this.#isWhole(next)))
@@ -257,9 +269,8 @@ class Planner {
         registrations: result.registrations,
         plans: [...plans.values()],
         writes: result.writes,
-        keepsAll: this.#restore.active || !this.#networksAreTold(),
-        sureOfNode: (node) => this.#sureOfNode(node),
-        sureOfNetwork: (network) => this.#sureOfNetwork(network),
+        keepsAll: this.#restore.active,
+        certain: this.#certain,
         isGone: (node) => this.#isGone(node),
         reads: this.#reads,
       },
@@ -280,32 +291,6 @@ class Planner {
     const rests = open.length + this.#reads.ledger.size + addresses.size + nodes.size + networks.size > 0;
     if (restored !== undefined && !rests)
       writes.push({ kind: 'write-index', over: ledger.spaces, index: { ...next, restored } });
-  }
-
-  #sureOfNode(node: string): boolean {
-    if (this.#view.asked.nodes.has(node)) return true;
-    this.#reads.nodes.add(node);
-    return false;
-  }
-
-  #sureOfAgent(node: string): boolean {
-    if (this.#view.asked.agents.has(node)) return true;
-    this.#reads.agents.add(node);
-    return false;
-  }
-
-  #sureOfNetwork(network: string): boolean {
-    if (!this.#networks.has(network) && !this.#networksAreTold()) return false;
-    if (this.#view.asked.networks.has(network)) return true;
-    this.#reads.networks.add(network);
-    return false;
-  }
-
-  /** A CRD that is deleted takes its objects first, and is known to be gone only afterwards: for as long nothing is retired. */
-  #networksAreTold(): boolean {
-    const at = networksToldAt(this.#view);
-    if (at > this.#view.now) this.#wakeAt = Math.min(this.#wakeAt, at);
-    return at <= this.#view.now;
   }
 
   /** Its Node is gone, and that is believed. */

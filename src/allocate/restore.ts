@@ -3,6 +3,7 @@ import { newId } from './departures.ts';
 import type { Registrations } from './register.ts';
 import { remembered } from './remembered.ts';
 import { knownAt } from './repair.ts';
+import { vtepSpace } from './space.ts';
 import { version, type View } from './view.ts';
 
 /** Its value ends one restoration: the id that OverlayConfig's status shows. */
@@ -37,7 +38,8 @@ export function judgeRestore(
   const again = view.wentBackAt !== undefined && !(Date.parse(known?.since ?? '') >= view.wentBackAt);
   if (
     again ||
-    (began === undefined && (wentBack(view, known) || (known === undefined && lostLedger(view))))
+    (began === undefined &&
+      (wentBack(view, known) || lostNetworks(view, index) || (known === undefined && lostLedger(view))))
   ) {
     const since = new Date(view.now).toISOString();
     const restored = { id: newId(view.now), since };
@@ -71,6 +73,16 @@ const sawMore = remembered(
 
 function highestVersion(view: View): number {
   return [...view.agents.values()].reduce((most, agent) => Math.max(most, version(agent)), knownAt(view));
+}
+
+/** The CRD of OverlayNetwork was deleted and made again, and networks went with it. */
+function lostNetworks({ networksKind, networks }: View, { networksCRD, spaces }: LedgerIndex): boolean {
+  if (networksKind === undefined || networksKind.goes) return false;
+  if (networksCRD === undefined || networksCRD === networksKind.uid) return false;
+  const live = new Set(networks.map(({ metadata }) => metadata.name));
+  return spaces.some(
+    ({ cidr, network, retiredAt }) => cidr !== vtepSpace && retiredAt === undefined && !live.has(network),
+  );
 }
 
 /** No block in any page, and no allocation, and yet nodes hold something: all of it was there once. */

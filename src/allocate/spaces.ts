@@ -1,6 +1,7 @@
 import { selects } from '../api/selector.ts';
 import type { LedgerIndex, LedgerSpace, OverlayNetwork } from '../api/types.ts';
 import { planSpace, type Claimant, type SpacePlan } from './blocks.ts';
+import type { Certainty } from './certainty.ts';
 import type { Memory } from './allocations.ts';
 import { allWrittenSince } from './evidence.ts';
 import { Strays } from './strays.ts';
@@ -17,9 +18,7 @@ export interface SpacesInput {
   adopting: boolean;
   memory: Memory;
   cooldownMs: number;
-  sureOfNode: (node: string) => boolean;
-  sureOfAgent: (node: string) => boolean;
-  sureOfNetwork: (network: string) => boolean;
+  certain: Certainty;
   /** Nothing is taken from a node that seems to be gone, unless that is believed. */
   isGone: (node: string) => boolean;
   reads: Reads;
@@ -59,7 +58,7 @@ class Questions {
   }
 
   plan(space: LedgerSpace, without: ReadonlySet<string>): SpacePlan {
-    const { view, index, networks, adopting, cooldownMs, sureOfNode, sureOfNetwork, isGone } = this.#in;
+    const { view, index, networks, adopting, cooldownMs, certain, isGone } = this.#in;
     const { kept, holdings } = this.#in.memory;
     const blocks = capacity(space, index.config);
     const isVtep = space.cidr === vtepSpace;
@@ -94,14 +93,15 @@ class Questions {
         return stated.get(at) ?? [];
       },
       inUse: (node, at) => !isVtep && this.#states(space, node).includes(at),
-      mayFree: (node) => isVtep || this.#in.sureOfAgent(node),
+      mayFree: (node) => isVtep || certain.ofAgent(node),
       mayRelease: (node) => {
         // where the network alone is the reason, nothing about the node has to be known
         const ofNetwork = !isVtep && (space.retiredAt !== undefined || network?.spec.enabled !== true);
         const there = view.nodes.has(node) || isGone(node);
-        return [isVtep || sureOfNetwork(space.network), ofNetwork || (there && sureOfNode(node))].every(
-          Boolean,
-        );
+        return [
+          isVtep || certain.ofNetwork(space.network),
+          ofNetwork || (there && certain.ofNode(node)),
+        ].every(Boolean);
       },
       isRefused: (page) => view.refusal(`write-page ${page}`) !== undefined,
       allWrittenSince: (at) => allWrittenSince(view, at, this.#in.reads),

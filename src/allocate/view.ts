@@ -7,7 +7,7 @@ import type {
   OverlayConfig,
   OverlayNetwork,
 } from '../api/types.ts';
-import type { Leaving, LeavingKind } from './leaving.ts';
+import type { Leaving } from './leaving.ts';
 
 /** What the allocator needs to know of a Node. */
 export interface NodeFacts {
@@ -15,6 +15,13 @@ export interface NodeFacts {
   uid: string;
   labels: Record<string, string>;
   creationTimestamp: string;
+}
+
+/** The CRD of OverlayNetwork. When it is deleted, its objects go first. */
+export interface NetworksKind {
+  uid: string;
+  /** It is being deleted, or it is gone. */
+  goes: boolean;
 }
 
 /** The ledger's objects, and how fresh each is. */
@@ -62,10 +69,10 @@ export interface View {
   refusal: (key: string) => string | undefined;
   /** When this operator saw the API server's data go back to an older state, in milliseconds since the epoch. */
   wentBackAt: number | undefined;
-  /** Since when there is no OverlayNetwork at all, in milliseconds since the epoch; undefined while there is one. */
-  networklessSince: number | undefined;
-  /** Objects that this operator saw go shortly after one another. */
-  leaving: Partial<Record<LeavingKind, Leaving>>;
+  /** As of the time when networks were `asked` for, or later; undefined: it has not been read. */
+  networksKind: NetworksKind | undefined;
+  /** Nodes that this operator saw go shortly after one another. */
+  leaving: Leaving | undefined;
   /** Nodes whose departure a person confirmed one by one. */
   confirmedGone: ReadonlySet<string>;
 }

@@ -271,6 +271,8 @@ export interface LedgerIndex {
   /** With `over`, when it ended, and `upTo`, the resourceVersion then: what agents registered before that is settled. */
   restored?: Restoration & { over?: string; upTo?: string };
   departures?: Departures;
+  /** UID of the CRD of OverlayNetwork: networks that go with their CRD were not deleted. */
+  networksCRD?: string;
   /**
    * The index, or an entry of it, was lost and rebuilt: what it held beside what is found again is not known. Until every
    * AgentAllocation has been written since `version` and `reuseCooldown` since `since` is over, each new page is

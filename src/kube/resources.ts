@@ -97,6 +97,13 @@ export const namespaceMetadata: Resource<KubeObject> = {
   metadataOnly: true,
 };
 
+export const definitions: Resource<KubeObject> = {
+  apiVersion: 'apiextensions.k8s.io/v1',
+  kind: 'CustomResourceDefinition',
+  plural: 'customresourcedefinitions',
+  metadataOnly: true,
+};
+
 export const podMetadata = (namespace: string): Resource<KubeObject> => ({
   apiVersion: 'v1',
   kind: 'Pod',

@@ -10,6 +10,7 @@ import { nextBatch } from './batch.ts';
 import { isAnswer, matters, type Caches } from './caches.ts';
 import type { OperatorMetrics } from './metrics.ts';
 import { NodeAddresses } from './nodes.ts';
+import { NetworksKindReader } from './networkskind.ts';
 import { inParallel } from './parallel.ts';
 import { Answers } from './reads.ts';
 import { isMissingKind, Writer, type Result } from './writer.ts';
@@ -62,8 +63,8 @@ export class Allocator {
   #memory = new Memory();
   #restores = 0;
   #wentBackAt: number | undefined;
-  #networklessSince: number | undefined;
-  #leaving: View['leaving'] = {};
+  readonly #networksKind: NetworksKindReader;
+  #leaving: View['leaving'];
   #mustRelist = false;
   /** A node has come or registered: what is not urgent waits. */
   #news = false;
@@ -83,18 +84,16 @@ export class Allocator {
     this.#log = options.log;
     this.#metrics = options.metrics;
     this.#addresses = new NodeAddresses(options.client);
+    this.#networksKind = new NetworksKindReader(options.client);
     this.#firstConfig = options.firstConfig ?? {};
     for (const informer of this.#caches.all) {
       informer.onWentBack((from, to) => {
         this.#wentBack(informer.resource.plural, from, to);
       });
     }
-    for (const kind of ['nodes', 'networks'] as const) {
-      this.#caches[kind].onChange((_name: string, object: KubeObject | undefined) => {
-        if (object !== undefined) return;
-        this.#leaving = { ...this.#leaving, [kind]: oneMoreLeft(kind, this.#leaving[kind], Date.now()) };
-      });
-    }
+    this.#caches.nodes.onChange((_name: string, object: KubeObject | undefined) => {
+      if (object === undefined) this.#leaving = oneMoreLeft(this.#leaving, Date.now());
+    });
     for (const informer of [this.#caches.agents, this.#caches.nodes]) {
       informer.onChange((name, object, old) => {
         if (object === undefined || !matters(object, old) || isAnswer(object, old)) return;
@@ -118,7 +117,7 @@ export class Allocator {
     const run: Run = {
       signal,
       writer: new Writer(this.#client, this.#caches),
-      answers: new Answers(this.#caches, this.#addresses),
+      answers: new Answers(this.#caches, this.#addresses, this.#networksKind),
       refused: new Map(),
       unread: undefined,
       restores: this.#restores,
@@ -174,13 +173,14 @@ export class Allocator {
   /** The plan would ask for the addresses of a Node whose agent registers: a node that joins waits one plan less. */
   async #readAhead({ answers }: Run): Promise<void> {
     const { agents, allocations } = this.#caches;
+    // what could not be read the plan asks for again
+    await this.#networksKind.readIfOld().catch(() => undefined);
     const names = [...this.#arrived].filter((name) => {
       const claimed = agents.get(name)?.spec.addresses;
       return claimed !== undefined && !isDeepStrictEqual(claimed, allocations.get(name)?.spec.addresses);
     });
     this.#arrived.clear();
     if (names.length === 0) return;
-    // what could not be read the plan asks for again
     await answers.readAddresses(names).catch(() => undefined);
   }
 
@@ -202,8 +202,6 @@ export class Allocator {
     // allocations before the ledger: a step 3 needs a ledger read no earlier than the object it is written under
     const allocationsAt = Number(this.#caches.allocations.resourceVersion);
     const allocations = this.#caches.allocations.byName;
-    const networks = this.#caches.networks.list();
-    this.#networklessSince = networks.length > 0 ? undefined : (this.#networklessSince ?? now);
     const nodes = this.#caches.nodeFacts();
     const agents = this.#caches.agents.byName;
     for (const [node, at] of this.#confirmedGone)
@@ -212,7 +210,7 @@ export class Allocator {
       now,
       config: this.#caches.configs.get('default'),
       firstConfig: this.#firstConfig,
-      networks,
+      networks: this.#caches.networks.list(),
       nodes,
       agents,
       allocations,
@@ -224,7 +222,7 @@ export class Allocator {
       asked: answers.asked(now),
       refusal: (key) => refused.get(key)?.message,
       wentBackAt: this.#wentBackAt,
-      networklessSince: this.#networklessSince,
+      networksKind: this.#networksKind.last,
       leaving: this.#leaving,
       confirmedGone: new Set(this.#confirmedGone.keys()),
     };

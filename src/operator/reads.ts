@@ -2,6 +2,7 @@ import type { KubeObject } from '../api/types.ts';
 import type { Reads, View } from '../allocate/view.ts';
 import type { Informer } from '../kube/informer.ts';
 import type { Caches } from './caches.ts';
+import type { NetworksKindReader } from './networkskind.ts';
 import type { NodeAddresses } from './nodes.ts';
 import { inParallel } from './parallel.ts';
 
@@ -11,33 +12,52 @@ const listFrom = 50;
 /** How long the API server's own word on a Node or network is enough to take something away, in milliseconds. */
 const askedMs = 5_000;
 
+/** When an object was asked for, in milliseconds since the epoch, and whether it was there. */
+interface Asked {
+  at: number;
+  there: boolean;
+}
+
+/** Names that were asked for just now. One that came or went after that has to be asked for again. */
+const recent = (
+  cache: { get: (name: string) => unknown },
+  asked: ReadonlyMap<string, Asked>,
+  now: number,
+): Set<string> =>
+  new Set(
+    [...asked].flatMap(([name, { at, there }]) =>
+      at + askedMs > now && there === (cache.get(name) !== undefined) ? [name] : [],
+    ),
+  );
+
 /** What one run of the allocator asked the API server itself, past the caches. The caches follow the answers. */
 export class Answers {
   /** Objects of the ledger: by name, the resourceVersion as of which each is known at least. */
   readonly fresh = new Map<string, number>();
   readonly #caches: Caches;
   readonly #addresses: NodeAddresses;
+  readonly #networksKind: NetworksKindReader;
   readonly #asked = {
-    nodes: new Map<string, number>(),
-    networks: new Map<string, number>(),
-    agents: new Map<string, number>(),
+    nodes: new Map<string, Asked>(),
+    networks: new Map<string, Asked>(),
+    agents: new Map<string, Asked>(),
   };
   /** Nodes whose addresses were read in this run: one that states none must not be asked for ever. */
   readonly #read = new Set<string>();
 
-  constructor(caches: Caches, addresses: NodeAddresses) {
+  constructor(caches: Caches, addresses: NodeAddresses, networksKind: NetworksKindReader) {
     this.#caches = caches;
     this.#addresses = addresses;
+    this.#networksKind = networksKind;
   }
 
   /** For `View.asked`. */
   asked(now: number): View['asked'] {
-    const recent = (at: ReadonlyMap<string, number>) =>
-      new Set([...at].flatMap(([name, time]) => (time + askedMs > now ? [name] : [])));
+    const { nodes, networks, agents } = this.#caches;
     return {
-      nodes: recent(this.#asked.nodes),
-      networks: recent(this.#asked.networks),
-      agents: recent(this.#asked.agents),
+      nodes: recent(nodes, this.#asked.nodes, now),
+      networks: recent(networks, this.#asked.networks, now),
+      agents: recent(agents, this.#asked.agents, now),
     };
   }
 
@@ -69,13 +89,15 @@ export class Answers {
       this.#ask(networks, [...reads.networks, ...(again ? asked.networks : [])], this.#asked.networks),
       this.#ask(agents, [...reads.agents], this.#asked.agents),
     ]);
+    // after the networks: a CRD that is being deleted says so before any of them goes
+    if (again && reads.networks.size + asked.networks.size > 0) await this.#networksKind.read();
     return true;
   }
 
   async #ask<T extends KubeObject>(
     informer: Informer<T>,
     names: readonly string[],
-    asked?: Map<string, number>,
+    asked?: Map<string, Asked>,
   ): Promise<void> {
     const now = Date.now();
     if (names.length > listFrom) await informer.relist();
@@ -83,6 +105,6 @@ export class Answers {
       await inParallel(names, async (name) => {
         await informer.refresh(name);
       });
-    for (const name of names) asked?.set(name, now);
+    for (const name of names) asked?.set(name, { at: now, there: informer.get(name) !== undefined });
   }
 }

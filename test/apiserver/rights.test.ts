@@ -128,6 +128,10 @@ test('the operator may try this and nothing else', async () => {
   expect(await rightsOf(operator, there, [namespace], 'overlaynet-operator')).toEqual(
     [...inNamespace, ...lease].sort(),
   );
+  const definitions = served.filter(({ plural }) => plural === 'customresourcedefinitions');
+  expect(await rightsOf(operator, definitions, [], 'overlaynetworks.overlaynet.dev')).toEqual([
+    'get customresourcedefinitions.apiextensions.k8s.io',
+  ]);
 }, 120_000);
 
 test('a viewer may read the three paths and nothing of the API', async () => {

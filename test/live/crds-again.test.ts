@@ -1,6 +1,9 @@
 import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { AgentAllocation } from '../../src/api/types.ts';
 import type { Snapshot } from '../../src/dataplane/snapshot.ts';
+import { agentAllocations } from '../../src/kube/resources.ts';
 import { applyNetwork } from '../support/leader.ts';
 import { blocksOf, crdFolder, LiveCluster, until } from './cluster.ts';
 
@@ -16,6 +19,8 @@ const subnets = { dcos: '9.0.0.0/16', more: '9.1.0.0/16' };
 let cluster: LiveCluster;
 beforeAll(async () => {
   cluster = await LiveCluster.start({ reuseCooldown: '1s' });
+  await apply();
+  await Promise.all(all.map((name) => cluster.join(name, reals.includes(name) ? 'real' : 'played')));
 }, 60_000);
 afterAll(async () => {
   await cluster.stop();
@@ -52,11 +57,11 @@ const lacks = (
 };
 
 test('CRDs deleted and installed again take nothing from anybody, and all get what they had', async () => {
-  await apply();
-  await Promise.all(all.map((name) => cluster.join(name, reals.includes(name) ? 'real' : 'played')));
   const before = await settled();
   for (const name of reals) cluster.real(name).kernel.snapshots.length = 0;
+  const whole = await cluster.plane.etcd.revision();
   await cluster.plane.kubectl('delete', '-k', crdFolder);
+  const gone = await cluster.plane.etcd.revision();
   await sleep(2_000);
   await cluster.plane.apply(crdFolder);
   await until(
@@ -87,4 +92,59 @@ test('CRDs deleted and installed again take nothing from anybody, and all get wh
   expect(found).toEqual([]);
   expect(await settled()).toEqual(before);
   expect(await cluster.shared()).toEqual([]);
+  // while they went, nobody's allocation was written without what it had; one that is made anew begins empty
+  const history = (await cluster.history()).filter(({ plural }) => plural === agentAllocations.plural);
+  const uids = new Map(
+    history.flatMap(({ name, revision, object }) =>
+      object !== undefined && revision <= whole ? [[name, object.metadata.uid] as const] : [],
+    ),
+  );
+  const stripped = history.filter(
+    ({ name, object, revision }) =>
+      revision > whole &&
+      revision <= gone &&
+      object?.metadata.uid === uids.get(name) &&
+      (object as AgentAllocation | undefined)?.spec.networks?.length !== 2 &&
+      before.has(name) &&
+      object !== undefined,
+  );
+  expect(stripped.map(({ revision, name }) => `${revision} ${name}`)).toEqual([]);
+});
+
+test('the CRD of OverlayNetwork alone, deleted and installed again, takes nothing from anybody', async () => {
+  const before = await settled();
+  for (const name of reals) cluster.real(name).kernel.snapshots.length = 0;
+  const whole = await cluster.plane.etcd.revision();
+  const file = join(crdFolder, 'overlaynetworks.yaml');
+  await cluster.plane.kubectl('delete', '-f', file);
+  await sleep(12_000);
+  await cluster.plane.apply(file);
+  await until(
+    'networks to be waited for',
+    async () => {
+      expect(await cluster.condition('Restored')).toMatchObject({
+        status: 'True',
+        reason: 'NetworksMissing',
+      });
+      return true;
+    },
+    60_000,
+  );
+  await apply();
+  expect(await settled()).toEqual(before);
+  await until('the restore to be over', async () => {
+    expect(await cluster.condition('Restored')).toMatchObject({ status: 'False', reason: 'NotRestored' });
+    return true;
+  });
+  const stripped = (await cluster.history()).filter(
+    ({ plural, revision, object }) =>
+      plural === agentAllocations.plural &&
+      revision > whole &&
+      (object as AgentAllocation | undefined)?.spec.networks?.length !== 2,
+  );
+  expect(stripped.map(({ revision, name }) => `${revision} ${name}`)).toEqual([]);
+  const found = reals.flatMap((name) =>
+    cluster.real(name).kernel.snapshots.flatMap((snapshot) => lacks(snapshot, before)),
+  );
+  expect(found).toEqual([]);
 });

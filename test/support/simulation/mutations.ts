@@ -76,9 +76,9 @@ export const mutations: readonly Mutation[] = [
     name: 'a Node that the cache does not have is believed to be gone',
     edits: [
       {
-        file: 'src/allocate/plan.ts',
-        find: 'if (this.#view.asked.nodes.has(node)) return true;',
-        replace: "if (node !== '') return true;",
+        file: 'src/allocate/certainty.ts',
+        find: "return this.#wasAsked('nodes', name);",
+        replace: 'return true;',
       },
     ],
   },
@@ -86,9 +86,9 @@ export const mutations: readonly Mutation[] = [
     name: 'a network that the cache does not have is believed to be gone',
     edits: [
       {
-        file: 'src/allocate/plan.ts',
-        find: 'if (this.#view.asked.networks.has(network)) return true;',
-        replace: "if (network !== '') return true;",
+        file: 'src/allocate/certainty.ts',
+        find: "if (!this.#wasAsked('networks', name)) return false;",
+        replace: "if (name !== '') return true;",
       },
     ],
   },

@@ -71,6 +71,9 @@ export class MemoryServer {
   constructor(now: () => number, pageSize = crdPageSize) {
     this.#now = now;
     this.#rules = rulesFor(pageSize);
+    const crd = 'overlaynetworks.overlaynet.dev';
+    const metadata = { name: crd, uid: 'uid-crd', resourceVersion: '1' };
+    this.#objects.set('customresourcedefinitions', new Map([[crd, { metadata }]]));
   }
 
   get(plural: string, name: string): Stored | undefined {

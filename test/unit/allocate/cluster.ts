@@ -42,8 +42,8 @@ export class Cluster {
   history: Write[] = [];
   /** When the operator saw the data go back. */
   wentBackAt: number | undefined;
-  networklessSince: number | undefined;
-  leaving: View['leaving'] = {};
+  networksKind: View['networksKind'] = { uid: 'crd-1', goes: false };
+  leaving: View['leaving'];
   confirmedGone = new Set<string>();
   /** By key of the write: why it is refused. */
   refusals = new Map<string, string>();
@@ -100,6 +100,12 @@ export class Cluster {
     this.nodes.delete(name);
   }
 
+  /** Their CRD is being deleted, and all networks have gone with it. */
+  loseNetworks(): void {
+    this.networks.clear();
+    this.networksKind = { uid: 'crd-1', goes: true };
+  }
+
   view(withdrawn: ReadonlySet<string> = new Set()): View {
     const pages = new Map(this.ledger);
     const spaces = pages.get(spacesName);
@@ -125,7 +131,7 @@ export class Cluster {
       asked: this.asked,
       refusal: (key) => this.refusals.get(key),
       wentBackAt: this.wentBackAt,
-      networklessSince: this.networklessSince,
+      networksKind: this.networksKind,
       leaving: this.leaving,
       confirmedGone: this.confirmedGone,
     };
@@ -276,8 +282,9 @@ export const dcos = [{ cidr: '9.0.0.0/8', prefix: 24 }];
 export const dcos6 = [{ cidr: 'fd01:b::/64', prefix: 80 }];
 
 /** The three agents of the reference document, each allocated before the next. */
-export function reference(): Cluster {
+export function reference(config: Partial<OverlayConfig['spec']> = {}): Cluster {
   const cluster = new Cluster();
+  cluster.config = { metadata: { name: 'default' }, spec: { ...configSpec, ...config } };
   cluster.network('dcos', dcos);
   cluster.network('dcos6', dcos6);
   cluster.join('node1', '172.17.0.2', { 'overlaynet.dev/bridges': 'false' });

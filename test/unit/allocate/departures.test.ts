@@ -123,7 +123,7 @@ test('nodes that go one by one are not released before the last of them went', (
   const cluster = ten();
   for (const [at, name] of names.slice(4).entries()) {
     cluster.leave(name);
-    cluster.leaving = { nodes: oneMoreLeft('nodes', cluster.leaving.nodes, cluster.now) };
+    cluster.leaving = oneMoreLeft(cluster.leaving, cluster.now);
     cluster.settle();
     expect([...cluster.allocations.keys()]).toEqual(names);
     if (at < 5) expect(cluster.last.wakeAt).toBe(cluster.now + 250);
@@ -135,17 +135,17 @@ test('nodes that go one by one are not released before the last of them went', (
 test('a few that went are released a moment after the last, and where they never end after a minute', () => {
   const few = ten();
   few.leave('node1');
-  few.leaving = { nodes: oneMoreLeft('nodes', undefined, few.now) };
+  few.leaving = oneMoreLeft(undefined, few.now);
   few.now += 250;
   few.settle();
   expect([...few.allocations.keys()]).toEqual(names.slice(1));
   const start = few.now;
-  let { nodes } = few.leaving;
-  for (; few.now < start + 50_000; few.now += 200) nodes = oneMoreLeft('nodes', nodes, few.now);
-  expect(nodes!.first).toBe(start);
-  expect(believedAt('nodes', nodes)).toBe(nodes!.last + 250);
+  let leaving = few.leaving;
+  for (; few.now < start + 50_000; few.now += 200) leaving = oneMoreLeft(leaving, few.now);
+  expect(leaving.first).toBe(start);
+  expect(believedAt(leaving)).toBe(leaving.last + 250);
   for (; few.now < start + 120_000; few.now += 200) {
-    nodes = oneMoreLeft('nodes', nodes, few.now);
-    expect(believedAt('nodes', nodes)).toBeLessThanOrEqual(nodes.first + 60_000);
+    leaving = oneMoreLeft(leaving, few.now);
+    expect(believedAt(leaving)).toBeLessThanOrEqual(leaving.first + 60_000);
   }
 });

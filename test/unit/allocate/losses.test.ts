@@ -1,4 +1,4 @@
-import { reference } from './cluster.ts';
+import { reference, type Cluster } from './cluster.ts';
 
 test('a block that somebody took out of a page is nobody else’s as long as the AgentAllocation of a node that is gone shows it', () => {
   const cluster = reference();
@@ -47,7 +47,7 @@ test('an index that waits for a version beyond all is brought back to one that e
   expect(cluster.spec('node1').revision).toBeLessThanOrEqual(revision + 1);
 });
 
-describe('while it is not known whether networks are gone, or a CRD that is deleted took them', () => {
+describe('while the CRD of OverlayNetwork is being deleted', () => {
   test.each([
     [['net-dcos-1']],
     [['spaces']],
@@ -56,12 +56,43 @@ describe('while it is not known whether networks are gone, or a CRD that is dele
   ])('a ledger that loses %j takes nothing from nodes', (lost) => {
     const cluster = reference();
     const before = new Map([...cluster.allocations].map(([node, { spec }]) => [node, spec.networks]));
-    cluster.networks.clear();
-    cluster.networklessSince = cluster.now;
+    cluster.loseNetworks();
     for (const name of lost) cluster.ledger.delete(name);
     cluster.allocations.delete('node3');
-    cluster.settle(() => {
+    const check = () => {
       for (const node of ['node1', 'node2']) expect(cluster.spec(node).networks).toEqual(before.get(node));
-    });
+    };
+    cluster.settle(check);
+  });
+});
+
+describe('whatever is lost at once, and whatever the API server refuses then', () => {
+  const losses = ['spaces', 'vtep-0', 'net-dcos-1', 'config', 'agents', 'networks', 'node3'];
+  const combinations = Array.from({ length: 2 ** losses.length }, (_, bits) =>
+    losses.filter((_one, at) => (bits >> at) & 1),
+  );
+  const shown = (cluster: Cluster) =>
+    ['node1', 'node2'].map((node) => [cluster.spec(node).vtep, cluster.spec(node).networks]);
+
+  test.each([
+    [[]],
+    [['write-index']],
+    [['create-config']],
+    [['write-index', 'create-config']],
+    [['write-page vtep-0', 'write-page net-dcos-1']],
+  ])('refusing %j, nodes lose nothing', (refused) => {
+    for (const lost of combinations) {
+      const cluster = reference({ vtepSubnets: ['44.129.0.0/20', 'fd01:c::/64'] });
+      const before = JSON.stringify(shown(cluster));
+      for (const name of lost) cluster.ledger.delete(name);
+      for (const key of refused) cluster.refusals.set(key, 'the kind is being deleted');
+      if (lost.includes('config')) cluster.config = undefined;
+      if (lost.includes('agents')) cluster.agents.clear();
+      if (lost.includes('node3')) cluster.allocations.delete('node3');
+      if (lost.includes('networks')) cluster.loseNetworks();
+      cluster.settle(() => {
+        if (JSON.stringify(shown(cluster)) !== before) expect([lost, shown(cluster)]).toEqual([lost, before]);
+      });
+    }
   });
 });

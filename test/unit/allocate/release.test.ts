@@ -1,4 +1,4 @@
-import { oneMoreLeft } from '../../../src/allocate/leaving.ts';
+import { confirmRestore } from '../../../src/allocate/restore.ts';
 import { dcos, reference } from './cluster.ts';
 
 test('a network added later reaches the nodes that exist; a removed one is withdrawn, and its blocks rest', () => {
@@ -174,28 +174,48 @@ test('nor does a removed network make room for another while a node uses a block
   expect(cluster.shown('node1')).toContain('9.0.0.0/24');
 });
 
-test('that the last network is gone is not believed at once: a CRD that is deleted takes its objects first', () => {
+test('a network that went with its CRD is not taken from nodes, and is once a person confirms it', () => {
   const cluster = reference();
   const before = cluster.shown('node2');
-  cluster.networks.clear();
-  cluster.networklessSince = cluster.now;
+  cluster.networks.delete('dcos6');
+  cluster.networksKind = { uid: 'crd-1', goes: true };
   cluster.settle();
   expect(cluster.shown('node2')).toEqual(before);
-  expect(cluster.last.wakeAt).toBe(cluster.now + 10_000);
-  cluster.now += 10_000;
+  expect(cluster.last.wakeAt).toBe(cluster.now + 5_000);
+  cluster.networksKind = { uid: 'crd-2', goes: false };
+  cluster.settle();
+  for (const node of cluster.nodes.keys()) cluster.answer(node);
+  const agent = cluster.agents.get('node2')!;
+  const networks = cluster.spec('node2').networks!.map(({ name, subnets }) => ({
+    name,
+    subnets: subnets.map(({ cidr }) => cidr),
+  }));
+  cluster.agents.set('node2', { ...agent, spec: { ...agent.spec, networks } });
+  cluster.settle();
+  expect(cluster.shown('node2')).toEqual(before);
+  expect(cluster.last.restore.missing).toEqual(['dcos6']);
+  const { config } = cluster;
+  const confirmed = { [confirmRestore]: cluster.configStatus().restored!.id };
+  cluster.config = { ...config!, metadata: { name: 'default', annotations: confirmed } };
+  cluster.settle();
+  expect(cluster.shown('node2')).toEqual(['9.0.1.0/24']);
+});
+
+test('a network that is deleted goes at once, the last one too', () => {
+  const cluster = reference();
+  cluster.networks.clear();
   cluster.settle();
   expect(cluster.shown('node2')).toEqual([]);
 });
 
-test('the first of several networks that go is not believed to be gone while others may follow', () => {
+test('a CRD that was made anew with all its networks changes nothing', () => {
   const cluster = reference();
   const before = cluster.shown('node2');
+  cluster.networksKind = { uid: 'crd-2', goes: false };
+  cluster.settle();
+  expect(cluster.configStatus().restored).toBeUndefined();
   cluster.networks.delete('dcos6');
-  cluster.leaving = { networks: oneMoreLeft('networks', undefined, cluster.now) };
   cluster.settle();
-  expect(cluster.shown('node2')).toEqual(before);
-  expect(cluster.last.wakeAt).toBe(cluster.now + 1_000);
-  cluster.now += 1_000;
-  cluster.settle();
-  expect(cluster.shown('node2')).toEqual(['9.0.1.0/24']);
+  expect(cluster.configStatus().restored).toBeUndefined();
+  expect(cluster.shown('node2')).toEqual(before.filter((cidr) => cidr.startsWith('9.')));
 });
