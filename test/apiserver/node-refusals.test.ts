@@ -137,8 +137,8 @@ test('neither spec.mtu nor a node that joins makes the tunnel smaller than it ca
 
   await joinNode(client, 'narrow', '172.17.0.9', {}, 1400);
   const { message } = (await accepted('narrow', 'LowersMTU'))!;
-  // an operator that starts anew has forgotten everything
-  await operator.kill();
+  // an operator that starts anew has forgotten everything; one that is told to stop gives its Lease away
+  await operator.stop();
   operator = await OperatorProcess.start(
     await plane.kubeconfigFor({ name: 'overlaynet-operator', namespace }),
     'two',

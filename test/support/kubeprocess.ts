@@ -75,11 +75,22 @@ export class ServerProcess {
     this.#child.kill(signal);
   }
 
+  /** SIGTERM, and SIGKILL where it has not ended after so many milliseconds. */
+  async stop(ms: number): Promise<void> {
+    const timer = setTimeout(() => this.#child.kill('SIGKILL'), ms);
+    await this.#end('SIGTERM');
+    clearTimeout(timer);
+  }
+
   async kill(): Promise<void> {
+    await this.#end('SIGKILL');
+  }
+
+  async #end(signal: NodeJS.Signals): Promise<void> {
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
     const gone = once(this.#child, 'exit');
     this.#child.ref();
-    this.#child.kill('SIGKILL');
+    this.#child.kill(signal);
     await gone;
   }
 }

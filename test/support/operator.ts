@@ -47,6 +47,12 @@ export class OperatorProcess {
     this.process.signal(signal);
   }
 
+  /** Ends it as kubelet does; by force after 10 s. */
+  async stop(): Promise<void> {
+    await this.process.stop(10_000);
+    await this.temp.remove();
+  }
+
   async kill(): Promise<void> {
     await this.process.kill();
     await this.temp.remove();

@@ -20,7 +20,7 @@ const precondition = 'metadata: over?.metadata ?? next.metadata';
 export const mutations: readonly Mutation[] = [
   {
     name: 'a write is guarded by what the cache shows when it is sent',
-    seed: 36,
+    seed: 46,
     edits: [
       {
         file: writer,
@@ -58,6 +58,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: 'evidence of a withdrawal outlives the mark that it is of',
+    seed: 103,
     edits: [
       { file: 'src/allocate/space.ts', find: '${page}/${index}@${since}', replace: '${page}/${index}' },
     ],
@@ -84,6 +85,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: 'a network that the cache does not have is believed to be gone',
+    seed: 18,
     edits: [
       {
         file: 'src/allocate/certainty.ts',
@@ -95,6 +97,7 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'an AgentAllocation is gone because DELETE said so',
     needs: 'finalizers',
+    seed: 13,
     edits: [
       {
         file: writer,
@@ -111,7 +114,7 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'a page in place of a lost one gives out blocks at once',
     needs: 'hands',
-    seed: 68,
+    seed: 79,
     edits: [
       {
         file: 'src/allocate/blocks.ts',
