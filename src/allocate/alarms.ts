@@ -31,7 +31,7 @@ function restored({ restore }: Plan, index: LedgerIndex): Finding {
     return { type, status: 'False', reason: 'NotRestored', message };
   }
   const first =
-    'the cluster’s data is older than what agents have seen, or the ledger was lost: nothing new is given out, and nothing is taken back';
+    'the cluster’s data is older than what agents have seen, or the ledger was lost, or networks went with their CRD: nothing new is given out, and nothing is taken back';
   const until = [
     ...(waiting.length > 0 ? [`these nodes have registered again: ${named(waiting)}`] : []),
     ...(missing.length > 0

@@ -2,6 +2,7 @@ import { withCondition, type Finding } from '../api/conditions.ts';
 import { selects } from '../api/selector.ts';
 import type {
   AgentAllocation,
+  Condition,
   LedgerIndex,
   LedgerSpace,
   OverlayAgent,
@@ -13,6 +14,7 @@ import type {
 import { isolation } from './isolation.ts';
 import { overhead } from './mtu.ts';
 import type { Plan } from './plan.ts';
+import { progress } from './progress.ts';
 import { remembered } from './remembered.ts';
 import { Holdings } from './render.ts';
 import { repairedIndex } from './repair.ts';
@@ -78,12 +80,14 @@ export function networkStatus(network: OverlayNetwork, facts: Facts): OverlayNet
   const ready = readiness(network, spaces, agents, facts);
   let conditions = withCondition(network.status?.conditions, accepted, facts.now, generation);
   conditions = withCondition(conditions, ready, facts.now, generation);
+  const capacities = spaces.map((space) => spaceCapacity(facts.view.ledger, space, facts.index));
+  conditions = withRaised(conditions, progress(accepted, ready, capacities), facts.now, generation);
   const isolated = isolation(network, facts.view.networks);
   if (isolated !== undefined) conditions = withCondition(conditions, isolated, facts.now, generation);
   return {
     ...(generation === undefined ? {} : { observedGeneration: generation }),
     subnets: network.spec.subnets.map(({ cidr, prefix }) => `${cidr} /${prefix}`).join(', '),
-    capacity: spaces.map((space) => spaceCapacity(facts.view.ledger, space, facts.index)),
+    capacity: capacities,
     agents: {
       allocated: agents.allocated,
       ready: agents.ready,
@@ -153,14 +157,15 @@ function readiness(
   agents: AgentCounts,
   { plan, view, index }: Facts,
 ): Finding {
-  const not = (reason: string, message: string): Finding => ({
+  const finding = (status: Finding['status']) => (reason: string, message: string) => ({
     type: 'Ready',
-    status: 'False',
+    status,
     reason,
     message,
   });
+  const [yes, not] = [finding('True'), finding('False')];
   if (spaces.length === 0) return not('NotAccepted', 'no subnet of this network is in use');
-  if (!network.spec.enabled) return not('Disabled', 'spec.enabled is false');
+  if (!network.spec.enabled) return yes('Disabled', 'spec.enabled is false');
   const full = plan.exhausted.find(
     ({ space }) => space.network === network.metadata.name && space.cidr !== vtepSpace,
   );
@@ -178,10 +183,9 @@ function readiness(
     const more = others.length > 0 ? ` (and ${others.length} more)` : '';
     return not('AgentsFailed', `${first.node}: ${first.message}${more}`);
   }
-  if (agents.wanted === 0) return not('NoAgents', 'no registered node is selected');
-  const progress = `${agents.ready} of ${agents.wanted} agents ready`;
-  if (agents.ready < agents.wanted) return not('Progressing', progress);
-  return { type: 'Ready', status: 'True', reason: 'AllAgentsReady', message: progress };
+  if (agents.wanted === 0) return yes('NoAgents', 'no registered node is selected');
+  const share = `${agents.ready} of ${agents.wanted} agents ready`;
+  return agents.ready < agents.wanted ? not('Progressing', share) : yes('AllAgentsReady', share);
 }
 
 /** `2 nodes wait: node3, node4`; of many the first few. */
@@ -219,22 +223,21 @@ export function configStatus({ view, plan, index, now }: Facts): OverlayConfigSt
           reason: 'Exhausted',
           message: `spec.vtepSubnets: ${index.config?.vtepSubnets.join(', ') ?? ''} has ${room ?? 0} VTEPs, 0 free; ${waits(full.nodes)}`,
         };
-  const unpinned: Refusal | undefined =
-    index.config === undefined ? { reason: 'NoAgents', message: 'no agent has registered' } : undefined;
-  const ready = finding(
-    'Ready',
-    exhausted ?? unpinned,
-    'InForce',
-    `every registered node has a VTEP; ${mtuWords(plan, view, index)}`,
-  );
+  const ready =
+    index.config === undefined
+      ? finding('Ready', exhausted, 'NoAgents', 'no agent has registered')
+      : finding(
+          'Ready',
+          exhausted,
+          'InForce',
+          `every registered node has a VTEP; ${mtuWords(plan, view, index)}`,
+        );
   let conditions = withCondition(config?.status?.conditions, accepted, now, generation);
   conditions = withCondition(conditions, ready, now, generation);
   const quarantined = quarantinedBlocks(view, index);
-  for (const alarm of alarms(plan, index, quarantined)) {
-    // one that was never raised needs no word
-    const known = conditions.some(({ type }) => type === alarm.type);
-    if (known || alarm.status === 'True') conditions = withCondition(conditions, alarm, now, generation);
-  }
+  const resting = full === undefined ? [] : [spaceCapacity(view.ledger, full.space, index)];
+  const raised = [...progress(accepted, ready, resting), ...alarms(plan, index, quarantined)];
+  conditions = withRaised(conditions, raised, now, generation);
   const { restored } = plan.restore;
   const { departures } = plan.departures;
   return {
@@ -288,6 +291,21 @@ const noVTEP: Refusal = {
   reason: 'Exhausted',
   message: 'no VTEP is free: the VTEP subnets are too small for one more node',
 };
+
+/** The conditions with those of which True is bad news; one that was never raised needs no word. */
+const withRaised = (
+  conditions: Condition[],
+  findings: readonly Finding[],
+  now: string,
+  generation: number | undefined,
+): Condition[] =>
+  findings.reduce(
+    (all, one) =>
+      one.status === 'True' || all.some(({ type }) => type === one.type)
+        ? withCondition(all, one, now, generation)
+        : all,
+    conditions,
+  );
 
 const finding = (type: string, refusal: Refusal | undefined, reason: string, message: string): Finding =>
   refusal === undefined ? { type, status: 'True', reason, message } : { type, status: 'False', ...refusal };

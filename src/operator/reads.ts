@@ -89,9 +89,18 @@ export class Answers {
       this.#ask(networks, [...reads.networks, ...(again ? asked.networks : [])], this.#asked.networks),
       this.#ask(agents, [...reads.agents], this.#asked.agents),
     ]);
-    // after the networks: a CRD that is being deleted says so before any of them goes
-    if (again && reads.networks.size + asked.networks.size > 0) await this.#networksKind.read();
+    if (again && reads.networks.size + asked.networks.size > 0) await this.#readNetworksKind();
     return true;
+  }
+
+  /** After the networks: a CRD that is being deleted says so before any of them goes. */
+  async #readNetworksKind(): Promise<void> {
+    try {
+      await this.#networksKind.read();
+    } catch (error) {
+      this.#asked.networks.clear();
+      throw error;
+    }
   }
 
   async #ask<T extends KubeObject>(

@@ -148,6 +148,8 @@ class StatusPut<T extends WithConditions> {
     return (this.#status?.conditions ?? []).flatMap((condition) => {
       const old = this.object.status?.conditions?.find(({ type }) => type === condition.type);
       if (old?.reason === condition.reason || quiet.has(condition.reason)) return [];
+      // they repeat what the others say
+      if (condition.type === 'Stalled' || condition.type === 'Reconciling') return [];
       if (old === undefined && condition.status === 'True' && condition.type === 'Ready') return [];
       const bad = alarmTypes.has(condition.type) ? 'True' : 'False';
       return [[condition.status === bad ? 'Warning' : 'Normal', condition]];

@@ -81,3 +81,23 @@ test('operator, agents and CoreDNS run', async () => {
 test('kube-proxy knows pods by the bridges', async () => {
   expect(await onNode(controlPlane, 'iptables-save -t nat')).toMatch(/KUBE-SVC.* ! -i m-\+/);
 });
+
+test.each([
+  ['view', ['get overlaynetworks', 'get allocationledgers'], ['create overlaynetworks']],
+  ['edit', ['get overlayagents', 'delete overlaynetworks'], ['patch overlayconfigs', 'delete overlayagents']],
+  ['admin', ['patch overlayconfigs', 'delete overlayagents'], ['create agentallocations']],
+])('who is bound to %s may do with our kinds what it says', async (role, may, mayNot) => {
+  const binding = `ovt-${role}`;
+  await kubectl(`create clusterrolebinding ${binding} --clusterrole=${role} --user=${binding}`);
+  try {
+    const can = (what: string) =>
+      kubectl(`auth can-i ${what}.overlaynet.dev --as=${binding}`).then(
+        (said) => said.includes('yes'),
+        () => false,
+      );
+    for (const what of may) await eventually(`${role} may ${what}`, () => can(what));
+    for (const what of mayNot) expect([what, await can(what)]).toEqual([what, false]);
+  } finally {
+    await kubectl(`delete clusterrolebinding ${binding}`);
+  }
+});

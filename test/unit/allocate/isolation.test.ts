@@ -68,6 +68,7 @@ test('it is part of the status that the operator writes, beside the others', () 
   expect(cluster.status('dcos').conditions?.map(({ type, reason }) => [type, reason])).toEqual([
     ['Accepted', 'Accepted'],
     ['Ready', 'Progressing'],
+    ['Reconciling', 'Progressing'],
     ['Isolated', 'AllowedInVain'],
   ]);
 });

@@ -1,7 +1,12 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import type { AllocationLedger } from '../../../src/api/types.ts';
 import { ApiError } from '../../../src/kube/client.ts';
-import { agentAllocations, allocationLedgers, overlayNetworks } from '../../../src/kube/resources.ts';
+import {
+  agentAllocations,
+  allocationLedgers,
+  definitions,
+  overlayNetworks,
+} from '../../../src/kube/resources.ts';
 import { MemoryPlane } from './plane.ts';
 
 /** The allocator's own part, on an API server in memory: what it asks, how often, and when it gives up. */
@@ -91,4 +96,25 @@ test('a kind that the API server does not know ends a run at once', async () => 
   await expect(leader.run()).rejects.toThrow('404 page not found');
   // as many as were under way
   expect(plane.count('create', agentAllocations.plural)).toBeLessThanOrEqual(20);
+});
+
+test('while the CRD of OverlayNetwork cannot be read, a network that is gone is taken from nobody', async () => {
+  plane.network('dcos', [{ cidr: '9.0.0.0/16', prefix: 24 }]);
+  plane.join('node1', ['172.17.0.2']);
+  const leader = await plane.leader();
+  await leader.run();
+  plane.onRequest(({ plural }) => {
+    if (plural === definitions.plural) throw new ApiError('get the CRD', 403, { reason: 'Forbidden' });
+  });
+  plane.server.delete(overlayNetworks.plural, 'dcos', {}, 'person');
+  for (let run = 0; run < 3; run++) {
+    // something else to write has it plan again in the same run
+    plane.join(`late${run}`, [`172.17.1.${run}`]);
+    await leader.caches.relist();
+    await expect(leader.run()).rejects.toThrow('403');
+    expect(shownTo('node1')).toHaveLength(1);
+  }
+  plane.onRequest(() => undefined);
+  await leader.run();
+  expect(shownTo('node1')).toEqual([]);
 });
