@@ -85,6 +85,7 @@ test('what it installs is this', () => {
         `ValidatingAdmissionPolicyBinding overlaynet-${who}`,
       ]),
       'ClusterRole overlaynet-operator-admin',
+      ...['view', 'edit', 'admin'].map((who) => `ClusterRole overlaynet-${who}`),
       'ClusterRole overlaynet-break-glass',
       'ClusterRoleBinding overlaynet-break-glass',
       `Deployment ${system} overlaynet-operator`,
