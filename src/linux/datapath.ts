@@ -7,14 +7,15 @@ import { withoutIPv6 } from '../dataplane/ipv4only.ts';
 import type { Policy } from '../dataplane/policy.ts';
 import type { Snapshot } from '../dataplane/snapshot.ts';
 import { portsOf } from '../dataplane/ports.ts';
-import { desiredGuard } from '../dataplane/spoof.ts';
+import { desiredLeased, resolving } from '../dataplane/resolving.ts';
+import { desiredGuard, guard } from '../dataplane/spoof.ts';
 import type { Desired, Failure, Observed, Scope } from '../dataplane/state.ts';
 import type { Log } from '../log.ts';
 import { endForbidden } from './conntrack.ts';
 import { execute } from './execute.ts';
 import { clearHidden } from './hidden.ts';
 import { applyChains, observeChains, planChains } from './iptables.ts';
-import { guard, removeGuard } from './nft.ts';
+import { convergeTable, removeTable } from './nft.ts';
 import { ipv6Missing, readSwitch, type ReadSwitch } from './ipv6.ts';
 import { observe } from './observe.ts';
 import { looksAt, stillThere } from './probe.ts';
@@ -72,11 +73,19 @@ export class DataPath {
     const state = missing === undefined ? full : withoutIPv6(full, missing);
     let read: Attachments | undefined;
     const records = () => (read ??= this.#attachments());
-    const wanted = () => desiredGuard(records().attachments, records().problems.length > 0);
+    const guarding = async (counted: Run) =>
+      both(
+        await convergeTable(counted, guard, () =>
+          desiredGuard(records().attachments, records().problems.length > 0),
+        ),
+        await convergeTable(counted, resolving, () =>
+          desiredLeased(records().attachments, records().problems.length > 0),
+        ),
+      );
     const ports = () => portsOf(records().attachments);
     const outcome =
       (scope === 'links' ? await this.#asItShould(state, ports) : undefined) ??
-      (await this.#converge(state, (counted) => guard(counted, wanted), ports));
+      (await this.#converge(state, guarding, ports));
     const unread = records().problems;
     this.#logUnread(unread);
     return { ...outcome, unread };
@@ -90,7 +99,7 @@ export class DataPath {
   /** Removes everything that this class ever made, by its marks alone. */
   async cleanup(): Promise<Outcome> {
     const outcome = await this.#converge(nothing(), () => Promise.resolve({ changes: 0, failures: [] }));
-    const guarded = await removeGuard(this.#run);
+    const guarded = both(await removeTable(this.#run, guard), await removeTable(this.#run, resolving));
     return {
       ...outcome,
       changes: outcome.changes + guarded.changes,
@@ -114,7 +123,7 @@ export class DataPath {
 
   async #converge(
     state: Desired,
-    guarding: typeof removeGuard,
+    guarding: (run: Run) => Promise<Pick<Outcome, 'changes' | 'failures'>>,
     ports: () => Desired['ports'] = () => new Map(),
   ): Promise<Omit<Outcome, 'unread'>> {
     const { counted, processes } = counting(this.#run);
@@ -172,6 +181,11 @@ export class DataPath {
     return failures.length > 0 ? failures : execute(counted, paid, ['staleSets']);
   }
 }
+
+const both = (one: Pick<Outcome, 'changes' | 'failures'>, other: Pick<Outcome, 'changes' | 'failures'>) => ({
+  changes: one.changes + other.changes,
+  failures: [...one.failures, ...other.failures],
+});
 
 function counting(run: Run): { counted: Run; processes: () => number } {
   let processes = 0;
