@@ -7,7 +7,10 @@ const leased: Record<Family, string> = { 4: 'leased4', 6: 'leased6' };
 
 const types: Record<Family, string> = { 4: 'ipv4_addr', 6: 'ipv6_addr' };
 
-/** What containers have, by the sets of the table. */
+/**
+ * What containers have, by the sets of the table. An address that the next container gets while a pass takes it from the last
+ * one may be missing until the next pass: then it is limited as one of no record.
+ */
 export function desiredLeased(attachments: readonly Attachment[], incomplete: boolean): Elements {
   const addresses: Record<Family, Set<string>> = { 4: new Set(), 6: new Set() };
   for (const text of attachments.flatMap(({ interfaces }) => interfaces.flatMap((one) => one.addresses))) {
@@ -24,7 +27,10 @@ const leasedSet = (family: Family): SetSpec => ({
   keyOf: (seen) => formatAddress(parseAddress(String(seen))),
 });
 
-/** Sets that the rules fill: an element goes by itself, and where a set is full nothing is added. */
+/**
+ * Sets that the rules fill: an element goes by itself, and where a set is full nothing is added. They hold less than the
+ * neighbour table does: a Docker container may send from any address of its half.
+ */
 const filled = (type: string, size: number): SetSpec => ({
   of: `type ${type}; size ${size}; flags dynamic,timeout;`,
 });
@@ -47,8 +53,8 @@ export const resolving: TableSpec = {
   sets: {
     [leased[4]]: leasedSet(4),
     [leased[6]]: leasedSet(6),
-    seen4: filled('ipv4_addr', 16_384),
-    seen6: filled('ipv6_addr', 16_384),
+    seen4: filled('ipv4_addr', 4_096),
+    seen6: filled('ipv6_addr', 4_096),
     tried4: filled('ifname . ipv4_addr', 4_096),
     tried6: filled('ifname . ipv6_addr', 4_096),
     rates: filled('ifname . ifname', 1_024),

@@ -15,7 +15,7 @@ import { endForbidden } from './conntrack.ts';
 import { execute } from './execute.ts';
 import { clearHidden } from './hidden.ts';
 import { applyChains, observeChains, planChains } from './iptables.ts';
-import { convergeTable, removeTable } from './nft.ts';
+import { convergeTables, removeTables } from './nft.ts';
 import { ipv6Missing, readSwitch, type ReadSwitch } from './ipv6.ts';
 import { observe } from './observe.ts';
 import { looksAt, stillThere } from './probe.ts';
@@ -73,15 +73,12 @@ export class DataPath {
     const state = missing === undefined ? full : withoutIPv6(full, missing);
     let read: Attachments | undefined;
     const records = () => (read ??= this.#attachments());
-    const guarding = async (counted: Run) =>
-      both(
-        await convergeTable(counted, guard, () =>
-          desiredGuard(records().attachments, records().problems.length > 0),
-        ),
-        await convergeTable(counted, resolving, () =>
-          desiredLeased(records().attachments, records().problems.length > 0),
-        ),
-      );
+    const incomplete = () => records().problems.length > 0;
+    const guarding = (counted: Run) =>
+      convergeTables(counted, [
+        { spec: guard, elements: () => desiredGuard(records().attachments, incomplete()) },
+        { spec: resolving, elements: () => desiredLeased(records().attachments, incomplete()) },
+      ]);
     const ports = () => portsOf(records().attachments);
     const outcome =
       (scope === 'links' ? await this.#asItShould(state, ports) : undefined) ??
@@ -99,7 +96,7 @@ export class DataPath {
   /** Removes everything that this class ever made, by its marks alone. */
   async cleanup(): Promise<Outcome> {
     const outcome = await this.#converge(nothing(), () => Promise.resolve({ changes: 0, failures: [] }));
-    const guarded = both(await removeTable(this.#run, guard), await removeTable(this.#run, resolving));
+    const guarded = await removeTables(this.#run, [guard, resolving]);
     return {
       ...outcome,
       changes: outcome.changes + guarded.changes,
@@ -123,7 +120,7 @@ export class DataPath {
 
   async #converge(
     state: Desired,
-    guarding: (run: Run) => Promise<Pick<Outcome, 'changes' | 'failures'>>,
+    guarding: (run: Run) => ReturnType<typeof convergeTables>,
     ports: () => Desired['ports'] = () => new Map(),
   ): Promise<Omit<Outcome, 'unread'>> {
     const { counted, processes } = counting(this.#run);
@@ -181,11 +178,6 @@ export class DataPath {
     return failures.length > 0 ? failures : execute(counted, paid, ['staleSets']);
   }
 }
-
-const both = (one: Pick<Outcome, 'changes' | 'failures'>, other: Pick<Outcome, 'changes' | 'failures'>) => ({
-  changes: one.changes + other.changes,
-  failures: [...one.failures, ...other.failures],
-});
 
 function counting(run: Run): { counted: Run; processes: () => number } {
   let processes = 0;

@@ -11,33 +11,57 @@ interface Outcome {
   failures: Failure[];
 }
 
+/** A table and, by the time that it is asked, what it should hold. */
+interface Wanted {
+  spec: TableSpec;
+  elements: () => Elements;
+}
+
 /**
- * Brings a table to what it should be: one process to look, one to change what differs, atomically.
- * @param wanted called once it is known what is there: an element that has no record by then is of no container
+ * Brings tables to what they should be: a process each to look, one each to change what differs, atomically. Elements are
+ * asked for once it is known what is there in all of them: one that has no record by then is of no container.
  */
-export const convergeTable = (run: Run, spec: TableSpec, wanted: () => Elements): Promise<Outcome> =>
-  attempt(async () => {
-    const observed = await observe(run, spec);
-    const { input, changes } = diffNFTable(spec, wanted(), observed);
-    if (changes > 0) await nft(run, ['-f', '-'], input);
-    return changes;
-  });
+export async function convergeTables(run: Run, tables: Wanted[]): Promise<Outcome> {
+  const looks = await Promise.all(tables.map(({ spec }) => attempt(() => observe(run, spec))));
+  const outcome: Outcome = { changes: 0, failures: [] };
+  for (const [index, { spec, elements }] of tables.entries()) {
+    const look = looks[index];
+    const done =
+      look === undefined || 'failures' in look
+        ? look
+        : await attempt(async () => {
+            const { input, changes } = diffNFTable(spec, elements(), look.value);
+            if (changes > 0) await nft(run, ['-f', '-'], input);
+            return changes;
+          });
+    if (done !== undefined && 'failures' in done) outcome.failures.push(...done.failures);
+    else outcome.changes += done?.value ?? 0;
+  }
+  return outcome;
+}
 
-/** Removes the table. */
-export const removeTable = (run: Run, spec: TableSpec): Promise<Outcome> =>
-  attempt(async () => {
-    if ((await observe(run, spec)) === undefined) return 0;
-    await nft(run, ['delete', 'table', ...spec.name.split(' ')]);
-    return 1;
-  });
+/** Removes the tables. */
+export async function removeTables(run: Run, specs: TableSpec[]): Promise<Outcome> {
+  const outcome: Outcome = { changes: 0, failures: [] };
+  for (const spec of specs) {
+    const done = await attempt(async () => {
+      if ((await observe(run, spec)) === undefined) return 0;
+      await nft(run, ['delete', 'table', ...spec.name.split(' ')]);
+      return 1;
+    });
+    if ('failures' in done) outcome.failures.push(...done.failures);
+    else outcome.changes += done.value;
+  }
+  return outcome;
+}
 
-async function attempt(work: () => Promise<number>): Promise<Outcome> {
+async function attempt<T>(work: () => Promise<T>): Promise<{ value: T } | Pick<Outcome, 'failures'>> {
   try {
-    return { changes: await work(), failures: [] };
+    return { value: await work() };
   } catch (error) {
     if (!(error instanceof CommandError) && !(error instanceof SyntaxError)) throw error;
     const message = error.name === 'CommandError' ? error.message : `nft: ${error.message}`;
-    return { changes: 0, failures: [{ message }] };
+    return { failures: [{ message }] };
   }
 }
 

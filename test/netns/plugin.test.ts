@@ -7,7 +7,7 @@ import { count, markOf, sendFrames } from '../../hack/chaos/traffic.ts';
 import { readAttachments } from '../../src/agent/attachments.ts';
 import { desiredLeased, resolving } from '../../src/dataplane/resolving.ts';
 import { desiredGuard, guard } from '../../src/dataplane/spoof.ts';
-import { convergeTable } from '../../src/linux/nft.ts';
+import { convergeTables } from '../../src/linux/nft.ts';
 import { Netns } from '../support/netns.ts';
 
 // The CNI plugin writes records and elements, the agent reads and compares them: both must mean the same.
@@ -73,9 +73,10 @@ async function plugin(command: 'ADD' | 'DEL', id = 'one', netns = container): Pr
 async function pass() {
   const { attachments, problems } = readAttachments(dir);
   expect(problems).toEqual([]);
-  const one = await convergeTable(node.run, guard, () => desiredGuard(attachments, false));
-  const other = await convergeTable(node.run, resolving, () => desiredLeased(attachments, false));
-  return { changes: one.changes + other.changes, failures: [...one.failures, ...other.failures] };
+  return convergeTables(node.run, [
+    { spec: guard, elements: () => desiredGuard(attachments, false) },
+    { spec: resolving, elements: () => desiredLeased(attachments, false) },
+  ]);
 }
 
 test("the plugin's elements are those that the agent makes of its records", async () => {

@@ -128,7 +128,7 @@ describe.each([
     await record(20);
     await scan(10_000, 5_000, async () => {
       await new Promise((resolve) => setTimeout(resolve, 500));
-      expect(await client.ask('udp', at(there, 20))).toBe(at(here, 3));
+      expect(await client.ask('udp', at(there, 20), 80, 5_000)).toBe(at(here, 3));
     });
   });
 
@@ -138,7 +138,7 @@ describe.each([
     await node1.sh(`ip -${family} neigh flush dev ${bridge} nud all`);
     await scan(10_000, 5_000, async () => {
       await new Promise((resolve) => setTimeout(resolve, 500));
-      expect(await client.ask('udp', at(there, 21))).toBe(at(here, 3));
+      expect(await client.ask('udp', at(there, 21), 80, 5_000)).toBe(at(here, 3));
     });
   });
 
@@ -148,7 +148,7 @@ describe.each([
     await node1.sh(`ip -${family} neigh flush dev ${bridge} nud all`);
     await scan(10_000, 5_000, async () => {
       await new Promise((resolve) => setTimeout(resolve, 500));
-      expect(await client.ask('udp', at(there, 22))).toBe(at(here, 3));
+      expect(await client.ask('udp', at(there, 22), 80, 5_000)).toBe(at(here, 3));
     });
   });
 
@@ -163,7 +163,7 @@ describe.each([
     const friend = await container(25);
     await scan(10_000, 5_000, async () => {
       await new Promise((resolve) => setTimeout(resolve, 500));
-      expect(await friend.ask('udp', at(there, 24))).toBe(at(there, 25));
+      expect(await friend.ask('udp', at(there, 24), 80, 5_000)).toBe(at(there, 25));
     });
   });
 });
