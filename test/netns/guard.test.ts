@@ -122,7 +122,8 @@ test.each([
       if (program === 'nft' && args.includes(place)) await come();
       return netns.run(program, args, options);
     };
-    const racing = new DataPath({ log: silent, run, attachments: () => records });
+    // a copy: what was read stays what it was
+    const racing = new DataPath({ log: silent, run, attachments: () => ({ ...records }) });
     expect(await racing.reconcile(cluster(2, 0))).toMatchObject({ failures: [] });
     expect(await listing()).toContain(late);
     expect(await netns.sh('nft list set inet overlaynet leased4')).toContain('9.0.1.3');
