@@ -32,8 +32,10 @@ export const environmentOf = (program: Program): Record<string, string> =>
   Object.fromEntries(
     wordsAfter(program, /^ENV (.*)$/m).map((pair) => [pair.replace(/=.*/, ''), pair.replace(/^[^=]*=/, '')]),
   );
-/** Debian packages of the agent's image. */
-export const agentPackages = wordsAfter('agent', /--no-install-recommends (.*) \\$/m);
+/** Debian packages of the agent's image, without the versions that it has: a lab takes those of this machine's release. */
+export const agentPackages = wordsAfter('agent', /--no-install-recommends (.*) \\$/m).map((pinned) =>
+  pinned.replace(/=.*/, ''),
+);
 
 /** Some of the libraries are CommonJS and call require. */
 const banner = `import { createRequire as overlaynetRequire } from 'node:module';

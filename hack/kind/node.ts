@@ -15,8 +15,9 @@ import { docker, type Engine } from './engine.ts';
 import { networkRootfs } from './images.ts';
 import { cachedFile, hashOf, rootfs } from './rootfs.ts';
 
-/** What kind 0.30 takes by default, here by its tag: the engine knows whether it has it already. */
-const official = 'kindest/node:v1.34.0';
+/** What kind 0.30 takes by default, by digest as there. */
+const official =
+  'kindest/node:v1.34.0@sha256:7416a61b42b1662ca6ca89f02028ac133a309a2a30ba309614e8ec94d976dc5a';
 const assembled = 'overlaynet-e2e/node';
 
 const packages = [

@@ -2,7 +2,7 @@ import { release } from 'node:os';
 import type { Snapshot } from '../dataplane/snapshot.ts';
 import { linkNames } from '../linux/links.ts';
 import { lowNeighbourLimits } from '../linux/neighbours.ts';
-import { refusals, type Refusal } from '../linux/refusals.ts';
+import { interferences, type Interference } from '../linux/interference.ts';
 import { run as runProgram, type Run } from '../linux/run.ts';
 import { switchedOff } from '../linux/system.ts';
 import type { Log } from '../log.ts';
@@ -31,7 +31,7 @@ export class Host {
   readonly #links: () => ReadonlySet<string>;
   readonly #release: string;
   readonly #sysctls: string;
-  #refused: Problem[] = [];
+  #interfering: Problem[] = [];
   #ipvs: Problem[] = [];
   #logged = '';
 
@@ -57,7 +57,7 @@ export class Host {
       reason: 'NeighbourLimitLow',
       message,
     }));
-    return [...off, ...this.#refused, ...kernelProblem(this.#release), ...this.#ipvs, ...low];
+    return [...off, ...this.#interfering, ...kernelProblem(this.#release), ...this.#ipvs, ...low];
   }
 
   /** Looks at links and at others' firewalls. Returns the time in ms after which to look again. */
@@ -66,11 +66,13 @@ export class Host {
     this.#ipvs = snapshot === undefined ? [] : ipvsProblem(snapshot, this.#links());
     const packets = snapshot === undefined ? [] : passingOn(snapshot);
     try {
-      const found = packets.length === 0 ? [] : await refusals(this.#run, packets);
-      this.#refused = found.map((refusal) => refusalProblem(refusal, snapshot?.config.port ?? 0));
+      const found = packets.length === 0 ? [] : await interferences(this.#run, packets);
+      this.#interfering = found.map((one) =>
+        one.deed === 'translate' ? maskProblem(one) : refusalProblem(one, snapshot?.config.port ?? 0),
+      );
     } catch (error) {
-      const message = `whether another firewall cuts pods cannot be told: ${reasonOf(error)}`;
-      this.#refused = [{ reason: 'FirewallUnread', message }];
+      const message = `whether another firewall cuts or masquerades pods cannot be told: ${reasonOf(error)}`;
+      this.#interfering = [{ reason: 'FirewallUnread', message }];
     }
     this.#say();
     return Math.max(restMs, restFactor * (performance.now() - start));
@@ -104,7 +106,7 @@ function ipvsProblem({ networks }: Snapshot, links: ReadonlySet<string>): Proble
   return [{ reason: 'IPVS', message }];
 }
 
-function refusalProblem({ table, chain, what }: Refusal, port: number): Problem {
+function refusalProblem({ table, chain, what }: Interference, port: number): Problem {
   const remedy = / firewalld$/.test(table)
     ? 'firewall-cmd --permanent --zone=trusted --add-interface=m-+ --add-interface=d-+ --add-interface=vtep+; ' +
       `firewall-cmd --permanent --add-port=${port}/udp (in the uplink's zone); firewall-cmd --reload`
@@ -112,5 +114,17 @@ function refusalProblem({ table, chain, what }: Refusal, port: number): Problem 
   return {
     reason: 'FirewallRefuses',
     message: `the chain ${chain} of nftables' table ${table} refuses ${what.join(', ')}: ${remedy}`,
+  };
+}
+
+/** Rules of ours in iptables do not answer that: each base chain of the hook is asked, until one translates. */
+function maskProblem({ table, chain, what }: Interference): Problem {
+  const insert = `nft insert rule ${table} ${chain} oifname`;
+  const remedy = ['vtep*', 'm-*', 'd-*'].map((links) => `${insert} "${links}" accept`).join('; ');
+  return {
+    reason: 'Masquerades',
+    message:
+      `the chain ${chain} of nftables' table ${table} masquerades ${what.join(', ')}: receivers, and the isolation of ` +
+      `networks, go by the source; have it leave out what leaves by these links: ${remedy}`,
   };
 }

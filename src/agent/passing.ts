@@ -1,12 +1,12 @@
 import type { Snapshot } from '../dataplane/snapshot.ts';
 import { uplink } from '../linux/verdict.ts';
-import type { Passing } from '../linux/refusals.ts';
+import type { Passing } from '../linux/interference.ts';
 import { addressAt, parseCidr } from '../net/cidr.ts';
 import { familyOf, formatAddress } from '../net/address.ts';
 
 /**
- * Packets that must pass on a node whatever its firewall: of each network here from its bridges to other nodes and
- * back, and the tunnel's own. Containers and the node's processes are for the firewall's owner to decide on.
+ * Packets that must pass on a node whatever its firewall, and as they are: of each network here from its bridges to other
+ * nodes and back, and the tunnel's own. Containers and the node's processes are for the firewall's owner to decide on.
  */
 export function passingOn(snapshot: Snapshot): Passing[] {
   const own = snapshot.allocations.find(({ node }) => node === snapshot.node)?.spec;
@@ -24,26 +24,14 @@ export function passingOn(snapshot: Snapshot): Passing[] {
     const there = elsewhere(snapshot, name, cidr) ?? here;
     const family = familyOf(cidr);
     const what = `${name} (IPv${family}, ${bridge}`;
-    const hook = 'forward' as const;
+    const out = { family, oif: tunnel, source: here, target: there, what: `${what} to ${tunnel})` };
+    const back = { family, oif: bridge, source: there, target: here, what: `${what} from ${tunnel})` };
     return [
-      {
-        hook,
-        family,
-        iif: bridge,
-        oif: tunnel,
-        source: here,
-        target: there,
-        what: `${what} to ${tunnel})`,
-      },
-      {
-        hook,
-        family,
-        iif: tunnel,
-        oif: bridge,
-        source: there,
-        target: here,
-        what: `${what} from ${tunnel})`,
-      },
+      { ...out, hook: 'forward' as const, iif: bridge },
+      { ...back, hook: 'forward' as const, iif: tunnel },
+      // older kernels do not say there where a packet came in
+      { ...out, hook: 'postrouting' as const },
+      { ...back, hook: 'postrouting' as const },
     ];
   });
   const outer = underlay === 'IPv4' ? 4 : 6;

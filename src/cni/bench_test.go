@@ -134,10 +134,14 @@ func (n *node) standardConfig(of offer) []byte {
 	return text
 }
 
-// spoofTable stands for the agent's.
+// spoofTable stands for the agent's tables.
 func (n *node) spoofTable() {
 	file := filepath.Join(n.dir, "spoof.nft")
-	text := `table bridge overlaynet {
+	text := `table inet overlaynet {
+	set leased4 { type ipv4_addr; }
+	set leased6 { type ipv6_addr; }
+}
+table bridge overlaynet {
 	set ports4 { typeof iifname . ether saddr . ip saddr
 	}
 	set ports6 { typeof iifname . ether saddr . ip6 saddr

@@ -10,39 +10,89 @@ import (
 
 // The agent's sets of what a container may send as: `ports4` and `ports6` of `table bridge overlaynet`, whose elements
 // are port . hardware address . address. What comes in by one of our ports and is in neither is dropped.
+//
+// Beside them the addresses alone: `leased4` and `leased6` of `table inet overlaynet`. Their neighbours are looked for
+// whenever a packet comes; those of all other addresses, at a limited rate.
 
-const spoofTable = "overlaynet"
-
-// claim is one element.
+// claim is one element of the first kind, and has one of the second.
 type claim struct {
-	port    string
+	host    string
 	mac     net.HardwareAddr
 	address netip.Addr
 }
 
-func (c claim) set() string {
-	if c.address.Is4() {
-		return "ports4"
+// element is one of a set of the agent's.
+type element struct {
+	// family is that of the table `overlaynet`.
+	family uint8
+	set    string
+	key    []byte
+	// words are for an error.
+	words string
+}
+
+const tables = "overlaynet"
+
+// port is the element of what the container may send as.
+func (c claim) port() element {
+	return element{
+		unix.NFPROTO_BRIDGE, "ports" + c.version(), c.key(), c.host + " . " + c.mac.String() + " . " + c.address.String(),
 	}
-	return "ports6"
+}
+
+// lease is the element of the address alone.
+func (c claim) lease() element {
+	return element{unix.NFPROTO_INET, "leased" + c.version(), c.address.AsSlice(), c.address.String()}
+}
+
+func (c claim) version() string {
+	if c.address.Is4() {
+		return "4"
+	}
+	return "6"
+}
+
+func portsOf(claims []claim) []element {
+	var all []element
+	for _, one := range claims {
+		all = append(all, one.port())
+	}
+	return all
+}
+
+// leasesOf leaves out link-local addresses: nothing is routed to them.
+func leasesOf(claims []claim) []element {
+	var all []element
+	for _, one := range claims {
+		if !one.address.IsLinkLocalUnicast() {
+			all = append(all, one.lease())
+		}
+	}
+	return all
 }
 
 // key is the concatenation as the kernel compares it: each part filled up to four bytes.
 func (c claim) key() []byte {
 	key := make([]byte, unix.IFNAMSIZ+8, unix.IFNAMSIZ+8+16)
-	copy(key, c.port)
+	copy(key, c.host)
 	copy(key[unix.IFNAMSIZ:], c.mac)
 	return append(key, c.address.AsSlice()...)
 }
 
-// permit adds the elements. Where the table or a set is not there yet, the agent fills it from the records.
+// permit adds the elements, a transaction for each table: one may be there without the other. Where a table or a set is
+// not there yet, the agent fills it from the records.
 func permit(claims []claim) error {
 	c, err := dial(unix.NETLINK_NETFILTER)
 	if err != nil {
 		return err
 	}
 	defer c.close()
-	return ignoreMissing(c.send(transaction(unix.NFT_MSG_NEWSETELEM, unix.NLM_F_CREATE, claims)...))
+	for _, elements := range [][]element{portsOf(claims), leasesOf(claims)} {
+		if err := ignoreMissing(c.send(transaction(unix.NFT_MSG_NEWSETELEM, unix.NLM_F_CREATE, elements)...)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // forbid removes the elements, as far as they are there. The connection is to be closed late: who closes it waits until
@@ -52,16 +102,20 @@ func forbid(claims []claim) (*conn, error) {
 	if err != nil || len(claims) == 0 {
 		return c, err
 	}
-	err = c.send(transaction(unix.NFT_MSG_DELSETELEM, 0, claims)...)
-	if isKernel(err, unix.ENOENT) && len(claims) > 1 {
+	return c, join(c.remove(portsOf(claims)), c.remove(leasesOf(claims)))
+}
+
+func (c *conn) remove(elements []element) error {
+	err := c.send(transaction(unix.NFT_MSG_DELSETELEM, 0, elements)...)
+	if isKernel(err, unix.ENOENT) && len(elements) > 1 {
 		// one that is missing has kept the others from going: all or nothing
 		err = nil
-		for at := range claims {
-			one := transaction(unix.NFT_MSG_DELSETELEM, 0, claims[at:at+1])
+		for at := range elements {
+			one := transaction(unix.NFT_MSG_DELSETELEM, 0, elements[at:at+1])
 			err = join(err, ignoreMissing(c.send(one...)))
 		}
 	}
-	return c, ignoreMissing(err)
+	return ignoreMissing(err)
 }
 
 // permitted finds out whether the elements are there. Where a set is not, nothing is dropped for lack of an element.
@@ -71,19 +125,19 @@ func permitted(claims []claim) error {
 		return err
 	}
 	defer c.close()
-	for _, one := range claims {
+	for _, one := range portsOf(claims) {
 		set := body(
-			attribute(unix.NFTA_SET_TABLE, nl.ZeroTerminated(spoofTable)),
-			attribute(unix.NFTA_SET_NAME, nl.ZeroTerminated(one.set())),
+			attribute(unix.NFTA_SET_TABLE, nl.ZeroTerminated(tables)),
+			attribute(unix.NFTA_SET_NAME, nl.ZeroTerminated(one.set)),
 		)
-		header := netfilterHeader(unix.NFPROTO_BRIDGE, 0)
-		if err := c.send(request{"set " + one.set(), unix.NFNL_SUBSYS_NFTABLES<<8 | unix.NFT_MSG_GETSET, acked, append(header, set...)}); err != nil {
+		header := netfilterHeader(one.family, 0)
+		if err := c.send(request{"set " + one.set, unix.NFNL_SUBSYS_NFTABLES<<8 | unix.NFT_MSG_GETSET, acked, append(header, set...)}); err != nil {
 			if isKernel(err, unix.ENOENT) {
 				continue
 			}
 			return err
 		}
-		if err := c.send(element(unix.NFT_MSG_GETSETELEM, 0, one)); err != nil {
+		if err := c.send(one.request(unix.NFT_MSG_GETSETELEM, 0)); err != nil {
 			return err
 		}
 	}
@@ -98,22 +152,26 @@ func ignoreMissing(err error) error {
 }
 
 // transaction changes elements, all of them or none.
-func transaction(kind, flags uint16, claims []claim) []request {
+func transaction(kind, flags uint16, elements []element) []request {
 	requests := []request{{"begin", unix.NFNL_MSG_BATCH_BEGIN, 0, netfilterHeader(unix.AF_UNSPEC, unix.NFNL_SUBSYS_NFTABLES)}}
-	for _, one := range claims {
-		requests = append(requests, element(kind, flags, one))
+	for _, one := range elements {
+		requests = append(requests, one.request(kind, flags))
 	}
 	return append(requests, request{"end", unix.NFNL_MSG_BATCH_END, 0, netfilterHeader(unix.AF_UNSPEC, unix.NFNL_SUBSYS_NFTABLES)})
 }
 
-func element(kind, flags uint16, of claim) request {
-	what := "set " + of.set() + " of table bridge " + spoofTable + ": " + of.port + " . " + of.mac.String() + " . " + of.address.String()
-	key := nested(unix.NFTA_SET_ELEM_KEY, attribute(unix.NFTA_DATA_VALUE, of.key()))
+func (e element) request(kind, flags uint16) request {
+	table := "inet"
+	if e.family == unix.NFPROTO_BRIDGE {
+		table = "bridge"
+	}
+	what := "set " + e.set + " of table " + table + " " + tables + ": " + e.words
+	key := nested(unix.NFTA_SET_ELEM_KEY, attribute(unix.NFTA_DATA_VALUE, e.key))
 	return request{what, unix.NFNL_SUBSYS_NFTABLES<<8 | kind, flags | acked, append(
-		netfilterHeader(unix.NFPROTO_BRIDGE, 0),
+		netfilterHeader(e.family, 0),
 		body(
-			attribute(unix.NFTA_SET_ELEM_LIST_TABLE, nl.ZeroTerminated(spoofTable)),
-			attribute(unix.NFTA_SET_ELEM_LIST_SET, nl.ZeroTerminated(of.set())),
+			attribute(unix.NFTA_SET_ELEM_LIST_TABLE, nl.ZeroTerminated(tables)),
+			attribute(unix.NFTA_SET_ELEM_LIST_SET, nl.ZeroTerminated(e.set)),
 			nested(unix.NFTA_SET_ELEM_LIST_ELEMENTS, nested(unix.NFTA_LIST_ELEM, key)),
 		)...,
 	)}

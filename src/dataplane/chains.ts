@@ -107,7 +107,8 @@ function place(chain: Chain, seen: string[]): { rules: string[]; rest: string[] 
   const name = nameOf(chain);
   const jumps = seen.filter((rule) => rule.endsWith(`-j ${name}`));
   const ahead = seen.slice(0, seen.indexOf(jump(name)));
-  if (jumps.length === 1 && jumps[0] === jump(name) && !ahead.some(last ? refusesAll : settles)) {
+  const overtakes = last ? refusesAll : chain.table === 'nat' ? translates : settles;
+  if (jumps.length === 1 && jumps[0] === jump(name) && !ahead.some(overtakes)) {
     return { rules: [], rest: seen };
   }
   const rest = seen.filter((rule) => !jumps.includes(rule));
@@ -123,5 +124,11 @@ function place(chain: Chain, seen: string[]): { rules: string[]; rest: string[] 
 /** Behind it a packet may not come to us: it is accepted, or Docker drops it as one between two of its networks. */
 const settles = (rule: string): boolean =>
   rule.endsWith('-j ACCEPT') || /-j DOCKER-(FORWARD|ISOLATION\S*)$/.test(rule);
+
+/** What goes on behind them in any case, or translates only what it has marked or what is its own. */
+const harmless = /^(RETURN|LOG|NFLOG|TRACE|MARK|CONNMARK|(KUBE|CNI|DOCKER|cali)-.*|DOCKER)$/;
+
+/** In nat: behind it a packet may not come to us, or be translated already. */
+const translates = (rule: string): boolean => !harmless.test(/-[jg] (\S+)/.exec(rule)?.[1] ?? 'RETURN');
 
 const refusesAll = (rule: string): boolean => /^-j (DROP|REJECT)\b/.test(rule);

@@ -3,7 +3,7 @@ import { familyOf, type Family } from '../net/address.ts';
 import { bare } from '../net/cidr.ts';
 import { joinChains } from './chains.ts';
 import { forwardChains } from './forward.ts';
-import { portPrefix, uplinkMark, setPrefix, tunnelMark } from './ownership.ts';
+import { portPrefix, uplinkMark, unmarked, setPrefix, tunnelMark } from './ownership.ts';
 import type { Snapshot } from './snapshot.ts';
 import type { Chain, IPSet } from './state.ts';
 
@@ -70,6 +70,7 @@ export function desiredChains(
           `-m set --match-set ${setName('overlays', family)} src ${not('direct', 'dst')} -j MASQUERADE --random-fully`,
           // a node's second address would lose its replies under strict rp_filter
           `-o ${tunnel} -m addrtype --src-type LOCAL ${not('sources', 'src')} -j MASQUERADE --random-fully`,
+          ...directRules(family),
         ],
       },
       { table: 'mangle', hook: 'POSTROUTING', rules: [`-o ${tunnel} -j MARK --set-xmark ${tunnelMark}`] },
@@ -85,6 +86,24 @@ export function desiredChains(
   }
   chains[outer] = joinChains(chains[outer], tunnelChains(snapshot, own, outer));
   return chains;
+}
+
+/**
+ * What goes from overlay to overlay, or between an overlay and a node, keeps its source, whoever masquerades beside us
+ * (ip-masq-agent does everything but what leads to its ranges): isolation and its receivers go by that. ACCEPT ends the
+ * chain of iptables; base chains in nftables' own tables are asked all the same (src/linux/interference.ts).
+ */
+function directRules(family: Family): string[] {
+  const of = (name: SetName, side: 'src' | 'dst') => `-m set --match-set ${setName(name, family)} ${side}`;
+  const stranger = `-m set ! --match-set ${setName('overlays', family)} src`;
+  const keep = `-m mark --mark ${unmarked} -j ACCEPT`;
+  const fromOverlay = `${of('overlays', 'src')} ${of('direct', 'dst')}`;
+  return [
+    `! -o d-+ ${fromOverlay} ${keep}`,
+    // Docker masquerades a container that asks itself by its published port, without a mark
+    `-o d-+ ${fromOverlay} -m conntrack ! --ctstate DNAT ${keep}`,
+    `${stranger} ${of('direct', 'src')} ${of('overlays', 'dst')} ${keep}`,
+  ];
 }
 
 /**

@@ -52,6 +52,12 @@ export const tunnelMark = '0x1000/0x1000';
 export const uplinkMark = '0x800/0x800';
 
 /**
+ * "The packet bears no mark but ours", as iptables matches it. Who masquerades some packets and not others, as kube-proxy
+ * (0x4000) and the portmap plugin (0x2000) do, marks those: such a mark is respected.
+ */
+export const unmarked = '0x0/0xffffe7ff';
+
+/**
  * A peer's nexthop object. A VTEP subnet is /8 or longer, or its index at most 24 bits, so that the low three
  * bytes of a VTEP address tell it from every other of its family; the high byte keeps the families apart.
  */

@@ -1,50 +1,20 @@
 import { familyOf, formatAddress, parseAddress, type Family } from '../net/address.ts';
 import type { Attachment } from './attachment.ts';
-import { hash } from './hash.ts';
-
-/**
- * What lets a container speak as itself alone: rules in the bridge family, before a frame is learned from, forwarded or
- * looked at by anything else. A frame from one of our ports (`c-*`) passes where its port, MAC and address are an
- * element of a set; a port without an element sends nothing.
- */
-export interface Guard {
-  /** By family, as `portKey` spells them. */
-  ports: Record<Family, Set<string>>;
-  /** Whether there may be ports that are not among them: then elements that nobody asks for stay. */
-  incomplete: boolean;
-}
-
-/** A chain as the kernel shows it. */
-export interface ObservedChain {
-  /** Hook and priority; empty where the chain hangs on none. */
-  base: string;
-  /** The rules' comments, empty where there is none. */
-  marks: string[];
-}
-
-/** The table as the kernel shows it; undefined where there is none. */
-export type ObservedGuard =
-  { chains: Map<string, ObservedChain>; ports: Partial<Record<Family, Set<string>>> } | undefined;
-
-/** Whose table it is, and its name: `nft list table bridge overlaynet`. */
-export const guardTable = 'bridge overlaynet';
+import type { Elements, SetSpec, TableSpec } from './nftable.ts';
 
 const setNames: Record<Family, string> = { 4: 'ports4', 6: 'ports6' };
 
-/** The family of a set of that name. */
-export const setFamily = (name: string): Family | undefined =>
-  name === setNames[4] ? 4 : name === setNames[6] ? 6 : undefined;
-
 export const portKey = (port: string, mac: string, address: string): string => `${port} ${mac} ${address}`;
 
-export function desiredGuard(attachments: readonly Attachment[], incomplete: boolean): Guard {
-  const ports: Guard['ports'] = { 4: new Set(), 6: new Set() };
+/** What containers may send as, by the sets of the guard. */
+export function desiredGuard(attachments: readonly Attachment[], incomplete: boolean): Elements {
+  const ports: Record<Family, Set<string>> = { 4: new Set(), 6: new Set() };
   for (const { host, mac, addresses } of attachments.flatMap(({ interfaces }) => interfaces)) {
     for (const address of mac === '' ? [] : addresses) {
       ports[familyOf(address)].add(portKey(host, mac, formatAddress(parseAddress(address))));
     }
   }
-  return { ports, incomplete };
+  return { of: { [setNames[4]]: ports[4], [setNames[6]]: ports[6] }, incomplete };
 }
 
 /**
@@ -67,12 +37,7 @@ const own = (mac: string, address: string) => `iifname . ${mac} . ${address} @${
 const discovery = (type: string, length: number) =>
   `ip6 nexthdr icmpv6 icmpv6 type nd-${type} ip6 length ${length}`;
 
-interface GuardChain {
-  base?: string;
-  rules: string[];
-}
-
-const chains: Record<string, GuardChain> = {
+const chains: TableSpec['chains'] = {
   prerouting: {
     // before br_netfilter (0) and everyone's NAT (-300)
     base: 'filter prerouting -310',
@@ -116,60 +81,38 @@ const chains: Record<string, GuardChain> = {
   },
 };
 
-/** Tells whether a rule in the kernel is the one that is wanted: no two versions of nft print it alike. */
-const mark = (rule: string): string => hash(rule).toString(16);
-
-/** Input for `nft -f`, empty where nothing differs, and how many chains and elements it changes. */
-export function diffGuard(guard: Guard, observed: ObservedGuard): { input: string; changes: number } {
-  const lines: string[] = [];
-  let changes = 0;
-  const add = (line: string) => lines.push(line);
-  const stale = [...(observed?.chains.keys() ?? [])].filter((name) => chains[name] === undefined);
-  const wrong = Object.entries(chains).filter(([name, chain]) => !stands(chain, observed?.chains.get(name)));
-  if (observed === undefined) add(`add table ${guardTable}`);
-  // where a chain hangs cannot be changed
-  for (const [name, { base = '' }] of wrong) {
-    const seen = observed?.chains.get(name);
-    if (seen === undefined || seen.base === base) continue;
-    add(`flush chain ${guardTable} ${name}`);
-    add(`delete chain ${guardTable} ${name}`);
-  }
-  for (const family of [4, 6] as const) {
-    if (observed?.ports[family] !== undefined) continue;
-    add(`add set ${guardTable} ${setNames[family]} { typeof ${types[family]}; }`);
-    changes++;
-  }
-  for (const [name, { base }] of wrong) add(`add chain ${guardTable} ${name}${hook(base)}`);
-  for (const name of [...wrong.map(([name]) => name), ...stale]) add(`flush chain ${guardTable} ${name}`);
-  for (const [name, { rules }] of wrong) {
-    for (const rule of rules) add(`add rule ${guardTable} ${name} ${rule} comment "${mark(rule)}"`);
-  }
-  for (const name of stale) add(`delete chain ${guardTable} ${name}`);
-  changes += wrong.length + stale.length;
-  for (const family of [4, 6] as const) {
-    const seen = observed?.ports[family] ?? new Set();
-    const missing = [...guard.ports[family]].filter((key) => !seen.has(key));
-    const left = guard.incomplete ? [] : [...seen].filter((key) => !guard.ports[family].has(key));
-    const set = `element ${guardTable} ${setNames[family]}`;
-    // added first: one that has just gone must not make it all fail
-    for (const key of [...missing, ...left]) add(`add ${set} { ${element(family, key)} }`);
-    for (const key of left) add(`delete ${set} { ${element(family, key)} }`);
-    changes += missing.length + left.length;
-  }
-  return { input: lines.map((line) => `${line}\n`).join(''), changes };
-}
-
-const stands = ({ base = '', rules }: GuardChain, seen: ObservedChain | undefined): boolean =>
-  seen?.base === base && seen.marks.join(' ') === rules.map(mark).join(' ');
-
-function hook(base: string | undefined): string {
-  if (base === undefined) return '';
-  const [type, name, priority] = base.split(' ');
-  return ` { type ${type ?? ''} hook ${name ?? ''} priority ${priority ?? ''}; policy accept; }`;
-}
+/**
+ * Lets a container speak as itself alone: rules in the bridge family, before a frame is learned from, forwarded or
+ * looked at by anything else. A frame from one of our ports (`c-*`) passes where its port, MAC and address are an
+ * element of a set; a port without an element sends nothing.
+ */
+export const guard: TableSpec = {
+  name: 'bridge overlaynet',
+  sets: Object.fromEntries(
+    ([4, 6] as const).map((family) => [
+      setNames[family],
+      {
+        of: `typeof ${types[family]};`,
+        element: (key) => element(family, key),
+        keyOf: (seen) => keyOf(family, (seen as { concat: Concat }).concat),
+      } satisfies SetSpec,
+    ]),
+  ),
+  chains,
+};
 
 function element(family: Family, key: string): string {
   const [port = '', mac = '', address = ''] = key.split(' ');
   if (family === 4) return `"${port}" . ${mac} . ${address}`;
   return `"${port}" . 0x${mac.replaceAll(':', '')} . 0x${parseAddress(address).value.toString(16)}`;
+}
+
+type Concat = [string, string | number, string | number];
+
+/** Bits come as a number, or as text in hexadecimal where they are many. */
+function keyOf(family: Family, [port, mac, address]: Concat): string {
+  if (family === 4) return portKey(port, String(mac), String(address));
+  const digits = BigInt(mac).toString(16).padStart(12, '0');
+  const text = formatAddress({ family, value: BigInt(address) });
+  return portKey(port, digits.replace(/..(?!$)/g, '$&:'), text);
 }

@@ -7,14 +7,15 @@ import { withoutIPv6 } from '../dataplane/ipv4only.ts';
 import type { Policy } from '../dataplane/policy.ts';
 import type { Snapshot } from '../dataplane/snapshot.ts';
 import { portsOf } from '../dataplane/ports.ts';
-import { desiredGuard } from '../dataplane/spoof.ts';
+import { desiredLeased, resolving } from '../dataplane/resolving.ts';
+import { desiredGuard, guard } from '../dataplane/spoof.ts';
 import type { Desired, Failure, Observed, Scope } from '../dataplane/state.ts';
 import type { Log } from '../log.ts';
 import { endForbidden } from './conntrack.ts';
 import { execute } from './execute.ts';
 import { clearHidden } from './hidden.ts';
 import { applyChains, observeChains, planChains } from './iptables.ts';
-import { guard, removeGuard } from './nft.ts';
+import { convergeTables, removeTables } from './nft.ts';
 import { ipv6Missing, readSwitch, type ReadSwitch } from './ipv6.ts';
 import { observe } from './observe.ts';
 import { looksAt, stillThere } from './probe.ts';
@@ -72,11 +73,16 @@ export class DataPath {
     const state = missing === undefined ? full : withoutIPv6(full, missing);
     let read: Attachments | undefined;
     const records = () => (read ??= this.#attachments());
-    const wanted = () => desiredGuard(records().attachments, records().problems.length > 0);
+    const incomplete = () => records().problems.length > 0;
+    const guarding = (counted: Run) =>
+      convergeTables(counted, [
+        { spec: guard, elements: () => desiredGuard(records().attachments, incomplete()) },
+        { spec: resolving, elements: () => desiredLeased(records().attachments, incomplete()) },
+      ]);
     const ports = () => portsOf(records().attachments);
     const outcome =
       (scope === 'links' ? await this.#asItShould(state, ports) : undefined) ??
-      (await this.#converge(state, (counted) => guard(counted, wanted), ports));
+      (await this.#converge(state, guarding, ports));
     const unread = records().problems;
     this.#logUnread(unread);
     return { ...outcome, unread };
@@ -90,7 +96,7 @@ export class DataPath {
   /** Removes everything that this class ever made, by its marks alone. */
   async cleanup(): Promise<Outcome> {
     const outcome = await this.#converge(nothing(), () => Promise.resolve({ changes: 0, failures: [] }));
-    const guarded = await removeGuard(this.#run);
+    const guarded = await removeTables(this.#run, [guard, resolving]);
     return {
       ...outcome,
       changes: outcome.changes + guarded.changes,
@@ -114,7 +120,7 @@ export class DataPath {
 
   async #converge(
     state: Desired,
-    guarding: typeof removeGuard,
+    guarding: (run: Run) => ReturnType<typeof convergeTables>,
     ports: () => Desired['ports'] = () => new Map(),
   ): Promise<Omit<Outcome, 'unread'>> {
     const { counted, processes } = counting(this.#run);

@@ -10,6 +10,8 @@ const needed = [
   'br_netfilter',
   'nf_tables',
   'nft_compat',
+  'nft_ct',
+  'nft_limit',
   'nf_conntrack',
   'nf_conntrack_netlink',
   'ip_set',

@@ -1,7 +1,6 @@
-import { diffGuard, guardTable, portKey, setFamily } from '../dataplane/spoof.ts';
-import type { Guard, ObservedChain, ObservedGuard } from '../dataplane/spoof.ts';
+import { diffNFTable } from '../dataplane/nftable.ts';
+import type { Elements, ObservedChain, ObservedNFTable, TableSpec } from '../dataplane/nftable.ts';
 import type { Failure } from '../dataplane/state.ts';
-import { formatAddress, type Family } from '../net/address.ts';
 import { CommandError, type Run } from './run.ts';
 
 /** What it says on failing is compared. */
@@ -12,34 +11,57 @@ interface Outcome {
   failures: Failure[];
 }
 
+/** A table and, by the time that it is asked, what it should hold. */
+interface Wanted {
+  spec: TableSpec;
+  elements: () => Elements;
+}
+
 /**
- * Brings the table against spoofing to what the containers' records ask for: one process to look, one to change what
- * differs, atomically.
- * @param wanted called once it is known what is there: an element that has no record by then is of no container
+ * Brings tables to what they should be: a process each to look, one each to change what differs, atomically. Elements are
+ * asked for once it is known what is there in all of them: one that has no record by then is of no container.
  */
-export const guard = (run: Run, wanted: () => Guard): Promise<Outcome> =>
-  attempt(async () => {
-    const observed = await observe(run);
-    const { input, changes } = diffGuard(wanted(), observed);
-    if (changes > 0) await nft(run, ['-f', '-'], input);
-    return changes;
-  });
+export async function convergeTables(run: Run, tables: Wanted[]): Promise<Outcome> {
+  const looks = await Promise.all(tables.map(({ spec }) => attempt(() => observe(run, spec))));
+  const outcome: Outcome = { changes: 0, failures: [] };
+  for (const [index, { spec, elements }] of tables.entries()) {
+    const look = looks[index];
+    const done =
+      look === undefined || 'failures' in look
+        ? look
+        : await attempt(async () => {
+            const { input, changes } = diffNFTable(spec, elements(), look.value);
+            if (changes > 0) await nft(run, ['-f', '-'], input);
+            return changes;
+          });
+    if (done !== undefined && 'failures' in done) outcome.failures.push(...done.failures);
+    else outcome.changes += done?.value ?? 0;
+  }
+  return outcome;
+}
 
-/** Removes the table. */
-export const removeGuard = (run: Run): Promise<Outcome> =>
-  attempt(async () => {
-    if ((await observe(run)) === undefined) return 0;
-    await nft(run, ['delete', 'table', ...guardTable.split(' ')]);
-    return 1;
-  });
+/** Removes the tables. */
+export async function removeTables(run: Run, specs: TableSpec[]): Promise<Outcome> {
+  const outcome: Outcome = { changes: 0, failures: [] };
+  for (const spec of specs) {
+    const done = await attempt(async () => {
+      if ((await observe(run, spec)) === undefined) return 0;
+      await nft(run, ['delete', 'table', ...spec.name.split(' ')]);
+      return 1;
+    });
+    if ('failures' in done) outcome.failures.push(...done.failures);
+    else outcome.changes += done.value;
+  }
+  return outcome;
+}
 
-async function attempt(work: () => Promise<number>): Promise<Outcome> {
+async function attempt<T>(work: () => Promise<T>): Promise<{ value: T } | Pick<Outcome, 'failures'>> {
   try {
-    return { changes: await work(), failures: [] };
+    return { value: await work() };
   } catch (error) {
     if (!(error instanceof CommandError) && !(error instanceof SyntaxError)) throw error;
     const message = error.name === 'CommandError' ? error.message : `nft: ${error.message}`;
-    return { changes: 0, failures: [{ message }] };
+    return { failures: [{ message }] };
   }
 }
 
@@ -49,10 +71,10 @@ async function nft(run: Run, args: string[], input = ''): Promise<void> {
     throw new CommandError(`nft: ${stderr.trim().split('\n', 3).join(' ')} (nft ${args.join(' ')})`);
 }
 
-async function observe(run: Run): Promise<ObservedGuard> {
-  const args = ['-j', 'list', 'table', ...guardTable.split(' ')];
+async function observe(run: Run, spec: TableSpec): Promise<ObservedNFTable> {
+  const args = ['-j', 'list', 'table', ...spec.name.split(' ')];
   const { stdout, stderr, code } = await run('nft', args, { env });
-  if (code === 0) return parseGuard(stdout);
+  if (code === 0) return parseTable(spec, stdout);
   if (stderr.includes('No such file or directory')) return undefined;
   throw new CommandError(`nft: ${stderr.trim() || `exit status ${code}`} (nft ${args.join(' ')})`);
 }
@@ -60,33 +82,22 @@ async function observe(run: Run): Promise<ObservedGuard> {
 interface ObjectJSON {
   chain?: { name: string; type?: string; hook?: string; prio?: number };
   rule?: { chain: string; comment?: string };
-  set?: { name: string; elem?: { concat?: [string, string | number, string | number] }[] };
+  set?: { name: string; elem?: unknown[] };
 }
 
-/** From `nft -j list table`. */
-export function parseGuard(json: string): NonNullable<ObservedGuard> {
+/** From `nft -j list table`; elements of those sets alone that are not filled by rules. */
+export function parseTable({ sets: specs }: TableSpec, json: string): NonNullable<ObservedNFTable> {
   const chains = new Map<string, ObservedChain>();
-  const ports: Partial<Record<Family, Set<string>>> = {};
+  const sets = new Map<string, Set<string>>();
   for (const { chain, rule, set } of (JSON.parse(json) as { nftables: ObjectJSON[] }).nftables) {
     if (chain !== undefined) {
       const { name, type, hook, prio } = chain;
       chains.set(name, { base: hook === undefined ? '' : `${type ?? ''} ${hook} ${prio ?? 0}`, marks: [] });
     }
     if (rule !== undefined) chains.get(rule.chain)?.marks.push(rule.comment ?? '');
-    const family = setFamily(set?.name ?? '');
-    if (set === undefined || family === undefined) continue;
-    const keys = (set.elem ?? []).flatMap(({ concat }) =>
-      concat === undefined ? [] : [keyOf(family, concat)],
-    );
-    ports[family] = new Set(keys);
+    const keyOf = specs[set?.name ?? '']?.keyOf;
+    if (set !== undefined)
+      sets.set(set.name, new Set(keyOf === undefined ? [] : (set.elem ?? []).map(keyOf)));
   }
-  return { chains, ports };
-}
-
-/** Bits come as a number, or as text in hexadecimal where they are many. */
-function keyOf(family: Family, [port, mac, address]: [string, string | number, string | number]): string {
-  if (family === 4) return portKey(port, String(mac), String(address));
-  const digits = BigInt(mac).toString(16).padStart(12, '0');
-  const text = formatAddress({ family, value: BigInt(address) });
-  return portKey(port, digits.replace(/..(?!$)/g, '$&:'), text);
+  return { chains, sets };
 }

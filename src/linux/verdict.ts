@@ -3,10 +3,10 @@ import { cidrOf, containsAddress, parseInterface } from '../net/cidr.ts';
 
 /** The first packet of a connection, as it comes to a hook. */
 export interface Packet {
-  hook: 'forward' | 'input';
+  hook: 'forward' | 'input' | 'postrouting';
   family: Family;
-  /** `uplink`: whichever of the node's own links it is. */
-  iif: string;
+  /** `uplink`: whichever of the node's own links it is. Absent: not known. */
+  iif?: string;
   /** Absent at the hook `input`. */
   oif?: string;
   source: string;
@@ -24,16 +24,28 @@ export interface Ruleset {
   policy: 'accept' | 'drop';
 }
 
-/** `maybe`: it hangs on something that is not known here, and may be let through. `end`: no rule has decided. */
-type Verdict = 'accept' | 'refuse' | 'maybe' | 'end';
+/** What a chain may do to a packet that must pass as it is. */
+export type Deed = 'refuse' | 'translate';
+
+const statements: Record<Deed, ReadonlySet<string>> = {
+  refuse: new Set(['drop', 'reject']),
+  translate: new Set(['masquerade', 'snat']),
+};
 
 /**
- * Whether a base chain certainly refuses a packet. What cannot be told from the packet (sets, marks, limits, chains that
- * were not read) counts as letting it through: a firewall that works must never be called one that does not.
+ * `done`: the deed that is looked for. `maybe`: it hangs on something that is not known here, and the packet may pass.
+ * `end`: no rule has decided.
  */
-export function refuses({ chains, policy }: Ruleset, base: string, packet: Packet): boolean {
-  const verdict = new Walk(chains, packet).chain(base);
-  return verdict === 'refuse' || (verdict === 'end' && policy === 'drop');
+type Verdict = 'accept' | 'done' | 'maybe' | 'end';
+
+/**
+ * Whether a base chain certainly refuses a packet, or translates its source. What cannot be told from the packet (sets,
+ * marks, limits, chains that were not read) counts as letting it pass: a firewall that works must never be called one
+ * that does not.
+ */
+export function does(deed: Deed, { chains, policy }: Ruleset, base: string, packet: Packet): boolean {
+  const verdict = new Walk(chains, packet, deed).chain(base);
+  return verdict === 'done' || (deed === 'refuse' && verdict === 'end' && policy === 'drop');
 }
 
 /** The kernel's own limit of jumps within each other. */
@@ -42,10 +54,12 @@ const deepest = 16;
 class Walk {
   readonly #chains: Ruleset['chains'];
   readonly #packet: Packet;
+  readonly #deed: Deed;
 
-  constructor(chains: Ruleset['chains'], packet: Packet) {
+  constructor(chains: Ruleset['chains'], packet: Packet, deed: Deed) {
     this.#chains = chains;
     this.#packet = packet;
+    this.#deed = deed;
   }
 
   chain(name: string, depth = 0): Verdict {
@@ -85,8 +99,9 @@ class Walk {
   /** undefined: it decides nothing. */
   #statement(kind: string, value: unknown, depth: number): Verdict | 'left' | undefined {
     const target = (value as { target?: string } | null)?.target ?? '';
-    if (kind === 'accept') return 'accept';
-    if (kind === 'drop' || kind === 'reject') return 'refuse';
+    if (statements[this.#deed].has(kind)) return 'done';
+    // what is refused is not translated; whether it should be refused is another question
+    if (kind === 'accept' || statements.refuse.has(kind)) return 'accept';
     if (kind === 'return') return 'left';
     if (kind === 'queue') return 'maybe';
     if (kind === 'jump') return this.chain(target, depth + 1);
@@ -114,7 +129,7 @@ class Walk {
 
 /** The verdict of a rule of which it is not known whether it applies. */
 const softened = (verdict: Verdict | 'left'): Verdict =>
-  verdict === 'refuse' || verdict === 'end' ? 'end' : 'maybe';
+  verdict === 'done' || verdict === 'end' ? 'end' : 'maybe';
 
 interface Match {
   op: string;

@@ -23,7 +23,7 @@ const told = async (rules: string): Promise<string[]> => {
   const host = new Host({ log: silent, run: node.run, links: node.links, sysctls: '/nonexistent' });
   await host.look(known);
   return host.problems
-    .filter(({ reason }) => reason === 'FirewallRefuses' || reason === 'FirewallUnread')
+    .filter(({ reason }) => ['FirewallRefuses', 'FirewallUnread', 'Masquerades'].includes(reason))
     .map(({ message }) => message);
 };
 
@@ -125,6 +125,22 @@ describe('what refuses is told, with the remedy', () => {
   test('a chain that comes before iptables’ own refuses as much', async () => {
     const chain = 'chain f { type filter hook forward priority -5; policy drop;\n }';
     expect(await told(`table inet site { ${chain}\n }`)).toHaveLength(1);
+  });
+
+  test.each([
+    ['all that it forwards', 'masquerade'],
+    ['what comes from the overlay', 'ip saddr 9.0.0.0/8 oifname != "lo" masquerade random,fully-random'],
+    ['all but the private ranges', 'ip daddr != { 10.0.0.0/8, 192.168.0.0/16 } counter snat to 172.17.0.3'],
+    ['what comes to a chain of it', 'ip saddr 10.0.0.1 drop\n jump post'],
+  ])('a chain of somebody’s that masquerades %s', async (_, rules) => {
+    const chain = `chain p { type nat hook postrouting priority 100; ${rules}\n }`;
+    const [text, ...more] = await told(`table ip site { chain post { masquerade\n }\n ${chain}\n }`);
+    expect(more).toEqual([]);
+    expect(text).toContain(
+      "the chain p of nftables' table ip site masquerades dcos (IPv4, m-dcos to vtep1024), dcos (IPv4, m-dcos from vtep1024)",
+    );
+    expect(text).toContain('nft insert rule ip site p oifname "vtep*" accept');
+    expect(text).not.toContain('IPv6');
   });
 
   test('until it lets them through', async () => {
@@ -250,6 +266,20 @@ table ip kube-proxy {
   }
 }`),
     ).toEqual([]);
+  });
+
+  test.each([
+    ['by its uplink', 'oifname "eth0" masquerade'],
+    ['of its own', 'ip saddr 192.168.122.0/24 ip daddr != 192.168.122.0/24 masquerade'],
+    ['but overlays', 'oifname { "vtep1024", "m-dcos", "d-dcos" } accept\n masquerade'],
+    [
+      'with a mark, as kube-proxy does',
+      'mark & 0x4000 != 0x4000 return\n mark set mark xor 0x4000\n masquerade',
+    ],
+    ['that a set has', 'ip saddr @pods masquerade'],
+  ])('a chain of somebody’s that masquerades what goes %s', async (_, rules) => {
+    const chain = `chain p { type nat hook postrouting priority 100; ${rules}\n }`;
+    expect(await told(`table ip site { set pods { type ipv4_addr; }\n ${chain}\n }`)).toEqual([]);
   });
 
   test('a table of thousands of chains but its base chain, and that costs little', async () => {

@@ -17,23 +17,16 @@ const element4 = `${port} . 0a:58:09:00:01:02 . 9.0.1.2`;
 let netns: Netns;
 let path: DataPath;
 let records: { attachments: Attachment[]; problems: string[] };
-/** Done when the records are read. */
-let meanwhile: () => void;
 const processes: string[] = [];
 
 beforeEach(async () => {
   netns = await Netns.create();
   records = { attachments: [attachment()], problems: [] };
-  meanwhile = () => undefined;
   const counting: Run = (program, args, options) => {
     processes.push([program, ...args].join(' '));
     return netns.run(program, args, options);
   };
-  const attachments = () => {
-    meanwhile();
-    return records;
-  };
-  path = new DataPath({ log: silent, run: counting, attachments });
+  path = new DataPath({ log: silent, run: counting, attachments: () => records });
   await netns.sh('ip link add eth0 type veth peer name wire');
   await netns.sh(`ip addr add ${nodeAddresses(0)[0]!}/16 dev eth0`);
   await netns.sh(`ip addr add ${nodeAddresses(0)[1]!}/64 dev eth0 nodad`);
@@ -56,7 +49,10 @@ test('every address of a container is an element, and a second pass changes noth
   expect(made).toContain(element4);
   expect(made).toContain(`${port} . 0xa5809000102 . 0xfe80000000000000085809fffe000102`);
   expect(await reconcile()).toMatchObject({ changes: 0, failures: [] });
-  expect(processes.filter((line) => line.startsWith('nft'))).toEqual([`nft -j list table ${table}`]);
+  expect(processes.filter((line) => line.startsWith('nft'))).toEqual([
+    `nft -j list table ${table}`,
+    'nft -j list table inet overlaynet',
+  ]);
   expect(await listing()).toBe(made);
 });
 
@@ -75,7 +71,8 @@ test.each([
   const made = shape(await listing());
   await nft(damage);
   expect(await reconcile()).toMatchObject({ failures: [] });
-  expect(processes.filter((line) => line.startsWith('nft'))).toHaveLength(2);
+  // a look at each of our tables, and a change of what differs
+  expect(processes.filter((line) => line.startsWith('nft'))).toHaveLength(damage === 'flush ruleset' ? 4 : 3);
   expect(shape(await listing())).toBe(made);
   expect(await reconcile()).toMatchObject({ changes: 0 });
 });
@@ -94,7 +91,8 @@ test("a container that went takes its elements with it; other people's tables st
   await nft('add table bridge mine', 'add chain bridge mine x', 'add rule bridge mine x drop');
   const mine = await netns.sh('nft list table bridge mine');
   records.attachments = [];
-  expect(await reconcile()).toMatchObject({ changes: 2, failures: [] });
+  // two in its sets, one among the addresses that containers have
+  expect(await reconcile()).toMatchObject({ changes: 3, failures: [] });
   expect(await listing()).not.toContain(port);
   expect(await netns.sh('nft list table bridge mine')).toBe(mine);
 });
@@ -104,18 +102,33 @@ test('an element stays while its record cannot be read', async () => {
   expect(await reconcile()).toMatchObject({ changes: 0, failures: [] });
 });
 
-test('a container that comes while a pass looks keeps its element: its record is there first', async () => {
-  const late = 'c-aaaaaaaaaaaa';
-  const [one] = attachment().interfaces;
-  await nft(`add element ${table} ports4 { "${late}" . 0a:58:09:00:01:03 . 9.0.1.3 }`);
-  meanwhile = () => {
-    const interfaces = [{ ...one!, host: late, mac: '0a:58:09:00:01:03', addresses: ['9.0.1.3'] }];
-    records.attachments = [attachment(), attachment({ containerID: 'late', interfaces })];
-    meanwhile = () => undefined;
-  };
-  expect(await reconcile()).toMatchObject({ changes: 0, failures: [] });
-  expect(await listing()).toContain(late);
-});
+test.each([
+  ['at our tables', 'bridge'],
+  ['at the last of them', 'inet'],
+])(
+  'a container that comes while a pass looks %s keeps its elements: its record is there first',
+  async (_, place) => {
+    const late = 'c-aaaaaaaaaaaa';
+    const [one] = attachment().interfaces;
+    const come = async () => {
+      const interfaces = [{ ...one!, host: late, mac: '0a:58:09:00:01:03', addresses: ['9.0.1.3'] }];
+      records.attachments = [attachment(), attachment({ containerID: 'late', interfaces })];
+      await nft(
+        `add element ${table} ports4 { "${late}" . 0a:58:09:00:01:03 . 9.0.1.3 }`,
+        'add element inet overlaynet leased4 { 9.0.1.3 }',
+      );
+    };
+    const run: Run = async (program, args, options) => {
+      if (program === 'nft' && args.includes(place)) await come();
+      return netns.run(program, args, options);
+    };
+    // a copy: what was read stays what it was
+    const racing = new DataPath({ log: silent, run, attachments: () => ({ ...records }) });
+    expect(await racing.reconcile(cluster(2, 0))).toMatchObject({ failures: [] });
+    expect(await listing()).toContain(late);
+    expect(await netns.sh('nft list set inet overlaynet leased4')).toContain('9.0.1.3');
+  },
+);
 
 test('an element that goes by itself while a pass is about to remove it makes nothing fail', async () => {
   const run: Run = async (program, args, options) => {
@@ -123,7 +136,7 @@ test('an element that goes by itself while a pass is about to remove it makes no
     return netns.run(program, args, options);
   };
   const racing = new DataPath({ log: silent, run });
-  expect(await racing.reconcile(cluster(2, 0))).toMatchObject({ changes: 2, failures: [] });
+  expect(await racing.reconcile(cluster(2, 0))).toMatchObject({ changes: 3, failures: [] });
   expect(await listing()).not.toContain(port);
 });
 
@@ -136,6 +149,6 @@ test('where nft is missing, the pass says what to install', async () => {
 
 test('cleanup removes it, and twice is no error', async () => {
   await path.cleanup();
-  expect(await netns.sh('nft list tables')).not.toContain(table);
+  expect(await netns.sh('nft list tables')).not.toContain('overlaynet');
   expect(await path.cleanup()).toMatchObject({ changes: 0, failures: [] });
 });

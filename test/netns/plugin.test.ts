@@ -5,8 +5,9 @@ import { join } from 'node:path';
 import { honest, spoofs } from '../../hack/chaos/spoofs.ts';
 import { count, markOf, sendFrames } from '../../hack/chaos/traffic.ts';
 import { readAttachments } from '../../src/agent/attachments.ts';
-import { desiredGuard } from '../../src/dataplane/spoof.ts';
-import { guard } from '../../src/linux/nft.ts';
+import { desiredLeased, resolving } from '../../src/dataplane/resolving.ts';
+import { desiredGuard, guard } from '../../src/dataplane/spoof.ts';
+import { convergeTables } from '../../src/linux/nft.ts';
 import { Netns } from '../support/netns.ts';
 
 // The CNI plugin writes records and elements, the agent reads and compares them: both must mean the same.
@@ -69,12 +70,14 @@ async function plugin(command: 'ADD' | 'DEL', id = 'one', netns = container): Pr
 }
 
 /** What the agent's next pass changes. */
-const pass = () =>
-  guard(node.run, () => {
-    const { attachments, problems } = readAttachments(dir);
-    expect(problems).toEqual([]);
-    return desiredGuard(attachments, false);
-  });
+async function pass() {
+  const { attachments, problems } = readAttachments(dir);
+  expect(problems).toEqual([]);
+  return convergeTables(node.run, [
+    { spec: guard, elements: () => desiredGuard(attachments, false) },
+    { spec: resolving, elements: () => desiredLeased(attachments, false) },
+  ]);
+}
 
 test("the plugin's elements are those that the agent makes of its records", async () => {
   expect((await pass()).failures).toEqual([]);
@@ -91,11 +94,28 @@ test("the plugin's elements are those that the agent makes of its records", asyn
 
 test('of a container from before the table the agent makes the elements, and the plugin removes them', async () => {
   await node.sh('nft delete table bridge overlaynet');
+  await node.sh('nft delete table inet overlaynet');
   await plugin('ADD');
   expect(await pass()).toMatchObject({ failures: [] });
   await container.sh('ping -c 1 -w 2 -i 0.2 9.0.1.1');
   await plugin('DEL');
   expect(await pass()).toEqual({ changes: 0, failures: [] });
+});
+
+test('an address whose table is there is in it, whether the other table is or not', async () => {
+  await node.sh('nft delete table bridge overlaynet');
+  await plugin('ADD');
+  const addresses = readAttachments(dir).attachments.flatMap(({ interfaces }) =>
+    interfaces.flatMap((one) => one.addresses),
+  );
+  const leased = async () =>
+    `${await node.sh('nft list set inet overlaynet leased4')} ${await node.sh('nft list set inet overlaynet leased6')}`;
+  for (const address of addresses) {
+    const has = (await leased()).includes(` ${address} `);
+    expect({ address, has }).toEqual({ address, has: !address.startsWith('fe80:') });
+  }
+  await plugin('DEL');
+  expect(await leased()).not.toContain('elements');
 });
 
 test('a container as the plugin makes it speaks as itself alone', async () => {

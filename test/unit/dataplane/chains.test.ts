@@ -67,6 +67,43 @@ test.each([
   expect(diffChains([input], saved(...rules)).input).toBe(restored(...deleted, `-I INPUT 1 ${jump}`));
 });
 
+describe('in nat', () => {
+  const chain: Chain = { table: 'nat', hook: 'POSTROUTING', rules: ['-j MASQUERADE'] };
+  const toOurs = '-m comment --comment overlaynet -j OVERLAYNET-POSTROUTING';
+  const behind = (...rules: string[]) => {
+    const all = [...rules, toOurs].map((rule) => `-A POSTROUTING ${rule}`);
+    const own = [':OVERLAYNET-POSTROUTING - [0:0]', '-A OVERLAYNET-POSTROUTING -j MASQUERADE'];
+    return parseChains(['*nat', ':POSTROUTING ACCEPT [0:0]', ...all, ...own, 'COMMIT'].join('\n')).chains;
+  };
+
+  test.each([
+    '-s 9.0.0.0/8 -j MASQUERADE',
+    '-j SNAT --to-source 10.0.0.1',
+    '-j ACCEPT',
+    '-j IP-MASQ-AGENT',
+    '-g SITE',
+  ])('a jump behind "%s" is put at the head', (rule) => {
+    expect(diffChains([chain], behind(rule)).input.split('\n')).toEqual([
+      '*nat',
+      `-D POSTROUTING ${toOurs}`,
+      `-I POSTROUTING 1 ${toOurs}`,
+      'COMMIT',
+      '',
+    ]);
+  });
+
+  test('what masquerades by a mark, or its own alone, may stay ahead', () => {
+    const ahead = [
+      '-j KUBE-POSTROUTING',
+      '-j CNI-HOSTPORT-MASQ',
+      '-j cali-POSTROUTING',
+      '-j LOG',
+      '-s 10.0.0.1/32',
+    ];
+    expect(diffChains([chain], behind(...ahead)).changes).toBe(0);
+  });
+});
+
 test('chains no longer wanted go after what jumps to them', () => {
   expect(diffChains([], saved(...right)).input).toBe(
     restored(':OVERLAYNET-INPUT - [0:0]', `-D INPUT ${jump}`, '-X OVERLAYNET-INPUT'),

@@ -119,7 +119,7 @@ test("what guards the tunnel is of the underlay's family, what masquerades and m
     `${toTunnel} -m set --match-set overlaynet-members-6 dst -m rpfilter --invert -j DROP`,
   );
   for (const family of [4, 6] as const) {
-    expect(rules(state, family, 'nat', 'POSTROUTING')).toHaveLength(2);
+    expect(rules(state, family, 'nat', 'POSTROUTING')).toHaveLength(5);
     expect(rules(state, family, 'mangle', 'POSTROUTING')).toHaveLength(family === 6 ? 2 : 1);
   }
 });

@@ -1,13 +1,15 @@
-import { desiredGuard, diffGuard, portKey, type ObservedGuard } from '../../../src/dataplane/spoof.ts';
-import { parseGuard } from '../../../src/linux/nft.ts';
+import { diffNFTable, type Elements, type ObservedNFTable } from '../../../src/dataplane/nftable.ts';
+import { desiredGuard, guard as table, portKey } from '../../../src/dataplane/spoof.ts';
+import { parseTable } from '../../../src/linux/nft.ts';
 import { attachment } from '../agent/fixture.ts';
 
 const port = 'c-0123456789ab';
 const mac = '0a:58:09:00:01:02';
+const diffGuard = (wanted: Elements, observed: ObservedNFTable) => diffNFTable(table, wanted, observed);
 const guard = (incomplete = false) => desiredGuard([attachment()], incomplete);
 
 /** A table that stands as it was written, with these elements. */
-function standing(elements: { 4?: string[]; 6?: string[] } = {}): ObservedGuard {
+function standing(elements: { 4?: string[]; 6?: string[] } = {}): ObservedNFTable {
   const { input } = diffGuard(desiredGuard([], false), undefined);
   const chains = new Map<string, { base: string; marks: string[] }>();
   for (const line of input.split('\n')) {
@@ -21,21 +23,27 @@ function standing(elements: { 4?: string[]; 6?: string[] } = {}): ObservedGuard 
     const rule = /^add rule bridge overlaynet (\S+) .* comment "(\S+)"$/.exec(line);
     if (rule !== null) chains.get(rule[1]!)!.marks.push(rule[2]!);
   }
-  return { chains, ports: { 4: new Set(elements[4]), 6: new Set(elements[6]) } };
+  return {
+    chains,
+    sets: new Map([
+      ['ports4', new Set(elements[4])],
+      ['ports6', new Set(elements[6])],
+    ]),
+  };
 }
-const lines = (observed: ObservedGuard, wanted = guard()) => diffGuard(wanted, observed).input.split('\n');
+const lines = (observed: ObservedNFTable, wanted = guard()) => diffGuard(wanted, observed).input.split('\n');
 
 test('each address of a container is an element with its port and MAC', () => {
-  expect(guard().ports).toEqual({
-    4: new Set([portKey(port, mac, '9.0.1.2')]),
-    6: new Set([portKey(port, mac, 'fe80::858:9ff:fe00:102')]),
+  expect(guard().of).toEqual({
+    ports4: new Set([portKey(port, mac, '9.0.1.2')]),
+    ports6: new Set([portKey(port, mac, 'fe80::858:9ff:fe00:102')]),
   });
 });
 
 test('a container whose MAC is not known yet sends nothing', () => {
   const [one] = attachment().interfaces;
   const early = attachment({ interfaces: [{ ...one!, mac: '' }] });
-  expect(desiredGuard([early], false).ports).toEqual({ 4: new Set(), 6: new Set() });
+  expect(desiredGuard([early], false).of).toEqual({ ports4: new Set(), ports6: new Set() });
 });
 
 test('where all stands nothing is written', () => {
@@ -97,14 +105,14 @@ test('bits are read as the numbers and the digits that nft prints', () => {
       { rule: { ...rule, expr: [] } },
     ],
   };
-  expect(parseGuard(JSON.stringify(json))).toEqual({
+  expect(parseTable(table, JSON.stringify(json))).toEqual({
     chains: new Map([
       ['prerouting', { base: 'filter prerouting -310', marks: ['abc', ''] }],
       ['container', { base: '', marks: [] }],
     ]),
-    ports: {
-      4: new Set([`${port} ${mac} 9.0.1.2`]),
-      6: new Set([`${port} 0a:58:09:00:00:02 fd01:b::2`, `${port} 00:00:00:00:00:02 ::1`]),
-    },
+    sets: new Map([
+      ['ports4', new Set([`${port} ${mac} 9.0.1.2`])],
+      ['ports6', new Set([`${port} 0a:58:09:00:00:02 fd01:b::2`, `${port} 00:00:00:00:00:02 ::1`])],
+    ]),
   });
 });

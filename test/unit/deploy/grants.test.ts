@@ -54,12 +54,12 @@ const documented = new Map(
     }),
 );
 
-/** What the images are made of. */
+/** What the images are made of, without digests and versions. */
 function contents(): string[] {
   const files = ['operator', 'agent'].map((name) => readFileSync(file(`deploy/${name}.Dockerfile`), 'utf8'));
   return files.flatMap((text) => [
-    /^FROM (\S+)$/m.exec(text)![1]!,
-    ...(/--no-install-recommends (.*) \\$/m.exec(text)?.[1]?.split(' ') ?? []),
+    /^FROM ([^@\s]+)/m.exec(text)![1]!,
+    ...(/--no-install-recommends (.*) \\$/m.exec(text)?.[1]?.replace(/=\S+/g, '').split(' ') ?? []),
     ...(text.includes('COPY plugins/ ') ? plugins.map((name) => `plugin ${name}`) : []),
   ]);
 }

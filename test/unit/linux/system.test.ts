@@ -94,7 +94,7 @@ const ofRules = readdirSync('src/dataplane')
     ];
   });
 const others =
-  'vxlan bridge veth br_netfilter nf_tables nft_compat nf_conntrack nf_conntrack_netlink ip_set ip_set_hash_net';
+  'vxlan bridge veth br_netfilter nf_tables nft_compat nft_ct nft_limit nf_conntrack nf_conntrack_netlink ip_set ip_set_hash_net';
 const modules = [...new Set([...others.split(' '), ...ofRules])];
 
 test('rules have matches that are modules', () => {

@@ -1,16 +1,17 @@
 import { nftFamily } from './iptables.ts';
 import { CommandError, type Run } from './run.ts';
-import { refuses, type Packet, type Rule } from './verdict.ts';
+import { does, type Deed, type Packet, type Rule } from './verdict.ts';
 
 /** A packet of the data path, and what it is in words. */
 export type Passing = Packet & { what: string };
 
-/** Somebody's base chain that refuses packets of the data path. */
-export interface Refusal {
+/** Somebody's base chain that refuses packets of the data path, or translates their source. */
+export interface Interference {
+  deed: Deed;
   /** `inet firewalld` */
   table: string;
   chain: string;
-  /** What it refuses, in words. */
+  /** Which packets, in words. */
   what: string[];
 }
 
@@ -26,22 +27,24 @@ interface ChainJSON {
 /** Of a table with more chains, such as kube-proxy's, the base chains alone are read: the others count as letting through. */
 const manyChains = 300;
 
-/** iptables' own: what of it refuses, our rules there answer (src/dataplane/forward.ts). */
+/** iptables' own: what of it refuses or translates, our rules there answer (src/dataplane/forward.ts, filter.ts). */
 const ofIptables = /^ip6? (filter|nat|mangle|raw|security)$/;
 
 const isOwn = (table: string): boolean => / overlaynet\b/.test(table);
 
 /**
- * Base chains of others, in nftables, that certainly refuse one of the packets. Two processes and one for each foreign
- * table that filters; sets are not read.
+ * Base chains of others, in nftables, that certainly refuse one of the packets or translate its source. Two processes and
+ * one for each foreign table that filters or translates; sets are not read.
  * @throws CommandError where nft cannot be run
  */
-export async function refusals(run: Run, packets: readonly Passing[]): Promise<Refusal[]> {
+export async function interferences(run: Run, packets: readonly Passing[]): Promise<Interference[]> {
   const all = (await list(run, ['chains'])).flatMap(({ chain }) => (chain === undefined ? [] : [chain]));
-  const bases = all.filter((chain) => isForeignFilter(chain));
-  const found: Refusal[] = [];
+  const bases = all.filter((chain) => isForeign(chain) && deedOf(chain) !== undefined);
+  const found: Interference[] = [];
   const read = new Map<string, Map<string, Rule[]>>();
-  for (const { family, table, name, hook, policy } of bases) {
+  for (const base of bases) {
+    const { family, table, name, hook, policy } = base;
+    const deed = deedOf(base) ?? 'refuse';
     const where = `${family} ${table}`;
     const coming = packets.filter(
       (packet) => packet.hook === hook && (family === 'inet' || family === nftFamily(packet.family)),
@@ -55,17 +58,21 @@ export async function refusals(run: Run, packets: readonly Passing[]): Promise<R
       rulesOf(await list(run, small ? ['table', family, table] : ['chain', family, table, name]));
     read.set(key, chains);
     const ruleset = { chains, policy: policy === 'drop' ? 'drop' : 'accept' } as const;
-    const what = coming.filter((packet) => refuses(ruleset, name, packet)).map((packet) => packet.what);
-    if (what.length > 0) found.push({ table: where, chain: name, what });
+    const what = coming.filter((packet) => does(deed, ruleset, name, packet)).map((packet) => packet.what);
+    if (what.length > 0) found.push({ deed, table: where, chain: name, what });
   }
   return found;
 }
 
-function isForeignFilter({ family, table, type, hook }: ChainJSON): boolean {
+function isForeign({ family, table }: ChainJSON): boolean {
   const where = `${family} ${table}`;
-  return (
-    type === 'filter' && (hook === 'forward' || hook === 'input') && !ofIptables.test(where) && !isOwn(where)
-  );
+  return !ofIptables.test(where) && !isOwn(where);
+}
+
+/** What a base chain of that type and hook may do that matters here. */
+function deedOf({ type, hook }: ChainJSON): Deed | undefined {
+  if (type === 'filter' && (hook === 'forward' || hook === 'input')) return 'refuse';
+  return type === 'nat' && hook === 'postrouting' ? 'translate' : undefined;
 }
 
 function rulesOf(objects: ObjectJSON[]): Map<string, Rule[]> {
