@@ -119,8 +119,12 @@ async function main(): Promise<void> {
   await provideParts();
   await buildBundles();
   const { status } = spawnSync(
-    'unshare',
-    ['--net', '--mount', '--', process.execPath, import.meta.filename, ...process.argv.slice(2)],
+    // it ends with this process, whichever way, and with it all that it has made
+    'setpriv',
+    [
+      ...['--pdeathsig', 'KILL', 'unshare', '--net', '--mount', '--'],
+      ...[process.execPath, import.meta.filename, ...process.argv.slice(2)],
+    ],
     {
       stdio: 'inherit',
       env: { ...process.env, [inside]: 'yes' },

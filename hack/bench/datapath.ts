@@ -1,13 +1,16 @@
 import { join } from 'node:path';
 import { go } from '../parts/part.ts';
 import { buildProgram } from '../parts/plugins.ts';
-import { say } from '../parts/progress.ts';
 import { bare, flannel, vxlan } from './peers.ts';
 import { overlaynet, Sites, type Site } from './sites.ts';
 import { quantile, type Figure } from './table.ts';
 
 const root = join(import.meta.dirname, '..', '..');
-const rounds = 6;
+/** Short turns and many of them: what else the machine does meanwhile then meets all alike. */
+const rounds = 15;
+const seconds = 0.25;
+/** Ahead of every other program, and with the same priority on both sides. */
+const first = ['chrt', '--fifo', '1'] as const;
 
 /** What is measured; `kind` as hack/traffic names it. */
 const rows = [
@@ -18,7 +21,7 @@ const rows = [
   { kind: 'streams', what: 'eight TCP streams, Gbit/s', unit: 1e9 },
 ] as const;
 
-export type Row = (typeof rows)[number];
+type Row = (typeof rows)[number];
 
 /**
  * Containers of two nodes with each other: by our data path, with all guards on, beside peers'. Everything is measured in
@@ -28,46 +31,40 @@ export async function datapath(): Promise<Figure[]> {
   const ways = [bare, vxlan, flannel];
   const sites = await Sites.up([...ways, overlaynet(2 * ways.length)]);
   try {
-    const medians = await measure(sites.all, { rounds, seconds: 1 });
+    const medians = await measure(sites.all);
     return rows.map((row) => figure(row, (name) => medians.get(row.kind)?.get(name) ?? NaN));
   } finally {
     await sites.down();
   }
 }
 
-/** The middle of each row's rounds, by site. */
-export async function measure(
-  sites: readonly Site[],
-  { rounds, seconds }: { rounds: number; seconds: number },
-): Promise<Map<string, Map<string, number>>> {
+/** By row and site. */
+type Rates<T> = Map<string, Map<string, T>>;
+
+/** The middle of each row's rounds. */
+async function measure(sites: readonly Site[]): Promise<Rates<number>> {
   const traffic = await buildProgram(join(root, 'hack', 'traffic'), join(root, 'dist', 'traffic'), go);
-  const servers = sites.map(({ server }) => server.netns.spawn(traffic, ['serve']));
+  const [program, ...options] = [...first, traffic];
+  const servers = sites.map(({ server }) => server.netns.spawn(program, [...options, 'serve']));
   for (const { ready } of servers) await ready;
-  const seen = new Map(rows.map(({ kind }) => [kind as string, new Map<string, number[]>()]));
-  try {
-    for (let round = 0; round < rounds; round++) {
-      // nobody is always first, or always behind the same one
-      const turn = round % 2 === 0 ? sites : sites.toReversed();
-      for (const { kind } of rows) {
-        for (const { name, client, server } of turn) {
-          const args = [kind, '-to', server.ip, '-for', `${seconds}s`];
-          const { stdout, stderr, code } = await client.netns.run(traffic, args);
-          if (code !== 0) throw new Error(`${name}, ${kind}: ${stderr.trim()}`);
-          const of = seen.get(kind);
-          of?.set(name, [...(of.get(name) ?? []), Number(stdout)]);
-        }
+  const seen: Rates<number[]> = new Map(rows.map(({ kind }) => [kind, new Map<string, number[]>()]));
+  for (let round = 0; round < rounds; round++) {
+    // nobody is always first, or always behind the same one
+    const turn = round % 2 === 0 ? sites : sites.toReversed();
+    for (const { kind } of rows) {
+      for (const { name, client, server } of turn) {
+        const args = [...options, kind, '-to', server.ip, '-for', `${seconds}s`];
+        const { stdout, stderr, code } = await client.netns.run(program, args);
+        if (code !== 0) throw new Error(`${name}, ${kind}: ${stderr.trim()}`);
+        const of = seen.get(kind);
+        of?.set(name, [...(of.get(name) ?? []), Number(stdout)]);
       }
-      say(`  round ${round + 1} of ${rounds}`);
     }
-  } finally {
-    for (const { stop } of servers) await stop();
   }
-  return new Map(
-    [...seen].map(([kind, of]) => [
-      kind,
-      new Map([...of].map(([name, values]) => [name, quantile(values, 0.5)])),
-    ]),
-  );
+  for (const { stop } of servers) await stop();
+  const middle = (of: Map<string, number[]>) =>
+    new Map([...of].map(([name, rates]) => [name, quantile(rates, 0.5)]));
+  return new Map([...seen].map(([kind, of]) => [kind, middle(of)]));
 }
 
 function figure({ what, unit }: Row, rate: (name: string) => number): Figure {
