@@ -88,7 +88,7 @@ export function desiredChains(
     chains[family].push({ table: 'raw', hook: 'PREROUTING', rules });
   }
   // ahead of all else, which has nothing to say of the tunnel's packets
-  chains[outer] = joinChains(tunnelChains(snapshot, own, outer), chains[outer]);
+  chains[outer] = joinChains(tunnelChains(snapshot, own, outer, tunnel), chains[outer]);
   return chains;
 }
 
@@ -109,7 +109,7 @@ const uplinkRules = (tunnel: string, strangers: string): string[] => [
  * that, in mangle. The tunnel's own packets have no entry in the table of connections: where that is full, as after a
  * container has sent to many ports, they pass all the same.
  */
-function tunnelChains(snapshot: Snapshot, own: AgentAllocationSpec, outer: Family): Chain[] {
+function tunnelChains(snapshot: Snapshot, own: AgentAllocationSpec, outer: Family, tunnel: string): Chain[] {
   const toTunnel = `-p udp -m udp --dport ${snapshot.config.port}`;
   const address = own.addresses.find((text) => familyOf(text) === outer) ?? '';
   const toSelf = `-d ${address}/${outer === 4 ? 32 : 128}`;
@@ -120,10 +120,11 @@ function tunnelChains(snapshot: Snapshot, own: AgentAllocationSpec, outer: Famil
     {
       table: 'raw',
       hook: 'PREROUTING',
+      // in the name of a member, by a link that does not lead to that member: whoever sends such to this node, no set is asked
       rules: [
-        `${toSelf} ${toTunnel} -m rpfilter ${member('src')} -j CT --notrack`,
-        // in the name of a member, by a link that does not lead to that member
-        `${toTunnel} -m conntrack ! --ctstate UNTRACKED ${member('dst')} -m rpfilter --invert -j DROP`,
+        `${toSelf} ${toTunnel} -m rpfilter --invert -j DROP`,
+        `${toSelf} ${toTunnel} ${member('src')} -j CT --notrack`,
+        `! ${toSelf} ${toTunnel} ${member('dst')} -m rpfilter --invert -j DROP`,
       ],
     },
     {
@@ -151,8 +152,8 @@ function tunnelChains(snapshot: Snapshot, own: AgentAllocationSpec, outer: Famil
       table: 'mangle',
       hook: 'POSTROUTING',
       rules: [
-        // the tunnel's own
-        `${toTunnel} -m conntrack --ctstate UNTRACKED -j RETURN`,
+        // the tunnel's own; what goes into the tunnel is judged, though somebody else has it untracked
+        `! -o ${tunnel} ${toTunnel} -m conntrack --ctstate UNTRACKED -j RETURN`,
         `${toTunnel} ${translated} ${member('dst')} -j DROP`,
       ],
     },
