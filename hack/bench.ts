@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { cpus, loadavg, totalmem } from 'node:os';
 import { Bed, self, type Furnishing } from './bench/bed.ts';
 import { containers } from './bench/cni.ts';
+import { datapath } from './bench/datapath.ts';
 import { simulated } from './bench/plan.ts';
 import { scale, type Size } from './bench/scale.ts';
 import { burst, coldAgent, idle, joins, takeover } from './bench/scenarios.ts';
@@ -64,6 +65,7 @@ const parts: Record<string, Part> = {
       ),
   },
   cni: { title: 'containers, beside bridge with host-local', figures: containers },
+  datapath: { title: 'packets between containers of two nodes, beside peers', figures: datapath },
 };
 
 /** A part by its name; `300x10` is the allocation alone at any other size. */
@@ -117,8 +119,12 @@ async function main(): Promise<void> {
   await provideParts();
   await buildBundles();
   const { status } = spawnSync(
-    'unshare',
-    ['--net', '--mount', '--', process.execPath, import.meta.filename, ...process.argv.slice(2)],
+    // it ends with this process, whichever way, and with it all that it has made
+    'setpriv',
+    [
+      ...['--pdeathsig', 'KILL', 'unshare', '--net', '--mount', '--'],
+      ...[process.execPath, import.meta.filename, ...process.argv.slice(2)],
+    ],
     {
       stdio: 'inherit',
       env: { ...process.env, [inside]: 'yes' },

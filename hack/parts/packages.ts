@@ -18,6 +18,8 @@ const packages: Record<string, string> = {
   nsenter: 'util-linux',
   unshare: 'util-linux',
   flock: 'util-linux',
+  chrt: 'util-linux',
+  setpriv: 'util-linux',
   modprobe: 'kmod',
 };
 

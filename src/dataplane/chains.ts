@@ -1,4 +1,4 @@
-import { chainPrefix, jumpComment } from './ownership.ts';
+import { chainPrefix } from './ownership.ts';
 import type { Chain, ObservedChains, ObservedTable } from './state.ts';
 
 /** Input for `iptables-restore --noflush`, empty where nothing differs, and how many chains and jumps it changes. */
@@ -20,7 +20,8 @@ export function joinChains(first: Chain[], second: Chain[]): Chain[] {
   return [...joined, ...second.filter((chain) => !first.some(same(chain)))];
 }
 
-const jump = (own: string): string => `-m comment --comment ${jumpComment} -j ${own}`;
+/** The chain's name tells whose it is: each packet would pay for a comment, in every hook. */
+const jump = (own: string): string => `-j ${own}`;
 
 const nameOf = ({ hook, last }: Chain): string => `${chainPrefix}${hook}${last === true ? '-LAST' : ''}`;
 

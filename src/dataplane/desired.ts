@@ -56,7 +56,6 @@ export function desired(snapshot: Snapshot): Desired | undefined {
     addresses: [own.vtep.ip, own.vtep.ip6].filter((address) => address !== undefined),
   });
 
-  for (const cidr of snapshot.config.vtepSubnets) state.rules.add(rangeRule(cidr));
   const networks = new Set(snapshot.networks.map(({ metadata }) => metadata.name));
   for (const link of bridges(snapshot.node, own, mtu)) {
     if (networks.has(link.network)) state.links.set(link.name, link);
@@ -67,6 +66,8 @@ export function desired(snapshot: Snapshot): Desired | undefined {
       addRoute(state, { network: metadata.name, to: bare(cidr), table: mainTable, metric: worstMetric });
     }
   }
+  // behind those of the overlays, to which most packets go
+  for (const cidr of snapshot.config.vtepSubnets) state.rules.add(rangeRule(cidr));
   for (const { node, spec } of snapshot.allocations) {
     if (node !== snapshot.node) addPeer(state, spec, outer, networks);
   }

@@ -73,18 +73,23 @@ export function desiredChains(
           ...directRules(family),
         ],
       },
-      { table: 'mangle', hook: 'POSTROUTING', rules: [`-o ${tunnel} -j MARK --set-xmark ${tunnelMark}`] },
+      {
+        table: 'mangle',
+        hook: 'POSTROUTING',
+        // of processes alone: the kernel looks for the way of a packet that bears a mark, and knows that of others
+        rules: [`-o ${tunnel} -m owner --socket-exists -j MARK --set-xmark ${tunnelMark}`],
+      },
       { table: 'mangle', hook: 'PREROUTING', rules: uplinkRules(tunnel, not('overlays', 'src')) },
       ...forwardChains(family, tunnel),
     );
-    const rules = dockerBridges(snapshot, own)
-      // Docker's ports have no guard, and its containers may forge: at least no address of another network
-      .map((bridge) => `-i ${bridge} -m rpfilter --invert -j DROP`);
     // what a container's port brings comes by its bridge: else it has lost that, or sent to the bridge's control group
-    rules.unshift(`-i ${portPrefix}+ -j DROP`);
+    const rules = [`-i ${portPrefix}+ -j DROP`];
+    // Docker's ports have no guard, and its containers may forge: at least no address of another network
+    if (hasDocker(snapshot, own)) rules.push(`-i d-+ -m rpfilter --invert -j DROP`);
     chains[family].push({ table: 'raw', hook: 'PREROUTING', rules });
   }
-  chains[outer] = joinChains(chains[outer], tunnelChains(snapshot, own, outer));
+  // ahead of all else, which has nothing to say of the tunnel's packets
+  chains[outer] = joinChains(tunnelChains(snapshot, own, outer, tunnel), chains[outer]);
   return chains;
 }
 
@@ -123,7 +128,7 @@ const uplinkRules = (tunnel: string, strangers: string): string[] => [
  * that, in mangle. The tunnel's own packets have no entry in the table of connections: where that is full, as after a
  * container has sent to many ports, they pass all the same.
  */
-function tunnelChains(snapshot: Snapshot, own: AgentAllocationSpec, outer: Family): Chain[] {
+function tunnelChains(snapshot: Snapshot, own: AgentAllocationSpec, outer: Family, tunnel: string): Chain[] {
   const toTunnel = `-p udp -m udp --dport ${snapshot.config.port}`;
   const address = own.addresses.find((text) => familyOf(text) === outer) ?? '';
   const toSelf = `-d ${address}/${outer === 4 ? 32 : 128}`;
@@ -134,20 +139,20 @@ function tunnelChains(snapshot: Snapshot, own: AgentAllocationSpec, outer: Famil
     {
       table: 'raw',
       hook: 'PREROUTING',
-      // in the name of a member, by a link that does not lead to that member
+      // in the name of a member, by a link that does not lead to that member: whoever sends such to this node, no set is asked
       rules: [
-        `${toTunnel} ${member('dst')} -m rpfilter --invert -j DROP`,
+        `${toSelf} ${toTunnel} -m rpfilter --invert -j DROP`,
         `${toSelf} ${toTunnel} ${member('src')} -j CT --notrack`,
+        `! ${toSelf} ${toTunnel} ${member('dst')} -m rpfilter --invert -j DROP`,
       ],
     },
     {
       table: 'mangle',
       hook: 'INPUT',
+      // members send to the registered address; a container may reach another one, and look like its node there
       rules: [
-        // members send to the registered address; a container may reach another one, and look like its node there
-        `! ${toSelf} ${toTunnel} -j DROP`,
-        `${toTunnel} ${stranger} -j DROP`,
-        `${toTunnel} ${translated} -j DROP`,
+        `${toSelf} ${toTunnel} -m conntrack ! --ctstate DNAT ${member('src')} -j RETURN`,
+        `${toTunnel} -j DROP`,
       ],
     },
     // a router between members lets them pass; whom it would masquerade it would make a member
@@ -157,19 +162,28 @@ function tunnelChains(snapshot: Snapshot, own: AgentAllocationSpec, outer: Famil
       hook: 'OUTPUT',
       rules: [
         // to anyone else it may be the answer to a client that has this port by chance
-        `${toTunnel} ${member('dst')} -m owner --socket-exists -m mark ! --mark ${tunnelMark} -j DROP`,
-        `${toTunnel} ${member('dst')} -m mark --mark ${tunnelMark} -j CT --notrack`,
+        `${toTunnel} -m owner --socket-exists -m mark ! --mark ${tunnelMark} ${member('dst')} -j DROP`,
+        // what comes here without a socket is what the tunnel carries of containers
+        `${toTunnel} ${member('dst')} -j CT --notrack`,
       ],
     },
-    { table: 'mangle', hook: 'POSTROUTING', rules: [`${toTunnel} ${member('dst')} ${translated} -j DROP`] },
+    {
+      table: 'mangle',
+      hook: 'POSTROUTING',
+      rules: [
+        // the tunnel's own; what goes into the tunnel is judged, though somebody else has it untracked
+        `! -o ${tunnel} ${toTunnel} -m conntrack --ctstate UNTRACKED -j RETURN`,
+        `${toTunnel} ${translated} ${member('dst')} -j DROP`,
+      ],
+    },
   ];
 }
 
-/** Of the networks that Docker is to have here, and of those that it still has. */
-function dockerBridges({ networks, docker = [] }: Snapshot, own: AgentAllocationSpec): string[] {
-  const inForce = new Set(networks.map(({ metadata }) => metadata.name));
-  const wanted = (own.networks ?? []).filter(
-    ({ name, subnets }) => inForce.has(name) && subnets.some(({ bridges }) => bridges?.docker !== undefined),
+/** Whether Docker is to have a network here, or still has one. */
+const hasDocker = ({ networks, docker = [] }: Snapshot, own: AgentAllocationSpec): boolean =>
+  docker.length > 0 ||
+  (own.networks ?? []).some(
+    ({ name, subnets }) =>
+      networks.some(({ metadata }) => metadata.name === name) &&
+      subnets.some(({ bridges }) => bridges?.docker !== undefined),
   );
-  return [...new Set([...wanted, ...docker].map(({ name }) => `d-${name}`))];
-}

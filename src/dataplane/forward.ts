@@ -24,9 +24,9 @@ export function forwardChains(family: Family, tunnel: string): Chain[] {
       table: 'filter',
       hook: 'FORWARD',
       rules: [
+        `-i ${tunnel} ${overlay('dst')} -j ACCEPT`,
         `-i m-+ ${overlay('src')} ${overlay('dst')} -j ACCEPT`,
         `-i d-+ ${overlay('src')} ${overlay('dst')} -j ACCEPT`,
-        `-i ${tunnel} ${overlay('dst')} -j ACCEPT`,
         `! -i d-+ -o d-+ ${overlay('dst')} -m conntrack ! --ctstate RELATED,ESTABLISHED,DNAT -j DROP`,
       ],
     },

@@ -39,9 +39,6 @@ export const membersPrefix = `${setPrefix}members-`;
 /** iptables chains: `OVERLAYNET-POSTROUTING`, jumped to from the chain of that name. */
 export const chainPrefix = 'OVERLAYNET-';
 
-/** Comment of each jump into such a chain. */
-export const jumpComment = 'overlaynet';
-
 /**
  * Bit of the packet mark that says "came through the tunnel link": a packet to the tunnel's port that a socket
  * owns and that lacks it is forged. kube-proxy has 0x4000 and 0x8000, the portmap plugin 0x2000.

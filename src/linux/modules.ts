@@ -20,7 +20,6 @@ const needed = [
   'xt_CT',
   'xt_MASQUERADE',
   'xt_addrtype',
-  'xt_comment',
   'xt_connmark',
   'xt_conntrack',
   'xt_mark',

@@ -109,7 +109,7 @@ test('a dirty start converges: right stays, wrong is righted, stale goes, foreig
     'ip addr del 9.0.0.1/25 dev m-dcos',
     'ipset del overlaynet-members-4 172.17.0.3',
     'iptables-nft -t raw -F OVERLAYNET-OUTPUT',
-    'iptables-nft -t nat -D POSTROUTING -m comment --comment overlaynet -j OVERLAYNET-POSTROUTING',
+    'iptables-nft -t nat -D POSTROUTING -j OVERLAYNET-POSTROUTING',
     'iptables-nft -t mangle -I INPUT -j ACCEPT',
     // stale
     'ip neigh add 44.128.0.50 lladdr 70:b3:d5:80:00:32 dev vtep1024 nud permanent',

@@ -61,6 +61,12 @@ describe.each<Underlay>(['IPv4', 'IPv6'])('forged tunnel packets over %s', (unde
       return (await stop())[0];
     };
     expect(await byOtherLink(markOf(200))).toBe(0);
+    // somebody's own rule for that port, as administrators write it, opens nothing
+    const iptables = wire.outer === 4 ? 'iptables-nft' : 'ip6tables-nft';
+    const untracked = 'PREROUTING -p udp --dport 64000 -j CT --notrack';
+    await node.sh(`${iptables} -t raw -I ${untracked}`);
+    expect(await byOtherLink(markOf(204))).toBe(0);
+    await node.sh(`${iptables} -t raw -D ${untracked}`);
     await node.sh(`${route} ${paths}`);
     expect([await byOtherLink(markOf(201)), await arriving(202)]).toEqual([frames, frames]);
     await node.sh(`ip -${wire.outer} route del ${member}/${length}`);

@@ -46,7 +46,7 @@ test('one that finds a link missing puts back rules, too: what guards stands bef
 test.each([
   'ip neigh del 44.128.0.2 dev vtep1024',
   'ip route del 9.0.2.0/24',
-  'ip rule del pref 142 from 9.0.0.0/8',
+  'ip rule del pref 143 from 9.0.0.0/8',
 ])('what hangs on links is looked at: %s', async (command) => {
   await netns.sh(command);
   expect((await path.reconcile(cluster(3, 0), 'links')).changes).toBeGreaterThan(0);

@@ -28,6 +28,23 @@ describe.each<Underlay>(['IPv4', 'IPv6'])('two nodes over %s', (underlay) => {
     },
   );
 
+  test("the tunnel's packets, of containers and of processes, are no connections, and pass also where somebody has that port untracked", async () => {
+    const [iptables, member] = underlay === 'IPv4' ? ['iptables-nft', 4] : ['ip6tables-nft', 6];
+    const talk = async () => {
+      for (const node of [node0, node1]) await node.sh('conntrack -F');
+      await ping(c0, '9.0.1.2');
+      await ping(d0, 'fd01:b::1:0:0:2');
+      await ping(node0, '9.0.1.2');
+      for (const node of [node0, node1])
+        expect(await node.sh(`conntrack -L -f ipv${member} -p udp --dport 64000`)).toBe('');
+    };
+    await talk();
+    const untracked = '-p udp --dport 64000 -j CT --notrack';
+    for (const hook of ['OUTPUT', 'PREROUTING']) await node0.sh(`${iptables} -t raw -I ${hook} ${untracked}`);
+    await talk();
+    for (const hook of ['OUTPUT', 'PREROUTING']) await node0.sh(`${iptables} -t raw -D ${hook} ${untracked}`);
+  });
+
   test("containers of two nodes see each other's own addresses", async () => {
     expect(await sourceSeen(c0, '9.0.1.2', c1, 'eth0')).toBe('9.0.0.2');
     expect(await sourceSeen(d0, 'fd01:b::1:0:0:2', d1, 'eth0')).toBe('fd01:b::2');

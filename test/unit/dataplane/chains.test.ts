@@ -4,7 +4,7 @@ import { parseChains } from '../../../src/linux/iptablessave.ts';
 
 const input: Chain = { table: 'mangle', hook: 'INPUT', rules: ['-p udp -m udp --dport 64000 -j DROP'] };
 
-const jump = '-m comment --comment overlaynet -j OVERLAYNET-INPUT';
+const jump = '-j OVERLAYNET-INPUT';
 
 /** `iptables-save` of a mangle table. */
 const saved = (...rules: string[]) =>
@@ -69,7 +69,7 @@ test.each([
 
 describe('in nat', () => {
   const chain: Chain = { table: 'nat', hook: 'POSTROUTING', rules: ['-j MASQUERADE'] };
-  const toOurs = '-m comment --comment overlaynet -j OVERLAYNET-POSTROUTING';
+  const toOurs = '-j OVERLAYNET-POSTROUTING';
   const behind = (...rules: string[]) => {
     const all = [...rules, toOurs].map((rule) => `-A POSTROUTING ${rule}`);
     const own = [':OVERLAYNET-POSTROUTING - [0:0]', '-A OVERLAYNET-POSTROUTING -j MASQUERADE'];
@@ -114,8 +114,8 @@ describe('in a FORWARD chain of others', () => {
   const head: Chain = { table: 'filter', hook: 'FORWARD', rules: ['-i m-+ -j ACCEPT'] };
   const tail: Chain = { ...head, last: true };
   const own = [':OVERLAYNET-FORWARD - [0:0]', ':OVERLAYNET-FORWARD-LAST - [0:0]'];
-  const toHead = '-m comment --comment overlaynet -j OVERLAYNET-FORWARD';
-  const toTail = '-m comment --comment overlaynet -j OVERLAYNET-FORWARD-LAST';
+  const toHead = '-j OVERLAYNET-FORWARD';
+  const toTail = '-j OVERLAYNET-FORWARD-LAST';
   const contents = ['-A OVERLAYNET-FORWARD -i m-+ -j ACCEPT', '-A OVERLAYNET-FORWARD-LAST -i m-+ -j ACCEPT'];
   const forward = (...rules: string[]) =>
     parseChains(

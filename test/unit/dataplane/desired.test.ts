@@ -111,16 +111,21 @@ test("what guards the tunnel is of the underlay's family, what masquerades and m
   expect(rules(state, 4, 'mangle', 'INPUT')).toBeUndefined();
   const toTunnel = '-p udp -m udp --dport 64000';
   expect(rules(state, 6, 'mangle', 'INPUT')).toEqual([
-    `! -d fd00:17::2/128 ${toTunnel} -j DROP`,
-    `${toTunnel} -m set ! --match-set overlaynet-members-6 src -j DROP`,
-    `${toTunnel} -m conntrack --ctstate DNAT -j DROP`,
+    `-d fd00:17::2/128 ${toTunnel} -m conntrack ! --ctstate DNAT -m set --match-set overlaynet-members-6 src -j RETURN`,
+    `${toTunnel} -j DROP`,
   ]);
-  expect(rules(state, 6, 'raw', 'PREROUTING')).toContain(
-    `${toTunnel} -m set --match-set overlaynet-members-6 dst -m rpfilter --invert -j DROP`,
-  );
+  expect(rules(state, 6, 'raw', 'PREROUTING')?.slice(0, 3)).toEqual([
+    `-d fd00:17::2/128 ${toTunnel} -m rpfilter --invert -j DROP`,
+    `-d fd00:17::2/128 ${toTunnel} -m set --match-set overlaynet-members-6 src -j CT --notrack`,
+    `! -d fd00:17::2/128 ${toTunnel} -m set --match-set overlaynet-members-6 dst -m rpfilter --invert -j DROP`,
+  ]);
   for (const family of [4, 6] as const) {
     expect(rules(state, family, 'nat', 'POSTROUTING')).toHaveLength(5);
-    expect(rules(state, family, 'mangle', 'POSTROUTING')).toHaveLength(family === 6 ? 2 : 1);
+    expect(rules(state, family, 'mangle', 'POSTROUTING')).toHaveLength(family === 6 ? 3 : 1);
+    // a packet that bears a mark costs a search for its route
+    expect(rules(state, family, 'mangle', 'POSTROUTING')?.at(-1)).toBe(
+      '-o vtep1024 -m owner --socket-exists -j MARK --set-xmark 0x1000/0x1000',
+    );
   }
 });
 
@@ -156,7 +161,7 @@ describe('what Docker still has beside the networks in force', () => {
   ];
   const guards = (state: Desired, family: 4 | 6) =>
     rules(state, family, 'raw', 'PREROUTING')?.filter((rule) => rule.startsWith('-i d-'));
-  const both = ['-i d-dcos -m rpfilter --invert -j DROP', '-i d-dcos6 -m rpfilter --invert -j DROP'];
+  const both = ['-i d-+ -m rpfilter --invert -j DROP'];
 
   test('costs nothing where it is what the node holds', () => {
     expect(of({ ...cluster(2, 0), docker })).toEqual(of(cluster(2, 0)));

@@ -113,9 +113,9 @@ test('on an empty kernel everything is made, what others hang on first', () => {
       'route add unreachable 9.0.0.0/8 table 254 metric 4294967295 proto 142',
       'route add 9.0.1.0/24 table 254 metric 0 proto 142 nhid 1870659586',
       'route add 172.17.0.3 table 42 metric 0 proto 142 nhid 1870659586',
-      'rule add to 44.128.0.0/20 lookup 254 pref 143 protocol 142',
-      'rule add from 9.0.0.0/8 fwmark 0/0x800 lookup 42 pref 142 protocol 142',
-      'rule add to 9.0.0.0/8 lookup 254 pref 143 protocol 142',
+      'rule add to 9.0.0.0/8 lookup 254 pref 142 protocol 142',
+      'rule add from 9.0.0.0/8 fwmark 0/0x800 lookup 42 pref 143 protocol 142',
+      'rule add to 44.128.0.0/20 lookup 254 pref 142 protocol 142',
     ],
   });
   expect(sets?.slice(0, 2)).toEqual([
@@ -231,16 +231,16 @@ test('cleanup deletes ours alone, and with a link what hangs on it', () => {
     routes: [
       'route del unreachable 9.0.0.0/8 table 254 metric 4294967295 proto 142',
       'route del unreachable fd01:b::/64 table 254 metric 4294967295 proto 142',
-      'rule del to 44.128.0.0/20 lookup 254 pref 143 protocol 142',
-      'rule del from 9.0.0.0/8 fwmark 0/0x800 lookup 42 pref 142 protocol 142',
-      'rule del to 9.0.0.0/8 lookup 254 pref 143 protocol 142',
+      'rule del to 9.0.0.0/8 lookup 254 pref 142 protocol 142',
+      'rule del from 9.0.0.0/8 fwmark 0/0x800 lookup 42 pref 143 protocol 142',
+      'rule del to 44.128.0.0/20 lookup 254 pref 142 protocol 142',
       'link del m-dcos',
       'link del m-dcos6',
     ],
     rules6: [
-      'rule del to fd01:a::/64 lookup 254 pref 143 protocol 142',
-      'rule del from fd01:b::/64 fwmark 0/0x800 lookup 42 pref 142 protocol 142',
-      'rule del to fd01:b::/64 lookup 254 pref 143 protocol 142',
+      'rule del to fd01:b::/64 lookup 254 pref 142 protocol 142',
+      'rule del from fd01:b::/64 fwmark 0/0x800 lookup 42 pref 143 protocol 142',
+      'rule del to fd01:a::/64 lookup 254 pref 142 protocol 142',
     ],
     staleSets: expect.arrayContaining(['destroy overlaynet-overlays-4']) as unknown,
   });

@@ -87,8 +87,9 @@ test('hosts: Deny closes the network to all but its own node, where a process se
   expect(set(state, 'own-4')).toEqual(['9.1.0.0/24', '9.2.0.0/24']);
   for (const hook of ['INPUT', 'POSTROUTING']) expect(rules(state, 4, hook).at(-1)).toBe('-j DROP');
   // what guards the tunnel stays, and comes first
-  expect(rules(state, 4, 'INPUT')[0]).toMatch(/--dport 64000 .*-j DROP$/);
-  expect(rules(state, 4, 'POSTROUTING')[0]).toMatch(/^-o vtep1024 -j MARK/);
+  expect(rules(state, 4, 'INPUT')[1]).toMatch(/--dport 64000 -j DROP$/);
+  expect(rules(state, 4, 'POSTROUTING')[1]).toMatch(/--dport 64000 .*-j DROP$/);
+  expect(rules(state, 4, 'POSTROUTING')[2]).toMatch(/^-o vtep1024 .*-j MARK/);
 });
 
 test("allowAPIServer opens the API servers' own addresses and ports to networks that have it, and to no other", () => {

@@ -1,0 +1,3 @@
+module overlaynet.dev/traffic
+
+go 1.24
