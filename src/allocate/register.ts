@@ -5,6 +5,7 @@ import { parseCidr } from '../net/cidr.ts';
 import { conflict, overlap, own, outside, unproven, type TakenSpace } from './addresses.ts';
 import type { Claimant } from './blocks.ts';
 import { uplinkRefusal, type MTURule } from './mtu.ts';
+import { joinRefusal, type SubnetInForce } from './overlap.ts';
 import type { NodeFacts, Refusal, View } from './view.ts';
 
 export interface Registrations {
@@ -46,6 +47,7 @@ export function judgeRegistrations(
   nodes: readonly NodeFacts[],
   config: Rules,
   taken: readonly TakenSpace[],
+  inForce: readonly SubnetInForce[],
   /** Whether the ledger has something as held by a node. */
   holds: (node: string) => boolean,
   memory: Standing,
@@ -88,11 +90,14 @@ export function judgeRegistrations(
     // what is in force was checked against every space, and every space since against it
     const pinned = sameNode ? had.addresses.filter(isAddress) : [];
     const standing = sameNode && sameTexts(had.addresses, agent.spec.addresses);
+    // nobody takes from a member what its containers are on
+    const isMember = holds(node.name) || had?.vtep !== undefined || agent.spec.vtep !== undefined;
     const refusal =
       (standing ? undefined : own(view, node, agent, pinned)) ??
       outside(agent, config.nodeSubnets) ??
       conflict(view, agent, node, owner, result.unread) ??
       (standing ? undefined : overlap(agent, spaces)) ??
+      (isMember ? undefined : joinRefusal(agent, inForce)) ??
       fits(agent, config) ??
       (standing ? undefined : unproven(view, agent, pinned, config.nodeSubnets));
     if (refusal === undefined) {
