@@ -2,15 +2,23 @@ import { tunnelAddress } from '../api/state.ts';
 import type { AgentAllocationSpec, OverlayAgent, Underlay } from '../api/types.ts';
 import { isAddress } from '../net/address.ts';
 import { parseCidr } from '../net/cidr.ts';
-import { conflict, overlap, own, outside, unproven, type TakenSpace } from './addresses.ts';
+import { believed, conflict, overlap, own, outside, unproven, type TakenSpace } from './addresses.ts';
 import type { Claimant } from './blocks.ts';
 import { uplinkRefusal, type MTURule } from './mtu.ts';
 import { joinRefusal, type SubnetInForce } from './overlap.ts';
 import type { NodeFacts, Refusal, View } from './view.ts';
 
+/** What is accepted of a registration. */
+export interface Accepted {
+  addresses: string[];
+  uplinkMTU: number | undefined;
+  /** The node's other addresses. */
+  further: readonly string[] | undefined;
+}
+
 export interface Registrations {
   /** By node: the addresses it may use. Nodes whose new registration is refused keep what they had. */
-  accepted: Map<string, { addresses: string[]; uplinkMTU: number | undefined }>;
+  accepted: Map<string, Accepted>;
   refused: Map<string, Refusal>;
   /** Nodes whose own addresses have to be read before their registration can be judged. */
   unread: Set<string>;
@@ -25,7 +33,7 @@ export class Standing {
       agent: OverlayAgent;
       had: AgentAllocationSpec | undefined;
       uid: string;
-      entry: { addresses: string[]; uplinkMTU: number | undefined };
+      entry: Accepted;
     }
   >();
 }
@@ -72,7 +80,8 @@ export function judgeRegistrations(
       const addresses = sameNode ? had.addresses.filter(isAddress) : [];
       moved ||= addresses.some((address) => (owner.get(address) ?? node.name) !== node.name);
       if (addresses.length > 0 || holds(node.name)) {
-        result.accepted.set(node.name, { addresses, uplinkMTU: undefined });
+        const further = sameNode ? had.furtherAddresses : undefined;
+        result.accepted.set(node.name, { addresses, uplinkMTU: undefined, further });
       }
     };
     if (agent === undefined) {
@@ -106,7 +115,7 @@ export function judgeRegistrations(
         moved ||= (owner.get(address) ?? node.name) !== node.name;
         owner.set(address, node.name);
       }
-      const entry = { addresses, uplinkMTU };
+      const entry = { addresses, uplinkMTU, further: believed(agent, config.nodeSubnets) };
       result.accepted.set(node.name, entry);
       if (standing) known.set(node.name, { agent, had, uid: node.uid, entry });
     } else {

@@ -265,6 +265,8 @@ export interface AgentAllocationSpec {
   nodeUID: string;
   /** Checked against the Node; the first of the underlay's family is the tunnel's. */
   addresses: string[];
+  /** Others of the node, as its agent says: networks with `hosts: Deny` are closed to them. Nothing is routed to them. */
+  furtherAddresses?: string[];
   vtep?: Vtep;
   /** Sorted by name. */
   networks?: AllocatedNetwork[];
