@@ -184,3 +184,45 @@ describe('VTEP subnets', () => {
     expect(grown('44.128.0.0/19', 'fd01:a::/64').status).toBe('True');
   });
 });
+
+describe("a node's further addresses", () => {
+  const says = (cluster: Cluster, node: string, ...furtherAddresses: string[]) => {
+    const agent = cluster.agents.get(node)!;
+    cluster.agents.set(node, { ...agent, spec: { ...agent.spec, furtherAddresses } });
+    cluster.settle();
+  };
+
+  test('are handed on in its AgentAllocation as its agent says them, and one write is enough', () => {
+    const cluster = started();
+    const before = cluster.spec('node2');
+    says(cluster, 'node2', '10.100.0.2', 'fd99::2');
+    const { revision } = before;
+    expect(cluster.spec('node2')).toEqual({
+      ...before,
+      revision: revision + 1,
+      furtherAddresses: ['10.100.0.2', 'fd99::2'],
+    });
+    cluster.comparing = true;
+    cluster.settle();
+    expect(cluster.spec('node2').revision).toBe(revision + 1);
+    says(cluster, 'node2');
+    expect(cluster.spec('node2')).toEqual({ ...before, revision: revision + 2 });
+  });
+
+  test('outside spec.nodeSubnets are not believed, and stay where the registration is refused', () => {
+    const cluster = started();
+    const nodeSubnets = ['172.17.0.0/16', '10.100.0.0/16'];
+    cluster.config = { ...cluster.config!, spec: { ...configSpec, nodeSubnets } };
+    says(cluster, 'node2', '10.100.0.2', '8.8.8.8');
+    expect(cluster.spec('node2').furtherAddresses).toEqual(['10.100.0.2']);
+    cluster.config = { ...cluster.config, spec: configSpec };
+    cluster.settle();
+    expect(cluster.spec('node2').furtherAddresses).toEqual(['10.100.0.2', '8.8.8.8']);
+    const agent = cluster.agents.get('node2')!;
+    const spec = { ...agent.spec, addresses: ['172.17.9.9'], furtherAddresses: ['10.100.0.9'] };
+    cluster.agents.set('node2', { ...agent, spec });
+    cluster.settle();
+    expect(cluster.last.registrations.refused.get('node2')?.reason).toBe('NotNodeAddress');
+    expect(cluster.spec('node2').furtherAddresses).toEqual(['10.100.0.2', '8.8.8.8']);
+  });
+});
