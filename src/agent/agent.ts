@@ -19,6 +19,7 @@ import type { Metrics } from './metrics.ts';
 import { Namespaces } from './namespaces.ts';
 import { Pass, type Kernel } from './pass.ts';
 import { Pods } from './pods.ts';
+import type { OwnRanges } from './ranges.ts';
 import { SeenVersion } from './registration.ts';
 import { Report } from './report.ts';
 import { AgentSocket } from './socket.ts';
@@ -42,6 +43,7 @@ export interface AgentOptions {
   /** Absent where no Docker engine is to be looked for. */
   docker?: Docker | undefined;
   host: Pick<Host, 'problems' | 'look'>;
+  ranges: Pick<OwnRanges, 'said'>;
   metrics: Metrics;
   log: Log;
 }
@@ -71,8 +73,20 @@ export class Agent {
   #socketProblem: string | undefined;
 
   constructor(options: AgentOptions) {
-    const { node, addresses, directories, client, kernel, links, uplinkMTU, docker, host, metrics, log } =
-      options;
+    const {
+      node,
+      addresses,
+      directories,
+      client,
+      kernel,
+      links,
+      uplinkMTU,
+      ranges,
+      docker,
+      host,
+      metrics,
+      log,
+    } = options;
     this.#options = options;
     const caches = new Caches(client, node, log);
     const checkpoint = new CheckpointFile({
@@ -135,6 +149,7 @@ export class Agent {
       addresses,
       client,
       uplinkMTU,
+      ranges,
       caches,
       judge,
       pass,

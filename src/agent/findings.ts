@@ -135,5 +135,5 @@ export function leftWithoutSocket(blocks: Blocks = []): Finding | undefined {
 
 const systemReady = ({ system }: Health): Verdict =>
   system.length === 0
-    ? yes('Prepared', 'modules, sysctls and firewalls are as needed')
+    ? yes('Prepared', 'modules, sysctls, firewalls and the node’s own subnets are as needed')
     : no(system[0]?.reason ?? 'Unknown', brief(system.map(({ message }) => message)));

@@ -8,6 +8,7 @@ import { switchedOff } from '../linux/system.ts';
 import type { Log } from '../log.ts';
 import { reasonOf } from './file.ts';
 import { passingOn } from './passing.ts';
+import type { OwnRanges } from './ranges.ts';
 
 /** What of the node itself is not as the data path needs it: a reason for the condition, and a sentence with the remedy. */
 export interface Problem {
@@ -31,6 +32,8 @@ export class Host {
   readonly #links: () => ReadonlySet<string>;
   readonly #release: string;
   readonly #sysctls: string;
+  readonly #ranges: Pick<OwnRanges, 'look' | 'problems'> | undefined;
+  #overlaps: Problem[] = [];
   #interfering: Problem[] = [];
   #ipvs: Problem[] = [];
   #logged = '';
@@ -42,12 +45,14 @@ export class Host {
     links?: () => ReadonlySet<string>;
     release?: string;
     sysctls?: string;
+    ranges?: Pick<OwnRanges, 'look' | 'problems'>;
   }) {
     this.#log = options.log;
     this.#run = options.run ?? runProgram;
     this.#links = options.links ?? linkNames;
     this.#release = options.release ?? release();
     this.#sysctls = options.sysctls ?? '/proc/sys';
+    this.#ranges = options.ranges;
   }
 
   /** Sysctls as they are now, the rest as it was when `look` was last called. */
@@ -57,13 +62,21 @@ export class Host {
       reason: 'NeighbourLimitLow',
       message,
     }));
-    return [...off, ...this.#interfering, ...kernelProblem(this.#release), ...this.#ipvs, ...low];
+    return [
+      ...off,
+      ...this.#overlaps,
+      ...this.#interfering,
+      ...kernelProblem(this.#release),
+      ...this.#ipvs,
+      ...low,
+    ];
   }
 
-  /** Looks at links and at others' firewalls. Returns the time in ms after which to look again. */
+  /** Looks at links, at the node's own subnets and routes, and at others' firewalls. Returns the time in ms after which to look again. */
   async look(snapshot: Snapshot | undefined): Promise<number> {
     const start = performance.now();
     this.#ipvs = snapshot === undefined ? [] : ipvsProblem(snapshot, this.#links());
+    this.#overlaps = await this.#lookAtRanges(snapshot);
     const packets = snapshot === undefined ? [] : passingOn(snapshot);
     try {
       const found = packets.length === 0 ? [] : await interferences(this.#run, packets);
@@ -76,6 +89,16 @@ export class Host {
     }
     this.#say();
     return Math.max(restMs, restFactor * (performance.now() - start));
+  }
+
+  async #lookAtRanges(snapshot: Snapshot | undefined): Promise<Problem[]> {
+    if (this.#ranges === undefined) return [];
+    try {
+      await this.#ranges.look();
+    } catch (error) {
+      return [{ reason: 'RangesUnread', message: `the node's own subnets and routes: ${reasonOf(error)}` }];
+    }
+    return this.#ranges.problems(snapshot);
   }
 
   #say(): void {

@@ -18,8 +18,10 @@ export function registrationOf(own: {
   seenResourceVersion: string | undefined;
   /** The id of the restore that it answers; undefined: there is none. */
   restore?: string | undefined;
+  /** What the node has beside overlaynet's own. */
+  ranges?: Pick<OverlayAgentSpec, 'ranges' | 'rangesLeftOut' | 'furtherAddresses'>;
 }): OverlayAgentSpec {
-  const { addresses, uplinkMTU, held, docker, seenResourceVersion, restore } = own;
+  const { addresses, uplinkMTU, held, docker, seenResourceVersion, restore, ranges } = own;
   const networks = withBlocks(
     (held?.networks ?? []).map(({ name, subnets }) => ({ name, subnets: subnets.map(({ cidr }) => cidr) })),
     docker,
@@ -31,6 +33,7 @@ export function registrationOf(own: {
     ...(networks.length === 0 ? {} : { networks }),
     ...(seenResourceVersion === undefined ? {} : { seenResourceVersion }),
     ...(restore === undefined ? {} : { restore }),
+    ...ranges,
   };
 }
 
@@ -111,10 +114,21 @@ export async function register(
 }
 
 function sameRegistration(a: OverlayAgentSpec, b: OverlayAgentSpec, versionToo: boolean): boolean {
-  const text = ({ addresses, uplinkMTU, vtep, networks, seenResourceVersion, restore }: OverlayAgentSpec) =>
+  const text = ({
+    addresses,
+    uplinkMTU,
+    vtep,
+    networks,
+    seenResourceVersion,
+    restore,
+    ...own
+  }: OverlayAgentSpec) =>
     JSON.stringify([
       addresses,
       uplinkMTU,
+      own.ranges?.map(({ cidr, kind, link }) => [cidr, kind, link]) ?? [],
+      own.rangesLeftOut,
+      own.furtherAddresses ?? [],
       [vtep?.ip, vtep?.ip6, vtep?.mac],
       networks?.map(({ name, subnets }) => [name, subnets]) ?? [],
       versionToo ? seenResourceVersion : undefined,

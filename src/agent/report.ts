@@ -12,6 +12,7 @@ import { findingsOf, leftWithoutSocket, refusalOf, type ContainerHealth } from '
 import type { Problem } from './host.ts';
 import type { Judge } from './judge.ts';
 import type { Pass } from './pass.ts';
+import type { OwnRanges } from './ranges.ts';
 import { register, registrationOf, type SeenVersion } from './registration.ts';
 import { brief, renderStatus, sameStatus } from './status.ts';
 
@@ -26,6 +27,7 @@ interface Parts {
   addresses: string[];
   client: Client;
   uplinkMTU: (peers: readonly string[]) => Promise<number>;
+  ranges: Pick<OwnRanges, 'said'>;
   caches: Caches;
   judge: Pick<Judge, 'missing' | 'holding'>;
   pass: Pass;
@@ -124,7 +126,7 @@ export class Report {
 
   /** Returns the time in ms after which it may be made again; Infinity where it is there. */
   async #register(): Promise<number> {
-    const { node, addresses, client, uplinkMTU, caches, pass, docker, seen, log } = this.#parts;
+    const { node, addresses, client, uplinkMTU, ranges, caches, pass, docker, seen, log } = this.#parts;
     const { agents, agent } = caches;
     if (!agents.hasSynced) return Infinity;
     const wait = this.#made.notBefore - Date.now();
@@ -140,6 +142,7 @@ export class Report {
       docker: pass.docker ?? (docker === undefined ? [] : this.#before),
       seenResourceVersion: highest,
       restore: caches.configs.get('default')?.status?.restored?.id,
+      ranges: await ranges.said(),
     });
     const written = await register(client, node, spec, agent, wentBack);
     this.#registrationFailure = undefined;

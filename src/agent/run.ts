@@ -4,6 +4,7 @@ import { serve } from '../http.ts';
 import { connect } from '../kube/client.ts';
 import { Reviews } from '../kube/review.ts';
 import { DataPath } from '../linux/datapath.ts';
+import { hostSpace } from '../linux/ranges.ts';
 import { uplinkMTU } from '../linux/uplink.ts';
 import { createLog } from '../log.ts';
 import { Agent } from './agent.ts';
@@ -13,6 +14,7 @@ import { endpoints } from './endpoints.ts';
 import type { RunOptions } from './flags.ts';
 import { Host } from './host.ts';
 import { Metrics } from './metrics.ts';
+import { OwnRanges } from './ranges.ts';
 
 /** A pass over the kernel that is under way when the agent is told to stop gets so long to end. */
 const graceMs = 1_500;
@@ -36,6 +38,8 @@ export async function runAgent(options: RunOptions): Promise<void> {
   const client = connect(kubeconfig === undefined ? {} : { kubeconfig });
   const metrics = new Metrics(pkg.version);
   const kernel = new DataPath({ log, attachments: () => readAttachments(directories.stateDir) });
+  const docker = dockerAt(dockerSocket, log);
+  const ranges = new OwnRanges({ read: () => hostSpace(), addresses, pools: () => docker?.pools ?? [] });
   const agent = new Agent({
     node,
     addresses,
@@ -45,8 +49,9 @@ export async function runAgent(options: RunOptions): Promise<void> {
     client,
     kernel,
     uplinkMTU: (peers) => uplinkMTU(addresses, peers),
-    docker: dockerAt(dockerSocket, log),
-    host: new Host({ log }),
+    docker,
+    host: new Host({ log, ranges }),
+    ranges,
     metrics,
     log,
   });

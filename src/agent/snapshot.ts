@@ -1,5 +1,6 @@
 import { acceptedSubnets } from '../api/accepted.ts';
 import { isTrue } from '../api/conditions.ts';
+import { confirmOverlap } from '../api/ranges.ts';
 import type { AgentAllocation, NetworkSubnet, OverlayConfig, OverlayNetwork } from '../api/types.ts';
 import type { APIServer, Snapshot } from '../dataplane/snapshot.ts';
 
@@ -45,7 +46,17 @@ function inForce(network: OverlayNetwork): Snapshot['networks'] {
   if (subnets.length === 0) return [];
   // the rest of the metadata changes with every status: it would make each look like a change of the network
   const { name, uid } = metadata;
-  return [{ metadata: { name, ...(uid === undefined ? {} : { uid }) }, spec: { ...spec, subnets } }];
+  const confirmed = metadata.annotations?.[confirmOverlap];
+  return [
+    {
+      metadata: {
+        name,
+        ...(uid === undefined ? {} : { uid }),
+        ...(confirmed === undefined ? {} : { annotations: { [confirmOverlap]: confirmed } }),
+      },
+      spec: { ...spec, subnets },
+    },
+  ];
 }
 
 /** Of a network that has just come: a container that wants it waits for it. */

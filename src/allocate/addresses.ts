@@ -1,5 +1,5 @@
 import type { OverlayAgent } from '../api/types.ts';
-import { parseAddress } from '../net/address.ts';
+import { isAddress, parseAddress } from '../net/address.ts';
 import { containsAddress, parseCidr } from '../net/cidr.ts';
 import type { NodeFacts, Refusal, View } from './view.ts';
 
@@ -77,17 +77,36 @@ export function overlap(
   return undefined;
 }
 
+const inside = (nodeSubnets: readonly string[]) => {
+  const subnets = nodeSubnets.map(parseCidr);
+  return (text: string): boolean => {
+    const address = parseAddress(text);
+    return subnets.some((subnet) => containsAddress(subnet, address));
+  };
+};
+
+/**
+ * What is believed of the addresses that a node says it has beside the registered ones. Nothing is routed there, and
+ * nothing but networks with `hosts: Deny` is kept from them: so nobody else has to state them, and only where it is said
+ * where nodes have their addresses, others count as the outside.
+ */
+export function believed(
+  { spec }: OverlayAgent,
+  nodeSubnets: readonly string[] | undefined,
+): readonly string[] | undefined {
+  const stated = spec.furtherAddresses?.filter(isAddress) ?? [];
+  const further = nodeSubnets === undefined ? stated : stated.filter(inside(nodeSubnets));
+  return further.length === 0 ? undefined : further;
+}
+
 /** Why an address is not one that a node may have at all. */
 export function outside(
   { spec }: OverlayAgent,
   nodeSubnets: readonly string[] | undefined,
 ): Refusal | undefined {
   if (nodeSubnets === undefined) return undefined;
-  const subnets = nodeSubnets.map(parseCidr);
-  const stray = spec.addresses.find((text) => {
-    const address = parseAddress(text);
-    return !subnets.some((subnet) => containsAddress(subnet, address));
-  });
+  const isInside = inside(nodeSubnets);
+  const stray = spec.addresses.find((text) => !isInside(text));
   if (stray === undefined) return undefined;
   return {
     reason: 'OutsideNodeSubnets',

@@ -13,7 +13,7 @@ import {
 import { KeptPages } from './kept.ts';
 import { ordinalOf } from './page.ts';
 import { untoldNodes } from './quarantine.ts';
-import { Standing, type Registrations } from './register.ts';
+import { Standing, type Accepted, type Registrations } from './register.ts';
 import { pageName, statedIndexes } from './space.ts';
 import { hasUrgent, waits } from './urgent.ts';
 import {
@@ -40,9 +40,13 @@ const untoldMs = 500;
 interface Settled {
   object: AgentAllocation;
   addresses: readonly string[];
+  further: readonly string[] | undefined;
   uid: string;
   bridges: string | undefined;
 }
+
+/** A node's own addresses. */
+type Own = Pick<Accepted, 'addresses' | 'further'>;
 
 /** What outlives one plan, so that the next does only what changed. */
 export class Memory {
@@ -172,38 +176,35 @@ export class Allocations {
     if (this.#touched.has(node.name)) return;
     const { view, registrations } = this.#in;
     const object = view.allocations.get(node.name);
-    const accepted = registrations.accepted.get(node.name)?.addresses;
+    const accepted = registrations.accepted.get(node.name);
     if (object !== undefined) {
-      this.#planUpdate(node, object, accepted ?? object.spec.addresses, withdraws);
+      const { addresses, furtherAddresses: further } = object.spec;
+      this.#planUpdate(node, object, accepted ?? { addresses, further }, withdraws);
       return;
     }
     const registers = view.agents.has(node.name) && !registrations.unread.has(node.name);
     if (registers && view.refusal(`create-allocation ${node.name}`) === undefined) {
-      const spec = { revision: 1, nodeUID: node.uid, addresses: [...(accepted ?? [])] };
+      const spec = { revision: 1, nodeUID: node.uid, addresses: [...(accepted?.addresses ?? [])] };
       this.#writes.push({ kind: 'create-allocation', node: node.name, spec, withdraws });
     } else if (withdraws.length > 0)
       this.#writes.push({ kind: 'confirm-absent', node: node.name, withdraws });
   }
 
-  #planUpdate(
-    node: NodeFacts,
-    object: AgentAllocation,
-    addresses: readonly string[],
-    withdraws: string[],
-  ): void {
+  #planUpdate(node: NodeFacts, object: AgentAllocation, own: Own, withdraws: string[]): void {
     const { holdings, index, networks } = this.#in;
     const { settled, renderer } = this.#memory;
     if (this.#untold.has(node.name)) return;
     const late = version(object) <= this.#rewriteTo;
     const quiet = withdraws.length === 0 && !late;
-    if (quiet && this.#isSettled(node, object, addresses)) return;
+    if (quiet && this.#isSettled(node, object, own)) return;
     const kind = waits(object.spec) ? 'waiting' : 'others';
     if (this.#updates[kind] >= mostUpdates) return;
     const blocks = holdings.of(node.name);
-    const spec = renderer.render(node, addresses, blocks, index.config, networks);
+    const spec = renderer.render(node, own, blocks, index.config, networks);
     if (quiet && sameSpec(object.spec, spec)) {
       const { uid, labels, name } = node;
-      settled.set(name, { object, addresses, uid, bridges: labels[bridgesLabel] });
+      const { addresses, further } = own;
+      settled.set(name, { object, addresses, further, uid, bridges: labels[bridgesLabel] });
       return;
     }
     const loses = dropped(object.spec, spec);
@@ -216,12 +217,13 @@ export class Allocations {
   #isSettled(
     { name, uid, labels }: NodeFacts,
     object: AgentAllocation,
-    addresses: readonly string[],
+    { addresses, further }: Own,
   ): boolean {
     const known = this.#memory.settled.get(name);
     return (
       known?.object === object &&
       known.addresses === addresses &&
+      known.further === further &&
       known.uid === uid &&
       known.bridges === labels[bridgesLabel]
     );

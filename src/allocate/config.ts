@@ -1,11 +1,13 @@
 import type { LedgerIndex, LedgerSettings, LedgerSpace, PinnedConfig } from '../api/types.ts';
 import { parseDuration } from '../api/duration.ts';
+import { clashes } from '../api/ranges.ts';
 import { validateConfig } from '../api/validate.ts';
 import { AddressError, isAddress, parseAddress } from '../net/address.ts';
 import { contains, containsAddress, overlaps, parseCidr, parseInterface } from '../net/cidr.ts';
 import { vtepCapacity } from '../net/vtep.ts';
 import type { TakenSpace } from './addresses.ts';
 import { isUnused, mtuRefusal } from './mtu.ts';
+import { rangeRefusal } from './overlap.ts';
 import { vtepSpace } from './space.ts';
 import type { Refusal, View } from './view.ts';
 
@@ -52,7 +54,7 @@ export function pinnable({ vtepSubnets, vtepMACOUI, vni, port, underlay }: Pinne
 
 /** Why OverlayConfig, or a part of it, is not in force. */
 export function configRefusal(
-  view: Pick<View, 'config' | 'allocations' | 'agents' | 'ledger'>,
+  view: Pick<View, 'config' | 'allocations' | 'agents' | 'nodes' | 'ledger'>,
   index: LedgerIndex,
 ): Refusal | undefined {
   const { config } = view;
@@ -68,7 +70,9 @@ export function configRefusal(
   );
   if (mtu !== undefined) return mtu;
   return pinned === undefined
-    ? (vtepOverlap(spec.vtepSubnets, index) ?? heldElsewhere(spec.vtepSubnets, view))
+    ? (vtepOverlap(spec.vtepSubnets, index) ??
+        heldElsewhere(spec.vtepSubnets, view) ??
+        againstRanges(spec.vtepSubnets, [], view))
     : pinnedRefusal(pinnable(spec), pinned, index, view);
 }
 
@@ -88,18 +92,23 @@ function pinnedRefusal(
   wanted: PinnedConfig,
   pinned: PinnedConfig,
   index: LedgerIndex,
-  view: Pick<View, 'allocations' | 'agents' | 'ledger'>,
+  view: Pick<View, 'config' | 'allocations' | 'agents' | 'nodes' | 'ledger'>,
 ): Refusal | undefined {
   const fields = changes(wanted, pinned);
   if (fields.length === 0) return undefined;
   if (fields.join() === 'vtepSubnets' && grows(wanted.vtepSubnets, pinned.vtepSubnets)) {
-    return vtepOverlap(wanted.vtepSubnets, index) ?? nodeInVtepSubnet(wanted.vtepSubnets, view);
+    return (
+      vtepOverlap(wanted.vtepSubnets, index) ??
+      nodeInVtepSubnet(wanted.vtepSubnets, view) ??
+      againstRanges(wanted.vtepSubnets, pinned.vtepSubnets, view)
+    );
   }
   if (isFree(view, index))
     return (
       nodeInVtepSubnet(wanted.vtepSubnets, view) ??
       tooFewVTEPs(wanted.vtepSubnets, view) ??
-      sharedAddresses(wanted.vtepSubnets, pinned.vtepSubnets)
+      sharedAddresses(wanted.vtepSubnets, pinned.vtepSubnets) ??
+      againstRanges(wanted.vtepSubnets, pinned.vtepSubnets, view)
     );
   const each = fields.map(
     (field) => `spec.${field}: ${String(wanted[field])} is not in force, ${String(pinned[field])} is`,
@@ -188,6 +197,27 @@ function nodeInVtepSubnet(
         };
       }
     }
+  }
+  return undefined;
+}
+
+/** What nodes have of the ranges themselves. What overlaps subnets in force came later, and speaks against no change. */
+function againstRanges(
+  wanted: readonly string[],
+  pinned: readonly string[],
+  { config, agents, nodes, allocations }: Pick<View, 'config' | 'agents' | 'nodes' | 'allocations'>,
+): Refusal | undefined {
+  const known = [...agents.values()].filter(({ metadata }) => nodes.has(metadata.name));
+  const hasVTEP = [...known, ...allocations.values()].some(({ spec }) => spec.vtep !== undefined);
+  // where the ledger was lost, they are in kernels already
+  if (pinned.length === 0 && hasVTEP) return undefined;
+  const old = pinned.map(parseCidr);
+  const of = { field: 'spec.vtepSubnets', object: 'overlayconfig default', metadata: config?.metadata ?? {} };
+  for (const cidr of wanted) {
+    const refusal = rangeRefusal({ ...of, cidr }, known, (range, kind) =>
+      old.some((subnet) => clashes(subnet, range, kind)),
+    );
+    if (refusal !== undefined) return refusal;
   }
   return undefined;
 }

@@ -1,9 +1,10 @@
-import type { LedgerSpace, NetworkSubnet, OverlayNetwork } from '../api/types.ts';
+import type { LedgerSpace, NetworkSubnet, OverlayAgent, OverlayNetwork } from '../api/types.ts';
 import { validateNetwork } from '../api/validate.ts';
 import { familyName, familyOf, parseAddress, type Family } from '../net/address.ts';
 import { containsAddress, overlaps, parseCidr, type Cidr } from '../net/cidr.ts';
 import { byAge } from './order.ts';
 import { leastIPv6MTU } from './mtu.ts';
+import { rangeRefusal } from './overlap.ts';
 import { skewMs, vtepSpace } from './space.ts';
 import type { Refusal } from './view.ts';
 
@@ -20,6 +21,8 @@ export interface NetworkContext {
   vtepSubnets: readonly string[];
   /** Every registered node address and whose it is. */
   nodeAddresses: () => ReadonlyMap<string, string>;
+  /** What the agents of accepted nodes registered. */
+  members: () => readonly OverlayAgent[];
   /** Nodes whose agents say that they use blocks of a space. */
   users: (space: LedgerSpace) => string[];
   /** In force, or what the configuration asks for; undefined before any agent has registered. */
@@ -123,7 +126,8 @@ function admit(
     against(parseCidr(entry.cidr), entry.cidr, spaces, context) ??
     uncarried ??
     tooNarrow(entry.cidr, context) ??
-    tooMany(name, entry.cidr, spaces);
+    tooMany(name, entry.cidr, spaces) ??
+    againstRanges(network, entry, context);
   if (refusal !== undefined) return refusal;
   const { cidr, prefix } = entry;
   spaces.push(context.remains({ cidr, prefix, network: name, networkUID: uid, pages: [] }));
@@ -204,6 +208,19 @@ function against(
     }
   }
   return undefined;
+}
+
+/** What nodes have of the range themselves. A subnet that a lost ledger no longer has is in their kernels already. */
+function againstRanges(
+  { metadata }: OverlayNetwork,
+  { cidr, prefix }: NetworkSubnet,
+  { members, users }: NetworkContext,
+): Refusal | undefined {
+  const object = `overlaynetwork ${metadata.name}`;
+  const refusal = rangeRefusal({ field: 'spec.subnets', cidr, object, metadata }, members());
+  if (refusal === undefined) return undefined;
+  const space = { cidr, prefix, network: metadata.name, networkUID: '', pages: [] };
+  return users(space).length > 0 ? undefined : refusal;
 }
 
 const brief = (nodes: readonly string[]): string =>

@@ -15,6 +15,7 @@ import { judgeDepartures, type DepartureVerdict } from './departures.ts';
 import { mtuRule, tunnelMTU } from './mtu.ts';
 import { judgeNetworks } from './networks.ts';
 import { byAge } from './order.ts';
+import { subnetsInForce } from './overlap.ts';
 import { claimantsOf, judgeRegistrations, type Registrations, type Rules } from './register.ts';
 import type { Holdings } from './render.ts';
 import { remainsOf, repairedIndex } from './repair.ts';
@@ -161,6 +162,7 @@ class Planner {
       this.#nodes,
       rules,
       takenSpaces(this.#index, config),
+      subnetsInForce(this.#index, config?.vtepSubnets ?? [], this.#view),
       (node) => this.#holdings.has(node),
       this.#memory.standing,
     );
@@ -185,6 +187,7 @@ class Planner {
             addresses.map((address): [string, string] => [address, node]),
           ),
         ),
+      members: () => [...registrations.accepted.keys()].flatMap((node) => view.agents.get(node) ?? []),
       users: (space) =>
         [...view.agents].flatMap(([node, { spec }]) =>
           statedIndex(space, spec, this.#index.config) === undefined ? [] : [node],

@@ -2,14 +2,23 @@ import { tunnelAddress } from '../api/state.ts';
 import type { AgentAllocationSpec, OverlayAgent, Underlay } from '../api/types.ts';
 import { isAddress } from '../net/address.ts';
 import { parseCidr } from '../net/cidr.ts';
-import { conflict, overlap, own, outside, unproven, type TakenSpace } from './addresses.ts';
+import { believed, conflict, overlap, own, outside, unproven, type TakenSpace } from './addresses.ts';
 import type { Claimant } from './blocks.ts';
 import { uplinkRefusal, type MTURule } from './mtu.ts';
+import { joinRefusal, type SubnetInForce } from './overlap.ts';
 import type { NodeFacts, Refusal, View } from './view.ts';
+
+/** What is accepted of a registration. */
+export interface Accepted {
+  addresses: string[];
+  uplinkMTU: number | undefined;
+  /** The node's other addresses. */
+  further: readonly string[] | undefined;
+}
 
 export interface Registrations {
   /** By node: the addresses it may use. Nodes whose new registration is refused keep what they had. */
-  accepted: Map<string, { addresses: string[]; uplinkMTU: number | undefined }>;
+  accepted: Map<string, Accepted>;
   refused: Map<string, Refusal>;
   /** Nodes whose own addresses have to be read before their registration can be judged. */
   unread: Set<string>;
@@ -24,7 +33,7 @@ export class Standing {
       agent: OverlayAgent;
       had: AgentAllocationSpec | undefined;
       uid: string;
-      entry: { addresses: string[]; uplinkMTU: number | undefined };
+      entry: Accepted;
     }
   >();
 }
@@ -46,6 +55,7 @@ export function judgeRegistrations(
   nodes: readonly NodeFacts[],
   config: Rules,
   taken: readonly TakenSpace[],
+  inForce: readonly SubnetInForce[],
   /** Whether the ledger has something as held by a node. */
   holds: (node: string) => boolean,
   memory: Standing,
@@ -70,7 +80,8 @@ export function judgeRegistrations(
       const addresses = sameNode ? had.addresses.filter(isAddress) : [];
       moved ||= addresses.some((address) => (owner.get(address) ?? node.name) !== node.name);
       if (addresses.length > 0 || holds(node.name)) {
-        result.accepted.set(node.name, { addresses, uplinkMTU: undefined });
+        const further = sameNode ? had.furtherAddresses : undefined;
+        result.accepted.set(node.name, { addresses, uplinkMTU: undefined, further });
       }
     };
     if (agent === undefined) {
@@ -88,11 +99,14 @@ export function judgeRegistrations(
     // what is in force was checked against every space, and every space since against it
     const pinned = sameNode ? had.addresses.filter(isAddress) : [];
     const standing = sameNode && sameTexts(had.addresses, agent.spec.addresses);
+    // nobody takes from a member what its containers are on
+    const isMember = holds(node.name) || had?.vtep !== undefined || agent.spec.vtep !== undefined;
     const refusal =
       (standing ? undefined : own(view, node, agent, pinned)) ??
       outside(agent, config.nodeSubnets) ??
       conflict(view, agent, node, owner, result.unread) ??
       (standing ? undefined : overlap(agent, spaces)) ??
+      (isMember ? undefined : joinRefusal(agent, inForce)) ??
       fits(agent, config) ??
       (standing ? undefined : unproven(view, agent, pinned, config.nodeSubnets));
     if (refusal === undefined) {
@@ -101,7 +115,7 @@ export function judgeRegistrations(
         moved ||= (owner.get(address) ?? node.name) !== node.name;
         owner.set(address, node.name);
       }
-      const entry = { addresses, uplinkMTU };
+      const entry = { addresses, uplinkMTU, further: believed(agent, config.nodeSubnets) };
       result.accepted.set(node.name, entry);
       if (standing) known.set(node.name, { agent, had, uid: node.uid, entry });
     } else {

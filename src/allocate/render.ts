@@ -13,6 +13,7 @@ import type {
 } from '../api/types.ts';
 import { block, formatCidr, halves, parseCidr } from '../net/cidr.ts';
 import { vtepAt } from '../net/vtep.ts';
+import type { Accepted } from './register.ts';
 import { inPage, listedPages, vtepSpace } from './space.ts';
 import type { Ledger, NodeFacts } from './view.ts';
 
@@ -156,7 +157,7 @@ export class Renderer {
   /** `revision` is the caller's: all else follows from the ledger, the networks, the configuration and the Node. */
   render(
     node: NodeFacts,
-    addresses: readonly string[],
+    { addresses, further }: Pick<Accepted, 'addresses' | 'further'>,
     blocks: readonly HeldBlock[],
     config: PinnedConfig | undefined,
     networks: ReadonlyMap<string, OverlayNetwork>,
@@ -181,6 +182,7 @@ export class Renderer {
     return {
       nodeUID: node.uid,
       addresses: [...addresses],
+      ...(further === undefined ? {} : { furtherAddresses: [...further] }),
       ...(vtep === undefined ? {} : { vtep }),
       ...(allocated.length === 0 ? {} : { networks: allocated }),
     };
@@ -247,6 +249,7 @@ export function sameSpec(a: AgentAllocationSpec, b: Omit<AgentAllocationSpec, 'r
   return (
     a.nodeUID === b.nodeUID &&
     a.addresses.join() === b.addresses.join() &&
+    (a.furtherAddresses ?? []).join() === (b.furtherAddresses ?? []).join() &&
     a.vtep?.ip === b.vtep?.ip &&
     a.vtep?.ip6 === b.vtep?.ip6 &&
     a.vtep?.mac === b.vtep?.mac &&

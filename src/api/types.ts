@@ -213,6 +213,23 @@ export interface OverlayAgentSpec {
   seenResourceVersion?: string;
   /** `status.restored.id` of the OverlayConfig that this registration answers: what it says it holds was said after it. */
   restore?: string;
+  /** Address space that the node uses beside the overlays: at most 64, those of links before those of routes. */
+  ranges?: HostRange[];
+  /** How many more there are. */
+  rangesLeftOut?: number;
+  /** The node's addresses beside the registered ones, at most 32: its processes are reached by them, too. */
+  furtherAddresses?: string[];
+}
+
+/**
+ * `Subnet`: hosts of it are reached straight by the link. `Route`: it lies behind the link, beyond a router or a tunnel.
+ * `Pool`: a Docker engine may take bridge networks from it.
+ */
+export interface HostRange {
+  cidr: string;
+  kind: 'Subnet' | 'Route' | 'Pool';
+  /** Absent of a pool. */
+  link?: string;
 }
 
 export type NetworkState = 'OK' | 'Failed' | 'Configuring';
@@ -248,6 +265,8 @@ export interface AgentAllocationSpec {
   nodeUID: string;
   /** Checked against the Node; the first of the underlay's family is the tunnel's. */
   addresses: string[];
+  /** Others of the node, as its agent says: networks with `hosts: Deny` are closed to them. Nothing is routed to them. */
+  furtherAddresses?: string[];
   vtep?: Vtep;
   /** Sorted by name. */
   networks?: AllocatedNetwork[];

@@ -21,6 +21,10 @@ const notForOverlays = [
   'ff00::/8',
 ].map(parseCidr);
 
+/** Whether no overlay can be there at all. */
+export const isReserved = (cidr: Cidr): boolean =>
+  cidr.length === 0 || notForOverlays.some((range) => contains(range, cidr));
+
 /** The rules that need no other object. */
 export function validateNetwork({ metadata, spec }: OverlayNetwork): Invalid | undefined {
   const { name } = metadata;

@@ -54,6 +54,8 @@ interface Place {
   own: boolean;
   /** A registered address or VTEP of some node. */
   host: boolean;
+  /** Another address of another node. */
+  further: boolean;
 }
 
 /** Where addresses belong; each is looked up once. */
@@ -61,6 +63,7 @@ function atlas(policy: Policy): (address: string) => Place {
   const subnets = policy.subnets.map((subnet) => ({ ...subnet, range: parseCidr(subnet.cidr) }));
   const own = policy.own.map(parseCidr);
   const hosts = new Set(policy.hosts);
+  const further = new Set(policy.further);
   const ranges = policy.hosts.filter((text) => text.includes('/')).map(parseCidr);
   const known = new Map<string, Place>();
   return (text) => {
@@ -79,6 +82,7 @@ function atlas(policy: Policy): (address: string) => Place {
           }),
       own: own.some(within),
       host: subnet === undefined && (hosts.has(text) || ranges.some(within)),
+      further: subnet === undefined && further.has(text),
     };
     known.set(text, place);
     return place;
@@ -104,6 +108,8 @@ function judge(policy: Policy, local: ReadonlySet<string>, place: (address: stri
     }
     if (service) return true;
     if (local.has(flow.from)) return !isClosed(server) || server.own;
+    if (from.further && isClosed(server) && translated) return false;
+    if (server.further && isClosed(from)) return callsAPI(from, flow);
     if (from.host) return !(isClosed(server) && translated);
     if (server.host) return !isClosed(from) || callsAPI(from, flow) || !(port53 || translated);
     if (from.network === undefined && isClosed(server) && !server.own && !translated) return false;

@@ -6,7 +6,7 @@ import { judged, subnetsOf, type Policy } from './policy.ts';
 import type { Chain, IPSet } from './state.ts';
 
 /** `net-NETWORK`: its subnets; `may-NETWORK`: those of the networks that it talks with. At most 31 characters. */
-type SetOf = `net-${string}` | `may-${string}` | 'closed' | 'own' | 'callers' | 'api';
+type SetOf = `net-${string}` | `may-${string}` | 'closed' | 'own' | 'callers' | 'api' | 'further';
 
 const isolationSet = (name: SetOf, family: Family): string => `${setPrefix}${name}-${family}`;
 
@@ -31,6 +31,10 @@ export function isolationSets(policy: Policy): Map<string, IPSet> {
         policy.apiServers.map(({ address }) => address).filter((address) => familyOf(address) === family),
       );
     }
+    add(
+      'further',
+      policy.further.filter((address) => familyOf(address) === family),
+    );
     add('closed', closed);
   }
   return sets;
@@ -42,7 +46,7 @@ const isolatedIn = (policy: Policy, family: Family): [string, Set<string>][] =>
 /** Whether a set holds what may pass, so that losing an entry is what makes it stricter; undefined: neither. */
 export function permits(name: string): boolean | undefined {
   if (/^overlaynet-(may-.*|own|callers|api)-[46]$/.test(name)) return true;
-  return /^overlaynet-(net-.*|closed)-[46]$/.test(name) ? false : undefined;
+  return /^overlaynet-(net-.*|closed|further)-[46]$/.test(name) ? false : undefined;
 }
 
 const established = '-m conntrack --ctstate RELATED,ESTABLISHED -j RETURN';
@@ -71,6 +75,8 @@ export function isolationChains(policy: Policy, tunnel: string): Record<Family, 
     const overlays = setName('overlays', family);
     const host = (side: 'src' | 'dst') =>
       `-m set --match-set ${setName('direct', family)} ${side} -m set ! --match-set ${overlays} ${side}`;
+    const further = (side: 'src' | 'dst') =>
+      `${set('further', side)} -m set ! --match-set ${overlays} ${side}`;
     const closed = subnetsOf(policy, policy.closed, family).length > 0;
     const toAPI = apiPorts(policy, family).map(
       (port) => `-p tcp -m tcp --dport ${port} ${set('callers', 'src')} ${set('api', 'dst')} -j RETURN`,
@@ -82,9 +88,12 @@ export function isolationChains(policy: Policy, tunnel: string): Record<Family, 
         ? [
             // another node's process, by a NodePort of this one
             `${host('src')} ${set('closed', 'dst')} -m conntrack --ctstate DNAT -j DROP`,
+            `${further('src')} ${set('closed', 'dst')} -m conntrack --ctstate DNAT -j DROP`,
             // what this node forwards to another's container, and may masquerade: there it would look like a process
             `-o ${tunnel} -m set ! --match-set ${overlays} src ${set('closed', 'dst')} -m conntrack ! --ctstate DNAT -j DROP`,
             ...toAPI,
+            // another node's address that is reached by the uplink: masqueraded, it looks there like this node's process
+            `${set('closed', 'src')} ${further('dst')} -j DROP`,
             // and the other way: kube-proxy may masquerade it, and then the other node cannot tell whose it is
             `${set('closed', 'src')} ${host('dst')} -m conntrack --ctstate DNAT -j DROP`,
             // the other node takes what comes by the tunnel to port 53 for a Service's

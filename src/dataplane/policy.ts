@@ -21,6 +21,8 @@ export interface Policy {
   apiServers: APIServer[];
   /** Every node's registered addresses and the VTEP subnets. */
   hosts: string[];
+  /** Other addresses of other nodes. */
+  further: string[];
 }
 
 /** Undefined where no network is isolated: then no rule and no set is needed. */
@@ -29,6 +31,14 @@ export function policyOf(snapshot: Snapshot, own: AgentAllocationSpec): Policy |
   const isolated = networks.filter(({ spec }) => spec.isolation?.mode === 'Isolated');
   if (isolated.length === 0) return undefined;
   const closed = isolated.filter(({ spec }) => spec.isolation?.hosts === 'Deny');
+  const hosts = new Set(allocations.flatMap(({ spec }) => spec.addresses));
+  const further = new Set(
+    closed.length === 0
+      ? []
+      : allocations.flatMap(({ node, spec }) =>
+          node === snapshot.node ? [] : (spec.furtherAddresses ?? []),
+        ),
+  );
   const callers = closed.filter(({ spec }) => spec.isolation?.allowAPIServer === true);
   return {
     subnets: networks.flatMap(({ metadata, spec }) =>
@@ -44,7 +54,8 @@ export function policyOf(snapshot: Snapshot, own: AgentAllocationSpec): Policy |
     callers: names(callers),
     own: (own.networks ?? []).flatMap(({ subnets }) => subnets.map(({ cidr }) => cidr)),
     apiServers,
-    hosts: [...allocations.flatMap(({ spec }) => spec.addresses), ...config.vtepSubnets],
+    hosts: [...hosts, ...config.vtepSubnets],
+    further: [...further].filter((address) => !hosts.has(address)).map(bare),
   };
 }
 

@@ -39,6 +39,7 @@ export class Docker {
   #failures: readonly Failure[] = [];
   #finding: Omit<Finding, 'type'>;
   #blocks: Blocks | undefined;
+  #pools: readonly string[] = [];
 
   /** @param options.links names of the node's links now; by default those of this process's network namespace */
   constructor(options: { engine: Engine; links?: () => ReadonlySet<string>; log: Log }) {
@@ -63,6 +64,11 @@ export class Docker {
    */
   get blocks(): Blocks | undefined {
     return this.#blocks;
+  }
+
+  /** From which the engine, as it was last asked, takes networks that name no subnet. */
+  get pools(): readonly string[] {
+    return this.#pools;
   }
 
   /** @param onChange what `reconcile` does may be different now; `restarted`: an engine came, or went */
@@ -116,7 +122,8 @@ export class Docker {
 
   async #reconcile(snapshot: Snapshot, { record, closed }: Required<Options>): Promise<void> {
     this.#blocks ??= snapshot.docker;
-    const { minor, unsupported, version } = await this.#engine.facts();
+    const { minor, unsupported, version, pools } = await this.#engine.facts();
+    this.#pools = pools;
     const wanted = wantedNetworks(snapshot, minor).map((want) =>
       closed.has(want.name) ? { ...want, draining: true } : want,
     );

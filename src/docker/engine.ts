@@ -1,5 +1,7 @@
 import http from 'node:http';
 import { finished } from 'node:stream/promises';
+import { AddressError } from '../net/address.ts';
+import { cidrOf, formatCidr, parseInterface } from '../net/cidr.ts';
 import type { Users } from './diff.ts';
 import type { DockerNetwork, NetworkShape } from './networks.ts';
 
@@ -27,6 +29,8 @@ export interface EngineFacts {
   minor: number;
   /** Why overlaynet cannot work with it. */
   unsupported: string | undefined;
+  /** From which it takes networks that name no subnet, where its configuration says so: `10.64.0.0/16`. */
+  pools: string[];
 }
 
 /** The newest API whose replies are known here (Docker 28.1, which came to tell its firewall backend). */
@@ -59,7 +63,7 @@ export class Engine {
     const minorOf = (text = '1.24') => Number(text.split('.')[1]);
     const minor = Math.max(minorOf(MinAPIVersion), Math.min(newestKnown, minorOf(ApiVersion)));
     const info = await this.#get<InfoReply>(`/v1.${minor}/info`);
-    this.#facts = { version: Version, minor, unsupported: unsupported(info) };
+    this.#facts = { version: Version, minor, unsupported: unsupported(info), pools: poolsOf(info) };
     return this.#facts;
   }
 
@@ -191,6 +195,20 @@ interface VersionReply {
 interface InfoReply {
   FirewallBackend?: { Driver: string } | null;
   SecurityOptions?: string[] | null;
+  DefaultAddressPools?: { Base: string }[] | null;
+}
+
+/** As subnets; what cannot be read is none of them. */
+function poolsOf({ DefaultAddressPools }: InfoReply): string[] {
+  return (DefaultAddressPools ?? []).flatMap(({ Base }) => {
+    try {
+      const { address, length } = parseInterface(Base);
+      return [formatCidr(cidrOf(address, length))];
+    } catch (error) {
+      if (error instanceof AddressError) return [];
+      throw error;
+    }
+  });
 }
 
 interface ContainerReply {

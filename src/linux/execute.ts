@@ -1,6 +1,7 @@
 import { render, steps, type Change, type Plan } from '../dataplane/change.ts';
 import { meaningOf } from '../dataplane/meaning.ts';
 import type { Failure } from '../dataplane/state.ts';
+import { familyOf } from '../net/address.ts';
 import { runBatch, type FailedLine } from './batch.ts';
 import { CommandError, type Run } from './run.ts';
 
@@ -15,7 +16,7 @@ export async function execute(run: Run, plan: Plan, names: (keyof Plan)[]): Prom
       const { failed, problems } = await runBatch(run, program, args, changes.map(render));
       failures.push(
         ...problems.map((message) => ({ message, ...(name === 'sets' ? { rules: true as const } : {}) })),
-        ...explain(program, changes, failed, unusable),
+        ...(await explain(run, program, changes, failed, unusable)),
       );
     } catch (error) {
       if (!(error instanceof CommandError)) throw error;
@@ -26,7 +27,13 @@ export async function execute(run: Run, plan: Plan, names: (keyof Plan)[]): Prom
 }
 
 /** One failure a network and reason, however many lines it hit; none for what needs a link that failed already. */
-function explain(program: string, changes: Change[], failed: FailedLine[], unusable: Set<string>): Failure[] {
+async function explain(
+  run: Run,
+  program: string,
+  changes: Change[],
+  failed: FailedLine[],
+  unusable: Set<string>,
+): Promise<Failure[]> {
   const found = new Map<string, { failure: Failure; more: number }>();
   for (const { line, words } of failed) {
     const change = changes[line - 1];
@@ -37,9 +44,14 @@ function explain(program: string, changes: Change[], failed: FailedLine[], unusa
     const key = `${change.network ?? ''} ${change.kind} ${words}`;
     const known = found.get(key);
     if (known === undefined) {
+      const whose = words.includes('File exists') ? await inTheWay(run, change) : '';
       const network = change.network === undefined ? {} : { network: change.network };
       found.set(key, {
-        failure: { ...network, ...meaningOf(change), message: `${program}: ${words} (${render(change)})` },
+        failure: {
+          ...network,
+          ...meaningOf(change),
+          message: `${program}: ${words} (${render(change)})${whose}`,
+        },
         more: 0,
       });
     } else known.more++;
@@ -47,6 +59,20 @@ function explain(program: string, changes: Change[], failed: FailedLine[], unusa
   return [...found.values()].map(({ failure, more }) =>
     more === 0 ? failure : { ...failure, message: `${failure.message} and ${more} more` },
   );
+}
+
+/** The kernel does not say what is in the way of a route: it may be of a LAN, or of another program. */
+async function inTheWay(run: Run, change: Change): Promise<string> {
+  if (change.kind !== 'addRoute') return '';
+  const { to, table, metric } = change.route;
+  const { stdout } = await run('ip', [
+    `-${familyOf(to)}`,
+    ...['-N', 'route', 'show', 'exact', to, 'table', String(table)],
+  ]);
+  // metric 0 is not shown
+  const of = (line: string) => Number(/ metric (\d+)/.exec(line)?.[1] ?? 0) === metric;
+  const line = stdout.split('\n').find((text) => text.trim() !== '' && of(text));
+  return line === undefined ? '' : `: the node has a route of its own there, ${line.trim()}`;
 }
 
 function linkMade(change: Change): string | undefined {

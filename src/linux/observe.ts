@@ -1,15 +1,10 @@
 import { protocol } from '../dataplane/ownership.ts';
 import type { Desired, Failure, Observed } from '../dataplane/state.ts';
 import { ruleFamily } from '../dataplane/rules.ts';
+import { dump, isWhole } from './dump.ts';
 import { parseFDB, parseLinks, parseNeighbours, parseNexthops, parseRoutes, parseRules } from './iproute.ts';
 import { parseSets } from './ipset.ts';
 import { CommandError, type Run } from './run.ts';
-
-/** What iproute2 says, and ends with status 0, of a list that changed while the kernel printed it. */
-const interrupted = 'Dump was interrupted';
-
-/** Before it counts as unread. */
-const attempts = 3;
 
 /** Runs a program and parses what it printed; what went wrong, in the program's words, goes to `failures`. */
 async function read<T>(
@@ -20,12 +15,9 @@ async function read<T>(
   input = '',
 ): Promise<T | undefined> {
   try {
-    let result = await run(program, args, { input });
-    for (let more = attempts; more > 1 && result.stderr.includes(interrupted); more--) {
-      result = await run(program, args, { input });
-    }
+    const result = await dump(run, program, args, input);
     const { stdout, stderr, code } = result;
-    if (code === 0 && !stderr.includes(interrupted)) return parse(stdout);
+    if (code === 0 && isWhole(result)) return parse(stdout);
     failures.push({
       message: `${program}: ${stderr.trim() || `exit status ${code}`} (${[program, ...args].join(' ')})`,
     });

@@ -8,6 +8,7 @@ import type {
   OverlayConfig,
   OverlayNetwork,
 } from '../api/types.ts';
+import { confirmOverlap } from '../api/ranges.ts';
 import { confirmAddresses } from '../allocate/addresses.ts';
 import { confirmDepartures } from '../allocate/departures.ts';
 import { remembered } from '../allocate/remembered.ts';
@@ -151,4 +152,4 @@ export function isAnswer(object: KubeObject | undefined, old: KubeObject | undef
 
 const identity = ({ spec }: OverlayAgent) => [spec.addresses, spec.uplinkMTU, spec.restore];
 
-const confirmations = [confirmAddresses, confirmDepartures, confirmRestore];
+const confirmations = [confirmAddresses, confirmDepartures, confirmOverlap, confirmRestore];

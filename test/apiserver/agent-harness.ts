@@ -10,6 +10,7 @@ import {
   type AgentAllocationSpec,
   type Condition,
   type OverlayAgent,
+  type OverlayAgentSpec,
   type OverlayConfig,
   type OverlayConfigStatus,
   type OverlayNetwork,
@@ -80,6 +81,8 @@ export class TestNode {
     problems: [] as Problem[],
     look: () => Promise.resolve(60_000),
   };
+  /** What the node has beside overlaynet's own. */
+  ranges: Pick<OverlayAgentSpec, 'ranges' | 'rangesLeftOut' | 'furtherAddresses'> = {};
   /** None, unless told. */
   docker: Docker | undefined;
   #running: { agent: Agent; client: Client } | undefined;
@@ -104,6 +107,7 @@ export class TestNode {
         return Promise.resolve(this.uplinkMTU);
       },
       host: this.host,
+      ranges: { said: () => Promise.resolve(this.ranges) },
       docker: this.docker,
       metrics: new Metrics('0.0.0'),
       log: this.log,

@@ -135,6 +135,8 @@ describe('an OverlayConfig', () => {
 
 describe('an OverlayAgent', () => {
   const at = (...addresses: string[]) => agent({ addresses });
+  const ranges = (...changes: object[]) =>
+    agent({ ranges: changes.map((change) => ({ cidr: '10.0.0.0/8', kind: 'Subnet', ...change })) });
   refuses(
     () => plane,
     [
@@ -188,6 +190,42 @@ describe('an OverlayAgent', () => {
         agent({ seenResourceVersion: 'x' }),
         ['spec.seenResourceVersion', '"x"', 'should match'],
       ],
+      [
+        'with 65 ranges',
+        ranges(...Array.from({ length: 65 }, (_, at) => ({ cidr: `10.${at}.0.0/16` }))),
+        ['spec.ranges', 'at most 64 items'],
+      ],
+      [
+        'with a range that has host bits',
+        ranges({ cidr: '10.100.0.2/16' }),
+        ['spec.ranges[0].cidr', '"10.100.0.2/16"', 'without host bits'],
+      ],
+      [
+        'with a range of no kind',
+        ranges({ kind: 'Own' }),
+        ['spec.ranges[0].kind', '"Own"', '"Subnet", "Route", "Pool"'],
+      ],
+      [
+        'with the name of a link that none can have',
+        ranges({ link: 'a-name-of-16-char' }),
+        ['spec.ranges[0].link', 'may not be more than 15'],
+      ],
+      ['that leaves out 0 ranges', agent({ rangesLeftOut: 0 }), ['spec.rangesLeftOut', '0', 'equal to 1']],
+      [
+        'with 33 further addresses',
+        agent({ furtherAddresses: Array.from({ length: 33 }, (_, at) => `10.0.0.${at}`) }),
+        ['spec.furtherAddresses', 'at most 32 items'],
+      ],
+      [
+        'with a further address that is not canonical',
+        agent({ furtherAddresses: ['fd00::0:1'] }),
+        ['spec.furtherAddresses[0]', '"fd00::0:1"', 'canonical'],
+      ],
+      ...shellTexts.map((text): Case => [
+        `with a link ${JSON.stringify(text)}`,
+        ranges({ link: text }),
+        ['spec.ranges[0].link', 'should match'],
+      ]),
       ...shellTexts.map((text): Case => [
         `at ${JSON.stringify(text)}`,
         at(text),

@@ -153,6 +153,38 @@ test('neither spec.mtu nor a node that joins makes the tunnel smaller than it ca
   await eventually(inForce, (mtu) => mtu === 1350);
 }, 120_000);
 
+test('a network over the second LAN of a node, and a node with a LAN in a network, are refused until a person says so', async () => {
+  const lan = { cidr: '10.100.0.0/16', kind: 'Subnet', link: 'eth1' } as const;
+  await client.patch(overlayAgents, 'node2', { spec: { ranges: [lan] } }, merge);
+  await applyNetwork(client, 'over', [{ cidr: '10.100.0.0/16', prefix: 24 }]);
+  const { message } = (await reasonIs(client, overlayNetworks, 'over', 'Accepted', 'Overlap'))!;
+  expect(message).toContain('spec.subnets: 10.100.0.0/16 overlaps 10.100.0.0/16, a subnet of node2 on eth1;');
+  const shows = async (node: string) =>
+    (await client.get(agentAllocations, node))?.spec.networks?.map(({ name }) => name);
+  expect(await shows('node1')).toEqual(['dcos']);
+  const confirm = (text: string) => plane.kubectl(.../kubectl (annotate .*)$/.exec(text)![1]!.split(' '));
+  await confirm(message);
+  await reasonIs(client, overlayNetworks, 'over', 'Accepted', 'Accepted');
+  await eventually(
+    () => shows('node1'),
+    (names) => names?.includes('over') === true,
+  );
+  // one that has the LAN no more may join
+  await joinNode(client, 'node3', '172.17.0.4', {}, 1500, [{ ...lan, cidr: '9.7.0.0/16' }]);
+  const refused = await accepted('node3', 'RangeOverlap');
+  expect(refused?.message).toContain(
+    'spec.ranges: 9.7.0.0/16, a subnet of node node3 on eth1, overlaps 9.0.0.0/8 of network dcos',
+  );
+  expect((await client.get(agentAllocations, 'node3'))?.spec.vtep).toBeUndefined();
+  await client.patch(overlayAgents, 'node3', { spec: { ranges: null } }, merge);
+  await eventually(
+    () => shows('node3'),
+    (names) => names?.includes('dcos') === true,
+    30_000,
+  );
+  await client.delete(overlayNetworks, 'over');
+}, 120_000);
+
 test('what is pinned can be changed once no network has blocks, and nodes keep their numbers', async () => {
   const before = (await client.get(agentAllocations, 'node2'))!.spec.vtep;
   const spec = { vni: 2001, vtepSubnets: ['44.200.0.0/24', 'fd01:c::/64'], reuseCooldown: '1s' };

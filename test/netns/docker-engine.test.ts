@@ -10,7 +10,7 @@ describe('a real engine', () => {
   let engine: Dockerd;
   beforeAll(async () => {
     netns = await Netns.create();
-    engine = await Dockerd.start(netns);
+    engine = await Dockerd.start(netns, ['--default-address-pool', 'base=10.64.0.0/16,size=24']);
     await engine.image();
   });
   afterAll(async () => {

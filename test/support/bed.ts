@@ -25,6 +25,8 @@ export class Bed {
   readonly wire = new Wire();
   /** To each node itself. */
   readonly delivered: Deliveries[] = [];
+  /** What nodes have beside their registered addresses, from the next `apply` on. */
+  further: string[][] = [];
   readonly #probers: Prober[] = [];
   #networks: NetworkOptions[] = [];
 
@@ -48,7 +50,7 @@ export class Bed {
     this.#networks = networks;
     const outcomes = [];
     for (const [index, node] of this.wire.nodes.entries()) {
-      const snapshot = { ...cluster(2, index, { networks }), ...changes };
+      const snapshot = { ...cluster(2, index, { networks, further: this.further }), ...changes };
       const outcome = await new DataPath({ log: silent, run: node.run }).reconcile(snapshot);
       if (outcome.failures.length > 0) throw new Error(JSON.stringify(outcome.failures));
       outcomes.push(outcome);

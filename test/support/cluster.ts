@@ -18,6 +18,8 @@ export interface ClusterOptions {
   vtepSubnets?: string[];
   mtu?: number;
   vni?: number;
+  /** Further addresses, by node. */
+  further?: string[][];
 }
 
 const reference: NetworkOptions[] = [
@@ -33,7 +35,7 @@ export const nodeAddresses = (index: number): string[] => [
 
 /** The snapshot of node `own` of a cluster of that many nodes, each with a block of every subnet and its bridges. */
 export function cluster(nodes: number, own: number, options: ClusterOptions = {}): Snapshot {
-  const { networks = reference, underlay = 'IPv4', mtu = 1400, vni = 1024 } = options;
+  const { networks = reference, underlay = 'IPv4', mtu = 1400, vni = 1024, further = [] } = options;
   const subnets = options.vtepSubnets ?? vtepSubnets;
   return {
     node: `node${own}`,
@@ -61,6 +63,7 @@ export function cluster(nodes: number, own: number, options: ClusterOptions = {}
         revision: 1,
         nodeUID: `uid-${index}`,
         addresses: nodeAddresses(index),
+        ...(further[index] === undefined ? {} : { furtherAddresses: further[index] }),
         vtep: vtepAt(subnets, '70:B3:D5:00:00:00', index),
         networks: networks.map(({ name, subnets }) => ({
           name,

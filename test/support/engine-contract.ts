@@ -29,6 +29,10 @@ export function engineContract(world: () => World): void {
     expect(unsupported).toBeUndefined();
   });
 
+  test('it tells from which pools it was configured to take networks', async () => {
+    expect((await engine.facts()).pools).toEqual(['10.64.0.0/16']);
+  });
+
   test('a network is listed as it was asked for, with an id, until it is removed', async () => {
     for (const { name, shape } of wanted()) {
       await engine.create(shape);

@@ -19,7 +19,10 @@ export class FakeEngine {
   /** Name → network and whether it runs. */
   readonly containers = new Map<string, { network: string; running: boolean }>();
   version = { Version: '20.10.24', ApiVersion: '1.41', MinAPIVersion: '1.12' };
-  info: Record<string, unknown> = { SecurityOptions: ['name=seccomp,profile=default'] };
+  info: Record<string, unknown> = {
+    SecurityOptions: ['name=seccomp,profile=default'],
+    DefaultAddressPools: [{ Base: '10.64.0.0/16', Size: 24 }],
+  };
   /** Ids of networks whose bridges are gone. */
   readonly bridgeless = new Set<string>();
   /** Of networks that it refuses to make. */

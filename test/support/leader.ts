@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url';
-import type { KubeObject, OverlayAgent, OverlayNetwork } from '../../src/api/types.ts';
+import type { HostRange, KubeObject, OverlayAgent, OverlayNetwork } from '../../src/api/types.ts';
 import type { Client } from '../../src/kube/client.ts';
 import {
   agentAllocations,
@@ -131,6 +131,7 @@ export async function joinNode(
   address: string,
   labels: Record<string, string> = {},
   uplinkMTU = 1500,
+  ranges?: HostRange[],
 ): Promise<void> {
   const node = await client.create<Node>(nodes, {
     apiVersion: 'v1',
@@ -141,7 +142,7 @@ export async function joinNode(
     ...node,
     status: { addresses: [{ type: 'InternalIP', address }] },
   });
-  await registerAgent(client, name, address, uplinkMTU);
+  await registerAgent(client, name, address, uplinkMTU, ranges);
 }
 
 export async function registerAgent(
@@ -149,12 +150,13 @@ export async function registerAgent(
   name: string,
   address: string,
   uplinkMTU = 1500,
+  ranges?: HostRange[],
 ): Promise<void> {
   await client.create<OverlayAgent>(overlayAgents, {
     apiVersion: overlayAgents.apiVersion,
     kind: overlayAgents.kind,
     metadata: { name },
-    spec: { addresses: [address], uplinkMTU },
+    spec: { addresses: [address], uplinkMTU, ...(ranges === undefined ? {} : { ranges }) },
   });
 }
 

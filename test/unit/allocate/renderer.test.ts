@@ -12,7 +12,8 @@ const textOf = (cluster: Cluster, memory: Memory, cidr: string) => {
     page: '',
   };
   const { config, networks, nodes } = cluster;
-  const spec = memory.renderer.render(nodes.get('node1')!, [], [vtep, ...blocks], config!.spec, networks);
+  const own = { addresses: [], further: undefined };
+  const spec = memory.renderer.render(nodes.get('node1')!, own, [vtep, ...blocks], config!.spec, networks);
   return spec.networks![0]!.subnets[0]!;
 };
 

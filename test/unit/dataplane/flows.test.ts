@@ -15,7 +15,9 @@ const network = (index: number, name: string, isolation?: Isolation) => ({
 /** Of node0, 172.17.0.2, whose blocks are 9.X.0.0/24. */
 const policy = (...networks: ReturnType<typeof network>[]) => {
   const apiServers = [{ address: '172.17.0.2', port: 6443 }];
-  const state = desired({ ...cluster(3, 0, { networks }), apiServers });
+  // as a broken-in node says it: the one of an overlay is none
+  const further = [[], ['10.50.0.2', '9.2.1.2']];
+  const state = desired({ ...cluster(3, 0, { networks, further }), apiServers });
   if (state?.policy === undefined) throw new Error('nothing is isolated');
   return state.policy;
 };
@@ -95,6 +97,9 @@ describe('with hosts: Deny', () => {
       "another node's process to a container here by this node's port",
       'tcp 172.17.0.3 172.17.0.2:30080>9.1.0.2:80',
     ],
+    ["a container here to another node's further address", 'tcp 9.1.0.2 10.50.0.2:22'],
+    ['such a one by a Service', 'tcp 9.1.0.2 10.96.0.9:80>10.50.0.2:8080'],
+    ["another node's process by that to this node's port", 'tcp 10.50.0.2 10.50.0.1:30080>9.1.0.2:80'],
   ])('%s ends', (_, text) => {
     expect(ended(shut, text)).toHaveLength(1);
   });
@@ -106,6 +111,8 @@ describe('with hosts: Deny', () => {
     ['the outside by a NodePort of another node', 'tcp 44.128.0.2 9.1.0.2:80'],
     ['a container of an open network to a process here', 'tcp 9.2.1.2 172.17.0.2:10250'],
     ['a process here that asks DNS', 'udp 172.17.0.2 10.96.0.10:53>9.1.1.2:53'],
+    ["an open network's container to another node's further address", 'tcp 9.2.0.2 10.50.0.2:22'],
+    ["DNS by a Service on another node's further address", 'udp 9.1.0.2 10.96.0.10:53>10.50.0.2:53'],
     ["DNS on this node's own network", 'udp 9.1.1.2 172.17.0.2:53'],
   ])('%s goes on', (_, text) => {
     expect(ended(shut, text)).toEqual([]);

@@ -92,6 +92,18 @@ test('hosts: Deny closes the network to all but its own node, where a process se
   expect(rules(state, 4, 'POSTROUTING')[2]).toMatch(/^-o vtep1024 .*-j MARK/);
 });
 
+test("hosts: Deny closes the network to other nodes' further addresses, which are neither registered ones nor overlays'", () => {
+  const further = [['10.50.0.1'], ['10.50.0.2', '172.17.0.4', 'fd00:50::2'], ['10.50.0.3', '9.2.1.1']];
+  const of3 = (...isolation: Isolation[]) => of(cluster(3, 0, { networks: networks(...isolation), further }));
+  const state = of3(shut, isolated);
+  expect(set(state, 'further-4')).toEqual(['10.50.0.2', '10.50.0.3', '9.2.1.1']);
+  expect(set(state, 'further-6')).toEqual(['fd00:50::2']);
+  const ofFurther = rules(state, 4, 'FORWARD').filter((rule) => rule.includes('-further-'));
+  expect(ofFurther).toHaveLength(2);
+  for (const rule of ofFurther) expect(rule).toContain('! --match-set overlaynet-overlays-4');
+  expect([...of3(isolated, isolated).sets.keys()].filter((name) => name.includes('further'))).toEqual([]);
+});
+
 test("allowAPIServer opens the API servers' own addresses and ports to networks that have it, and to no other", () => {
   const apiServers = [
     { address: '172.17.0.2', port: 6443 },

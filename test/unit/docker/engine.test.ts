@@ -95,6 +95,13 @@ const info29 = {
   FirewallBackend: { Driver: 'nftables', Info: [] },
 };
 
+test('an engine without pools of its own has none, and what is no range is none of them', async () => {
+  fake.info = {};
+  expect((await new Engine(fake.socket).facts()).pools).toEqual([]);
+  fake.info = { DefaultAddressPools: [{ Base: '10.70.1.0/16' }, { Base: 'x' }] };
+  expect((await new Engine(fake.socket).facts()).pools).toEqual(['10.70.0.0/16']);
+});
+
 test('an engine whose firewall is nftables, or that is rootless, is unsupported, and that says what to do', () => {
   expect(unsupported(info29)).toContain('set "firewall-backend": "iptables" in its daemon.json');
   expect(unsupported({ ...info29, FirewallBackend: { Driver: 'nftables+firewalld' } })).toContain('nftables');
