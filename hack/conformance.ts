@@ -1,3 +1,4 @@
+import { relative } from 'node:path';
 import { Command } from 'commander';
 import { provideTestImages } from './conformance/images.ts';
 import { install } from './conformance/install.ts';
@@ -42,10 +43,12 @@ async function chosen(parts: ConformanceParts): Promise<Choice> {
   return choice;
 }
 
-/** Installs overlaynet and runs the groups; true when nothing failed and everything ran. */
-async function work(engine: Engine): Promise<boolean> {
+/** Installs overlaynet in a cluster and runs the groups; true when nothing failed and everything ran. */
+async function work(up: () => Promise<Engine>): Promise<boolean> {
+  // before there is a cluster: building takes long
   const parts = await findConformanceParts();
   const choice = await chosen(parts);
+  const engine = await up();
   await provideTestImages(lab, parts, (archive) => kind(lab, ['load', 'image-archive', archive]));
   done("upstream's images loaded");
   await install(lab);
@@ -62,19 +65,27 @@ async function work(engine: Engine): Promise<boolean> {
     done(text);
     good &&= results.length === of && results.every(({ state }) => state !== 'failed');
   }
-  lines.push(`left out, since they need\n${table(choice.leftOut)}`, `logs: ${output}`);
+  if (choice.leftOut.size > 0) lines.push(`left out, since they need\n${table(choice.leftOut)}`);
+  lines.push(`logs and reports: ${relative(process.cwd(), output)}`);
   return good;
 }
 
-if (list) {
-  const { groups, leftOut } = await chosen(await findConformanceParts());
+function show({ groups, leftOut }: Choice): void {
   for (const { name, specs } of groups) console.log(`${name}: ${specs.length}\n  ${specs.join('\n  ')}`);
   for (const [why, specs] of leftOut)
-    console.log(`left out, ${why}: ${specs.length}\n  ${specs.join('\n  ')}`);
-} else {
-  if (!down && !/^[1-9]\d?$/.test(procs)) {
-    say(`conformance: --procs ${procs}: must be a number from 1 to 99`);
-    process.exit(2);
+    console.log(`left out, for it needs ${why}: ${specs.length}\n  ${specs.join('\n  ')}`);
+}
+
+if (!/^[1-9]\d?$/.test(procs)) {
+  say(`conformance: --procs ${procs}: must be a number from 1 to 99`);
+  process.exitCode = 2;
+} else if (list) {
+  try {
+    show(await chosen(await findConformanceParts()));
+  } catch (error) {
+    say(`conformance: ${error instanceof Error ? error.message : String(error)}`);
+    process.exitCode = 1;
   }
+} else {
   await session({ name: 'conformance', keep, down, work, summary: () => lines.join('\n') });
 }

@@ -82,7 +82,8 @@ await session({
   name: 'e2e',
   keep,
   down,
-  work: async () => {
+  work: async (up) => {
+    await up();
     totals = await test();
     return totals.failed === 0;
   },

@@ -64,7 +64,15 @@ export async function runGroup(
   const { kubectl } = await findParts();
   const argv = [
     ...bound(engine.inside),
-    ...[parts.ginkgo, `--procs=${procs}`, '--no-color', '-v', '--timeout=3h', '--keep-going'],
+    ...[
+      parts.ginkgo,
+      `--procs=${procs}`,
+      '--no-color',
+      '-v',
+      '--timeout=3h',
+      '--keep-going',
+      '--silence-skips',
+    ],
     ...[`--focus=${exactly(group.specs)}`, `--json-report=${name}.json`, `--output-dir=${output}`],
     ...[parts.suite, '--', '--provider=skeleton', `--kubeconfig=${join(lab.dir, 'kubeconfig')}`],
     ...[`--kubectl-path=${kubectl}`, '--disable-log-dump'],

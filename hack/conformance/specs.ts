@@ -13,6 +13,10 @@ const leftOut: Rule[] = [
   { holds: /\[Feature:Networking-(IPv4|IPv6|DNS)\]/, why: 'a way to the world: the cluster is sealed' },
   { holds: /\[Disruptive\]/, why: 'SSH to the nodes, to stop parts of Kubernetes there' },
   { holds: /\[Feature:OffByDefault\]/, why: 'a feature gate that is off in this Kubernetes' },
+  {
+    holds: /\[Feature:Networking-Performance\]/,
+    why: "a later iperf than Debian 12's, which reports fewer figures",
+  },
   { holds: /\[Feature:PerformanceDNS\]/, why: 'ten thousand Services: a load test of API server and DNS' },
 ];
 

@@ -27,8 +27,8 @@ interface Session {
   keep: boolean;
   /** Only removes a cluster that was kept, or left by a killed run. */
   down: boolean;
-  /** Resolves to false where something failed. */
-  work: (engine: Engine) => Promise<boolean>;
+  /** Gets what brings the cluster up. Resolves to false where something failed. */
+  work: (up: () => Promise<Engine>) => Promise<boolean>;
   /** Printed last, unless the session was interrupted. */
   summary: () => string;
 }
@@ -58,7 +58,7 @@ async function hold({ name, keep, down, work, summary }: Session): Promise<numbe
 
   let status = 0;
   const working = (async () => {
-    status = (await work(await raise(keep, done))) ? 0 : 1;
+    status = (await work(() => raise(keep, done))) ? 0 : 1;
   })().catch((error: unknown) => {
     if (status === 130) return; // what was being started could not be, as wanted
     say(`${name}: ${message(error)}`);
