@@ -75,7 +75,7 @@ export async function runGroup(
     ],
     ...[`--focus=${exactly(group.specs)}`, `--json-report=${name}.json`, `--output-dir=${output}`],
     ...[parts.suite, '--', '--provider=skeleton', `--kubeconfig=${join(lab.dir, 'kubeconfig')}`],
-    ...[`--kubectl-path=${kubectl}`, '--disable-log-dump'],
+    ...[`--kubectl-path=${kubectl}`, '--disable-log-dump', '--num-nodes=2'],
   ];
   const [program = '', ...args] = argv;
   const child = spawn(program, args, {

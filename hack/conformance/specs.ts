@@ -9,7 +9,7 @@ const leftOut: Rule[] = [
   { holds: /\[Feature:NetworkPolicy\]/, why: 'NetworkPolicy, which overlaynet does not enforce' },
   { holds: /\[Feature:LoadBalancer\]/, why: "a cloud's load balancer" },
   { holds: /\[Feature:SCTPConnectivity\]/, why: 'SCTP, which many kernels lack' },
-  { holds: /\[Provider:/, why: 'a cloud, and names of the world' },
+  { holds: /\[Provider:|Forward PTR lookup/, why: 'names of the world: the cluster is sealed' },
   { holds: /\[Feature:Networking-(IPv4|IPv6|DNS)\]/, why: 'a way to the world: the cluster is sealed' },
   { holds: /\[Disruptive\]/, why: 'SSH to the nodes, to stop parts of Kubernetes there' },
   { holds: /\[Feature:OffByDefault\]/, why: 'a feature gate that is off in this Kubernetes' },

@@ -37,6 +37,8 @@ describe('the choice of specs', () => {
     ['[sig-network] Networking should provide Internet connection for containers [Feature:Networking-IPv4]'],
     ['[sig-network] Services should work after restarting kube-proxy [Disruptive]'],
     ['[sig-network] DNS should provide DNS for the cluster [Provider:GCE]'],
+    ['[sig-network] DNS configMap nameserver Forward PTR lookup should forward PTR records [Slow] [Serial]'],
+    ['[sig-network] Networking IPerf2 [Feature:Networking-Performance] should run iperf2'],
     [`${dual} sctp [Feature:SCTPConnectivity]`],
     ['[sig-network] DNS x [FeatureGate:RelaxedServiceNameValidation] [Alpha] [Feature:OffByDefault]'],
   ])('%s is left out', (text) => {
