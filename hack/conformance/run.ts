@@ -10,6 +10,7 @@ import type { ConformanceParts } from '../parts/conformance.ts';
 import { findParts } from '../parts.ts';
 import { root, type Lab } from '../testbed/lab.ts';
 import { marks } from '../testbed/processes.ts';
+import { bound } from './bound.ts';
 import { listed, resultsOf, type Result } from './report.ts';
 import { exactly, type Group } from './specs.ts';
 
@@ -33,15 +34,6 @@ export async function listSpecs({ ginkgo, suite }: ConformanceParts): Promise<st
   return listed(await readFile(join(output, 'list.json'), 'utf8'));
 }
 
-/**
- * The start of a command line that ends with this process, also when that is killed: the program and its children are in a
- * process namespace, whose first process the kernel ends with this one.
- */
-const bound = (inside: string[]) => [
-  ...['setpriv', '--pdeathsig', 'KILL', '--', ...inside],
-  ...['unshare', '--pid', '--fork', '--kill-child', '--mount-proc', '--'],
-];
-
 /** What runs specs in a cluster. */
 interface Bed {
   lab: Lab;
@@ -62,22 +54,15 @@ export async function runGroup(
   const report = join(output, `${name}.json`);
   await rm(report, { force: true });
   const { kubectl } = await findParts();
-  const argv = [
-    ...bound(engine.inside),
-    ...[
-      parts.ginkgo,
-      `--procs=${procs}`,
-      '--no-color',
-      '-v',
-      '--timeout=3h',
-      '--keep-going',
-      '--silence-skips',
-    ],
+  const [program = '', ...args] = bound(
+    engine.inside,
+    ...[parts.ginkgo, `--procs=${procs}`, '--no-color', '-v', '--timeout=3h'],
+    ...['--keep-going', '--silence-skips'],
     ...[`--focus=${exactly(group.specs)}`, `--json-report=${name}.json`, `--output-dir=${output}`],
     ...[parts.suite, '--', '--provider=skeleton', `--kubeconfig=${join(lab.dir, 'kubeconfig')}`],
+    // both workers: specs that want two leave themselves out otherwise
     ...[`--kubectl-path=${kubectl}`, '--disable-log-dump', '--num-nodes=2'],
-  ];
-  const [program = '', ...args] = argv;
+  );
   const child = spawn(program, args, {
     cwd: lab.dir,
     stdio: ['ignore', 'pipe', 'pipe'],
