@@ -29,8 +29,20 @@ async function applyNetwork(lab: Lab): Promise<void> {
   }
 }
 
+/** Every node takes pods and is a zone of its own: some specs want three of either. */
+async function spread(lab: Lab): Promise<void> {
+  const role = 'node-role.kubernetes.io/control-plane';
+  await kubectl(lab, ['taint', 'nodes', '-l', role, `${role}-`]);
+  const nodes = (await kubectl(lab, ['get', 'nodes', '-o', 'name']))
+    .split('\n')
+    .filter((name) => name !== '');
+  for (const [index, node] of nodes.entries())
+    await kubectl(lab, ['label', node, `topology.kubernetes.io/zone=zone-${index + 1}`]);
+}
+
 /** Installs overlaynet from deploy/ with a dual-stack default network; waits until nodes, agents and DNS are ready. */
 export async function install(lab: Lab): Promise<void> {
+  await spread(lab);
   await kubectl(lab, ['apply', '-k', join(root, 'deploy')]);
   await applyNetwork(lab);
   await kubectl(lab, ['wait', '--for=condition=Ready', 'nodes', '--all', '--timeout=180s']);

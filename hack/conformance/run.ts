@@ -60,8 +60,8 @@ export async function runGroup(
     ...['--keep-going', '--silence-skips'],
     ...[`--focus=${exactly(group.specs)}`, `--json-report=${name}.json`, `--output-dir=${output}`],
     ...[parts.suite, '--', '--provider=skeleton', `--kubeconfig=${join(lab.dir, 'kubeconfig')}`],
-    // both workers: specs that want two leave themselves out otherwise
-    ...[`--kubectl-path=${kubectl}`, '--disable-log-dump', '--num-nodes=2'],
+    // specs that want several nodes leave themselves out otherwise
+    ...[`--kubectl-path=${kubectl}`, '--disable-log-dump', '--num-nodes=3'],
   );
   const child = spawn(program, args, {
     cwd: lab.dir,
