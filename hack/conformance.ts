@@ -62,7 +62,7 @@ async function work(up: () => Promise<Engine>): Promise<boolean> {
     const results = await runGroup({ lab, engine, parts, procs: Number(procs), progress }, group);
     const text = summary(group.name, of, results);
     lines.push(text);
-    done(text);
+    done(text.replace(/\n.*/s, ''));
     good &&= results.length === of && results.every(({ state }) => state !== 'failed');
   }
   if (choice.leftOut.size > 0) lines.push(`left out, since they need\n${table(choice.leftOut)}`);
