@@ -1,16 +1,11 @@
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join, relative } from 'node:path';
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { Command } from 'commander';
-import { binDirectory, createCluster, deleteCluster, kind } from './kind/cluster.ts';
-import { runningEngine, startEngine, stopEngine, type Engine } from './kind/engine.ts';
-import { provideImages } from './kind/images.ts';
-import { addNetwork, removeNetwork } from './kind/network.ts';
-import { nodeImage } from './kind/node.ts';
-import { ensurePackages } from './parts/packages.ts';
-import { say } from './parts/progress.ts';
-import { labNamed, root, UserError, type Lab } from './testbed/lab.ts';
-import { claim, clear, own, takeDown } from './testbed/owner.ts';
+import { binDirectory } from './kind/cluster.ts';
+import { lab } from './kind/raise.ts';
+import { done, interrupted, session } from './kind/session.ts';
+import { root, UserError } from './testbed/lab.ts';
 
 /**
  * `npm run e2e`: a kind cluster with overlaynet as its only CNI, and the tests in test/e2e, in the order of their names.
@@ -25,65 +20,9 @@ const flags = new Command('npm run e2e --')
 const { keep = false, down = false } = flags.opts<{ keep?: boolean; down?: boolean }>();
 const tests = flags.args;
 
-const lab = labNamed('overlaynet-e2e');
 const suite = join(root, 'test', 'e2e');
 /** The last: takes overlaynet away. */
 const uninstall = 'uninstall';
-
-const message = (error: unknown) => (error instanceof Error ? error.message : String(error));
-
-/** Settles with the first signal that asks this process to end. */
-const interrupted = new Promise<NodeJS.Signals>((settle) => {
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, settle);
-});
-
-const begin = performance.now();
-function done(what: string): void {
-  say(`${((performance.now() - begin) / 1000).toFixed(1).padStart(6)} s  ${what}`);
-}
-
-/** Where the engine of a cluster that is up is written down. */
-const engineFile = (of: Lab) => join(of.dir, 'engine.json');
-
-function engineOf(of: Lab): Engine | undefined {
-  try {
-    return JSON.parse(readFileSync(engineFile(of), 'utf8')) as Engine;
-  } catch {
-    return undefined;
-  }
-}
-
-/** Removes cluster, network and engine, as far as they are there. */
-async function remove(engine: Engine | undefined): Promise<void> {
-  if (engine && !engine.sealed) {
-    mkdirSync(lab.dir, { recursive: true });
-    await deleteCluster(lab, engine);
-    await removeNetwork(engine);
-  }
-  await stopEngine(lab);
-  await clear(lab);
-}
-
-/** Brings the cluster up, with the images loaded and nothing installed. */
-async function raise(): Promise<void> {
-  const running = await runningEngine();
-  if (!running) await ensurePackages({ dockerd: 'docker.io' });
-  const engine = running ?? (await startEngine(lab, keep));
-  writeFileSync(engineFile(lab), JSON.stringify(engine));
-  done(
-    running ? `Docker engine at ${engine.host}` : 'Docker engine of our own, in a namespace without uplink',
-  );
-  const image = await nodeImage(lab, engine);
-  done(`node image ${image}`);
-  if (running) await deleteCluster(lab, engine);
-  await addNetwork(engine);
-  await createCluster(lab, engine, image);
-  done('kind cluster: a control plane, two workers, no CNI');
-  await provideImages(lab, engine, (archive) =>
-    kind(lab, ['load', 'image-archive', archive]).then(() => undefined),
-  );
-  done('images of operator, agent and tests loaded');
-}
 
 interface Totals {
   passed: number;
@@ -138,56 +77,15 @@ async function test(): Promise<Totals> {
   return totals;
 }
 
-function howToReach(): void {
-  const bin = relative(process.cwd(), binDirectory(lab));
-  say(`\nthe cluster stays up: export PATH=$PWD/${bin}:$PATH
-  kubectl get nodes,pods -A -o wide          kubectl, docker and kind reach it
-  inside curl -k https://…                   any other program, in the network namespace of its engine
-  npm run e2e -- --down                      removes it`);
-}
-
-async function e2e(): Promise<number> {
-  await ensurePackages({ docker: 'docker.io', mmdebstrap: 'mmdebstrap' });
-  if (down) {
-    const engine = engineOf(lab);
-    const was = await takeDown(lab);
-    await remove(engine);
-    say(was ? 'the e2e cluster is gone' : 'there is no e2e cluster');
-    return 0;
-  }
-  const engine = engineOf(lab);
-  await claim(lab, 'npm run e2e -- --down');
-  if (engine) await remove(engine).then(() => claim(lab));
-
-  let totals: Totals = { passed: 0, failed: 1 };
-  let status = 0;
-  const work = (async () => {
-    await raise();
+let totals: Totals = { passed: 0, failed: 1 };
+await session({
+  name: 'e2e',
+  keep,
+  down,
+  work: async (up) => {
+    await up();
     totals = await test();
-    status = totals.failed === 0 ? 0 : 1;
-  })().catch((error: unknown) => {
-    if (status === 130) return; // what was being started could not be, as wanted
-    say(`e2e: ${message(error)}`);
-    status = 1;
-  });
-  if (await Promise.race([work, interrupted])) status = 130;
-  if (keep && status !== 130) {
-    own(lab, true);
-    howToReach();
-  } else {
-    const now = engineOf(lab);
-    await remove(now);
-    await work;
-    await remove(undefined);
-    done('all removed');
-  }
-  if (status !== 130) console.log(`${totals.passed} passed, ${totals.failed} failed`);
-  return status;
-}
-
-try {
-  process.exit(await e2e());
-} catch (error) {
-  say(`e2e: ${message(error)}`);
-  process.exit(1);
-}
+    return totals.failed === 0;
+  },
+  summary: () => `${totals.passed} passed, ${totals.failed} failed`,
+});

@@ -13,7 +13,7 @@ export interface Image {
   tag: string;
   /** Tar files, lowest first. */
   layers: string[];
-  config: { Entrypoint: string[]; Env?: string[]; User?: string };
+  config: { Entrypoint: string[]; Cmd?: string[]; Env?: string[]; User?: string };
 }
 
 const path = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';

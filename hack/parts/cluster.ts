@@ -21,7 +21,8 @@ export interface ClusterParts extends Parts {
 
 const kindVersion = '0.30.0';
 const containerdVersion = '2.1.4';
-const corednsVersion = '1.12.1';
+export const corednsVersion = '1.12.1';
+export const corednsModule = `github.com/coredns/coredns@v${corednsVersion}`;
 /** As kubeadm of this Kubernetes names them; `kubeadm config images list` tells. */
 export const imageTags = {
   kubernetes: `v${kubernetesVersion}`,
@@ -88,7 +89,7 @@ const containerdPart: Part = {
 const sources = join(import.meta.dirname, '..', 'kind', 'go');
 
 /** A program whose source is in hack/kind/go; its version is that of its source. */
-function ownPart(name: string, rest: { version: string; module?: string; buildTime: string }): Part {
+export function ownPart(name: string, rest: { version: string; module?: string; buildTime: string }): Part {
   const source = join(sources, name);
   const hash = createHash('sha256');
   for (const file of readdirSync(source).sort()) hash.update(readFileSync(join(source, file)));
@@ -139,12 +140,13 @@ export async function findRunc(): Promise<string> {
 
 /** All that an assembled node image is made of. */
 export async function findClusterParts(): Promise<ClusterParts> {
-  const module = `github.com/coredns/coredns@v${corednsVersion}`;
   return {
     ...(await findExactParts()),
     kubernetes: await find(nodePart),
     containerd: await find(containerdPart),
-    coredns: await find(ownPart('coredns', { version: corednsVersion, module, buildTime: '2 minutes' })),
+    coredns: await find(
+      ownPart('coredns', { version: corednsVersion, module: corednsModule, buildTime: '2 minutes' }),
+    ),
     pause: await find(ownPart('pause', { version: '1', buildTime: 'a few seconds' })),
     runc: await findRunc(),
     kindFiles: await find(kindFilesPart),

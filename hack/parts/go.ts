@@ -33,6 +33,8 @@ interface Build {
   /** Packages to build, each into an executable named after its last element, or a single one into `as`. */
   packages: string[];
   as?: string;
+  /** Builds the tests of the package, an executable as well. */
+  tests?: boolean;
   ldflags?: string;
   tags?: string[];
   /** Arguments of `go mod edit` that the module needs, worked out with the go command at hand. */
@@ -52,7 +54,8 @@ export async function goBuild(go: string, dir: string, build: Build): Promise<vo
   const ldflags = `-s -w ${build.ldflags ?? ''}`.trim();
   const out = build.as === undefined ? `${dir}/` : join(dir, build.as);
   const tags = build.tags === undefined ? [] : ['-tags', build.tags.join(' ')];
-  await run(['build', '-trimpath', ...tags, '-ldflags', ldflags, '-o', out, ...build.packages]);
+  const verb = build.tests === true ? ['test', '-c'] : ['build'];
+  await run([...verb, '-trimpath', ...tags, '-ldflags', ldflags, '-o', out, ...build.packages]);
   await rm(work, { recursive: true });
 }
 

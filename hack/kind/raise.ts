@@ -1,0 +1,58 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { ensurePackages } from '../parts/packages.ts';
+import { labNamed, type Lab } from '../testbed/lab.ts';
+import { clear } from '../testbed/owner.ts';
+import { createCluster, deleteCluster, kind } from './cluster.ts';
+import { runningEngine, startEngine, stopEngine, type Engine } from './engine.ts';
+import { provideImages } from './images.ts';
+import { addNetwork, removeNetwork } from './network.ts';
+import { nodeImage } from './node.ts';
+
+/** The one kind cluster of this project; a machine has one at a time. */
+export const lab = labNamed('overlaynet-e2e');
+
+/** Where the engine of a cluster that is up is written down. */
+const engineFile = (of: Lab) => join(of.dir, 'engine.json');
+
+/** The engine of the cluster that is up, if one is. */
+export function engineOf(of: Lab): Engine | undefined {
+  try {
+    return JSON.parse(readFileSync(engineFile(of), 'utf8')) as Engine;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Removes cluster, network and engine, as far as they are there. */
+export async function remove(engine: Engine | undefined): Promise<void> {
+  if (engine && !engine.sealed) {
+    mkdirSync(lab.dir, { recursive: true });
+    await deleteCluster(lab, engine);
+    await removeNetwork(engine);
+  }
+  await stopEngine(lab);
+  await clear(lab);
+}
+
+/** Brings the cluster up, with the images loaded and nothing installed; tells `done` after each step. */
+export async function raise(keep: boolean, done: (what: string) => void): Promise<Engine> {
+  const running = await runningEngine();
+  if (!running) await ensurePackages({ dockerd: 'docker.io' });
+  const engine = running ?? (await startEngine(lab, keep));
+  writeFileSync(engineFile(lab), JSON.stringify(engine));
+  done(
+    running ? `Docker engine at ${engine.host}` : 'Docker engine of our own, in a namespace without uplink',
+  );
+  const image = await nodeImage(lab, engine);
+  done(`node image ${image}`);
+  if (running) await deleteCluster(lab, engine);
+  await addNetwork(engine);
+  await createCluster(lab, engine, image);
+  done('kind cluster: a control plane, two workers, no CNI');
+  await provideImages(lab, engine, (archive) =>
+    kind(lab, ['load', 'image-archive', archive]).then(() => undefined),
+  );
+  done('images of operator, agent and tests loaded');
+  return engine;
+}
