@@ -45,7 +45,8 @@ export class LedgerHistory {
     if (object === undefined) this.#objects.delete(name);
     else this.#objects.set(name, { object, fresh });
     if (name !== spacesName) return this.#takePage(name, object?.spec.page, byHand);
-    this.#index = object?.spec.index;
+    // pages say whose each VTEP is also while a person has deleted `spaces`; by which addresses, the last index says
+    this.#index = object?.spec.index ?? this.#index;
     return [...this.#objects].flatMap(([page, { object: of }]) => this.#takePage(page, of.spec.page, byHand));
   }
 

@@ -99,3 +99,34 @@ test('a page that an operator deleted excuses nothing', () => {
     'freed in use',
   ]);
 });
+
+test('a VTEP that a page gives a node while spaces is gone by hand is its own; one that no page gives is not', () => {
+  const config = { vtepSubnets: ['44.128.0.0/20'], vtepMACOUI: '70:B3:D5:00:00:00' };
+  const vtepSpace = { cidr: 'vtep', prefix: 0, network: '', networkUID: '', pages: [0] };
+  const told = new Told();
+  const page = (...nodes: string[]) => ({
+    spec: {
+      page: {
+        space: 'vtep',
+        first: 0,
+        blocks: nodes.map((node, index) => ({ index, node, uid: 'u', state: 'Held', since: '' })),
+      },
+    },
+  });
+  const vtep = (at: number) => ({
+    spec: { vtep: { ip: `44.128.0.${at}/20`, mac: `70:b3:d5:80:00:0${at}` } },
+  });
+  const index = { spec: { index: { config, nextPage: 1, spaces: [vtepSpace] } } };
+  const deletedByHand = { metadata: { annotations: { [handAnnotation]: 'by-hand' } }, ...index };
+  told
+    .change('allocationledgers/spaces', index)
+    .change('allocationledgers/vtep-0', page('node1'))
+    .change('agentallocations/node1', vtep(1))
+    .change('allocationledgers/spaces', deletedByHand)
+    .change('allocationledgers/spaces', undefined)
+    .change('allocationledgers/vtep-0', page('node1', 'node2'))
+    .change('agentallocations/node2', vtep(2));
+  expect(told.rules).toEqual([]);
+  told.change('agentallocations/node3', vtep(3));
+  expect(told.rules).toEqual(['not its own', 'not its own']);
+});
