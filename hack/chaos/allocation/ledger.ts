@@ -20,6 +20,7 @@ interface Stored {
 /** The ledger as it is at one revision of the history, block by block. */
 export class LedgerHistory {
   #index: LedgerIndex | undefined;
+  #last: LedgerIndex | undefined;
   readonly #objects = new Map<string, Stored>();
   readonly #pages = new Map<string, Map<string, Entry>>();
 
@@ -28,11 +29,22 @@ export class LedgerHistory {
     return [...this.#pages.values()].flatMap((page) => page.get(block) ?? []);
   }
 
-  /** Whether the ledger says that the block is that node's own. */
+  /**
+   * Whether the ledger says that the block is that node's own. While a person has deleted `spaces`, an operator that has
+   * not seen it goes on by the pages as the last index lists them.
+   */
   owns(node: string, block: string): boolean {
-    return this.entries(block).some(
+    const entries = this.#index === undefined ? this.#entriesByLast(block) : this.entries(block);
+    return entries.some(
       (entry) => entry.node === node && (entry.state === 'Held' || entry.state === 'Releasing'),
     );
+  }
+
+  #entriesByLast(block: string): Entry[] {
+    return [...this.#objects].flatMap(([name, { object }]) => {
+      const { page } = object.spec;
+      return (page === undefined ? undefined : entriesOf(name, page, this.#last).get(block)) ?? [];
+    });
   }
 
   /** Takes the object's next state, undefined for none, and returns what that does to each block. */
@@ -45,8 +57,8 @@ export class LedgerHistory {
     if (object === undefined) this.#objects.delete(name);
     else this.#objects.set(name, { object, fresh });
     if (name !== spacesName) return this.#takePage(name, object?.spec.page, byHand);
-    // pages say whose each VTEP is also while a person has deleted `spaces`; by which addresses, the last index says
-    this.#index = object?.spec.index ?? this.#index;
+    this.#index = object?.spec.index;
+    this.#last = this.#index ?? this.#last;
     return [...this.#objects].flatMap(([page, { object: of }]) => this.#takePage(page, of.spec.page, byHand));
   }
 

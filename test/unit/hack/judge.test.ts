@@ -130,3 +130,14 @@ test('a VTEP that a page gives a node while spaces is gone by hand is its own; o
   told.change('agentallocations/node3', vtep(3));
   expect(told.rules).toEqual(['not its own', 'not its own']);
 });
+
+test('what an index that was rebuilt after a person deleted spaces does not list is excused', () => {
+  const told = given();
+  const index = { spec: { index: { nextPage: 1, spaces: [] } } };
+  const byHand = { metadata: { annotations: { [handAnnotation]: 'by-hand' } }, ...index };
+  const spaces = 'allocationledgers/spaces';
+  told.change(spaces, byHand).change(spaces, undefined).change(spaces, index);
+  expect(told.rules).toEqual([]);
+  told.rest();
+  expect(told.rules).toEqual(['not its own']);
+});
