@@ -2,7 +2,7 @@ import type { LedgerIndex, LedgerSettings, LedgerSpace, PinnedConfig } from '../
 import { parseDuration } from '../api/duration.ts';
 import { clashes } from '../api/ranges.ts';
 import { validateConfig } from '../api/validate.ts';
-import { AddressError, isAddress, parseAddress } from '../net/address.ts';
+import { isAddress, parseAddress, readable } from '../net/address.ts';
 import { contains, containsAddress, overlaps, parseCidr, parseInterface } from '../net/cidr.ts';
 import { vtepCapacity } from '../net/vtep.ts';
 import type { TakenSpace } from './addresses.ts';
@@ -247,24 +247,11 @@ function heldElsewhere(
   return undefined;
 }
 
-function isCidr(text: string): boolean {
-  try {
-    parseCidr(text);
-    return true;
-  } catch (error) {
-    if (error instanceof AddressError) return false;
-    throw error;
-  }
-}
+const isCidr = (text: string): boolean => readable(() => parseCidr(text)) !== undefined;
 
 function holdsInterface(subnet: ReturnType<typeof parseCidr>, text: string): boolean {
-  try {
-    const { address, length } = parseInterface(text);
-    return containsAddress(subnet, address) && length >= subnet.length;
-  } catch (error) {
-    if (error instanceof AddressError) return true;
-    throw error;
-  }
+  const read = readable(() => parseInterface(text));
+  return read === undefined || (containsAddress(subnet, read.address) && read.length >= subnet.length);
 }
 
 /** The VTEPs are a space like any other, there from the moment that their subnets are pinned. */

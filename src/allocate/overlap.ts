@@ -1,6 +1,6 @@
 import { clashes, confirmCommand, isConfirmed, rangeWords } from '../api/ranges.ts';
 import type { HostRange, LedgerIndex, ObjectMeta, OverlayAgent } from '../api/types.ts';
-import { AddressError } from '../net/address.ts';
+import { readable } from '../net/address.ts';
 import { parseCidr, type Cidr } from '../net/cidr.ts';
 import { remembered } from './remembered.ts';
 import { vtepSpace } from './space.ts';
@@ -14,14 +14,7 @@ interface ParsedRange {
 
 /** What an agent says that its node has beside the overlays. What nobody can read is nothing. */
 const rangesOf = remembered(({ spec }: OverlayAgent): readonly ParsedRange[] =>
-  (spec.ranges ?? []).flatMap((range) => {
-    try {
-      return [{ range, cidr: parseCidr(range.cidr) }];
-    } catch (error) {
-      if (error instanceof AddressError) return [];
-      throw error;
-    }
-  }),
+  (spec.ranges ?? []).flatMap((range) => readable(() => ({ range, cidr: parseCidr(range.cidr) })) ?? []),
 );
 
 /** A subnet that is to be taken, of an object that a person may annotate. */

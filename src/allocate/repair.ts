@@ -1,5 +1,5 @@
 import type { LedgerIndex, LedgerSpace, PinnedConfig } from '../api/types.ts';
-import { AddressError } from '../net/address.ts';
+import { readable } from '../net/address.ts';
 import { parseCidr } from '../net/cidr.ts';
 import { pinnable } from './config.ts';
 import { isOf, pageName, pageNumber, pageSize, vtepSpace } from './space.ts';
@@ -72,14 +72,7 @@ function isReadable({ cidr, prefix }: LedgerSpace): boolean {
 const isReadableConfig = ({ vtepSubnets }: PinnedConfig): boolean =>
   vtepSubnets.every((text) => readLength(text) !== undefined);
 
-function readLength(cidr: string): number | undefined {
-  try {
-    return parseCidr(cidr).length;
-  } catch (error) {
-    if (error instanceof AddressError) return undefined;
-    throw error;
-  }
-}
+const readLength = (cidr: string): number | undefined => readable(() => parseCidr(cidr).length);
 
 /** Pinned before the index was lost: while nodes have VTEPs of it, an edited OverlayConfig does not count. */
 function configInForce(view: View): PinnedConfig | undefined {

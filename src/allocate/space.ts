@@ -7,7 +7,7 @@ import type {
   OverlayAgentSpec,
   PinnedConfig,
 } from '../api/types.ts';
-import { AddressError } from '../net/address.ts';
+import { readable } from '../net/address.ts';
 import { blockCount, blockIndex, blocksIn, parseCidr } from '../net/cidr.ts';
 import { vtepCapacity, vtepIndex } from '../net/vtep.ts';
 import type { Ledger } from './view.ts';
@@ -133,13 +133,4 @@ export function touchedIndexes(space: LedgerSpace, { networks = [] }: Words): nu
       return readable(() => blocksIn(whole, space.prefix, parseCidr(text))) ?? [];
     }),
   );
-}
-
-function readable<T>(read: () => T): T | undefined {
-  try {
-    return read();
-  } catch (error) {
-    if (error instanceof AddressError) return undefined;
-    throw error;
-  }
 }

@@ -1,6 +1,6 @@
 import http from 'node:http';
 import { finished } from 'node:stream/promises';
-import { AddressError } from '../net/address.ts';
+import { readable } from '../net/address.ts';
 import { cidrOf, formatCidr, parseInterface } from '../net/cidr.ts';
 import type { Users } from './diff.ts';
 import type { DockerNetwork, NetworkShape } from './networks.ts';
@@ -201,13 +201,8 @@ interface InfoReply {
 /** As subnets; what cannot be read is none of them. */
 function poolsOf({ DefaultAddressPools }: InfoReply): string[] {
   return (DefaultAddressPools ?? []).flatMap(({ Base }) => {
-    try {
-      const { address, length } = parseInterface(Base);
-      return [formatCidr(cidrOf(address, length))];
-    } catch (error) {
-      if (error instanceof AddressError) return [];
-      throw error;
-    }
+    const read = readable(() => parseInterface(Base));
+    return read === undefined ? [] : [formatCidr(cidrOf(read.address, read.length))];
   });
 }
 

@@ -1,6 +1,6 @@
 import type { AllocatedNetwork, NetworkSubnet } from '../api/types.ts';
 import type { Snapshot } from '../dataplane/snapshot.ts';
-import { AddressError, formatAddress } from '../net/address.ts';
+import { formatAddress, readable } from '../net/address.ts';
 import { addressAt, contains, formatCidr, parseCidr } from '../net/cidr.ts';
 import { emptyPool } from './pool.ts';
 
@@ -139,11 +139,4 @@ function wantedNetwork(
 export const blocksOf = ({ Labels }: NetworkShape): string[] =>
   (Labels?.[blocksLabel] ?? '').split(',').filter(isBlock).slice(0, 2);
 
-function isBlock(text: string): boolean {
-  try {
-    return formatCidr(parseCidr(text)) === text;
-  } catch (error) {
-    if (error instanceof AddressError) return false;
-    throw error;
-  }
-}
+const isBlock = (text: string): boolean => readable(() => formatCidr(parseCidr(text))) === text;

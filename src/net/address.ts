@@ -13,6 +13,16 @@ export class AddressError extends Error {
   override name = 'AddressError';
 }
 
+/** What `read` returns; undefined where the text that it reads is no address or no subnet. */
+export function readable<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof AddressError) return undefined;
+    throw error;
+  }
+}
+
 export const bits = (family: Family): number => (family === 4 ? 32 : 128);
 
 export const familyName = (family: Family): 'IPv4' | 'IPv6' => (family === 4 ? 'IPv4' : 'IPv6');

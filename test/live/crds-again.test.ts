@@ -56,6 +56,23 @@ const lacks = (
   return missing;
 };
 
+/** All that real nodes' kernels have lacked since their snapshots were forgotten. */
+const lost = (should: Map<string, string[]>): string[] =>
+  reals.flatMap((name) => cluster.real(name).kernel.snapshots.flatMap((snapshot) => lacks(snapshot, should)));
+
+const restored = (status: 'True' | 'False', reason: string, timeoutMs?: number) =>
+  until(
+    `Restored to be ${status}, ${reason}`,
+    async () => {
+      expect(await cluster.condition('Restored')).toMatchObject({ status, reason });
+      return true;
+    },
+    timeoutMs,
+  );
+
+/** An informer that asked for a kind in vain asks again after a pause that grows. */
+const networksMissing = () => restored('True', 'NetworksMissing', 60_000);
+
 test('CRDs deleted and installed again take nothing from anybody, and all get what they had', async () => {
   const before = await settled();
   for (const name of reals) cluster.real(name).kernel.snapshots.length = 0;
@@ -64,32 +81,15 @@ test('CRDs deleted and installed again take nothing from anybody, and all get wh
   const gone = await cluster.plane.etcd.revision();
   await sleep(2_000);
   await cluster.plane.apply(crdFolder);
-  await until(
-    'agents to be waited for, or networks',
-    async () => {
-      expect(await cluster.condition('Restored')).toMatchObject({
-        status: 'True',
-        reason: 'NetworksMissing',
-      });
-      return true;
-      // whoever asked for a kind in vain asks again after a pause that grows
-    },
-    60_000,
-  );
+  await networksMissing();
   await sleep(2_000);
   expect((await cluster.condition('Restored'))?.message).toContain('dcos, more');
   await apply();
   expect(await settled()).toEqual(before);
-  await until('the restore to be over', async () => {
-    expect(await cluster.condition('Restored')).toMatchObject({ status: 'False', reason: 'NotRestored' });
-    return true;
-  });
+  await restored('False', 'NotRestored');
   // longer than an agent waits after the end of a restore
   await sleep(6_000);
-  const found = reals.flatMap((name) =>
-    cluster.real(name).kernel.snapshots.flatMap((snapshot) => lacks(snapshot, before)),
-  );
-  expect(found).toEqual([]);
+  expect(lost(before)).toEqual([]);
   expect(await settled()).toEqual(before);
   expect(await cluster.shared()).toEqual([]);
   // while they went, nobody's allocation was written without what it had; one that is made anew begins empty
@@ -119,23 +119,10 @@ test('the CRD of OverlayNetwork alone, deleted and installed again, takes nothin
   await cluster.plane.kubectl('delete', '-f', file);
   await sleep(12_000);
   await cluster.plane.apply(file);
-  await until(
-    'networks to be waited for',
-    async () => {
-      expect(await cluster.condition('Restored')).toMatchObject({
-        status: 'True',
-        reason: 'NetworksMissing',
-      });
-      return true;
-    },
-    60_000,
-  );
+  await networksMissing();
   await apply();
   expect(await settled()).toEqual(before);
-  await until('the restore to be over', async () => {
-    expect(await cluster.condition('Restored')).toMatchObject({ status: 'False', reason: 'NotRestored' });
-    return true;
-  });
+  await restored('False', 'NotRestored');
   const stripped = (await cluster.history()).filter(
     ({ plural, revision, object }) =>
       plural === agentAllocations.plural &&
@@ -143,8 +130,5 @@ test('the CRD of OverlayNetwork alone, deleted and installed again, takes nothin
       (object as AgentAllocation | undefined)?.spec.networks?.length !== 2,
   );
   expect(stripped.map(({ revision, name }) => `${revision} ${name}`)).toEqual([]);
-  const found = reals.flatMap((name) =>
-    cluster.real(name).kernel.snapshots.flatMap((snapshot) => lacks(snapshot, before)),
-  );
-  expect(found).toEqual([]);
+  expect(lost(before)).toEqual([]);
 });

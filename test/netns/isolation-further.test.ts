@@ -2,7 +2,7 @@ import { jest } from '@jest/globals';
 import type { Isolation } from '../../src/api/types.ts';
 import { Bed, type Pod } from '../support/bed.ts';
 import { nodeAddresses } from '../support/cluster.ts';
-import type { Prober } from '../support/prober.ts';
+import { briefly, tries, type Prober } from '../support/prober.ts';
 import { proxy, type Service } from '../support/services.ts';
 
 // a busy machine takes its time to start a hundred programs
@@ -54,22 +54,6 @@ beforeEach(async () => {
   bed.further = further;
   await bed.apply([shut(), blue]);
 });
-
-const tries = async (
-  from: Prober,
-  to: string,
-  port = 80,
-  kinds: ('tcp' | 'udp')[] = ['tcp', 'udp'],
-  ms = 10_000,
-) => {
-  const answers = await Promise.all(kinds.map((kind) => from.ask(kind, to, port, ms)));
-  const reached = new Set(answers.map((answer) => answer !== undefined));
-  if (reached.size > 1) throw new Error(`${to} ${port}: ${answers.join(', ')}`);
-  return reached.has(true);
-};
-/** Of what is not to pass. */
-const briefly = (from: Prober, to: string, port = 80, kinds: ('tcp' | 'udp')[] = ['tcp', 'udp']) =>
-  tries(from, to, port, kinds, 700);
 
 test("a second address leads containers to no other node's process, nor by a NodePort to any container, and nothing is delivered", async () => {
   const delivered = bed.delivered[1]!;

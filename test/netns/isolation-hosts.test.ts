@@ -2,7 +2,7 @@ import { jest } from '@jest/globals';
 import type { Isolation } from '../../src/api/types.ts';
 import { Bed, type Pod } from '../support/bed.ts';
 import { nodeAddresses } from '../support/cluster.ts';
-import { Prober } from '../support/prober.ts';
+import { briefly, Prober, tries } from '../support/prober.ts';
 import { proxy, type Service } from '../support/services.ts';
 
 // a busy machine takes its time to start a hundred programs
@@ -71,22 +71,6 @@ beforeAll(async () => {
 });
 afterAll(() => bed.down());
 beforeEach(() => bed.apply([shut(), blue]));
-
-/** What is to pass gets its time on a busy machine; `briefly` asks what is not to. */
-const tries = async (
-  from: Prober,
-  to: string,
-  port = 80,
-  kinds: ('tcp' | 'udp')[] = ['tcp', 'udp'],
-  ms = 10_000,
-) => {
-  const answers = await Promise.all(kinds.map((kind) => from.ask(kind, to, port, ms)));
-  const reached = new Set(answers.map((answer) => answer !== undefined));
-  if (reached.size > 1) throw new Error(`${to} ${port}: ${answers.join(', ')}`);
-  return reached.has(true);
-};
-const briefly = (from: Prober, to: string, port = 80, kinds: ('tcp' | 'udp')[] = ['tcp', 'udp']) =>
-  tries(from, to, port, kinds, 700);
 
 test("containers reach no other node's processes, by whichever of its addresses, and nothing is delivered", async () => {
   const delivered = bed.delivered[1]!;

@@ -52,3 +52,28 @@ export class Prober {
     this.#lines.close();
   }
 }
+
+/**
+ * Whether an answer comes, by each of the kinds: what is to pass gets its time on a busy machine.
+ * @throws Error where one kind is answered and another is not
+ */
+export async function tries(
+  from: Prober,
+  to: string,
+  port = 80,
+  kinds: ('tcp' | 'udp')[] = ['tcp', 'udp'],
+  ms = 10_000,
+): Promise<boolean> {
+  const answers = await Promise.all(kinds.map((kind) => from.ask(kind, to, port, ms)));
+  const reached = new Set(answers.map((answer) => answer !== undefined));
+  if (reached.size > 1) throw new Error(`${to} ${port}: ${answers.join(', ')}`);
+  return reached.has(true);
+}
+
+/** The same of what is not to pass. */
+export const briefly = (
+  from: Prober,
+  to: string,
+  port?: number,
+  kinds?: ('tcp' | 'udp')[],
+): Promise<boolean> => tries(from, to, port, kinds, 700);
