@@ -115,8 +115,8 @@ export function outside(
 }
 
 /**
- * Tells why an address that is new for a Node is not believed. The Node's own kubelet states its addresses. Somebody who has
- * broken into the node can state any address, and would get what all pods send to it. So what a Node first registers with is pinned to its
+ * Tells why an address that is new for a Node is not believed. The Node's own kubelet states its addresses. An attacker
+ * on the node can state any address, and would get what all pods send to it. So what a Node first registers with is pinned to its
  * uid, in its AgentAllocation. A later one counts at once where nodeSubnets holds it, so that a node that moves is found
  * within seconds; else, and where API servers listen there, once a person confirms it.
  * @param pinned addresses of this Node that are in force

@@ -94,8 +94,8 @@ export function desiredChains(
 }
 
 /**
- * What goes from overlay to overlay, or between an overlay and a node, keeps its source, whoever masquerades beside us
- * (ip-masq-agent does everything but what leads to its ranges): isolation and its receivers go by that. ACCEPT ends the
+ * A packet from overlay to overlay, or between an overlay and a node, keeps its source address: isolation and the receiver
+ * go by it. Other programs would masquerade it; ip-masq-agent does so with all but its own list of ranges. ACCEPT ends the
  * chain of iptables; base chains in nftables' own tables are asked all the same (src/linux/interference.ts).
  */
 function directRules(family: Family): string[] {
@@ -139,7 +139,7 @@ function tunnelChains(snapshot: Snapshot, own: AgentAllocationSpec, outer: Famil
     {
       table: 'raw',
       hook: 'PREROUTING',
-      // in the name of a member, by a link that does not lead to that member: whoever sends such to this node, no set is asked
+      // drops packets in a member's name that came by a link which does not lead to that member; to this node, without asking a set
       rules: [
         `${toSelf} ${toTunnel} -m rpfilter --invert -j DROP`,
         `${toSelf} ${toTunnel} ${member('src')} -j CT --notrack`,
