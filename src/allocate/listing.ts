@@ -1,6 +1,7 @@
 import type { LedgerIndex, LedgerSpace } from '../api/types.ts';
 import type { SpacePlan } from './blocks.ts';
-import { listedPages, pageName } from './space.ts';
+import { listedNames } from './forgotten.ts';
+import { listedPages } from './space.ts';
 import { asOf, spacesName, version, type Reads, type View, type Write } from './view.ts';
 
 /** Which pages the index lists for each space, and which spaces it still lists. */
@@ -94,10 +95,10 @@ export class Listing {
  */
 export function unlistedPages(view: View, { spaces }: LedgerIndex, reads: Reads, whole: boolean): Write[] {
   const { ledger } = view;
-  const listed = new Set(spaces.flatMap((space) => space.pages.map((number) => pageName(space, number))));
+  const listed = listedNames(spaces);
   return [...ledger.pages].flatMap(([name, object]): Write[] => {
     const { page } = object.spec;
-    const spent = whole || page?.retired === true || page?.blocks.length === 0;
+    const spent = whole || page?.blocks.length === 0;
     if (listed.has(name) || !spent || object.metadata.deletionTimestamp !== undefined) return [];
     if (asOf(ledger, spacesName) >= version(object)) return [{ kind: 'delete-page', name, over: object }];
     // an index that we have not seen yet may list it

@@ -5,7 +5,7 @@ import { containsAddress, overlaps, parseCidr, type Cidr } from '../net/cidr.ts'
 import { byAge } from './order.ts';
 import { leastIPv6MTU } from './mtu.ts';
 import { rangeRefusal } from './overlap.ts';
-import { skewMs, vtepSpace } from './space.ts';
+import { mostSubnets, skewMs, vtepSpace } from './space.ts';
 import type { Refusal } from './view.ts';
 
 export interface NetworkVerdicts {
@@ -34,9 +34,6 @@ export interface NetworkContext {
   /** Whether a space of that network may be retired. */
   mayRetire: (network: string) => boolean;
 }
-
-/** What the ledger's CRD allows beside the space of the VTEPs. Subnets that still cool count. */
-const mostSubnets = 512;
 
 /** What the CRD of AgentAllocation allows. */
 const mostNetworks = 256;

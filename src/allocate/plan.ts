@@ -18,11 +18,12 @@ import { byAge } from './order.ts';
 import { subnetsInForce } from './overlap.ts';
 import { claimantsOf, judgeRegistrations, type Registrations, type Rules } from './register.ts';
 import type { Holdings } from './render.ts';
-import { remainsOf, repairedIndex } from './repair.ts';
+import { listedNames, remainsOf } from './forgotten.ts';
+import { repairedIndex } from './repair.ts';
 import { judgeRestore, type RestoreVerdict } from './restore.ts';
 import { Listing, unlistedPages } from './listing.ts';
 import { allWrittenSince } from './evidence.ts';
-import { pageName, statedIndex } from './space.ts';
+import { statedIndex } from './space.ts';
 import { planSpaces } from './spaces.ts';
 import {
   indexOf,
@@ -94,7 +95,7 @@ class Planner {
   constructor(view: View, memory: Memory) {
     this.#view = view;
     this.#memory = memory;
-    this.#index = repairedIndex(view);
+    this.#index = repairedIndex(view, this.#reads);
     this.#nextPage = this.#index.nextPage;
     this.#cooldownMs = cooldown(view, this.#index);
     this.#nodes = [...view.nodes.values()].sort(byAge);
@@ -172,9 +173,7 @@ class Planner {
 
   #judgeNetworks(registrations: Registrations, config: PinnedConfig | undefined, mtu: number | undefined) {
     const view = this.#view;
-    const listed = new Set(
-      this.#index.spaces.flatMap((space) => space.pages.map((number) => pageName(space, number))),
-    );
+    const listed = listedNames(this.#index.spaces);
     this.#remains = (space) => remainsOf(space, view, listed, () => this.#nextPage++);
     return judgeNetworks(view.networks, this.#index.spaces, {
       now: view.now,

@@ -21,6 +21,12 @@ export const skewMs = 60_000;
 /** What the CRD allows of pages in one space. */
 export const mostPages = 4096;
 
+/** What the ledger's CRD allows of subnets beside the space of the VTEPs. Subnets that still cool count. */
+export const mostSubnets = 512;
+
+/** The longest that a block's prefix may be beyond its subnet's, as in the CRDs. */
+const mostPrefixBits = 20;
+
 export const vtepSpace = 'vtep';
 
 export function pageName(space: Pick<LedgerSpace, 'cidr' | 'network'>, number: number): string {
@@ -33,6 +39,16 @@ export function pageNumber(name: string): number | undefined {
   const number = Number(digits);
   return digits !== undefined && Number.isSafeInteger(number) ? number : undefined;
 }
+
+/** The space can be worked with. What a hand wrote may name no range at all. */
+export function isReadable({ cidr, prefix }: Pick<LedgerSpace, 'cidr' | 'prefix'>): boolean {
+  if (cidr === vtepSpace) return true;
+  const length = readLength(cidr);
+  return length !== undefined && prefix > length && prefix <= length + mostPrefixBits;
+}
+
+/** The prefix length of a range; undefined where nobody can read it. */
+export const readLength = (cidr: string): number | undefined => readable(() => parseCidr(cidr).length);
 
 /** How many blocks the space holds. */
 export function capacity(space: LedgerSpace, config: PinnedConfig | undefined): number {

@@ -84,6 +84,7 @@ export class Arena {
   async end(): Promise<void> {
     this.#reading.abort();
     await this.#read;
+    await this.cluster.end();
     await this.operators.end();
     await this.agents.stop();
     await this.plane.stop();

@@ -23,7 +23,8 @@ export class Cluster {
   readonly networks = new Map<string, NetworkSpec>();
   /** Changes that the API server refused, as to an object that was gone already. */
   refused = 0;
-  readonly #later = new Set<Promise<void>>();
+  readonly #later: Promise<void>[] = [];
+  readonly #over = new AbortController();
   #made = 0;
 
   constructor(client: Client, agents: Agents) {
@@ -96,15 +97,21 @@ export class Cluster {
 
   /** Does it after a while; the run goes on meanwhile. */
   later(ms: number, change: () => Promise<void>): void {
-    const done = sleep(ms)
-      .then(change)
-      .finally(() => this.#later.delete(done));
-    this.#later.add(done);
+    const done = sleep(ms, undefined, { signal: this.#over.signal }).then(change);
+    // it is reported when all that was to be done is waited for
+    done.catch(() => undefined);
+    this.#later.push(done);
   }
 
   /** All that was to be done later is done. */
   async settled(): Promise<void> {
-    await Promise.all(this.#later);
+    await Promise.all(this.#later.splice(0));
+  }
+
+  /** Does nothing more: what was to be done later and has not begun is left out. */
+  async end(): Promise<void> {
+    this.#over.abort();
+    await Promise.allSettled(this.#later);
   }
 
   async #make(name: string): Promise<void> {

@@ -1,5 +1,4 @@
 import type { LedgerIndex } from '../../../src/api/types.ts';
-import { overlaps as covers, parseCidr } from '../../../src/net/cidr.ts';
 import { Cluster, configSpec, dcos, reference } from './cluster.ts';
 
 /** What a hand, a finalizer, a clock or an old cache does to the objects. */
@@ -43,32 +42,6 @@ test('spaces deleted by hand is rebuilt: page numbers go on, what is in force st
   expect(index.config).toMatchObject({ vni: 1024, vtepSubnets: configSpec.vtepSubnets });
   expect(index.nextPage).toBeGreaterThanOrEqual(3);
   expect(cluster.shown('node4')).toEqual(['9.0.3.0/24', 'fd01:b:0:0:3::/80']);
-});
-
-test('spaces deleted by hand while networks change their prefix: nothing overlaps what a node is still shown, or still uses', () => {
-  const cluster = reference();
-  const overlaps = () => {
-    const all = [...cluster.allocations.keys()].flatMap((node) =>
-      cluster.shown(node).map((text) => ({ node, cidr: parseCidr(text) })),
-    );
-    return all.filter((a) => all.some((b) => a.node !== b.node && covers(a.cidr, b.cidr)));
-  };
-  cluster.networks.delete('dcos');
-  const agent = cluster.agents.get('node3')!;
-  agent.spec.networks = [{ name: 'dcos', subnets: ['9.0.2.0/24'] }];
-  cluster.config = { ...cluster.config!, status: cluster.configStatus() };
-  cluster.ledger.delete('spaces');
-  cluster.network('red', [{ cidr: '9.0.0.0/16', prefix: 22 }]);
-  cluster.join('node4', '172.17.0.5');
-  cluster.settle(() => {
-    expect(overlaps()).toEqual([]);
-    expect(cluster.shown('node4')).not.toContain('9.0.0.0/22');
-  });
-  cluster.now += 600_001;
-  cluster.settle();
-  expect(cluster.shown('node4')).toContain('9.0.12.0/22');
-  for (const node of ['node1', 'node2', 'node4']) expect(cluster.shown(node)).not.toContain('9.0.0.0/22');
-  expect([...cluster.ledger.keys()].filter((name) => name.startsWith('net-dcos-'))).toEqual([]);
 });
 
 test('spaces and a page deleted by hand: the blocks are taken up again, and later pages are not trusted at once', () => {
