@@ -1,7 +1,7 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseAttachment, type Attachment } from '../dataplane/attachment.ts';
-import { isErrno, readIfPresent, reasonOf } from './file.ts';
+import { isErrno, readIfPresent, reasonOf } from '../host/file.ts';
 
 /** What the CNI plugin has written down in `<stateDir>/attachments`. */
 export interface Attachments {

@@ -5,7 +5,7 @@ import type { Blocks, Snapshot } from '../dataplane/snapshot.ts';
 import type { Log } from '../log.ts';
 import type { Belief } from './belief.ts';
 import type { Namespace } from './wish.ts';
-import { readIfPresent, reasonOf, writeAtomically } from './file.ts';
+import { readIfPresent, reasonOf, writeAtomically } from '../host/file.ts';
 
 const version = 1;
 const file = 'checkpoint.json';

@@ -5,10 +5,10 @@ import { DataPath } from '../linux/datapath.ts';
 import { createLog, type Log } from '../log.ts';
 import { CNIFiles, socketIn } from './cni.ts';
 import { networksInCheckpoint } from './checkpoint.ts';
-import { isErrno, reasonOf } from './file.ts';
-import type { Directories, HostFlags } from './flags.ts';
-import { removeDropIns } from './dropins.ts';
-import { removePlugins } from './plugins.ts';
+import { isErrno, reasonOf } from '../host/file.ts';
+import type { Directories, HostFlags } from '../host/directories.ts';
+import { removeDropIns } from '../host/dropins.ts';
+import { removePlugins } from '../host/plugins.ts';
 import { answers } from './socket.ts';
 import type { Failure } from '../dataplane/state.ts';
 

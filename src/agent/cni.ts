@@ -5,8 +5,8 @@ import type { Log } from '../log.ts';
 import { readAttachments } from './attachments.ts';
 import { defaultConflist, isConflistOf, renderConflists, withChained, type Conflist } from './conflist.ts';
 import type { Snapshot } from '../dataplane/snapshot.ts';
-import { isErrno, readIfPresent, reasonOf, temporaryOf, writeAtomically } from './file.ts';
-import type { Directories } from './flags.ts';
+import { isErrno, readIfPresent, reasonOf, temporaryOf, writeAtomically } from '../host/file.ts';
+import type { Directories } from '../host/directories.ts';
 import type { Failure } from '../dataplane/state.ts';
 
 const extension = '.conflist';

@@ -1,7 +1,7 @@
 import type { Finding } from '../api/conditions.ts';
 import type { AgentAllocation } from '../api/types.ts';
 import type { Blocks } from '../dataplane/snapshot.ts';
-import type { Problem } from './host.ts';
+import type { Problem } from '../host/host.ts';
 import type { PassContainers } from './pass.ts';
 import { brief, failureText, grave, type Applied } from './status.ts';
 

@@ -5,7 +5,7 @@ import { ApiError } from '../kube/error.ts';
 import { Informer } from '../kube/informer.ts';
 import { namespaceMetadata } from '../kube/resources.ts';
 import type { Log } from '../log.ts';
-import { reasonOf } from './file.ts';
+import { reasonOf } from '../host/file.ts';
 import { networkAnnotation, type Namespace } from './wish.ts';
 
 /** The plugin waits 5 s for its answer. */

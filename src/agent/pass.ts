@@ -7,7 +7,7 @@ import type { Caches } from './caches.ts';
 import { sameSnapshot, type CheckpointFile } from './checkpoint.ts';
 import type { CNIFiles } from './cni.ts';
 import type { Known } from './choose.ts';
-import { reasonOf } from './file.ts';
+import { reasonOf } from '../host/file.ts';
 import type { Judge } from './judge.ts';
 import type { Metrics } from './metrics.ts';
 import type { SeenVersion } from './registration.ts';

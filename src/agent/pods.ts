@@ -1,7 +1,7 @@
 import type { Client } from '../kube/client.ts';
 import { ApiError } from '../kube/error.ts';
 import { podMetadata } from '../kube/resources.ts';
-import { reasonOf } from './file.ts';
+import { reasonOf } from '../host/file.ts';
 import { networkAnnotation } from './wish.ts';
 
 /** The plugin waits 5 s for its answer. */

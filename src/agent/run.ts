@@ -12,9 +12,9 @@ import { readAttachments } from './attachments.ts';
 import { watchDrift } from './drift.ts';
 import { endpoints } from './endpoints.ts';
 import type { RunOptions } from './flags.ts';
-import { Host } from './host.ts';
+import { Host } from '../host/host.ts';
 import { Metrics } from './metrics.ts';
-import { OwnRanges } from './ranges.ts';
+import { OwnRanges } from '../host/ranges.ts';
 
 /** A pass over the kernel that is under way when the agent is told to stop gets so long to end. */
 const graceMs = 1_500;

@@ -7,7 +7,7 @@ import { ListenError } from '../http.ts';
 import type { Log } from '../log.ts';
 import { parseAsk, refusals, type Ask, type Refusal } from './ask.ts';
 import type { Choice } from './choose.ts';
-import { isErrno, reasonOf } from './file.ts';
+import { isErrno, reasonOf } from '../host/file.ts';
 
 /** The plugin sends all at once and waits 5 s. */
 const headersMs = 2_000;

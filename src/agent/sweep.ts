@@ -1,6 +1,6 @@
 import { CommandError, type Run } from '../linux/run.ts';
-import { isErrno, reasonOf } from './file.ts';
-import type { Directories } from './flags.ts';
+import { isErrno, reasonOf } from '../host/file.ts';
+import type { Directories } from '../host/directories.ts';
 import type { Log } from '../log.ts';
 
 export interface SweepOptions {

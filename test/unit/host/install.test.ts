@@ -8,10 +8,10 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { install } from '../../../src/agent/install.ts';
-import { installDropIns, removeDropIns } from '../../../src/agent/dropins.ts';
-import { installPlugins, removePlugins } from '../../../src/agent/plugins.ts';
-import { recordingLog, scratch } from './fixture.ts';
+import { install } from '../../../src/host/install.ts';
+import { installDropIns, removeDropIns } from '../../../src/host/dropins.ts';
+import { installPlugins, removePlugins } from '../../../src/host/plugins.ts';
+import { recordingLog, scratch } from '../agent/fixture.ts';
 
 let at: ReturnType<typeof scratch>;
 let log: ReturnType<typeof recordingLog>;

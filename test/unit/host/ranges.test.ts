@@ -1,10 +1,10 @@
 import fc from 'fast-check';
-import { merged, OwnRanges } from '../../../src/agent/ranges.ts';
+import { merged, OwnRanges } from '../../../src/host/ranges.ts';
 import { clashes, confirmOverlap } from '../../../src/api/ranges.ts';
 import type { HostRange } from '../../../src/api/types.ts';
 import type { HostSpace } from '../../../src/linux/ranges.ts';
 import { cidrOf, formatCidr, parseCidr } from '../../../src/net/cidr.ts';
-import { dcos, snapshot } from './fixture.ts';
+import { dcos, snapshot } from '../agent/fixture.ts';
 
 const lan: HostRange = { cidr: '10.100.0.0/16', kind: 'Subnet', link: 'eth1' };
 

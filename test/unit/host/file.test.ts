@@ -8,8 +8,8 @@ import {
   watch,
   writeFileSync,
 } from 'node:fs';
-import { writeAtomically } from '../../../src/agent/file.ts';
-import { scratch } from './fixture.ts';
+import { writeAtomically } from '../../../src/host/file.ts';
+import { scratch } from '../agent/fixture.ts';
 
 let at: ReturnType<typeof scratch>;
 /** On a filesystem of its own. */

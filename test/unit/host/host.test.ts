@@ -1,7 +1,7 @@
-import { Host } from '../../../src/agent/host.ts';
+import { Host } from '../../../src/host/host.ts';
 import type { Run } from '../../../src/linux/run.ts';
 import { silent } from '../../../src/log.ts';
-import { dcos, recordingLog, snapshot } from './fixture.ts';
+import { dcos, recordingLog, snapshot } from '../agent/fixture.ts';
 
 /** nft, on a node without a table. */
 const run: Run = () => Promise.resolve({ stdout: '{"nftables": []}', stderr: '', code: 0 });

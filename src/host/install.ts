@@ -3,7 +3,7 @@ import { installSystem } from '../linux/system.ts';
 import { run as runProgram, type Run } from '../linux/run.ts';
 import { createLog, type Log } from '../log.ts';
 import { reasonOf } from './file.ts';
-import type { HostFlags } from './flags.ts';
+import type { HostFlags } from './directories.ts';
 import { installDropIns } from './dropins.ts';
 import { installPlugins } from './plugins.ts';
 
