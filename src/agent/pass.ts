@@ -5,17 +5,17 @@ import type { Result } from '../kube/queue.ts';
 import { pause } from '../kube/wait.ts';
 import type { Caches } from './caches.ts';
 import { sameSnapshot, type CheckpointFile } from './checkpoint.ts';
-import type { CNIFiles } from './cni.ts';
-import type { Known } from './choose.ts';
+import type { CNIFiles } from '../containers/cni.ts';
+import type { Known } from '../containers/choose.ts';
 import { reasonOf } from '../host/file.ts';
 import type { Judge } from './judge.ts';
 import type { Metrics } from './metrics.ts';
 import type { SeenVersion } from './registration.ts';
 import type { Failure } from '../dataplane/state.ts';
-import { closedNetworks } from './closed.ts';
+import { closedNetworks } from '../containers/closed.ts';
 import { brief, failureText, grave, mendable, type Applied } from './status.ts';
 import { idleNetworks, networksInForce } from './snapshot.ts';
-import type { Namespace } from './wish.ts';
+import type { Namespace } from '../containers/wish.ts';
 
 /** The plugin waits 5 s, and a namespace may have to be looked up, too. */
 const firstPassMs = 2_000;

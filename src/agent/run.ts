@@ -8,7 +8,7 @@ import { hostSpace } from '../linux/ranges.ts';
 import { uplinkMTU } from '../linux/uplink.ts';
 import { createLog } from '../log.ts';
 import { Agent } from './agent.ts';
-import { readAttachments } from './attachments.ts';
+import { readAttachments } from '../containers/attachments.ts';
 import { watchDrift } from './drift.ts';
 import { endpoints } from './endpoints.ts';
 import type { RunOptions } from './flags.ts';

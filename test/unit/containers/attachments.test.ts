@@ -1,6 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { readAttachments } from '../../../src/agent/attachments.ts';
-import { attachment, scratch } from './fixture.ts';
+import { readAttachments } from '../../../src/containers/attachments.ts';
+import { attachment, scratch } from '../agent/fixture.ts';
 
 let at: ReturnType<typeof scratch>;
 beforeEach(() => {

@@ -3,8 +3,8 @@ import {
   isConflistOf,
   pluginDefaults,
   renderConflists,
-} from '../../../src/agent/conflist.ts';
-import { config, dcos, dcos6, network, node2, snapshot } from './fixture.ts';
+} from '../../../src/containers/conflist.ts';
+import { config, dcos, dcos6, network, node2, snapshot } from '../agent/fixture.ts';
 
 const parsed = (text: string) => JSON.parse(text) as object;
 const names = (...args: Parameters<typeof snapshot>) =>

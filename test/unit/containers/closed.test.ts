@@ -1,4 +1,4 @@
-import { closedNetworks } from '../../../src/agent/closed.ts';
+import { closedNetworks } from '../../../src/containers/closed.ts';
 import type { OverlayNetwork } from '../../../src/api/types.ts';
 import type { Failure } from '../../../src/dataplane/state.ts';
 

@@ -4,10 +4,10 @@ import { connect, createServer, type Socket } from 'node:net';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { spawn } from 'node:child_process';
-import type { Ask } from '../../../src/agent/ask.ts';
-import type { Choice } from '../../../src/agent/choose.ts';
-import { AgentSocket } from '../../../src/agent/socket.ts';
-import { recordingLog, scratch } from './fixture.ts';
+import type { Ask } from '../../../src/containers/ask.ts';
+import type { Choice } from '../../../src/containers/choose.ts';
+import { AgentSocket } from '../../../src/containers/socket.ts';
+import { recordingLog, scratch } from '../agent/fixture.ts';
 
 let at: ReturnType<typeof scratch>;
 let log: ReturnType<typeof recordingLog>;

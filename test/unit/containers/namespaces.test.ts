@@ -1,5 +1,5 @@
 import { jest } from '@jest/globals';
-import { Namespaces } from '../../../src/agent/namespaces.ts';
+import { Namespaces } from '../../../src/containers/namespaces.ts';
 import { ApiError, type Client } from '../../../src/kube/client.ts';
 import { silent } from '../../../src/log.ts';
 

@@ -1,8 +1,8 @@
-import { answer, type Sources } from '../../../src/agent/answer.ts';
-import type { Ask } from '../../../src/agent/ask.ts';
-import type { Known } from '../../../src/agent/choose.ts';
-import type { Namespace } from '../../../src/agent/wish.ts';
-import { snapshot } from './fixture.ts';
+import { answer, type Sources } from '../../../src/containers/answer.ts';
+import type { Ask } from '../../../src/containers/ask.ts';
+import type { Known } from '../../../src/containers/choose.ts';
+import type { Namespace } from '../../../src/containers/wish.ts';
+import { snapshot } from '../agent/fixture.ts';
 
 const known: Known = { snapshot: snapshot(), idle: new Map(), failed: new Map() };
 const ask: Ask = { containerID: 'c', ifname: 'eth0', namespace: 'new', pod: 'web-0', annotated: true };

@@ -1,8 +1,8 @@
-import type { Ask } from '../../../src/agent/ask.ts';
-import { choose, type Known } from '../../../src/agent/choose.ts';
-import type { Namespace } from '../../../src/agent/wish.ts';
+import type { Ask } from '../../../src/containers/ask.ts';
+import { choose, type Known } from '../../../src/containers/choose.ts';
+import type { Namespace } from '../../../src/containers/wish.ts';
 import type { LabelSelector, NetworkSubnet } from '../../../src/api/types.ts';
-import { config, network, node2, snapshot } from './fixture.ts';
+import { config, network, node2, snapshot } from '../agent/fixture.ts';
 
 const subnet = (cidr: string, state: NetworkSubnet['state'] = 'Active'): NetworkSubnet => ({
   cidr,

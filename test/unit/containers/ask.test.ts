@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { parseAsk } from '../../../src/agent/ask.ts';
+import { parseAsk } from '../../../src/containers/ask.ts';
 
 const body = (changes: object) => JSON.stringify({ containerID: 'cafe', ifname: 'eth0', ...changes });
 

@@ -7,7 +7,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { CNIFiles } from '../../../src/agent/cni.ts';
+import { CNIFiles } from '../../../src/containers/cni.ts';
 import {
   directoriesIn,
   attachment,
@@ -16,7 +16,7 @@ import {
   recordingLog,
   scratch,
   snapshot,
-} from './fixture.ts';
+} from '../agent/fixture.ts';
 
 let at: ReturnType<typeof scratch>;
 beforeEach(() => {
