@@ -14,7 +14,7 @@ import type { SeenVersion } from './registration.ts';
 import type { Failure } from '../dataplane/state.ts';
 import { closedNetworks } from '../containers/closed.ts';
 import { brief, failureText, grave, mendable, type Applied } from './status.ts';
-import { idleNetworks, networksInForce } from './snapshot.ts';
+import { idleNetworks, networksInForce } from '../belief/snapshot.ts';
 import type { Namespace } from '../containers/wish.ts';
 
 /** The plugin waits 5 s, and a namespace may have to be looked up, too. */

@@ -4,7 +4,7 @@ import type { Snapshot } from '../dataplane/snapshot.ts';
 import { formatAddress, type Family } from '../net/address.ts';
 import { addressAt, contains, formatCidr, parseCidr, type Cidr } from '../net/cidr.ts';
 import { refusals, type Ask, type Refusal } from './ask.ts';
-import { notAcceptedYet } from '../agent/snapshot.ts';
+import { notAcceptedYet } from '../belief/snapshot.ts';
 import { namesIn, networkAnnotation, wishOf, type Namespace } from './wish.ts';
 
 /** What the agent knows when a container comes. */

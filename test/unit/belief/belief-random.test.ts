@@ -1,11 +1,11 @@
 import fc from 'fast-check';
-import { firstBelief, type Belief } from '../../../src/agent/belief.ts';
-import { confirmDepartures } from '../../../src/agent/doubt.ts';
+import { firstBelief, type Belief } from '../../../src/belief/belief.ts';
+import { confirmDepartures } from '../../../src/belief/doubt.ts';
 import type { AgentAllocationSpec } from '../../../src/api/types.ts';
 import type { Snapshot } from '../../../src/dataplane/snapshot.ts';
 import { overlaps, parseCidr } from '../../../src/net/cidr.ts';
-import { dcos, dcos6, node2 } from './fixture.ts';
-import { Cluster, peer } from './objects.ts';
+import { dcos, dcos6, node2 } from '../agent/fixture.ts';
+import { Cluster, peer } from '../agent/objects.ts';
 
 type Step =
   | { kind: 'leave' | 'lose' | 'join'; peers: number[] }

@@ -1,6 +1,6 @@
-import { snapshotOf, type Cached } from '../../../src/agent/snapshot.ts';
+import { snapshotOf, type Cached } from '../../../src/belief/snapshot.ts';
 import type { AgentAllocation, OverlayNetwork } from '../../../src/api/types.ts';
-import { config, dcos, node1, node2 } from './fixture.ts';
+import { config, dcos, node1, node2 } from '../agent/fixture.ts';
 
 const accepted = (status: 'True' | 'False') => [
   { type: 'Accepted', status, reason: 'R', message: 'm', lastTransitionTime: '2026-01-01T00:00:00Z' },

@@ -1,11 +1,10 @@
 import type { AgentAllocation } from '../api/types.ts';
-import type { Informer } from '../kube/informer.ts';
 
 /**
  * Nodes whose AgentAllocation the operator emptied, as it does before it deletes one; kept up to date by the informer.
  * One that was made just now is empty, too, and says nothing: it may be in place of one that was lost.
  */
-export function releasedNodes(allocations: Pick<Informer<AgentAllocation>, 'onChange'>): Set<string> {
+export function releasedNodes(allocations: Changing): Set<string> {
   const released = new Set<string>();
   allocations.onChange((name, object, old) => {
     const spec = (object ?? old)?.spec;
@@ -13,4 +12,11 @@ export function releasedNodes(allocations: Pick<Informer<AgentAllocation>, 'onCh
     else released.delete(name);
   });
   return released;
+}
+
+/** What it needs of an informer. */
+interface Changing {
+  onChange: (
+    listener: (name: string, object: AgentAllocation | undefined, old: AgentAllocation | undefined) => void,
+  ) => void;
 }

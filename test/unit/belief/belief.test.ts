@@ -1,7 +1,7 @@
-import { believe, heldBy, overdue, wakeAt } from '../../../src/agent/belief.ts';
-import { confirmDepartures } from '../../../src/agent/doubt.ts';
-import { dcos, node2 } from './fixture.ts';
-import { names, peer, peerName, started } from './objects.ts';
+import { believe, heldBy, overdue, wakeAt } from '../../../src/belief/belief.ts';
+import { confirmDepartures } from '../../../src/belief/doubt.ts';
+import { dcos, node2 } from '../agent/fixture.ts';
+import { names, peer, peerName, started } from '../agent/objects.ts';
 
 test('what objects add or change is taken at once', () => {
   const { cluster, belief } = started();
