@@ -6,7 +6,7 @@ import { believe, firstBelief, heldBy, wakeAt, type Belief, type Held } from '..
 import type { Caches } from './caches.ts';
 import type { Checkpoint, Remembered } from './checkpoint.ts';
 import { holdingOf } from '../belief/holding.ts';
-import type { SeenVersion } from './registration.ts';
+import type { SeenVersion } from '../report/registration.ts';
 import { snapshotOf } from '../belief/snapshot.ts';
 
 /** Keeps what is believed of the caches from one pass to the next. `believe` has the rules. */

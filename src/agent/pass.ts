@@ -10,10 +10,11 @@ import type { Known } from '../containers/choose.ts';
 import { reasonOf } from '../host/file.ts';
 import type { Judge } from './judge.ts';
 import type { Metrics } from './metrics.ts';
-import type { SeenVersion } from './registration.ts';
+import type { SeenVersion } from '../report/registration.ts';
 import type { Failure } from '../dataplane/state.ts';
 import { closedNetworks } from '../containers/closed.ts';
-import { brief, failureText, grave, mendable, type Applied } from './status.ts';
+import type { PassContainers } from '../report/findings.ts';
+import { brief, failureText, grave, mendable, type Applied } from '../report/status.ts';
 import { idleNetworks, networksInForce } from '../belief/snapshot.ts';
 import type { Namespace } from '../containers/wish.ts';
 
@@ -30,18 +31,6 @@ interface Reconciled {
   /** Writes to the kernel. */
   changes: number;
   failures: Failure[];
-  /** Records of containers that could not be read. */
-  unread: string[];
-}
-
-/** How a pass left the node for containers. */
-export interface PassContainers {
-  /** Why runtimes cannot use it. */
-  failures: string[];
-  /** Which containers keep leases of networks that are gone. */
-  held: string[];
-  /** Another's conflist, which runtimes take before ours. */
-  first: string | undefined;
   /** Records of containers that could not be read. */
   unread: string[];
 }

@@ -2,7 +2,6 @@ import type { Finding } from '../api/conditions.ts';
 import type { AgentAllocation } from '../api/types.ts';
 import type { Blocks } from '../dataplane/snapshot.ts';
 import type { Problem } from '../host/host.ts';
-import type { PassContainers } from './pass.ts';
 import { brief, failureText, grave, type Applied } from './status.ts';
 
 /** What an agent's conditions follow from. */
@@ -23,6 +22,18 @@ export interface Health {
   docker: Finding | undefined;
   /** What stays in the data path although objects do not say so. */
   holding: Finding | undefined;
+}
+
+/** How a pass left the node for containers. */
+export interface PassContainers {
+  /** Why runtimes cannot use it. */
+  failures: string[];
+  /** Which containers keep leases of networks that are gone. */
+  held: string[];
+  /** Another's conflist, which runtimes take before ours. */
+  first: string | undefined;
+  /** Records of containers that could not be read. */
+  unread: string[];
 }
 
 /** What containers hang on beside the data path; of `failures`, those of socket and sweep as well. */
