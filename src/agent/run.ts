@@ -1,8 +1,8 @@
 import pkg from '../../package.json' with { type: 'json' };
 import { dockerAt } from '../docker/docker.ts';
-import { serve } from '../http.ts';
+import { serve } from '../serve/http.ts';
 import { connect } from '../kube/client.ts';
-import { Reviews } from '../kube/review.ts';
+import { Reviews } from '../serve/review.ts';
 import { DataPath } from '../linux/datapath.ts';
 import { hostSpace } from '../linux/ranges.ts';
 import { uplinkMTU } from '../linux/uplink.ts';

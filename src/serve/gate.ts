@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
-import { CrowdedError, type User } from './kube/review.ts';
+import { CrowdedError, type User } from './review.ts';
 
-/** What src/kube/review.ts asks the API server. Each throws where there is no answer: CrowdedError for want of room. */
+/** What review.ts asks the API server. Each throws where there is no answer: CrowdedError for want of room. */
 export interface Reviewer {
   /** undefined where the token is nobody's. @param from the address that it came from */
   authenticate(token: string, from: string): Promise<User | undefined>;

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { createSecureContext } from 'node:tls';
-import type { Log } from './log.ts';
+import type { Log } from '../log.ts';
 import { selfSigned, type KeyPair } from './x509.ts';
 
 /** `--tls-cert` and `--tls-key`: files in PEM, mounted by the user. */

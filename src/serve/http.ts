@@ -4,8 +4,8 @@ import { isIP, type AddressInfo, type Socket } from 'node:net';
 import { CutOff, largestBody, readBody } from './body.ts';
 import { ServerCertificate, type CertificateOptions } from './certificate.ts';
 import { Gate, Refusal, type Reviewer } from './gate.ts';
-import type { User } from './kube/review.ts';
-import type { Log } from './log.ts';
+import type { User } from './review.ts';
+import type { Log } from '../log.ts';
 import { Quota } from './quota.ts';
 
 export interface Reply {

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { CrowdedError, Reviews } from '../../../src/kube/review.ts';
+import { CrowdedError, Reviews } from '../../../src/serve/review.ts';
 import type { Client } from '../../../src/kube/client.ts';
 
 /** An API server that knows `good` alone; `asked` has the kinds of what it was asked. */

@@ -1,6 +1,14 @@
 import { connect } from 'node:net';
-import { ListenError, json, parseListen, serve, text, type Posted, type Server } from '../../src/http.ts';
-import { silent } from '../../src/log.ts';
+import {
+  ListenError,
+  json,
+  parseListen,
+  serve,
+  text,
+  type Posted,
+  type Server,
+} from '../../../src/serve/http.ts';
+import { silent } from '../../../src/log.ts';
 
 const posted: Posted[] = [];
 let server: Server;

@@ -1,6 +1,6 @@
 import { generateKeyPairSync, randomBytes, sign, type KeyObject } from 'node:crypto';
 import { isIP } from 'node:net';
-import { bits, parseAddress } from './net/address.ts';
+import { bits, parseAddress } from '../net/address.ts';
 
 /**
  * One certificate of one form, in the encoding of RFC 5280 and X.690. A library for it (`@peculiar/x509`, with its 25

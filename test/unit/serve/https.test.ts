@@ -4,13 +4,13 @@ import { writeFileSync } from 'node:fs';
 import { connect as connectPlain, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect as connectSecurely, TLSSocket } from 'node:tls';
-import type { Reviewer } from '../../src/gate.ts';
-import { json, serve, text, type Posted, type Server } from '../../src/http.ts';
-import { CrowdedError } from '../../src/kube/review.ts';
-import { silent } from '../../src/log.ts';
-import { selfSigned } from '../../src/x509.ts';
-import { askSecurely } from '../support/https.ts';
-import { scratch } from './agent/fixture.ts';
+import type { Reviewer } from '../../../src/serve/gate.ts';
+import { json, serve, text, type Posted, type Server } from '../../../src/serve/http.ts';
+import { CrowdedError } from '../../../src/serve/review.ts';
+import { silent } from '../../../src/log.ts';
+import { selfSigned } from '../../../src/serve/x509.ts';
+import { askSecurely } from '../../support/https.ts';
+import { scratch } from '../agent/fixture.ts';
 
 // waits for the server's time-outs
 jest.setTimeout(30_000);

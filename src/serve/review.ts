@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Quota } from '../quota.ts';
-import type { Client } from './client.ts';
-import { messageOf } from './error.ts';
+import { Quota } from './quota.ts';
+import type { Client } from '../kube/client.ts';
+import { messageOf } from '../kube/error.ts';
 
 /** Who the API server says that a token belongs to. */
 export interface User {

@@ -2,11 +2,11 @@ import { jest } from '@jest/globals';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect as connectPlain } from 'node:net';
 import { connect, type TLSSocket } from 'node:tls';
-import { json, serve } from '../../src/http.ts';
-import type { Client } from '../../src/kube/client.ts';
-import { Reviews } from '../../src/kube/review.ts';
-import { silent } from '../../src/log.ts';
-import { askSecurely } from '../support/https.ts';
+import { json, serve } from '../../../src/serve/http.ts';
+import type { Client } from '../../../src/kube/client.ts';
+import { Reviews } from '../../../src/serve/review.ts';
+import { silent } from '../../../src/log.ts';
+import { askSecurely } from '../../support/https.ts';
 
 jest.setTimeout(30_000);
 
