@@ -72,6 +72,15 @@ test('annotations.md has every annotation and label that the source names', () =
   expect(sorted(listed('annotations', /^(overlaynet\.dev|dev\.overlaynet)/))).toEqual(sorted(named));
 });
 
+test('flags.md has every flag of operator and agent', () => {
+  const sources = ['operator', 'agent'].flatMap((program) => filesBelow(`src/${program}`, '.ts'));
+  const flags = sources.flatMap((file) =>
+    [...textOf(file).matchAll(/'(--[a-z-]+ <[^>]+>)'/g)].map(([, flag = '']) => flag),
+  );
+  expect(flags.length).toBeGreaterThan(20);
+  expect(sorted(listed('flags', /^--/))).toEqual(sorted(flags));
+});
+
 describe('node.md', () => {
   const isolated = cluster(3, 0, {
     networks: [
