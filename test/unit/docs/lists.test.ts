@@ -73,8 +73,7 @@ test('annotations.md has every annotation and label that the source names', () =
 });
 
 test('flags.md has every flag of operator and agent', () => {
-  const sources = ['operator', 'agent'].flatMap((program) => filesBelow(`src/${program}`, '.ts'));
-  const flags = sources.flatMap((file) =>
+  const flags = filesBelow('src', '.ts').flatMap((file) =>
     [...textOf(file).matchAll(/'(--[a-z-]+ <[^>]+>)'/g)].map(([, flag = '']) => flag),
   );
   expect(flags.length).toBeGreaterThan(20);
