@@ -1,6 +1,7 @@
 import { chainPrefix } from '../dataplane/ownership.ts';
 import type { Failure } from '../dataplane/state.ts';
-import { nftFamily, type HiddenTable } from './iptables.ts';
+import type { HiddenTable } from './iptables.ts';
+import { nftFamily } from './iptablesread.ts';
 import { CommandError, type Run } from './run.ts';
 
 /** What it says on failing is compared. */

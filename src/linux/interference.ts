@@ -1,4 +1,4 @@
-import { nftFamily } from './iptables.ts';
+import { nftFamily } from './iptablesread.ts';
 import { CommandError, type Run } from './run.ts';
 import { does, type Deed, type Packet, type Rule } from './verdict.ts';
 
