@@ -2,6 +2,7 @@ import { nameOf, tables } from '../dataplane/chains.ts';
 import { natHook, type Table } from '../dataplane/state.ts';
 import type { Family } from '../net/address.ts';
 import { asSaved, parseChains, type SavedRules } from './iptablessave.ts';
+import { nftIfThere } from './nftrun.ts';
 import { CommandError, type Run, type RunResult } from './run.ts';
 
 /** Which of the two that iptables has keeps the rules. */
@@ -71,15 +72,8 @@ async function listTable(run: Run, family: Family, table: Table): Promise<string
   const rules = await list(own);
   if (rules.code === 0) return asSaved(table, hook + rules.stdout);
   // it says the same of a chain that is not there as of one with rules that iptables did not make
-  const there = await hasChain(run, [nftFamily(family), table, own]);
-  return asSaved(table, there ? `${hook}-N ${own}\n` : hook);
-}
-
-async function hasChain(run: Run, chain: string[]): Promise<boolean> {
-  const { stderr, code } = await run('nft', ['-t', 'list', 'chain', ...chain], { env: { LC_ALL: 'C' } });
-  if (code === 0) return true;
-  if (stderr.includes('No such file or directory')) return false;
-  throw new CommandError(`nft: ${stderr.trim() || `exit status ${code}`}`);
+  const chain = await nftIfThere(run, ['-t', 'list', 'chain', nftFamily(family), table, own]);
+  return asSaved(table, chain === undefined ? hook : `${hook}-N ${own}\n`);
 }
 
 /** Names of those that are there; text: why it is not known. */

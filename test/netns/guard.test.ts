@@ -72,7 +72,9 @@ test.each([
   await nft(damage);
   expect(await reconcile()).toMatchObject({ failures: [] });
   // a look at each of our tables, and a change of what differs; iptables' own tables aside
-  expect(processes.filter((line) => /^nft -[jf] /.test(line))).toHaveLength(damage === 'flush ruleset' ? 4 : 3);
+  expect(processes.filter((line) => /^nft -[jf] /.test(line))).toHaveLength(
+    damage === 'flush ruleset' ? 4 : 3,
+  );
   expect(shape(await listing())).toBe(made);
   expect(await reconcile()).toMatchObject({ changes: 0 });
 });
