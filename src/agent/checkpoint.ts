@@ -197,5 +197,7 @@ export const sameSnapshot = (a: Snapshot, b: Snapshot): boolean =>
   a === b ||
   (a.allocations.length === b.allocations.length &&
     a.allocations.every(({ spec }, i) => spec === b.allocations[i]?.spec) &&
-    JSON.stringify([a.config, a.networks, a.apiServers, a.docker ?? []]) ===
-      JSON.stringify([b.config, b.networks, b.apiServers, b.docker ?? []]));
+    rest(a) === rest(b));
+
+const rest = ({ config, configMetadata = {}, networks, apiServers, docker = [] }: Snapshot): string =>
+  JSON.stringify([config, configMetadata, networks, apiServers, docker]);

@@ -1,5 +1,6 @@
 import { release } from 'node:os';
 import type { Snapshot } from '../dataplane/snapshot.ts';
+import { connectionsFull } from '../linux/connections.ts';
 import { linkNames } from '../linux/links.ts';
 import { lowNeighbourLimits } from '../linux/neighbours.ts';
 import { interferences, type Interference } from '../linux/interference.ts';
@@ -36,6 +37,7 @@ export class Host {
   #overlaps: Problem[] = [];
   #interfering: Problem[] = [];
   #ipvs: Problem[] = [];
+  #full: Problem[] = [];
   #logged = '';
 
   /** @param options.links, release, sysctls by default this machine's own */
@@ -68,6 +70,7 @@ export class Host {
       ...this.#interfering,
       ...kernelProblem(this.#release),
       ...this.#ipvs,
+      ...this.#full,
       ...low,
     ];
   }
@@ -76,6 +79,9 @@ export class Host {
   async look(snapshot: Snapshot | undefined): Promise<number> {
     const start = performance.now();
     this.#ipvs = snapshot === undefined ? [] : ipvsProblem(snapshot, this.#links());
+    // not each time that problems are asked for: it comes and goes with every connection
+    const full = connectionsFull(this.#sysctls);
+    this.#full = full === undefined ? [] : [{ reason: 'ConnectionsFull', message: full }];
     this.#overlaps = await this.#lookAtRanges(snapshot);
     const packets = snapshot === undefined ? [] : passingOn(snapshot);
     try {
