@@ -48,6 +48,9 @@ export interface AgentOptions {
   log: Log;
 }
 
+/** Kinds of work, each of which runs by itself. */
+type Work = 'data path' | 'docker' | 'report' | 'checkpoint' | 'sweep' | 'host' | 'node condition';
+
 /**
  * One node's agent. Kinds of work, each by a key of its own, so that one that fails (no right to write, API server
  * away) leaves the others going: the data path, Docker's networks, the report of both, the checkpoint, and once at the
@@ -62,7 +65,7 @@ export class Agent {
   readonly #pass: Pass;
   readonly #report: Report;
   readonly #socket: AgentSocket;
-  readonly #queue: KeyedQueue;
+  readonly #queue: KeyedQueue<Work>;
   readonly #docker: Docker | undefined;
   readonly #available: NetworkAvailable;
   #engine: { stop: () => void } | undefined;
@@ -97,7 +100,7 @@ export class Agent {
         this.#queue.add('report');
       },
     });
-    const work: Record<string, () => Promise<Result | undefined>> = {
+    const work: Record<Work, () => Promise<Result | undefined>> = {
       'data path': () => this.#runPass(),
       docker: () => this.#runDocker(),
       report: () => this.#report.run(),
@@ -106,8 +109,8 @@ export class Agent {
       host: () => this.#lookAtHost(),
       'node condition': async () => ({ requeueAfterMs: await this.#available.say() }),
     };
-    this.#queue = new KeyedQueue({
-      reconcile: async (key) => work[key]?.(),
+    this.#queue = new KeyedQueue<Work>({
+      reconcile: (key) => work[key](),
       concurrency: Object.keys(work).length,
       minIntervalMs: 100,
       backoff: { baseMs: 500, maxMs: 30_000 },

@@ -45,7 +45,7 @@ async function main(): Promise<void> {
 
   /** While this operator leads: what was planned ends with it. */
   let term: { signal: AbortSignal; listed: boolean; settled?: Settled } | undefined;
-  const queue = new KeyedQueue({
+  const queue = new KeyedQueue<'allocate'>({
     log,
     minIntervalMs: allocateIntervalMs,
     reconcile: async (_key, signal) => {
@@ -60,7 +60,7 @@ async function main(): Promise<void> {
       });
     },
   });
-  const statusQueue = new KeyedQueue({
+  const statusQueue = new KeyedQueue<'status'>({
     log,
     minIntervalMs: statusIntervalMs,
     reconcile: async () => {
