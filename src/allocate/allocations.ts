@@ -1,6 +1,6 @@
 import type { AgentAllocation, AgentAllocationSpec, LedgerIndex, OverlayNetwork } from '../api/types.ts';
 import type { Certainty } from './certainty.ts';
-import type { SpacePlan } from './blocks.ts';
+import type { SpacePlan } from './demand.ts';
 import {
   bridgesLabel,
   dropped,

@@ -34,15 +34,27 @@ export interface Joined {
 
 export type Choice = { networks: Joined[] } | Refusal;
 
+/** Whether the choice depends on the pod's namespace: on its annotation, or on its labels. */
+export function needsNamespace({ namespace, network, annotation }: Ask, { snapshot }: Known): boolean {
+  if (namespace === undefined) return false;
+  const asked = network ?? annotation;
+  if (asked === undefined) return true;
+  const names = asked.split(',');
+  return snapshot.networks.some(
+    ({ metadata, spec }) => spec.namespaceSelector !== undefined && names.includes(metadata.name),
+  );
+}
+
 /**
- * Which networks a container joins: the one that its conflist names, else what its pod's annotation says, else its
- * namespace's, else `defaultNetwork`. All that are asked for have to be there; of the default list those that are.
- * @param namespace undefined where it is not known
- * @returns `namespace` where the answer hangs on the namespace, and that is not known
+ * Chooses the networks that a container joins: the one that its conflist names, else what its pod's annotation says, else
+ * its namespace's, else `defaultNetwork`. All that are asked for have to be there; of the default list those that are.
+ * @param namespace undefined outside Kubernetes, and where `needsNamespace` says no
  */
-export function choose(ask: Ask, known: Known, namespace: Namespace | undefined): Choice | 'namespace' {
+export function choose(ask: Ask, known: Known, namespace: Namespace | undefined): Choice {
+  if (namespace === undefined && needsNamespace(ask, known)) {
+    return { code: refusals.tryAgain, msg: `namespace ${ask.namespace ?? ''} is not known` };
+  }
   const wish = wishOf(ask, known.snapshot.config.defaultNetwork, namespace);
-  if (wish === 'namespace') return wish;
   // the API server has checked the default's form, duplicates aside
   const names = wish.isDefault ? [...new Set(wish.text.split(','))] : namesIn(wish.text, wish.source);
   if (!Array.isArray(names)) return names;
@@ -60,10 +72,8 @@ export function choose(ask: Ask, known: Known, namespace: Namespace | undefined)
     }
     const { network } = found;
     const selector = network.spec.namespaceSelector;
-    if (selector !== undefined && ask.namespace !== undefined) {
-      if (namespace === undefined) return 'namespace';
-      if (!selects(selector, namespace.labels))
-        return forbidden(wish.source, name, namespace, selectorText(selector));
+    if (selector !== undefined && namespace !== undefined && !selects(selector, namespace.labels)) {
+      return forbidden(wish.source, name, namespace, selectorText(selector));
     }
     joined.push(join(found, known.snapshot, interfaceName(ask.ifname, joined), families));
   }

@@ -3,7 +3,7 @@ import { isErrno, reasonOf } from '../host/file.ts';
 import type { Directories } from '../host/directories.ts';
 import type { Log } from '../log.ts';
 
-export interface SweepOptions {
+interface SweepOptions {
   /** File of the CNI plugin. */
   plugin: string;
   directories: Pick<Directories, 'stateDir' | 'leaseDir'>;
@@ -31,5 +31,32 @@ export async function sweep({ plugin, directories, run, log }: SweepOptions): Pr
       return undefined;
     }
     return `${plugin} sweep: ${reasonOf(error)}`;
+  }
+}
+
+/** The sweep that an agent asks the plugin for once, as soon as containers can come. */
+export class FirstSweep {
+  /** Why the last attempt failed. */
+  problem: string | undefined;
+  #state: 'not yet' | 'asked for' | 'done' = 'not yet';
+  readonly #options: SweepOptions;
+
+  constructor(options: SweepOptions) {
+    this.#options = options;
+  }
+
+  /** True the first time. */
+  claim(): boolean {
+    if (this.#state !== 'not yet') return false;
+    this.#state = 'asked for';
+    return true;
+  }
+
+  /** @throws Error with what failed, for a queue to try again */
+  async run(): Promise<void> {
+    if (this.#state === 'done') return;
+    this.problem = await sweep(this.#options);
+    if (this.problem !== undefined) throw new Error(this.problem);
+    this.#state = 'done';
   }
 }

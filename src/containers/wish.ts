@@ -20,15 +20,8 @@ interface Wish {
   isDefault: boolean;
 }
 
-/**
- * The network that the conflist names, else what the pod's annotation says, else its namespace's, else the default.
- * @param namespace undefined where it is not known
- */
-export function wishOf(
-  ask: Ask,
-  defaultNetwork: string,
-  namespace: Namespace | undefined,
-): Wish | 'namespace' {
+/** The network that the conflist names, else what the pod's annotation says, else its namespace's, else the default. */
+export function wishOf(ask: Ask, defaultNetwork: string, namespace: Namespace | undefined): Wish {
   if (ask.network !== undefined) {
     return { text: ask.network, source: `conflist ${ask.network}`, isDefault: false };
   }
@@ -38,12 +31,9 @@ export function wishOf(
       ask.pod === undefined ? 'the pod' : `pod ${[ask.namespace, ask.pod].filter(Boolean).join('/')}`;
     return { text: ask.annotation, source: `${annotation} of ${pod}`, isDefault: false };
   }
-  if (ask.namespace !== undefined) {
-    if (namespace === undefined) return 'namespace';
-    if (namespace.annotation !== undefined) {
-      const source = `${annotation} of namespace ${namespace.name}`;
-      return { text: namespace.annotation, source, isDefault: false };
-    }
+  if (namespace?.annotation !== undefined) {
+    const source = `${annotation} of namespace ${namespace.name}`;
+    return { text: namespace.annotation, source, isDefault: false };
   }
   const source = 'defaultNetwork of OverlayConfig default';
   return { text: defaultNetwork, source, isDefault: true };

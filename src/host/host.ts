@@ -9,13 +9,8 @@ import { switchedOff } from '../linux/system.ts';
 import type { Log } from '../log.ts';
 import { reasonOf } from './file.ts';
 import { passingOn } from './passing.ts';
+import type { Problem } from './problem.ts';
 import type { OwnRanges } from './ranges.ts';
-
-/** What of the node itself is not as the data path needs it: a reason for the condition, and a sentence with the remedy. */
-export interface Problem {
-  reason: string;
-  message: string;
-}
 
 /** Others' tables are read so often at most, and for a hundredth of the time. */
 const restMs = 60_000;

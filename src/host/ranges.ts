@@ -4,7 +4,7 @@ import type { Snapshot } from '../dataplane/snapshot.ts';
 import type { HostSpace } from '../linux/ranges.ts';
 import { parseAddress, type Address } from '../net/address.ts';
 import { cidrOf, formatCidr, parseCidr, type Cidr } from '../net/cidr.ts';
-import type { Problem } from './host.ts';
+import type { Problem } from './problem.ts';
 
 /** What the OverlayAgent's CRD allows. */
 const most = { ranges: 64, addresses: 32 };
