@@ -1,6 +1,7 @@
 import type { AgentAllocationSpec } from '../api/types.ts';
 import { familyOf, formatAddress, type Family } from '../net/address.ts';
-import { addressAt, bare, parseCidr } from '../net/cidr.ts';
+import { bare, gateway, parseCidr } from '../net/cidr.ts';
+import { cniBridge, tunnelName } from '../net/name.ts';
 import { joinChains } from './chains.ts';
 import { desiredChains, desiredSets } from './filter.ts';
 import { hash } from './hash.ts';
@@ -46,7 +47,7 @@ export function desired(snapshot: Snapshot): Desired | undefined {
     return { ...state, failures: [{ message }] };
   }
 
-  state.tunnel = `vtep${vni}`;
+  state.tunnel = tunnelName(vni);
   state.links.set(state.tunnel, {
     name: state.tunnel,
     kind: 'vxlan',
@@ -103,10 +104,10 @@ export function bridges(node: string, own: AgentAllocationSpec, mtu: number): (L
       bridges?.cni === undefined ? [] : [parseCidr(bridges.cni)],
     );
     if (halves.length === 0) return [];
-    const addresses = halves.map((half) => `${formatAddress(addressAt(half, 1))}/${half.length}`);
+    const addresses = halves.map((half) => `${formatAddress(gateway(half))}/${half.length}`);
     const mac = macOf(`${node}/${network}`);
     if (halves.some(({ family }) => family === 6)) addresses.push(linkLocal(mac));
-    return [{ name: `m-${network}`, network, kind: 'bridge', mtu, mac, addresses }];
+    return [{ name: cniBridge(network), network, kind: 'bridge', mtu, mac, addresses }];
   });
 }
 

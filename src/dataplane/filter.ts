@@ -1,9 +1,10 @@
 import type { AgentAllocationSpec } from '../api/types.ts';
 import { familyOf, type Family } from '../net/address.ts';
 import { bare } from '../net/cidr.ts';
+import { linkPrefix } from '../net/name.ts';
 import { joinChains } from './chains.ts';
 import { forwardChains } from './forward.ts';
-import { portPrefix, uplinkMark, unmarked, setPrefix, tunnelMark } from './ownership.ts';
+import { uplinkMark, unmarked, setPrefix, tunnelMark } from './ownership.ts';
 import type { Snapshot } from './snapshot.ts';
 import type { Chain, IPSet } from './state.ts';
 
@@ -83,9 +84,9 @@ export function desiredChains(
       ...forwardChains(family, tunnel),
     );
     // what a container's port brings comes by its bridge: else it has lost that, or sent to the bridge's control group
-    const rules = [`-i ${portPrefix}+ -j DROP`];
+    const rules = [`-i ${linkPrefix.port}+ -j DROP`];
     // Docker's ports have no guard, and its containers may forge: at least no address of another network
-    if (hasDocker(snapshot, own)) rules.push(`-i d-+ -m rpfilter --invert -j DROP`);
+    if (hasDocker(snapshot, own)) rules.push(`-i ${linkPrefix.docker}+ -m rpfilter --invert -j DROP`);
     chains[family].push({ table: 'raw', hook: 'PREROUTING', rules });
   }
   // ahead of all else, which has nothing to say of the tunnel's packets
@@ -104,9 +105,9 @@ function directRules(family: Family): string[] {
   const keep = `-m mark --mark ${unmarked} -j ACCEPT`;
   const fromOverlay = `${of('overlays', 'src')} ${of('direct', 'dst')}`;
   return [
-    `! -o d-+ ${fromOverlay} ${keep}`,
+    `! -o ${linkPrefix.docker}+ ${fromOverlay} ${keep}`,
     // Docker masquerades a container that asks itself by its published port, without a mark
-    `-o d-+ ${fromOverlay} -m conntrack ! --ctstate DNAT ${keep}`,
+    `-o ${linkPrefix.docker}+ ${fromOverlay} -m conntrack ! --ctstate DNAT ${keep}`,
     `${stranger} ${of('direct', 'src')} ${of('overlays', 'dst')} ${keep}`,
   ];
 }

@@ -6,15 +6,6 @@
 /** `ip link show`: alias of each link that we made. */
 export const alias = 'overlaynet';
 
-/**
- * The node's end of a container's interface, which the CNI plugin makes and removes: it has our alias, and stays
- * whatever the allocation says.
- */
-export const containerPort = /^c-[0-9a-f]{12}$/;
-
-/** What iptables can match of that: like `m-` and `d-` no name of anyone else's links on the node. */
-export const portPrefix = 'c-';
-
 /** Routes, rules and nexthops carry it (`/etc/iproute2/rt_protos` names none of that number). */
 export const protocol = 142;
 
