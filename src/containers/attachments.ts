@@ -1,6 +1,7 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseAttachment, type Attachment } from '../dataplane/attachment.ts';
+import { attachmentsIn } from '../host/directories.ts';
 import { isErrno, readIfPresent, reasonOf } from '../host/file.ts';
 
 /** What the CNI plugin has written down in `<stateDir>/attachments`. */
@@ -12,7 +13,7 @@ export interface Attachments {
 
 /** In the order of their names; locks and temporary files, which begin with a dot, are none. */
 export function readAttachments(stateDir: string): Attachments {
-  const dir = join(stateDir, 'attachments');
+  const dir = attachmentsIn(stateDir);
   const result: Attachments = { attachments: [], problems: [] };
   let files: string[];
   try {
