@@ -194,7 +194,7 @@ test('the socket says answers and refusals as the contract does', async () => {
   await socket.listen();
   try {
     const said = [];
-    for (const _ of replies) said.push(await post(JSON.stringify(contract.questions[0])));
+    while (said.length < replies.length) said.push(await post(JSON.stringify(contract.questions[0])));
     expect(said).toEqual([{ status: 200, body: contract.answer }, ...contract.refusals]);
     expect(asked).toEqual(replies.map(() => contract.questions[0]));
   } finally {

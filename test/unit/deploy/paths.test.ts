@@ -17,7 +17,7 @@ test('the agent finds its directories where it looks for them by default, and th
   const same = (pod.containers[0]?.volumeMounts ?? [])
     .filter(({ name, mountPath }) => hostPaths.get(name) === mountPath)
     .map(({ mountPath }) => mountPath);
-  const outside = Object.values(defaultDirectories).filter(
+  const outside = Object.values<string>({ ...defaultDirectories }).filter(
     (dir) => !same.some((path) => dir === path || dir.startsWith(`${path}/`)),
   );
   expect(outside).toEqual([]);
