@@ -24,6 +24,7 @@ import { SeenVersion } from '../report/registration.ts';
 import { Report } from './report.ts';
 import { AgentSocket } from '../containers/socket.ts';
 import { sweep } from '../containers/sweep.ts';
+import { ownAllocation } from '../dataplane/snapshot.ts';
 
 export interface AgentOptions {
   node: string;
@@ -254,8 +255,8 @@ export class Agent {
 
   /** This node's part of the state document; undefined before it is known. */
   get state(): AgentState | undefined {
-    const { wanted, node } = this.#pass;
-    const spec = wanted?.allocations.find((allocation) => allocation.node === node)?.spec;
+    const { wanted } = this.#pass;
+    const spec = wanted && ownAllocation(wanted);
     if (wanted === undefined || spec === undefined) return undefined;
     return renderAgent({ spec }, wanted.networks, wanted.config, this.#report.status);
   }

@@ -1,4 +1,4 @@
-import { familyName, parseAddress, type Family } from '../net/address.ts';
+import { familyName, familyOf, parseAddress, withoutLength } from '../net/address.ts';
 import { contains, parseCidr } from '../net/cidr.ts';
 import { cniBridge, dockerBridge, tunnelName } from '../net/name.ts';
 import type {
@@ -54,7 +54,6 @@ interface AgentOverlay {
 
 type Network = Pick<OverlayNetwork, 'metadata' | 'spec' | 'status'>;
 
-const familyOf = (cidr: string): Family => (cidr.includes(':') ? 6 : 4);
 const byName = (a: { name: string }, b: { name: string }) => (a.name < b.name ? -1 : 1);
 
 /** Agents by VTEP address, overlays by name. */
@@ -64,7 +63,7 @@ export function renderState(
   allocations: readonly AgentAllocation[],
   agents: (node: string) => Pick<OverlayAgent, 'status'> | undefined,
 ): StateDocument {
-  const vtep = ({ spec }: AgentAllocation) => (spec.vtep?.ip ?? spec.vtep?.ip6 ?? '').replace(/\/.*/, '');
+  const vtep = ({ spec }: AgentAllocation) => withoutLength(spec.vtep?.ip ?? spec.vtep?.ip6 ?? '');
   const value = new Map(
     allocations
       .filter(({ spec }) => spec.vtep)

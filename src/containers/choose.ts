@@ -1,6 +1,6 @@
 import { selectorText, selects } from '../api/selector.ts';
 import { bridges } from '../dataplane/desired.ts';
-import type { Snapshot } from '../dataplane/snapshot.ts';
+import { ownAllocation, type Snapshot } from '../dataplane/snapshot.ts';
 import { formatAddress, type Family } from '../net/address.ts';
 import { contains, formatCidr, gateway, parseCidr, type Cidr } from '../net/cidr.ts';
 import { cniBridge, interfaceName } from '../net/name.ts';
@@ -150,7 +150,7 @@ const forbidden = (source: string, name: string, namespace: Namespace, rule: str
 });
 
 function join({ network, parts }: Found, snapshot: Snapshot, name: string, families: Set<Family>): Joined {
-  const own = snapshot.allocations.find(({ node }) => node === snapshot.node)?.spec;
+  const own = ownAllocation(snapshot);
   const { mtu } = snapshot.config;
   const bridge = own && bridges(snapshot.node, own, mtu).find((one) => one.network === network.metadata.name);
   const sorted = ([4, 6] as const).flatMap((family) => parts.filter((part) => part.family === family));
@@ -181,8 +181,7 @@ function join({ network, parts }: Found, snapshot: Snapshot, name: string, famil
   };
 }
 
-const ownNetworks = ({ node, allocations }: Snapshot) =>
-  allocations.find((allocation) => allocation.node === node)?.spec.networks ?? [];
+const ownNetworks = (snapshot: Snapshot) => ownAllocation(snapshot)?.networks ?? [];
 
 /** Networks in force that have a CNI bridge on this node. */
 export const namesHere = (snapshot: Snapshot): string[] =>

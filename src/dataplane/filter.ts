@@ -1,5 +1,5 @@
 import type { AgentAllocationSpec } from '../api/types.ts';
-import { familyOf, type Family } from '../net/address.ts';
+import { familyOf, withoutLength, type Family } from '../net/address.ts';
 import { bare } from '../net/cidr.ts';
 import { linkPrefix } from '../net/name.ts';
 import { joinChains } from './chains.ts';
@@ -35,7 +35,7 @@ export function desiredSets(snapshot: Snapshot, own: AgentAllocationSpec, outer:
   const members: [SetName, string[]][] = [
     ['overlays', overlays],
     ['direct', [...overlays, ...snapshot.config.vtepSubnets.map(bare), ...agents]],
-    ['sources', [...vteps.map((text) => text.replace(/\/.*/, '')), ...own.addresses]],
+    ['sources', [...vteps.map(withoutLength), ...own.addresses]],
   ];
   const sets = new Map<string, IPSet>();
   for (const family of inUse(snapshot, own, outer)) {

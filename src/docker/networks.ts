@@ -1,5 +1,5 @@
 import type { AllocatedNetwork, NetworkSubnet } from '../api/types.ts';
-import type { Snapshot } from '../dataplane/snapshot.ts';
+import { ownAllocation, type Snapshot } from '../dataplane/snapshot.ts';
 import { formatAddress, readable } from '../net/address.ts';
 import { contains, formatCidr, gateway, parseCidr } from '../net/cidr.ts';
 import { dockerBridge, isName } from '../net/name.ts';
@@ -70,7 +70,7 @@ export const isOurs = ({ Name, Labels }: NetworkShape): boolean =>
  * @param minor of the API in use: 41 of 1.41
  */
 export function wantedNetworks(snapshot: Snapshot, minor: number): WantedNetwork[] {
-  const own = snapshot.allocations.find(({ node }) => node === snapshot.node)?.spec.networks ?? [];
+  const own = ownAllocation(snapshot)?.networks ?? [];
   const taken = new Set<string>();
   return own.flatMap((allocated) => {
     const network = snapshot.networks.find(({ metadata }) => metadata.name === allocated.name);

@@ -1,4 +1,4 @@
-import type { Snapshot } from '../dataplane/snapshot.ts';
+import { ownAllocation, type Snapshot } from '../dataplane/snapshot.ts';
 import { uplink } from '../linux/verdict.ts';
 import type { Passing } from '../linux/interference.ts';
 import { addressAt, parseCidr } from '../net/cidr.ts';
@@ -10,7 +10,7 @@ import { cniBridge, dockerBridge, tunnelName } from '../net/name.ts';
  * nodes and back, and the tunnel's own. Containers and the node's processes are for the firewall's owner to decide on.
  */
 export function passingOn(snapshot: Snapshot): Passing[] {
-  const own = snapshot.allocations.find(({ node }) => node === snapshot.node)?.spec;
+  const own = ownAllocation(snapshot);
   if (own?.vtep === undefined) return [];
   const { vni, port, underlay } = snapshot.config;
   const tunnel = tunnelName(vni);

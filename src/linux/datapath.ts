@@ -20,6 +20,7 @@ import { ipv6Missing, readSwitch, type ReadSwitch } from './ipv6.ts';
 import { observe } from './observe.ts';
 import { looksAt, stillThere } from './probe.ts';
 import { run, type Run } from './run.ts';
+import { withoutLength } from '../net/address.ts';
 
 interface Attachments {
   attachments: Attachment[];
@@ -174,7 +175,7 @@ export class DataPath {
   async #flush(counted: Run, policy: Policy, { links }: Observed): Promise<Failure[]> {
     if (links === undefined) return [];
     const addresses = [...links.values()].flatMap((link) => link.addresses);
-    const failures = await endForbidden(counted, policy, new Set(addresses.map(bareAddress)));
+    const failures = await endForbidden(counted, policy, new Set(addresses.map(withoutLength)));
     return failures.length > 0 ? failures : execute(counted, paid, ['staleSets']);
   }
 }
@@ -187,8 +188,6 @@ function counting(run: Run): { counted: Run; processes: () => number } {
   };
   return { counted, processes: () => processes };
 }
-
-const bareAddress = (text: string): string => text.replace(/\/.*/, '');
 
 /** A program that is missing says so each time that it is called. */
 const distinct = (failures: Failure[]): Failure[] => [
