@@ -1,4 +1,4 @@
-import type { Run } from './run.ts';
+import { whyFailed, type Run } from './run.ts';
 
 export interface FailedLine {
   /** From 1. */
@@ -132,7 +132,7 @@ async function ipset(run: Run, args: string[], lines: string[]): Promise<Attempt
   if (code === 0) return { failed: [], problems: [], rest: [] };
   const [, number, words = ''] = /Error in line (\d+): (.*)/.exec(stderr) ?? [];
   if (number === undefined) {
-    return { failed: [], problems: [stderr.trim() || `exit status ${code}`], rest: [] };
+    return { failed: [], problems: [whyFailed({ stderr, code })], rest: [] };
   }
   const at = Number(number) - 1;
   const ofEntry = (index: number) => /^(add|del) /.test(lines[index] ?? '');

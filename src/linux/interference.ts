@@ -1,5 +1,5 @@
 import { nftFamily } from './iptables.ts';
-import { CommandError, type Run } from './run.ts';
+import { CommandError, whyFailed, type Run } from './run.ts';
 import { does, type Deed, type Packet, type Rule } from './verdict.ts';
 
 /** A packet of the data path, and what it is in words. */
@@ -96,5 +96,5 @@ async function list(run: Run, what: string[]): Promise<ObjectJSON[]> {
   if (code === 0) return (JSON.parse(stdout) as { nftables: ObjectJSON[] }).nftables;
   // it went since it was listed
   if (what.length > 1 && stderr.includes('No such file or directory')) return [];
-  throw new CommandError(`nft: ${stderr.trim() || `exit status ${code}`} (nft ${args.join(' ')})`);
+  throw new CommandError(`nft: ${whyFailed({ stderr, code })} (nft ${args.join(' ')})`);
 }

@@ -2,7 +2,7 @@ import { diffChains } from '../dataplane/chains.ts';
 import type { Chain, Failure } from '../dataplane/state.ts';
 import type { Family } from '../net/address.ts';
 import { parseChains, type SavedRules } from './iptablessave.ts';
-import { CommandError, type Run } from './run.ts';
+import { CommandError, whyFailed, type Run } from './run.ts';
 
 /** Which of the two that iptables has keeps the rules. */
 export type Backend = 'nft' | 'legacy';
@@ -33,7 +33,7 @@ async function save(run: Run, backend: Backend, family: Family): Promise<Save> {
   try {
     const { stdout, stderr, code } = await run(name, []);
     if (code !== 0) {
-      return { backend, family, failure: `${name}: ${stderr.trim() || `exit status ${code}`}` };
+      return { backend, family, failure: `${name}: ${whyFailed({ stderr, code })}` };
     }
     const rules = parseChains(stdout);
     for (const [table, { hooks }] of rules.chains) {

@@ -1,7 +1,7 @@
 import { diffNFTable } from '../dataplane/nftable.ts';
 import type { Elements, ObservedChain, ObservedNFTable, TableSpec } from '../dataplane/nftable.ts';
 import type { Failure } from '../dataplane/state.ts';
-import { CommandError, type Run } from './run.ts';
+import { CommandError, whyFailed, type Run } from './run.ts';
 
 /** What it says on failing is compared. */
 const env = { LC_ALL: 'C' };
@@ -76,7 +76,7 @@ async function observe(run: Run, spec: TableSpec): Promise<ObservedNFTable> {
   const { stdout, stderr, code } = await run('nft', args, { env });
   if (code === 0) return parseTable(spec, stdout);
   if (stderr.includes('No such file or directory')) return undefined;
-  throw new CommandError(`nft: ${stderr.trim() || `exit status ${code}`} (nft ${args.join(' ')})`);
+  throw new CommandError(`nft: ${whyFailed({ stderr, code })} (nft ${args.join(' ')})`);
 }
 
 interface ObjectJSON {

@@ -5,7 +5,7 @@ import { familyOf } from '../net/address.ts';
 import { cidrOf, formatCidr, parseCidr, parseInterface } from '../net/cidr.ts';
 import { linkPrefix } from '../net/name.ts';
 import { dump, isWhole } from './dump.ts';
-import { run as runProgram, type Run } from './run.ts';
+import { run as runProgram, whyFailed, type Run } from './run.ts';
 
 /** What a host has beside overlaynet's own, unsorted. */
 export interface HostSpace {
@@ -108,5 +108,5 @@ async function ip(run: Run, args: string[]): Promise<string> {
   const result = await dump(run, 'ip', args);
   const { stdout, stderr, code } = result;
   if (code === 0 && isWhole(result)) return stdout;
-  throw new Error(`ip ${args.join(' ')}: ${stderr.trim() || `exit status ${code}`}`);
+  throw new Error(`ip ${args.join(' ')}: ${whyFailed({ stderr, code })}`);
 }
