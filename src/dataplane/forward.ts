@@ -1,7 +1,7 @@
 import type { Family } from '../net/address.ts';
 import { linkPrefix } from '../net/name.ts';
-import { setPrefix } from './ownership.ts';
 import type { Chain } from './state.ts';
+import { setName } from './ownership.ts';
 
 const cni = `${linkPrefix.cni}+`;
 const docker = `${linkPrefix.docker}+`;
@@ -21,7 +21,7 @@ const docker = `${linkPrefix.docker}+`;
  * Sources count only on the links where they belong: a packet from elsewhere that bears one is no overlay's.
  */
 export function forwardChains(family: Family, tunnel: string): Chain[] {
-  const overlay = (side: 'src' | 'dst') => `-m set --match-set ${setPrefix}overlays-${family} ${side}`;
+  const overlay = (side: 'src' | 'dst') => `-m set --match-set ${setName('overlays', family)} ${side}`;
   const state = (states: string) => `-m conntrack --ctstate ${states}`;
   return [
     {

@@ -1,3 +1,5 @@
+import type { Family } from '../net/address.ts';
+
 /**
  * What tells our kernel objects from everyone else's after a restart. Nothing without these marks is ever
  * changed or removed.
@@ -23,6 +25,8 @@ export const defaultMetric = { 4: 0, 6: 1024 } as const;
 
 /** ipsets: `overlaynet-overlays-4`. */
 export const setPrefix = 'overlaynet-';
+
+export const setName = (name: string, family: Family): string => `${setPrefix}${name}-${family}`;
 
 /** Of these, who may send through the tunnel. */
 export const membersPrefix = `${setPrefix}members-`;
