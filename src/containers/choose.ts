@@ -7,6 +7,7 @@ import { cniBridge, interfaceName } from '../net/name.ts';
 import { refusals, type Ask, type Refusal } from './ask.ts';
 import { notAcceptedYet } from '../belief/snapshot.ts';
 import { namesIn, networkAnnotation, wishOf, type Namespace } from './wish.ts';
+import { bridgesLabel } from '../api/labels.ts';
 
 /** What the agent knows when a container comes. */
 export interface Known {
@@ -139,7 +140,7 @@ function notInForce(name: string, snapshot: Snapshot, idle: Known['idle']): Refu
 function whyNotHere({ metadata, spec }: Network, allocated: boolean): string {
   if (!spec.containerizers.includes('CNI')) return 'it is for Docker containers alone (spec.containerizers)';
   return allocated
-    ? 'the node has no bridges (label overlaynet.dev/bridges=false)'
+    ? `the node has no bridges (label ${bridgesLabel}=false)`
     : `its nodeSelector leaves the node out, or it has no free block: kubectl describe overlaynetwork ${metadata.name}`;
 }
 

@@ -31,6 +31,13 @@ export interface AttachedInterface {
   addresses: string[];
 }
 
+/** What the CNI plugin has written down in `<stateDir>/attachments`. */
+export interface Attachments {
+  attachments: Attachment[];
+  /** Files that could not be understood, one phrase each. */
+  problems: string[];
+}
+
 type Raw<T> = { [K in keyof T]?: unknown };
 
 /** The record in that text, or why it is none. */

@@ -1,5 +1,5 @@
 import { steps } from '../dataplane/change.ts';
-import type { Attachment } from '../dataplane/attachment.ts';
+import type { Attachments } from '../dataplane/attachment.ts';
 import { desired, nothing } from '../dataplane/desired.ts';
 import { diff } from '../dataplane/diff.ts';
 import { mustFlush, owe, paid } from '../dataplane/flows.ts';
@@ -21,12 +21,6 @@ import { observe } from './observe.ts';
 import { looksAt, stillThere } from './probe.ts';
 import { run, type Run } from './run.ts';
 import { withoutLength } from '../net/address.ts';
-
-interface Attachments {
-  attachments: Attachment[];
-  /** What could not be read. */
-  problems: string[];
-}
 
 export interface Outcome {
   /** Writes to the kernel; 0: all was as it should be. */
