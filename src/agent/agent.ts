@@ -5,6 +5,7 @@ import { KeyedQueue, type Result } from '../kube/queue.ts';
 import type { ContainerHealth } from '../report/findings.ts';
 import { sameSnapshot } from './checkpoint.ts';
 import { assemble, type AgentOptions } from './parts.ts';
+import { ownAllocation } from '../dataplane/snapshot.ts';
 
 /** Kinds of work, each of which runs by itself. */
 type Work = 'data path' | 'docker' | 'report' | 'checkpoint' | 'sweep' | 'host' | 'node condition';
@@ -125,8 +126,8 @@ export class Agent {
 
   /** This node's part of the state document; undefined before it is known. */
   get state(): AgentState | undefined {
-    const { wanted, node } = this.#parts.pass;
-    const spec = wanted?.allocations.find((allocation) => allocation.node === node)?.spec;
+    const { wanted } = this.#parts.pass;
+    const spec = wanted && ownAllocation(wanted);
     if (wanted === undefined || spec === undefined) return undefined;
     return renderAgent({ spec }, wanted.networks, wanted.config, this.#parts.report.status);
   }

@@ -3,15 +3,13 @@ import { renameSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Blocks, Snapshot } from '../dataplane/snapshot.ts';
 import type { Log } from '../log.ts';
+import { isName } from '../net/name.ts';
 import type { Belief } from '../belief/belief.ts';
 import type { Namespace } from '../containers/wish.ts';
 import { readIfPresent, reasonOf, writeAtomically } from '../host/file.ts';
 
 const version = 1;
 const file = 'checkpoint.json';
-
-/** It becomes part of paths that are removed. */
-const isName = (name: string): boolean => /^[a-z0-9-]{1,13}$/.test(name);
 
 /** What an agent that starts while the API server is away needs, to keep everything as it was. */
 export interface Checkpoint {
@@ -152,6 +150,7 @@ export function parseCheckpoint(text: string, node: string): Checkpoint | string
   const { snapshot, networks, namespaces = [], seenResourceVersion, belief } = read;
   if (
     !Array.isArray(networks) ||
+    // they become part of paths that are removed
     !networks.every(isName) ||
     !Array.isArray(namespaces) ||
     !namespaces.every((one: Partial<Namespace> | null) => typeof one?.name === 'string') ||

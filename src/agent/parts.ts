@@ -1,11 +1,11 @@
 import { answer } from '../containers/answer.ts';
-import { CNIFiles, socketIn } from '../containers/cni.ts';
+import { CNIFiles } from '../containers/cni.ts';
 import { Namespaces } from '../containers/namespaces.ts';
 import { Pods } from '../containers/pods.ts';
 import { AgentSocket } from '../containers/socket.ts';
 import { FirstSweep } from '../containers/sweep.ts';
 import type { Docker } from '../docker/docker.ts';
-import type { Directories } from '../host/directories.ts';
+import { socketIn, type Directories } from '../host/directories.ts';
 import type { Host } from '../host/host.ts';
 import type { OwnRanges } from '../host/ranges.ts';
 import type { Client } from '../kube/client.ts';

@@ -1,5 +1,5 @@
 import type { AgentAllocationSpec } from '../api/types.ts';
-import type { Blocks, Snapshot } from '../dataplane/snapshot.ts';
+import { ownAllocation, type Blocks, type Snapshot } from '../dataplane/snapshot.ts';
 import type { Scope } from '../dataplane/state.ts';
 import type { Result } from '../kube/queue.ts';
 import type { Caches } from './caches.ts';
@@ -217,6 +217,3 @@ interface Parts {
   seen: SeenVersion;
   metrics: Metrics;
 }
-
-const ownAllocation = ({ node, allocations }: Snapshot): AgentAllocationSpec | undefined =>
-  allocations.find((allocation) => allocation.node === node)?.spec;

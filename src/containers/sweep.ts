@@ -1,4 +1,4 @@
-import { CommandError, type Run } from '../linux/run.ts';
+import { CommandError, whyFailed, type Run } from '../linux/run.ts';
 import { isErrno, reasonOf } from '../host/file.ts';
 import type { Directories } from '../host/directories.ts';
 import type { Log } from '../log.ts';
@@ -20,7 +20,7 @@ export async function sweep({ plugin, directories, run, log }: SweepOptions): Pr
   const args = ['sweep', '--state-dir', stateDir, '--lease-dir', leaseDir];
   try {
     const { code, stdout, stderr } = await run(plugin, args);
-    if (code !== 0) return `${plugin} sweep: ${stderr.trim() || stdout.trim() || `exit status ${code}`}`;
+    if (code !== 0) return `${plugin} sweep: ${whyFailed({ stderr: stderr.trim() || stdout, code })}`;
     const { freed = [], kept } = JSON.parse(stdout) as { freed?: unknown[]; kept?: number };
     if (stderr.trim() !== '') log.warn('swept, with problems', { said: stderr.trim() });
     log.info('swept', { freed: freed.length, kept, ...(freed.length === 0 ? {} : { what: freed }) });

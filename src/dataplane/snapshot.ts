@@ -17,6 +17,13 @@ export interface Snapshot {
   docker?: Blocks;
 }
 
+/** What this node has; undefined before its allocation exists. */
+export const ownAllocation = ({
+  node,
+  allocations,
+}: Pick<Snapshot, 'node' | 'allocations'>): AgentAllocationSpec | undefined =>
+  allocations.find((allocation) => allocation.node === node)?.spec;
+
 /** Blocks of a node, by network. */
 export type Blocks = { name: string; subnets: string[] }[];
 

@@ -7,6 +7,7 @@ import { interferences, type Interference } from '../linux/interference.ts';
 import { run as runProgram, type Run } from '../linux/run.ts';
 import { switchedOff } from '../linux/system.ts';
 import type { Log } from '../log.ts';
+import { bridgeWildcards, linkPrefix } from '../net/name.ts';
 import { reasonOf } from './file.ts';
 import { passingOn } from './passing.ts';
 import type { Problem } from './problem.ts';
@@ -131,10 +132,12 @@ function ipvsProblem({ networks }: Snapshot, links: ReadonlySet<string>): Proble
 }
 
 function refusalProblem({ table, chain, what }: Interference, port: number): Problem {
+  const trusted = [linkPrefix.cni, linkPrefix.docker, linkPrefix.tunnel];
   const remedy = / firewalld$/.test(table)
-    ? 'firewall-cmd --permanent --zone=trusted --add-interface=m-+ --add-interface=d-+ --add-interface=vtep+; ' +
+    ? `firewall-cmd --permanent --zone=trusted ${trusted.map((prefix) => `--add-interface=${prefix}+`).join(' ')}; ` +
       `firewall-cmd --permanent --add-port=${port}/udp (in the uplink's zone); firewall-cmd --reload`
-    : `have that table accept what comes by the links m-*, d-* and vtep*, and UDP port ${port}`;
+    : `have that table accept what comes by the links ${bridgeWildcards.join(', ')} and ${linkPrefix.tunnel}*, ` +
+      `and UDP port ${port}`;
   return {
     reason: 'FirewallRefuses',
     message: `the chain ${chain} of nftables' table ${table} refuses ${what.join(', ')}: ${remedy}`,
@@ -144,7 +147,9 @@ function refusalProblem({ table, chain, what }: Interference, port: number): Pro
 /** Rules of ours in iptables do not answer that: each base chain of the hook is asked, until one translates. */
 function maskProblem({ table, chain, what }: Interference): Problem {
   const insert = `nft insert rule ${table} ${chain} oifname`;
-  const remedy = ['vtep*', 'm-*', 'd-*'].map((links) => `${insert} "${links}" accept`).join('; ');
+  const remedy = [`${linkPrefix.tunnel}*`, ...bridgeWildcards]
+    .map((links) => `${insert} "${links}" accept`)
+    .join('; ');
   return {
     reason: 'Masquerades',
     message:

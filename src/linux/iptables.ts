@@ -2,7 +2,7 @@ import { diffChains } from '../dataplane/chains.ts';
 import type { Chain, Failure } from '../dataplane/state.ts';
 import type { Family } from '../net/address.ts';
 import { nftFamily, programOf, type Backend, type Saved } from './iptablesread.ts';
-import { CommandError, type Run } from './run.ts';
+import { CommandError, whyFailed, type Run } from './run.ts';
 
 /**
  * nft unless kubelet's chains in the mangle table say legacy: the rule of Kubernetes' iptables-wrappers. While nft's
@@ -97,7 +97,8 @@ export async function applyChains(run: Run, restores: Restore[]): Promise<Failur
   for (const { program: name, input, removal } of restores) {
     try {
       const { stderr, code } = await run(name, ['-w', '5', '--noflush'], { input });
-      if (code !== 0) failures.push(missed(`${name}: ${words(stderr) || `exit status ${code}`}`, removal));
+      if (code !== 0)
+        failures.push(missed(`${name}: ${whyFailed({ stderr: words(stderr), code })}`, removal));
     } catch (error) {
       if (!(error instanceof CommandError)) throw error;
       failures.push(missed(error.message, removal));

@@ -3,7 +3,7 @@ import { natHook, type Table } from '../dataplane/state.ts';
 import type { Family } from '../net/address.ts';
 import { asSaved, parseChains, type SavedRules } from './iptablessave.ts';
 import { nftIfThere } from './nftrun.ts';
-import { CommandError, type Run, type RunResult } from './run.ts';
+import { CommandError, whyFailed, type Run, type RunResult } from './run.ts';
 
 /** Which of the two that iptables has keeps the rules. */
 export type Backend = 'nft' | 'legacy';
@@ -110,5 +110,5 @@ async function saveTable(
 /** @throws CommandError where the program failed, without what it calls itself */
 function said({ stdout, stderr, code }: RunResult): string {
   if (code === 0) return stdout;
-  throw new CommandError(stderr.trim().replace(/^ip6?tables\S* v\S+ \(\S+\): /, '') || `exit status ${code}`);
+  throw new CommandError(whyFailed({ stderr, code }).replace(/^ip6?tables\S* v\S+ \(\S+\): /, ''));
 }

@@ -1,4 +1,4 @@
-import { CommandError, type Run } from './run.ts';
+import { CommandError, whyFailed, type Run } from './run.ts';
 
 /** What it says on failing is compared. */
 const env = { LC_ALL: 'C' };
@@ -22,6 +22,6 @@ async function attempt(run: Run, args: string[], input: string) {
   const { stdout, stderr, code } = await run('nft', args, { input, env });
   if (code === 0) return { stdout, stderr };
   // the rest is the place in the input, and marks below it
-  const words = stderr.trim().split('\n', 3).join(' ') || `exit status ${code}`;
+  const words = whyFailed({ stderr, code }).split('\n', 3).join(' ');
   return { stdout, stderr, failure: new CommandError(`nft: ${words} (nft ${args.join(' ')})`) };
 }

@@ -1,6 +1,7 @@
 import { refusals } from '../../../src/containers/ask.ts';
 import { pluginDefaults } from '../../../src/containers/conflist.ts';
 import { Metrics } from '../../../src/agent/metrics.ts';
+import { linkPrefix } from '../../../src/net/name.ts';
 import { desired } from '../../../src/dataplane/desired.ts';
 import * as ownership from '../../../src/dataplane/ownership.ts';
 import { resolving } from '../../../src/dataplane/resolving.ts';
@@ -113,14 +114,14 @@ describe('node.md', () => {
   });
 
   test('has the marks by which the agent knows its own objects', () => {
-    const { protocol, agentTable, worstMetric, alias, tunnelMark, uplinkMark, portPrefix } = ownership;
+    const { protocol, agentTable, worstMetric, alias, tunnelMark, uplinkMark } = ownership;
     const marks = [tunnelMark, uplinkMark].map((mark) => `\`${mark.split('/')[0] ?? ''}\``);
     const wanted = [
       `protocol ${protocol}`,
       `table ${agentTable}`,
       `metric ${worstMetric}`,
       `alias \`${alias}\``,
-      `\`${portPrefix}*\``,
+      `\`${linkPrefix.port}*\``,
       ...[...rulePriorities].map((priority) => `preference ${priority}`),
       ...[guard, resolving].map(({ name }) => `| \`${name}\``),
       ...marks,
