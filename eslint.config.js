@@ -3,20 +3,11 @@ import prettier from 'eslint-config-prettier';
 import tseslint from 'typescript-eslint';
 
 const clientNode = {
-  group: ['@kubernetes/client-node', 'undici'],
+  group: ['@kubernetes/client-node'],
   message: 'Only src/kube talks to the API server: import what it exports.',
 };
 const io = {
-  group: [
-    'node:*',
-    'winston',
-    'prom-client',
-    'p-queue',
-    '**/kube/**',
-    '**/linux/**',
-    '**/operator/**',
-    '**/agent/**',
-  ],
+  group: ['node:*', 'prom-client', 'p-queue', '**/kube/**', '**/linux/**', '**/operator/**', '**/agent/**'],
   message: 'api, net, allocate and dataplane are pure: effects live at the rim.',
 };
 const up = (...folders) => ({
