@@ -12,6 +12,7 @@ import { readAttachments } from './attachments.ts';
 import { watchDrift } from './drift.ts';
 import { endpoints } from './endpoints.ts';
 import type { RunOptions } from './flags.ts';
+import { Garbage } from './garbage.ts';
 import { Host } from './host.ts';
 import { Metrics } from './metrics.ts';
 import { OwnRanges } from './ranges.ts';
@@ -38,6 +39,7 @@ export async function runAgent(options: RunOptions): Promise<void> {
   const client = connect(kubeconfig === undefined ? {} : { kubeconfig });
   const metrics = new Metrics(pkg.version);
   const kernel = new DataPath({ log, attachments: () => readAttachments(directories.stateDir) });
+  const garbage = new Garbage();
   const docker = dockerAt(dockerSocket, log);
   const ranges = new OwnRanges({ read: () => hostSpace(), addresses, pools: () => docker?.pools ?? [] });
   const agent = new Agent({
@@ -47,7 +49,12 @@ export async function runAgent(options: RunOptions): Promise<void> {
     cniPlugin,
     conflistMode,
     client,
-    kernel,
+    kernel: {
+      reconcile: (snapshot, scope) =>
+        kernel.reconcile(snapshot, scope).finally(() => {
+          garbage.left();
+        }),
+    },
     uplinkMTU: (peers) => uplinkMTU(addresses, peers),
     docker,
     host: new Host({ log, ranges }),
