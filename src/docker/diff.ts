@@ -13,7 +13,9 @@ import {
 /** Names of the containers that refer to a network. */
 export interface Users {
   running: string[];
-  /** Stopped ones: a network made anew has another id, and Docker would not start them. */
+  /**
+   * Stopped containers. They refer to the network by its id, so Docker would not start them after it is recreated.
+   */
   stopped: string[];
 }
 
@@ -21,15 +23,15 @@ export type Step =
   { kind: 'remove'; network: string; id: string } | { kind: 'create'; network: string; shape: NetworkShape };
 
 export interface Plan {
-  /** In order: what goes may have what comes in its place. */
+  /** In order: removals come before what replaces them. */
   steps: Step[];
-  /** What stands in the way, and is not ours to change. */
+  /** Obstacles that are not ours to change. */
   failures: Failure[];
-  /** Networks that stay, though they should go or change, until containers leave them. */
+  /** Networks that should be removed or changed, and have to wait until containers leave them. */
   blocked: Failure[];
 }
 
-/** Networks of ours that should go or change: only of these it matters who uses them. */
+/** Our networks that should be removed or changed. Only for these it matters which containers use them. */
 export const outdated = (
   wanted: readonly WantedNetwork[],
   networks: readonly DockerNetwork[],
@@ -41,10 +43,10 @@ export const outdated = (
   });
 
 /**
- * From what the engine has to what it should have. A network that containers use is never removed; nothing that lacks
- * our label is ever touched.
+ * Plans the steps from the networks that the engine has to those that it should have. A network that containers use
+ * is never removed, and a network without our label is never touched.
  * @param links names of all links of this node
- * @param users by network id, of those that are `outdated`
+ * @param users by network id, for the networks that are `outdated`
  */
 export function planNetworks(
   wanted: readonly WantedNetwork[],
@@ -108,8 +110,8 @@ function change(want: WantedNetwork, seen: DockerNetwork, bridged: boolean, user
     });
     return;
   }
-  // on a subnet that is not the node's any more, or without a bridge, no container should start, or can; the rest can
-  // wait for the stopped ones
+  // Without a bridge no container can start, and on a subnet that the node lost none should. So stopped containers
+  // delay only the other changes.
   const anyway = !bridged || different.includes('subnet');
   const names = anyway ? users.running : [...users.running, ...users.stopped];
   if (names.length === 0) {
@@ -122,14 +124,14 @@ function change(want: WantedNetwork, seen: DockerNetwork, bridged: boolean, user
   });
 }
 
-/** At most so many names: someone reads it. */
+/** The most names in a message, so that it stays readable. */
 const mostNames = 10;
 
 const list = (names: readonly string[]): string =>
   names.toSorted().slice(0, mostNames).join(', ') +
   (names.length > mostNames ? ` and ${names.length - mostNames} more` : '');
 
-/** What cannot be changed once a network is there. */
+/** The properties that differ and that Docker cannot change on an existing network. */
 function differences(want: WantedNetwork, seen: DockerNetwork): string[] {
   const subnets = ({ IPAM, Labels }: NetworkShape) =>
     JSON.stringify([
