@@ -3,7 +3,7 @@ import type { Log } from '../log.ts';
 import { backoffDelay, type BackoffOptions } from './wait.ts';
 
 export interface Result {
-  /** Run the key again after so many ms, even if nothing changes. */
+  /** Runs the key again after this many ms, even if nothing changes. */
   requeueAfterMs?: number;
 }
 
@@ -13,34 +13,40 @@ export type Reconcile = (key: string, signal: AbortSignal) => Promise<Result | v
 
 export interface KeyedQueueOptions {
   reconcile: Reconcile;
-  /** Keys that run at the same time. */
+  /** The most keys that run at the same time. */
   concurrency?: number;
-  /** At least so long between the starts of two runs of one key: the first of a burst runs at once, the rest become one. */
+  /**
+   * Minimal time between the starts of two runs of one key. The first request of a burst runs at once, the others
+   * become one run.
+   */
   minIntervalMs?: number;
-  /** Delays of a key whose runs fail. */
+  /** Delays before a failed key runs again. */
   backoff?: BackoffOptions;
   log: Log;
 }
 
-/** setTimeout's own limit; beyond it, it fires at once. A run before its time asks for the rest again. */
+/**
+ * The limit of setTimeout, which fires at once beyond it. A run that starts early asks for the remaining time again.
+ */
 const longestTimeoutMs = 2 ** 31 - 1;
 
-/** A key with a minimal interval whose runs keep failing is run so often at most, however often it changes. */
+/** Minimal time between runs of a key that keeps failing and keeps changing, if the key has a minimal interval. */
 const busyRetryMs = 1_000;
 
-/** What is known of a key that runs, waits, or has run within `minIntervalMs`. */
+/** State of a key that runs, waits, or has run within `minIntervalMs`. */
 interface Key {
   state: 'idle' | 'waiting' | 'running';
   startedAt: number;
   failures: number;
-  /** Asked for during a run. */
+  /** Requested again during its run. */
   again: boolean;
   timer?: { at: number; handle: NodeJS.Timeout };
 }
 
 /**
- * Reconcile requests by name: level, not edge. A key never runs twice at a time and waits at most once; one that is
- * added during its run runs once more; a failed run is repeated with growing delays until it succeeds.
+ * Runs reconcile requests by name; a request says only that something changed (level, not edge). A key never runs
+ * twice at a time and waits at most once. A key that is added during its run runs once more. A failed run is repeated
+ * with growing delays until it succeeds.
  */
 export class KeyedQueue {
   readonly #options: KeyedQueueOptions;
@@ -57,17 +63,20 @@ export class KeyedQueue {
     this.#backoff = options.backoff ?? { baseMs: 200, maxMs: 60_000 };
   }
 
-  /** Keys that wait for a free place; keys that wait for a time are not counted. */
+  /** Number of keys that wait for a free place; keys that wait for a time are not counted. */
   get size(): number {
     return this.#queue.size;
   }
 
-  /** As soon as its minimal interval allows. It overrides a retry's delay: there is news. */
+  /** Runs a key as soon as its minimal interval allows. This overrides a retry's delay, because there is news. */
   add(key: string): void {
     this.addAfter(key, 0);
   }
 
-  /** Of several times asked for, the soonest holds, and a run settles them all: what must come later still, `requeueAfterMs` asks for. */
+  /**
+   * Runs a key after `ms`. The soonest of several requests counts, and its run settles all; `requeueAfterMs` asks for
+   * a later one.
+   */
   addAfter(key: string, ms: number): void {
     if (this.#stopped.signal.aborted) return;
     const known = this.#key(key);
@@ -83,12 +92,15 @@ export class KeyedQueue {
     }
   }
 
-  /** Resolves when no key runs or waits for a place. Those that wait for a time (interval, retry, requeue) do not count. */
+  /**
+   * Resolves when no key runs or waits for a place. Keys that wait for a time (interval, retry, requeue) do not
+   * count.
+   */
   async onIdle(): Promise<void> {
     await this.#queue.onIdle();
   }
 
-  /** Starts no further run, fires the signal of those under way and waits for them. */
+  /** Stops: starts no further run, fires the signal of those under way and waits for them. */
   async stop(): Promise<void> {
     this.#stopped.abort();
     for (const { timer } of this.#keys.values()) clearTimeout(timer?.handle);
@@ -103,7 +115,10 @@ export class KeyedQueue {
     return known;
   }
 
-  /** News overrides a retry's delay, and yet a key whose runs fail and that changes all the time is not run without pause. */
+  /**
+   * Minimal time between runs. News overrides a retry's delay, but a key that fails and changes all the time must not
+   * run without pause.
+   */
   #intervalMs({ failures }: Key): number {
     return failures === 0
       ? this.#minIntervalMs
@@ -130,7 +145,7 @@ export class KeyedQueue {
     clearTimeout(known.timer?.handle);
     delete known.timer;
     known.state = 'waiting';
-    // #run never rejects; a task that stop() removes does, with nothing to tell
+    // #run never rejects; a task that stop() removes rejects, which needs no handling
     this.#queue.add(() => this.#run(key, known)).catch(() => undefined);
   }
 
@@ -159,7 +174,10 @@ export class KeyedQueue {
     }
   }
 
-  /** A key of an object that is gone must not stay for ever; one that ran just now still owes its minimal interval. */
+  /**
+   * Forgets a key later, so that keys of deleted objects do not stay for ever. The state is kept for the minimal
+   * interval after a run.
+   */
   #forgetLater(key: string, known: Key): void {
     if (this.#minIntervalMs === 0) {
       this.#keys.delete(key);

@@ -3,7 +3,7 @@ import type { Failure } from '../dataplane/state.ts';
 import { nftFamily, type HiddenTable } from './iptables.ts';
 import { CommandError, type Run } from './run.ts';
 
-/** What it says on failing is compared. */
+/** Error messages are compared, so they must not be translated. */
 const env = { LC_ALL: 'C' };
 
 interface Outcome {
@@ -12,8 +12,8 @@ interface Outcome {
 }
 
 /**
- * Removes our chains, and the jumps to them, from tables that iptables cannot read: nftables can, as long as nothing
- * has to be compared. The rest of the table stays as it is.
+ * Removes our chains, and the jumps to them, from tables that iptables cannot read. nftables can do that because
+ * nothing has to be compared. The rest of the table is unchanged.
  */
 export async function clearHidden(run: Run, hidden: HiddenTable[]): Promise<Outcome> {
   const outcome: Outcome = { changes: 0, failures: [] };
@@ -38,7 +38,7 @@ interface ObjectJSON {
   rule?: { chain: string; handle: number; expr: Record<string, { target?: string } | null>[] };
 }
 
-/** Lines for `nft -f` that take out what is ours, from `nft -j list table`. */
+/** Renders lines for `nft -f` that remove our chains, from `nft -j list table`. */
 function removal(place: string, json: string): string[] {
   const { nftables } = JSON.parse(json) as { nftables: ObjectJSON[] };
   const ours = (name = '') => name.startsWith(chainPrefix);

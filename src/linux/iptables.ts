@@ -4,24 +4,24 @@ import type { Family } from '../net/address.ts';
 import { parseChains, type SavedRules } from './iptablessave.ts';
 import { CommandError, type Run } from './run.ts';
 
-/** Which of the two that iptables has keeps the rules. */
+/** The backend of iptables that holds the rules. */
 export type Backend = 'nft' | 'legacy';
 
-/** What one of the four `iptables-save` printed of ours. */
+/** Our rules as one of the four `iptables-save` programs printed them. */
 interface Save {
   backend: Backend;
   family: Family;
-  /** Absent where it failed. */
+  /** Absent when the program failed. */
   rules?: SavedRules;
   failure?: string;
-  /** It is not installed: then it never wrote anything either. */
+  /** The program is not installed, so it never wrote anything. */
   absent?: boolean;
 }
 
 const program = (backend: Backend, family: Family, verb: 'save' | 'restore'): string =>
   `${family === 4 ? 'iptables' : 'ip6tables'}-${backend}-${verb}`;
 
-/** Reads both families of both backends: rules in the one that is not the node's are left-overs. */
+/** Reads both families of both backends. Rules in the backend that the node does not use are left-overs. */
 export async function observeChains(run: Run): Promise<Save[]> {
   const backends: Backend[] = ['nft', 'legacy'];
   const families: Family[] = [4, 6];
@@ -37,7 +37,7 @@ async function save(run: Run, backend: Backend, family: Family): Promise<Save> {
     }
     const rules = parseChains(stdout);
     for (const [table, { hooks }] of rules.chains) {
-      // in nft they may be missing as long as nobody used them
+      // in nft, built-in chains may be missing until they are first used
       if (backend === 'legacy' && hooks.size === 0) rules.unread.set(table, 'it lists none of its chains');
     }
     return { backend, family, rules };
@@ -48,8 +48,9 @@ async function save(run: Run, backend: Backend, family: Family): Promise<Save> {
 }
 
 /**
- * nft unless kubelet's chains in the mangle table say legacy: the rule of Kubernetes' iptables-wrappers. While nft's
- * table cannot be read, it is not known whether they are there: then it is the backend that has our rules.
+ * Chooses the node's backend as Kubernetes' iptables-wrappers do: nft, unless kubelet's chains are in the mangle
+ * table of legacy. While nft's mangle table cannot be read, its kubelet chains are unknown; then the backend that
+ * holds our rules counts.
  */
 function backendOf(saves: Save[]): Backend {
   const some = (backend: Backend, check: (save: Save) => boolean) =>
@@ -64,24 +65,24 @@ function backendOf(saves: Save[]): Backend {
 const hasOurs = ({ rules }: Save): boolean =>
   [...(rules?.chains.values() ?? [])].some(({ own }) => own.size > 0);
 
-/** One program's input. */
+/** The input of one program. */
 interface Restore {
   program: string;
   input: string;
-  /** It takes away only: what is wanted is elsewhere. */
+  /** It only removes rules; the wanted ones are elsewhere. */
   removal: boolean;
 }
 
-/** A table in which nothing is wanted, and of which it is not known what it has of ours. */
+/** A table where no rules are wanted, and whose content of ours is unknown. */
 export interface HiddenTable {
   family: Family;
   table: string;
-  /** Why, in words. */
+  /** The reason, in words. */
   why: string;
 }
 
 export interface ChainPlan {
-  /** Of the node. */
+  /** The node's backend. */
   backend: Backend;
   restores: Restore[];
   changes: number;
@@ -91,14 +92,14 @@ export interface ChainPlan {
 }
 
 /**
- * What is to be written so that our chains are as wanted in the node's backend, and gone from the other one. What was
- * not read is not written to: a failure says so, a table at a time, where something is wanted there.
+ * Plans the writes that make our chains correct in the node's backend and remove them from the other. A table that
+ * was not read is not written to; each such table where rules are wanted gives a failure.
  */
 export function planChains(desired: Record<Family, Chain[]>, saves: Save[]): ChainPlan {
   const current = backendOf(saves);
   const plan: ChainPlan = { backend: current, restores: [], changes: 0, failures: [], hidden: [] };
   const cleaning = desired[4].length + desired[6].length === 0;
-  // the new backend's rules stand before the old one's go
+  // the new backend gets its rules before the old one loses them
   const inOrder = saves.toSorted((a, b) => Number(b.backend === current) - Number(a.backend === current));
   for (const { backend, family, rules, failure, absent } of inOrder) {
     const wanted = backend === current ? desired[family] : [];
@@ -127,7 +128,7 @@ export function planChains(desired: Record<Family, Chain[]>, saves: Save[]): Cha
   return plan;
 }
 
-/** The name that nftables has for the family. */
+/** The family's name in nftables. */
 export const nftFamily = (family: Family): string => (family === 4 ? 'ip' : 'ip6');
 
 function unreadText(name: string, backend: Backend, { family, table, why }: HiddenTable): string {
@@ -152,7 +153,7 @@ export async function applyChains(run: Run, restores: Restore[]): Promise<Failur
   return failures;
 }
 
-/** What was not done to rules: it took away only, or something is not in place. */
+/** Describes rules that could not be written: removals that failed, or rules that are not in place. */
 const missed = (message: string, removal: boolean): Failure => ({
   message,
   ...(removal ? { leftover: true } : { rules: true }),

@@ -1,23 +1,25 @@
 import { chainPrefix } from '../dataplane/ownership.ts';
 import type { ObservedChains, ObservedTable } from '../dataplane/state.ts';
 
-/** What a backend's `iptables-save` printed. */
+/** Our rules as a backend's `iptables-save` printed them. */
 export interface SavedRules {
   chains: ObservedChains;
-  /** Tables of which it did not print everything → why, in words. */
+  /** Tables that were not printed completely, each with the reason in words. */
   unread: Map<string, string>;
-  /** kubelet's hint that this is the node's backend. */
+  /** kubelet's chain that marks the node's backend. */
   canary: boolean;
 }
 
 const canaries = [':KUBE-IPTABLES-HINT ', ':KUBE-KUBELET-CANARY '];
 
-/** Says it, ends with status 0 and goes on with the next table: rules that iptables did not make. */
+/**
+ * What iptables prints for a table with rules that it did not make. It skips the table and still ends with status 0.
+ */
 const incompatible = /^# Table `(\S+)' (is incompatible\b.*)/;
 
 /**
- * From `iptables-save`, all tables. A table counts as read once its COMMIT came and every line was understood: the
- * programs end with status 0 even where they leave out a table.
+ * Parses `iptables-save` of all tables. A table counts as read once its COMMIT came and every line was understood,
+ * because the programs end with status 0 even where they leave out a table.
  */
 export function parseChains(text: string): SavedRules {
   const chains: ObservedChains = new Map();
@@ -58,6 +60,6 @@ export function parseChains(text: string): SavedRules {
 function declare(line: string, table: ObservedTable): void {
   const chain = line.slice(1, line.indexOf(' '));
   if (chain.startsWith(chainPrefix)) table.own.set(chain, []);
-  // a built-in chain has a policy
+  // only built-in chains have a policy
   else if (!line.startsWith(`:${chain} - `)) table.hooks.set(chain, []);
 }

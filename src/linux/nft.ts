@@ -3,7 +3,7 @@ import type { Elements, ObservedChain, ObservedNFTable, TableSpec } from '../dat
 import type { Failure } from '../dataplane/state.ts';
 import { CommandError, type Run } from './run.ts';
 
-/** What it says on failing is compared. */
+/** Error messages are compared, so they must not be translated. */
 const env = { LC_ALL: 'C' };
 
 interface Outcome {
@@ -11,15 +11,16 @@ interface Outcome {
   failures: Failure[];
 }
 
-/** A table and, by the time that it is asked, what it should hold. */
+/** A table, and what it should hold by the time that this is called. */
 interface Wanted {
   spec: TableSpec;
   elements: () => Elements;
 }
 
 /**
- * Brings tables to what they should be: a process each to look, one each to change what differs, atomically. Elements are
- * asked for once it is known what is there in all of them: one that has no record by then is of no container.
+ * Makes tables match what is wanted. One process reads each table, and one process changes each that differs,
+ * atomically. The wanted elements are computed after all tables were read, so an element without a record by then
+ * belongs to no container.
  */
 export async function convergeTables(run: Run, tables: Wanted[]): Promise<Outcome> {
   const looks = await Promise.all(tables.map(({ spec }) => attempt(() => observe(run, spec))));
@@ -85,7 +86,7 @@ interface ObjectJSON {
   set?: { name: string; elem?: unknown[] };
 }
 
-/** From `nft -j list table`; elements of those sets alone that are not filled by rules. */
+/** Parses `nft -j list table`; elements only of those sets that rules do not fill. */
 export function parseTable({ sets: specs }: TableSpec, json: string): NonNullable<ObservedNFTable> {
   const chains = new Map<string, ObservedChain>();
   const sets = new Map<string, Set<string>>();
