@@ -1,13 +1,16 @@
 import { isAddress } from '../net/address.ts';
 import { containerPort } from './ownership.ts';
 
-/** One container's stay on our networks, as the CNI plugin writes it down: before anything of it is made, until all is gone. */
+/**
+ * One container's stay on our networks, as the CNI plugin records it: before anything is made, until everything is
+ * removed.
+ */
 export interface Attachment {
   version: 1;
-  /** Name of the conflist that it came by. */
+  /** Name of the conflist that the runtime used. */
   conflist: string;
   containerID: string;
-  /** As the runtime asked for it: the first interface's name. */
+  /** The first interface's name, as the runtime asked for it. */
   ifname: string;
   /** Path of the container's network namespace. */
   netns: string;
@@ -33,7 +36,7 @@ export interface AttachedInterface {
 
 type Raw<T> = { [K in keyof T]?: unknown };
 
-/** The record in that text, or why it is none. */
+/** Parses a record, or says why the text is not one. */
 export function parseAttachment(text: string): Attachment | string {
   let value: unknown;
   try {
@@ -63,7 +66,7 @@ export function parseAttachment(text: string): Attachment | string {
   };
 }
 
-/** It becomes part of what is told to the kernel: nothing but what it should be comes through. */
+/** Parses an interface. Every value is checked, because it becomes part of commands to the kernel. */
 function parseInterface(value: unknown): AttachedInterface | string {
   const { network, name, host, mac = '', bridge, addresses } = (value ?? {}) as Raw<AttachedInterface>;
   if (!isText(network) || !isText(name) || !isText(bridge)) {

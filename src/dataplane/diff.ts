@@ -6,14 +6,14 @@ import { ruleFamily } from './rules.ts';
 import type { Desired, Failure, Observed } from './state.ts';
 
 /**
- * What to change, in order: add before delete, what others hang on before them, deletions in reverse. A part of
- * the kernel that could not be read is left alone.
+ * Plans the changes in order: additions before deletions, objects before those that depend on them, and deletions in
+ * reverse. A part of the kernel that could not be read is left alone.
  */
 export function diff(desired: Desired, observed: Observed): { plan: Plan; failures: Failure[] } {
   const plan = emptyPlan();
   const failures: Failure[] = [...desired.failures];
   diffSets(desired, observed, plan);
-  // without the links nothing is known of what hangs on them
+  // without the links, nothing is known of the objects that depend on them
   if (observed.links !== undefined) {
     const links = diffLinks(desired, observed.links, failures);
     plan.links.push(...links.changes);
@@ -31,11 +31,14 @@ export function diff(desired: Desired, observed: Observed): { plan: Plan; failur
 
 interface Tunnel {
   tunnel: string;
-  /** About to be created: whatever is seen on it is another one's, and goes with that. */
+  /** The link is about to be created. What is seen on it belongs to an old link and goes with that. */
   fresh: boolean;
 }
 
-/** @returns the neighbours that are to go at the end */
+/**
+ * Compares what is on the tunnel.
+ * @returns the neighbours to delete at the end
+ */
 function diffOnTunnel(
   { neighbours, fdb }: Desired,
   observed: Observed,
@@ -66,7 +69,7 @@ function diffOnTunnel(
   return stale;
 }
 
-/** Nexthops that routes may use, and those that the kernel has now; undefined: unknown. */
+/** Nexthops that routes may use, and those that the kernel has now (undefined: unknown). */
 interface Nexthops {
   good: Set<number>;
   seen: Set<number>;
@@ -112,7 +115,7 @@ function diffRoutes(desired: Desired, observed: Observed, nexthops: Nexthops | u
   for (const [key, route] of desired.routes) {
     if (route.nexthop !== undefined && !nexthops.good.has(route.nexthop)) continue;
     const seen = observed.routes.get(key);
-    // it went with its nexthop, if that hung on a link that is made anew
+    // the kernel removed the route with its nexthop if that depended on a link that is recreated
     const stands = seen !== undefined && (seen.nexthop === undefined || nexthops.seen.has(seen.nexthop));
     if (stands && seen.nexthop === route.nexthop) continue;
     const about = {
@@ -149,7 +152,7 @@ function diffSets(desired: Desired, observed: Observed, plan: Plan): void {
     }
     for (const entry of seen?.entries ?? []) {
       if (entries.has(entry)) continue;
-      // whose packets are no longer taken is settled before all else
+      // the set of nodes whose tunnel packets are accepted is updated before everything else
       const step = name.startsWith(membersPrefix) ? plan.sets : plan.staleSets;
       step.push({ kind: 'deleteEntry', name, entry });
     }

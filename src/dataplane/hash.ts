@@ -1,4 +1,4 @@
-/** FNV-1a, 64 bits: tells texts apart; protects from nobody. */
+/** Hashes a text by 64-bit FNV-1a. It distinguishes texts and is no protection against forgery. */
 export function hash(text: string): bigint {
   let value = 0xcbf29ce484222325n;
   for (const byte of new TextEncoder().encode(text)) {
