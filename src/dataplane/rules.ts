@@ -12,10 +12,10 @@ export const rulePriorities: ReadonlySet<number> = new Set([142, 143]);
  * The policy rules of an overlay subnet, as `ip rule` takes and shows them.
  *
  * - Packets to it are routed by `main`, whatever rules a host has for its source addresses. This rule is first: most
- * packets go from overlay to overlay, and each table costs every packet, twice a node.
+ *   packets go from overlay to overlay, and each table costs every packet, twice a node.
  * - Packets from it look up the agents' addresses in a table of our own, so containers reach nodes by the tunnel. The
- * exception is a reply of a connection that came to the node by its uplink and was translated, as by a NodePort. It
- * goes back by the uplink, by which the client reaches the address that it asked.
+ *   exception is a reply of a connection that came to the node by its uplink and was translated, as by a NodePort. It
+ *   goes back by the uplink, by which the client reaches the address that it asked.
  */
 export const subnetRules = (cidr: string): string[] => [
   rangeRule(cidr),
