@@ -3,7 +3,7 @@ import type { Plan } from '../allocate/plan.ts';
 import type { SubnetCapacity } from '../api/types.ts';
 import type { Caches } from './caches.ts';
 
-/** What `/metrics` shows of an operator. */
+/** The metrics that an operator serves at `/metrics`. */
 export class OperatorMetrics {
   readonly registry = new Registry();
   private readonly plans = new Histogram({
@@ -45,7 +45,7 @@ export class OperatorMetrics {
     collectDefaultMetrics({ register: this.registry });
   }
 
-  /** Reads the informers' counters whenever the metrics are asked for. */
+  /** Reads the informers' counters whenever the metrics are scraped. */
   watch(caches: Caches): void {
     const gauge = (name: string, help: string, value: (informer: Caches['all'][number]) => number) =>
       new Gauge({
@@ -87,7 +87,7 @@ export class OperatorMetrics {
     this.restored.set(restore.active ? 1 : 0);
   }
 
-  /** Replaces what is shown of all networks' blocks: removed ones are forgotten. */
+  /** Replaces the numbers of blocks of all networks, so that removed networks disappear. */
   capacity(networks: ReadonlyMap<string, readonly SubnetCapacity[]>): void {
     this.blocks.reset();
     for (const [network, subnets] of networks) {

@@ -5,21 +5,21 @@ import { formatAddress, isAddress, parseAddress } from '../net/address.ts';
 import { endpointSlices, nodes as nodeResource, type Node } from '../kube/resources.ts';
 import { inParallel } from './parallel.ts';
 
-/** Above so many, one list costs less than each by itself. */
+/** With more objects, one list costs less than reading each by itself. */
 const listFrom = 50;
 
-/** How long what a Node states is believed, in milliseconds: a cloud's controller may fill the addresses in later. */
+/** How long a Node's stated addresses are trusted, in milliseconds: a cloud's controller may fill them in later. */
 const believedMs = 30_000;
 
 interface Reading {
   uid: string;
-  /** For which claim it was read. */
+  /** The claim that it was read for. */
   claim: string;
   at: number;
   addresses: string[];
 }
 
-/** The addresses that Nodes state of themselves, read when an agent registers and not watched. */
+/** The addresses that Nodes state, read when an agent registers and not watched. */
 export class NodeAddresses {
   private readonly readings = new Map<string, Reading>();
   private readonly client: Client;
@@ -29,12 +29,12 @@ export class NodeAddresses {
     this.client = client;
   }
 
-  /** Where API servers listen, as they said when Nodes were last read. */
+  /** Addresses of the API servers as of the last time that Nodes were read. */
   get apiServers(): readonly string[] {
     return this.servers;
   }
 
-  /** Reads Nodes, and before them where API servers listen: which of their addresses no Node may take later. */
+  /** Reads Nodes, and before them the addresses of the API servers, which no Node may take later. */
   async read(names: readonly string[], agents: ReadonlyMap<string, OverlayAgent>): Promise<void> {
     if (names.length === 0) return;
     const slice = await this.client.get(endpointSlices('default'), 'kubernetes');
@@ -46,7 +46,7 @@ export class NodeAddresses {
           .map(({ address }) => address),
       );
       const claim = claimOf(agents.get(metadata.name));
-      // a list of thousands takes its time: a reading is as old as its answer
+      // a list of thousands takes time, so a reading is as old as its answer
       this.readings.set(metadata.name, { uid: metadata.uid ?? '', claim, at: Date.now(), addresses });
     };
     if (names.length >= listFrom) {
@@ -61,7 +61,7 @@ export class NodeAddresses {
     });
   }
 
-  /** What is still to be believed; the rest is forgotten. */
+  /** Keeps the readings that are still trusted and drops the rest. */
   current(
     nodes: ReadonlyMap<string, NodeFacts>,
     agents: ReadonlyMap<string, OverlayAgent>,
@@ -76,7 +76,7 @@ export class NodeAddresses {
   }
 }
 
-/** Compared as text with what agents register, which is canonical. */
+/** Addresses as canonical text, because they are compared with what agents register. */
 const canonical = (texts: readonly string[]): string[] =>
   texts.filter(isAddress).map((text) => formatAddress(parseAddress(text)));
 
