@@ -2,8 +2,8 @@ import type { AgentAllocationSpec, AllocatedNetwork } from '../api/types.ts';
 import { overlaps, parseCidr } from '../net/cidr.ts';
 
 /**
- * What a set of allocations takes: blocks, VTEPs and underlay addresses. Texts are compared, which are canonical:
- * 5,000 nodes' blocks would take a second to parse. Networks in force do not overlap, so that blocks of different
+ * What a set of allocations occupies: blocks, VTEPs and underlay addresses. Canonical texts are compared, because
+ * parsing the blocks of 5,000 nodes would take a second. Networks in force do not overlap, so blocks of different
  * lengths can only meet within one network.
  */
 export class Claims {
@@ -24,7 +24,10 @@ export class Claims {
     }
   }
 
-  /** Whether one of these has the VTEP or an underlay address of that node: packets then go to one of both alone. */
+  /**
+   * Whether one of these has the VTEP or an underlay address of that node; packets would then reach only one of the
+   * two.
+   */
   standFor(spec: Pick<AgentAllocationSpec, 'addresses' | 'vtep'>): boolean {
     const { addresses, vtep } = spec;
     return (
@@ -36,7 +39,7 @@ export class Claims {
     );
   }
 
-  /** Whether that block of that network overlaps one of these. */
+  /** Whether a block of a network overlaps one of these. */
   overlap(network: string, cidr: string): boolean {
     if (this.#blocks.has(cidr)) return true;
     const lengths = this.#lengths.get(network);
@@ -49,7 +52,7 @@ export class Claims {
     return false;
   }
 
-  /** Whether anything of that allocation is among these. */
+  /** Whether anything of an allocation is among these. */
   meet(spec: AgentAllocationSpec): boolean {
     return (
       this.standFor(spec) ||
@@ -78,11 +81,11 @@ export class Claims {
   }
 }
 
-/** `6/80`: blocks of both families never meet. */
+/** `6/80`: the family is part of the key, because blocks of different families never overlap. */
 const lengthOf = (cidr: string): string => `${cidr.includes(':') ? 6 : 4}${cidr.slice(cidr.indexOf('/'))}`;
 
 const endpoints = ({ vtep }: Pick<AgentAllocationSpec, 'vtep'>): string[] =>
   vtep === undefined ? [] : [vtep.mac, ...[vtep.ip ?? [], vtep.ip6 ?? []].flat().map(host)];
 
-/** An address without its subnet's length, which may have grown. */
+/** An address without its subnet's length, because the subnet may have grown. */
 const host = (text: string): string => text.slice(0, text.indexOf('/'));
