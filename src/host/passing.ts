@@ -5,8 +5,9 @@ import { addressAt, parseCidr } from '../net/cidr.ts';
 import { familyOf, formatAddress } from '../net/address.ts';
 
 /**
- * Packets that must pass on a node whatever its firewall, and as they are: of each network here from its bridges to other
- * nodes and back, and the tunnel's own. Containers and the node's processes are for the firewall's owner to decide on.
+ * Packets that must pass a node's firewall unchanged: for each network here those from its bridges to other nodes and
+ * back, and the tunnel's own. Packets to and from containers and the node's processes are left to the firewall's
+ * owner.
  */
 export function passingOn(snapshot: Snapshot): Passing[] {
   const own = snapshot.allocations.find(({ node }) => node === snapshot.node)?.spec;
@@ -29,7 +30,7 @@ export function passingOn(snapshot: Snapshot): Passing[] {
     return [
       { ...out, hook: 'forward' as const, iif: bridge },
       { ...back, hook: 'forward' as const, iif: tunnel },
-      // older kernels do not say there where a packet came in
+      // older kernels do not show there by which link a packet came in
       { ...out, hook: 'postrouting' as const },
       { ...back, hook: 'postrouting' as const },
     ];
@@ -56,7 +57,7 @@ export function passingOn(snapshot: Snapshot): Passing[] {
 /** An address that a container may have. */
 const addressIn = (cidr: string): string => formatAddress(addressAt(parseCidr(cidr), 2));
 
-/** One that a container of another node may have. */
+/** An address that a container of another node may have. */
 function elsewhere({ node, allocations }: Snapshot, network: string, like: string): string | undefined {
   const block = allocations
     .filter((allocation) => allocation.node !== node)
