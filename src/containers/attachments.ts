@@ -3,14 +3,14 @@ import { join } from 'node:path';
 import { parseAttachment, type Attachment } from '../dataplane/attachment.ts';
 import { isErrno, readIfPresent, reasonOf } from '../host/file.ts';
 
-/** What the CNI plugin has written down in `<stateDir>/attachments`. */
+/** The CNI plugin's records in `<stateDir>/attachments`. */
 export interface Attachments {
   attachments: Attachment[];
-  /** Files that could not be understood, one phrase each. */
+  /** Files that could not be parsed, one phrase each. */
   problems: string[];
 }
 
-/** In the order of their names; locks and temporary files, which begin with a dot, are none. */
+/** Reads the records in the order of their names. Locks and temporary files begin with a dot and are skipped. */
 export function readAttachments(stateDir: string): Attachments {
   const dir = join(stateDir, 'attachments');
   const result: Attachments = { attachments: [], problems: [] };
@@ -24,7 +24,7 @@ export function readAttachments(stateDir: string): Attachments {
   for (const file of files.sort()) {
     try {
       const text = readIfPresent(join(dir, file));
-      if (text === undefined) continue; // its container has just gone
+      if (text === undefined) continue; // its container was just removed
       const read = parseAttachment(text);
       if (typeof read === 'string') result.problems.push(`${join(dir, file)}: ${read}`);
       else result.attachments.push(read);

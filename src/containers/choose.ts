@@ -7,43 +7,50 @@ import { refusals, type Ask, type Refusal } from './ask.ts';
 import { notAcceptedYet } from '../belief/snapshot.ts';
 import { namesIn, networkAnnotation, wishOf, type Namespace } from './wish.ts';
 
-/** What the agent knows when a container comes. */
+/** What the agent knows when a container starts. */
 export interface Known {
-  /** As the kernel shows it. */
+  /** The snapshot that the kernel shows. */
   snapshot: Snapshot;
-  /** Networks that are not in force, and why; undefined: it cannot be known, with the API server away from the start. */
+  /**
+   * Networks that are not in force, with the reasons; undefined if unknown, because the API server was away from the
+   * start.
+   */
   idle: ReadonlyMap<string, string> | undefined;
-  /** Networks that never worked on this node, and why. */
+  /** Networks that never worked on this node, with the reasons. */
   failed: ReadonlyMap<string, string>;
 }
 
-/** One interface that the plugin is to make. */
+/** One interface that the plugin should make. */
 export interface Joined {
   name: string;
   interface: string;
   bridge: string;
   mtu: number;
   gatewayMAC: string;
-  /** One per family and active block of this node, IPv4 first. */
+  /** One range for each family and active block of this node, IPv4 first. */
   ranges: { subnet: string; gateway: string }[];
-  /** Of the families for which this is the first interface. */
+  /** Default routes, of families for which this is the first interface. */
   defaultRoutes: string[];
-  /** Of the other families: the network's whole subnets, whose blocks on other nodes no default route leads to. */
+  /**
+   * Routes of the other families: the network's whole subnets, because no default route leads to their blocks on
+   * other nodes.
+   */
   routes: string[];
 }
 
 export type Choice = { networks: Joined[] } | Refusal;
 
 /**
- * Which networks a container joins: the one that its conflist names, else what its pod's annotation says, else its
- * namespace's, else `defaultNetwork`. All that are asked for have to be there; of the default list those that are.
+ * Chooses the networks that a container joins: the one that its conflist names, else those of its pod's annotation,
+ * else of its namespace's, else `defaultNetwork`. Networks that were asked for must all be available; of the default
+ * list those that are available are taken.
  * @param namespace undefined where it is not known
- * @returns `namespace` where the answer hangs on the namespace, and that is not known
+ * @returns `namespace` where the answer depends on the namespace, and that is not known
  */
 export function choose(ask: Ask, known: Known, namespace: Namespace | undefined): Choice | 'namespace' {
   const wish = wishOf(ask, known.snapshot.config.defaultNetwork, namespace);
   if (wish === 'namespace') return wish;
-  // the API server has checked the default's form, duplicates aside
+  // the API server has checked the default's form, except for duplicates
   const names = wish.isDefault ? [...new Set(wish.text.split(','))] : namesIn(wish.text, wish.source);
   if (!Array.isArray(names)) return names;
 
@@ -80,15 +87,15 @@ type Network = Snapshot['networks'][number];
 
 interface Found {
   network: Network;
-  /** Its active parts on this node that belong to CNI containers. */
+  /** Its active subnets on this node that belong to CNI containers. */
   parts: Cidr[];
 }
 
-/** Whether the network can be joined here, its rules on namespaces aside. */
+/** Finds a network, or says why it cannot be joined here; its rules on namespaces are checked elsewhere. */
 function locate(name: string, { snapshot, idle, failed }: Known): Found | Refusal {
   const network = snapshot.networks.find(({ metadata }) => metadata.name === name);
   const problem = failed.get(name);
-  // one that has just come is in force, and not in what was applied yet
+  // a network that has just come is in force, but was not applied yet
   if (network === undefined) {
     return problem === undefined ? notInForce(name, snapshot, idle) : notYet(name, snapshot.node, problem);
   }
@@ -148,7 +155,7 @@ const forbidden = (source: string, name: string, namespace: Namespace, rule: str
   details: `label the namespace so, or ask for another network by annotation ${networkAnnotation}`,
 });
 
-/** The first is the runtime's choice; the others count from eth1, past that one. */
+/** Names the interfaces. The runtime chooses the first; the others count from eth1 and skip that one. */
 function interfaceName(first: string, before: readonly Joined[]): string {
   if (before.length === 0) return first;
   const free = Array.from({ length: before.length + 1 }, (_, index) => `eth${index + 1}`);
@@ -177,7 +184,7 @@ function join({ network, parts }: Found, snapshot: Snapshot, name: string, famil
     gatewayMAC: bridge?.mac ?? '',
     ranges,
     defaultRoutes: fresh.map((family) => (family === 4 ? '0.0.0.0/0' : '::/0')),
-    // where one block is all of a subnet, its interface is on it
+    // where one block is the whole subnet, the interface has a route to it already
     routes: later.flatMap((family) =>
       wholes
         .filter((whole) => whole.family === family)

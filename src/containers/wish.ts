@@ -1,27 +1,27 @@
 import { refusals, shown, type Ask, type Refusal } from './ask.ts';
 
-/** Of pods and of namespaces: a comma list of networks. */
+/** Annotation of pods and of namespaces: a comma-separated list of networks. */
 export const networkAnnotation = 'overlaynet.dev/network';
 
 const mostNetworks = 16;
 
-/** A namespace, as far as networks go. */
+/** The parts of a namespace that concern networks. */
 export interface Namespace {
   name: string;
   labels?: Record<string, string>;
   annotation?: string;
 }
 
-/** The networks that a container is to have. */
+/** The networks that a container should have. */
 interface Wish {
   text: string;
-  /** Where it stands, for messages. */
+  /** Where the names were read, for messages. */
   source: string;
   isDefault: boolean;
 }
 
 /**
- * The network that the conflist names, else what the pod's annotation says, else its namespace's, else the default.
+ * The network that the conflist names, else those of the pod's annotation, else of its namespace's, else the default.
  * @param namespace undefined where it is not known
  */
 export function wishOf(
@@ -49,7 +49,7 @@ export function wishOf(
   return { text: defaultNetwork, source, isDefault: true };
 }
 
-/** Whoever may make pods or namespaces writes annotations: nothing is guessed. */
+/** Parses a list of networks strictly, because anyone who may create pods or namespaces writes annotations. */
 export function namesIn(text: string, source: string): string[] | Refusal {
   const refuse = (msg: string): Refusal => ({
     code: refusals.badRequest,
