@@ -63,7 +63,7 @@ export const believedAt = (gone: readonly Gone[]): number =>
 
 const staysUntil = ({ mass, since }: Gone): number => since + (mass ? disbeliefMs : windowMs);
 
-/** a peer whose place another has taken is gone for good and does not count any more */
+/** A peer whose place another has taken is gone for good and does not count any more */
 function goneNow(before: readonly Gone[], view: DepartureView): Gone[] {
   const { last, present, released, others, now } = view;
   const known = new Set(before.map(({ node }) => node));
