@@ -37,7 +37,7 @@ export const mustFlush = (plan: Plan, rulesChange: boolean, observed: Observed):
   plan.staleSets.some((change) => change.kind === 'deleteEntry' && permits(change.name) === true);
 
 /** Records in the kernel, before the rules change, that connections have to be checked. */
-export function owe(plan: Plan): void {
+export function markPending(plan: Plan): void {
   plan.sets.unshift({ kind: 'createSet', name: unflushed, family: 4 });
   plan.staleSets = plan.staleSets.filter(
     (change) => !(change.kind === 'destroySet' && change.name === unflushed),
@@ -45,7 +45,7 @@ export function owe(plan: Plan): void {
 }
 
 /** Removes that record once the check is done. */
-export const paid: Plan = { ...emptyPlan(), staleSets: [{ kind: 'destroySet', name: unflushed }] };
+export const clearPending: Plan = { ...emptyPlan(), staleSets: [{ kind: 'destroySet', name: unflushed }] };
 
 interface Place {
   /** Absent: in no overlay. */

@@ -2,7 +2,7 @@ import { steps } from '../dataplane/change.ts';
 import type { Attachment } from '../dataplane/attachment.ts';
 import { desired, nothing } from '../dataplane/desired.ts';
 import { diff } from '../dataplane/diff.ts';
-import { mustFlush, owe, paid } from '../dataplane/flows.ts';
+import { mustFlush, markPending, clearPending } from '../dataplane/flows.ts';
 import { withoutIPv6 } from '../dataplane/ipv4only.ts';
 import type { Policy } from '../dataplane/policy.ts';
 import type { Snapshot } from '../dataplane/snapshot.ts';
@@ -138,7 +138,7 @@ export class DataPath {
     const chains = planChains(state.chains, saves);
     const { policy } = state;
     const flushing = policy !== undefined && mustFlush(plan, chains.changes > 0, observed);
-    if (flushing) owe(plan);
+    if (flushing) markPending(plan);
     failures.push(...refused);
     const rules: Failure[] = [...chains.failures];
     const protect = async () => {
@@ -182,7 +182,7 @@ export class DataPath {
     if (links === undefined) return [];
     const addresses = [...links.values()].flatMap((link) => link.addresses);
     const failures = await endForbidden(counted, policy, new Set(addresses.map(bareAddress)));
-    return failures.length > 0 ? failures : execute(counted, paid, ['staleSets']);
+    return failures.length > 0 ? failures : execute(counted, clearPending, ['staleSets']);
   }
 }
 
