@@ -6,7 +6,7 @@ import { desiredChains, desiredSets } from './filter.ts';
 import { hash } from './hash.ts';
 import { isolationChains, isolationSets } from './isolation.ts';
 import { judged, policyOf, type Policy } from './policy.ts';
-import { withLeft } from './left.ts';
+import { withLeftovers } from './leftovers.ts';
 import { agentTable, defaultMetric, mainTable, nexthopID, worstMetric } from './ownership.ts';
 import type { Snapshot } from './snapshot.ts';
 import { rangeRule, subnetRules } from './rules.ts';
@@ -71,7 +71,7 @@ export function desired(snapshot: Snapshot): Desired | undefined {
   for (const { node, spec } of snapshot.allocations) {
     if (node !== snapshot.node) addPeer(state, spec, outer, networks);
   }
-  const guarded = withLeft(snapshot);
+  const guarded = withLeftovers(snapshot);
   state.sets = desiredSets(guarded, own, outer);
   state.chains = desiredChains(guarded, own, outer, state.tunnel);
   const policy = policyOf(guarded, own);

@@ -7,7 +7,7 @@ import type { Snapshot } from './snapshot.ts';
  * because their containers stay until they are removed. Blocks that an overlay has lost count as its own. An overlay
  * that is gone is isolated, because nothing says any more which networks it may talk with.
  */
-export function withLeft(snapshot: Snapshot): Snapshot {
+export function withLeftovers(snapshot: Snapshot): Snapshot {
   const { networks, docker = [] } = snapshot;
   const kept = networks.map((network) => {
     const { metadata, spec } = network;
