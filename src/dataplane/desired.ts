@@ -5,7 +5,7 @@ import { joinChains } from './chains.ts';
 import { desiredChains, desiredSets } from './filter.ts';
 import { hash } from './hash.ts';
 import { isolationChains, isolationSets } from './isolation.ts';
-import { judged, policyOf, type Policy } from './policy.ts';
+import { judgedFamilies, policyOf, type Policy } from './policy.ts';
 import { withLeftovers } from './leftovers.ts';
 import { agentTable, defaultMetric, mainTable, nexthopID, worstMetric } from './ownership.ts';
 import type { Snapshot } from './snapshot.ts';
@@ -89,7 +89,7 @@ function isolate(state: Desired, policy: Policy, tunnel: string): void {
   state.policy = policy;
   for (const [name, set] of isolationSets(policy)) state.sets.set(name, set);
   const added = isolationChains(policy, tunnel);
-  for (const family of judged(policy)) state.chains[family] = joinChains(state.chains[family], added[family]);
+  for (const family of judgedFamilies(policy)) state.chains[family] = joinChains(state.chains[family], added[family]);
 }
 
 function addRoute(state: Desired, route: Route): void {

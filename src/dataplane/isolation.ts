@@ -2,7 +2,7 @@ import { familyOf, type Family } from '../net/address.ts';
 import { bare } from '../net/cidr.ts';
 import { setName } from './filter.ts';
 import { setPrefix } from './ownership.ts';
-import { judged, subnetsOf, type Policy } from './policy.ts';
+import { judgedFamilies, subnetsOf, type Policy } from './policy.ts';
 import type { Chain, IPSet } from './state.ts';
 
 /** `net-NETWORK`: its subnets; `may-NETWORK`: subnets of the networks that it talks with. At most 31 characters. */
@@ -16,7 +16,7 @@ const isolationSet = (name: SetOf, family: Family): string => `${setPrefix}${nam
  */
 export function isolationSets(policy: Policy): Map<string, IPSet> {
   const sets = new Map<string, IPSet>();
-  for (const family of judged(policy)) {
+  for (const family of judgedFamilies(policy)) {
     const add = (name: SetOf, entries: string[]) =>
       sets.set(isolationSet(name, family), { family, entries: new Set(entries) });
     for (const [network, may] of isolatedIn(policy, family)) {
@@ -71,7 +71,7 @@ const toPort53 = (protocol: string) =>
  */
 export function isolationChains(policy: Policy, tunnel: string): Record<Family, Chain[]> {
   const chains: Record<Family, Chain[]> = { 4: [], 6: [] };
-  for (const family of judged(policy)) {
+  for (const family of judgedFamilies(policy)) {
     const set = (name: SetOf, side: 'src' | 'dst') =>
       `-m set --match-set ${isolationSet(name, family)} ${side}`;
     const not = (name: SetOf, side: 'src' | 'dst') =>

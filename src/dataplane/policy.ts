@@ -63,7 +63,7 @@ const names = (networks: Snapshot['networks']): Set<string> =>
   new Set(networks.map(({ metadata }) => metadata.name));
 
 /** Families in which packets are judged at all. */
-export const judged = (policy: Policy): Family[] =>
+export const judgedFamilies = (policy: Policy): Family[] =>
   ([4, 6] as const).filter((family) => subnetsOf(policy, policy.isolated, family).length > 0);
 
 /** Subnets of these networks, in the spelling of ipset. */

@@ -1,7 +1,7 @@
 import { flush, type Flow } from '../dataplane/flows.ts';
 import { familyOf, parseAddress, type Family } from '../net/address.ts';
 import { containsAddress, formatCidr, parseCidr, type Cidr } from '../net/cidr.ts';
-import { judged, subnetsOf, type Policy } from '../dataplane/policy.ts';
+import { judgedFamilies, subnetsOf, type Policy } from '../dataplane/policy.ts';
 import type { Failure } from '../dataplane/state.ts';
 import { CommandError, type Run, type RunOptions } from './run.ts';
 
@@ -13,7 +13,7 @@ import { CommandError, type Run, type RunOptions } from './run.ts';
  */
 export async function endForbidden(run: Run, policy: Policy, local: ReadonlySet<string>): Promise<Failure[]> {
   const failures: Failure[] = [];
-  for (const family of judged(policy)) {
+  for (const family of judgedFamilies(policy)) {
     try {
       const ofFamily = ['-f', family === 4 ? 'ipv4' : 'ipv6'];
       const flows = await list(run, ofFamily, concern(policy, local, family));
