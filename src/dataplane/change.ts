@@ -107,9 +107,9 @@ const setType = (family: Family): string =>
 /** The steps in order. Each is one process, however many changes it takes. */
 export const steps = [
   { name: 'sets', program: 'ipset', args: ['restore'] },
-  { name: 'links', program: 'ip', args: ['-force', '-batch', '-'] },
+  { name: 'linkLayer', program: 'ip', args: ['-force', '-batch', '-'] },
   { name: 'fdb', program: 'bridge', args: ['-force', '-batch', '-'] },
-  { name: 'routes', program: 'ip', args: ['-force', '-batch', '-'] },
+  { name: 'routing', program: 'ip', args: ['-force', '-batch', '-'] },
   { name: 'rules6', program: 'ip', args: ['-6', '-force', '-batch', '-'] },
   { name: 'staleFDB', program: 'bridge', args: ['-force', '-batch', '-'] },
   { name: 'staleSets', program: 'ipset', args: ['restore'] },
@@ -122,9 +122,9 @@ export type Plan = Record<StepName, Change[]>;
 
 export const emptyPlan = (): Plan => ({
   sets: [],
-  links: [],
+  linkLayer: [],
   fdb: [],
-  routes: [],
+  routing: [],
   rules6: [],
   staleFDB: [],
   staleSets: [],

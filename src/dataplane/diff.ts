@@ -16,7 +16,7 @@ export function diff(desired: Desired, observed: Observed): { plan: Plan; failur
   // without the links, nothing is known of the objects that depend on them
   if (observed.links !== undefined) {
     const links = diffLinks(desired, observed.links, failures);
-    plan.links.push(...links.changes);
+    plan.linkLayer.push(...links.changes);
     const tunnel = links.usable ? desired.tunnel : undefined;
     const peers = tunnel === undefined ? undefined : { tunnel, fresh: links.fresh };
     const staleNeighbours = peers === undefined ? [] : diffOnTunnel(desired, observed, peers, plan);
@@ -24,7 +24,7 @@ export function diff(desired: Desired, observed: Observed): { plan: Plan; failur
     const nexthops = diffNexthops(desired, observed, links, plan, staleNexthops, failures);
     diffRoutes(desired, observed, nexthops, plan);
     diffRules(desired, observed, plan);
-    plan.routes.push(...staleNexthops, ...staleNeighbours, ...links.stale);
+    plan.routing.push(...staleNexthops, ...staleNeighbours, ...links.stale);
   }
   return { plan, failures };
 }
@@ -50,7 +50,7 @@ function diffOnTunnel(
   if (seenNeighbours !== undefined) {
     for (const [address, mac] of neighbours) {
       const seen = seenNeighbours.get(address);
-      if (seen?.mac !== mac || !seen.permanent) plan.links.push({ kind: 'setNeighbour', link, address, mac });
+      if (seen?.mac !== mac || !seen.permanent) plan.linkLayer.push({ kind: 'setNeighbour', link, address, mac });
     }
     for (const [address, { permanent }] of seenNeighbours) {
       if (permanent && !neighbours.has(address)) stale.push({ kind: 'deleteNeighbour', link, address });
@@ -103,9 +103,9 @@ function diffNexthops(
       continue;
     }
     good.add(id);
-    if (!stands) plan.links.push({ kind: 'addNexthop', link, id, via });
+    if (!stands) plan.linkLayer.push({ kind: 'addNexthop', link, id, via });
     else if (found.via !== via || found.link !== link)
-      plan.links.push({ kind: 'replaceNexthop', link, id, via });
+      plan.linkLayer.push({ kind: 'replaceNexthop', link, id, via });
   }
   return { good, seen };
 }
@@ -122,17 +122,17 @@ function diffRoutes(desired: Desired, observed: Observed, nexthops: Nexthops | u
       network: route.network,
       ...(route.nexthop !== undefined && desired.tunnel !== undefined ? { link: desired.tunnel } : {}),
     };
-    if (stands) plan.routes.push({ ...about, kind: 'clearRoute', route: seen });
-    plan.routes.push({ ...about, kind: 'addRoute', route });
+    if (stands) plan.routing.push({ ...about, kind: 'clearRoute', route: seen });
+    plan.routing.push({ ...about, kind: 'addRoute', route });
   }
   for (const [key, route] of observed.routes) {
     const stands = route.nexthop === undefined || nexthops.seen.has(route.nexthop);
-    if (stands && !desired.routes.has(key)) plan.routes.push({ kind: 'deleteRoute', route });
+    if (stands && !desired.routes.has(key)) plan.routing.push({ kind: 'deleteRoute', route });
   }
 }
 
 function diffRules(desired: Desired, observed: Observed, plan: Plan): void {
-  const into = (family: Family) => (family === 4 ? plan.routes : plan.rules6);
+  const into = (family: Family) => (family === 4 ? plan.routing : plan.rules6);
   for (const family of [4, 6] as const) {
     const seen = observed.rules[family];
     if (seen === undefined) continue;

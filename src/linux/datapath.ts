@@ -146,7 +146,7 @@ export class DataPath {
       rules.push(...(await applyChains(counted, chains.restores)));
     };
     const carry = async () => {
-      failures.push(...(await execute(counted, plan, ['links', 'fdb', 'routes', 'rules6', 'staleFDB'])));
+      failures.push(...(await execute(counted, plan, ['linkLayer', 'fdb', 'routing', 'rules6', 'staleFDB'])));
     };
     // what carries packets is added after what guards it, and removed before it
     for (const step of state.tunnel === undefined ? [carry, protect] : [protect, carry]) await step();

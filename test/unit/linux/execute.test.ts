@@ -40,8 +40,8 @@ test('a program runs once a step, whatever it has to change, and not at all with
 
 test("a failed line is its network's failure, in the program's words, told once a reason", async () => {
   const plan = emptyPlan();
-  plan.routes.push(route('dcos', '9.0.1.0/24'), route('lab', '10.0.1.0/24'), route('lab', '10.0.2.0/24'));
-  plan.routes.push({ kind: 'addRule', rule: 'from 9.0.0.0/8 lookup 42 pref 142' });
+  plan.routing.push(route('dcos', '9.0.1.0/24'), route('lab', '10.0.1.0/24'), route('lab', '10.0.2.0/24'));
+  plan.routing.push({ kind: 'addRule', rule: 'from 9.0.0.0/8 lookup 42 pref 142' });
   const stderr = [
     ...[
       'Error: Nexthop id does not exist.',
@@ -66,7 +66,7 @@ test("a failed line is its network's failure, in the program's words, told once 
 
 test('what needs a link that could not be had says nothing more', async () => {
   const plan = emptyPlan();
-  plan.links.push(
+  plan.linkLayer.push(
     { kind: 'linkUp', name: 'vtep1' },
     { kind: 'setNeighbour', link: 'vtep1', address: '10.0.0.1', mac: '' },
   );
