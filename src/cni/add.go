@@ -33,11 +33,11 @@ func add(args *skel.CmdArgs) error {
 		return err
 	}
 	defer inside.close()
-	held, err := recordsIn(conf.StateDir).lock(k, true)
+	lock, err := recordsIn(conf.StateDir).lock(k, true)
 	if err != nil {
 		return err
 	}
-	defer held.release()
+	defer lock.release()
 	if err := makeRoom(conf, k); err != nil {
 		return err
 	}

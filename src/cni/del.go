@@ -17,11 +17,11 @@ func del(args *skel.CmdArgs) error {
 		return err
 	}
 	store := recordsIn(conf.StateDir)
-	held, err := store.lock(k, true)
+	lock, err := store.lock(k, true)
 	if err != nil {
 		return err
 	}
-	defer held.release()
+	defer lock.release()
 	var left *remains
 	record, err := store.read(k)
 	switch {

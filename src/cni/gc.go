@@ -136,7 +136,7 @@ func (r *reaper) judge(record *attachment) error {
 		return remake(r.conf, record)
 	}
 	store := recordsIn(r.conf.StateDir)
-	held, err := store.lock(record.key(), false)
+	lock, err := store.lock(record.key(), false)
 	if errors.Is(err, errLocked) {
 		r.kept++
 		return nil
@@ -144,7 +144,7 @@ func (r *reaper) judge(record *attachment) error {
 	if err != nil {
 		return err
 	}
-	defer held.release()
+	defer lock.release()
 	// read once more, now that the lock keeps others from changing it
 	record, err = store.read(record.key())
 	if err != nil || record == nil {
@@ -187,11 +187,11 @@ func (r *reaper) keepAside(path string, why error) {
 		warn("%v; kept, since its container is there; DEL removes both", why)
 		return
 	}
-	held, err := recordsIn(r.conf.StateDir).lockName(name, false)
+	lock, err := recordsIn(r.conf.StateDir).lockName(name, false)
 	if err != nil {
 		return
 	}
-	defer held.release()
+	defer lock.release()
 	if _, again := readRecord(path); errors.Is(again, errCorrupt) {
 		setAside(path, why)
 	}
@@ -210,9 +210,9 @@ func (r *reaper) removeUnfinished() {
 	files, _ := filepath.Glob(filepath.Join(store.dir, ".*.json"))
 	for _, path := range files {
 		name := filepath.Base(path)
-		if held, err := store.lockName(name[1:len(name)-len(".json")], false); err == nil {
+		if lock, err := store.lockName(name[1:len(name)-len(".json")], false); err == nil {
 			os.Remove(path)
-			held.release()
+			lock.release()
 		}
 	}
 }
