@@ -22,7 +22,7 @@ export interface Users {
 export type Step =
   { kind: 'remove'; network: string; id: string } | { kind: 'create'; network: string; shape: NetworkShape };
 
-export interface Plan {
+export interface NetworkPlan {
   /** In order: removals come before what replaces them. */
   steps: Step[];
   /** Obstacles that are not ours to change. */
@@ -53,8 +53,8 @@ export function planNetworks(
   networks: readonly DockerNetwork[],
   links: ReadonlySet<string>,
   users: ReadonlyMap<string, Users>,
-): Plan {
-  const plan: Plan = { steps: [], failures: [], blocked: [] };
+): NetworkPlan {
+  const plan: NetworkPlan = { steps: [], failures: [], blocked: [] };
   const ours = networks.filter(isOurs);
   for (const network of ours) {
     if (wanted.some(({ name }) => name === network.Name)) continue;
@@ -83,7 +83,7 @@ function create(
   { name, shape }: WantedNetwork,
   networks: readonly DockerNetwork[],
   links: ReadonlySet<string>,
-  plan: Plan,
+  plan: NetworkPlan,
 ): void {
   const bridge = bridgeOf(name);
   const namesake = networks.find(({ Name }) => Name === name);
@@ -100,7 +100,7 @@ function create(
   } else plan.steps.push({ kind: 'create', network: name, shape });
 }
 
-function change(want: WantedNetwork, seen: DockerNetwork, bridged: boolean, users: Users, plan: Plan): void {
+function change(want: WantedNetwork, seen: DockerNetwork, bridged: boolean, users: Users, plan: NetworkPlan): void {
   const different = differences(want, seen);
   if ((different.length === 0 && bridged) || want.draining) return;
   if (!bridged && users.running.length > 0) {

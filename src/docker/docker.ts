@@ -3,7 +3,7 @@ import type { Blocks, Snapshot } from '../dataplane/snapshot.ts';
 import type { Failure } from '../dataplane/state.ts';
 import { linkNames } from '../linux/links.ts';
 import type { Log } from '../log.ts';
-import { outdated, planNetworks, type Plan, type Step, type Users } from './diff.ts';
+import { outdated, planNetworks, type NetworkPlan, type Step, type Users } from './diff.ts';
 import { Engine, EngineError, NoEngine } from './engine.ts';
 import {
   blocksOf,
@@ -177,7 +177,7 @@ export class Docker {
 
   #verdict(
     version: string,
-    plan: Plan,
+    plan: NetworkPlan,
     failed: readonly Failure[],
     networks: readonly DockerNetwork[],
   ): Omit<Finding, 'type'> {
@@ -190,7 +190,7 @@ export class Docker {
     return { status: 'True', reason: 'Applied', message };
   }
 
-  async #plan(wanted: readonly WantedNetwork[], networks: readonly DockerNetwork[]): Promise<Plan> {
+  async #plan(wanted: readonly WantedNetwork[], networks: readonly DockerNetwork[]): Promise<NetworkPlan> {
     const links = this.#links();
     const users = new Map<string, Users>();
     for (const { Id } of outdated(wanted, networks, links)) users.set(Id, await this.#engine.users(Id));
