@@ -118,9 +118,9 @@ export const steps = [
 export type StepName = (typeof steps)[number]['name'];
 
 /** The changes of each step, in order. */
-export type Plan = Record<StepName, Change[]>;
+export type KernelPlan = Record<StepName, Change[]>;
 
-export const emptyPlan = (): Plan => ({
+export const emptyPlan = (): KernelPlan => ({
   sets: [],
   linkLayer: [],
   fdb: [],

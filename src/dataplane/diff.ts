@@ -1,4 +1,4 @@
-import { emptyPlan, type Change, type Plan } from './change.ts';
+import { emptyPlan, type Change, type KernelPlan } from './change.ts';
 import { diffLinks, type LinkDiff } from './links.ts';
 import { membersPrefix } from './ownership.ts';
 import type { Family } from '../net/address.ts';
@@ -9,7 +9,7 @@ import type { Desired, Failure, Observed } from './state.ts';
  * Plans the changes in order: additions before deletions, objects before those that depend on them, and deletions in
  * reverse. A part of the kernel that could not be read is left alone.
  */
-export function diff(desired: Desired, observed: Observed): { plan: Plan; failures: Failure[] } {
+export function diff(desired: Desired, observed: Observed): { plan: KernelPlan; failures: Failure[] } {
   const plan = emptyPlan();
   const failures: Failure[] = [...desired.failures];
   diffSets(desired, observed, plan);
@@ -43,7 +43,7 @@ function diffOnTunnel(
   { neighbours, fdb }: Desired,
   observed: Observed,
   { tunnel: link, fresh }: Tunnel,
-  plan: Plan,
+  plan: KernelPlan,
 ): Change[] {
   const stale: Change[] = [];
   const seenNeighbours = fresh ? new Map<string, never>() : observed.neighbours;
@@ -79,7 +79,7 @@ function diffNexthops(
   desired: Desired,
   observed: Observed,
   { usable, removed }: LinkDiff,
-  plan: Plan,
+  plan: KernelPlan,
   stale: Change[],
   failures: Failure[],
 ): Nexthops | undefined {
@@ -110,7 +110,7 @@ function diffNexthops(
   return { good, seen };
 }
 
-function diffRoutes(desired: Desired, observed: Observed, nexthops: Nexthops | undefined, plan: Plan): void {
+function diffRoutes(desired: Desired, observed: Observed, nexthops: Nexthops | undefined, plan: KernelPlan): void {
   if (observed.routes === undefined || nexthops === undefined) return;
   for (const [key, route] of desired.routes) {
     if (route.nexthop !== undefined && !nexthops.good.has(route.nexthop)) continue;
@@ -131,7 +131,7 @@ function diffRoutes(desired: Desired, observed: Observed, nexthops: Nexthops | u
   }
 }
 
-function diffRules(desired: Desired, observed: Observed, plan: Plan): void {
+function diffRules(desired: Desired, observed: Observed, plan: KernelPlan): void {
   const into = (family: Family) => (family === 4 ? plan.routing : plan.rules6);
   for (const family of [4, 6] as const) {
     const seen = observed.rules[family];
@@ -142,7 +142,7 @@ function diffRules(desired: Desired, observed: Observed, plan: Plan): void {
   }
 }
 
-function diffSets(desired: Desired, observed: Observed, plan: Plan): void {
+function diffSets(desired: Desired, observed: Observed, plan: KernelPlan): void {
   if (observed.sets === undefined) return;
   for (const [name, { family, entries }] of desired.sets) {
     const seen = observed.sets.get(name);

@@ -1,6 +1,6 @@
 import { familyOf, parseAddress, type Family } from '../net/address.ts';
 import { cidrOf, containsAddress, formatCidr, parseCidr, type Cidr } from '../net/cidr.ts';
-import { emptyPlan, type Plan } from './change.ts';
+import { emptyPlan, type KernelPlan } from './change.ts';
 import { permits } from './isolation.ts';
 import type { Policy } from './policy.ts';
 import type { Observed } from './state.ts';
@@ -30,14 +30,14 @@ const unflushed = 'overlaynet-unflushed';
  * Re-checks connections when rules change, an allowed set shrinks or a guarded set grows. New nodes and looser rules
  * are no reason.
  */
-export const mustFlush = (plan: Plan, rulesChange: boolean, observed: Observed): boolean =>
+export const mustFlush = (plan: KernelPlan, rulesChange: boolean, observed: Observed): boolean =>
   rulesChange ||
   observed.sets?.has(unflushed) === true ||
   plan.sets.some((change) => change.kind === 'addEntry' && permits(change.name) === false) ||
   plan.staleSets.some((change) => change.kind === 'deleteEntry' && permits(change.name) === true);
 
 /** Records in the kernel, before the rules change, that connections have to be checked. */
-export function markPending(plan: Plan): void {
+export function markPending(plan: KernelPlan): void {
   plan.sets.unshift({ kind: 'createSet', name: unflushed, family: 4 });
   plan.staleSets = plan.staleSets.filter(
     (change) => !(change.kind === 'destroySet' && change.name === unflushed),
@@ -45,7 +45,7 @@ export function markPending(plan: Plan): void {
 }
 
 /** Removes that record once the check is done. */
-export const clearPending: Plan = { ...emptyPlan(), staleSets: [{ kind: 'destroySet', name: unflushed }] };
+export const clearPending: KernelPlan = { ...emptyPlan(), staleSets: [{ kind: 'destroySet', name: unflushed }] };
 
 interface Place {
   /** Absent: in no overlay. */

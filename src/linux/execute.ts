@@ -1,4 +1,4 @@
-import { render, steps, type Change, type Plan } from '../dataplane/change.ts';
+import { render, steps, type Change, type KernelPlan } from '../dataplane/change.ts';
 import { meaningOf } from '../dataplane/meaning.ts';
 import type { Failure } from '../dataplane/state.ts';
 import { familyOf } from '../net/address.ts';
@@ -6,7 +6,7 @@ import { runBatch, type FailedLine } from './batch.ts';
 import { CommandError, type Run } from './run.ts';
 
 /** Runs the plan with one process a step, more only after failures. A failure does not stop the rest. */
-export async function execute(run: Run, plan: Plan, names: (keyof Plan)[]): Promise<Failure[]> {
+export async function execute(run: Run, plan: KernelPlan, names: (keyof KernelPlan)[]): Promise<Failure[]> {
   const failures: Failure[] = [];
   const unusable = new Set<string>();
   for (const { name, program, args } of steps) {

@@ -1,4 +1,4 @@
-import { render, type Plan } from '../../../src/dataplane/change.ts';
+import { render, type KernelPlan } from '../../../src/dataplane/change.ts';
 import { desired, nothing } from '../../../src/dataplane/desired.ts';
 import { diff } from '../../../src/dataplane/diff.ts';
 import type { Desired, Observed, ObservedLink } from '../../../src/dataplane/state.ts';
@@ -36,7 +36,7 @@ const empty: Observed = {
   sets: new Map(),
 };
 
-const lines = (plan: Plan) =>
+const lines = (plan: KernelPlan) =>
   Object.fromEntries(
     Object.entries(plan).flatMap(([step, changes]) =>
       changes.length === 0 ? [] : [[step, changes.map(render)]],

@@ -1,4 +1,4 @@
-import { emptyPlan, type Plan } from '../../../src/dataplane/change.ts';
+import { emptyPlan, type KernelPlan } from '../../../src/dataplane/change.ts';
 import { execute } from '../../../src/linux/execute.ts';
 import { CommandError, type Run } from '../../../src/linux/run.ts';
 
@@ -18,7 +18,7 @@ const answering =
 /** Without the marks. */
 const linesOf = (input: string) => input.split('\n').filter((line) => line !== 'link show dev lo');
 
-const all = (plan: Plan) => Object.keys(plan) as (keyof Plan)[];
+const all = (plan: KernelPlan) => Object.keys(plan) as (keyof KernelPlan)[];
 
 const route = (network: string, to: string) =>
   ({
