@@ -16,7 +16,7 @@ import {
 } from './networks.ts';
 import { watchEngine } from './watch.ts';
 
-export interface Outcome {
+export interface DockerOutcome {
   /** Networks were made, so the engine put its own iptables rules ahead of others. */
   made: boolean;
   /** What failed and is to be retried. Errors of the engine are also in `failures` and `finding`. */
@@ -96,7 +96,7 @@ export class Docker {
   async reconcile(
     snapshot: Snapshot,
     { record = () => undefined, closed = new Map() }: Options = {},
-  ): Promise<Outcome> {
+  ): Promise<DockerOutcome> {
     this.#made = false;
     try {
       await this.#reconcile(snapshot, { record, closed });

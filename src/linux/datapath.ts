@@ -27,7 +27,7 @@ interface Attachments {
   problems: string[];
 }
 
-export interface Outcome {
+export interface DataPathOutcome {
   /** Number of writes to the kernel; 0 when nothing had to change. */
   changes: number;
   /** Number of programs run. */
@@ -65,7 +65,7 @@ export class DataPath {
    * @param scope with `links`, sets and rules are looked at only if something else differs; then the guarding parts
    * are written before those that carry packets
    */
-  async reconcile(snapshot: Snapshot, scope: Scope = 'all'): Promise<Outcome> {
+  async reconcile(snapshot: Snapshot, scope: Scope = 'all'): Promise<DataPathOutcome> {
     const full = desired(snapshot);
     if (full?.tunnel === undefined) {
       return { changes: 0, processes: 0, failures: full?.failures ?? [], unread: [] };
@@ -98,7 +98,7 @@ export class DataPath {
   }
 
   /** Removes everything that this class ever made, recognised by its marks alone. */
-  async cleanup(): Promise<Outcome> {
+  async cleanup(): Promise<DataPathOutcome> {
     const outcome = await this.#converge(nothing(), () => Promise.resolve({ changes: 0, failures: [] }));
     const guarded = await removeTables(this.#run, [guard, resolving]);
     return {
@@ -113,7 +113,7 @@ export class DataPath {
   async #asItShould(
     state: Desired,
     ports: () => Desired['ports'],
-  ): Promise<Omit<Outcome, 'unread'> | undefined> {
+  ): Promise<Omit<DataPathOutcome, 'unread'> | undefined> {
     const { counted, processes } = counting(this.#run);
     const { observed, failures } = await observe(counted, state, false);
     if (failures.length > 0) return undefined;
@@ -126,7 +126,7 @@ export class DataPath {
     state: Desired,
     guarding: (run: Run) => ReturnType<typeof convergeTables>,
     ports: () => Desired['ports'] = () => new Map(),
-  ): Promise<Omit<Outcome, 'unread'>> {
+  ): Promise<Omit<DataPathOutcome, 'unread'>> {
     const { counted, processes } = counting(this.#run);
     const [{ observed, failures }, saves, guarded] = await Promise.all([
       observe(counted, state),

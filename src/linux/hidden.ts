@@ -6,7 +6,7 @@ import { CommandError, type Run } from './run.ts';
 /** Error messages are compared, so they must not be translated. */
 const env = { LC_ALL: 'C' };
 
-interface Outcome {
+interface TableOutcome {
   changes: number;
   failures: Failure[];
 }
@@ -15,8 +15,8 @@ interface Outcome {
  * Removes our chains, and the jumps to them, from tables that iptables cannot read. nftables can do that because
  * nothing has to be compared. The rest of the table is unchanged.
  */
-export async function clearHidden(run: Run, hidden: HiddenTable[]): Promise<Outcome> {
-  const outcome: Outcome = { changes: 0, failures: [] };
+export async function clearHidden(run: Run, hidden: HiddenTable[]): Promise<TableOutcome> {
+  const outcome: TableOutcome = { changes: 0, failures: [] };
   for (const { family, table, why } of hidden) {
     const place = `${nftFamily(family)} ${table}`;
     try {

@@ -6,7 +6,7 @@ import { CommandError, type Run } from './run.ts';
 /** Error messages are compared, so they must not be translated. */
 const env = { LC_ALL: 'C' };
 
-interface Outcome {
+interface TableOutcome {
   changes: number;
   failures: Failure[];
 }
@@ -22,9 +22,9 @@ interface Wanted {
  * atomically. The wanted elements are computed after all tables were read, so an element without a record by then
  * belongs to no container.
  */
-export async function convergeTables(run: Run, tables: Wanted[]): Promise<Outcome> {
+export async function convergeTables(run: Run, tables: Wanted[]): Promise<TableOutcome> {
   const looks = await Promise.all(tables.map(({ spec }) => attempt(() => observe(run, spec))));
-  const outcome: Outcome = { changes: 0, failures: [] };
+  const outcome: TableOutcome = { changes: 0, failures: [] };
   for (const [index, { spec, elements }] of tables.entries()) {
     const look = looks[index];
     const done =
@@ -42,8 +42,8 @@ export async function convergeTables(run: Run, tables: Wanted[]): Promise<Outcom
 }
 
 /** Removes the tables. */
-export async function removeTables(run: Run, specs: TableSpec[]): Promise<Outcome> {
-  const outcome: Outcome = { changes: 0, failures: [] };
+export async function removeTables(run: Run, specs: TableSpec[]): Promise<TableOutcome> {
+  const outcome: TableOutcome = { changes: 0, failures: [] };
   for (const spec of specs) {
     const done = await attempt(async () => {
       if ((await observe(run, spec)) === undefined) return 0;
@@ -56,7 +56,7 @@ export async function removeTables(run: Run, specs: TableSpec[]): Promise<Outcom
   return outcome;
 }
 
-async function attempt<T>(work: () => Promise<T>): Promise<{ value: T } | Pick<Outcome, 'failures'>> {
+async function attempt<T>(work: () => Promise<T>): Promise<{ value: T } | Pick<TableOutcome, 'failures'>> {
   try {
     return { value: await work() };
   } catch (error) {

@@ -1,5 +1,5 @@
 import { jest } from '@jest/globals';
-import { DataPath, type Outcome } from '../../src/linux/datapath.ts';
+import { DataPath, type DataPathOutcome } from '../../src/linux/datapath.ts';
 import { silent } from '../../src/log.ts';
 import { cluster, nodeAddresses } from '../support/cluster.ts';
 import { Netns } from '../support/netns.ts';
@@ -20,7 +20,7 @@ beforeEach(async () => {
 });
 afterEach(() => netns.delete());
 
-const words = ({ failures }: Outcome): string => failures.map(({ message }) => message).join('\n');
+const words = ({ failures }: DataPathOutcome): string => failures.map(({ message }) => message).join('\n');
 
 /** As Tailscale does in its nftables mode: into a table that iptables made. */
 async function addForeign(): Promise<void> {
