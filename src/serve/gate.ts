@@ -17,7 +17,7 @@ export interface Reviewer {
 const bearer = /^Bearer +([A-Za-z0-9._~+/-]+=*) *$/i;
 
 /** Why a request is refused: 401, 403, 429 for too many at once, or 503 while the API server cannot be asked. */
-export class Refusal {
+export class HTTPRefusal {
   readonly status: number;
   readonly error: string;
   readonly headers: Record<string, string>;
@@ -40,25 +40,25 @@ export class Gate {
   }
 
   /** Finds the user who sent the request, or says why the request is refused. */
-  async authenticate({ headers, socket }: IncomingMessage): Promise<User | Refusal> {
+  async authenticate({ headers, socket }: IncomingMessage): Promise<User | HTTPRefusal> {
     const { authorization } = headers;
     if (authorization === undefined) {
       const how = 'kubectl create token -n overlaynet-system overlaynet-viewer gives one';
-      return new Refusal(401, `a bearer token is needed: ${how}`, { 'www-authenticate': challenge });
+      return new HTTPRefusal(401, `a bearer token is needed: ${how}`, { 'www-authenticate': challenge });
     }
     const token = bearer.exec(authorization)?.[1];
     try {
       const from = socket.remoteAddress ?? '';
       const user = token === undefined ? undefined : await this.#reviewer.authenticate(token, from);
       const headers = { 'www-authenticate': `${challenge}, error="invalid_token"` };
-      return user ?? new Refusal(401, 'the API server does not know this token', headers);
+      return user ?? new HTTPRefusal(401, 'the API server does not know this token', headers);
     } catch (error) {
       return unavailable(error);
     }
   }
 
   /** Returns undefined when the user may make the request. */
-  async authorize(user: User, method: string, path: string): Promise<Refusal | undefined> {
+  async authorize(user: User, method: string, path: string): Promise<HTTPRefusal | undefined> {
     const verb = method.toLowerCase();
     try {
       if (await this.#reviewer.allows(user, verb, path)) return undefined;
@@ -66,16 +66,16 @@ export class Gate {
       return unavailable(error);
     }
     const role = verb === 'post' ? 'overlaynet-operator-admin' : 'overlaynet-viewer';
-    return new Refusal(
+    return new HTTPRefusal(
       403,
       `user ${user.username} may not ${verb} ${path}: bind the ClusterRole ${role} to that user`,
     );
   }
 }
 
-const unavailable = (error: unknown): Refusal => {
+const unavailable = (error: unknown): HTTPRefusal => {
   const why = `the API server could not review the request: ${error instanceof Error ? error.message : String(error)}`;
   return error instanceof CrowdedError
-    ? new Refusal(429, why, { 'retry-after': '1' })
-    : new Refusal(503, why, { 'retry-after': '5' });
+    ? new HTTPRefusal(429, why, { 'retry-after': '1' })
+    : new HTTPRefusal(503, why, { 'retry-after': '5' });
 };

@@ -3,7 +3,7 @@ import { createServer as createSecureServer } from 'node:https';
 import { isIP, type AddressInfo, type Socket } from 'node:net';
 import { CutOff, largestBody, readBody } from './body.ts';
 import { ServerCertificate, type CertificateOptions } from './certificate.ts';
-import { Gate, Refusal, type Reviewer } from './gate.ts';
+import { Gate, HTTPRefusal, type Reviewer } from './gate.ts';
 import type { User } from './review.ts';
 import type { Log } from '../log.ts';
 import { Quota } from './quota.ts';
@@ -200,7 +200,7 @@ async function answer(routes: Routes, request: IncomingMessage, log: Log, gate?:
   const method = request.method ?? '';
   try {
     const user = gate === undefined || free.has(path) ? undefined : await gate.authenticate(request);
-    if (user instanceof Refusal) return refused(user);
+    if (user instanceof HTTPRefusal) return refused(user);
     const route = routes.get(path);
     if (route === undefined) {
       return json(404, { error: `no such path; there are ${[...routes.keys()].join(', ')}` });
@@ -234,7 +234,7 @@ async function take({ post }: Write, request: IncomingMessage, user: User | unde
   return post({ body, ...(user && { by: user.username }) });
 }
 
-const refused = ({ status, error, headers }: Refusal): Reply => ({ ...json(status, { error }), headers });
+const refused = ({ status, error, headers }: HTTPRefusal): Reply => ({ ...json(status, { error }), headers });
 
 function send(
   request: IncomingMessage,
