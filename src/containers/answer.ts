@@ -1,4 +1,4 @@
-import { refusals, type Ask, type Refusal } from './ask.ts';
+import { refusals, type Ask, type CNIRefusal } from './ask.ts';
 import { choose, type Choice, type Known } from './choose.ts';
 import type { Namespace } from './wish.ts';
 
@@ -47,4 +47,4 @@ async function withAnnotation(ask: Ask, pods: Sources['pods']): Promise<Ask | st
   return found.annotation === '' ? ask : { ...ask, annotation: found.annotation };
 }
 
-const tryAgain = (msg: string): Refusal => ({ code: refusals.tryAgain, msg });
+const tryAgain = (msg: string): CNIRefusal => ({ code: refusals.tryAgain, msg });

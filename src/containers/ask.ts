@@ -18,7 +18,7 @@ export interface Ask {
 }
 
 /** Why a container gets no network, in the form of a CNI error. Its runtime shows `msg; details` to the user. */
-export interface Refusal {
+export interface CNIRefusal {
   /** 11: try again later (CNI's own). 100 to 104: see `refusals`. */
   code: number;
   msg: string;
@@ -46,7 +46,7 @@ const rules: { field: 'namespace' | 'pod' | 'network'; pattern: RegExp; rule: st
 ];
 
 /** Parses a question, or says why the text is not one. Unknown fields are ignored: they are for a newer agent. */
-export function parseAsk(body: string): Ask | Refusal {
+export function parseAsk(body: string): Ask | CNIRefusal {
   let value: unknown;
   try {
     value = JSON.parse(body);
@@ -107,4 +107,4 @@ export function shown(text: string): string {
 
 const present = (text: string | undefined): text is string => text !== undefined && text !== '';
 
-const bad = (msg: string): Refusal => ({ code: refusals.badRequest, msg });
+const bad = (msg: string): CNIRefusal => ({ code: refusals.badRequest, msg });

@@ -3,7 +3,7 @@ import { bridges } from '../dataplane/desired.ts';
 import type { Snapshot } from '../dataplane/snapshot.ts';
 import { formatAddress, type Family } from '../net/address.ts';
 import { addressAt, contains, formatCidr, parseCidr, type Cidr } from '../net/cidr.ts';
-import { refusals, type Ask, type Refusal } from './ask.ts';
+import { refusals, type Ask, type CNIRefusal } from './ask.ts';
 import { notAcceptedYet } from '../belief/snapshot.ts';
 import { namesIn, networkAnnotation, wishOf, type Namespace } from './wish.ts';
 
@@ -38,7 +38,7 @@ export interface Joined {
   routes: string[];
 }
 
-export type Choice = { networks: Joined[] } | Refusal;
+export type Choice = { networks: Joined[] } | CNIRefusal;
 
 /**
  * Chooses the networks that a container joins: the one that its conflist names, else those of its pod's annotation,
@@ -55,7 +55,7 @@ export function choose(ask: Ask, known: Known, namespace: Namespace | undefined)
   if (!Array.isArray(names)) return names;
 
   const joined: Joined[] = [];
-  const absent: Refusal[] = [];
+  const absent: CNIRefusal[] = [];
   const families = new Set<Family>();
   for (const name of names) {
     const found = locate(name, known);
@@ -92,7 +92,7 @@ interface Found {
 }
 
 /** Finds a network, or says why it cannot be joined here; its rules on namespaces are checked elsewhere. */
-function locate(name: string, { snapshot, idle, failed }: Known): Found | Refusal {
+function locate(name: string, { snapshot, idle, failed }: Known): Found | CNIRefusal {
   const network = snapshot.networks.find(({ metadata }) => metadata.name === name);
   const problem = failed.get(name);
   // a network that has just come is in force, but was not applied yet
@@ -123,12 +123,12 @@ function locate(name: string, { snapshot, idle, failed }: Known): Found | Refusa
   return { network, parts: open };
 }
 
-const notYet = (name: string, node: string, problem: string): Refusal => ({
+const notYet = (name: string, node: string, problem: string): CNIRefusal => ({
   code: refusals.tryAgain,
   msg: `network ${name} does not work on node ${node} yet: ${problem}`,
 });
 
-function notInForce(name: string, snapshot: Snapshot, idle: Known['idle']): Refusal {
+function notInForce(name: string, snapshot: Snapshot, idle: Known['idle']): CNIRefusal {
   const names = listed(snapshot.networks.map(({ metadata }) => metadata.name));
   if (idle === undefined) {
     const msg = `network ${name} is not known, and the API server cannot be asked now; known are: ${names}`;
@@ -149,7 +149,7 @@ function whyNotHere({ metadata, spec }: Network, allocated: boolean): string {
     : `its nodeSelector leaves the node out, or it has no free block: kubectl describe overlaynetwork ${metadata.name}`;
 }
 
-const forbidden = (source: string, name: string, namespace: Namespace, rule: string): Refusal => ({
+const forbidden = (source: string, name: string, namespace: Namespace, rule: string): CNIRefusal => ({
   code: refusals.forbidden,
   msg: `${source}: namespace ${namespace.name} may not use network ${name}, whose namespaceSelector is ${rule}`,
   details: `label the namespace so, or ask for another network by annotation ${networkAnnotation}`,

@@ -5,7 +5,7 @@ import { dirname } from 'node:path';
 import { CutOff, largestBody, readBody } from '../serve/body.ts';
 import { ListenError } from '../serve/http.ts';
 import type { Log } from '../log.ts';
-import { parseAsk, refusals, type Ask, type Refusal } from './ask.ts';
+import { parseAsk, refusals, type Ask, type CNIRefusal } from './ask.ts';
 import type { Choice } from './choose.ts';
 import { isErrno, reasonOf } from '../host/file.ts';
 
@@ -173,7 +173,7 @@ interface Reply {
 /** HTTP status by the refusal's code; 403 for all others. */
 const statuses: Record<number, number> = { [refusals.tryAgain]: 503, [refusals.badRequest]: 400 };
 
-const refusal = (status: number, body: Refusal): Reply => ({ status, body });
+const refusal = (status: number, body: CNIRefusal): Reply => ({ status, body });
 const refuse = (status: number, msg: string): Reply => refusal(status, { code: refusals.badRequest, msg });
 
 function send(response: ServerResponse, { status, body, headers }: Reply): void {

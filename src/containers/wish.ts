@@ -1,4 +1,4 @@
-import { refusals, shown, type Ask, type Refusal } from './ask.ts';
+import { refusals, shown, type Ask, type CNIRefusal } from './ask.ts';
 
 /** Annotation of pods and of namespaces: a comma-separated list of networks. */
 export const networkAnnotation = 'overlaynet.dev/network';
@@ -50,8 +50,8 @@ export function wishOf(
 }
 
 /** Parses a list of networks strictly, because anyone who may create pods or namespaces writes annotations. */
-export function namesIn(text: string, source: string): string[] | Refusal {
-  const refuse = (msg: string): Refusal => ({
+export function namesIn(text: string, source: string): string[] | CNIRefusal {
+  const refuse = (msg: string): CNIRefusal => ({
     code: refusals.badRequest,
     msg: `${source}: ${msg}`,
     details: 'write the name of a network, or a comma list without spaces, such as dcos,dcos6',
