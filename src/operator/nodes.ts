@@ -21,24 +21,24 @@ interface Reading {
 
 /** The addresses that Nodes state, read when an agent registers and not watched. */
 export class NodeAddresses {
-  private readonly readings = new Map<string, Reading>();
-  private readonly client: Client;
-  private servers: readonly string[] = [];
+  readonly #readings = new Map<string, Reading>();
+  readonly #client: Client;
+  #servers: readonly string[] = [];
 
   constructor(client: Client) {
-    this.client = client;
+    this.#client = client;
   }
 
   /** Addresses of the API servers as of the last time that Nodes were read. */
   get apiServers(): readonly string[] {
-    return this.servers;
+    return this.#servers;
   }
 
   /** Reads Nodes, and before them the addresses of the API servers, which no Node may take later. */
   async read(names: readonly string[], agents: ReadonlyMap<string, OverlayAgent>): Promise<void> {
     if (names.length === 0) return;
-    const slice = await this.client.get(endpointSlices('default'), 'kubernetes');
-    this.servers = canonical((slice?.endpoints ?? []).flatMap(({ addresses }) => addresses));
+    const slice = await this.#client.get(endpointSlices('default'), 'kubernetes');
+    this.#servers = canonical((slice?.endpoints ?? []).flatMap(({ addresses }) => addresses));
     const take = ({ metadata, status }: Node) => {
       const addresses = canonical(
         (status?.addresses ?? [])
@@ -47,16 +47,16 @@ export class NodeAddresses {
       );
       const claim = claimOf(agents.get(metadata.name));
       // a list of thousands takes time, so a reading is as old as its answer
-      this.readings.set(metadata.name, { uid: metadata.uid ?? '', claim, at: Date.now(), addresses });
+      this.#readings.set(metadata.name, { uid: metadata.uid ?? '', claim, at: Date.now(), addresses });
     };
     if (names.length >= listFrom) {
       const wanted = new Set(names);
-      const { items } = await this.client.list(nodeResource);
+      const { items } = await this.#client.list(nodeResource);
       for (const node of items) if (wanted.has(node.metadata.name)) take(node);
       return;
     }
     await inParallel(names, async (name) => {
-      const node = await this.client.get(nodeResource, name);
+      const node = await this.#client.get(nodeResource, name);
       if (node !== undefined) take(node);
     });
   }
@@ -67,12 +67,12 @@ export class NodeAddresses {
     agents: ReadonlyMap<string, OverlayAgent>,
     now: number,
   ): Map<string, readonly string[]> {
-    for (const [name, { uid, claim, at }] of this.readings) {
+    for (const [name, { uid, claim, at }] of this.#readings) {
       const stale =
         nodes.get(name)?.uid !== uid || claimOf(agents.get(name)) !== claim || at + believedMs < now;
-      if (stale) this.readings.delete(name);
+      if (stale) this.#readings.delete(name);
     }
-    return new Map([...this.readings].map(([name, { addresses }]) => [name, addresses]));
+    return new Map([...this.#readings].map(([name, { addresses }]) => [name, addresses]));
   }
 }
 
