@@ -47,27 +47,27 @@ export class OperatorMetrics {
 
   /** Reads the informers' counters whenever the metrics are scraped. */
   watch(caches: Caches): void {
-    const gauge = (name: string, help: string, value: (informer: Caches['all'][number]) => number) =>
-      new Gauge({
-        name,
-        help,
-        labelNames: ['resource'],
-        registers: [this.registry],
-        collect() {
-          for (const informer of caches.all)
-            this.set({ resource: informer.resource.plural }, value(informer));
-        },
-      });
-    gauge(
-      'overlaynet_operator_cached_objects',
-      'Objects in the watch cache.',
-      (informer) => informer.list().length,
-    );
-    gauge(
-      'overlaynet_operator_relists',
-      'Lists since the start: more than one means that a watch was lost.',
-      (informer) => informer.counters.relists,
-    );
+    new Gauge({
+      name: 'overlaynet_operator_cached_objects',
+      help: 'Objects in the watch cache.',
+      labelNames: ['resource'],
+      registers: [this.registry],
+      collect() {
+        for (const informer of caches.all)
+          this.set({ resource: informer.resource.plural }, informer.list().length);
+      },
+    });
+    new Counter({
+      name: 'overlaynet_operator_relists_total',
+      help: 'Lists since the start: more than one means that a watch was lost.',
+      labelNames: ['resource'],
+      registers: [this.registry],
+      collect() {
+        this.reset();
+        for (const { resource, counters } of caches.all)
+          this.inc({ resource: resource.plural }, counters.relists);
+      },
+    });
   }
 
   planned(ms: number): void {
