@@ -89,7 +89,8 @@ function isolate(state: Desired, policy: Policy, tunnel: string): void {
   state.policy = policy;
   for (const [name, set] of isolationSets(policy)) state.sets.set(name, set);
   const added = isolationChains(policy, tunnel);
-  for (const family of judgedFamilies(policy)) state.chains[family] = joinChains(state.chains[family], added[family]);
+  for (const family of judgedFamilies(policy))
+    state.chains[family] = joinChains(state.chains[family], added[family]);
 }
 
 function addRoute(state: Desired, route: Route): void {

@@ -50,7 +50,8 @@ function diffOnTunnel(
   if (seenNeighbours !== undefined) {
     for (const [address, mac] of neighbours) {
       const seen = seenNeighbours.get(address);
-      if (seen?.mac !== mac || !seen.permanent) plan.linkLayer.push({ kind: 'setNeighbour', link, address, mac });
+      if (seen?.mac !== mac || !seen.permanent)
+        plan.linkLayer.push({ kind: 'setNeighbour', link, address, mac });
     }
     for (const [address, { permanent }] of seenNeighbours) {
       if (permanent && !neighbours.has(address)) stale.push({ kind: 'deleteNeighbour', link, address });
@@ -110,7 +111,12 @@ function diffNexthops(
   return { good, seen };
 }
 
-function diffRoutes(desired: Desired, observed: Observed, nexthops: Nexthops | undefined, plan: KernelPlan): void {
+function diffRoutes(
+  desired: Desired,
+  observed: Observed,
+  nexthops: Nexthops | undefined,
+  plan: KernelPlan,
+): void {
   if (observed.routes === undefined || nexthops === undefined) return;
   for (const [key, route] of desired.routes) {
     if (route.nexthop !== undefined && !nexthops.good.has(route.nexthop)) continue;

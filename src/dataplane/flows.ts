@@ -45,7 +45,10 @@ export function markPending(plan: KernelPlan): void {
 }
 
 /** Removes that record once the check is done. */
-export const clearPending: KernelPlan = { ...emptyPlan(), staleSets: [{ kind: 'destroySet', name: unflushed }] };
+export const clearPending: KernelPlan = {
+  ...emptyPlan(),
+  staleSets: [{ kind: 'destroySet', name: unflushed }],
+};
 
 interface Place {
   /** Absent: in no overlay. */

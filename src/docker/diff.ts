@@ -100,7 +100,13 @@ function create(
   } else plan.steps.push({ kind: 'create', network: name, shape });
 }
 
-function change(want: WantedNetwork, seen: DockerNetwork, bridged: boolean, users: Users, plan: NetworkPlan): void {
+function change(
+  want: WantedNetwork,
+  seen: DockerNetwork,
+  bridged: boolean,
+  users: Users,
+  plan: NetworkPlan,
+): void {
   const different = differences(want, seen);
   if ((different.length === 0 && bridged) || want.draining) return;
   if (!bridged && users.running.length > 0) {

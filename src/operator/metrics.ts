@@ -92,7 +92,8 @@ export class OperatorMetrics {
     this.#blocks.reset();
     for (const [network, subnets] of networks) {
       for (const { cidr, blocks: all, ...states } of subnets) {
-        for (const [state, count] of Object.entries(states)) this.#blocks.set({ network, cidr, state }, count);
+        for (const [state, count] of Object.entries(states))
+          this.#blocks.set({ network, cidr, state }, count);
       }
     }
   }
