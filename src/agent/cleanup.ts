@@ -29,7 +29,7 @@ export async function cleanup(flags: Directories & HostFlags & { dockerSocket?: 
   const socket = socketIn(directories.runDir);
   if (existsSync(socket) && (await answers(socket))) {
     throw new Error(
-      `an agent runs on this node and would make all anew: stop it first (it listens at ${socket})`,
+      `an agent runs on this node and would recreate everything: stop it first (it listens at ${socket})`,
     );
   }
   const removed: string[] = [];

@@ -74,7 +74,7 @@ export function parseRunFlags(flags: RunFlags): RunOptions {
   }
   const logLevel = levels.find((level) => level === flags.logLevel);
   if (logLevel === undefined) {
-    throw new FlagError(`--log-level "${flags.logLevel}" is none of ${levels.join(', ')}`);
+    throw new FlagError(`--log-level "${flags.logLevel}" is not one of ${levels.join(', ')}`);
   }
   return {
     ...rest,

@@ -72,7 +72,9 @@ export function parseAsk(body: string): Ask | CNIRefusal {
     network,
   } = fields as Partial<Ask>;
   if (!/^[A-Za-z0-9][A-Za-z0-9_.-]{0,252}$/.test(containerID)) {
-    return bad(`containerID ${shown(containerID)} is none: letters, digits, "_", "." and "-"`);
+    return bad(
+      `containerID ${shown(containerID)} is invalid: only letters, digits, "_", "." and "-" are allowed`,
+    );
   }
   if (!/^[^/:\s]{1,15}$/.test(ifname) || ifname === '.' || ifname === '..') {
     return bad(

@@ -112,7 +112,7 @@ function change(
   if (!bridged && users.running.length > 0) {
     plan.failures.push({
       network: want.name,
-      message: `Docker: the bridge ${bridgeOf(want.name)} of network ${want.name} is gone, and these containers are cut off: ${list(users.running)}; restart Docker, or stop them and the network is made anew`,
+      message: `Docker: the bridge ${bridgeOf(want.name)} of network ${want.name} is gone, and these containers are cut off: ${list(users.running)}; restart Docker, or stop them and the network is recreated`,
     });
     return;
   }
@@ -126,7 +126,7 @@ function change(
   }
   plan.blocked.push({
     network: want.name,
-    message: `Docker: network ${want.name} has another ${different.join(' and ')} than it should; it is made anew once these containers have left it: ${list(names)}`,
+    message: `Docker: network ${want.name} has another ${different.join(' and ')} than it should; it is recreated once these containers have left it: ${list(names)}`,
   });
 }
 

@@ -148,7 +148,7 @@ export class Engine {
     const { socket } = this;
     if (cause.code === 'ENOENT') return new NoEngine(`there is no Docker engine: no ${socket}`, false, cause);
     if (cause.code !== 'ECONNREFUSED') return undefined;
-    return new NoEngine(`the Docker engine does not run: nobody answers at ${socket}`, true, cause);
+    return new NoEngine(`the Docker engine does not run: no process answers at ${socket}`, true, cause);
   }
 
   #broken(cause: Error, signal: AbortSignal, what: string): EngineError {
