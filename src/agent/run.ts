@@ -16,10 +16,13 @@ import { Host } from '../host/host.ts';
 import { Metrics } from './metrics.ts';
 import { OwnRanges } from '../host/ranges.ts';
 
-/** A pass over the kernel that is under way when the agent is told to stop gets so long to end. */
+/** When the agent is told to stop, a pass over the kernel that is under way gets this much time. */
 const graceMs = 1_500;
 
-/** `agent run`, until SIGTERM or SIGINT. @throws ListenError */
+/**
+ * Runs `agent run` until SIGTERM or SIGINT.
+ * @throws ListenError
+ */
 export async function runAgent(options: RunOptions): Promise<void> {
   const {
     node,

@@ -4,19 +4,19 @@ import { readCredentials, type Credentials } from './config.ts';
 import { apiError, messageOf } from './error.ts';
 import { untilAborted } from './wait.ts';
 
-/** All in ms. */
+/** Time limits, all in ms. */
 export interface TimeLimits {
   connectMs: number;
-  /** From the request to the last byte of its answer. */
+  /** From sending the request to the last byte of the answer. */
   requestMs: number;
-  /** The same for a list, page by page. */
+  /** The same for each page of a list. */
   listMs: number;
   /**
-   * A watch on which nothing came for so long ends. The API server sends a bookmark every minute, but none while its
-   * cache of the kind is as old as the watch: until one of the kind changes, or somebody lists it.
+   * A watch that receives nothing for this long ends. The API server sends a bookmark every minute, except while its
+   * cache of the kind is as old as the watch, that is until an object of the kind changes or a client lists them.
    */
   silenceMs: number;
-  /** How long certificates and tokens count as fresh before their files are read again. */
+  /** How long certificates and tokens are used before their files are read again. */
   credentialsMs: number;
 }
 
@@ -29,7 +29,7 @@ export const timeLimits: TimeLimits = {
 };
 
 export interface Request {
-  /** For messages: `update overlaynetworks/dcos`. */
+  /** The request for use in messages: `update overlaynetworks/dcos`. */
   what: string;
   method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   path: string;
@@ -40,8 +40,8 @@ export interface Request {
 }
 
 /**
- * One API server over one pool of kept connections. HTTP/1.1: with HTTP/2 all requests share a connection, and one
- * that is black-holed takes the watches with it for minutes.
+ * Talks to one API server over a pool of kept connections. HTTP/1.1 is used because with HTTP/2 all requests share
+ * one connection, and a black-holed connection would stop the watches for minutes.
  */
 export class Transport {
   readonly limits: TimeLimits;
@@ -57,11 +57,14 @@ export class Transport {
     this.#origin = new URL(config.getCurrentCluster()?.server ?? '');
   }
 
-  /** A 2xx answer, its body unread. @throws ApiError for any other, Error with `cause` if there was none. */
+  /**
+   * Sends a request and returns a 2xx answer whose body is unread.
+   * @throws ApiError for any other answer, Error with `cause` if there was none
+   */
   async open(request: Request, signal: AbortSignal): Promise<Dispatcher.ResponseData> {
     let response = await this.#send(request, signal);
     if (response.statusCode === 401) {
-      // perhaps the token was replaced since it was read; nothing was done yet, so that any request may be repeated
+      // the token may have been replaced since it was read; nothing was done yet, so any request can be repeated
       await response.body.dump();
       this.#readAt = -Infinity;
       response = await this.#send(request, signal);
@@ -77,7 +80,7 @@ export class Transport {
     );
   }
 
-  /** The whole answer within `timeoutMs`. */
+  /** Sends a request and returns the whole answer within `timeoutMs`. */
   async text(request: Request, timeoutMs = this.limits.requestMs, signal?: AbortSignal): Promise<string> {
     const expired = AbortSignal.timeout(timeoutMs);
     const either = signal === undefined ? expired : AbortSignal.any([signal, expired]);
@@ -95,14 +98,17 @@ export class Transport {
     return JSON.parse(await this.text(request, timeoutMs, signal)) as unknown;
   }
 
-  /** For requests to come: where one connection is dead, the idle ones beside it mostly are too. Running requests end in peace. */
+  /**
+   * Uses new connections for further requests: where one connection is dead, idle ones to the same server usually are
+   * too. Running requests finish undisturbed.
+   */
   replaceConnections(): void {
     const old = this.#agent;
     this.#agent = undefined;
     old?.close().catch(() => undefined);
   }
 
-  /** Cuts all connections. */
+  /** Closes all connections. */
   async close(): Promise<void> {
     const agent = this.#agent;
     this.#agent = undefined;
@@ -131,7 +137,7 @@ export class Transport {
         },
         ...(request.body === undefined ? {} : { body: JSON.stringify(request.body) }),
       });
-      // undici heeds the signal only once the request is on a connection: not while that is being made, or waited for
+      // undici ignores the signal while a connection is being made or waited for
       return await untilAborted(answer, signal);
     } catch (error) {
       throw new Error(`${request.what}: ${messageOf(error)}`, { cause: error });
@@ -148,7 +154,7 @@ export class Transport {
     }
     this.#agent ??= new Agent({
       allowH2: false,
-      // writes in a burst wait for one of these instead of each opening its own; every watch holds one
+      // writes in a burst wait for one of these instead of each opening its own; every watch uses one
       connections: 64,
       keepAliveTimeout: 60_000,
       keepAliveMaxTimeout: 60_000,
