@@ -80,12 +80,12 @@ function parseInterface(value: unknown): AttachedInterface | string {
     return 'network, name or bridge of an interface is missing';
   }
   if (!isText(host) || !portPattern.test(host))
-    return `an interface's host "${String(host)}" is none of ours`;
+    return `an interface's host "${String(host)}" is not one of ours`;
   if (typeof mac !== 'string' || !/^([0-9a-f]{2}(:[0-9a-f]{2}){5})?$/.test(mac)) {
     return `the mac of ${host} is no hardware address`;
   }
   const list: unknown = addresses ?? [];
-  if (!isAddresses(list)) return `an address of ${host} is none`;
+  if (!isAddresses(list)) return `an address of ${host} is invalid`;
   return { network, name, host, mac, bridge, addresses: list };
 }
 

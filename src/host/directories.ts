@@ -25,7 +25,7 @@ export const defaultDirectories: Directories = {
 /** Where container runtimes look for plugins. */
 export const defaultBinDir = '/opt/cni/bin';
 
-/** Where the CNI plugin finds the agent. */
+/** Tells the CNI plugin where the agent is. */
 export const socketIn = (runDir: string): string => join(runDir, 'agent.sock');
 
 /** The plugin's STATUS fails until this file has the boot's own id in it. */
