@@ -157,7 +157,7 @@ test('a tunnel made anew takes along all that hung on it, which is then not dele
   const observed = showing(wanted(3));
   const link = observed.links!.get('vtep1024')!;
   observed.links!.set('vtep1024', { ...link, vxlan: { ...link.vxlan!, port: 8472 } });
-  const { links, routes, fdb, staleFDB } = lines(diff(state, observed).plan);
+  const { linkLayer: links, routing: routes, fdb, staleFDB } = lines(diff(state, observed).plan);
   expect(links?.slice(0, 2)).toEqual(['link del vtep1024', expect.stringMatching(/^link add vtep1024/)]);
   expect(links).toContain('nexthop add id 1870659586 via 44.128.0.2 dev vtep1024 protocol 142');
   expect(routes?.filter((line) => line.includes(' del '))).toEqual([]);
@@ -209,7 +209,7 @@ test('of what could not be read nothing is changed', () => {
   };
   expect(lines(diff(wanted(), unknown).plan)).toEqual({});
   const partly = { ...showing(wanted(3)), neighbours: undefined, nexthops: undefined };
-  const { routes, links } = lines(diff(wanted(2), partly).plan);
+  const { routing: routes, linkLayer: links } = lines(diff(wanted(2), partly).plan);
   expect([links, routes]).toEqual([undefined, undefined]);
 });
 
