@@ -48,7 +48,7 @@ export class Sample {
   /** Complete lists since `before`, of whatever kind. A list of one object, with which a watch goes on, is none. */
   lists(before: Sample): number {
     const count = (sample: Sample) =>
-      [...sample.#operator.matchAll(/^overlaynet_operator_relists\{.*\} (\S+)$/gm)].reduce(
+      [...sample.#operator.matchAll(/^overlaynet_operator_relists_total\{.*\} (\S+)$/gm)].reduce(
         (sum, [, value]) => sum + Number(value),
         0,
       );

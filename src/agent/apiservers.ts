@@ -5,8 +5,8 @@ import { endpointSlices, type EndpointSlice } from '../kube/resources.ts';
 import type { Log } from '../log.ts';
 
 /**
- * Where the API servers listen, as they say themselves: each keeps itself in the EndpointSlice `kubernetes` of the
- * namespace `default`. The data path does not hang on it, only what `isolation.allowAPIServer` opens.
+ * The addresses at which API servers listen. Each API server enters itself in the EndpointSlice `kubernetes` of the
+ * namespace `default`. The data path depends on it only for `isolation.allowAPIServer`.
  */
 export class APIServers {
   readonly informer: Informer<EndpointSlice>;
@@ -16,7 +16,10 @@ export class APIServers {
     this.informer = new Informer(client, endpointSlices('default'), { fieldSelector, log });
   }
 
-  /** Sorted; undefined before the first list, and where there is none: one that listens there has answered. */
+  /**
+   * Sorted addresses; undefined before the first list and where there is no entry, because an API server that listens
+   * there has answered.
+   */
   get known(): APIServer[] | undefined {
     const found = this.informer.list().flatMap(listening);
     return found.length === 0

@@ -21,13 +21,13 @@ import type { InformerCounters } from './metrics.ts';
 import { releasedNodes } from '../belief/released.ts';
 import type { Cached } from '../belief/snapshot.ts';
 
-/** What an informer of any kind shows of itself. */
+/** The state of an informer of any kind. */
 type Cache = Pick<
   Informer<KubeObject>,
   'start' | 'stop' | 'hasSynced' | 'resourceVersion' | 'lastError' | 'refused' | 'counters' | 'onWentBack'
 >;
 
-/** The objects an agent follows: of its own kind only its own. */
+/** The objects that an agent follows; of OverlayAgents only its own. */
 export class Caches {
   readonly configs: Informer<OverlayConfig>;
   readonly networks: Informer<OverlayNetwork>;
@@ -64,19 +64,21 @@ export class Caches {
     await Promise.all([...this.#all, this.apiServers].map(({ informer }) => informer.stop()));
   }
 
-  /** Whether all have been listed once: before that nothing follows from an object's absence. */
+  /** Whether all kinds have been listed once. Before that, an object's absence means nothing. */
   get synced(): boolean {
     return this.#all.every(({ informer }) => informer.hasSynced);
   }
 
-  /** Why kinds cannot be listed, one phrase a kind. An API server that is away is no problem once they were. */
+  /**
+   * Why kinds cannot be listed, one phrase for each. An unreachable API server is no problem once they were listed.
+   */
   get problems(): string[] {
     return this.#all
       .filter(({ informer }) => !informer.hasSynced || informer.refused)
       .map(({ resource, informer }) => informer.lastError ?? `${resource.plural} are not listed yet`);
   }
 
-  /** By kind, of those that were listed, up to which resourceVersion all has been seen. */
+  /** By kind, for those that were listed: the resourceVersion up to which everything has been seen. */
   get versions(): Map<string, bigint> {
     return new Map(
       this.#all
@@ -85,17 +87,20 @@ export class Caches {
     );
   }
 
-  /** The API server lets us not follow a kind that the data path follows from: what is lacking there may be there. */
+  /**
+   * Whether the API server refuses a kind that the data path depends on. Objects that seem to be missing may exist
+   * then.
+   */
   get refused(): boolean {
     return [this.configs, this.networks, this.allocations].some(({ refused }) => refused);
   }
 
-  /** Called when a kind's objects are older than those seen before, which versions need not show. */
+  /** Calls back when a kind's objects are older than those seen before, which versions need not show. */
   onWentBack(handler: () => void): void {
     for (const { informer } of this.#all) informer.onWentBack(handler);
   }
 
-  /** Of each kind's informer, since the start. */
+  /** Counters of each kind's informer since the start. */
   get counters(): InformerCounters[] {
     const { informer } = this.apiServers;
     return [...this.#all, { resource: endpointSlices('default'), informer }].map(
@@ -113,7 +118,7 @@ export class Caches {
     };
   }
 
-  /** This node's own. */
+  /** Only this node's own object. */
   get allocation(): AgentAllocation | undefined {
     return this.allocations.get(this.#node);
   }

@@ -11,12 +11,12 @@ import { readIfPresent, reasonOf, writeAtomically } from '../host/file.ts';
 const version = 1;
 const file = 'checkpoint.json';
 
-/** What an agent that starts while the API server is away needs, to keep everything as it was. */
+/** What an agent needs that starts while the API server is away, in order to keep everything as it was. */
 export interface Checkpoint {
   snapshot: Snapshot;
   /** Networks for which this agent may have made conflists and leases. */
   networks: string[];
-  /** For the containers that come meanwhile. */
+  /** For containers that start meanwhile. */
   namespaces: readonly Namespace[];
   /** The highest resourceVersion seen when this was written. */
   seenResourceVersion?: string;
@@ -24,20 +24,20 @@ export interface Checkpoint {
   belief?: Remembered;
 }
 
-/** Of what is believed, that which does not follow from the snapshot; of peers, those that are lost. */
+/** The part of the belief that does not follow from the snapshot; of peers only those that are lost. */
 export interface Remembered extends Pick<Belief, 'configUID' | 'doubt'> {
   gone?: Pick<Belief['gone'][number], 'node' | 'since' | 'mass'>[];
 }
 
 /**
- * `checkpoint.json` in the agent's state directory. Trouble with it never stops the agent: `problem` tells it.
- * Under a stream of changes it is written once per `intervalMs`: at 5,000 peers it is 3 MB.
+ * `checkpoint.json` in the agent's state directory. Errors with it never stop the agent; `problem` reports them.
+ * Under a stream of changes it is written once per `intervalMs`, because it is 3 MB at 5,000 peers.
  */
 export class CheckpointFile {
   readonly path: string;
   /** Why the file cannot be read or written. */
   problem: string | undefined;
-  /** What was wrong with the file that was found at the start, and where it is now. */
+  /** What was wrong with the file found at the start, and where that file is now. */
   movedAside: string | undefined;
   readonly #log: Log;
   readonly #intervalMs: number;
@@ -48,7 +48,7 @@ export class CheckpointFile {
   #timer: NodeJS.Timeout | undefined;
   #lastAttempt = -Infinity;
 
-  /** @param options.onProblem called when `problem` appeared, changed or went */
+  /** @param options.onProblem called when `problem` appears, changes or ends */
   constructor(options: { dir: string; log: Log; onProblem?: () => void; intervalMs?: number }) {
     this.path = join(options.dir, file);
     this.#log = options.log;
@@ -56,7 +56,7 @@ export class CheckpointFile {
     this.#intervalMs = options.intervalMs ?? 3_000;
   }
 
-  /** Of this node; undefined where there is none. One that cannot be understood is moved aside and reported. */
+  /** Reads this node's checkpoint; undefined where there is none. An invalid file is moved aside and reported. */
   load(node: string): Checkpoint | undefined {
     try {
       const text = readIfPresent(this.path);
@@ -74,7 +74,7 @@ export class CheckpointFile {
     return undefined;
   }
 
-  /** Now, or within `intervalMs`; nothing is written where nothing changed. */
+  /** Saves a checkpoint now or within `intervalMs`. Nothing is written where nothing changed. */
   save(checkpoint: Checkpoint): void {
     if (this.#written !== undefined && this.#pending === undefined && same(this.#written, checkpoint)) return;
     this.#pending = checkpoint;
@@ -89,7 +89,7 @@ export class CheckpointFile {
     }
   }
 
-  /** Writes what waits to be written. */
+  /** Writes what is still to be written. */
   flush(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
@@ -127,7 +127,7 @@ export class CheckpointFile {
   }
 }
 
-/** Networks that an agent's checkpoint in `dir` names as its own, whatever else is wrong with it. */
+/** Networks that an agent's checkpoint in `dir` names as its own, even if the rest of it is invalid. */
 export function networksInCheckpoint(dir: string): string[] {
   try {
     const { networks } = JSON.parse(readIfPresent(join(dir, file)) ?? '{}') as { networks?: unknown[] };
@@ -137,7 +137,7 @@ export function networksInCheckpoint(dir: string): string[] {
   }
 }
 
-/** The checkpoint in that text, or why it is none of this node's. */
+/** Parses a checkpoint, or says why it is not one of this node. */
 export function parseCheckpoint(text: string, node: string): Checkpoint | string {
   let value: unknown;
   try {
@@ -172,7 +172,7 @@ const isRemembered = ({ doubt, gone = [] }: Partial<Remembered>): boolean =>
   Array.isArray(gone) &&
   gone.every((one: Partial<Belief['gone'][number]> | null) => typeof one?.since === 'number');
 
-/** Names become those of sets, and part of rules. */
+/** Names are checked because they become those of sets and part of rules. */
 const areBlocks = (value: unknown): boolean =>
   Array.isArray(value) &&
   value.every(
@@ -180,7 +180,10 @@ const areBlocks = (value: unknown): boolean =>
       name !== undefined && isName(name) && Array.isArray(subnets),
   );
 
-/** A relist replaces every object by an equal one: then only the text can tell. Versions seen are no news. */
+/**
+ * Whether two checkpoints have the same text. A relist replaces every object by an equal one, so only the text can
+ * tell; versions seen do not count.
+ */
 const digest = ({ snapshot, networks, namespaces, belief }: Checkpoint): string =>
   createHash('sha256')
     .update(JSON.stringify([snapshot, networks, namespaces, belief]))
@@ -191,7 +194,10 @@ const same = (a: Checkpoint, b: Checkpoint): boolean =>
   a.namespaces === b.namespaces &&
   sameSnapshot(a.snapshot, b.snapshot);
 
-/** Cheap, and false for some that are equal: caches hand out the same objects until they change or are listed again. */
+/**
+ * A cheap comparison that is false for some equal checkpoints: caches return the same objects until they change or
+ * are listed again.
+ */
 export const sameSnapshot = (a: Snapshot, b: Snapshot): boolean =>
   a === b ||
   (a.allocations.length === b.allocations.length &&

@@ -12,21 +12,24 @@ import { removePlugins } from '../host/plugins.ts';
 import { answers } from '../containers/socket.ts';
 import type { Failure } from '../dataplane/state.ts';
 
-/** What `cleanup` needs of src/linux/datapath.ts. */
+/** The part of src/linux/datapath.ts that `cleanup` needs. */
 interface Kernel {
   cleanup(): Promise<{ changes: number; failures: Failure[] }>;
 }
 
-/** What it needs of src/docker. */
+/** The part of src/docker that it needs. */
 type Networks = Pick<Docker, 'cleanup'>;
 
-/** `agent cleanup`: says what went, and again is no error. @throws Error with what could not be removed; an agent runs */
+/**
+ * Runs `agent cleanup` and prints what was removed. It can be repeated.
+ * @throws Error with what could not be removed, or because an agent runs
+ */
 export async function cleanup(flags: Directories & HostFlags & { dockerSocket?: string }): Promise<void> {
   const { dockerSocket, hostRoot, cniBinDir, ...directories } = flags;
   const socket = socketIn(directories.runDir);
   if (existsSync(socket) && (await answers(socket))) {
     throw new Error(
-      `an agent runs on this node and would make all anew: stop it first (it listens at ${socket})`,
+      `an agent runs on this node and would recreate everything: stop it first (it listens at ${socket})`,
     );
   }
   const removed: string[] = [];
@@ -39,13 +42,16 @@ export async function cleanup(flags: Directories & HostFlags & { dockerSocket?: 
   if (failures.length > 0) throw new Error(`cleanup: ${failures.map(({ message }) => message).join('; ')}`);
 }
 
-/** Conflists and Docker's networks, then the kernel's objects, then leases and state: so that nothing new starts on what is going. */
+/**
+ * Removes conflists and Docker's networks first, then kernel objects, then leases and state, so that nothing new
+ * starts on what is being removed.
+ */
 export async function removeAll(options: {
   directories: Directories;
   kernel: Kernel;
   docker?: Networks | undefined;
   log: Log;
-  /** What was removed is added to it. */
+  /** Names of removed things are added to it. */
   removed: string[];
 }): Promise<Failure[]> {
   const { directories, kernel, docker, log, removed } = options;
@@ -54,7 +60,7 @@ export async function removeAll(options: {
     log,
     owned: networksInCheckpoint(directories.stateDir),
     onRemoved: (path) => removed.push(path),
-    // containers lose their links here, too
+    // after this, containers lose their links here, too
     links: () => new Set(),
   });
   const withdrawn = cni.removeAll();
@@ -79,7 +85,7 @@ export async function removeAll(options: {
   ];
 }
 
-/** Our files alone: the directory may be one that the user shares with something else. */
+/** Removes only our files, because the user may share the directory with something else. */
 function removeState(dir: string, removed: string[]): Failure[] {
   try {
     for (const file of readdirSync(dir)) {
@@ -94,7 +100,7 @@ function removeState(dir: string, removed: string[]): Failure[] {
   return removeEmpty(dir, removed);
 }
 
-/** One that is mounted, or that has files of others, stays. */
+/** Removes a directory. One that is a mount, or that holds other files, stays. */
 function removeEmpty(dir: string, removed: string[]): Failure[] {
   try {
     rmdirSync(dir);

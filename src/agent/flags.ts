@@ -8,12 +8,12 @@ import { levels, type Level } from '../log.ts';
 import type { Directories } from '../host/directories.ts';
 import { reasonOf } from '../host/file.ts';
 
-/** A flag that cannot be: one line to the user, exit status 2. */
+/** A flag is invalid. The user sees one line; the exit status is 2. */
 export class FlagError extends Error {
   override name = 'FlagError';
 }
 
-/** `agent run` as the user gave it. */
+/** The flags of `agent run` as the user gave them. */
 export interface RunFlags extends Directories {
   node?: string;
   addresses?: string;
@@ -24,9 +24,9 @@ export interface RunFlags extends Directories {
   resync: string;
   logLevel: string;
   cniPlugin: string;
-  /** Empty: as the files are. */
+  /** Empty: keep the permissions of existing files. */
   conflistMode?: string;
-  /** Empty: no Docker. */
+  /** Empty: do not use Docker. */
   dockerSocket?: string;
 }
 
@@ -39,7 +39,7 @@ export interface RunOptions extends Directories {
   certificate?: CertificateFiles;
   resyncMs: number;
   logLevel: Level;
-  /** File of the `overlaynet` plugin. */
+  /** Path of the `overlaynet` plugin. */
   cniPlugin: string;
   /** Permissions of the conflists. */
   conflistMode?: number;
@@ -69,12 +69,12 @@ export function parseRunFlags(flags: RunFlags): RunOptions {
     ['--lease-dir', flags.leaseDir],
     ['--run-dir', flags.runDir],
   ] as const) {
-    // conflists have them, and whoever reads those runs somewhere else
+    // conflists hold these paths, and programs that read them run in another directory
     if (!isAbsolute(path)) throw new FlagError(`${flag} "${path}" is no absolute path`);
   }
   const logLevel = levels.find((level) => level === flags.logLevel);
   if (logLevel === undefined) {
-    throw new FlagError(`--log-level "${flags.logLevel}" is none of ${levels.join(', ')}`);
+    throw new FlagError(`--log-level "${flags.logLevel}" is not one of ${levels.join(', ')}`);
   }
   return {
     ...rest,
@@ -96,7 +96,10 @@ function parseMode(text: string): number {
   );
 }
 
-/** `172.17.0.2,fd00::2`; an empty part is ignored, as NODE_IPS of a node with one family may have it. */
+/**
+ * Parses a list of addresses: `172.17.0.2,fd00::2`. Empty parts are ignored, because NODE_IPS of a single-family node
+ * may have one.
+ */
 function parseAddresses(list = ''): string[] {
   const texts = list.split(',').map((part) => part.trim());
   const addresses = texts.filter((part) => part !== '');

@@ -9,7 +9,7 @@ import { holdingOf } from '../belief/holding.ts';
 import type { SeenVersion } from '../report/registration.ts';
 import { snapshotOf } from '../belief/snapshot.ts';
 
-/** Keeps what is believed of the caches from one pass to the next. `believe` has the rules. */
+/** Keeps the belief about the caches from one pass to the next. The rules are in `believe`. */
 export class Judge {
   readonly #parts: Parts;
   #belief: Belief | undefined;
@@ -23,7 +23,10 @@ export class Judge {
     });
   }
 
-  /** Judges what the caches say now. @returns when that may come out otherwise although they say the same */
+  /**
+   * Judges the caches' present content.
+   * @returns when the judgement may change although the caches do not
+   */
   run(): Result | undefined {
     const { caches, seen } = this.#parts;
     const said = this.#said;
@@ -38,7 +41,7 @@ export class Judge {
     return at === Infinity ? undefined : { requeueAfterMs: Math.max(0, at - now) };
   }
 
-  /** Those that have left by now are of no more interest. */
+  /** Forgets released nodes that have left by now. */
   #forgetReleased({ snapshot }: Belief): void {
     const { released } = this.#parts.caches;
     if (released.size === 0) return;
@@ -46,7 +49,7 @@ export class Judge {
     for (const node of released) if (!shown.has(node)) released.delete(node);
   }
 
-  /** What the kernel is to show, by the last run or the checkpoint; undefined where nothing is known. */
+  /** What the kernel should show, by the last run or the checkpoint; undefined where nothing is known. */
   get believed(): Snapshot | undefined {
     return this.#belief?.snapshot;
   }
@@ -57,8 +60,8 @@ export class Judge {
   }
 
   /**
-   * What synced caches do not say, so that all stays as it was. An allocation that someone deletes comes back without
-   * blocks first; a node's containers and leases must outlive that.
+   * What synced caches lack, so that everything stays as it was. For example, an allocation that is deleted comes
+   * back without blocks first; the node's containers and leases must outlive that.
    */
   get missing(): string | undefined {
     const { caches } = this.#parts;
@@ -69,18 +72,18 @@ export class Judge {
     return caches.allocation?.spec.vtep === undefined ? "this node's AgentAllocation has no VTEP" : undefined;
   }
 
-  /** What stays although the caches do not say so, by the last run. */
+  /** What stays although the caches do not show it, by the last run. */
   get held(): Held {
     return this.#held;
   }
 
-  /** The condition that tells it; undefined: nothing stays. */
+  /** The condition that reports what stays; undefined if nothing does. */
   get holding(): Finding | undefined {
     if (this.#belief === undefined) return undefined;
     return holdingOf(this.#belief, this.#held, this.#config, Date.now());
   }
 
-  /** For the checkpoint: of the belief that which does not follow from the snapshot. */
+  /** For the checkpoint: the part of the belief that does not follow from the snapshot. */
   get remembered(): Remembered | undefined {
     if (this.#belief === undefined) return undefined;
     const { configUID, doubt, gone } = this.#belief;
@@ -111,12 +114,12 @@ export class Judge {
     });
   }
 
-  /** The snapshot that the caches make by themselves; undefined where they do not say enough. */
+  /** The snapshot made from the caches alone; undefined where they do not hold enough. */
   get #said(): Snapshot | undefined {
     const { caches, node } = this.#parts;
     if (!caches.synced || this.missing !== undefined) return undefined;
     const last = this.#belief?.snapshot.apiServers;
-    // an agent that starts knows the API servers by its checkpoint until it has listed them
+    // until it has listed them, an agent that starts knows the API servers by its checkpoint
     return snapshotOf(node, { ...(last === undefined ? {} : { apiServers: last }), ...caches.cached });
   }
 }

@@ -1,7 +1,7 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { Failure } from '../dataplane/state.ts';
 
-/** Of one kind, since the start. */
+/** Counters of one kind since the start. */
 export interface InformerCounters {
   resource: string;
   relists: number;
@@ -13,7 +13,7 @@ export interface InformerCounters {
 
 const prefix = 'overlaynet_agent_';
 
-/** What Prometheus reads of an agent. */
+/** The metrics that Prometheus reads of an agent. */
 export class Metrics {
   readonly #registry = new Registry();
   readonly #registers = [this.#registry];
@@ -81,7 +81,7 @@ export class Metrics {
     });
   }
 
-  /** One pass over the data path. */
+  /** Records one pass over the data path. */
   passed(pass: { seconds: number; changes: number; failures: readonly Failure[]; peers: number }): void {
     this.#duration.observe(pass.seconds);
     this.#changes.inc(pass.changes);
@@ -118,7 +118,7 @@ export class Metrics {
     this.#containers.inc({ code: String(code) });
   }
 
-  /** What stays in the data path although objects do not say so. */
+  /** Records what stays in the data path although objects do not show it. */
   holds(held: Record<'peers' | 'networks' | 'blocks', readonly string[]>): void {
     for (const [kind, names] of Object.entries(held)) this.#held.set({ kind }, names.length);
   }
@@ -127,7 +127,7 @@ export class Metrics {
     this.#checkpointFailed.set(failed ? 1 : 0);
   }
 
-  /** In Prometheus' text format. */
+  /** All metrics in Prometheus' text format. */
   async render(): Promise<{ contentType: string; body: string }> {
     return { contentType: this.#registry.contentType, body: await this.#registry.metrics() };
   }

@@ -16,10 +16,10 @@ import type { OwnRanges } from '../host/ranges.ts';
 import { register, registrationOf, type SeenVersion } from '../report/registration.ts';
 import { brief, renderStatus, sameStatus } from '../report/status.ts';
 
-/** An OverlayAgent that lived so long was not deleted as soon as it was made. */
+/** An OverlayAgent that lived this long was not deleted as a reaction to being made. */
 const settledMs = 60_000;
 
-/** While a kind cannot be listed nobody tells when the reason changes. */
+/** Interval for checking kinds that cannot be listed, because a changed reason gives no event. */
 const unlistedMs = 5_000;
 
 interface Parts {
@@ -35,21 +35,23 @@ interface Parts {
   containers: () => ContainerHealth;
   docker: Pick<Docker, 'failures' | 'finding'> | undefined;
   seen: SeenVersion;
-  /** What of the node itself is not as the data path needs it. */
+  /** Node settings that differ from what the data path needs. */
   system: () => Problem[];
   log: Log;
 }
 
-/** What an agent writes to the API: its OverlayAgent, and that only when it would say something else than it does. */
+/** Writes the agent's OverlayAgent to the API, only when its content would change. */
 export class Report {
   readonly #parts: Parts;
   #uplinkMTU: number | undefined;
   #registrationFailure: string | undefined;
   #refusal: string | undefined;
   #holding: string | undefined;
-  /** What this node was registered with when this agent began. */
+  /** What this node was registered with when this agent started. */
   #before: OverlayAgentSpec['networks'];
-  /** When this process last made its OverlayAgent, how often it vanished soon after, and when it may make it again. */
+  /**
+   * When this process last made its OverlayAgent, how often it vanished soon after, and when it may make it again.
+   */
   readonly #made = { at: -Infinity, vanished: 0, notBefore: -Infinity };
 
   constructor(parts: Parts) {
@@ -57,7 +59,8 @@ export class Report {
   }
 
   /**
-   * One write after the other: they are of one object. A registration that fails is told in the status.
+   * Writes the OverlayAgent, one write after the other because they concern one object. The status reports a failed
+   * registration.
    * @throws Error with the API server's words
    */
   async run(): Promise<Result | undefined> {
@@ -81,7 +84,7 @@ export class Report {
     return waitMs === Infinity ? undefined : { requeueAfterMs: waitMs };
   }
 
-  /** The OverlayAgent's status as it should be. */
+  /** The status that the OverlayAgent should have. */
   get status(): OverlayAgentStatus {
     const { caches, judge, pass, checkpoint, containers, docker, system } = this.#parts;
     const { applied } = pass;
@@ -108,14 +111,14 @@ export class Report {
     });
   }
 
-  /** The uplink may have another MTU now. */
+  /** Notes that the uplink may have another MTU now. */
   remeasure(): void {
     this.#uplinkMTU = undefined;
   }
 
   /**
-   * The OverlayAgent was deleted. Someone who deletes it as fast as it is made (the operator, of a Node that is gone)
-   * is not to be raced with.
+   * Notes that the OverlayAgent was deleted. If it is deleted as fast as it is made (by the operator, for a Node that
+   * is gone), this agent waits longer each time.
    */
   vanished(): void {
     const made = this.#made;
@@ -124,7 +127,7 @@ export class Report {
     made.notBefore = Date.now() + wait;
   }
 
-  /** Returns the time in ms after which it may be made again; Infinity where it is there. */
+  /** Returns the time in ms after which it may be made again; Infinity where it exists. */
   async #register(): Promise<number> {
     const { node, addresses, client, uplinkMTU, ranges, caches, pass, docker, seen, log } = this.#parts;
     const { agents, agent } = caches;
@@ -138,7 +141,7 @@ export class Report {
       addresses,
       uplinkMTU: this.#uplinkMTU,
       held: pass.held,
-      // without a checkpoint, and an engine that could be asked, what an agent before this one said may be Docker's
+      // without a checkpoint, and without an answering engine, what an earlier agent reported may be Docker's
       docker: pass.docker ?? (docker === undefined ? [] : this.#before),
       seenResourceVersion: highest,
       restore: caches.configs.get('default')?.status?.restored?.id,

@@ -18,13 +18,16 @@ import { Host } from '../host/host.ts';
 import { Metrics } from './metrics.ts';
 import { OwnRanges } from '../host/ranges.ts';
 
-/** A pass over the kernel that is under way when the agent is told to stop gets so long to end. */
+/** When the agent is told to stop, a pass over the kernel that is under way gets this much time. */
 const graceMs = 1_500;
 
 /** With thousands of peers V8 would let the heap grow to twice of what stays, and more, before it looks for garbage. */
 setFlagsFromString('--heap-growing-percent=50');
 
-/** `agent run`, until SIGTERM or SIGINT. @throws ListenError */
+/**
+ * Runs `agent run` until SIGTERM or SIGINT.
+ * @throws ListenError
+ */
 export async function runAgent(options: RunOptions): Promise<void> {
   const {
     node,

@@ -4,53 +4,59 @@ import { judgeDepartures, nextJudgement, type Gone } from './departures.ts';
 import { departuresConfirmed, endOf, judgeDoubt, type Doubt } from './doubt.ts';
 import { union, withQuarantined } from './union.ts';
 
-/** A network that no AgentAllocation shows, and this node never had, leaves after this time: all objects may be about to go. */
+/**
+ * A network that no AgentAllocation shows, and that this node never had, leaves after this time, because all objects
+ * may be about to go.
+ */
 const absentMs = 5_000;
 
-/** What of the caches is believed, so far. */
+/** What is believed of the caches so far. */
 export interface Belief {
-  /** What the data path is to show. */
+  /** What the data path should show. */
   snapshot: Snapshot;
-  /** uid of the OverlayConfig that was believed last. */
+  /** uid of the OverlayConfig that was last believed. */
   configUID?: string;
   /** Why nothing is withdrawn now. */
   doubt?: Doubt;
   /** Peers that stay although their AgentAllocation is lost. */
   gone: Gone[];
-  /** Networks that are in force without an OverlayNetwork, by name: since when, in Unix ms. */
+  /** Networks in force without an OverlayNetwork, by name: since when, in Unix ms. */
   absent: ReadonlyMap<string, number>;
-  /** The caches did not say enough when they were last looked at. */
+  /** The caches did not hold enough when they were last looked at. */
   interrupted: boolean;
 }
 
-/** What synced caches say. */
+/** What synced caches hold. */
 export interface Evidence {
   config: OverlayConfig | undefined;
   networks: readonly OverlayNetwork[];
-  /** What follows from them; undefined: they do not say enough. */
+  /** The snapshot made from them; undefined if they do not hold enough. */
   next: Snapshot | undefined;
-  /** Nodes whose AgentAllocation the operator emptied, whether or not it is gone by now. */
+  /** Nodes whose AgentAllocation the operator emptied, whether or not it still exists. */
   released: ReadonlySet<string>;
   /** resourceVersions are lower than those seen before. */
   wentBack: boolean;
-  /** The API server refuses to list a kind, or knows it no more. */
+  /** The API server refuses to list a kind, or no longer knows it. */
   refused: boolean;
   /** Unix time in ms. */
   now: number;
 }
 
-/** Of an agent that starts. @param last from its checkpoint */
+/**
+ * The belief of an agent that starts.
+ * @param last from its checkpoint
+ */
 export const firstBelief = (
   last: Snapshot,
   remembered: Partial<Pick<Belief, 'configUID' | 'doubt' | 'gone'>> = {},
 ): Belief => ({ gone: [], ...remembered, snapshot: last, absent: new Map(), interrupted: false });
 
 /**
- * What is believed now. What objects add, and what they change by name, is taken at once. What they lack is withdrawn
- * where they were not all lost, or replaced by older ones; undefined: nothing is known yet.
+ * Computes what is believed now. What objects add, or change under an existing name, is taken over at once. What they
+ * lack is withdrawn unless all were lost or replaced by older ones. Undefined: nothing is known yet.
  *
- * A network without its object stays as long as a present AgentAllocation shows a block of it: the operator withdraws
- * networks, and a CRD that is deleted takes the objects in any order.
+ * A network without its object stays while an existing AgentAllocation shows a block of it, because the operator
+ * withdraws networks, and a deleted CRD removes its objects in any order.
  */
 export function believe(before: Belief | undefined, evidence: Evidence): Belief | undefined {
   const { config, next, refused, now, wentBack } = evidence;
@@ -73,7 +79,7 @@ export function believe(before: Belief | undefined, evidence: Evidence): Belief 
   }
   const absent = absentNetworks(before, next, evidence);
   const networks = withNetworks(before.snapshot, next, absent);
-  // when a doubt is over, what has not come back by then is gone
+  // what has not come back when a doubt ends is gone
   const gone = before.doubt === undefined ? judgeGone(before, networks, { ...evidence, config }) : [];
   const all = gone.length === 0 ? networks : withPeers(networks, gone);
   const snapshot = withAPIServers(before.snapshot, withQuarantined(before.snapshot, all, quarantined));
@@ -84,21 +90,21 @@ export function believe(before: Belief | undefined, evidence: Evidence): Belief 
 export const overdue = ({ absent }: Belief, now: number): string[] =>
   [...absent].filter(([, since]) => now - since >= absentMs).map(([name]) => name);
 
-/** When to look again although nothing changed, in Unix ms; Infinity: no such time. */
+/** When to look again although nothing changed, in Unix ms; Infinity if never. */
 export function wakeAt({ doubt, gone, absent }: Belief, now: number): number {
   const settled = [...absent.values()].map((since) => since + absentMs).filter((at) => at > now);
   return Math.min(doubt === undefined ? Infinity : endOf(doubt), nextJudgement(gone), ...settled);
 }
 
-/** What a snapshot has beyond what objects say. */
+/** What a snapshot has beyond what objects show. */
 export interface Held {
   peers: string[];
   networks: string[];
-  /** Of this node. */
+  /** This node's own blocks. */
   blocks: string[];
 }
 
-/** @param next what the objects make by themselves; undefined where they do not say enough */
+/** @param next the snapshot made from the objects alone; undefined where they do not hold enough */
 export function heldBy(belief: Belief | undefined, next: Snapshot | undefined): Held {
   if (belief === undefined || next === undefined) return { peers: [], networks: [], blocks: [] };
   const { snapshot } = belief;
@@ -118,13 +124,13 @@ const blocksOf = (spec: AgentAllocationSpec | undefined): string[] =>
 const interrupted = (before: Belief | undefined): Belief | undefined =>
   before && { ...before, interrupted: true };
 
-/** The belief without what is judged anew each time. */
+/** The belief without the parts that are judged again each time. */
 const without = ({ snapshot, gone, absent }: Belief) => ({ snapshot, gone, absent });
 
 function judgeGone(before: Belief, next: Snapshot, evidence: Evidence & { config: OverlayConfig }): Gone[] {
   const { now, refused, config, released } = evidence;
   const last = before.snapshot.allocations.filter(({ node }) => node !== next.node);
-  // what left just before an interruption comes back as late as all the others
+  // what left just before an interruption gets as much time to come back as everything else
   const gone = before.interrupted
     ? before.gone.map((one) => (one.mass ? one : { ...one, since: now }))
     : before.gone;
@@ -139,7 +145,10 @@ function judgeGone(before: Belief, next: Snapshot, evidence: Evidence & { config
   });
 }
 
-/** Networks that were in force and have no object any more, or one that is going, or a new one that is not in force yet. */
+/**
+ * Networks that were in force and now have no object, or one that is being deleted, or a new one that is not in force
+ * yet.
+ */
 function absentNetworks(before: Belief, next: Snapshot, evidence: Evidence): Map<string, number> {
   const { networks, refused, now } = evidence;
   const inForce = new Set(next.networks.map(({ metadata }) => metadata.name));
@@ -151,10 +160,10 @@ function absentNetworks(before: Belief, next: Snapshot, evidence: Evidence): Map
   return new Map(
     missing.flatMap(({ metadata: { name, uid } }) => {
       const object = objects.get(name);
-      // somebody said so
+      // a person confirmed it
       if (object !== undefined && !isGone(object, uid)) return [];
       const since = refused ? now : Math.min(before.absent.get(name) ?? now, now);
-      // one that this node had, and that no AgentAllocation shows, the operator has withdrawn
+      // the operator has withdrawn a network that this node had and no AgentAllocation shows
       const isKept = shown.has(name) || (!ours.has(name) && now - since < absentMs);
       return isKept ? [[name, since]] : [];
     }),
@@ -181,7 +190,7 @@ function withPeers(next: Snapshot, gone: readonly Gone[]): Snapshot {
   return { ...next, allocations: [...next.allocations, ...peers].sort((a, b) => order(a.node, b.node)) };
 }
 
-/** A network that stays may ask for what none of the others does. */
+/** Adds the requirements of networks that stay, which the others may not have. */
 function withAPIServers(last: Snapshot, next: Snapshot): Snapshot {
   const asked = next.networks.some(({ spec }) => spec.isolation?.allowAPIServer === true);
   if (!asked || next.apiServers !== undefined || last.apiServers === undefined) return next;

@@ -3,8 +3,8 @@ import { overlaps, parseCidr } from '../net/cidr.ts';
 import { familyOf, withoutLength } from '../net/address.ts';
 
 /**
- * What a set of allocations takes: blocks, VTEPs and underlay addresses. Texts are compared, which are canonical:
- * 5,000 nodes' blocks would take a second to parse. Networks in force do not overlap, so that blocks of different
+ * What a set of allocations occupies: blocks, VTEPs and underlay addresses. Canonical texts are compared, because
+ * parsing the blocks of 5,000 nodes would take a second. Networks in force do not overlap, so blocks of different
  * lengths can only meet within one network.
  */
 export class Claims {
@@ -25,7 +25,10 @@ export class Claims {
     }
   }
 
-  /** Whether one of these has the VTEP or an underlay address of that node: packets then go to one of both alone. */
+  /**
+   * Whether one of these has the VTEP or an underlay address of that node; packets would then reach only one of the
+   * two.
+   */
   standFor(spec: Pick<AgentAllocationSpec, 'addresses' | 'vtep'>): boolean {
     const { addresses, vtep } = spec;
     return (
@@ -37,7 +40,7 @@ export class Claims {
     );
   }
 
-  /** Whether that block of that network overlaps one of these. */
+  /** Whether a block of a network overlaps one of these. */
   overlap(network: string, cidr: string): boolean {
     if (this.#blocks.has(cidr)) return true;
     const lengths = this.#lengths.get(network);
@@ -50,7 +53,7 @@ export class Claims {
     return false;
   }
 
-  /** Whether anything of that allocation is among these. */
+  /** Whether anything of an allocation is among these. */
   meet(spec: AgentAllocationSpec): boolean {
     return (
       this.standFor(spec) ||
@@ -79,7 +82,7 @@ export class Claims {
   }
 }
 
-/** `6/80`: blocks of both families never meet. */
+/** `6/80`: the family is part of the key, because blocks of different families never overlap. */
 const lengthOf = (cidr: string): string => `${familyOf(cidr)}${cidr.slice(cidr.indexOf('/'))}`;
 
 /** Without the subnet's length, which may have grown. */

@@ -2,27 +2,27 @@ import type { AgentAllocationSpec } from '../api/types.ts';
 import type { Snapshot } from '../dataplane/snapshot.ts';
 import { Claims } from './claims.ts';
 
-/** Departures of a cluster with fewer peers are believed: half of it is soon a single rack. */
+/** In a cluster with fewer peers departures are believed at once, because half of its nodes may be a single rack. */
 const fewestPeers = 8;
 
-/** Losses within this time count together, and a lost peer has as long to come back. */
+/** Losses within this time count together, and a lost peer has this long to come back. */
 const windowMs = 60_000;
 
-/** How long a mass departure is not believed by itself. */
+/** How long it takes until a mass departure is believed without confirmation. */
 const disbeliefMs = 600_000;
 
 /** A peer whose AgentAllocation is gone although the operator had not emptied it. The data path still has it. */
 export interface Gone {
   node: string;
-  /** As it was. */
+  /** Its allocation as it was. */
   spec: AgentAllocationSpec;
-  /** Unix time in ms when it was noticed. */
+  /** Unix time in ms when the loss was noticed. */
   since: number;
-  /** More than half of the peers went with it, and that is not believed. */
+  /** More than half of the peers went with it, so its departure is not believed. */
   mass: boolean;
 }
 
-/** What departures are judged by. */
+/** The facts that departures are judged by. */
 export interface DepartureView {
   /** The data path's peers, by the last judgement. */
   last: Snapshot['allocations'];
@@ -32,7 +32,7 @@ export interface DepartureView {
   released: ReadonlySet<string>;
   /** Every present AgentAllocation, this node's included. */
   others: readonly AgentAllocationSpec[];
-  /** Nobody can tell now what is gone: nothing leaves. */
+  /** The objects cannot show now what is gone, so no peer leaves. */
   unsure: boolean;
   /** A person confirmed the departure that the operator does not believe. */
   confirmed: boolean;
@@ -41,8 +41,8 @@ export interface DepartureView {
 }
 
 /**
- * The peers that are lost, judged anew. Each stays for a minute, in which the operator can show it again, or for ten
- * minutes, where more than half of at least eight went within a minute.
+ * Judges again which peers are lost. Each stays for a minute, in which the operator can show it again, or for ten
+ * minutes where more than half of at least eight peers went within a minute.
  */
 export function judgeDepartures(before: readonly Gone[], view: DepartureView): Gone[] {
   const { present, unsure, confirmed, now } = view;
@@ -54,21 +54,21 @@ export function judgeDepartures(before: readonly Gone[], view: DepartureView): G
   return isMass ? counted.map((one) => ({ ...one, mass: true })) : counted;
 }
 
-/** When to judge again although nothing changed, in Unix ms; Infinity: no such time. */
+/** When to judge again although nothing changed, in Unix ms; Infinity if never. */
 export const nextJudgement = (gone: readonly Gone[]): number => Math.min(...gone.map(staysUntil));
 
-/** When the last of these that are not believed is believed by itself, in Unix ms. */
+/** When the last unbelieved departure is believed without confirmation, in Unix ms. */
 export const believedAt = (gone: readonly Gone[]): number =>
   Math.max(...gone.filter(({ mass }) => mass).map(staysUntil));
 
 const staysUntil = ({ mass, since }: Gone): number => since + (mass ? disbeliefMs : windowMs);
 
-/** One that another stands in for now has gone for good, and is counted no more. */
+/** A peer whose place another has taken is gone for good and does not count any more */
 function goneNow(before: readonly Gone[], view: DepartureView): Gone[] {
   const { last, present, released, others, now } = view;
   const known = new Set(before.map(({ node }) => node));
   const all = [
-    // a clock that was put back makes nobody wait longer
+    // a clock that was set back must not make the wait longer
     ...before
       .filter(({ node }) => !present.has(node))
       .map((one) => (one.since > now ? { ...one, since: now } : one)),
@@ -77,7 +77,7 @@ function goneNow(before: readonly Gone[], view: DepartureView): Gone[] {
       .map(({ node, spec }) => ({ node, spec, since: now, mass: false })),
   ].filter(({ node }) => !released.has(node));
   if (all.length === 0) return all;
-  // the few are looked for among the many: the other way round would take a quarter of a second at 5,000 nodes
+  // the few are looked up among the many; the other way round would take a quarter of a second at 5,000 nodes
   const theirs = new Claims(all.map(({ spec }) => spec));
   const taken = new Claims(others.filter((spec) => theirs.meet(spec)));
   return all.filter(({ spec }) => !taken.meet(spec));

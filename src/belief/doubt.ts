@@ -1,34 +1,35 @@
 import type { OverlayConfig } from '../api/types.ts';
 
-/** Of OverlayConfig `default`; the value is the id that its status shows. */
+/** Annotation of OverlayConfig `default`; its value is the id that the status shows. */
 export const confirmRestore = 'overlaynet.dev/confirm-restore';
 export const confirmDepartures = 'overlaynet.dev/confirm-departures';
 
-/** How long the operator's answer is waited for. */
+/** How long to wait for the operator's answer. */
 const unansweredMs = 600_000;
 
-/** AgentAllocations that the operator wrote last may come a little later than the end of the restore. */
+/** AgentAllocations that the operator wrote last may arrive a little after the end of the restore. */
 const lingerMs = 5_000;
 
-/** Why the objects as a whole are not believed, so that nothing that works is withdrawn. */
+/** Why the objects as a whole are not believed. Nothing that works is withdrawn then. */
 export interface Doubt {
   /**
-   * Restored: the operator says so. WentBack: resourceVersions are lower than those seen before, and the operator has
-   * not answered. ConfigReplaced: OverlayConfig is another object, as after its CRD was deleted and installed again.
+   * Restored: the operator reports it. WentBack: resourceVersions are lower than those seen before, and the operator
+   * has not answered. ConfigReplaced: OverlayConfig is another object, as after its CRD was deleted and installed
+   * again.
    */
   reason: 'Restored' | 'WentBack' | 'ConfigReplaced';
   /** Unix time in ms. */
   since: number;
-  /** The operator's, once it has answered. */
+  /** The operator's id of the restore, once it has answered. */
   id?: string;
-  /** Unix time in ms when the operator said that it is over. */
+  /** Unix time in ms when the operator reported the end. */
   endedAt?: number;
 }
 
-/** What the objects as a whole are judged by. */
+/** The facts by which the objects as a whole are judged. */
 export interface DoubtView {
   config: Pick<OverlayConfig, 'metadata' | 'status'>;
-  /** uid of the OverlayConfig that was believed last; undefined: none was. */
+  /** uid of the OverlayConfig that was last believed; undefined before the first. */
   believed: string | undefined;
   /** resourceVersions are lower than those seen before. */
   wentBack: boolean;
@@ -36,7 +37,7 @@ export interface DoubtView {
   now: number;
 }
 
-/** The doubt as it is now; undefined: the objects are believed. */
+/** The doubt as it is now; undefined if the objects are believed. */
 export function judgeDoubt(before: Doubt | undefined, view: DoubtView): Doubt | undefined {
   const { config, believed, wentBack, now } = view;
   const since = Math.min(before?.since ?? now, now);
@@ -54,7 +55,7 @@ export function judgeDoubt(before: Doubt | undefined, view: DoubtView): Doubt | 
   return wentBack || replaced ? { reason: replaced ? 'ConfigReplaced' : 'WentBack', since } : undefined;
 }
 
-/** When it ends by itself, in Unix ms; Infinity: only by the operator, or a person. */
+/** When the doubt ends without confirmation, in Unix ms; Infinity if only the operator or a person can end it. */
 export function endOf({ since, id, endedAt }: Doubt): number {
   if (endedAt !== undefined) return endedAt + lingerMs;
   return id === undefined ? since + unansweredMs : Infinity;

@@ -4,12 +4,12 @@ import { overdue, type Belief, type Held } from './belief.ts';
 import { believedAt } from './departures.ts';
 import { confirmDepartures, confirmRestore, endOf } from './doubt.ts';
 
-/** At most so many names stand in a message. */
+/** The most names in a message. */
 const mostNames = 5;
 
 /**
- * The condition `Holding`: what stays in the data path although no object says so, why, until when, and what ends it.
- * Undefined where there is nothing of that kind; a departure that is about to be followed is not worth a word.
+ * The condition `Holding`: what stays in the data path although no object shows it, why, until when, and what ends
+ * it. Undefined if nothing stays. A departure that will be followed soon is not reported.
  */
 export function holdingOf(
   belief: Belief,

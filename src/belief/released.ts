@@ -1,8 +1,8 @@
 import type { AgentAllocation } from '../api/types.ts';
 
 /**
- * Nodes whose AgentAllocation the operator emptied, as it does before it deletes one; kept up to date by the informer.
- * One that was made just now is empty, too, and says nothing: it may be in place of one that was lost.
+ * Nodes whose AgentAllocation the operator emptied, as it does before it deletes one. The informer keeps the set up
+ * to date. A new AgentAllocation is empty, too, but that means nothing, because it may replace one that was lost.
  */
 export function releasedNodes(allocations: Changing): Set<string> {
   const released = new Set<string>();
@@ -14,7 +14,7 @@ export function releasedNodes(allocations: Changing): Set<string> {
   return released;
 }
 
-/** What it needs of an informer. */
+/** The parts of an informer that are needed. */
 interface Changing {
   onChange: (
     listener: (name: string, object: AgentAllocation | undefined, old: AgentAllocation | undefined) => void,

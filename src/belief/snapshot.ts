@@ -10,7 +10,7 @@ import type {
 } from '../api/types.ts';
 import type { APIServer, Snapshot } from '../dataplane/snapshot.ts';
 
-/** What synced caches hold. */
+/** The content of synced caches. */
 export interface Cached {
   config: OverlayConfig | undefined;
   networks: OverlayNetwork[];
@@ -19,8 +19,8 @@ export interface Cached {
 }
 
 /**
- * All that the data path follows from, in a stable order; specs are the caches' own objects, not copies.
- * Undefined where the configuration in force is absent: then nothing is known, and what there is stays.
+ * Computes everything that the data path depends on, in a stable order. Specs are the caches' own objects, not
+ * copies. Undefined where the configuration in force is absent: then nothing is known, and everything stays.
  */
 export function snapshotOf(
   node: string,
@@ -47,12 +47,12 @@ export function snapshotOf(
 export const networksInForce = (networks: readonly OverlayNetwork[]): Snapshot['networks'] =>
   networks.flatMap(inForce);
 
-/** The network with its accepted subnets, or none where it is disabled, going, or not accepted. */
+/** The network with its accepted subnets; none where it is disabled, being deleted, or not accepted. */
 function inForce(network: OverlayNetwork): Snapshot['networks'] {
   const { metadata, spec } = network;
   const subnets = spec.enabled && metadata.deletionTimestamp === undefined ? subnetsInForce(network) : [];
   if (subnets.length === 0) return [];
-  // the rest of the metadata changes with every status: it would make each look like a change of the network
+  // the rest of the metadata changes with every status, and would look like a change of the network
   const { name, uid } = metadata;
   return [
     {
@@ -70,10 +70,10 @@ function overlapsConfirmed({
   return confirmed === undefined ? {} : { annotations: { [confirmOverlap]: confirmed } };
 }
 
-/** Of a network that has just come: a container that wants it waits for it. */
+/** Why a new network is not in force yet, for a container that wants it. */
 export const notAcceptedYet = 'the operator has not accepted it yet';
 
-/** The networks beside those in force, and why each is none, for users. */
+/** The networks that are not in force, and the reason for each, for users. */
 export function idleNetworks(
   networks: readonly OverlayNetwork[],
   inForce: ReadonlySet<string>,
@@ -89,7 +89,7 @@ function whyIdle({ metadata, spec, status }: OverlayNetwork): string {
   return accepted?.status === 'False' ? `${accepted.reason}: ${accepted.message}` : notAcceptedYet;
 }
 
-/** An edit that was refused (Accepted=False) leaves the subnets that were accepted before in force. */
+/** After a refused edit (Accepted=False) the subnets that were accepted before stay in force. */
 function subnetsInForce(network: OverlayNetwork): NetworkSubnet[] {
   if (network.status?.capacity !== undefined) return acceptedSubnets(network);
   return isTrue(network.status?.conditions, 'Accepted') ? network.spec.subnets : [];

@@ -14,9 +14,9 @@ type Network = Snapshot['networks'][number];
 type Allocation = Snapshot['allocations'][number];
 
 /**
- * What the kernel has, and what is new beside it: nothing of `last` is withdrawn. Of networks that overlap, and of this
- * node's own blocks, those that the kernel has stay: its containers are on them. Of peers, present AgentAllocations
- * decide: two nodes cannot both get a packet.
+ * Joins what the kernel has with what is new, and withdraws nothing of `last`. Where networks overlap, and for this
+ * node's own blocks, the kernel's stay, because its containers use them. For peers, existing AgentAllocations decide,
+ * because a packet cannot reach two nodes.
  */
 export function union(last: Snapshot, next: Snapshot): Snapshot {
   const networks = unionOfNetworks(last.networks, next.networks);
@@ -36,8 +36,8 @@ export function union(last: Snapshot, next: Snapshot): Snapshot {
 }
 
 /**
- * The snapshot with those of this node's own blocks that two nodes hold, and that its AgentAllocation lacks: this
- * node's containers are on them.
+ * Adds to the snapshot those of this node's own blocks that two nodes hold and that its AgentAllocation lacks,
+ * because this node's containers use them.
  */
 export function withQuarantined(
   last: Snapshot,
@@ -63,7 +63,7 @@ export function withQuarantined(
   return { ...next, allocations: allocations.sort((a, b) => order(a.node, b.node)) };
 }
 
-/** Each by its name as it is now, with the subnets that it had; those that overlap what the kernel has wait. */
+/** Each network as it is now, with the subnets that it had. Subnets that overlap the kernel's wait. */
 function unionOfNetworks(last: readonly Network[], next: readonly Network[]): Network[] {
   const inForce = last.flatMap(({ spec }) => spec.subnets);
   const isFree = ({ cidr }: NetworkSubnet) =>
@@ -82,7 +82,7 @@ function unionOfNetworks(last: readonly Network[], next: readonly Network[]): Ne
   return [...merged, ...held].sort((a, b) => order(a.metadata.name, b.metadata.name));
 }
 
-/** What the node itself has stays as it is; further blocks wait until the objects are believed. */
+/** This node's own allocation stays as it is. New blocks wait until the objects are believed. */
 function heldOwn(
   last: AgentAllocationSpec | undefined,
   next: AgentAllocationSpec | undefined,
@@ -94,7 +94,7 @@ function heldOwn(
     vtep: last.vtep,
     ...(last.networks === undefined ? {} : { networks: last.networks }),
   };
-  // a revision is in the kernel only where all that it says is
+  // a revision is in the kernel only when everything it contains is
   if (same(held, next)) return next;
   return sameAs(last, { ...held, revision: last.revision });
 }
@@ -111,7 +111,7 @@ function unionOfPeers(
   before.delete(last.node);
   const merged = present.map(({ node, spec }) => {
     const old = before.get(node);
-    // a peer's own present blocks are among the claims: what it still shows needs no holding
+    // a peer's own present blocks are among the claims, and need not be kept
     const missing = old === undefined || old === spec ? [] : claims.spare(old.networks ?? []);
     return { node, spec: old === undefined ? spec : sameAs(old, withNetworks(spec, missing)) };
   });
@@ -119,7 +119,7 @@ function unionOfPeers(
   return [...merged, ...gone.filter(({ spec }) => !claims.meet(spec))];
 }
 
-/** No peer is reached by what is this node's own. */
+/** No peer is reached at addresses that are this node's own. */
 function spareOwn(peers: readonly Allocation[], own: AgentAllocationSpec): Allocation[] {
   const claims = new Claims([own]);
   return peers
@@ -131,7 +131,7 @@ function spareOwn(peers: readonly Allocation[], own: AgentAllocationSpec): Alloc
     );
 }
 
-/** The allocation with these blocks beside its own; the same object where it has them all. */
+/** The allocation with these blocks added; the same object where it has them all. */
 function withNetworks(spec: AgentAllocationSpec, more: readonly AllocatedNetwork[]): AgentAllocationSpec {
   const all = new Map((spec.networks ?? []).map((network) => [network.name, network]));
   let isChanged = false;
@@ -146,7 +146,7 @@ function withNetworks(spec: AgentAllocationSpec, more: readonly AllocatedNetwork
   return { ...spec, networks: [...all.values()].sort((a, b) => order(a.name, b.name)) };
 }
 
-/** All nodes change these together, or the tunnel of none works. */
+/** All nodes must change these together; otherwise no tunnel works. */
 function pinned(last: EffectiveConfig, next: EffectiveConfig): EffectiveConfig {
   const { vtepSubnets, vtepMACOUI, vni, port, underlay } = last;
   return { ...next, vtepSubnets, vtepMACOUI, vni, port, underlay };
@@ -155,12 +155,12 @@ function pinned(last: EffectiveConfig, next: EffectiveConfig): EffectiveConfig {
 const order = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 const same = (a: AgentAllocationSpec, b: AgentAllocationSpec): boolean =>
   JSON.stringify(canonical(a)) === JSON.stringify(canonical(b));
-/** The old object where it says the same: passes are told apart by objects. */
+/** The old object where the content is the same, because passes compare objects by identity. */
 const sameAs = (old: AgentAllocationSpec, spec: AgentAllocationSpec): AgentAllocationSpec =>
   same(old, spec) ? old : spec;
 const sameEntry = (a: NetworkSubnet, b: NetworkSubnet): boolean => a.cidr === b.cidr && a.prefix === b.prefix;
 
-/** Key order is the API server's or ours. */
+/** Compares without regard to key order, which is the API server's or ours. */
 const canonical = ({ revision, nodeUID, addresses, vtep, networks = [] }: AgentAllocationSpec) => [
   revision,
   nodeUID,

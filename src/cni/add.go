@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// add puts a container on the networks that the agent names. Whatever fails, nothing is left of it.
+// add attaches a container to the networks that the agent names. If anything fails, everything is undone.
 func add(args *skel.CmdArgs) error {
 	k, err := keyOf(args)
 	if err != nil {
@@ -33,11 +33,11 @@ func add(args *skel.CmdArgs) error {
 		return err
 	}
 	defer inside.close()
-	held, err := recordsIn(conf.StateDir).lock(k, true)
+	lock, err := recordsIn(conf.StateDir).lock(k, true)
 	if err != nil {
 		return err
 	}
-	defer held.release()
+	defer lock.release()
 	if err := makeRoom(conf, k); err != nil {
 		return err
 	}
@@ -64,7 +64,7 @@ func add(args *skel.CmdArgs) error {
 	return nil
 }
 
-// makeRoom refuses an attachment that is there already. What is left of one whose record is of no use goes.
+// makeRoom refuses an attachment that exists already. Remains of one with an unusable record are removed.
 func makeRoom(conf *config, k key) error {
 	store := recordsIn(conf.StateDir)
 	record, err := store.read(k)
@@ -88,12 +88,12 @@ func makeRoom(conf *config, k key) error {
 	return nil
 }
 
-// port is one of the container's interfaces in the making.
+// port is one of the container's interfaces while it is made.
 type port struct {
 	network
 	identity
 	leases []lease
-	// linkLocal is set where the network has IPv6: a container of an IPv4 network has none at all.
+	// linkLocal is set where the network has IPv6; a container of an IPv4 network has no link-local address.
 	linkLocal netip.Addr
 }
 
@@ -116,17 +116,19 @@ func (p *port) addresses() []netip.Addr {
 	return addresses
 }
 
-// making is an attachment in the making.
+// making is an attachment while it is made.
 type making struct {
 	conf   *config
 	record *attachment
 	inside *sandbox
 	ports  []*port
-	// made is what has to go if the rest fails: no more than that, since something of that name may be another's.
+	// made is what is removed if a later step fails. It holds nothing else, because a link or lease of that name may
+	// be another's.
 	made *remains
 }
 
-// all makes the attachment: record, leases, links, what they may send as, and last the container's ends come up.
+// all makes the attachment: record, leases, links, the addresses that they may send from, and last it sets the
+// container's ends up.
 func (m *making) all(networks []network) error {
 	for _, one := range networks {
 		id := identify(m.record.ContainerID, one.Interface)
@@ -155,7 +157,7 @@ func (m *making) all(networks []network) error {
 	if err := permit(m.made.claims); err != nil {
 		return err
 	}
-	// a socket asks about links of the namespace that it was made in
+	// a socket sees the links of the namespace in which it was made
 	outside, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return err
@@ -174,7 +176,8 @@ func (m *making) all(networks []network) error {
 	})
 }
 
-// lease takes an address of each family from each network. The record tells of those that were taken before a failure.
+// lease takes an address of each family from each network. After a failure the record names those that were taken
+// before.
 func (m *making) lease() error {
 	for at, p := range m.ports {
 		err := remakeWiped(m.conf, p.Name)
@@ -195,7 +198,7 @@ func (m *making) lease() error {
 	return nil
 }
 
-// link makes the pairs, as ports of the bridges.
+// link makes the veth pairs, as ports of the bridges.
 func (m *making) link() error {
 	host, err := dial(unix.NETLINK_ROUTE)
 	if err != nil {
@@ -226,14 +229,15 @@ func (m *making) link() error {
 	return nil
 }
 
-// configure configures the container's end, from in there. Up to then it is down, and has no carrier: nothing passes.
+// configure configures the container's end from inside its namespace. Until then it is down and has no carrier, so
+// nothing passes.
 func (p *port) configure(c *conn) error {
 	index, err := linkIndex(p.Interface)
 	if err != nil {
 		return err
 	}
 	if p.linkLocal.IsValid() {
-		// a container's routers are those that it is told of here, whoever sends advertisements
+		// a container uses only the routers configured here, whatever router advertisements arrive
 		if err := sysctl(p.Interface, "accept_ra", "0"); err != nil {
 			return err
 		}
@@ -259,7 +263,7 @@ func (p *port) configure(c *conn) error {
 	for _, route := range p.Routes {
 		err := c.send(addRoute(index, route, p.gateway(route)))
 		if isKernel(err, unix.EEXIST) {
-			continue // by an interface that the container got in an ADD of its own: the first one's counts
+			continue // an interface from an earlier ADD of the container has this route already, and the first one counts
 		}
 		if err != nil {
 			return err
@@ -270,7 +274,7 @@ func (p *port) configure(c *conn) error {
 	return nil
 }
 
-// gateway of a route is that of the address of its family.
+// gateway returns the gateway of a route: that of the address of its family.
 func (p *port) gateway(route netip.Prefix) netip.Addr {
 	for _, one := range p.leases {
 		if one.prefix.Addr().Is4() == route.Addr().Is4() {
@@ -280,7 +284,7 @@ func (p *port) gateway(route netip.Prefix) netip.Addr {
 	return netip.Addr{}
 }
 
-// undone takes back what has been made and returns why. What cannot be taken back keeps its record, for GC and sweep.
+// undone removes what was made and returns why. Whatever cannot be removed keeps its record, for GC and sweep.
 func (m *making) undone(why error) error {
 	if err := m.made.undo(m.conf); err != nil {
 		warn("undo of a failed ADD of %s: %v", m.record.key(), err)

@@ -14,39 +14,40 @@ import (
 // networksPath is where the agent takes questions.
 const networksPath = "/v1/networks"
 
-// question is what the agent is asked, as it goes over the socket.
+// question is the request to the agent, as sent over the socket.
 type question struct {
 	ContainerID string `json:"containerID"`
 	IfName      string `json:"ifname"`
 	Namespace   string `json:"namespace,omitempty"`
 	Pod         string `json:"pod,omitempty"`
 	Annotation  string `json:"annotation,omitempty"`
-	// Annotated tells whether the pod's annotations were handed over, so that no annotation means none.
+	// Annotated tells whether the runtime passed the pod's annotations. Only then does an empty annotation mean that
+	// there is none.
 	Annotated bool   `json:"annotated,omitempty"`
 	Network   string `json:"network,omitempty"`
 }
 
-// network is one that the container is to be on.
+// network is a network that the container joins.
 type network struct {
 	Name      string
 	Interface string
 	Bridge    string
 	MTU       int
-	// GatewayMAC is the bridge's.
+	// GatewayMAC is the bridge's MAC address.
 	GatewayMAC net.HardwareAddr
-	// Ranges to take addresses from: one of each family.
+	// Ranges are where addresses come from: one of each family.
 	Ranges []addressRange
-	// Routes to be reached by the gateway, the default ones among them.
+	// Routes go by the gateway, the default routes among them.
 	Routes []netip.Prefix
 }
 
-// addressRange is a block of this node, whose gateway is the bridge's address in it.
+// addressRange is a block of this node. Its gateway is the bridge's address in it.
 type addressRange struct {
 	Subnet  netip.Prefix `json:"subnet"`
 	Gateway netip.Addr   `json:"gateway"`
 }
 
-// ask has the agent say which networks the container belongs to, in the order of its interfaces.
+// ask returns the networks that the container belongs to according to the agent, in the order of its interfaces.
 func ask(socket string, asked question) ([]network, error) {
 	body, err := json.Marshal(asked)
 	if err != nil {
@@ -81,7 +82,7 @@ func garbage(socket, format string, values ...any) error {
 	return types.NewError(types.ErrDecodingFailure, "the overlaynet agent's reply cannot be used: "+fmt.Sprintf(format, values...), socket)
 }
 
-// refusal passes on what the agent says.
+// refusal turns the agent's refusal into an error.
 func refusal(socket string, status int, reply []byte) error {
 	var said types.Error
 	if err := json.Unmarshal(reply, &said); err == nil && said.Msg != "" && said.Code != 0 {
@@ -93,7 +94,7 @@ func refusal(socket string, status int, reply []byte) error {
 	return garbage(socket, "HTTP %d without a reason", status)
 }
 
-// parseNetworks takes nothing but what can be made: names become file names, and all else is told to the kernel.
+// parseNetworks accepts only what can be made: names become file names, and everything else goes to the kernel.
 func parseNetworks(reply []byte, ifname string) ([]network, error) {
 	var said struct {
 		Networks []struct {

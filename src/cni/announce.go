@@ -10,12 +10,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// An address may have been another container's a moment ago, and who has talked to that one goes on sending to its
-// hardware address for up to a minute. So the container's kernel tells everyone on the bridge whose it is now: by a
-// gratuitous ARP request and an unsolicited neighbour advertisement for each address, as the container may send them.
+// An address may have belonged to another container a moment ago, and its peers keep sending to that container's MAC
+// address for up to a minute. So the container's kernel announces the new owner to everyone on the bridge: by a
+// gratuitous ARP request and an unsolicited neighbour advertisement for each address, which the container is allowed
+// to send.
 
-// announce has the container's kernel do that. It forgets its neighbours over it: they are told of here, afterwards.
-// It runs in the container; outside is a socket of the node.
+// announce makes the container's kernel announce its addresses. The kernel forgets its neighbours by that, so they
+// are added here, afterwards. It runs in the container; outside is a socket of the node.
 func (p *port) announce(c *conn, outside int) error {
 	if err := syncCarrier(outside, p.host); err != nil {
 		return err
@@ -31,8 +32,8 @@ func (p *port) announce(c *conn, outside int) error {
 	return c.send(requests...)
 }
 
-// syncCarrier has the kernel take notice of a port's carrier, as whoever asks for it does. Else it does so some
-// milliseconds later, or a second, and up to then the bridge takes no frame from the port.
+// syncCarrier makes the kernel notice a port's carrier, as any request for it does. Otherwise the kernel notices it
+// some milliseconds or a second later, and until then the bridge takes no frame from the port.
 func syncCarrier(fd int, name string) error {
 	value := struct{ command, carrier uint32 }{command: unix.ETHTOOL_GLINK}
 	ask := struct {
@@ -49,7 +50,7 @@ func syncCarrier(fd int, name string) error {
 	return nil
 }
 
-// announcing has the kernel announce IPv4 addresses when the link's hardware address is set. For IPv6 there is no such
+// announcing makes the kernel announce IPv4 addresses when the link's hardware address is set. IPv6 has no such
 // attribute, but the sysctl ndisc_notify.
 func announcing() *nl.RtAttr {
 	const arpNotify = 22 // IPV4_DEVCONF_ARP_NOTIFY
@@ -57,7 +58,7 @@ func announcing() *nl.RtAttr {
 	return nested(unix.AF_INET, nested(conf, attribute(arpNotify, nl.Uint32Attr(1))))
 }
 
-// announceAddresses sets the hardware address that the link has.
+// announceAddresses sets the hardware address that the link already has, which triggers the announcement.
 func announceAddresses(index int, mac net.HardwareAddr) request {
 	return request{"announce the addresses", unix.RTM_NEWLINK, acked, body(linkMessage(index, 0), attribute(unix.IFLA_ADDRESS, mac))}
 }

@@ -16,8 +16,8 @@ import (
 	"time"
 )
 
-// attachment is one container's stay on our networks, as it is written down: before anything of it is made, until
-// all is gone. The agent reads it too.
+// attachment records one container's stay on our networks. It is written before anything is made and stays until
+// everything is removed. The agent reads it too.
 type attachment struct {
 	Version     int               `json:"version"`
 	Conflist    string            `json:"conflist"`
@@ -31,18 +31,18 @@ type attachment struct {
 
 type attachedNetwork struct {
 	Network string `json:"network"`
-	// Name is the interface's in the container, Host that of its other end in the node.
+	// Name is the interface's name in the container, Host the name of its other end in the node.
 	Name   string `json:"name"`
 	Host   string `json:"host"`
 	MAC    string `json:"mac"`
 	Bridge string `json:"bridge"`
-	// Addresses are empty until they are leased.
+	// Addresses is empty until they are leased.
 	Addresses []netip.Addr `json:"addresses"`
 }
 
 func (a *attachment) key() key { return key{a.ContainerID, a.IfName} }
 
-// leased tells whether the record names every lease: it is written again once all are taken.
+// leased tells whether the record names every lease. It is written again once all are taken.
 func (a *attachment) leased() bool {
 	for _, one := range a.Interfaces {
 		if len(one.Addresses) == 0 {
@@ -52,7 +52,7 @@ func (a *attachment) leased() bool {
 	return true
 }
 
-// has tells whether the lease is of an address of this container.
+// has tells whether the lease is for an address of this container.
 func (a *attachment) has(lease held) bool {
 	for _, one := range a.Interfaces {
 		if one.Network == lease.network && slices.Contains(one.Addresses, lease.address) {
@@ -62,8 +62,8 @@ func (a *attachment) has(lease held) bool {
 	return false
 }
 
-// identity of a container's interface: what its links are called and which hardware addresses they have. A function of
-// the container, so that it can be found without a record, and comes out the same when an ADD is tried again.
+// identity holds the names and MAC addresses of a container's links. It is computed from the container's key, so it
+// can be found without a record and is the same when an ADD is retried.
 type identity struct {
 	host              string
 	hostMAC, innerMAC net.HardwareAddr
@@ -72,30 +72,31 @@ type identity struct {
 func identify(containerID, ifname string) identity {
 	sum := sha256.Sum256([]byte(containerID + "/" + ifname))
 	mac := func(first byte) net.HardwareAddr { return append(net.HardwareAddr{first}, sum[6:11]...) }
-	// locally administered; the node's end is the higher, since a bridge without an address of its own takes the lowest
+	// locally administered; the node's end gets the higher one, because a bridge without its own MAC address takes
+	// the lowest
 	return identity{portPrefix + hex.EncodeToString(sum[:6]), mac(0xfe), mac(0x0a)}
 }
 
-// linkLocal is the address that a hardware address leads to (RFC 4291, appendix A).
+// linkLocal returns the link-local address of a MAC address (RFC 4291, appendix A).
 func linkLocal(mac net.HardwareAddr) netip.Addr {
 	return netip.AddrFrom16([16]byte{
 		0xfe, 0x80, 8: mac[0] ^ 2, mac[1], mac[2], 0xff, 0xfe, mac[3], mac[4], mac[5],
 	})
 }
 
-// records are the attachments of the node, a file each.
+// records are the node's attachments, one file each.
 type records struct{ dir string }
 
 func recordsIn(stateDir string) records { return records{filepath.Join(stateDir, "attachments")} }
 
-// file is what a record is called, and its lock. Neither part may have a colon in it, so no two share a name.
+// file is the name of a record and of its lock. Neither part may contain a colon, so no two attachments share a name.
 func (k key) file() string { return k.containerID + ":" + k.ifname }
 
 func (r records) path(k key) string { return filepath.Join(r.dir, k.file()+".json") }
 
 var errCorrupt = errors.New("is corrupt")
 
-// read returns nil where there is none, and errCorrupt where what is there is no record.
+// read returns nil where there is no record, and errCorrupt where the file is not a valid one.
 func (r records) read(k key) (*attachment, error) {
 	record, err := readRecord(r.path(k))
 	if record != nil && record.key() != k {
@@ -134,8 +135,8 @@ func isHostName(name string) bool {
 	return is && err == nil && len(digits) == 12
 }
 
-// write replaces the file at once, or leaves it as it was. It is not synced: a node that loses power loses its
-// containers too, and what no record names is freed by the sweep.
+// write replaces the file atomically or leaves it unchanged. It does not sync: a node that loses power loses its
+// containers too, and the sweep frees whatever no record names.
 func (r records) write(record *attachment) error {
 	text, err := json.Marshal(record)
 	if err != nil {
@@ -156,7 +157,7 @@ func (r records) remove(k key) error {
 	return nil
 }
 
-// all returns every record that can be read; the others' paths go to corrupt.
+// all returns every record that can be read; paths of the others go to corrupt.
 func (r records) all(corrupt func(path string, err error)) ([]*attachment, error) {
 	files, err := filepath.Glob(filepath.Join(r.dir, "[^.]*.json"))
 	var found []*attachment
@@ -172,7 +173,7 @@ func (r records) all(corrupt func(path string, err error)) ([]*attachment, error
 	return found, err
 }
 
-// setAside keeps a file that is of no use, for a person to look at, where it is in nobody's way.
+// setAside moves an unusable file out of the way, so that a person can look at it.
 func setAside(path string, why error) {
 	aside := path + ".corrupt-" + time.Now().UTC().Format("20060102T150405.000")
 	if err := os.Rename(path, aside); err != nil && !errors.Is(err, fs.ErrNotExist) {

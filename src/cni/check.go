@@ -9,8 +9,8 @@ import (
 	"github.com/vishvananda/netlink"
 )
 
-// check compares what the last ADD of the chain resulted in with what there is. Later plugins may have changed what
-// this one made: what they left in the result is expected, and no more of it than that.
+// check compares the result of the chain's last ADD with what exists. Later plugins may have changed what this one
+// made, so only what they left in the result is expected.
 func check(args *skel.CmdArgs) error {
 	k, err := keyOf(args)
 	if err != nil {
@@ -82,7 +82,7 @@ func checkInterface(conf *config, record *attachment, one attachedNetwork, expec
 	return nil
 }
 
-// checkPort looks at the node's end.
+// checkPort checks the node's end.
 func checkPort(one attachedNetwork) error {
 	bridge, err := netlink.LinkByName(one.Bridge)
 	if err != nil {
@@ -106,7 +106,7 @@ func checkPort(one attachedNetwork) error {
 	return nil
 }
 
-// checkInside looks at the container's end, from the thread that is in there. It returns the hardware address.
+// checkInside checks the container's end from a thread inside its namespace. It returns the MAC address.
 func checkInside(name string, expected *current.Result, at int) (net.HardwareAddr, error) {
 	link, err := netlink.LinkByName(name)
 	if err != nil {
@@ -145,7 +145,7 @@ func checkInside(name string, expected *current.Result, at int) (net.HardwareAdd
 	return mac, nil
 }
 
-// checkRoutes looks for those by a gateway of ours.
+// checkRoutes checks that the routes by our gateway exist.
 func checkRoutes(name string, gateway net.IP, expected *current.Result, routes []netlink.Route) error {
 	for _, want := range expected.Routes {
 		if gateway == nil || !want.GW.Equal(gateway) {

@@ -18,10 +18,10 @@ const (
 	networkAnnotation = "overlaynet.dev/network"
 )
 
-// config is what the runtime hands over on standard input.
+// config is what the runtime passes on standard input.
 type config struct {
 	types.PluginConf
-	// Network is the one that a per-network conflist is for; empty in the cluster's default one.
+	// Network is set in a per-network conflist; it is empty in the cluster's default one.
 	Network  string `json:"network,omitempty"`
 	Socket   string `json:"socket,omitempty"`
 	StateDir string `json:"stateDir,omitempty"`
@@ -32,7 +32,8 @@ type config struct {
 	} `json:"runtimeConfig,omitempty"`
 }
 
-// annotations are the pod's. A runtime, or a plugin that calls this one, may leave them out: that is not the same as none.
+// annotations are the pod's. A runtime, or a plugin that calls this one, may leave them out, which differs from a pod
+// that has none.
 type annotations struct {
 	delivered bool
 	of        map[string]string
@@ -71,7 +72,7 @@ func parseConfig(text []byte) (*config, error) {
 	return conf, nil
 }
 
-// parseDirectories reads what is enough to undo an attachment: whatever else somebody has made of the conflist must not
+// parseDirectories reads only what is needed to undo an attachment, so that errors elsewhere in the conflist do not
 // keep a container from ending.
 func parseDirectories(text []byte) (*config, error) {
 	found := struct{ Name, StateDir, LeaseDir string }{StateDir: defaultStateDir, LeaseDir: defaultLeaseDir}
@@ -101,10 +102,10 @@ func invalidConfig(format string, values ...any) error {
 	return types.NewError(types.ErrInvalidNetworkConfig, fmt.Sprintf("network configuration: "+format, values...), "")
 }
 
-// pod is what Kubernetes says about a container; all empty elsewhere.
+// pod identifies the container in Kubernetes; it is empty elsewhere.
 type pod struct{ namespace, name string }
 
-// Names become part of messages and are asked of the agent: nothing but names of Kubernetes comes through.
+// Names become part of messages and of requests to the agent, so only valid Kubernetes names are accepted.
 var podArgs = []struct {
 	key, may string
 	max      int
@@ -114,7 +115,7 @@ var podArgs = []struct {
 	{"K8S_POD_NAME", "-.", 253, func(p *pod) *string { return &p.name }},
 }
 
-// isName tells whether a text has small letters and digits, and between them what else it may.
+// isName tells whether a text consists of small letters and digits, with the characters of may only between them.
 func isName(text, may string) bool {
 	for at, c := range []byte(text) {
 		inside := at > 0 && at < len(text)-1 && strings.IndexByte(may, c) >= 0
@@ -125,8 +126,8 @@ func isName(text, may string) bool {
 	return text != ""
 }
 
-// parsePod reads CNI_ARGS, `KEY=VALUE;KEY=VALUE`; keys of others are theirs. Without a namespace there is no Kubernetes:
-// Podman gives its container's name as K8S_POD_NAME.
+// parsePod reads CNI_ARGS, `KEY=VALUE;KEY=VALUE`, and ignores unknown keys. Without a namespace it is not Kubernetes:
+// Podman passes its container's name as K8S_POD_NAME.
 func parsePod(args string) (pod, error) {
 	var found pod
 	values := map[string]string{}
@@ -154,12 +155,12 @@ func invalidVariable(name, format string, values ...any) error {
 	return types.NewError(types.ErrInvalidEnvironmentVariables, name+": "+fmt.Sprintf(format, values...), "")
 }
 
-// key tells one attachment from all others of the node.
+// key identifies one attachment of the node.
 type key struct{ containerID, ifname string }
 
 func (k key) String() string { return k.containerID + "/" + k.ifname }
 
-// keyOf checks what becomes part of file names. The runtime's libraries check the same; a person's call may not.
+// keyOf checks what becomes part of file names. The runtime's libraries check the same, but a call by hand may not.
 func keyOf(args *skel.CmdArgs) (key, error) {
 	if err := utils.ValidateContainerID(args.ContainerID); err != nil {
 		return key{}, invalidVariable("CNI_CONTAINERID", "%q: %s", args.ContainerID, err.Msg)

@@ -6,7 +6,7 @@ import (
 	"github.com/containernetworking/cni/pkg/skel"
 )
 
-// del undoes an attachment without the agent, as often as it is asked to, and whatever is missing of it.
+// del undoes an attachment without the agent. It may be repeated, and parts may be missing already.
 func del(args *skel.CmdArgs) error {
 	k, err := keyOf(args)
 	if err != nil {
@@ -17,11 +17,11 @@ func del(args *skel.CmdArgs) error {
 		return err
 	}
 	store := recordsIn(conf.StateDir)
-	held, err := store.lock(k, true)
+	lock, err := store.lock(k, true)
 	if err != nil {
 		return err
 	}
-	defer held.release()
+	defer lock.release()
 	var left *remains
 	record, err := store.read(k)
 	switch {

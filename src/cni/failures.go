@@ -6,7 +6,7 @@ import (
 	"syscall"
 )
 
-// failures are several errors, on one line.
+// failures are several errors, printed on one line.
 type failures []error
 
 func (f failures) Error() string {
@@ -19,7 +19,7 @@ func (f failures) Error() string {
 
 func (f failures) Unwrap() []error { return f }
 
-// join leaves out what is nil.
+// join combines errors and leaves out nil.
 func join(errs ...error) error {
 	var failed failures
 	for _, err := range errs {
@@ -33,7 +33,7 @@ func join(errs ...error) error {
 	return failed
 }
 
-// isKernel tells whether every failure in err is the kernel's answer of that number.
+// isKernel tells whether every failure in err is the kernel's answer with that number.
 func isKernel(err error, errno syscall.Errno) bool {
 	if joined, many := err.(interface{ Unwrap() []error }); many {
 		for _, one := range joined.Unwrap() {

@@ -14,7 +14,7 @@ import (
 	"github.com/containernetworking/cni/pkg/types"
 )
 
-// collect frees what the runtime does not know any more of this conflist's attachments.
+// collect frees this conflist's attachments that the runtime does not know any more.
 func collect(args *skel.CmdArgs) error {
 	conf, err := parseDirectories(args.StdinData)
 	if err != nil {
@@ -31,8 +31,8 @@ func collect(args *skel.CmdArgs) error {
 	return nil
 }
 
-// validAttachments is the runtime's list. One that is absent is not one that is empty: that frees every container's
-// addresses. The library of CNI 1.2 called it by the second name.
+// validAttachments returns the runtime's list. An absent list is an error, because an empty one frees every
+// container's addresses. The library of CNI 1.2 used the second name for it.
 func validAttachments(text []byte) (map[key]bool, error) {
 	var keys map[string]json.RawMessage
 	if err := json.Unmarshal(text, &keys); err != nil {
@@ -61,8 +61,8 @@ type swept struct {
 	Kept  int      `json:"kept"`
 }
 
-// sweep frees what is left of containers that are gone from the kernel, after a reboot for example, whatever conflist they
-// came by. It prints what it freed and how many attachments it kept.
+// sweep frees what is left of containers that are gone from the kernel, for example after a reboot, from all
+// conflists. It prints what it freed and how many attachments it kept.
 func sweep(args []string, out io.Writer) error {
 	conf := &config{}
 	flags := flag.NewFlagSet("sweep", flag.ContinueOnError)
@@ -84,10 +84,10 @@ func sweep(args []string, out io.Writer) error {
 	return join(failed, err)
 }
 
-// reaper frees what nobody uses. It goes by the runtime's list and by what is in the kernel.
+// reaper frees what is unused, judged by the runtime's list and by the kernel.
 type reaper struct {
 	conf *config
-	// conflist is the one whose attachments the runtime has listed in valid; empty: none's.
+	// conflist is the one whose attachments the runtime listed in valid; empty when there is no such list.
 	conflist string
 	valid    map[key]bool
 
@@ -95,8 +95,8 @@ type reaper struct {
 	kept  int
 }
 
-// reap goes on after a failure. The order of reading matters: a container that comes meanwhile has its record before
-// its lease and its port, so none of these is seen without it.
+// reap continues after failures. The order of reading matters: a container that starts meanwhile has its record
+// before its lease and its port, so neither is ever seen without the record.
 func (r *reaper) reap() error {
 	store := leases{r.conf.LeaseDir}
 	var leased []held
@@ -132,14 +132,14 @@ func (r *reaper) reap() error {
 	return join(failed, r.judgeLeases(unrecorded, hosts))
 }
 
-// judge frees an attachment unless somebody uses it or is at work on it.
+// judge frees an attachment unless it is in use or another process works on it.
 func (r *reaper) judge(record *attachment) error {
 	if r.keeps(record) {
 		r.kept++
 		return remake(r.conf, record)
 	}
 	store := recordsIn(r.conf.StateDir)
-	held, err := store.lock(record.key(), false)
+	lock, err := store.lock(record.key(), false)
 	if errors.Is(err, errLocked) {
 		r.kept++
 		return nil
@@ -147,8 +147,8 @@ func (r *reaper) judge(record *attachment) error {
 	if err != nil {
 		return err
 	}
-	defer held.release()
-	// once more, now that nobody changes it
+	defer lock.release()
+	// read once more, now that the lock keeps others from changing it
 	record, err = store.read(record.key())
 	if err != nil || record == nil {
 		return err
@@ -164,7 +164,7 @@ func (r *reaper) judge(record *attachment) error {
 	return nil
 }
 
-// keeps tells whether the attachment may be in use: the runtime decides about its own, the kernel about all others.
+// keeps tells whether the attachment may be in use. The runtime decides about its own, the kernel about all others.
 func (r *reaper) keeps(record *attachment) bool {
 	if r.valid[record.key()] {
 		return true
@@ -180,8 +180,9 @@ func (r *reaper) keeps(record *attachment) bool {
 	return false
 }
 
-// keepAside puts a record that cannot be read out of the way, unless it is being dealt with. While its container is
-// there it stays: the agent sees that there is one of which it knows nothing, and leaves it what it may send as.
+// keepAside sets a record aside that cannot be read, unless another process works on it. While its container exists
+// the record stays: from it the agent sees that there is a container it knows nothing about, and does not remove the
+// addresses that it may send from.
 func (r *reaper) keepAside(path string, why error) {
 	name := strings.TrimSuffix(filepath.Base(path), ".json")
 	if hasPort(name) {
@@ -189,32 +190,32 @@ func (r *reaper) keepAside(path string, why error) {
 		warn("%v; kept, since its container is there; DEL removes both", why)
 		return
 	}
-	held, err := recordsIn(r.conf.StateDir).lockName(name, false)
+	lock, err := recordsIn(r.conf.StateDir).lockName(name, false)
 	if err != nil {
 		return
 	}
-	defer held.release()
+	defer lock.release()
 	if _, again := readRecord(path); errors.Is(again, errCorrupt) {
 		setAside(path, why)
 	}
 }
 
-// hasPort tells whether the kernel has the port of an attachment whose record has this name.
+// hasPort tells whether the kernel has the port of the attachment whose record has this name.
 func hasPort(name string) bool {
 	containerID, ifname, _ := strings.Cut(name, ":")
 	_, err := linkIndex(identify(containerID, ifname).host)
 	return err == nil
 }
 
-// removeUnfinished removes what was being written when its writer was killed.
+// removeUnfinished removes temporary files whose writer was killed.
 func (r *reaper) removeUnfinished() {
 	store := recordsIn(r.conf.StateDir)
 	files, _ := filepath.Glob(filepath.Join(store.dir, ".*.json"))
 	for _, path := range files {
 		name := filepath.Base(path)
-		if held, err := store.lockName(name[1:len(name)-len(".json")], false); err == nil {
+		if lock, err := store.lockName(name[1:len(name)-len(".json")], false); err == nil {
 			os.Remove(path)
-			held.release()
+			lock.release()
 		}
 	}
 }

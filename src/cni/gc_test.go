@@ -117,13 +117,13 @@ func TestGCSkipsWhatIsBeingMade(t *testing.T) {
 	n := newNode(t, dcos)
 	c := n.container()
 	n.add(c)
-	held, err := recordsIn(n.stateDir).lock(key{c.id, "eth0"}, true)
+	lock, err := recordsIn(n.stateDir).lock(key{c.id, "eth0"}, true)
 	if err != nil {
 		t.Fatal(err)
 	}
 	n.gc()
 	n.expectLeases("9.0.1.2")
-	held.release()
+	lock.release()
 	n.gc()
 	n.nothingLeft()
 }

@@ -15,11 +15,11 @@ import (
 	"github.com/containernetworking/plugins/plugins/ipam/host-local/backend/disk"
 )
 
-// leases are host-local's: a directory for each network, in it a file for each address, which says whose it is.
-// So an address is never given twice, whichever way a container comes by it.
+// leases are in host-local's store: a directory for each network, and in it a file for each address that names its
+// holder. So an address is never given twice, whichever plugin a container gets it from.
 type leases struct{ dir string }
 
-// lease is an address with the length of the subnet that it is from.
+// lease is an address with the prefix length of its subnet.
 type lease struct {
 	prefix  netip.Prefix
 	gateway netip.Addr
@@ -27,7 +27,7 @@ type lease struct {
 
 const subnetFull = 105
 
-// take leases an address of each family. What it returns beside an error is leased all the same.
+// take leases an address of each family. Leases that it returns together with an error were taken all the same.
 func (l leases) take(network string, ranges []addressRange, k key) ([]lease, error) {
 	opened, err := disk.New(network, l.dir)
 	if err != nil {
@@ -55,17 +55,17 @@ func (l leases) take(network string, ranges []addressRange, k key) ([]lease, err
 	return taken, nil
 }
 
-// quick is host-local's store, with what it has to say about two of its steps.
+// quick is host-local's store with two steps replaced.
 type quick struct {
 	*disk.Store
 	dir string
 }
 
-// GetByID would read all files to find a former lease of the container. Here the record tells of one.
+// GetByID would read all files to find the container's former lease. Here the record names it.
 func (quick) GetByID(string, string) []net.IP { return nil }
 
-// Reserve writes what host-local writes. But it does not empty the file of what was reserved last before it writes it
-// anew: for that ext4 waits for the disk, longer than the kernel takes for a link.
+// Reserve writes what host-local writes. But it does not empty the file of the last reservation before writing it:
+// ext4 would then wait for the disk, longer than the kernel takes to make a link.
 func (q quick) Reserve(id, ifname string, ip net.IP, rangeID string) (bool, error) {
 	path := filepath.Join(q.dir, ip.String())
 	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
@@ -98,7 +98,8 @@ func overwrite(path, text string) error {
 	return join(err, file.Close())
 }
 
-// byFamily makes host-local's range sets: in the order of the families' first ranges, which numbers them in its store.
+// byFamily makes host-local's range sets, ordered by the first range of each family. host-local's store numbers them
+// in this order.
 func byFamily(ranges []addressRange) []allocator.RangeSet {
 	var sets []allocator.RangeSet
 	place := map[bool]int{}
@@ -119,7 +120,7 @@ func ipNet(prefix netip.Prefix) *net.IPNet {
 	return &net.IPNet{IP: address.AsSlice(), Mask: net.CIDRMask(prefix.Bits(), address.BitLen())}
 }
 
-// full says what to do when a subnet has no address left.
+// full returns the error for a subnet without a free address, with advice.
 func (l leases) full(network string, set allocator.RangeSet) error {
 	var subnets []string
 	for _, part := range set {
@@ -136,7 +137,7 @@ func (l leases) full(network string, set allocator.RangeSet) error {
 		network, count, strings.Join(subnets, ", ")), "")
 }
 
-// held is a lease as it is on disk. Of one that cannot be understood the key is empty.
+// held is a lease as stored on disk. Its key is empty if the file cannot be understood.
 type held struct {
 	network string
 	address netip.Addr
@@ -155,21 +156,21 @@ func (l leases) list(network string) []held {
 	for _, file := range files {
 		address, err := netip.ParseAddr(file.Name())
 		if err != nil {
-			continue // the lock, and what was leased last
+			continue // the lock file, and the address leased last
 		}
 		text, err := os.ReadFile(filepath.Join(l.dir, network, file.Name()))
 		if errors.Is(err, fs.ErrNotExist) {
-			continue // has just been released
+			continue // it has just been released
 		}
 		found = append(found, held{network, address, parseHolder(text)})
 	}
 	return found
 }
 
-// lease is what host-local writes into the file of an address.
+// lease renders what host-local writes into the file of an address.
 func (k key) lease() string { return k.containerID + disk.LineBreak + k.ifname }
 
-// parseHolder reads what host-local writes: the container's ID and, on a line of its own, the interface.
+// parseHolder reads what host-local writes: the container's ID and, on the next line, the interface.
 func parseHolder(text []byte) key {
 	id, ifname, _ := strings.Cut(strings.TrimSpace(string(text)), "\n")
 	holder := key{strings.TrimSpace(id), strings.TrimSpace(ifname)}
@@ -179,7 +180,7 @@ func parseHolder(text []byte) key {
 	return holder
 }
 
-// networks returns the names of all that have leases here, of others' too.
+// networks returns the names of all networks with leases here, including those of other plugins.
 func (l leases) networks() []string {
 	dirs, _ := os.ReadDir(l.dir)
 	var names []string
@@ -191,7 +192,7 @@ func (l leases) networks() []string {
 	return names
 }
 
-// release gives addresses back of which a record says that they are this holder's, unless a lease says otherwise.
+// release frees the addresses that a record names, unless a lease names another holder.
 func (l leases) release(network string, addresses []netip.Addr, k key) error {
 	if len(addresses) == 0 {
 		return nil
@@ -201,7 +202,7 @@ func (l leases) release(network string, addresses []netip.Addr, k key) error {
 		for _, address := range addresses {
 			path := held{network: network, address: address}.path(l)
 			text, err := os.ReadFile(path)
-			// a file that names nobody would keep the address from everybody
+			// a file that names no holder would block the address for ever
 			if holder := parseHolder(text); err == nil && (holder == k || holder == key{}) {
 				err = os.Remove(path)
 			}
@@ -213,7 +214,7 @@ func (l leases) release(network string, addresses []netip.Addr, k key) error {
 	})
 }
 
-// of returns what the holder has in these networks, by reading all leases.
+// of returns the holder's leases in these networks, by reading all leases.
 func (l leases) of(k key, networks ...string) []held {
 	var its []held
 	for _, network := range networks {
@@ -226,13 +227,13 @@ func (l leases) of(k key, networks ...string) []held {
 	return its
 }
 
-// holds tells whether the address is this holder's.
+// holds tells whether the address is leased to this holder.
 func (l leases) holds(network string, address netip.Addr, k key) bool {
 	text, err := os.ReadFile(held{network: network, address: address}.path(l))
 	return err == nil && parseHolder(text) == k
 }
 
-// locked does something while nobody else takes or releases leases of the network.
+// locked runs work while no other process takes or releases leases of the network.
 func (l leases) locked(network string, work func() error) error {
 	if _, err := os.Stat(filepath.Join(l.dir, network)); errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -249,7 +250,7 @@ func (l leases) locked(network string, work func() error) error {
 	return work()
 }
 
-// leasable leaves out link-local addresses, which nobody leases.
+// leasable leaves out link-local addresses, which are never leased.
 func leasable(addresses []netip.Addr) []netip.Addr {
 	var all []netip.Addr
 	for _, address := range addresses {

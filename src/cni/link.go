@@ -11,9 +11,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The links, addresses and routes of a container's interface, as requests to the kernel.
+// This file builds the kernel requests for the links, addresses and routes of a container's interface.
 
-// alias marks every link that is ours.
+// alias marks all our links.
 const alias = "overlaynet"
 
 const (
@@ -28,7 +28,7 @@ const (
 	created = unix.NLM_F_ACK | unix.NLM_F_CREATE | unix.NLM_F_EXCL
 )
 
-// linkIndex returns the number of the link of that name in the calling thread's namespace.
+// linkIndex returns the index of a link in the calling thread's namespace.
 func linkIndex(name string) (int, error) {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -61,8 +61,8 @@ func nested(kind int, children ...nl.NetlinkRequestData) *nl.RtAttr {
 	return parent
 }
 
-// byHand keeps the kernel from making a link-local address, and waiting for duplicates of it. One that was booted with
-// ipv6.disable=1 has no such attribute, and no such address.
+// byHand keeps the kernel from making a link-local address and waiting for duplicates of it. A kernel booted with
+// ipv6.disable=1 has neither this attribute nor such an address.
 func byHand() []nl.NetlinkRequestData {
 	if _, err := os.Stat("/proc/sys/net/ipv6"); err != nil {
 		return nil
@@ -71,14 +71,14 @@ func byHand() []nl.NetlinkRequestData {
 	return []nl.NetlinkRequestData{nested(unix.AF_INET6, attribute(unix.IFLA_INET6_ADDR_GEN_MODE, []byte{none}))}
 }
 
-// prepareInside says of the container's end how its addresses come and are told of.
+// prepareInside sets how the container's end gets and announces its addresses.
 func prepareInside(index int) request {
 	return request{"prepare the interface", unix.RTM_NEWLINK, acked, body(
 		linkMessage(index, 0), nested(unix.IFLA_AF_SPEC, append(byHand(), announcing())...),
 	)}
 }
 
-// makePair makes the two links at once, each where it belongs.
+// makePair makes both links in one request, each in its namespace.
 func makePair(id identity, ifname string, bridge, mtu int, sandbox int) request {
 	const peerInfo = 1 // VETH_INFO_PEER
 	size := nl.Uint32Attr(uint32(mtu))
@@ -102,8 +102,8 @@ func makePair(id identity, ifname string, bridge, mtu int, sandbox int) request 
 	)}
 }
 
-// preparePort gives the node's end what cannot be said at its creation. It is up from then on, but without a carrier
-// while the container's is down.
+// preparePort sets on the node's end what cannot be set when it is made. It is up from then on, but has no carrier
+// while the container's end is down.
 func preparePort(id identity) request {
 	return request{"configure " + id.host + " as a port", unix.RTM_NEWLINK, acked, body(
 		linkMessage(0, unix.IFF_UP),
@@ -112,7 +112,7 @@ func preparePort(id identity) request {
 		nested(unix.IFLA_AF_SPEC, byHand()...),
 		nested(unix.IFLA_LINKINFO,
 			attribute(nl.IFLA_INFO_SLAVE_KIND, nl.NonZeroTerminated("bridge")),
-			// a container reaches itself by a Service's address
+			// a container can reach itself by a Service's address
 			nested(nl.IFLA_INFO_SLAVE_DATA, attribute(nl.IFLA_BRPORT_MODE, []byte{1})),
 		),
 	)}
@@ -122,25 +122,25 @@ func bringUp(index int, name string) request {
 	return request{"set " + name + " up", unix.RTM_NEWLINK, acked, body(linkMessage(index, unix.IFF_UP))}
 }
 
-// removeLink removes the other end too, wherever it is.
+// removeLink removes both ends of a pair, wherever the other one is.
 func removeLink(name string) request {
 	return request{"remove " + name, unix.RTM_DELLINK, acked, body(
 		linkMessage(0, 0), attribute(unix.IFLA_IFNAME, nl.ZeroTerminated(name)),
 	)}
 }
 
-// leaving is a group of links that no one else will have chosen.
+// leaving is the number of a link group that no other program is likely to use.
 const leaving = 0x6f766c21
 
-// leave puts a link into the group of those that are to be removed.
+// leave puts a link into the group of those to be removed.
 func leave(name string) request {
 	return request{"let " + name + " leave", unix.RTM_NEWLINK, acked, body(
 		linkMessage(0, 0), attribute(unix.IFLA_IFNAME, nl.ZeroTerminated(name)), attribute(unix.IFLA_GROUP, nl.Uint32Attr(leaving)),
 	)}
 }
 
-// removeLeaving removes all of that group. The kernel waits for its processors as long for one link as for many: of
-// containers that end together, one removes the links of those that queue up behind it.
+// removeLeaving removes all links of that group. The kernel waits for its processors as long for one link as for
+// many, so one of several containers that end together removes the links of those queued behind it.
 func removeLeaving() request {
 	return request{"remove what leaves", unix.RTM_DELLINK, acked, body(
 		linkMessage(0, 0), attribute(unix.IFLA_GROUP, nl.Uint32Attr(leaving)),
@@ -178,8 +178,8 @@ func addRoute(index int, destination netip.Prefix, gateway netip.Addr) request {
 	)}
 }
 
-// addNeighbour tells whose an address is, so that nobody has to ask, or goes on sending to a former holder. It is believed
-// for some seconds after its first use, then asked for.
+// addNeighbour sets an address's MAC address, so that the kernel need not ask and does not keep sending to a former
+// holder. The kernel trusts it for some seconds after its first use, then asks.
 func addNeighbour(index int, address netip.Addr, mac net.HardwareAddr) request {
 	message := make([]byte, 12) // struct ndmsg
 	message[0] = byte(familyOf(address))

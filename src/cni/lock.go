@@ -10,18 +10,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lock is held by whoever makes, undoes or judges an attachment. The kernel lets go of it when its holder is killed.
+// lock is held while an attachment is made, undone or judged. The kernel releases it when the holder is killed.
 type lock struct{ file *os.File }
 
 var errLocked = errors.New("another process is at work on it")
 
-// lock waits for the holder, or fails with errLocked if told not to.
+// lock waits for the current holder, or fails with errLocked if wait is false.
 func (r records) lock(k key, wait bool) (*lock, error) {
 	return r.lockName(k.file(), wait)
 }
 
-// unlessAtWork does something with a record while nobody changes it. Where somebody is at work on it, or it is gone, there
-// is nothing to do.
+// unlessAtWork does work on a record under its lock. It does nothing if another process holds the lock or the record
+// is gone.
 func (r records) unlessAtWork(k key, work func(*attachment) error) error {
 	lock, err := r.lock(k, false)
 	if errors.Is(err, errLocked) {
@@ -38,8 +38,8 @@ func (r records) unlessAtWork(k key, work func(*attachment) error) error {
 	return work(record)
 }
 
-// lockName locks a byte of one file that all share: where it is follows from the name. A file for each would have to be
-// made and removed with every container.
+// lockName locks one byte of a shared file; its position follows from the name. A lock file for each container would
+// have to be made and removed with it.
 func (r records) lockName(name string, wait bool) (*lock, error) {
 	path := filepath.Join(r.dir, ".lock")
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)

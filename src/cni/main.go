@@ -25,7 +25,8 @@ func main() {
 	if len(os.Args) > 1 && os.Getenv("CNI_COMMAND") == "" {
 		os.Exit(command(os.Args[1:]))
 	}
-	// a runtime that goes away in the middle is an error to undo by, not the end
+	// if the runtime goes away in the middle, writing fails and the work is undone, instead of the process being
+	// killed
 	signal.Ignore(syscall.SIGPIPE)
 	asked, err := versionAsked()
 	if err != nil {
@@ -35,7 +36,7 @@ func main() {
 		print(map[string]any{"cniVersion": asked, "supportedVersions": versions.SupportedVersions()})
 		return
 	}
-	// skel demands it of every command, the specification of GC alone; nothing is looked for there
+	// skel demands CNI_PATH of every command, though the specification does only for GC; nothing is looked up there
 	if os.Getenv("CNI_PATH") == "" && os.Getenv("CNI_COMMAND") != "GC" {
 		os.Setenv("CNI_PATH", defaultBinDir)
 	}
@@ -45,12 +46,12 @@ func main() {
 	}
 }
 
-// versionAsked finds out which version of the protocol the runtime speaks, which errors and VERSION are to repeat: skel
-// does not. It leaves standard input as it was.
+// versionAsked finds the protocol version that the runtime speaks. Errors and VERSION have to repeat it, which skel
+// does not do. Standard input can still be read afterwards.
 func versionAsked() (string, error) {
 	asked := struct{ CNIVersion string }{version.Current()}
 	command := os.Getenv("CNI_COMMAND")
-	// a person who asks for the version gives nothing to read
+	// a person who asks for the version sends no input
 	ready := []unix.PollFd{{Fd: 0, Events: unix.POLLIN}}
 	if count, _ := unix.Poll(ready, 100); command == "" || command == "VERSION" && count == 0 {
 		return asked.CNIVersion, nil
@@ -59,7 +60,7 @@ func versionAsked() (string, error) {
 	if err != nil {
 		return asked.CNIVersion, err
 	}
-	// what is no JSON is told of by who needs it
+	// the command that needs the input reports invalid JSON
 	_ = json.Unmarshal(text, &asked)
 	again, err := unix.MemfdCreate("configuration", unix.MFD_CLOEXEC)
 	if err != nil {
@@ -95,7 +96,7 @@ func print(object any) {
 	}
 }
 
-// command runs what a person or the agent asks for by arguments, and returns the exit status.
+// command runs a subcommand that a person or the agent calls, and returns the exit status.
 func command(args []string) int {
 	if args[0] != "sweep" {
 		fmt.Fprintf(os.Stderr, "overlaynet: there is no command %q; there is sweep\n", args[0])
@@ -108,7 +109,7 @@ func command(args []string) int {
 	return 0
 }
 
-// warn tells of something that is wrong but does not stop what is being done.
+// warn reports a problem that does not stop the work.
 func warn(format string, values ...any) {
 	fmt.Fprintf(os.Stderr, "overlaynet: "+format+"\n", values...)
 }

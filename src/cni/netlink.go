@@ -9,27 +9,27 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// conn is a netlink socket that takes several requests in one call: each waits for the kernel's locks, but not for
-// this process to be scheduled again, which is most of the time when containers start together.
+// conn is a netlink socket that sends several requests in one call. Each request waits for the kernel's locks, but
+// not for this process to be scheduled again, which takes most of the time when containers start together.
 type conn struct {
 	fd       int
 	sequence uint32
 }
 
-// dial opens it in the network namespace of the thread that calls.
+// dial opens a connection in the calling thread's network namespace.
 func dial(protocol int) (*conn, error) {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, protocol)
 	if err != nil {
 		return nil, fmt.Errorf("netlink socket: %w", err)
 	}
-	// the kernel's own words, without the request repeated
+	// answers carry the kernel's own message, and do not repeat the request
 	for _, option := range []int{unix.NETLINK_EXT_ACK, unix.NETLINK_CAP_ACK} {
 		if err := unix.SetsockoptInt(fd, unix.SOL_NETLINK, option, 1); err != nil {
 			unix.Close(fd)
 			return nil, fmt.Errorf("netlink socket: %w", err)
 		}
 	}
-	// an answer that does not come must not keep a container waiting for ever
+	// a missing answer must not keep a container waiting for ever
 	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: 30}); err != nil {
 		unix.Close(fd)
 		return nil, fmt.Errorf("netlink socket: %w", err)
@@ -43,7 +43,7 @@ func dial(protocol int) (*conn, error) {
 
 func (c *conn) close() { unix.Close(c.fd) }
 
-// request is one message. What says in words what it does, for the error that it may end in.
+// request is one message. What describes what it does, for error messages.
 type request struct {
 	what  string
 	kind  uint16
@@ -51,7 +51,7 @@ type request struct {
 	body  []byte
 }
 
-// body puts a message's fixed part and attributes together.
+// body joins a message's fixed part and attributes.
 func body(parts ...nl.NetlinkRequestData) []byte {
 	var all []byte
 	for _, part := range parts {
@@ -60,7 +60,7 @@ func body(parts ...nl.NetlinkRequestData) []byte {
 	return all
 }
 
-// kernelError is what the kernel answers to a request.
+// kernelError is the kernel's error answer to a request.
 type kernelError struct {
 	what   string
 	errno  syscall.Errno
@@ -76,7 +76,7 @@ func (e *kernelError) Error() string {
 
 func (e *kernelError) Unwrap() error { return e.errno }
 
-// send has the kernel carry out the requests in order. It goes on after one that failed; all errors come back.
+// send makes the kernel carry out the requests in order. It continues after a failure and returns all errors.
 // Requests without NLM_F_ACK are not waited for.
 func (c *conn) send(requests ...request) error {
 	out, waiting := c.encode(requests)
@@ -86,7 +86,7 @@ func (c *conn) send(requests ...request) error {
 	return c.answers(waiting)
 }
 
-// encode puts them into one piece, and tells which answers are to come.
+// encode joins the requests into one buffer, and returns which answers to expect.
 func (c *conn) encode(requests []request) ([]byte, map[uint32]string) {
 	var out []byte
 	waiting := map[uint32]string{}
@@ -95,7 +95,7 @@ func (c *conn) encode(requests []request) ([]byte, map[uint32]string) {
 		if one.flags&unix.NLM_F_ACK != 0 {
 			waiting[c.sequence] = one.what
 		}
-		// struct nlmsghdr; the sender's port is the kernel's business
+		// struct nlmsghdr; the kernel fills in the sender's port
 		out = binary.NativeEndian.AppendUint32(out, uint32(unix.NLMSG_HDRLEN+len(one.body)))
 		out = binary.NativeEndian.AppendUint16(out, one.kind)
 		out = binary.NativeEndian.AppendUint16(out, one.flags|unix.NLM_F_REQUEST)
@@ -129,7 +129,7 @@ func (c *conn) answers(waiting map[uint32]string) error {
 			errno := syscall.Errno(-int32(binary.NativeEndian.Uint32(message.Data)))
 			what, known := waiting[message.Header.Seq]
 			if !known && errno != 0 {
-				// of what encloses the others, for example where the kernel has no nftables
+				// the answer to a message that encloses others, for example where the kernel has no nftables
 				return append(failed, &kernelError{"netlink", errno, detail(message)})
 			}
 			delete(waiting, message.Header.Seq)
@@ -141,7 +141,7 @@ func (c *conn) answers(waiting map[uint32]string) error {
 	return join(failed...)
 }
 
-// detail is what the kernel says beside the error's number, if anything.
+// detail returns the text that the kernel adds to the error's number, if any.
 func detail(message syscall.NetlinkMessage) string {
 	const header = 4 + unix.NLMSG_HDRLEN
 	if message.Header.Flags&unix.NLM_F_ACK_TLVS == 0 || len(message.Data) < header {

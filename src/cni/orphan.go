@@ -9,9 +9,9 @@ import (
 	"github.com/vishvananda/netlink"
 )
 
-// judgeLeases frees leases that no record names and nobody can be using. Such a lease may also be one that the standard
-// plugins gave; their container has a port on the network's bridge, so as long as there is a port that no record
-// explains, every one of them is kept.
+// judgeLeases frees leases that no record names and that cannot be in use. Such a lease may also belong to a
+// container of the standard plugins, which has a port on the network's bridge. So while any port is not explained by
+// a record, all these leases are kept.
 func (r *reaper) judgeLeases(orphans []held, explained map[string]bool) error {
 	if len(orphans) == 0 {
 		return nil
@@ -33,7 +33,7 @@ func (r *reaper) judgeLeases(orphans []held, explained map[string]bool) error {
 	}
 	var failed error
 	for _, orphan := range orphans {
-		// without the bridge the network is not ours, or not there yet
+		// without the bridge the network is not ours, or does not exist yet
 		bridge, ours := bridges[bridgePrefix+orphan.network]
 		if !ours || unexplained[bridge] || r.valid[orphan.key] {
 			continue
@@ -82,7 +82,7 @@ func (r *reaper) freeOrphan(orphan held) error {
 	return nil
 }
 
-// ownerOf returns the record of a container that stays and has the leased address, if there is one.
+// ownerOf returns the record of a live container that has the leased address, if there is one.
 func (r *reaper) ownerOf(orphan held) (*attachment, error) {
 	records, err := recordsIn(r.conf.StateDir).all(func(string, error) {})
 	for _, record := range records {
@@ -93,8 +93,8 @@ func (r *reaper) ownerOf(orphan held) (*attachment, error) {
 	return nil, err
 }
 
-// restore writes a lease again that has come to name somebody else than the container that has the address, or nobody:
-// otherwise the address would be given to another one.
+// restore rewrites a lease whose file names another container, or none, than the one that has the address. Otherwise
+// the address would be given away again.
 func (r *reaper) restore(orphan held, owner key) error {
 	store := leases{r.conf.LeaseDir}
 	return recordsIn(r.conf.StateDir).unlessAtWork(owner, func(record *attachment) error {

@@ -18,8 +18,9 @@ const (
 	headerLimit = 1 << 14
 )
 
-// post is all of HTTP that is needed here. net/http would add a tenth to what an ADD costs. As HTTP/1.0, the reply is
-// never in chunks, and ends with the connection. Of the reply no more is read than one byte above the limit.
+// post sends a POST request and reads the reply: the only HTTP that is needed here. net/http would add a tenth to the
+// cost of an ADD. It speaks HTTP/1.0, so the reply has no chunks and ends with the connection. At most one byte above
+// the limit is read.
 func post(socket, path string, body []byte) (status int, reply []byte, err error) {
 	said, err := exchange(socket, fmt.Appendf(nil,
 		"POST %s HTTP/1.0\r\nHost: agent\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", path, len(body), body))
@@ -44,8 +45,8 @@ func post(socket, path string, body []byte) (status int, reply []byte, err error
 	return status, reply, nil
 }
 
-// exchange writes to a UNIX socket and reads to the end of what comes back. It blocks, unlike package net: without a
-// poller, and threads that wake each other.
+// exchange writes to a UNIX socket and reads the reply to its end. It blocks, unlike package net, so it needs no
+// poller and no threads that wake each other.
 func exchange(socket string, request []byte) ([]byte, error) {
 	deadline := time.Now().Add(agentTimeout)
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
@@ -73,7 +74,7 @@ func exchange(socket string, request []byte) ([]byte, error) {
 		if left <= 0 {
 			return nil, fmt.Errorf("no answer within %s", agentTimeout)
 		}
-		limit = unix.NsecToTimeval(int64(left) + 1000) // nothing at all would be no limit
+		limit = unix.NsecToTimeval(int64(left) + 1000) // a time-out of zero would mean no limit
 		if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &limit); err != nil {
 			return nil, err
 		}

@@ -10,17 +10,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// remains is what there is, or may be, of an attachment that has to go.
+// remains is what exists, or may exist, of an attachment that is to be removed.
 type remains struct {
 	key    key
 	hosts  []string
 	claims []claim
 	leases []held
-	// hurry is for a DEL: who sweeps may be all that its children have, and must not leave them behind.
+	// hurry is set for a DEL, which removes links in a child process. The sweep must not: it may be the parent that
+	// its children need to the end.
 	hurry bool
 }
 
-// recorded goes by the record.
+// recorded returns what a record names.
 func recorded(conf *config, record *attachment) *remains {
 	r := &remains{key: record.key()}
 	complete := record.leased()
@@ -31,7 +32,7 @@ func recorded(conf *config, record *attachment) *remains {
 			r.claims = append(r.claims, claim{one.Host, mac, address})
 		}
 		if !complete {
-			// killed between lease and record
+			// the plugin was killed between lease and record
 			r.leases = append(r.leases, leases{conf.LeaseDir}.of(r.key, one.Network)...)
 			continue
 		}
@@ -57,8 +58,8 @@ func beside(first string) []string {
 	return names
 }
 
-// unrecorded works out from what there is what a record would say: from the names of links, which follow from the
-// container's, and from the leases that bear its name. What the container's other records name is theirs.
+// unrecorded finds what a missing record would name: links, whose names follow from the container's, and leases that
+// name the container. Anything that the container's other records name is left out.
 func unrecorded(conf *config, k key) (*remains, error) {
 	others, whole, err := recordsIn(conf.StateDir).hostsBeside(k)
 	if err != nil {
@@ -67,7 +68,7 @@ func unrecorded(conf *config, k key) (*remains, error) {
 	r := &remains{key: k}
 	store := leases{conf.LeaseDir}
 	for _, network := range store.networks() {
-		// in all others a lease of that name is another plugin's
+		// in all other networks a lease of that name belongs to another plugin
 		if its := store.of(k, network); len(its) > 0 && ours(network) {
 			r.leases = append(r.leases, its...)
 		}
@@ -86,7 +87,7 @@ func unrecorded(conf *config, k key) (*remains, error) {
 	}
 	leased := len(r.leases) > 0
 	if !whole && !leased {
-		// the link of that name may be what the other record told of: an attachment of its own would have leases
+		// the link of that name may belong to the other record, because an attachment of its own would have leases
 		return r, nil
 	}
 	if there := plugged(k.ifname); whole && (there || leased) {
@@ -97,7 +98,7 @@ func unrecorded(conf *config, k key) (*remains, error) {
 	return r, nil
 }
 
-// hostsBeside are the links that the container's other records name: not the whole of them where one cannot be read.
+// hostsBeside returns the links that the container's other records name. whole is false if one cannot be read.
 func (r records) hostsBeside(k key) (hosts map[string]bool, whole bool, err error) {
 	files, err := filepath.Glob(r.path(key{k.containerID, "*"}))
 	hosts, whole = map[string]bool{}, true
@@ -119,18 +120,18 @@ func (r records) hostsBeside(k key) (hosts map[string]bool, whole bool, err erro
 	return hosts, whole, err
 }
 
-// ours tells whether it is a network of this node: whether the bridge of that name is the agent's.
+// ours tells whether a network belongs to this node: whether the agent made the bridge of that name.
 func ours(network string) bool {
 	bridge, err := netlink.LinkByName(bridgePrefix + network)
 	return err == nil && bridge.Type() == "bridge" && bridge.Attrs().Alias == alias
 }
 
-// undo removes links, elements, leases and, once all of that is gone, the record. The links go first: an address may be
-// leased again only when nobody has it any more.
+// undo removes links, elements, leases and, once all of these are gone, the record. The links go first, because an
+// address may be leased again only when no container has it any more.
 func (r *remains) undo(conf *config) error {
 	elements, err := forbid(r.claims)
 	if err != nil {
-		// they let nobody do anything once the port is gone, and the agent removes what is left
+		// without the port these elements permit nothing, and the agent removes what is left
 		warn("the elements of %s could not be removed: %v", r.key, err)
 	}
 	if elements != nil {
@@ -153,7 +154,7 @@ func (r *remains) undo(conf *config) error {
 	return recordsIn(conf.StateDir).remove(r.key)
 }
 
-// unplug removes the links. Whoever does that for one container need not wait for the kernel to forget it.
+// unplug removes the links. For a DEL it does not wait until the kernel has released them.
 func (r *remains) unplug(elements *conn) error {
 	if len(r.hosts) == 0 {
 		return nil
@@ -169,7 +170,7 @@ func (r *remains) unplug(elements *conn) error {
 		together = append(together, leave(name))
 	}
 	if r.hurry && elements != nil {
-		if child := host.sendDetached(elements, append(together, removeLeaving())...); child != 0 && gone(r.hosts, child) {
+		if child := host.sendDetached(elements, append(together, removeLeaving())...); child != 0 && waitUntilGone(r.hosts, child) {
 			return nil
 		}
 	}

@@ -7,8 +7,8 @@ import (
 	"path/filepath"
 )
 
-// remakeWiped remakes the leases of a network whose directory is empty or gone, as after a wipe by hand. Whoever takes
-// one next waits for the same lock: it finds either none of them missing, or no need to look.
+// remakeWiped remakes the leases of a network whose directory is empty or gone, as after a wipe by hand. The next
+// process that takes a lease waits for the same lock, so it finds them complete or has no need to look.
 func remakeWiped(conf *config, network string) error {
 	store := leases{conf.LeaseDir}
 	wiped := func() bool {
@@ -33,8 +33,8 @@ func remakeWiped(conf *config, network string) error {
 	})
 }
 
-// remake writes leases again whose files somebody has removed while their container is there: otherwise the addresses
-// would be given to another one.
+// remake rewrites leases whose files were removed while their container exists. Otherwise the addresses would be
+// given to another container.
 func remake(conf *config, record *attachment) error {
 	store := leases{conf.LeaseDir}
 	var failed error
@@ -57,7 +57,7 @@ func remake(conf *config, record *attachment) error {
 	return failed
 }
 
-// missing are the leases of a container in one network that have no file while its link is there.
+// missing returns a container's leases in one network that have no file although its link exists.
 func (l leases) missing(network string, record *attachment) []held {
 	var missing []held
 	for _, one := range record.Interfaces {
@@ -77,9 +77,9 @@ func (l leases) missing(network string, record *attachment) []held {
 	return missing
 }
 
-// writeMissing writes them, for who holds the network's lock. The record's is not needed: it may be held by someone who is
-// just writing, or reading, and its address would be given away. A DEL that is at work on it removes the link before
-// it waits for this lock, to remove the lease.
+// writeMissing writes the missing leases; the caller holds the network's lock. It does not take the record's lock:
+// another process may hold that while it reads or writes, and the address would be given away meanwhile. A DEL that
+// works on the record removes the link before it waits for this lock to remove the lease.
 func (l leases) writeMissing(network string, record *attachment) error {
 	var failed error
 	for _, lease := range l.missing(network, record) {

@@ -58,11 +58,11 @@ func TestWipedLeasesAreWrittenAgainEvenOfAContainerThatSomebodyIsAtWorkOn(t *tes
 	n := newNode(t, dual)
 	c := n.container()
 	n.add(c)
-	held, err := recordsIn(n.stateDir).lock(key{c.id, "eth0"}, true)
+	lock, err := recordsIn(n.stateDir).lock(key{c.id, "eth0"}, true)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer held.release()
+	defer lock.release()
 	n.wipe()
 	n.add(n.container())
 	n.expectLeases("9.1.1.2", "9.1.1.3", "fd01:b:0:1::2", "fd01:b:0:1::3")
@@ -103,11 +103,11 @@ func TestCheckWaitsForNobody(t *testing.T) {
 	n := newNode(t, dual)
 	c := n.container()
 	result := n.add(c)
-	held, err := recordsIn(n.stateDir).lock(key{c.id, "eth0"}, true)
+	lock, err := recordsIn(n.stateDir).lock(key{c.id, "eth0"}, true)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer held.release()
+	defer lock.release()
 	if s := n.call("CHECK", c, map[string]any{"prevResult": result}); s.failed {
 		t.Errorf("CHECK: %s", s.stdout)
 	}

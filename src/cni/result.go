@@ -9,8 +9,8 @@ import (
 	"github.com/containernetworking/cni/pkg/version"
 )
 
-// previous is the result of the plugins before this one in the chain, or an empty one. Where none of them has said
-// anything about dns, the configuration's counts.
+// previous returns the result of the plugins before this one in the chain, or an empty one. If none of them set dns,
+// the configuration's dns is used.
 func previous(conf *config) (*current.Result, error) {
 	if conf.RawPrevResult == nil {
 		return &current.Result{DNS: conf.DNS}, nil
@@ -28,8 +28,8 @@ func previous(conf *config) (*current.Result, error) {
 	return result, nil
 }
 
-// resultOf adds to what was there before: for each network the bridge, the node's and the container's link, and for the
-// last of them addresses and routes.
+// resultOf adds to the previous result: for each network the bridge, the node's and the container's link, and the
+// addresses and routes of the container's link.
 func resultOf(result *current.Result, ports []*port, netns string) *current.Result {
 	for _, p := range ports {
 		at := len(result.Interfaces) + 2
@@ -52,7 +52,7 @@ func resultOf(result *current.Result, ports []*port, netns string) *current.Resu
 	return result
 }
 
-// printResult says the same as the library's, which reads again what it has written, to leave out an empty dns.
+// printResult prints the same as the library's function, which parses its own output again to leave out an empty dns.
 func printResult(result *current.Result, asked string) error {
 	if older, err := version.GreaterThan("1.0.0", asked); older || err != nil {
 		return types.PrintResult(result, asked)

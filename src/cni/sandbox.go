@@ -14,7 +14,7 @@ import (
 // sandbox is a container's network namespace.
 type sandbox struct{ file *os.File }
 
-// openSandbox refuses what is no network namespace, and the one that this process is in.
+// openSandbox refuses a file that is no network namespace, and the namespace of this process.
 func openSandbox(path string) (*sandbox, error) {
 	file, err := os.Open(path)
 	if os.IsNotExist(err) {
@@ -39,7 +39,8 @@ func openSandbox(path string) (*sandbox, error) {
 
 func (s *sandbox) close() { s.file.Close() }
 
-// enter does something in there: netlink sockets and sysctls go by the namespace of the thread that opens them.
+// enter runs work in the namespace. Netlink sockets and sysctls belong to the namespace of the thread that opens
+// them.
 func (s *sandbox) enter(work func(*conn) error) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -53,7 +54,8 @@ func (s *sandbox) enter(work func(*conn) error) error {
 	}
 	defer func() {
 		if err := unix.Setns(int(outside.Fd()), unix.CLONE_NEWNET); err != nil {
-			// whatever is done from here on would be done to the container: what there is has its record, for DEL and GC
+			// anything done from here on would happen in the container; the record names what was made, for DEL and
+			// GC
 			warn("leave %s: %v", s.file.Name(), err)
 			os.Exit(1)
 		}
@@ -66,8 +68,9 @@ func (s *sandbox) enter(work func(*conn) error) error {
 	return work(c)
 }
 
-// sysctl sets one of an interface's IPv6 parameters, unless it has that value. For some the kernel tries again and again
-// to get a lock that others hold, at the cost of the others. Where the kernel has no IPv6 there is nothing to set.
+// sysctl sets an IPv6 parameter of an interface, unless it has that value already. For some parameters the kernel
+// tries repeatedly to get a lock, which slows down everything else that needs it. Without IPv6 in the kernel there is
+// nothing to set.
 func sysctl(ifname, parameter, value string) error {
 	path := filepath.Join("/proc/sys/net/ipv6/conf", ifname, parameter)
 	is, err := os.ReadFile(path)

@@ -160,12 +160,12 @@ var watching = []sentence{
 	{"GC", "Plugins may be unable to clean up some resources from GC that they would have been able to clean up from DEL.", func(t *testing.T, n *node) {
 		c := n.container()
 		n.add(c)
-		held, err := recordsIn(n.stateDir).lock(key{c.id, "eth0"}, true)
+		lock, err := recordsIn(n.stateDir).lock(key{c.id, "eth0"}, true)
 		if err != nil {
 			t.Fatal(err)
 		}
 		n.gc()
-		held.release()
+		lock.release()
 		n.del(c)
 		n.nothingLeft()
 	}},

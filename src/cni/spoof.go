@@ -8,39 +8,40 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The agent's sets of what a container may send as: `ports4` and `ports6` of `table bridge overlaynet`, whose elements
-// are port . hardware address . address. What comes in by one of our ports and is in neither is dropped.
+// The agent's sets list what containers may send from. `ports4` and `ports6` of `table bridge overlaynet` hold
+// elements of port . MAC address . address. A packet that arrives by one of our ports and is in neither set is
+// dropped.
 //
-// Beside them the addresses alone: `leased4` and `leased6` of `table inet overlaynet`. Their neighbours are looked for
-// whenever a packet comes; those of all other addresses, at a limited rate.
+// `leased4` and `leased6` of `table inet overlaynet` hold the addresses alone. The neighbours of these addresses are
+// looked up for every packet; those of all other addresses at a limited rate.
 
-// claim is one element of the first kind, and has one of the second.
+// claim is one element of the port sets; it has one element in the leased sets.
 type claim struct {
 	host    string
 	mac     net.HardwareAddr
 	address netip.Addr
 }
 
-// element is one of a set of the agent's.
+// element is an element of one of the agent's sets.
 type element struct {
 	// family is that of the table `overlaynet`.
 	family uint8
 	set    string
 	key    []byte
-	// words are for an error.
+	// words name the element in errors.
 	words string
 }
 
 const tables = "overlaynet"
 
-// port is the element of what the container may send as.
+// port returns the element that permits the container to send.
 func (c claim) port() element {
 	return element{
 		unix.NFPROTO_BRIDGE, "ports" + c.version(), c.key(), c.host + " . " + c.mac.String() + " . " + c.address.String(),
 	}
 }
 
-// lease is the element of the address alone.
+// lease returns the element of the address alone.
 func (c claim) lease() element {
 	return element{unix.NFPROTO_INET, "leased" + c.version(), c.address.AsSlice(), c.address.String()}
 }
@@ -60,7 +61,7 @@ func portsOf(claims []claim) []element {
 	return all
 }
 
-// leasesOf leaves out link-local addresses: nothing is routed to them.
+// leasesOf leaves out link-local addresses, because nothing is routed to them.
 func leasesOf(claims []claim) []element {
 	var all []element
 	for _, one := range claims {
@@ -71,7 +72,7 @@ func leasesOf(claims []claim) []element {
 	return all
 }
 
-// key is the concatenation as the kernel compares it: each part filled up to four bytes.
+// key is the concatenation as the kernel compares it: each part padded to a multiple of four bytes.
 func (c claim) key() []byte {
 	key := make([]byte, unix.IFNAMSIZ+8, unix.IFNAMSIZ+8+16)
 	copy(key, c.host)
@@ -79,8 +80,8 @@ func (c claim) key() []byte {
 	return append(key, c.address.AsSlice()...)
 }
 
-// permit adds the elements, a transaction for each table: one may be there without the other. Where a table or a set is
-// not there yet, the agent fills it from the records.
+// permit adds the elements in one transaction for each table, because one table may exist without the other. Where a
+// table or a set does not exist yet, the agent fills it from the records.
 func permit(claims []claim) error {
 	c, err := dial(unix.NETLINK_NETFILTER)
 	if err != nil {
@@ -95,8 +96,8 @@ func permit(claims []claim) error {
 	return nil
 }
 
-// forbid removes the elements, as far as they are there. The connection is to be closed late: who closes it waits until
-// the kernel has let go of what was removed, and everyone else's transactions wait for that.
+// forbid removes those elements that exist. The caller should close the connection late: closing waits until the
+// kernel has released what was removed, and all other transactions wait for that.
 func forbid(claims []claim) (*conn, error) {
 	c, err := dial(unix.NETLINK_NETFILTER)
 	if err != nil || len(claims) == 0 {
@@ -108,7 +109,7 @@ func forbid(claims []claim) (*conn, error) {
 func (c *conn) remove(elements []element) error {
 	err := c.send(transaction(unix.NFT_MSG_DELSETELEM, 0, elements)...)
 	if isKernel(err, unix.ENOENT) && len(elements) > 1 {
-		// one that is missing has kept the others from going: all or nothing
+		// a missing element kept the others from being removed: a transaction does all or nothing
 		err = nil
 		for at := range elements {
 			one := transaction(unix.NFT_MSG_DELSETELEM, 0, elements[at:at+1])
@@ -118,7 +119,7 @@ func (c *conn) remove(elements []element) error {
 	return ignoreMissing(err)
 }
 
-// permitted finds out whether the elements are there. Where a set is not, nothing is dropped for lack of an element.
+// permitted checks that the elements exist. Where a set does not exist, nothing is dropped for lack of an element.
 func permitted(claims []claim) error {
 	c, err := dial(unix.NETLINK_NETFILTER)
 	if err != nil {
@@ -151,7 +152,7 @@ func ignoreMissing(err error) error {
 	return err
 }
 
-// transaction changes elements, all of them or none.
+// transaction changes elements, either all of them or none.
 func transaction(kind, flags uint16, elements []element) []request {
 	requests := []request{{"begin", unix.NFNL_MSG_BATCH_BEGIN, 0, netfilterHeader(unix.AF_UNSPEC, unix.NFNL_SUBSYS_NFTABLES)}}
 	for _, one := range elements {
@@ -177,7 +178,7 @@ func (e element) request(kind, flags uint16) request {
 	)}
 }
 
-// netfilterHeader is struct nfgenmsg; the number is in network order.
+// netfilterHeader is struct nfgenmsg; the number is in network byte order.
 func netfilterHeader(family uint8, number uint16) []byte {
 	return []byte{family, unix.NFNETLINK_V0, byte(number >> 8), byte(number)}
 }

@@ -14,9 +14,9 @@ const bootID = "/proc/sys/kernel/random/boot_id"
 // markerBeside returns the file into which the agent writes the boot's ID once the data path is complete.
 func markerBeside(socket string) string { return filepath.Join(filepath.Dir(socket), "complete") }
 
-// status fails only until the node's data path was complete once since it booted. The specification would have it fail
-// on a full subnet too, but a runtime turns that into a node that is NotReady, whose pods are evicted: one full network
-// must not take the node from all others. What is full fails at ADD.
+// status fails only until the node's data path has been complete once since boot. The specification also wants it to
+// fail when a subnet is full. But a runtime turns that failure into a node that is NotReady, whose pods are evicted,
+// and one full network must not take the node away from all others. A full network fails at ADD.
 func status(args *skel.CmdArgs) error {
 	conf, err := parseConfig(args.StdinData)
 	if err != nil {

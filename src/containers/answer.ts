@@ -1,17 +1,17 @@
-import { refusals, type Ask, type Refusal } from './ask.ts';
+import { refusals, type Ask, type CNIRefusal } from './ask.ts';
 import { choose, needsNamespace, type Choice, type Known } from './choose.ts';
 import type { Namespace } from './wish.ts';
 
-/** What an answer follows from. */
+/** The facts that an answer follows from. */
 export interface Sources {
-  /** Of this moment; where it is text, the data path was never complete, and the text tells what is awaited. */
+  /** The present state. A text means that the data path was never complete, and says what is missing. */
   known: () => Promise<Known | string>;
   namespaces: {
     get: (name: string) => Namespace | undefined;
     lookUp: (name: string) => Promise<Namespace | string>;
   };
   pods: {
-    /** What the pod's annotation says, empty for none; or why that cannot be told, for the user. */
+    /** Reads the pod's annotation, empty if it has none; or says why it cannot be read, for the user. */
     networkOf: (namespace: string, pod: string) => Promise<{ annotation: string } | string>;
   };
 }
@@ -28,8 +28,8 @@ export async function answer(asked: Ask, { known, namespaces, pods }: Sources): 
 }
 
 /**
- * A plugin that calls ours may not hand the pod's annotations on. A pod that asks for an isolated network must not land in
- * the default one by that.
+ * Whether the pod must be looked up. A plugin that calls ours may not pass the pod's annotations on, and a pod that
+ * asks for an isolated network must not end up in the default one because of that.
  */
 async function withAnnotation(ask: Ask, pods: Sources['pods']): Promise<Ask | string> {
   const { namespace, pod, network, annotation, annotated = false } = ask;
@@ -40,4 +40,4 @@ async function withAnnotation(ask: Ask, pods: Sources['pods']): Promise<Ask | st
   return found.annotation === '' ? ask : { ...ask, annotation: found.annotation };
 }
 
-const tryAgain = (msg: string): Refusal => ({ code: refusals.tryAgain, msg });
+const tryAgain = (msg: string): CNIRefusal => ({ code: refusals.tryAgain, msg });

@@ -1,6 +1,6 @@
 import { namePattern } from '../net/name.ts';
 
-/** What the CNI plugin asks for one container: the body of `POST /v1/networks`. */
+/** The CNI plugin's question about one container: the body of `POST /v1/networks`. */
 export interface Ask {
   containerID: string;
   /** Name of the first interface. */
@@ -8,23 +8,26 @@ export interface Ask {
   /** From the runtime's arguments; absent outside Kubernetes, like `pod`. */
   namespace?: string;
   pod?: string;
-  /** The pod's annotation `overlaynet.dev/network`, whatever someone wrote there; an empty one is none. */
+  /** The pod's annotation `overlaynet.dev/network`, unchecked; an empty one counts as none. */
   annotation?: string;
-  /** The pod's annotations were handed over, so that no `annotation` means none. Else the agent has to ask for the pod. */
+  /**
+   * The pod's annotations were passed on, so a missing `annotation` means that there is none. Otherwise the agent
+   * asks for the pod.
+   */
   annotated?: boolean;
-  /** The one network of the conflist that the container came by. */
+  /** The network of the conflist that the runtime used, where that is for one network. */
   network?: string;
 }
 
-/** Why a container gets no network, as CNI has errors. Its runtime shows `msg; details` to the user. */
-export interface Refusal {
+/** Why a container gets no network, in the form of a CNI error. Its runtime shows `msg; details` to the user. */
+export interface CNIRefusal {
   /** 11: try again later (CNI's own). 100 to 104: see `refusals`. */
   code: number;
   msg: string;
   details?: string;
 }
 
-/** Our codes; the plugin adds 105 for a subnet that is full. */
+/** Our error codes; the plugin adds 105 for a full subnet. */
 export const refusals = {
   tryAgain: 11,
   unknown: 100,
@@ -34,15 +37,18 @@ export const refusals = {
   badRequest: 104,
 } as const;
 
-/** Each optional field's rule; they come from outside and go into messages and requests. The plugin has the same for pods. */
+/**
+ * The rule for each optional field. Values come from outside and go into messages and requests. The plugin has the
+ * same rules for pods.
+ */
 const rules: { field: 'namespace' | 'pod' | 'network'; pattern: RegExp; rule: string }[] = [
   { field: 'namespace', pattern: /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, rule: 'a DNS label' },
   { field: 'pod', pattern: /^[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?$/, rule: 'a DNS subdomain' },
   { field: 'network', pattern: namePattern, rule: "a network's name" },
 ];
 
-/** The question in that text, or why it is none. Fields that it does not know are for a newer agent. */
-export function parseAsk(body: string): Ask | Refusal {
+/** Parses a question, or says why the text is not one. Unknown fields are ignored: they are for a newer agent. */
+export function parseAsk(body: string): Ask | CNIRefusal {
   let value: unknown;
   try {
     value = JSON.parse(body);
@@ -68,7 +74,9 @@ export function parseAsk(body: string): Ask | Refusal {
     network,
   } = fields as Partial<Ask>;
   if (!/^[A-Za-z0-9][A-Za-z0-9_.-]{0,252}$/.test(containerID)) {
-    return bad(`containerID ${shown(containerID)} is none: letters, digits, "_", "." and "-"`);
+    return bad(
+      `containerID ${shown(containerID)} is invalid: only letters, digits, "_", "." and "-" are allowed`,
+    );
   }
   if (!/^[^/:\s]{1,15}$/.test(ifname) || ifname === '.' || ifname === '..') {
     return bad(
@@ -76,10 +84,10 @@ export function parseAsk(body: string): Ask | Refusal {
     );
   }
   for (const { field, pattern, rule } of rules) {
-    // outside Kubernetes a container's name may come in place of a pod's
+    // outside Kubernetes a container's name may be in the place of a pod's
     if (field === 'pod' && !present(namespace)) continue;
     const text = { namespace, pod, network }[field];
-    // outside Kubernetes runtimes give empty arguments
+    // outside Kubernetes runtimes pass empty arguments
     if (text !== undefined && text !== '' && !pattern.test(text)) {
       return bad(`${field} ${shown(text)} is not ${rule}`);
     }
@@ -95,7 +103,7 @@ export function parseAsk(body: string): Ask | Refusal {
   };
 }
 
-/** Text of someone else's in a message: quoted, ASCII on one line, and not long. */
+/** Makes foreign text safe for a message: quoted, ASCII on one line, and short. */
 export function shown(text: string): string {
   const short = JSON.stringify(text.length <= 64 ? text : `${text.slice(0, 61)}...`);
   return short.replace(/[^ -~]/g, (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, '0')}`);
@@ -103,4 +111,4 @@ export function shown(text: string): string {
 
 const present = (text: string | undefined): text is string => text !== undefined && text !== '';
 
-const bad = (msg: string): Refusal => ({ code: refusals.badRequest, msg });
+const bad = (msg: string): CNIRefusal => ({ code: refusals.badRequest, msg });

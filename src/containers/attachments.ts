@@ -4,7 +4,7 @@ import { parseAttachment, type Attachments } from '../dataplane/attachment.ts';
 import { attachmentsIn } from '../host/directories.ts';
 import { isErrno, readIfPresent, reasonOf } from '../host/file.ts';
 
-/** In the order of their names; locks and temporary files, which begin with a dot, are none. */
+/** Reads the records in the order of their names. Locks and temporary files begin with a dot and are skipped. */
 export function readAttachments(stateDir: string): Attachments {
   const dir = attachmentsIn(stateDir);
   const result: Attachments = { attachments: [], problems: [] };
@@ -18,7 +18,7 @@ export function readAttachments(stateDir: string): Attachments {
   for (const file of files.sort()) {
     try {
       const text = readIfPresent(join(dir, file));
-      if (text === undefined) continue; // its container has just gone
+      if (text === undefined) continue; // its container was just removed
       const read = parseAttachment(text);
       if (typeof read === 'string') result.problems.push(`${join(dir, file)}: ${read}`);
       else result.attachments.push(read);

@@ -4,37 +4,43 @@ import { ownAllocation, type Snapshot } from '../dataplane/snapshot.ts';
 import { formatAddress, type Family } from '../net/address.ts';
 import { contains, formatCidr, gateway, parseCidr, type Cidr } from '../net/cidr.ts';
 import { cniBridge, interfaceName } from '../net/name.ts';
-import { refusals, type Ask, type Refusal } from './ask.ts';
+import { refusals, type Ask, type CNIRefusal } from './ask.ts';
 import { notAcceptedYet } from '../belief/snapshot.ts';
 import { namesIn, networkAnnotation, wishOf, type Namespace } from './wish.ts';
 import { bridgesLabel } from '../api/labels.ts';
 
-/** What the agent knows when a container comes. */
+/** What the agent knows when a container starts. */
 export interface Known {
-  /** As the kernel shows it. */
+  /** The snapshot that the kernel shows. */
   snapshot: Snapshot;
-  /** Networks that are not in force, and why; undefined: it cannot be known, with the API server away from the start. */
+  /**
+   * Networks that are not in force, with the reasons; undefined if unknown, because the API server was away from the
+   * start.
+   */
   idle: ReadonlyMap<string, string> | undefined;
-  /** Networks that never worked on this node, and why. */
+  /** Networks that never worked on this node, with the reasons. */
   failed: ReadonlyMap<string, string>;
 }
 
-/** One interface that the plugin is to make. */
+/** One interface that the plugin should make. */
 export interface Joined {
   name: string;
   interface: string;
   bridge: string;
   mtu: number;
   gatewayMAC: string;
-  /** One per family and active block of this node, IPv4 first. */
+  /** One range for each family and active block of this node, IPv4 first. */
   ranges: { subnet: string; gateway: string }[];
-  /** Of the families for which this is the first interface. */
+  /** Default routes, of families for which this is the first interface. */
   defaultRoutes: string[];
-  /** Of the other families: the network's whole subnets, whose blocks on other nodes no default route leads to. */
+  /**
+   * Routes of the other families: the network's whole subnets, because no default route leads to their blocks on
+   * other nodes.
+   */
   routes: string[];
 }
 
-export type Choice = { networks: Joined[] } | Refusal;
+export type Choice = { networks: Joined[] } | CNIRefusal;
 
 /** Whether the choice depends on the pod's namespace: on its annotation, or on its labels. */
 export function needsNamespace({ namespace, network, annotation }: Ask, { snapshot }: Known): boolean {
@@ -57,12 +63,12 @@ export function choose(ask: Ask, known: Known, namespace: Namespace | undefined)
     return { code: refusals.tryAgain, msg: `namespace ${ask.namespace ?? ''} is not known` };
   }
   const wish = wishOf(ask, known.snapshot.config.defaultNetwork, namespace);
-  // the API server has checked the default's form, duplicates aside
+  // the API server has checked the default's form, except for duplicates
   const names = wish.isDefault ? [...new Set(wish.text.split(','))] : namesIn(wish.text, wish.source);
   if (!Array.isArray(names)) return names;
 
   const joined: Joined[] = [];
-  const absent: Refusal[] = [];
+  const absent: CNIRefusal[] = [];
   const families = new Set<Family>();
   for (const name of names) {
     const found = locate(name, known);
@@ -92,15 +98,15 @@ type Network = Snapshot['networks'][number];
 
 interface Found {
   network: Network;
-  /** Its active parts on this node that belong to CNI containers. */
+  /** Its active subnets on this node that belong to CNI containers. */
   parts: Cidr[];
 }
 
-/** Whether the network can be joined here, its rules on namespaces aside. */
-function locate(name: string, { snapshot, idle, failed }: Known): Found | Refusal {
+/** Finds a network, or says why it cannot be joined here; its rules on namespaces are checked elsewhere. */
+function locate(name: string, { snapshot, idle, failed }: Known): Found | CNIRefusal {
   const network = snapshot.networks.find(({ metadata }) => metadata.name === name);
   const problem = failed.get(name);
-  // one that has just come is in force, and not in what was applied yet
+  // a network that has just come is in force, but was not applied yet
   if (network === undefined) {
     return problem === undefined ? notInForce(name, snapshot, idle) : notYet(name, snapshot.node, problem);
   }
@@ -128,12 +134,12 @@ function locate(name: string, { snapshot, idle, failed }: Known): Found | Refusa
   return { network, parts: open };
 }
 
-const notYet = (name: string, node: string, problem: string): Refusal => ({
+const notYet = (name: string, node: string, problem: string): CNIRefusal => ({
   code: refusals.tryAgain,
   msg: `network ${name} does not work on node ${node} yet: ${problem}`,
 });
 
-function notInForce(name: string, snapshot: Snapshot, idle: Known['idle']): Refusal {
+function notInForce(name: string, snapshot: Snapshot, idle: Known['idle']): CNIRefusal {
   const names = listed(snapshot.networks.map(({ metadata }) => metadata.name));
   if (idle === undefined) {
     const msg = `network ${name} is not known, and the API server cannot be asked now; known are: ${names}`;
@@ -154,7 +160,7 @@ function whyNotHere({ metadata, spec }: Network, allocated: boolean): string {
     : `its nodeSelector leaves the node out, or it has no free block: kubectl describe overlaynetwork ${metadata.name}`;
 }
 
-const forbidden = (source: string, name: string, namespace: Namespace, rule: string): Refusal => ({
+const forbidden = (source: string, name: string, namespace: Namespace, rule: string): CNIRefusal => ({
   code: refusals.forbidden,
   msg: `${source}: namespace ${namespace.name} may not use network ${name}, whose namespaceSelector is ${rule}`,
   details: `label the namespace so, or ask for another network by annotation ${networkAnnotation}`,
@@ -182,7 +188,7 @@ function join({ network, parts }: Found, snapshot: Snapshot, name: string, famil
     gatewayMAC: bridge?.mac ?? '',
     ranges,
     defaultRoutes: fresh.map((family) => (family === 4 ? '0.0.0.0/0' : '::/0')),
-    // where one block is all of a subnet, its interface is on it
+    // where one block is the whole subnet, the interface has a route to it already
     routes: later.flatMap((family) =>
       wholes
         .filter((whole) => whole.family === family)

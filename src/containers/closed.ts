@@ -2,9 +2,9 @@ import type { OverlayNetwork } from '../api/types.ts';
 import type { Failure } from '../dataplane/state.ts';
 
 /**
- * Networks that take no new containers, and why: by the failures of the last pass. A network that worked before keeps
- * working as far as it does. An isolated one is closed wherever a rule or set is not in place: what joined it would
- * reach what it must not.
+ * Networks that accept no new containers, with the reasons, by the failures of the last pass. A network that worked
+ * before stays open, as far as it works. An isolated network is closed while a rule or set is missing, because its
+ * new containers could reach what they must not.
  * @param worked networks that had their conflist before
  */
 export function closedNetworks(

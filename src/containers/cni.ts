@@ -11,20 +11,20 @@ import type { Failure } from '../dataplane/state.ts';
 
 const extension = '.conflist';
 
-/** First in lexical order: a runtime takes the first file of its directory. */
+/** The first name in lexical order, because a runtime takes the first file of its directory. */
 const defaultFile = `05-overlaynet${extension}`;
 
 const bootID = (): string => readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
 
 /**
  * The agent's files for CNI runtimes: `NETWORK.conflist` in a directory of their own, one file in the runtimes'
- * directory, the mark that the data path is complete, and the leases of networks that are gone. Files of others are
- * never touched.
+ * directory, the mark that the data path is complete, and the leases of networks that are gone. Files of other
+ * programs are never changed.
  */
 export class CNIFiles {
-  /** Networks for which there may be a conflist or leases of ours. */
+  /** Networks that may have a conflist or leases of ours. */
   readonly owned: Set<string>;
-  /** Types of others' plugins that are chained behind ours in the runtimes' file. */
+  /** Types of other programs' plugins that are chained behind ours in the runtimes' file. */
   chained: readonly string[] = [];
   readonly #directories: Directories;
   readonly #mode: number | undefined;
@@ -35,8 +35,8 @@ export class CNIFiles {
   /**
    * @param options.owned from the checkpoint
    * @param options.links names of the node's links now
-   * @param options.onRemoved told of each file and directory that went
-   * @param options.mode of the conflists; by default that of the file that is there, and 0644 of a new one
+   * @param options.onRemoved called for each removed file and directory
+   * @param options.mode of the conflists; by default that of an existing file, and 0644 for a new one
    */
   constructor(options: {
     directories: Directories;
@@ -54,12 +54,15 @@ export class CNIFiles {
     this.owned = new Set(options.owned);
   }
 
-  /** The networks' conflists as they should be. */
+  /** The wanted conflists of the networks. */
   conflists(snapshot: Snapshot): Conflist[] {
     return renderConflists(snapshot, this.#paths);
   }
 
-  /** Removes the conflists of networks that the node no longer has; to be called before their bridges go. */
+  /**
+   * Removes the conflists of networks that the node no longer has. It must be called before their bridges are
+   * removed.
+   */
   withdraw(wanted: readonly Conflist[]): Failure[] {
     const keep = new Set(wanted.map(({ network }) => network));
     return this.#try(undefined, () => {
@@ -71,7 +74,7 @@ export class CNIFiles {
 
   /**
    * Writes conflists that differ from what is on disk.
-   * @param ready those whose data path is complete; others stay as they are
+   * @param ready networks whose data path is complete; conflists of others stay as they are
    */
   publish(ready: readonly Conflist[]): Failure[] {
     return ready.flatMap(({ network, text }) =>
@@ -83,8 +86,8 @@ export class CNIFiles {
   }
 
   /**
-   * Lets runtimes use the node: to be called once its data path is complete. From then on nothing takes it back: a
-   * runtime that loses its configuration makes the node NotReady, and a container that has no network is told so.
+   * Lets runtimes use the node; called once its data path is complete. This is never undone: a runtime that loses its
+   * configuration makes the node NotReady, and a container without a network gets an error anyway.
    */
   open(): Failure[] {
     return this.#try(undefined, () => {
@@ -93,7 +96,7 @@ export class CNIFiles {
       const path = this.#defaultPath;
       const { text, chained } = withChained(defaultConflist(this.#paths), readIfPresent(path));
       this.chained = chained;
-      // a runtime that watches its directory would read a file half-written
+      // a runtime that watches its directory would read a half-written file
       this.#write(path, text, cniConfDir);
     });
   }
@@ -107,7 +110,7 @@ export class CNIFiles {
     }
   }
 
-  /** The file that runtimes take in place of ours: the first by name of those that they read. */
+  /** The file that runtimes use instead of ours: the first by name of those that they read. */
   get first(): string | undefined {
     try {
       const files = readdirSync(this.#directories.cniNetDir).filter((file) =>
@@ -116,14 +119,14 @@ export class CNIFiles {
       const [first = defaultFile] = files.sort();
       return first < defaultFile ? join(this.#directories.cniNetDir, first) : undefined;
     } catch {
-      return undefined; // told by `open`
+      return undefined; // `open` reports it
     }
   }
 
   /**
-   * Removes the leases of networks that the node no longer has; to be called once their bridges are gone.
-   * @param keep names of those that it has, and of those whose bridge may still be there
-   * @returns what failed, and, as `held`, whose containers keep their leases for now
+   * Removes the leases of networks that the node no longer has; called once their bridges are gone.
+   * @param keep names of networks that it has, and of those whose bridge may still exist
+   * @returns the failures and, as `held`, the containers that keep their leases for now
    */
   removeLeases(keep: ReadonlySet<string>): { failures: Failure[]; held: string[] } {
     const former = [...this.owned].filter((network) => !keep.has(network));
@@ -140,7 +143,9 @@ export class CNIFiles {
     return { failures, held };
   }
 
-  /** All that there is of ours in these directories, the leases aside; whose they are is known from then on. */
+  /**
+   * Removes all our files in these directories except the leases; the networks with leases are known from then on.
+   */
   removeAll(): Failure[] {
     const { runDir, stateDir, cniConfDir } = this.#directories;
     for (const { interfaces } of readAttachments(stateDir).attachments) {
@@ -181,7 +186,7 @@ export class CNIFiles {
     return join(this.#directories.cniConfDir, network + extension);
   }
 
-  /** By network, of the containers whose port is in the kernel. */
+  /** Containers whose port is in the kernel, by network. */
   #liveContainers(): Map<string, string[]> {
     const links = this.#links();
     const live = new Map<string, string[]>();
@@ -195,7 +200,7 @@ export class CNIFiles {
     return live;
   }
 
-  /** Networks whose conflist is on disk and ours, by our memory or by what it says. */
+  /** Networks whose conflist is on disk and ours, by our memory or by its content. */
   #written(): string[] {
     const named = filesIn(this.#directories.cniConfDir)
       .filter((file) => file.endsWith(extension))
@@ -209,7 +214,7 @@ export class CNIFiles {
 
   #write(path: string, text: string, scratch?: string): void {
     const present = modeOf(path);
-    // one that an administrator set stays, unless the agent was told one
+    // permissions set by an administrator stay, unless the agent has a flag for them
     const mode = (path.endsWith(extension) ? this.#mode : undefined) ?? present ?? 0o644;
     if (readIfPresent(path) === text) {
       if (present === mode) return;
@@ -238,7 +243,7 @@ export class CNIFiles {
   }
 }
 
-/** Its permissions; undefined where there is no such file. */
+/** A file's permissions; undefined where it does not exist. */
 const modeOf = (path: string): number | undefined => {
   const mode = statSync(path, { throwIfNoEntry: false })?.mode;
   return mode === undefined ? undefined : mode & 0o777;

@@ -3,13 +3,13 @@ import type { Snapshot } from '../dataplane/snapshot.ts';
 import { defaultDirectories, socketIn } from '../host/directories.ts';
 import { namesHere } from './choose.ts';
 
-/** A CNI network configuration list, as text, and the network that it is for. */
+/** A CNI network configuration list as text, and the network that it is for. */
 export interface Conflist {
   network: string;
   text: string;
 }
 
-/** What the plugin has to know besides, where it is not what the plugin takes by itself. */
+/** Settings of the plugin that differ from its defaults. */
 export interface PluginPaths {
   socket: string;
   stateDir: string;
@@ -22,27 +22,30 @@ export const pluginDefaults: PluginPaths = {
   leaseDir: defaultDirectories.leaseDir,
 };
 
-/** Of each network that has a CNI bridge on this node, by name: whoever runs CNI asks for it so, without Kubernetes. */
+/**
+ * The conflist of each network that has a CNI bridge on this node, by name. Programs that run CNI without Kubernetes
+ * use it.
+ */
 export const renderConflists = (snapshot: Snapshot, paths: PluginPaths): Conflist[] =>
   namesHere(snapshot).map((network) => ({ network, text: render(network, network, paths) }));
 
 /**
- * The cluster's own: the agent tells the plugin which networks a pod belongs to. No OverlayNetwork can bear its name, so
- * that no per-network conflist does: a runtime collects the garbage of a name.
+ * Name of the cluster's own conflist, with which the agent chooses a pod's networks. No OverlayNetwork can have this
+ * name, so it differs from every per-network conflist; runtimes collect garbage by name.
  */
 export const defaultConflist = (paths: PluginPaths): string => render('overlaynet.dev', undefined, paths);
 
 /**
- * Our conflist with what others chained behind our plugins in the file that is there (istio-cni and linkerd-cni append
- * themselves to the first file). Where that says the same already, it is its text as it is: a program that appends itself
- * writes in a format of its own, and would write again.
- * @returns the text, and the types of the plugins of others
+ * Combines our conflist with the plugins that other programs chained behind ours in the existing file (istio-cni and
+ * linkerd-cni append themselves to the first file). If that file has the same content, its text is kept: such a
+ * program writes in its own format, and would write again.
+ * @returns the text, and the types of the other plugins
  */
 export function withChained(ours: string, present: string | undefined): { text: string; chained: string[] } {
   const wanted = JSON.parse(ours) as List;
   const there = present === undefined ? undefined : parseList(present);
   const plugins = there?.plugins.filter(isPlugin) ?? [];
-  // one that is not ours is not chained behind ours, whatever its name
+  // plugins in a file that is not ours are not chained behind ours, whatever its name
   if (there === undefined || there.name !== wanted.name || plugins[0]?.type !== ourPlugin) {
     return { text: ours, chained: [] };
   }
@@ -80,7 +83,7 @@ const isOurs = (type: string): boolean => type === ourPlugin || type.startsWith(
 
 const serialise = (list: object): string => `${JSON.stringify(list, undefined, 2)}\n`;
 
-/** Whether a conflist is one of ours, of that network. */
+/** Whether a conflist is ours and for that network. */
 export function isConflistOf(text: string, network: string): boolean {
   try {
     const list = JSON.parse(text) as {
@@ -95,9 +98,9 @@ export function isConflistOf(text: string, network: string): boolean {
 }
 
 /**
- * containerd before 2.0 reads `cniVersion` alone and knows none after 1.0.0; the others take the highest of
- * `cniVersions` that they know, and STATUS and GC came with 1.1.0.
- * The chained plugins are the image's, by names of ours: a host's may be older than 1.1.0, and then no pod would start.
+ * The versions and the chained plugins. containerd before 2.0 reads only `cniVersion` and supports nothing after
+ * 1.0.0; others take the highest of `cniVersions` that they support, and STATUS and GC came with 1.1.0. The chained
+ * plugins are the image's, under names of ours: a host's may be older than 1.1.0, and then no pod would start.
  */
 function render(name: string, network: string | undefined, paths: PluginPaths): string {
   const keys = Object.keys(pluginDefaults) as (keyof PluginPaths)[];

@@ -8,12 +8,12 @@ import type { Log } from '../log.ts';
 import { reasonOf } from '../host/file.ts';
 import { networkAnnotation, type Namespace } from './wish.ts';
 
-/** The plugin waits 5 s for its answer. */
+/** Shorter than the 5 s that the plugin waits for its answer. */
 const lookupMs = 2_000;
 
 /**
- * The namespaces' labels and annotation, from the API server, and until it has listed them from the checkpoint. The
- * data path does not hang on them: an agent that may not read them does all else.
+ * The namespaces' labels and annotation. They come from the checkpoint until the API server has listed them. The data
+ * path does not depend on them, so an agent without the right to read them does everything else.
  */
 export class Namespaces {
   readonly informer: Informer<KubeObject>;
@@ -24,7 +24,7 @@ export class Namespaces {
 
   /**
    * @param options.last from the checkpoint
-   * @param options.onChange called when `list` is another one
+   * @param options.onChange called when `list` changes
    */
   constructor(options: { client: Client; log: Log; last: readonly Namespace[]; onChange: () => void }) {
     const { client, log, last, onChange } = options;
@@ -35,33 +35,33 @@ export class Namespaces {
     this.informer.onChange((name, object) => {
       this.#take(name, object);
     });
-    // those that went while nobody looked
+    // removes those that went while nothing was watched
     void this.informer.synced().then(() => {
       for (const name of this.#known.keys()) this.#take(name, this.informer.get(name));
     });
   }
 
-  /** By name; the same array until something in it changes. */
+  /** The namespaces by name; the same array until something in it changes. */
   get list(): readonly Namespace[] {
     this.#list ??= [...this.#known.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
     return this.#list;
   }
 
-  /** Why they cannot be listed. An API server that is away is no problem once they were. */
+  /** Why namespaces cannot be listed. An unreachable API server is no problem once they were. */
   get problem(): string | undefined {
     const { hasSynced, lastError, refused } = this.informer;
     if (hasSynced && !refused) return undefined;
     return lastError ?? 'namespaces are not listed yet';
   }
 
-  /** As the API server has it; undefined until that has listed them, and where it says that we may not know. */
+  /** A namespace as the API server has it; undefined until it has listed them, and while it refuses to. */
   get(name: string): Namespace | undefined {
     return this.informer.hasSynced && !this.informer.refused ? this.#known.get(name) : undefined;
   }
 
   /**
-   * Asks the API server for one. Where that is away what the checkpoint says counts. Returns why there is none to be had,
-   * for the user.
+   * Asks the API server for one namespace. While it is away the checkpoint counts. Returns why the namespace cannot
+   * be had, for the user.
    */
   async lookUp(name: string): Promise<Namespace | string> {
     try {
@@ -76,7 +76,7 @@ export class Namespaces {
 
   #take(name: string, object: KubeObject | undefined): void {
     const namespace = object && namespaceOf(object);
-    // others write into namespaces all day
+    // other programs write into namespaces all the time
     if (isDeepStrictEqual(namespace, this.#known.get(name))) return;
     if (namespace === undefined) this.#known.delete(name);
     else this.#known.set(name, namespace);
@@ -90,6 +90,6 @@ function namespaceOf({ metadata: { name, labels, annotations } }: KubeObject): N
   return {
     name,
     ...(labels === undefined ? {} : { labels }),
-    ...(annotation === '' ? {} : { annotation }), // as with pods, an empty one is none
+    ...(annotation === '' ? {} : { annotation }), // as with pods, an empty annotation counts as none
   };
 }

@@ -4,10 +4,10 @@ import { podMetadata } from '../kube/resources.ts';
 import { reasonOf } from '../host/file.ts';
 import { networkAnnotation } from './wish.ts';
 
-/** The plugin waits 5 s for its answer. */
+/** Shorter than the 5 s that the plugin waits for its answer. */
 const lookupMs = 2_000;
 
-/** Pods' annotations, from the API server, for runtimes that do not hand them on. */
+/** Pods' annotations from the API server, for runtimes that do not pass them on. */
 export class Pods {
   readonly #client: Client;
 
@@ -15,7 +15,7 @@ export class Pods {
     this.#client = client;
   }
 
-  /** What the pod's annotation says, empty for none; or why that cannot be told, for the user. */
+  /** Reads the pod's annotation, empty if it has none; or says why it cannot be read, for the user. */
   async networkOf(namespace: string, pod: string): Promise<{ annotation: string } | string> {
     const name = `${namespace}/${pod}`;
     const lost = `the annotations of pod ${name} did not come with it (capability io.kubernetes.cri.pod-annotations)`;

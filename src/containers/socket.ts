@@ -5,7 +5,7 @@ import { dirname } from 'node:path';
 import { CutOff, largestBody, readBody } from '../serve/body.ts';
 import { ListenError } from '../serve/http.ts';
 import type { Log } from '../log.ts';
-import { parseAsk, refusals, type Ask, type Refusal } from './ask.ts';
+import { parseAsk, refusals, type Ask, type CNIRefusal } from './ask.ts';
 import type { Choice } from './choose.ts';
 import { isErrno, reasonOf } from '../host/file.ts';
 
@@ -16,10 +16,10 @@ export const networksPath = '/v1/networks';
 export const answerMs = 5_000;
 const headersMs = 2_000;
 
-/** sockaddr_un (unix(7)), less the final zero. */
+/** Longest path that fits into sockaddr_un (unix(7)) with the final zero. */
 const longestPath = 107;
 
-/** Another agent that does not take a connection within so long is busy, not gone. */
+/** An agent that does not accept a connection within this time is busy, not gone. */
 const probeMs = 1_000;
 
 /** The UNIX socket at which the CNI plugin asks for a container's networks: `POST /v1/networks`. */
@@ -31,7 +31,7 @@ export class AgentSocket {
   #server: Server | undefined;
   #inode: number | undefined;
 
-  /** @param options.onAnswer told of each question that was understood: the refusal's code, 0 for none */
+  /** @param options.onAnswer called for each question that was understood, with the refusal's code or 0 */
   constructor(options: {
     path: string;
     answer: (ask: Ask) => Promise<Choice>;
@@ -44,7 +44,10 @@ export class AgentSocket {
     this.#log = options.log;
   }
 
-  /** A socket that nobody listens at is replaced. @throws ListenError: another agent, or what the system says */
+  /**
+   * Listens, and replaces a socket without a listener.
+   * @throws ListenError: another agent, or what the system says
+   */
   async listen(): Promise<void> {
     if (Buffer.byteLength(this.path) > longestPath) {
       throw new ListenError(
@@ -62,7 +65,10 @@ export class AgentSocket {
     }
   }
 
-  /** Listens again where someone has removed the socket. @throws ListenError */
+  /**
+   * Listens again where the socket was removed.
+   * @throws ListenError
+   */
   async repair(): Promise<void> {
     if (this.#server === undefined || inodeOf(this.path) === this.#inode) return;
     await this.#clear();
@@ -71,7 +77,7 @@ export class AgentSocket {
     await this.listen();
   }
 
-  /** Ends what is open, and removes the socket. */
+  /** Ends open connections, and removes the socket. */
   async close(): Promise<void> {
     const server = this.#server;
     this.#server = undefined;
@@ -108,7 +114,7 @@ export class AgentSocket {
     });
     return new Promise((resolve, reject) => {
       server.once('error', reject);
-      // it is bound at once, before anyone can connect
+      // it is bound synchronously, before any client can connect
       const umask = process.umask(0o177);
       try {
         server.listen(this.path, () => {
@@ -167,10 +173,10 @@ interface Reply {
   headers?: Record<string, string>;
 }
 
-/** By the refusal's code; 403 for all others. */
+/** HTTP status by the refusal's code; 403 for all others. */
 const statuses: Record<number, number> = { [refusals.tryAgain]: 503, [refusals.badRequest]: 400 };
 
-const refusal = (status: number, body: Refusal): Reply => ({ status, body });
+const refusal = (status: number, body: CNIRefusal): Reply => ({ status, body });
 const refuse = (status: number, msg: string): Reply => refusal(status, { code: refusals.badRequest, msg });
 
 function send(response: ServerResponse, { status, body, headers }: Reply): void {
@@ -186,7 +192,7 @@ function send(response: ServerResponse, { status, body, headers }: Reply): void 
 
 const inodeOf = (path: string): number | undefined => lstatSync(path, { throwIfNoEntry: false })?.ino;
 
-/** Whether a process listens there. */
+/** Whether a process listens at the socket. */
 export function answers(path: string): Promise<boolean> {
   return new Promise((resolve) => {
     const socket: Socket = connect(path);

@@ -12,8 +12,8 @@ interface SweepOptions {
 }
 
 /**
- * Has the plugin free what containers left that are gone: after a reboot, all of them.
- * @returns why it could not, in the plugin's words
+ * Runs the plugin's sweep, which frees what gone containers left; after a reboot that is everything.
+ * @returns why it failed, in the plugin's words
  */
 export async function sweep({ plugin, directories, run, log }: SweepOptions): Promise<string | undefined> {
   const { stateDir, leaseDir } = directories;

@@ -1,20 +1,20 @@
 import { isName, mostNetworks, nameRule } from '../net/name.ts';
-import { refusals, shown, type Ask, type Refusal } from './ask.ts';
+import { refusals, shown, type Ask, type CNIRefusal } from './ask.ts';
 
-/** Of pods and of namespaces: a comma list of networks. */
+/** Annotation of pods and of namespaces: a comma-separated list of networks. */
 export const networkAnnotation = 'overlaynet.dev/network';
 
-/** A namespace, as far as networks go. */
+/** The parts of a namespace that concern networks. */
 export interface Namespace {
   name: string;
   labels?: Record<string, string>;
   annotation?: string;
 }
 
-/** The networks that a container is to have. */
+/** The networks that a container should have. */
 interface Wish {
   text: string;
-  /** Where it stands, for messages. */
+  /** Where the names were read, for messages. */
   source: string;
   isDefault: boolean;
 }
@@ -38,9 +38,9 @@ export function wishOf(ask: Ask, defaultNetwork: string, namespace: Namespace | 
   return { text: defaultNetwork, source, isDefault: true };
 }
 
-/** Whoever may make pods or namespaces writes annotations: nothing is guessed. */
-export function namesIn(text: string, source: string): string[] | Refusal {
-  const refuse = (msg: string): Refusal => ({
+/** Parses a list of networks strictly, because anyone who may create pods or namespaces writes annotations. */
+export function namesIn(text: string, source: string): string[] | CNIRefusal {
+  const refuse = (msg: string): CNIRefusal => ({
     code: refusals.badRequest,
     msg: `${source}: ${msg}`,
     details: 'write the name of a network, or a comma list without spaces, such as dcos,dcos6',

@@ -1,13 +1,16 @@
 import { isAddress } from '../net/address.ts';
 import { portPattern } from '../net/name.ts';
 
-/** One container's stay on our networks, as the CNI plugin writes it down: before anything of it is made, until all is gone. */
+/**
+ * One container's stay on our networks, as the CNI plugin records it: before anything is made, until everything is
+ * removed.
+ */
 export interface Attachment {
   version: 1;
-  /** Name of the conflist that it came by. */
+  /** Name of the conflist that the runtime used. */
   conflist: string;
   containerID: string;
-  /** As the runtime asked for it: the first interface's name. */
+  /** The first interface's name, as the runtime asked for it. */
   ifname: string;
   /** Path of the container's network namespace. */
   netns: string;
@@ -31,16 +34,16 @@ export interface AttachedInterface {
   addresses: string[];
 }
 
-/** What the CNI plugin has written down in `<stateDir>/attachments`. */
+/** The CNI plugin's records in `<stateDir>/attachments`. */
 export interface Attachments {
   attachments: Attachment[];
-  /** Files that could not be understood, one phrase each. */
+  /** Files that could not be parsed, one phrase each. */
   problems: string[];
 }
 
 type Raw<T> = { [K in keyof T]?: unknown };
 
-/** The record in that text, or why it is none. */
+/** Parses a record, or says why the text is not one. */
 export function parseAttachment(text: string): Attachment | string {
   let value: unknown;
   try {
@@ -70,19 +73,19 @@ export function parseAttachment(text: string): Attachment | string {
   };
 }
 
-/** It becomes part of what is told to the kernel: nothing but what it should be comes through. */
+/** Parses an interface. Every value is checked, because it becomes part of commands to the kernel. */
 function parseInterface(value: unknown): AttachedInterface | string {
   const { network, name, host, mac = '', bridge, addresses } = (value ?? {}) as Raw<AttachedInterface>;
   if (!isText(network) || !isText(name) || !isText(bridge)) {
     return 'network, name or bridge of an interface is missing';
   }
   if (!isText(host) || !portPattern.test(host))
-    return `an interface's host "${String(host)}" is none of ours`;
+    return `an interface's host "${String(host)}" is not one of ours`;
   if (typeof mac !== 'string' || !/^([0-9a-f]{2}(:[0-9a-f]{2}){5})?$/.test(mac)) {
     return `the mac of ${host} is no hardware address`;
   }
   const list: unknown = addresses ?? [];
-  if (!isAddresses(list)) return `an address of ${host} is none`;
+  if (!isAddresses(list)) return `an address of ${host} is invalid`;
   return { network, name, host, mac, bridge, addresses: list };
 }
 

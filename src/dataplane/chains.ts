@@ -1,16 +1,19 @@
 import { chainPrefix } from './ownership.ts';
 import type { Chain, ObservedChains, ObservedTable, Table } from './state.ts';
 
-/** Input for `iptables-restore --noflush`, empty where nothing differs, and how many chains and jumps it changes. */
+/**
+ * Input for `iptables-restore --noflush`, empty where nothing differs, with the number of chains and jumps that it
+ * changes.
+ */
 export interface Restore {
   input: string;
   changes: number;
 }
 
-/** iptables-restore ends with the first table that fails: those come first that guard most. */
+/** Tables that guard most come first, because iptables-restore ends with the first table that fails. */
 export const tables = ['mangle', 'raw', 'filter', 'nat'] as const satisfies Table[];
 
-/** Rules of the same chain one after the other. */
+/** Joins the rules of chains with the same name. */
 export function joinChains(first: Chain[], second: Chain[]): Chain[] {
   const same = (a: Chain) => (b: Chain) => nameOf(a) === nameOf(b) && a.table === b.table;
   const joined = first.map((chain) => ({
@@ -20,7 +23,10 @@ export function joinChains(first: Chain[], second: Chain[]): Chain[] {
   return [...joined, ...second.filter((chain) => !first.some(same(chain)))];
 }
 
-/** The chain's name tells whose it is: each packet would pay for a comment, in every hook. */
+/**
+ * The jump to our chain. It has no comment, because every packet would pay for matching it; the chain's name marks it
+ * as ours.
+ */
 const jump = (own: string): string => `-j ${own}`;
 
 export const nameOf = ({ hook, last }: Pick<Chain, 'hook' | 'last'>): string =>
@@ -30,10 +36,10 @@ export const nameOf = ({ hook, last }: Pick<Chain, 'hook' | 'last'>): string =>
 export const jumpTo = (chain: Chain): string => jump(nameOf(chain));
 
 /**
- * Our own chains are written whole, a table atomically. Each is jumped to once from its built-in chain: from the head,
- * or from before what refuses all the rest. A jump that was lost, doubled or does not come to its turn is put there
- * again.
- * @param unread tables that could not be read: nothing is written to them, since it may be there already
+ * Plans the changes of iptables. Our own chains are written whole, each table atomically. Each chain has one jump
+ * from its built-in chain, at the head or before the first rule that refuses all the rest. A jump that is missing,
+ * doubled or unreachable is put back.
+ * @param unread tables that could not be read; nothing is written to them, because our rules may be there already
  */
 export function diffChains(
   desired: Chain[],
@@ -49,7 +55,7 @@ export function diffChains(
       observed.get(table) ?? { own: new Map(), hooks: new Map() },
     );
     if (lines.rules.length === 0) continue;
-    // a chain's declaration also empties it
+    // declaring a chain also empties it
     input += [
       `*${table}`,
       ...lines.chains.map((chain) => `:${chain} - [0:0]`),
@@ -97,13 +103,16 @@ function diffTable(desired: Chain[], { own, hooks }: ObservedTable) {
   return { chains, rules: [...rules, ...last], changes };
 }
 
-/** A jump to a chain of ours that is not wanted, or not from there. */
+/** Whether a rule jumps to a chain of ours that is not wanted, or from the wrong place. */
 function isStale(rule: string, hook: string, wanted: ReadonlyMap<string, Chain>): boolean {
   const target = /-[jg] (\S+)/.exec(rule)?.[1] ?? '';
   return target.startsWith(chainPrefix) && wanted.get(target)?.hook !== hook;
 }
 
-/** What puts the chain's one jump where it belongs, nothing where it is there, and the hook's rules after that. */
+/**
+ * Renders what puts the chain's one jump in its place, or nothing if it is there, and returns the hook's rules after
+ * that.
+ */
 function place(chain: Chain, seen: string[]): { rules: string[]; rest: string[] } {
   const { hook, last = false } = chain;
   const name = nameOf(chain);
@@ -123,14 +132,19 @@ function place(chain: Chain, seen: string[]): { rules: string[]; rest: string[] 
   };
 }
 
-/** Behind it a packet may not come to us: it is accepted, or Docker drops it as one between two of its networks. */
+/**
+ * Whether packets may not reach our jump behind this rule: it accepts them, or Docker drops them between two of its
+ * networks.
+ */
 const settles = (rule: string): boolean =>
   rule.endsWith('-j ACCEPT') || /-j DOCKER-(FORWARD|ISOLATION\S*)$/.test(rule);
 
-/** What goes on behind them in any case, or translates only what it has marked or what is its own. */
+/**
+ * Targets after which a packet goes on in any case, or which translate only what they have marked or what is theirs.
+ */
 const harmless = /^(RETURN|LOG|NFLOG|TRACE|MARK|CONNMARK|(KUBE|CNI|DOCKER|cali)-.*|DOCKER)$/;
 
-/** In nat: behind it a packet may not come to us, or be translated already. */
+/** For nat: whether a packet may not reach our jump behind this rule, or reach it translated. */
 const translates = (rule: string): boolean => !harmless.test(/-[jg] (\S+)/.exec(rule)?.[1] ?? 'RETURN');
 
 const refusesAll = (rule: string): boolean => /^-j (DROP|REJECT)\b/.test(rule);

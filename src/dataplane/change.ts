@@ -3,8 +3,8 @@ import { alias, protocol, setPrefix } from './ownership.ts';
 import type { Link, Route } from './state.ts';
 
 /**
- * One write to the kernel: one line of one program's batch. `network`: whom its failure concerns (absent: all).
- * `link`: the link that it needs; where that cannot be had, its own failure says nothing new.
+ * One write to the kernel, which is one line of a program's batch. `network`: the network that a failure concerns
+ * (absent: all). `link`: the link that it needs; if that link failed, a failure of this change is not reported.
  */
 export type Change = { network?: string | undefined; link?: string } & (
   | { kind: 'createLink'; make: Link }
@@ -93,7 +93,10 @@ const createLink = ({ name, mac, kind, vxlan }: Link): string =>
 const nexthop = ({ id, via, link }: { id: number; via: string; link: string }): string =>
   `id ${id} via ${via} dev ${link} protocol ${protocol}`;
 
-/** `add`, never `replace`: someone else's route to the same destination must make it fail, not go. */
+/**
+ * The route's arguments. They go with `add`, never `replace`, so that another program's route to the same destination
+ * stays and ours fails.
+ */
 const route = ({ to, table, metric, nexthop }: Route): string =>
   `${nexthop === undefined ? 'unreachable ' : ''}${to} table ${table} metric ${metric} proto ${protocol}` +
   (nexthop === undefined ? '' : ` nhid ${nexthop}`);
@@ -101,12 +104,12 @@ const route = ({ to, table, metric, nexthop }: Route): string =>
 const setType = (family: Family): string =>
   `hash:net family ${family === 4 ? 'inet' : 'inet6'} maxelem 1048576`;
 
-/** What runs one after the other; each is one process, however many changes it takes. */
+/** The steps in order. Each is one process, however many changes it takes. */
 export const steps = [
   { name: 'sets', program: 'ipset', args: ['restore'] },
-  { name: 'links', program: 'ip', args: ['-force', '-batch', '-'] },
+  { name: 'linkLayer', program: 'ip', args: ['-force', '-batch', '-'] },
   { name: 'fdb', program: 'bridge', args: ['-force', '-batch', '-'] },
-  { name: 'routes', program: 'ip', args: ['-force', '-batch', '-'] },
+  { name: 'routing', program: 'ip', args: ['-force', '-batch', '-'] },
   { name: 'rules6', program: 'ip', args: ['-6', '-force', '-batch', '-'] },
   { name: 'staleFDB', program: 'bridge', args: ['-force', '-batch', '-'] },
   { name: 'staleSets', program: 'ipset', args: ['restore'] },
@@ -114,14 +117,14 @@ export const steps = [
 
 export type StepName = (typeof steps)[number]['name'];
 
-/** Changes of each step, in order. */
-export type Plan = Record<StepName, Change[]>;
+/** The changes of each step, in order. */
+export type KernelPlan = Record<StepName, Change[]>;
 
-export const emptyPlan = (): Plan => ({
+export const emptyPlan = (): KernelPlan => ({
   sets: [],
-  links: [],
+  linkLayer: [],
   fdb: [],
-  routes: [],
+  routing: [],
   rules6: [],
   staleFDB: [],
   staleSets: [],

@@ -6,14 +6,14 @@ import { joinChains } from './chains.ts';
 import { desiredChains, desiredSets } from './filter.ts';
 import { hash } from './hash.ts';
 import { isolationChains, isolationSets } from './isolation.ts';
-import { judged, policyOf, type Policy } from './policy.ts';
-import { withLeft } from './left.ts';
+import { judgedFamilies, policyOf, type Policy } from './policy.ts';
+import { withLeftovers } from './leftovers.ts';
 import { agentTable, defaultMetric, mainTable, nexthopID, worstMetric } from './ownership.ts';
 import { ownAllocation, type Snapshot } from './snapshot.ts';
 import { rangeRule, subnetRules } from './rules.ts';
 import { routeKey, type Desired, type Link, type Route } from './state.ts';
 
-/** Nothing at all: what a node should hold after `agent cleanup`. */
+/** The state after `agent cleanup`: nothing at all. */
 export const nothing = (): Desired => ({
   tunnel: undefined,
   links: new Map(),
@@ -29,8 +29,8 @@ export const nothing = (): Desired => ({
 });
 
 /**
- * What the kernel of the snapshot's node should hold. Undefined while the node has no VTEP: then nothing is known,
- * and what stands stays (an allocation that someone deletes by hand comes back without blocks first).
+ * What the kernel of the snapshot's node should hold. Undefined while the node has no VTEP: then nothing is known, so
+ * nothing is changed. (An allocation that was deleted by hand first comes back without blocks.)
  */
 export function desired(snapshot: Snapshot): Desired | undefined {
   const own = ownAllocation(snapshot);
@@ -64,12 +64,12 @@ export function desired(snapshot: Snapshot): Desired | undefined {
       addRoute(state, { network: metadata.name, to: bare(cidr), table: mainTable, metric: worstMetric });
     }
   }
-  // behind those of the overlays, to which most packets go
+  // behind the rules of the overlays, to which most packets go
   for (const cidr of snapshot.config.vtepSubnets) state.rules.add(rangeRule(cidr));
   for (const { node, spec } of snapshot.allocations) {
     if (node !== snapshot.node) addPeer(state, spec, outer, networks);
   }
-  const guarded = withLeft(snapshot);
+  const guarded = withLeftovers(snapshot);
   state.sets = desiredSets(guarded, own, outer);
   state.chains = desiredChains(guarded, own, outer, state.tunnel);
   const policy = policyOf(guarded, own);
@@ -82,12 +82,13 @@ export function desired(snapshot: Snapshot): Desired | undefined {
   return state;
 }
 
-/** Its rules come last in each chain. */
+/** Adds the isolation rules, which come last in each chain. */
 function isolate(state: Desired, policy: Policy, tunnel: string): void {
   state.policy = policy;
   for (const [name, set] of isolationSets(policy)) state.sets.set(name, set);
   const added = isolationChains(policy, tunnel);
-  for (const family of judged(policy)) state.chains[family] = joinChains(state.chains[family], added[family]);
+  for (const family of judgedFamilies(policy))
+    state.chains[family] = joinChains(state.chains[family], added[family]);
 }
 
 function addRoute(state: Desired, route: Route): void {
@@ -108,14 +109,16 @@ export function bridges(node: string, own: AgentAllocationSpec, mtu: number): (L
   });
 }
 
-/** A bridge without an address of its own takes its ports' lowest, and changes it under its containers' feet. */
+/**
+ * A fixed MAC address. Without one, a bridge takes the lowest of its ports and changes it while containers use it.
+ */
 function macOf(name: string): string {
   return `02${(hash(name) >> 24n).toString(16).padStart(10, '0').slice(-10).replace(/../g, ':$&')}`;
 }
 
 /**
- * Neighbour discovery asks from it (RFC 4861), EUI-64 as the kernel makes it. Given by us it works at once; the
- * kernel's own would first be looked for elsewhere, and a container's first packets be lost.
+ * The EUI-64 link-local address, which neighbour discovery asks from (RFC 4861). Set by us it works at once. The
+ * kernel would first check its own for duplicates, and a container's first packets would be lost.
  */
 function linkLocal(mac: string): string {
   const bytes = mac.split(':').map((text) => parseInt(text, 16));
@@ -143,7 +146,7 @@ function addPeer(state: Desired, peer: AgentAllocationSpec, outer: Family, netwo
     if (!networks.has(network)) continue;
     for (const { cidr } of subnets) {
       const family = familyOf(cidr);
-      // IPv4 may go by an IPv6 gateway (RFC 8950); the kernel knows no way for the reverse
+      // IPv4 may use an IPv6 gateway (RFC 8950); the kernel does not support the reverse
       const nexthop = nexthops[family] ?? nexthops[6];
       if (nexthop === undefined) {
         const message = `${cidr} cannot be reached: the configuration has no IPv6 VTEP subnet`;

@@ -1,4 +1,4 @@
-import { emptyPlan, type Change, type Plan } from './change.ts';
+import { emptyPlan, type Change, type KernelPlan } from './change.ts';
 import { diffLinks, type LinkDiff } from './links.ts';
 import { membersPrefix } from './ownership.ts';
 import type { Family } from '../net/address.ts';
@@ -6,17 +6,17 @@ import { ruleFamily } from './rules.ts';
 import type { Desired, Failure, Observed } from './state.ts';
 
 /**
- * What to change, in order: add before delete, what others hang on before them, deletions in reverse. A part of
- * the kernel that could not be read is left alone.
+ * Plans the changes in order: additions before deletions, objects before those that depend on them, and deletions in
+ * reverse. A part of the kernel that could not be read is left alone.
  */
-export function diff(desired: Desired, observed: Observed): { plan: Plan; failures: Failure[] } {
+export function diff(desired: Desired, observed: Observed): { plan: KernelPlan; failures: Failure[] } {
   const plan = emptyPlan();
   const failures: Failure[] = [...desired.failures];
   diffSets(desired, observed, plan);
-  // without the links nothing is known of what hangs on them
+  // without the links, nothing is known of the objects that depend on them
   if (observed.links !== undefined) {
     const links = diffLinks(desired, observed.links, failures);
-    plan.links.push(...links.changes);
+    plan.linkLayer.push(...links.changes);
     const tunnel = links.usable ? desired.tunnel : undefined;
     const peers = tunnel === undefined ? undefined : { tunnel, fresh: links.fresh };
     const staleNeighbours = peers === undefined ? [] : diffOnTunnel(desired, observed, peers, plan);
@@ -24,30 +24,34 @@ export function diff(desired: Desired, observed: Observed): { plan: Plan; failur
     const nexthops = diffNexthops(desired, observed, links, plan, staleNexthops, failures);
     diffRoutes(desired, observed, nexthops, plan);
     diffRules(desired, observed, plan);
-    plan.routes.push(...staleNexthops, ...staleNeighbours, ...links.stale);
+    plan.routing.push(...staleNexthops, ...staleNeighbours, ...links.stale);
   }
   return { plan, failures };
 }
 
 interface Tunnel {
   tunnel: string;
-  /** About to be created: whatever is seen on it is another one's, and goes with that. */
+  /** The link is about to be created. What is seen on it belongs to an old link and goes with that. */
   fresh: boolean;
 }
 
-/** @returns the neighbours that are to go at the end */
+/**
+ * Compares what is on the tunnel.
+ * @returns the neighbours to delete at the end
+ */
 function diffOnTunnel(
   { neighbours, fdb }: Desired,
   observed: Observed,
   { tunnel: link, fresh }: Tunnel,
-  plan: Plan,
+  plan: KernelPlan,
 ): Change[] {
   const stale: Change[] = [];
   const seenNeighbours = fresh ? new Map<string, never>() : observed.neighbours;
   if (seenNeighbours !== undefined) {
     for (const [address, mac] of neighbours) {
       const seen = seenNeighbours.get(address);
-      if (seen?.mac !== mac || !seen.permanent) plan.links.push({ kind: 'setNeighbour', link, address, mac });
+      if (seen?.mac !== mac || !seen.permanent)
+        plan.linkLayer.push({ kind: 'setNeighbour', link, address, mac });
     }
     for (const [address, { permanent }] of seenNeighbours) {
       if (permanent && !neighbours.has(address)) stale.push({ kind: 'deleteNeighbour', link, address });
@@ -66,7 +70,7 @@ function diffOnTunnel(
   return stale;
 }
 
-/** Nexthops that routes may use, and those that the kernel has now; undefined: unknown. */
+/** Nexthops that routes may use, and those that the kernel has now (undefined: unknown). */
 interface Nexthops {
   good: Set<number>;
   seen: Set<number>;
@@ -76,7 +80,7 @@ function diffNexthops(
   desired: Desired,
   observed: Observed,
   { usable, removed }: LinkDiff,
-  plan: Plan,
+  plan: KernelPlan,
   stale: Change[],
   failures: Failure[],
 ): Nexthops | undefined {
@@ -100,36 +104,41 @@ function diffNexthops(
       continue;
     }
     good.add(id);
-    if (!stands) plan.links.push({ kind: 'addNexthop', link, id, via });
+    if (!stands) plan.linkLayer.push({ kind: 'addNexthop', link, id, via });
     else if (found.via !== via || found.link !== link)
-      plan.links.push({ kind: 'replaceNexthop', link, id, via });
+      plan.linkLayer.push({ kind: 'replaceNexthop', link, id, via });
   }
   return { good, seen };
 }
 
-function diffRoutes(desired: Desired, observed: Observed, nexthops: Nexthops | undefined, plan: Plan): void {
+function diffRoutes(
+  desired: Desired,
+  observed: Observed,
+  nexthops: Nexthops | undefined,
+  plan: KernelPlan,
+): void {
   if (observed.routes === undefined || nexthops === undefined) return;
   for (const [key, route] of desired.routes) {
     if (route.nexthop !== undefined && !nexthops.good.has(route.nexthop)) continue;
     const seen = observed.routes.get(key);
-    // it went with its nexthop, if that hung on a link that is made anew
+    // the kernel removed the route with its nexthop if that depended on a link that is recreated
     const stands = seen !== undefined && (seen.nexthop === undefined || nexthops.seen.has(seen.nexthop));
     if (stands && seen.nexthop === route.nexthop) continue;
     const about = {
       network: route.network,
       ...(route.nexthop !== undefined && desired.tunnel !== undefined ? { link: desired.tunnel } : {}),
     };
-    if (stands) plan.routes.push({ ...about, kind: 'clearRoute', route: seen });
-    plan.routes.push({ ...about, kind: 'addRoute', route });
+    if (stands) plan.routing.push({ ...about, kind: 'clearRoute', route: seen });
+    plan.routing.push({ ...about, kind: 'addRoute', route });
   }
   for (const [key, route] of observed.routes) {
     const stands = route.nexthop === undefined || nexthops.seen.has(route.nexthop);
-    if (stands && !desired.routes.has(key)) plan.routes.push({ kind: 'deleteRoute', route });
+    if (stands && !desired.routes.has(key)) plan.routing.push({ kind: 'deleteRoute', route });
   }
 }
 
-function diffRules(desired: Desired, observed: Observed, plan: Plan): void {
-  const into = (family: Family) => (family === 4 ? plan.routes : plan.rules6);
+function diffRules(desired: Desired, observed: Observed, plan: KernelPlan): void {
+  const into = (family: Family) => (family === 4 ? plan.routing : plan.rules6);
   for (const family of [4, 6] as const) {
     const seen = observed.rules[family];
     if (seen === undefined) continue;
@@ -139,7 +148,7 @@ function diffRules(desired: Desired, observed: Observed, plan: Plan): void {
   }
 }
 
-function diffSets(desired: Desired, observed: Observed, plan: Plan): void {
+function diffSets(desired: Desired, observed: Observed, plan: KernelPlan): void {
   if (observed.sets === undefined) return;
   for (const [name, { family, entries }] of desired.sets) {
     const seen = observed.sets.get(name);
@@ -149,7 +158,7 @@ function diffSets(desired: Desired, observed: Observed, plan: Plan): void {
     }
     for (const entry of seen?.entries ?? []) {
       if (entries.has(entry)) continue;
-      // whose packets are no longer taken is settled before all else
+      // the set of nodes whose tunnel packets are accepted is updated before everything else
       const step = name.startsWith(membersPrefix) ? plan.sets : plan.staleSets;
       step.push({ kind: 'deleteEntry', name, entry });
     }

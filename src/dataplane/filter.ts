@@ -15,7 +15,7 @@ export const overlaySet = (name: SetName, family: Family): string => setName(nam
 
 const families: readonly Family[] = [4, 6];
 
-/** IPv6 is left alone on a cluster that has none: its nodes may have it switched off. */
+/** Families in use. A cluster without IPv6 gets no IPv6 rules, because its nodes may have IPv6 switched off. */
 const inUse = ({ config, networks }: Snapshot, own: AgentAllocationSpec, outer: Family): Family[] =>
   families.filter(
     (family) =>
@@ -26,8 +26,9 @@ const inUse = ({ config, networks }: Snapshot, own: AgentAllocationSpec, outer: 
   );
 
 /**
- * overlays: every overlay subnet. direct: where overlay addresses go unmasked: overlays, VTEP subnets, agents.
- * members: from whom tunnel packets are taken. sources: what may leave by the tunnel as it is.
+ * The sets of a family. overlays: every overlay subnet. direct: destinations of overlay packets that are not
+ * masqueraded (overlays, VTEP subnets, agents). members: nodes whose tunnel packets are accepted. sources: source
+ * addresses that may leave by the tunnel unchanged.
  */
 export function desiredSets(snapshot: Snapshot, own: AgentAllocationSpec, outer: Family): Map<string, IPSet> {
   const overlays = snapshot.networks.flatMap(({ spec }) => spec.subnets.map(({ cidr }) => bare(cidr)));
@@ -51,8 +52,8 @@ export function desiredSets(snapshot: Snapshot, own: AgentAllocationSpec, outer:
 }
 
 /**
- * The rules of each family. The tunnel's packets are of the underlay's family alone, and what they carry of
- * either; the spelling is that of `iptables-save`, so that a rule that stands compares equal.
+ * The rules of each family. The tunnel's packets are of the underlay's family only, and carry packets of both. Rules
+ * are spelled as `iptables-save` does, so that an existing rule compares equal.
  */
 export function desiredChains(
   snapshot: Snapshot,
@@ -70,7 +71,7 @@ export function desiredChains(
         hook: 'POSTROUTING',
         rules: [
           `-m set --match-set ${overlaySet('overlays', family)} src ${not('direct', 'dst')} -j MASQUERADE --random-fully`,
-          // a node's second address would lose its replies under strict rp_filter
+          // a node's second address would not get its replies under strict rp_filter
           `-o ${tunnel} -m addrtype --src-type LOCAL ${not('sources', 'src')} -j MASQUERADE --random-fully`,
           ...directRules(family),
         ],
@@ -78,27 +79,30 @@ export function desiredChains(
       {
         table: 'mangle',
         hook: 'POSTROUTING',
-        // of processes alone: the kernel looks for the way of a packet that bears a mark, and knows that of others
+        // only for processes: the kernel looks up the route again for a marked packet, and has the routes of the
+        // others already
         rules: [`-o ${tunnel} -m owner --socket-exists -j MARK --set-xmark ${tunnelMark}`],
       },
       { table: 'mangle', hook: 'PREROUTING', rules: uplinkRules(tunnel, not('overlays', 'src')) },
       ...forwardChains(family, tunnel),
     );
-    // what a container's port brings comes by its bridge: else it has lost that, or sent to the bridge's control group
+    // a packet from a container's port must come by its bridge; otherwise the port lost its bridge, or the packet
+    // went to the bridge's control group
     const rules = [`-i ${linkPrefix.port}+ -j DROP`];
-    // Docker's ports have no guard, and its containers may forge: at least no address of another network
+    // Docker's ports have no such guard and containers may forge sources, but not addresses of another network
     if (hasDocker(snapshot, own)) rules.push(`-i ${linkPrefix.docker}+ -m rpfilter --invert -j DROP`);
     chains[family].push({ table: 'raw', hook: 'PREROUTING', rules });
   }
-  // ahead of all else, which has nothing to say of the tunnel's packets
+  // ahead of all other rules, which do not concern the tunnel's packets
   chains[outer] = joinChains(tunnelChains(snapshot, own, outer, tunnel), chains[outer]);
   return chains;
 }
 
 /**
- * A packet from overlay to overlay, or between an overlay and a node, keeps its source address: isolation and the receiver
- * go by it. Other programs would masquerade it; ip-masq-agent does so with all but its own list of ranges. ACCEPT ends the
- * chain of iptables; base chains in nftables' own tables are asked all the same (src/linux/interference.ts).
+ * Keeps the source address of packets from overlay to overlay and between an overlay and a node, because isolation
+ * and the receiver judge by it. Other programs would masquerade them; ip-masq-agent does so for all ranges but its
+ * own list. ACCEPT ends the chain in iptables, but base chains in nftables' own tables still see the packet
+ * (src/linux/interference.ts).
  */
 function directRules(family: Family): string[] {
   const of = (name: SetName, side: 'src' | 'dst') => `-m set --match-set ${overlaySet(name, family)} ${side}`;
@@ -107,17 +111,17 @@ function directRules(family: Family): string[] {
   const fromOverlay = `${of('overlays', 'src')} ${of('direct', 'dst')}`;
   return [
     `! -o ${linkPrefix.docker}+ ${fromOverlay} ${keep}`,
-    // Docker masquerades a container that asks itself by its published port, without a mark
+    // Docker masquerades, without a mark, a container that reaches itself by its published port
     `-o ${linkPrefix.docker}+ ${fromOverlay} -m conntrack ! --ctstate DNAT ${keep}`,
     `${stranger} ${of('direct', 'src')} ${of('overlays', 'dst')} ${keep}`,
   ];
 }
 
 /**
- * A connection that comes to an address of this node by an uplink is marked, and so are its packets in both directions
- * before they are routed. A container may be who answers, behind a NodePort, a published port or IPVS. Its replies leave
- * by the uplink then (src/dataplane/rules.ts). The requests bear the mark since strict rp_filter, which comes after the
- * translation, looks for the way back from the container.
+ * Marks connections that come to an address of this node by an uplink, and their packets in both directions before
+ * routing. The answering side may be a container, behind a NodePort, a published port or IPVS. The mark makes its
+ * replies leave by the uplink (src/dataplane/rules.ts). Requests bear the mark too, because strict rp_filter runs
+ * after the translation and looks up the way back from the container.
  */
 const uplinkRules = (tunnel: string, strangers: string): string[] => [
   `! -i ${tunnel} -m conntrack --ctstate NEW -m addrtype --dst-type LOCAL ${strangers} -j CONNMARK --set-xmark ${uplinkMark}`,
@@ -125,10 +129,10 @@ const uplinkRules = (tunnel: string, strangers: string): string[] => [
 ];
 
 /**
- * Only members send through the tunnel, and of a member only its kernel: not its processes, not its containers, not
- * those who have it forward or translate what they send. Rules that look at what a packet was translated to come after
- * that, in mangle. The tunnel's own packets have no entry in the table of connections: where that is full, as after a
- * container has sent to many ports, they pass all the same.
+ * Lets only members send through the tunnel, and of a member only its kernel: not its processes, its containers, or
+ * machines whose packets it forwards or translates. Rules that check the destination after translation come later, in
+ * mangle. The tunnel's own packets are not in the connection table, so they pass even when the table is full, for
+ * example after a container has sent to many ports.
  */
 function tunnelChains(snapshot: Snapshot, own: AgentAllocationSpec, outer: Family, tunnel: string): Chain[] {
   const toTunnel = `-p udp -m udp --dport ${snapshot.config.port}`;
@@ -141,7 +145,8 @@ function tunnelChains(snapshot: Snapshot, own: AgentAllocationSpec, outer: Famil
     {
       table: 'raw',
       hook: 'PREROUTING',
-      // drops packets in a member's name that came by a link which does not lead to that member; to this node, without asking a set
+      // drops packets in a member's name that arrive by a link which does not lead to it; for packets to this node no
+      // set is needed
       rules: [
         `${toSelf} ${toTunnel} -m rpfilter --invert -j DROP`,
         `${toSelf} ${toTunnel} ${member('src')} -j CT --notrack`,
@@ -151,21 +156,22 @@ function tunnelChains(snapshot: Snapshot, own: AgentAllocationSpec, outer: Famil
     {
       table: 'mangle',
       hook: 'INPUT',
-      // members send to the registered address; a container may reach another one, and look like its node there
+      // members send to the registered address; a container may reach another one and look like its node there
       rules: [
         `${toSelf} ${toTunnel} -m conntrack ! --ctstate DNAT ${member('src')} -j RETURN`,
         `${toTunnel} -j DROP`,
       ],
     },
-    // a router between members lets them pass; whom it would masquerade it would make a member
+    // a router between members lets their packets pass; if it masqueraded a packet, the packet would seem to come
+    // from a member
     { table: 'mangle', hook: 'FORWARD', rules: [`${toTunnel} ${member('dst')} ${stranger} -j DROP`] },
     {
       table: 'raw',
       hook: 'OUTPUT',
       rules: [
-        // to anyone else it may be the answer to a client that has this port by chance
+        // to any other address this may be the answer to a client that happens to use this port
         `${toTunnel} -m owner --socket-exists -m mark ! --mark ${tunnelMark} ${member('dst')} -j DROP`,
-        // what comes here without a socket is what the tunnel carries of containers
+        // packets without a socket here are those that the tunnel carries for containers
         `${toTunnel} ${member('dst')} -j CT --notrack`,
       ],
     },
@@ -173,7 +179,8 @@ function tunnelChains(snapshot: Snapshot, own: AgentAllocationSpec, outer: Famil
       table: 'mangle',
       hook: 'POSTROUTING',
       rules: [
-        // the tunnel's own; what goes into the tunnel is judged, though somebody else has it untracked
+        // the tunnel's own packets; packets going into the tunnel are judged even if another program made them
+        // untracked
         `! -o ${tunnel} ${toTunnel} -m conntrack --ctstate UNTRACKED -j RETURN`,
         `${toTunnel} ${translated} ${member('dst')} -j DROP`,
       ],
@@ -181,7 +188,7 @@ function tunnelChains(snapshot: Snapshot, own: AgentAllocationSpec, outer: Famil
   ];
 }
 
-/** Whether Docker is to have a network here, or still has one. */
+/** Whether Docker should have a network here, or still has one. */
 const hasDocker = ({ networks, docker = [] }: Snapshot, own: AgentAllocationSpec): boolean =>
   docker.length > 0 ||
   (own.networks ?? []).some(

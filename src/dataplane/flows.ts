@@ -1,6 +1,6 @@
 import { familyOf, parseAddress, type Family } from '../net/address.ts';
 import { cidrOf, containsAddress, formatCidr, parseCidr, type Cidr } from '../net/cidr.ts';
-import { emptyPlan, type Plan } from './change.ts';
+import { emptyPlan, type KernelPlan } from './change.ts';
 import { permits } from './isolation.ts';
 import type { Policy } from './policy.ts';
 import type { Observed } from './state.ts';
@@ -9,40 +9,46 @@ import type { Observed } from './state.ts';
 export interface Flow {
   /** Number of the IP protocol. */
   protocol: number;
-  /** Who began it. */
+  /** The address that began the connection. */
   from: string;
   fromPort?: number;
-  /** Whom it asked for: perhaps a Service. */
+  /** The address that it asked for, perhaps a Service's. */
   to: string;
   toPort?: number;
-  /** Who answers. */
+  /** The address that answers. */
   server: string;
   serverPort?: number;
 }
 
-/** A set that stands as long as connections that are no longer allowed may live on: also through a restart. */
+/**
+ * A set that exists while connections may still be open that are no longer allowed. It survives a restart of the
+ * agent.
+ */
 const unflushed = 'overlaynet-unflushed';
 
 /**
- * Whether connections have to be judged again: rules change, of what may pass something goes, or what is watched over
- * grows. New nodes and looser rules are no reason.
+ * Re-checks connections when rules change, an allowed set shrinks or a guarded set grows. New nodes and looser rules
+ * are no reason.
  */
-export const mustFlush = (plan: Plan, rulesChange: boolean, observed: Observed): boolean =>
+export const mustFlush = (plan: KernelPlan, rulesChange: boolean, observed: Observed): boolean =>
   rulesChange ||
   observed.sets?.has(unflushed) === true ||
   plan.sets.some((change) => change.kind === 'addEntry' && permits(change.name) === false) ||
   plan.staleSets.some((change) => change.kind === 'deleteEntry' && permits(change.name) === true);
 
-/** Writes it down in the kernel before the rules change. */
-export function owe(plan: Plan): void {
+/** Records in the kernel, before the rules change, that connections have to be checked. */
+export function markPending(plan: KernelPlan): void {
   plan.sets.unshift({ kind: 'createSet', name: unflushed, family: 4 });
   plan.staleSets = plan.staleSets.filter(
     (change) => !(change.kind === 'destroySet' && change.name === unflushed),
   );
 }
 
-/** For when it was done. */
-export const paid: Plan = { ...emptyPlan(), staleSets: [{ kind: 'destroySet', name: unflushed }] };
+/** Removes that record once the check is done. */
+export const clearPending: KernelPlan = {
+  ...emptyPlan(),
+  staleSets: [{ kind: 'destroySet', name: unflushed }],
+};
 
 interface Place {
   /** Absent: in no overlay. */
@@ -54,11 +60,11 @@ interface Place {
   own: boolean;
   /** A registered address or VTEP of some node. */
   host: boolean;
-  /** Another address of another node. */
+  /** Another address of another node, not a registered one. */
   further: boolean;
 }
 
-/** Where addresses belong; each is looked up once. */
+/** Finds out what an address belongs to; each address is looked up once. */
 function atlas(policy: Policy): (address: string) => Place {
   const subnets = policy.subnets.map((subnet) => ({ ...subnet, range: parseCidr(subnet.cidr) }));
   const own = policy.own.map(parseCidr);
@@ -91,7 +97,10 @@ function atlas(policy: Policy): (address: string) => Place {
 
 const overPort = (protocol: number): boolean => protocol === 6 || protocol === 17;
 
-/** The same judgement as that of the rules, of a connection that stands. `local`: this node's addresses. */
+/**
+ * Judges an existing connection as the rules judge a new one.
+ * @param local this node's addresses
+ */
 function judge(policy: Policy, local: ReadonlySet<string>, place: (address: string) => Place) {
   const mayTalk = (from: string, to: string) => policy.isolated.get(from)?.has(to) ?? true;
   const isClosed = ({ network = '' }: Place) => policy.closed.has(network);
@@ -122,9 +131,9 @@ const isAPI = ({ apiServers }: Policy, { server, serverPort }: Flow): boolean =>
   apiServers.some(({ address, port }) => address === server && port === serverPort);
 
 /**
- * Arguments of `conntrack -D`, a line a process, that end the connections that are not allowed, and no other. Each is a
- * walk through the kernel's table, so they are as few as can be: by subnets where all that matches is to go, else by
- * nodes' blocks, else one by one.
+ * Renders arguments of `conntrack -D`, one process each, that end exactly the connections that are not allowed. Each
+ * is a walk through the kernel's table, so there are as few as possible: by subnets where everything that matches is
+ * to end, else by nodes' blocks, else one by one.
  */
 export function flush(
   flows: readonly Flow[],

@@ -7,18 +7,18 @@ const cni = `${linkPrefix.cni}+`;
 const docker = `${linkPrefix.docker}+`;
 
 /**
- * Where a firewall's FORWARD chain drops by default (Docker sets that policy, ufw too), packets of overlays pass
- * all the same. Two chains, so that no more is opened than that:
+ * Lets packets of overlays pass where a firewall's FORWARD chain drops by default (Docker sets that policy, and so
+ * does ufw). There are two chains, so that nothing more is opened:
  *
- * - At the head, ahead of Docker's isolation of its networks from each other and from everyone else: overlay to
- *   overlay, and what came through the tunnel. Which network may speak with which is for the mangle table to say,
- *   whether Docker made their bridges or not. Nobody else begins anything with a container of Docker's but by a
- *   published port: from Docker 28 on its own rules would let everyone (the mode "nat-unprotected", without which they
- *   drop what comes through the tunnel).
- * - At the end, so that everyone else's rules come first: containers to the outside, the replies, and what was sent
- *   to a published port.
+ * - At the head, ahead of Docker's isolation of its networks: packets from overlay to overlay, and what came through
+ *   the tunnel. The mangle table decides which networks may talk with each other, whoever made their bridges. Only
+ *   published ports of Docker containers are reachable from outside; Docker ≥ 28 in nat-unprotected mode, without which
+ *   it drops what comes through the tunnel, would otherwise allow everything.
+ * - At the end, so that the rules of other programs come first: packets from containers to the outside, their
+ *   replies, and packets to published ports.
  *
- * Sources count only on the links where they belong: a packet from elsewhere that bears one is no overlay's.
+ * Source addresses count only on the links where they belong. A packet from elsewhere with such a source is not an
+ * overlay's.
  */
 export function forwardChains(family: Family, tunnel: string): Chain[] {
   const overlay = (side: 'src' | 'dst') => `-m set --match-set ${setName('overlays', family)} ${side}`;
@@ -43,7 +43,7 @@ export function forwardChains(family: Family, tunnel: string): Chain[] {
         `-i ${docker} ${overlay('src')} -j ACCEPT`,
         `${overlay('src')} ${state('RELATED,ESTABLISHED')} -j ACCEPT`,
         `${overlay('dst')} ${state('RELATED,ESTABLISHED,DNAT')} -j ACCEPT`,
-        // never routed: neighbour discovery inside a bridge, where br_netfilter shows it to ip6tables
+        // never routed: neighbour discovery inside a bridge, which br_netfilter shows to ip6tables
         ...(family === 6 ? [`-s fe80::/10 -i ${cni} -j ACCEPT`, `-s fe80::/10 -i ${docker} -j ACCEPT`] : []),
       ],
     },

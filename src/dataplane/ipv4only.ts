@@ -2,20 +2,20 @@ import { familyOf } from '../net/address.ts';
 import { ruleFamily } from './rules.ts';
 import type { Desired, Route } from './state.ts';
 
-/** Why a node carries no IPv6. */
+/** Why a node has no IPv6. */
 export interface NoIPv6 {
-  /** In words: `net.ipv6.conf.default.disable_ipv6 is 1`. */
+  /** The reason in words: `net.ipv6.conf.default.disable_ipv6 is 1`. */
   why: string;
-  /** The kernel has none at all, so that its tools for IPv6 fail, too; else it is switched off. */
+  /** The kernel has no IPv6 at all, so its IPv6 tools fail too. Otherwise IPv6 is switched off. */
   absent: boolean;
 }
 
 const isIPv4 = (text: string): boolean => familyOf(text) === 4;
 
 /**
- * What a node without IPv6 should hold of a state: its IPv4 networks are carried as ever. Of each network that it
- * cannot carry, or not all of it, a failure says so; no retry mends that. Sets and rules of IPv6 stay as long as the kernel knows
- * them, so that they stand when somebody switches IPv6 on.
+ * Reduces a state to what a node without IPv6 can hold; IPv4 networks work as before. Each network that it cannot
+ * carry completely gives a failure, which no retry can mend. IPv6 sets and rules stay if the kernel knows them, so
+ * that they are in place when IPv6 is switched on.
  */
 export function withoutIPv6(state: Desired, { why, absent }: NoIPv6): Desired {
   const nexthops = new Map([...state.nexthops].filter(([, via]) => isIPv4(via)));

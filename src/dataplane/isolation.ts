@@ -1,19 +1,22 @@
 import { familyOf, type Family } from '../net/address.ts';
 import { bare } from '../net/cidr.ts';
-import { judged, subnetsOf, type Policy } from './policy.ts';
+import { judgedFamilies, subnetsOf, type Policy } from './policy.ts';
 import type { Chain, IPSet } from './state.ts';
 import { setName } from './ownership.ts';
 import { overlaySet } from './filter.ts';
 
-/** `net-NETWORK`: its subnets; `may-NETWORK`: those of the networks that it talks with. At most 31 characters. */
+/** `net-NETWORK`: its subnets; `may-NETWORK`: subnets of the networks that it talks with. At most 31 characters. */
 type SetOf = `net-${string}` | `may-${string}` | 'closed' | 'own' | 'callers' | 'api' | 'further';
 
 const isolationSet = (name: SetOf, family: Family): string => setName(name, family);
 
-/** What permits comes before what forbids: a subnet that a network gains is never cut off from the rest of it. */
+/**
+ * The sets of isolation. Permitting sets come first, so that a network's new subnet is never cut off from the rest of
+ * it.
+ */
 export function isolationSets(policy: Policy): Map<string, IPSet> {
   const sets = new Map<string, IPSet>();
-  for (const family of judged(policy)) {
+  for (const family of judgedFamilies(policy)) {
     const add = (name: SetOf, entries: string[]) =>
       sets.set(isolationSet(name, family), { family, entries: new Set(entries) });
     for (const [network, may] of isolatedIn(policy, family)) {
@@ -43,7 +46,7 @@ export function isolationSets(policy: Policy): Map<string, IPSet> {
 const isolatedIn = (policy: Policy, family: Family): [string, Set<string>][] =>
   [...policy.isolated].filter(([network]) => subnetsOf(policy, new Set([network]), family).length > 0);
 
-/** Whether a set holds what may pass, so that losing an entry is what makes it stricter; undefined: neither. */
+/** Whether a set holds what may pass, so that removing an entry is stricter; undefined for sets of neither kind. */
 export function permits(name: string): boolean | undefined {
   if (/^overlaynet-(may-.*|own|callers|api)-[46]$/.test(name)) return true;
   return /^overlaynet-(net-.*|closed|further)-[46]$/.test(name) ? false : undefined;
@@ -54,20 +57,21 @@ const established = '-m conntrack --ctstate RELATED,ESTABLISHED -j RETURN';
 /** For UDP and TCP. */
 const each = (rule: (protocol: string) => string): string[] => ['udp', 'tcp'].map(rule);
 
-/** A Service's port 53, as the client asked for it: the node that translates the destination alone can tell. */
+/** Port 53 of a Service, as the client asked for it. Only the node that translates the destination can tell. */
 const toDNS = each((protocol) => `-p ${protocol} -m conntrack --ctstate DNAT --ctorigdstport 53 -j RETURN`);
 
-/** To port 53, translated elsewhere or not at all. */
+/** Port 53, translated elsewhere or not at all. */
 const toPort53 = (protocol: string) =>
   `-p ${protocol} -m ${protocol} --dport 53 -m conntrack ! --ctstate DNAT`;
 
 /**
- * In mangle, whose chains come before those of the table filter, where kube-proxy and others put ACCEPTs at the head.
- * The hooks come after destinations were translated; docs/isolation.md says which packet is judged where, and why.
+ * The isolation rules. They are in mangle, whose chains run before those of the filter table, where kube-proxy and
+ * others put ACCEPTs at the head. The hooks run after destinations were translated; docs/isolation.md says which
+ * packet is judged where, and why.
  */
 export function isolationChains(policy: Policy, tunnel: string): Record<Family, Chain[]> {
   const chains: Record<Family, Chain[]> = { 4: [], 6: [] };
-  for (const family of judged(policy)) {
+  for (const family of judgedFamilies(policy)) {
     const set = (name: SetOf, side: 'src' | 'dst') =>
       `-m set --match-set ${isolationSet(name, family)} ${side}`;
     const not = (name: SetOf, side: 'src' | 'dst') =>
@@ -89,14 +93,17 @@ export function isolationChains(policy: Policy, tunnel: string): Record<Family, 
             // another node's process, by a NodePort of this one
             `${host('src')} ${set('closed', 'dst')} -m conntrack --ctstate DNAT -j DROP`,
             `${further('src')} ${set('closed', 'dst')} -m conntrack --ctstate DNAT -j DROP`,
-            // what this node forwards to another's container, and may masquerade: there it would look like a process
+            // packets that this node forwards to another node's container and may masquerade, so that they would look
+            // like its process's there
             `-o ${tunnel} -m set ! --match-set ${overlays} src ${set('closed', 'dst')} -m conntrack ! --ctstate DNAT -j DROP`,
             ...toAPI,
-            // another node's address that is reached by the uplink: masqueraded, it looks there like this node's process
+            // another node's address reached by the uplink: masqueraded, the packet looks like one of this node's
+            // processes there
             `${set('closed', 'src')} ${further('dst')} -j DROP`,
-            // and the other way: kube-proxy may masquerade it, and then the other node cannot tell whose it is
+            // and the reverse: kube-proxy may masquerade the packet, and then the other node cannot tell which
+            // network it belongs to
             `${set('closed', 'src')} ${host('dst')} -m conntrack --ctstate DNAT -j DROP`,
-            // the other node takes what comes by the tunnel to port 53 for a Service's
+            // the other node takes what comes by the tunnel to port 53 for a Service's request
             ...each((protocol) => `${toPort53(protocol)} ${set('closed', 'src')} ${host('dst')} -j DROP`),
           ]
         : []),
@@ -131,7 +138,7 @@ export function isolationChains(policy: Policy, tunnel: string): Record<Family, 
     ];
     chains[family].push(
       { table: 'mangle', hook: 'INPUT', rules: input },
-      // not OUTPUT: there the destination is still the Service's
+      // not OUTPUT, where the destination is still the Service's address
       { table: 'mangle', hook: 'POSTROUTING', rules: output },
     );
   }

@@ -5,11 +5,11 @@ import type { Desired, Failure, Link, ObservedLink, Vxlan } from './state.ts';
 
 export interface LinkDiff {
   changes: Change[];
-  /** For the end of the run. */
+  /** Changes for the end of the run. */
   stale: Change[];
   /** The tunnel's link is ours, or will be. */
   usable: boolean;
-  /** Links that go before anything is made; what hangs on them goes with them. */
+  /** Links that are removed first; the objects on them go with them. */
   removed: Set<string>;
   /** The tunnel's link is about to be created. */
   fresh: boolean;
@@ -21,10 +21,10 @@ export function diffLinks(
   failures: Failure[],
 ): LinkDiff {
   const result: LinkDiff = { changes: [], stale: [], usable: false, removed: new Set(), fresh: false };
-  // before anything is made: a stale tunnel may hold the VNI or the port that the new one needs
+  // removed before anything is made, because a stale tunnel may hold the VNI or the port that the new one needs
   for (const { name, ours, kind } of observed.values()) {
     if (!ours || desired.links.has(name)) continue;
-    // with everything else it goes, too
+    // containers' ports are removed only when everything else is
     if (desired.tunnel !== undefined && portPattern.test(name)) continue;
     (kind === 'vxlan' ? result.changes : result.stale).push({ kind: 'deleteLink', name });
     if (kind === 'vxlan') result.removed.add(name);
@@ -61,7 +61,7 @@ export function diffLinks(
   return result;
 }
 
-/** Whether what cannot be changed after creation is right. */
+/** Whether the properties are right that cannot be changed after creation. */
 function sameMake(link: Link, seen: ObservedLink): boolean {
   if (link.kind !== seen.kind) return false;
   if (link.vxlan === undefined) return true;
@@ -75,7 +75,8 @@ function diffLink(link: Link, seen: ObservedLink | undefined, ipv6: boolean): Ch
   if (seen === undefined) changes.push({ kind: 'createLink', make: link }, { kind: 'claimLink', name });
   // a bridge follows its ports' MTU unless it is set once it exists
   if (seen?.mtu !== mtu) changes.push({ kind: 'linkMTU', name, mtu });
-  // such frames (LLDP) pass no rule that could look at them, and a wrong source takes another container's frames away
+  // such frames (LLDP) pass no rule that could check them, and a forged source would divert another container's
+  // frames
   if (link.kind === 'bridge' && seen?.noControlLearning !== true)
     changes.push({ kind: 'noControlLearning', name });
   const unasked = (address: string) => address.startsWith('fe80:') && !link.addresses.includes(address);

@@ -17,10 +17,10 @@ const removals: ReadonlySet<Change['kind']> = new Set([
   'destroySet',
 ]);
 
-/** What it means that a change of the kernel failed, beside that it is tried again. */
+/** What a failed change means, besides that it is retried. */
 export function meaningOf(change: Change): Pick<Failure, 'leftover' | 'rules'> {
   const guards = change.kind === 'createSet' || change.kind === 'addEntry';
-  // what may no longer pass still does
+  // packets that should no longer pass still do
   const permitting =
     change.kind === 'deleteEntry' && (permits(change.name) === true || change.name.startsWith(membersPrefix));
   if (guards || permitting) return { rules: true };

@@ -1,6 +1,6 @@
 import { hash } from './hash.ts';
 
-/** A table of ours in nftables, as it should be. */
+/** The wanted content of one of our tables in nftables. */
 export interface TableSpec {
   /** `bridge overlaynet` */
   name: string;
@@ -9,9 +9,9 @@ export interface TableSpec {
 }
 
 export interface SetSpec {
-  /** What stands in its braces: `type ipv4_addr;` */
+  /** The set's declaration: `type ipv4_addr;` */
   of: string;
-  /** A key, as our records spell it, in nft's words. Absent: the rules fill the set, and nobody else. */
+  /** Converts a key of our records to nft's spelling. Absent where rules fill the set. */
   element?: (key: string) => string;
   /** The key of an element in `nft -j list`. */
   keyOf?: (element: unknown) => string;
@@ -23,29 +23,29 @@ export interface ChainSpec {
   rules: string[];
 }
 
-/** What a table should hold, by set. */
+/** The elements that a table should hold, by set. */
 export interface Elements {
   of: Record<string, Set<string>>;
-  /** Whether there may be elements that are not among them: then those that nobody asks for stay. */
+  /** Whether other elements may be wanted too; then unknown elements stay. */
   incomplete: boolean;
 }
 
 /** A chain as the kernel shows it. */
 export interface ObservedChain {
-  /** Hook and priority; empty where the chain hangs on none. */
+  /** Hook and priority; empty where the chain has no hook. */
   base: string;
-  /** The rules' comments, empty where there is none. */
+  /** The rules' comments; empty for a rule without one. */
   marks: string[];
 }
 
-/** The table as the kernel shows it; undefined where there is none. */
+/** The table as the kernel shows it; undefined where it does not exist. */
 export type ObservedNFTable =
   { chains: Map<string, ObservedChain>; sets: Map<string, Set<string>> } | undefined;
 
-/** Tells whether a rule in the kernel is the one that is wanted: no two versions of nft print it alike. */
+/** A rule's comment, which identifies it, because versions of nft print the same rule differently. */
 const mark = (rule: string): string => hash(rule).toString(16);
 
-/** Input for `nft -f`, empty where nothing differs, and how many chains, sets and elements it changes. */
+/** Input for `nft -f`, empty where nothing differs, with the number of chains, sets and elements that it changes. */
 export function diffNFTable(
   { name: table, sets, chains }: TableSpec,
   elements: Elements,
@@ -57,7 +57,7 @@ export function diffNFTable(
   const stale = [...(observed?.chains.keys() ?? [])].filter((name) => chains[name] === undefined);
   const wrong = Object.entries(chains).filter(([name, chain]) => !stands(chain, observed?.chains.get(name)));
   if (observed === undefined) add(`add table ${table}`);
-  // where a chain hangs cannot be changed
+  // a chain's hook cannot be changed, so the chain is recreated
   for (const [name, { base = '' }] of wrong) {
     const seen = observed?.chains.get(name);
     if (seen === undefined || seen.base === base) continue;
@@ -83,7 +83,7 @@ export function diffNFTable(
     const missing = [...wanted].filter((key) => !seen.has(key));
     const left = elements.incomplete ? [] : [...seen].filter((key) => !wanted.has(key));
     const set = `element ${table} ${name}`;
-    // added first: one that has just gone must not make it all fail
+    // added before it is deleted, because deleting an element that has just gone would make everything fail
     for (const key of [...missing, ...left]) add(`add ${set} { ${element(key)} }`);
     for (const key of left) add(`delete ${set} { ${element(key)} }`);
     changes += missing.length + left.length;

@@ -4,19 +4,19 @@ import { bare } from '../net/cidr.ts';
 import type { APIServer, Snapshot } from './snapshot.ts';
 
 /**
- * Who may open connections to whom, as this node judges it. Isolated networks are few, their sets small, and both the
- * same however many nodes there are.
+ * Which networks may open connections to which, as this node judges it. There are few isolated networks, and their
+ * sets are small; both do not depend on the number of nodes.
  */
 export interface Policy {
-  /** Every overlay subnet, whose it is, and the length of a node's block in it. */
+  /** Every overlay subnet, its network, and the length of a node's block in it. */
   subnets: { cidr: string; prefix: number; network: string }[];
   /** Isolated network → the networks that it talks with, itself included. */
   isolated: Map<string, Set<string>>;
   /** Isolated networks with `hosts: Deny`. */
   closed: Set<string>;
-  /** Of these, whose containers may call the API server all the same. */
+  /** Closed networks whose containers may still call the API server. */
   callers: Set<string>;
-  /** This node's blocks: its own processes and its containers always reach each other. */
+  /** This node's blocks. Its own processes and its containers always reach each other. */
   own: string[];
   apiServers: APIServer[];
   /** Every node's registered addresses and the VTEP subnets. */
@@ -25,7 +25,7 @@ export interface Policy {
   further: string[];
 }
 
-/** Undefined where no network is isolated: then no rule and no set is needed. */
+/** The policy of a snapshot; undefined where no network is isolated, because then no rule and no set is needed. */
 export function policyOf(snapshot: Snapshot, own: AgentAllocationSpec): Policy | undefined {
   const { networks, allocations, config, apiServers = [] } = snapshot;
   const isolated = networks.filter(({ spec }) => spec.isolation?.mode === 'Isolated');
@@ -63,10 +63,10 @@ const names = (networks: Snapshot['networks']): Set<string> =>
   new Set(networks.map(({ metadata }) => metadata.name));
 
 /** Families in which packets are judged at all. */
-export const judged = (policy: Policy): Family[] =>
+export const judgedFamilies = (policy: Policy): Family[] =>
   ([4, 6] as const).filter((family) => subnetsOf(policy, policy.isolated, family).length > 0);
 
-/** Of those networks, as ipset shows them. */
+/** Subnets of these networks, in the spelling of ipset. */
 export const subnetsOf = (
   { subnets }: Policy,
   of: { has(network: string): boolean },

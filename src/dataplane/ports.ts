@@ -2,13 +2,13 @@ import type { Attachment } from './attachment.ts';
 import type { Change } from './change.ts';
 import type { ObservedLink } from './state.ts';
 
-/** Containers' ports, and each one's bridge. */
+/** Maps each container port to its bridge. */
 export const portsOf = (attachments: readonly Attachment[]): Map<string, string> =>
   new Map(attachments.flatMap(({ interfaces }) => interfaces.map(({ host, bridge }) => [host, bridge])));
 
 /**
- * What brings a bridge's ports back to it: they lose it when it goes, and nobody else puts them on the one that comes
- * after it. One that is not in the kernel, or has no alias yet, is the CNI plugin's to make.
+ * Attaches ports to their bridge again: they lose it when the bridge is removed, and no other program attaches them
+ * to the new one. A port that does not exist, or has no alias yet, is left to the CNI plugin.
  * @param anew the bridge is about to be created
  */
 export function diffPorts(
@@ -23,7 +23,7 @@ export function diffPorts(
     const on = !anew && seen.master === bridge;
     return [
       ...(on ? [] : [{ kind: 'joinBridge' as const, link: bridge, name }]),
-      // a container reaches itself by a Service's address; it goes with the bridge
+      // lets a container reach itself by a Service's address; the setting is lost with the bridge
       ...(on && seen.hairpin === true ? [] : [{ kind: 'hairpin' as const, link: bridge, name }]),
       ...(seen.up ? [] : [{ kind: 'linkUp' as const, link: bridge, name }]),
     ];

@@ -3,14 +3,14 @@ import { bridgeWildcards } from '../net/name.ts';
 import type { Attachment } from './attachment.ts';
 import type { Elements, SetSpec, TableSpec } from './nftable.ts';
 
-/** Sets of addresses that containers of our records have: the CNI plugin adds to them before its ADD returns. */
+/** Sets of the addresses of containers with a record. The CNI plugin adds to them before its ADD returns. */
 const leased: Record<Family, string> = { 4: 'leased4', 6: 'leased6' };
 
 const types: Record<Family, string> = { 4: 'ipv4_addr', 6: 'ipv6_addr' };
 
 /**
- * What containers have, by the sets of the table. An address that the next container gets while a pass takes it from the last
- * one may be missing until the next pass: then it is limited as one of no record.
+ * The containers' addresses, by set. An address that moves to another container while a pass removes it may be
+ * missing until the next pass; until then it is limited like an address without a record.
  */
 export function desiredLeased(attachments: readonly Attachment[], incomplete: boolean): Elements {
   const addresses: Record<Family, Set<string>> = { 4: new Set(), 6: new Set() };
@@ -29,25 +29,25 @@ const leasedSet = (family: Family): SetSpec => ({
 });
 
 /**
- * Sets that the rules fill: an element goes by itself, and where a set is full nothing is added. They hold less than the
- * neighbour table does: a Docker container may send from any address of its half.
+ * Sets filled by rules. Elements expire, and a full set takes no more. They are smaller than the neighbour table,
+ * because a Docker container may send from any address of its half.
  */
 const filled = (type: string, size: number): SetSpec => ({
   of: `type ${type}; size ${size}; flags dynamic,timeout;`,
 });
 
 /**
- * At most 20 addresses at once and 5 a second, by the link that asks and the bridge. One that was let through may be
- * asked for during 5 s, and the kernel gives up 3 s later: no more than 60 are being looked for at any time.
+ * At most 20 addresses at once and 5 a second, for each asking link and bridge. A permitted address may be asked for
+ * during 5 s, and the kernel gives up 3 s later, so at most 60 are being looked up at any time.
  */
 const rate = 'limit rate over 5/second burst 20 packets';
 
 /**
- * Keeps those who may send to a network from filling the neighbour table, which is one for the whole machine: each address
- * that nobody has takes an entry for seconds. A packet to a bridge passes where a container has its address by our
- * records, where a packet came from there within the last hour (Docker's containers, and other plugins'), or else
- * as often as the rate allows. Established connections leave at the first rule. Last of the filters: what isolation
- * and others drop does not count.
+ * Keeps senders from filling the neighbour table, which the whole machine shares: each unused address takes an entry
+ * for seconds. A packet to a bridge passes if a container has the address by our records, if a packet came from it
+ * within the last hour (Docker's containers and those of other plugins), or else as often as the rate allows.
+ * Established connections leave at the first rule. The chain is the last filter, so packets that isolation or others
+ * drop do not count.
  */
 export const resolving: TableSpec = {
   name: 'inet overlaynet',
@@ -80,7 +80,8 @@ export const resolving: TableSpec = {
         'ct state established,related accept',
         'ip daddr @leased4 accept',
         'ip6 daddr @leased6 accept',
-        // what br_netfilter shows of frames within a bridge: broadcasts, and neighbour discovery, which nobody can route here
+        // what br_netfilter shows of frames within a bridge: broadcasts and neighbour discovery, which cannot be
+        // routed here
         'meta pkttype != host accept',
         'ip6 daddr fe80::/10 accept',
         'ip6 hoplimit 255 meta l4proto ipv6-icmp accept',

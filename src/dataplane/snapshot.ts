@@ -1,6 +1,6 @@
 import type { AgentAllocationSpec, EffectiveConfig, ObjectMeta, OverlayNetwork } from '../api/types.ts';
 
-/** All that an agent's data path follows from, as its caches or its checkpoint hold it. */
+/** Everything that an agent's data path is computed from, as its caches or its checkpoint hold it. */
 export interface Snapshot {
   /** This node. */
   node: string;

@@ -7,7 +7,7 @@ const setNames: Record<Family, string> = { 4: 'ports4', 6: 'ports6' };
 
 export const portKey = (port: string, mac: string, address: string): string => `${port} ${mac} ${address}`;
 
-/** What containers may send as, by the sets of the guard. */
+/** The claims of containers, by the sets of the guard. */
 export function desiredGuard(attachments: readonly Attachment[], incomplete: boolean): Elements {
   const ports: Record<Family, Set<string>> = { 4: new Set(), 6: new Set() };
   for (const { host, mac, addresses } of attachments.flatMap(({ interfaces }) => interfaces)) {
@@ -19,8 +19,8 @@ export function desiredGuard(attachments: readonly Attachment[], incomplete: boo
 }
 
 /**
- * One type for all that is compared with an IPv6 address: nft 1.0.6 takes a neighbour's target out of a packet as bare
- * bits alone, and bits are not of the type of an address. So MAC and address are bits everywhere.
+ * Types for what is compared with an IPv6 address. nft 1.0.6 can take a neighbour's target out of a packet only as
+ * plain bits, which are not of an address's type. So MAC and address are bits everywhere.
  */
 const mac6 = '@ll,48,48';
 const source6 = '@nh,64,128';
@@ -57,7 +57,7 @@ const chains: TableSpec['chains'] = {
   container6: {
     rules: [
       `${own(mac6, source6)} goto discovery`,
-      // is my own address taken? (RFC 4862, with RFC 7527's nonce)
+      // duplicate address detection (RFC 4862, with RFC 7527's nonce)
       `ip6 saddr :: ${discovery('neighbor-solicit', 24)} ${own(mac6, target)} accept`,
       `ip6 saddr :: ${discovery('neighbor-solicit', 32)} ${option('0e')} ${own(mac6, target)} accept`,
       'counter drop',
@@ -66,7 +66,8 @@ const chains: TableSpec['chains'] = {
   discovery: {
     rules: [
       'meta l4proto != icmpv6 accept',
-      // has no type; nobody takes discovery in fragments (RFC 6980), and a first one has its type below
+      // has no type; discovery in fragments is ignored by receivers (RFC 6980), and a first fragment has its type
+      // below
       'frag frag-off != 0 accept',
       // a querier decides where multicast goes, and neighbour solicitations are multicast
       'icmpv6 type != { mld-listener-query, nd-router-solicit, nd-router-advert, nd-neighbor-solicit, ' +
@@ -83,9 +84,9 @@ const chains: TableSpec['chains'] = {
 };
 
 /**
- * Lets a container speak as itself alone: rules in the bridge family, before a frame is learned from, forwarded or
- * looked at by anything else. A frame from one of our ports (`c-*`) passes where its port, MAC and address are an
- * element of a set; a port without an element sends nothing.
+ * Allows a container to send only from its own addresses. The rules are in the bridge family, before a frame is
+ * learned from, forwarded or seen by anything else. A frame from one of our ports (`c-*`) passes if its port, MAC and
+ * address are an element of a set; a port without an element sends nothing.
  */
 export const guard: TableSpec = {
   name: 'bridge overlaynet',
@@ -110,7 +111,7 @@ function element(family: Family, key: string): string {
 
 type Concat = [string, string | number, string | number];
 
-/** Bits come as a number, or as text in hexadecimal where they are many. */
+/** The key of an element. nft prints bits as a number, or as hexadecimal text where they are many. */
 function keyOf(family: Family, [port, mac, address]: Concat): string {
   if (family === 4) return portKey(port, String(mac), String(address));
   const digits = BigInt(mac).toString(16).padStart(12, '0');

@@ -1,7 +1,7 @@
 import type { Family } from '../net/address.ts';
 import type { Policy } from './policy.ts';
 
-/** A VXLAN link or a bridge, as we want it. Owner of everything that hangs on it. */
+/** A wanted VXLAN link or bridge. What is on it is owned with it. */
 export interface Link {
   name: string;
   /** The network that a bridge serves; the tunnel serves all. */
@@ -78,23 +78,23 @@ export interface Desired {
   rules: Set<string>;
   sets: Map<string, IPSet>;
   chains: Record<Family, Chain[]>;
-  /** What sets and chains say of isolation; absent where no network is isolated. */
+  /** The policy behind sets and chains; absent where no network is isolated. */
   policy?: Policy;
-  /** False where the kernel has no IPv6 at all, so that links have nothing of it to be set. */
+  /** False where the kernel has no IPv6 at all, so that links have no IPv6 settings. */
   kernelIPv6?: boolean;
-  /** What cannot be done, whatever the kernel says. */
+  /** Failures that are known without asking the kernel. */
   failures: Failure[];
 }
 
-/** A reason why a network does not work; without `network` it concerns all. */
+/** A reason why a network does not work; without `network` it concerns all networks. */
 export interface Failure {
   network?: string;
   message: string;
-  /** No retry mends it: the node is made so. It is said, and holds up nothing else. */
+  /** No retry can mend it, because of how the node is set up. It is reported and holds up nothing else. */
   lasting?: true;
-  /** Something of ours is there that should not be. It is said and tried again, and closes nothing. */
+  /** An object of ours is left that should be gone. This is reported and retried, and closes nothing. */
   leftover?: true;
-  /** A rule or a set is not in place: isolated networks take no new containers meanwhile. */
+  /** A rule or a set is missing: isolated networks accept no new containers meanwhile. */
   rules?: true;
 }
 
@@ -107,9 +107,9 @@ export interface ObservedLink {
   mac: string;
   up: boolean;
   vxlan?: Vxlan;
-  /** Of a bridge: it learns no address from frames that are for the bridge itself. */
+  /** For a bridge: it learns no address from frames that are for the bridge itself. */
   noControlLearning?: boolean;
-  /** The bridge, or the like, that it is a port of, and whether that sends back to it what came from it. */
+  /** The bridge that it is a port of, and whether that sends a port's frames back to it. */
   master?: string;
   hairpin?: boolean;
   addresses: string[];
@@ -142,13 +142,13 @@ export interface Observed {
   neighbours: Map<string, { mac: string; permanent: boolean }> | undefined;
   fdb: Map<string, { to: string; permanent: boolean }> | undefined;
   nexthops: Map<number, ObservedNexthop> | undefined;
-  /** Ours alone. */
+  /** Only ours. */
   routes: Map<string, Route> | undefined;
-  /** Ours alone, per family. */
+  /** Only ours, per family. */
   rules: Record<Family, Set<string> | undefined>;
-  /** Ours alone. */
+  /** Only ours. */
   sets: Map<string, IPSet> | undefined;
 }
 
-/** What the kernel tells routes apart by. */
+/** The key by which the kernel distinguishes routes. */
 export const routeKey = ({ to, table, metric }: Route): string => `${to} ${table} ${metric}`;

@@ -13,23 +13,25 @@ import {
 /** Names of the containers that refer to a network. */
 export interface Users {
   running: string[];
-  /** Stopped ones: a network made anew has another id, and Docker would not start them. */
+  /**
+   * Stopped containers. They refer to the network by its id, so Docker would not start them after it is recreated.
+   */
   stopped: string[];
 }
 
 export type Step =
   { kind: 'remove'; network: string; id: string } | { kind: 'create'; network: string; shape: NetworkShape };
 
-export interface Plan {
-  /** In order: what goes may have what comes in its place. */
+export interface NetworkPlan {
+  /** In order: removals come before what replaces them. */
   steps: Step[];
-  /** What stands in the way, and is not ours to change. */
+  /** Obstacles that are not ours to change. */
   failures: Failure[];
-  /** Networks that stay, though they should go or change, until containers leave them. */
+  /** Networks that should be removed or changed, and have to wait until containers leave them. */
   blocked: Failure[];
 }
 
-/** Networks of ours that should go or change: only of these it matters who uses them. */
+/** Our networks that should be removed or changed. Only for these it matters which containers use them. */
 export const outdated = (
   wanted: readonly WantedNetwork[],
   networks: readonly DockerNetwork[],
@@ -41,18 +43,18 @@ export const outdated = (
   });
 
 /**
- * From what the engine has to what it should have. A network that containers use is never removed; nothing that lacks
- * our label is ever touched.
+ * Plans the steps from the networks that the engine has to those that it should have. A network that containers use
+ * is never removed, and a network without our label is never touched.
  * @param links names of all links of this node
- * @param users by network id, of those that are `outdated`
+ * @param users by network id, for the networks that are `outdated`
  */
 export function planNetworks(
   wanted: readonly WantedNetwork[],
   networks: readonly DockerNetwork[],
   links: ReadonlySet<string>,
   users: ReadonlyMap<string, Users>,
-): Plan {
-  const plan: Plan = { steps: [], failures: [], blocked: [] };
+): NetworkPlan {
+  const plan: NetworkPlan = { steps: [], failures: [], blocked: [] };
   const ours = networks.filter(isOurs);
   for (const network of ours) {
     if (wanted.some(({ name }) => name === network.Name)) continue;
@@ -81,7 +83,7 @@ function create(
   { name, shape }: WantedNetwork,
   networks: readonly DockerNetwork[],
   links: ReadonlySet<string>,
-  plan: Plan,
+  plan: NetworkPlan,
 ): void {
   const bridge = dockerBridge(name);
   const namesake = networks.find(({ Name }) => Name === name);
@@ -98,18 +100,24 @@ function create(
   } else plan.steps.push({ kind: 'create', network: name, shape });
 }
 
-function change(want: WantedNetwork, seen: DockerNetwork, bridged: boolean, users: Users, plan: Plan): void {
+function change(
+  want: WantedNetwork,
+  seen: DockerNetwork,
+  bridged: boolean,
+  users: Users,
+  plan: NetworkPlan,
+): void {
   const different = differences(want, seen);
   if ((different.length === 0 && bridged) || want.draining) return;
   if (!bridged && users.running.length > 0) {
     plan.failures.push({
       network: want.name,
-      message: `Docker: the bridge ${dockerBridge(want.name)} of network ${want.name} is gone, and these containers are cut off: ${list(users.running)}; restart Docker, or stop them and the network is made anew`,
+      message: `Docker: the bridge ${dockerBridge(want.name)} of network ${want.name} is gone, and these containers are cut off: ${list(users.running)}; restart Docker, or stop them and the network is recreated`,
     });
     return;
   }
-  // on a subnet that is not the node's any more, or without a bridge, no container should start, or can; the rest can
-  // wait for the stopped ones
+  // Without a bridge no container can start, and on a subnet that the node lost none should. So stopped containers
+  // delay only the other changes.
   const anyway = !bridged || different.includes('subnet');
   const names = anyway ? users.running : [...users.running, ...users.stopped];
   if (names.length === 0) {
@@ -118,18 +126,18 @@ function change(want: WantedNetwork, seen: DockerNetwork, bridged: boolean, user
   }
   plan.blocked.push({
     network: want.name,
-    message: `Docker: network ${want.name} has another ${different.join(' and ')} than it should; it is made anew once these containers have left it: ${list(names)}`,
+    message: `Docker: network ${want.name} has another ${different.join(' and ')} than it should; it is recreated once these containers have left it: ${list(names)}`,
   });
 }
 
-/** At most so many names: someone reads it. */
+/** The most names in a message, so that it stays readable. */
 const mostNames = 10;
 
 const list = (names: readonly string[]): string =>
   names.toSorted().slice(0, mostNames).join(', ') +
   (names.length > mostNames ? ` and ${names.length - mostNames} more` : '');
 
-/** What cannot be changed once a network is there. */
+/** The properties that differ and that Docker cannot change on an existing network. */
 function differences(want: WantedNetwork, seen: DockerNetwork): string[] {
   const subnets = ({ IPAM, Labels }: NetworkShape) =>
     JSON.stringify([

@@ -4,7 +4,7 @@ import type { Failure } from '../dataplane/state.ts';
 import { linkNames } from '../linux/links.ts';
 import type { Log } from '../log.ts';
 import { dockerBridge } from '../net/name.ts';
-import { outdated, planNetworks, type Plan, type Step, type Users } from './diff.ts';
+import { outdated, planNetworks, type NetworkPlan, type Step, type Users } from './diff.ts';
 import { Engine, EngineError, NoEngine } from './engine.ts';
 import {
   blocksOf,
@@ -16,10 +16,10 @@ import {
 } from './networks.ts';
 import { watchEngine } from './watch.ts';
 
-export interface Outcome {
-  /** Networks were made: the engine then put rules of its own ahead of others. */
+export interface DockerOutcome {
+  /** Networks were made, so the engine put its own iptables rules ahead of others. */
   made: boolean;
-  /** What failed, to be tried again; of the engine's, the same is in `failures` and `finding`. */
+  /** What failed and is to be retried. Errors of the engine are also in `failures` and `finding`. */
   error?: Error;
 }
 
@@ -28,12 +28,15 @@ interface Options {
   closed?: ReadonlyMap<string, string>;
 }
 
-/** Keeps a Docker network for every overlay of which the node holds a Docker half, where there is an engine. */
+/** Keeps a Docker network for every overlay in which the node holds a Docker half, if the node has an engine. */
 export class Docker {
   readonly #engine: Engine;
   readonly #links: () => ReadonlySet<string>;
   readonly #log: Log;
-  /** Why the engine that runs now is not this node's, as a network showed that it made. */
+  /**
+   * Why the running engine does not belong to this node; known once it made a network whose bridge did not appear
+   * here.
+   */
   #elsewhere: string | undefined;
   #made = false;
   #failures: readonly Failure[] = [];
@@ -41,7 +44,9 @@ export class Docker {
   #blocks: Blocks | undefined;
   #pools: readonly string[] = [];
 
-  /** @param options.links names of the node's links now; by default those of this process's network namespace */
+  /**
+   * @param options.links gives the names of the node's links; by default those of this process's network namespace
+   */
   constructor(options: { engine: Engine; links?: () => ReadonlySet<string>; log: Log }) {
     this.#engine = options.engine;
     this.#links = options.links ?? linkNames;
@@ -49,7 +54,7 @@ export class Docker {
     this.#finding = { status: 'Unknown', reason: 'Waiting', message: 'not asked yet' };
   }
 
-  /** What stands between a network and its Docker half; of networks that should be gone as well. */
+  /** Why networks differ from their Docker halves, including networks that should be gone. */
   get failures(): readonly Failure[] {
     return this.#failures;
   }
@@ -59,19 +64,21 @@ export class Docker {
   }
 
   /**
-   * Blocks that networks of the engine lie in, wanted ones or not: as long as containers hold addresses of a block,
-   * the node has not given it back. The last known while the engine is away; undefined while nothing is known.
+   * Blocks that the engine's networks lie in, wanted or not. The node has not given a block back while containers may
+   * hold its addresses. While the engine is away these are the last known blocks; undefined until something is known.
    */
   get blocks(): Blocks | undefined {
     return this.#blocks;
   }
 
-  /** From which the engine, as it was last asked, takes networks that name no subnet. */
+  /** The address pools from which the engine takes subnets for networks that name none, as of the last answer. */
   get pools(): readonly string[] {
     return this.#pools;
   }
 
-  /** @param onChange what `reconcile` does may be different now; `restarted`: an engine came, or went */
+  /**
+   * @param onChange called when `reconcile` may now act differently; `restarted` means that an engine came or went
+   */
   watch(onChange: (restarted: boolean) => void): { stop: () => void } {
     const changed = (restarted: boolean) => {
       if (restarted) this.#elsewhere = undefined;
@@ -81,15 +88,15 @@ export class Docker {
   }
 
   /**
-   * One run at a time.
-   * @param snapshot its `docker` is what an engine had that has not answered since this process began
-   * @param options.record called before networks are made, when `blocks` has theirs already
-   * @param options.closed networks that take no new containers, and so are not made now
+   * Makes the engine's networks what they should be. Only one run may be under way at a time.
+   * @param snapshot its `docker` holds the blocks of an engine that has not answered since this process began
+   * @param options.record called before networks are made; `blocks` includes theirs by then
+   * @param options.closed networks that accept no new containers, so they are not made now
    */
   async reconcile(
     snapshot: Snapshot,
     { record = () => undefined, closed = new Map() }: Options = {},
-  ): Promise<Outcome> {
+  ): Promise<DockerOutcome> {
     this.#made = false;
     try {
       await this.#reconcile(snapshot, { record, closed });
@@ -105,7 +112,7 @@ export class Docker {
     return { made: this.#made };
   }
 
-  /** Removes every network of ours, those apart that containers use. */
+  /** Removes all our networks except those that containers use. */
   async cleanup(): Promise<{ removed: string[]; failures: Failure[] }> {
     try {
       const plan = await this.#plan([], await this.#engine.networks());
@@ -159,7 +166,7 @@ export class Docker {
 
   #away({ message, stopped }: NoEngine): void {
     this.#elsewhere = undefined;
-    // where there is no socket, and none was known before, nothing was ever made
+    // if there is no socket and no blocks were known before, no network was ever made
     if (!stopped) this.#blocks ??= [];
     const kept = (this.#blocks ?? []).map(({ name }) => name).join(', ');
     const text =
@@ -170,7 +177,7 @@ export class Docker {
 
   #verdict(
     version: string,
-    plan: Plan,
+    plan: NetworkPlan,
     failed: readonly Failure[],
     networks: readonly DockerNetwork[],
   ): Omit<Finding, 'type'> {
@@ -183,19 +190,19 @@ export class Docker {
     return { status: 'True', reason: 'Applied', message };
   }
 
-  async #plan(wanted: readonly WantedNetwork[], networks: readonly DockerNetwork[]): Promise<Plan> {
+  async #plan(wanted: readonly WantedNetwork[], networks: readonly DockerNetwork[]): Promise<NetworkPlan> {
     const links = this.#links();
     const users = new Map<string, Users>();
     for (const { Id } of outdated(wanted, networks, links)) users.set(Id, await this.#engine.users(Id));
     return planNetworks(wanted, networks, links, users);
   }
 
-  /** What failed does not stop the rest. */
+  /** Executes the steps. A step that fails does not stop the others. */
   async #execute(steps: readonly Step[]): Promise<Failure[]> {
     const failed = new Map<string, Failure>();
     for (const step of steps) {
       const { network } = step;
-      // it cannot come while what it is to replace is there
+      // a network cannot be made while the one that it replaces is still there
       if (failed.has(network) || this.#elsewhere !== undefined) continue;
       try {
         if (step.kind === 'create') await this.#create(step);
@@ -211,7 +218,10 @@ export class Docker {
     return [...failed.values()];
   }
 
-  /** Tells by the bridge whether the engine is this node's; if not, the network goes again. */
+  /**
+   * Makes a network. If its bridge does not appear, the engine belongs to another node, and the network is removed
+   * again.
+   */
   async #create({ network, shape }: Extract<Step, { kind: 'create' }>): Promise<void> {
     await this.#engine.create(shape);
     const bridge = dockerBridge(network);
@@ -226,11 +236,17 @@ export class Docker {
   }
 }
 
-/** @param socket of the engine; undefined or empty: there is to be none */
+/**
+ * The Docker part of the agent.
+ * @param socket the engine's socket; undefined or empty means that no engine is used
+ */
 export const dockerAt = (socket: string | undefined, log: Log): Docker | undefined =>
   socket === undefined || socket === '' ? undefined : new Docker({ engine: new Engine(socket), log });
 
-/** By name; an engine may list them in any order, and a network twice: what is there and what is to come. */
+/**
+ * Collects blocks by network name. An engine lists networks in any order, and one that is replaced appears twice
+ * here.
+ */
 function blocks(networks: readonly NetworkShape[]): Blocks {
   const all = new Map<string, Set<string>>();
   for (const network of networks.filter(isOurs)) {

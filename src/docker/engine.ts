@@ -5,7 +5,7 @@ import { cidrOf, formatCidr, parseInterface } from '../net/cidr.ts';
 import type { Users } from './diff.ts';
 import type { DockerNetwork, NetworkShape } from './networks.ts';
 
-/** No engine: its socket is not there, or (`stopped`) nobody listens on it. */
+/** There is no engine: its socket does not exist, or (`stopped`) no process listens on it. */
 export class NoEngine extends Error {
   override name = 'NoEngine';
   readonly stopped: boolean;
@@ -16,36 +16,44 @@ export class NoEngine extends Error {
   }
 }
 
-/** An engine that does not answer, or answers that it will not; the message has its own words. */
+/** The engine did not answer, or answered with an error. The message holds the engine's own words. */
 export class EngineError extends Error {
   override name = 'EngineError';
 }
 
-/** What decides how networks are made; it changes only with a restart of the engine. */
+/** Facts that decide how networks are made. They change only when the engine restarts. */
 export interface EngineFacts {
   /** `28.5.2` */
   version: string;
-  /** Of the API that is used: 41 of 1.41. */
+  /** Minor version of the API in use: 41 for 1.41. */
   minor: number;
-  /** Why overlaynet cannot work with it. */
+  /** Why overlaynet cannot work with this engine. */
   unsupported: string | undefined;
   /** From which it takes networks that name no subnet: `10.64.0.0/16`. */
   pools: string[];
 }
 
-/** The newest API whose replies are known here (Docker 28.1, which came to tell its firewall backend). */
+/**
+ * The newest API version whose replies this code knows (Docker 28.1, the first that reports its firewall backend).
+ */
 const newestKnown = 49;
 
-/** A stopped container that is removed tells no network of it. The actions keep out what containers do all the time. */
+/**
+ * The events that are followed. Removing a stopped container gives no network event, so container events are needed
+ * too; the actions leave out those that happen all the time.
+ */
 const watched = {
   type: ['network', 'daemon', 'container'],
   event: ['create', 'update', 'connect', 'disconnect', 'destroy', 'remove', 'prune', 'reload'],
 };
 
-/** A network with IPv6 and iptables takes Docker a second on a busy node. */
+/** Generous, because a network with IPv6 and iptables takes Docker a second on a busy node. */
 const patienceMs = 30_000;
 
-/** The Engine API on its UNIX socket, as far as networks need it. Every call @throws NoEngine, EngineError */
+/**
+ * The parts of the Engine API that networks need, on its UNIX socket. Every call
+ * @throws NoEngine, EngineError
+ */
 export class Engine {
   readonly socket: string;
   #facts: EngineFacts | undefined;
@@ -56,7 +64,10 @@ export class Engine {
     this.#timeoutMs = timeoutMs;
   }
 
-  /** Asked once, and again when the engine may be another: it was away, or its events had to be followed anew. */
+  /**
+   * Facts about the engine. They are kept until the engine may be another: it was away, or its events were followed
+   * anew.
+   */
   async facts(): Promise<EngineFacts> {
     if (this.#facts !== undefined) return this.#facts;
     const { Version, ApiVersion, MinAPIVersion } = await this.#get<VersionReply>('/version');
@@ -71,7 +82,7 @@ export class Engine {
     return this.#get(await this.#versioned('/networks'));
   }
 
-  /** Who uses a network. */
+  /** The containers that use a network. */
   async users(id: string): Promise<Users> {
     const filters = encodeURIComponent(JSON.stringify({ network: [id] }));
     const path = await this.#versioned(`/containers/json?all=true&filters=${filters}`);
@@ -84,7 +95,7 @@ export class Engine {
   }
 
   async create(shape: NetworkShape): Promise<void> {
-    // Docker takes two of one name unless told; from API 1.44 on it never does
+    // before API 1.44, Docker accepts two networks with one name unless it is told to check
     const path = await this.#versioned('/networks/create');
     await this.#request('POST', path, { CheckDuplicate: true, ...shape });
   }
@@ -94,8 +105,8 @@ export class Engine {
   }
 
   /**
-   * Calls `onEvent` for each event that may change networks, or who uses them, until the engine or the signal ends it.
-   * @param onOpen what happens from now on is told
+   * Calls `onEvent` for each event that may change networks or their users, until the engine or the signal ends it.
+   * @param onOpen called when the stream is open; no later event is missed
    */
   async follow(onOpen: () => void, onEvent: () => void, signal: AbortSignal): Promise<void> {
     this.#facts = undefined;
@@ -107,7 +118,7 @@ export class Engine {
     await finished(reply);
   }
 
-  /** `/v1.41/networks`; the unversioned paths are going away. */
+  /** Prefixes a path with the API version (`/v1.41/networks`), because Docker phases out unversioned paths. */
   async #versioned(path: string): Promise<string> {
     return `/v1.${(await this.facts()).minor}${path}`;
   }
@@ -127,7 +138,7 @@ export class Engine {
   async #request(method: string, path: string, body?: unknown): Promise<string> {
     const signal = AbortSignal.timeout(this.#timeoutMs);
     const reply = await this.#open(method, path, body, signal);
-    // it may end, or be late, in the midst of its answer
+    // the connection may break, or time out, in the middle of the answer
     return text(reply).catch((cause: unknown) => {
       throw this.#broken(cause as Error, signal, callText(method, path));
     });
@@ -137,11 +148,11 @@ export class Engine {
     const { socket } = this;
     if (cause.code === 'ENOENT') return new NoEngine(`there is no Docker engine: no ${socket}`, false, cause);
     if (cause.code !== 'ECONNREFUSED') return undefined;
-    return new NoEngine(`the Docker engine does not run: nobody answers at ${socket}`, true, cause);
+    return new NoEngine(`the Docker engine does not run: no process answers at ${socket}`, true, cause);
   }
 
   #broken(cause: Error, signal: AbortSignal, what: string): EngineError {
-    // what is told of it differs with how far the answer has come
+    // Node reports a time-out differently before and after the reply's headers
     const late = signal.aborted && (signal.reason as Error).name === 'TimeoutError';
     const why = late ? `no answer within ${this.#timeoutMs / 1000} s` : cause.message;
     return new EngineError(`${why} (${what})`, { cause });
@@ -204,7 +215,7 @@ const builtInPools = [
   ...['172.20.0.0/14', '172.24.0.0/14', '172.28.0.0/14', '192.168.0.0/16'],
 ];
 
-/** As subnets; what cannot be read is none of them. */
+/** The pools as subnets; entries that cannot be parsed are left out. */
 function poolsOf({ DefaultAddressPools: configured }: InfoReply): string[] {
   if (configured === undefined || configured === null || configured.length === 0) return builtInPools;
   return configured.flatMap(({ Base }) => {
@@ -219,7 +230,7 @@ interface ContainerReply {
   State: string;
 }
 
-/** @returns why networks of that engine cannot be overlaynet's */
+/** Why networks of this engine cannot be overlaynet's; undefined if they can. */
 export function unsupported({ FirewallBackend, SecurityOptions }: InfoReply): string | undefined {
   if (FirewallBackend?.Driver.startsWith('nftables') === true) {
     return 'its firewall backend is nftables, where the rules that let overlays pass have no say; set "firewall-backend": "iptables" in its daemon.json';
@@ -236,13 +247,13 @@ async function text(reply: http.IncomingMessage): Promise<string> {
   return all;
 }
 
-/** Docker's errors are `{"message":"…"}`. */
+/** Takes the message out of Docker's error replies, `{"message":"…"}`. */
 function words(answer: string): string {
   try {
     const { message } = JSON.parse(answer) as { message?: unknown };
     if (typeof message === 'string') return message;
   } catch {
-    // then as it is
+    // other answers are shown as they are
   }
   return answer.trim().slice(0, 200);
 }

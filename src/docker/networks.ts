@@ -5,16 +5,16 @@ import { contains, formatCidr, gateway, parseCidr } from '../net/cidr.ts';
 import { dockerBridge, isName } from '../net/name.ts';
 import { emptyPool } from './pool.ts';
 
-/** A network as `GET /networks` lists it; what does not matter here is left out. */
+/** A network as `GET /networks` lists it, without the fields that do not matter here. */
 export interface DockerNetwork extends NetworkShape {
   Id: string;
 }
 
-/** What a network is made of. Docker shows absent maps and lists as null. */
+/** The properties of a network. Docker shows absent maps and lists as null. */
 export interface NetworkShape {
   Name: string;
   Driver: string;
-  /** From API 1.48 on; before that every network has IPv4. */
+  /** Present from API 1.48 on; older engines give every network IPv4. */
   EnableIPv4?: boolean;
   EnableIPv6: boolean;
   IPAM: { Config: { Subnet?: string; Gateway?: string }[] | null };
@@ -24,17 +24,20 @@ export interface NetworkShape {
 
 /** A network that the engine should have. */
 export interface WantedNetwork {
-  /** The overlay's, and the network's. */
+  /** Name of the overlay and of the network. */
   name: string;
   shape: NetworkShape;
-  /** Every subnet of it drains: what there is stays, nothing is made. */
+  /** Every subnet of the network drains: an existing network stays, and no new one is made. */
   draining: boolean;
 }
 
-/** Whose a network is: its value is the overlay's name, which the network bears too. */
+/** Label that marks our networks. Its value is the overlay's name, which is also the network's name. */
 export const networkLabel = 'dev.overlaynet.network';
 
-/** The node's blocks that it lies in, `9.0.1.0/24,fd01:b:0:0:1::/80`: they are in use as long as it is there. */
+/**
+ * Label with the node's blocks that the network lies in: `9.0.1.0/24,fd01:b:0:0:1::/80`. They are in use while it
+ * exists.
+ */
 export const blocksLabel = 'dev.overlaynet.blocks';
 
 export const bridgeOption = 'com.docker.network.bridge.name';
@@ -49,7 +52,7 @@ const option = {
   },
 } as const;
 
-/** Options that are compared: of others Docker may have defaults of its own. */
+/** The options that are compared. Docker may set defaults for others. */
 export const comparedOptions: readonly string[] = [
   bridgeOption,
   option.masquerade,
@@ -58,16 +61,18 @@ export const comparedOptions: readonly string[] = [
   ...Object.values(option.gatewayMode),
 ];
 
-/** API 1.48 (Docker 28.0): networks without IPv4, and containers that other hosts' packets may reach unpublished. */
+/**
+ * API 1.48 (Docker 28.0) brought networks without IPv4, and routing from other hosts to unpublished container ports.
+ */
 const sinceDocker28 = 48;
 
-/** Names that no overlay can have are nobody of ours, whatever their label. */
+/** Whether overlaynet made the network. A name that no overlay can have is never ours, whatever the label says. */
 export const isOurs = ({ Name, Labels }: NetworkShape): boolean =>
   Labels?.[networkLabel] === Name && isName(Name);
 
 /**
- * The Docker network of every overlay in force of which this node has a Docker half, by name.
- * @param minor of the API in use: 41 of 1.41
+ * Lists, by name, the Docker network of every overlay in force that has a Docker half on this node.
+ * @param minor minor version of the API in use: 41 for 1.41
  */
 export function wantedNetworks(snapshot: Snapshot, minor: number): WantedNetwork[] {
   const own = ownAllocation(snapshot)?.networks ?? [];
@@ -80,7 +85,7 @@ export function wantedNetworks(snapshot: Snapshot, minor: number): WantedNetwork
   });
 }
 
-/** Undefined where the node has no Docker half of it. */
+/** Returns undefined where the node has no Docker half of the overlay. */
 function wantedNetwork(
   subnets: readonly NetworkSubnet[],
   { name, subnets: blocks }: AllocatedNetwork,
@@ -96,7 +101,7 @@ function wantedNetwork(
       : [{ block: cidr, half: parseCidr(bridges.docker), active: isActive(cidr) }],
   );
   const active = all.filter((part) => part.active);
-  // Docker's bridges take one subnet of each family
+  // Docker allows one subnet of each family on a bridge
   const parts = ([4, 6] as const).flatMap((family) =>
     (active.length > 0 ? active : all).filter(({ half }) => half.family === family).slice(0, 1),
   );
@@ -134,7 +139,7 @@ function wantedNetwork(
   };
 }
 
-/** The blocks that a network of ours says it lies in; anyone may have written the label. */
+/** The blocks named in the label of one of our networks. Values are checked, because anyone can write labels. */
 export const blocksOf = ({ Labels }: NetworkShape): string[] =>
   (Labels?.[blocksLabel] ?? '').split(',').filter(isBlock).slice(0, 2);
 

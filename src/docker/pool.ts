@@ -1,17 +1,17 @@
 import { block, blockCount, formatCidr, parseCidr, type Cidr } from '../net/cidr.ts';
 import { hash32 } from '../dataplane/hash.ts';
 
-/** Reserved (RFC 1112, section 4), and for that no overlay, VTEP subnet or agent's address may lie in it. */
+/** Reserved space (RFC 1112, section 4), so overlays, VTEP subnets and agent addresses may not lie in it. */
 const space = parseCidr('240.0.0.0/5');
 
-/** A Linux bridge has at most 1,023 ports, so that never a container lacks an address that nobody uses. */
+/** A Linux bridge has at most 1,023 ports, so a container never lacks one of these unused addresses. */
 const prefix = 21;
 
 /**
- * The IPv4 subnet of an IPv6-only network, for engines before Docker 28, which cannot do without: from 240.0.0.0/5 by
- * the network's name, and the next free one where another network has it. Its bridge bears no address of it, so no
- * route leads there or away.
- * @param taken those of this node's other networks; the one returned is added
+ * Chooses the IPv4 subnet of an IPv6-only network. Engines before Docker 28 need one. It comes from 240.0.0.0/5 by a
+ * hash of the network's name; if another network has that subnet, the next free one is taken. The bridge has no
+ * address in it, so there is no route to it.
+ * @param taken subnets of this node's other networks; the returned one is added
  */
 export function emptyPool(network: string, taken: Set<string>): Cidr {
   const count = blockCount(space, prefix);

@@ -2,12 +2,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Log } from '../log.ts';
 import { NoEngine, type Engine } from './engine.ts';
 
-/** An engine that is installed later is found within this time; one that restarts soon after it is back. */
+/**
+ * Pauses between attempts. An engine that is installed later is found within `most`; a quick restart is noticed soon.
+ */
 const restMs = { first: 250, most: 5_000 };
 
 /**
- * Follows the engine's events from when there is one, and again whenever it comes back.
- * @param onChange something may be different: an event, or (`restarted`) an engine that came, or went
+ * Follows the engine's events as soon as there is an engine, and again whenever it comes back.
+ * @param onChange called when something may have changed: after an event, or (`restarted`) when an engine came or
+ * went
  */
 export function watchEngine(
   engine: Pick<Engine, 'follow'>,

@@ -3,13 +3,13 @@ import { join } from 'node:path';
 /** Directories of the node that the agent writes to. */
 export interface Directories {
   stateDir: string;
-  /** One conflist per network. */
+  /** Directory of the conflists, one per network. */
   cniConfDir: string;
-  /** Where container runtimes look. */
+  /** Directory where container runtimes look for conflists. */
   cniNetDir: string;
-  /** host-local's leases, a directory per network. */
+  /** Directory of host-local's leases, with a directory per network. */
   leaseDir: string;
-  /** What does not outlive a boot: the socket that the CNI plugin asks at, and `complete`. */
+  /** Directory that does not outlive a boot: it holds the socket that the CNI plugin uses, and `complete`. */
   runDir: string;
 }
 
@@ -25,7 +25,7 @@ export const defaultDirectories: Directories = {
 /** Where container runtimes look for plugins. */
 export const defaultBinDir = '/opt/cni/bin';
 
-/** Where the CNI plugin finds the agent. */
+/** Tells the CNI plugin where the agent is. */
 export const socketIn = (runDir: string): string => join(runDir, 'agent.sock');
 
 /** The plugin's STATUS fails until this file has the boot's own id in it. */

@@ -2,16 +2,19 @@ import { monitor } from '../linux/monitor.ts';
 import type { Log } from '../log.ts';
 import type { Scope } from '../dataplane/state.ts';
 
-/** Reports of the kernel come in bursts, our own changes' among them. */
+/** Delay before looking, because the kernel's reports come in bursts, also about our own changes. */
 const settleMs = 300;
 
 /**
- * On a busy node links and neighbours change all the time: looking at them takes at most a 20th of the time, however
- * long it takes, and comes at the next resync at the latest. A report after a quiet time is looked at at once.
+ * How links are looked at. On a busy node links and neighbours change all the time, so looking at them takes at most
+ * a 20th of the time, however long it takes, and happens at the next resync at the latest. A report after a quiet
+ * time is handled at once.
  */
 const restFactor = 20;
 
-/** How often a cheap look tells whether somebody flushed our rules, and the rest after that happened: two may fight. */
+/**
+ * How often a cheap check looks for flushed rules, and the pause after it found some, because two programs may fight.
+ */
 const guardMs = { between: 5_000, afterLoss: 30_000 };
 
 /** What it needs of the agent. */
@@ -22,10 +25,10 @@ interface Reconciled {
 }
 
 /**
- * Has the agent look at kernel and files every `resyncMs`, and at links soon after the kernel reports a change of them:
- * no such report says anything of sets and rules of iptables, which cost much to read. Whether those were flushed is seen
- * in between.
- * @param options.guarded whether the rules are there still
+ * Makes the agent check kernel and files every `resyncMs`, and links soon after the kernel reports a change of them.
+ * These reports do not cover sets and rules of iptables, which are expensive to read, so a cheap check between the
+ * resyncs finds out whether they were flushed.
+ * @param options.guarded whether the rules are still there
  */
 export function watchDrift(
   agent: Reconciled,

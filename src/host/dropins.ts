@@ -4,21 +4,21 @@ import type { Log } from '../log.ts';
 import { isErrno, readIfPresent, reasonOf, temporaryOf, writeAtomically } from './file.ts';
 import type { Failure } from '../dataplane/state.ts';
 
-/** A file of ours that tells a program of the host's what is not its own. Paths are below the host's root. */
+/** Our file that tells a program of the host which objects are not its own. Paths are below the host's root. */
 interface DropIn {
   program: string;
   path: string;
   body: string;
-  /** Without it the host does not have the program. */
+  /** Directory without which the host does not have the program. */
   present: string;
-  /** What happens without the file. */
+  /** The consequence of a missing file. */
   otherwise: string;
   told: string;
-  /** The directory comes with the program; else it goes with the file, if it is empty. */
+  /** The directory comes with the program; otherwise it is removed with the file, if it is empty. */
   directoryStays?: true;
-  /** Where it is there the program runs. Absent: that cannot be seen from here. */
+  /** A path that exists while the program runs. Absent where that cannot be seen from here. */
   running?: string;
-  /** When the program reads the file, and what has it do so. */
+  /** When the program reads the file, and how to make it do so. */
   heed: { words: string; command: string };
 }
 
@@ -30,7 +30,7 @@ const dropIns: DropIn[] = [
     program: 'systemd-networkd',
     path: 'etc/systemd/networkd.conf.d/50-overlaynet.conf',
     present: 'etc/systemd',
-    // versions before 256 say that they do not know the last line, and leave nexthops that have a link alone anyway
+    // versions before 256 report that they do not know the last line, and leave nexthops with a link alone anyway
     // (tried: 252)
     body: `${written(`Without it systemd-networkd may remove the
 # routes to other nodes' overlay subnets when it starts again or a link is reconfigured.`)}[Network]
@@ -40,7 +40,7 @@ ManageForeignNextHops=no
 `,
     otherwise: 'leave our routes alone: when it starts it may remove them',
     told: 'leave routes, rules and nexthops of others alone',
-    // it writes this file while it runs
+    // the program writes this file while it runs
     running: 'run/systemd/netif/state',
     heed: {
       words:
@@ -53,7 +53,7 @@ ManageForeignNextHops=no
     program: 'NetworkManager',
     path: 'etc/NetworkManager/conf.d/50-overlaynet.conf',
     present: 'etc/NetworkManager',
-    // += keeps what other files say
+    // += keeps the values of other files
     body: `${written(`Without it NetworkManager may take
 # links of overlaynet for its own: it takes addresses from them, and runs DHCP there.`)}[keyfile]
 unmanaged-devices+=interface-name:m-*;interface-name:d-*;interface-name:c-*;interface-name:vtep*
@@ -68,7 +68,9 @@ unmanaged-devices+=interface-name:m-*;interface-name:d-*;interface-name:c-*;inte
   },
 ];
 
-/** Never an error: without the files the agent puts back what is removed, within seconds. */
+/**
+ * Writes the files. This is never an error, because without them the agent restores what is removed within seconds.
+ */
 export function installDropIns(hostRoot: string, log: Log): void {
   for (const dropIn of dropIns) installDropIn(dropIn, hostRoot, log);
 }
@@ -94,7 +96,7 @@ function installDropIn(dropIn: DropIn, hostRoot: string, log: Log): void {
   else if (existsSync(join(hostRoot, running))) log.warn(`${program} runs, and ${words}`, { command });
 }
 
-/** What went is added to `removed`. */
+/** Removes the files. Their names are added to `removed`. */
 export const removeDropIns = (hostRoot: string, removed: string[]): Failure[] =>
   dropIns.flatMap(({ path, directoryStays }) =>
     removeDropIn(join(hostRoot, path), removed, directoryStays === true),

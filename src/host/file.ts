@@ -11,7 +11,7 @@ import {
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 
-/** The error's own words; a file operation's name the file: `ENOSPC: no space left on device, write`. */
+/** The text of an error. File operations' errors name the operation: `ENOSPC: no space left on device, write`. */
 export function reasonOf(error: unknown): string {
   const message = (error as { message?: unknown } | null)?.message;
   return typeof message === 'string' ? message : String(error);
@@ -20,7 +20,7 @@ export function reasonOf(error: unknown): string {
 export const isErrno = (error: unknown, code: string): boolean =>
   (error as { code?: unknown } | null)?.code === code;
 
-/** The file's text, undefined where there is none. */
+/** The file's text; undefined where it does not exist. */
 export function readIfPresent(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8');
@@ -30,15 +30,15 @@ export function readIfPresent(path: string): string | undefined {
   }
 }
 
-/** What `writeAtomically` writes first; one that was killed leaves it there. */
+/** Name of the temporary file of `writeAtomically`; a killed process leaves it behind. */
 export const temporaryOf = (path: string, dir = dirname(path)): string => join(dir, `.${basename(path)}.tmp`);
 
 /**
- * Replaces the file whole or not at all, and durably: a temporary file, fsync, rename, fsync of the directory.
- * @param scratch directory of the temporary file, for targets in a directory that others watch: on the same mount as
- *   the target. Where it is on another, or cannot be written, the temporary file is a dot file beside the target. In
- *   either case a dot file there takes the target's name at the end: containerd passes over a file that comes in from
- *   elsewhere, and loads what is there when one is renamed.
+ * Replaces the file atomically and durably: temporary file, fsync, rename, fsync of the directory.
+ * @param scratch directory of the temporary file, for targets in a watched directory; it must be on the same mount as
+ * the target. Otherwise, or if it cannot be written, the temporary file is a dot file beside the target. In both
+ * cases a dot file there is finally renamed to the target: containerd ignores a file that comes from another
+ * directory, and loads one that is renamed in place.
  * @throws errors of the file system, with their code
  */
 export function writeAtomically(
@@ -55,14 +55,14 @@ export function writeAtomically(
       writeThrough([temporaryOf(path, scratch), beside, path], body, mode);
       return;
     } catch {
-      // EXDEV: directories mounted each by itself; and whatever it is, beside the target it can still succeed, and if
-      // not, that error is the one to tell
+      // EXDEV means that the directories are separate mounts. After any error, writing beside the target may still
+      // succeed; if not, that second error is reported
     }
   }
   writeThrough([beside, path], body, mode);
 }
 
-/** Writes the first of the paths, and gives it the names of the others in turn. */
+/** Writes the first of the paths, and renames the file to the others in turn. */
 function writeThrough(
   [temporary, ...names]: [string, ...string[]],
   body: string | Uint8Array,
@@ -72,7 +72,7 @@ function writeThrough(
   try {
     const file = openSync(temporary, 'w', mode);
     try {
-      fchmodSync(file, mode); // whatever the umask
+      fchmodSync(file, mode); // regardless of the umask
       writeWhole(file, typeof body === 'string' ? Buffer.from(body) : body);
       fsyncSync(file);
     } finally {
@@ -94,7 +94,7 @@ function writeThrough(
   }
 }
 
-/** A nearly full disk takes part of a write without an error. */
+/** Writes everything: on a nearly full disk a write may store a part without an error. */
 function writeWhole(file: number, bytes: Uint8Array): void {
   for (let done = 0; done < bytes.length;) done += writeSync(file, bytes, done);
 }

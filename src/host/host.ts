@@ -13,16 +13,16 @@ import { passingOn } from './passing.ts';
 import type { Problem } from './problem.ts';
 import type { OwnRanges } from './ranges.ts';
 
-/** Others' tables are read so often at most, and for a hundredth of the time. */
+/** Limits how often other programs' tables are read: at most so often, and for a hundredth of the time. */
 const restMs = 60_000;
 const restFactor = 100;
 
-/** kube-proxy's link in IPVS mode: every Service's address is on it. */
+/** kube-proxy's link in IPVS mode; it has every Service's address. */
 const ipvsLink = 'kube-ipvs0';
 
 const oldest = [5, 10] as const;
 
-/** Looks at what the node has beside the data path. It changes nothing. */
+/** Looks for problems of the node outside the data path. It changes nothing. */
 export class Host {
   readonly #log: Log;
   readonly #run: Run;
@@ -36,7 +36,7 @@ export class Host {
   #full: Problem[] = [];
   #logged = '';
 
-  /** @param options.links, release, sysctls by default this machine's own */
+  /** @param options.links, release, sysctls this machine's own by default */
   constructor(options: {
     log: Log;
     run?: Run;
@@ -53,7 +53,7 @@ export class Host {
     this.#ranges = options.ranges;
   }
 
-  /** Sysctls as they are now, the rest as it was when `look` was last called. */
+  /** All problems: sysctls as they are now, the rest as of the last `look`. */
   get problems(): Problem[] {
     const off = switchedOff(this.#sysctls).map((message) => ({ reason: 'SwitchedOff', message }));
     const low = lowNeighbourLimits(this.#sysctls).map((message) => ({
@@ -71,7 +71,10 @@ export class Host {
     ];
   }
 
-  /** Looks at links, at the node's own subnets and routes, and at others' firewalls. Returns the time in ms after which to look again. */
+  /**
+   * Checks links, the node's own subnets and routes, and other firewalls. Returns the time in ms after which to check
+   * again.
+   */
   async look(snapshot: Snapshot | undefined): Promise<number> {
     const start = performance.now();
     this.#ipvs = snapshot === undefined ? [] : ipvsProblem(snapshot, this.#links());
@@ -144,7 +147,7 @@ function refusalProblem({ table, chain, what }: Interference, port: number): Pro
   };
 }
 
-/** Rules of ours in iptables do not answer that: each base chain of the hook is asked, until one translates. */
+/** Our iptables rules do not prevent that: each base chain of the hook is run until one translates. */
 function maskProblem({ table, chain, what }: Interference): Problem {
   const insert = `nft insert rule ${table} ${chain} oifname`;
   const remedy = [`${linkPrefix.tunnel}*`, ...bridgeWildcards]

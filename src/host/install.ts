@@ -7,17 +7,18 @@ import type { HostFlags } from './directories.ts';
 import { installDropIns } from './dropins.ts';
 import { installPlugins } from './plugins.ts';
 
-/** `agent install` as the user gave it. */
+/** The flags of `agent install` as the user gave them. */
 interface InstallFlags extends HostFlags {
   /** The image's own plugins. */
   plugins: string;
 }
 
 /**
- * `agent install`: kernel modules, sysctls, drop-ins for systemd-networkd and NetworkManager, CNI plugins. What fails does not keep the rest
- * from being done. The conflists are not among it: a node gets them once its data path is complete.
- * @param parts for tests, which never touch this machine's own
- * @throws Error with all that could not be done and matters
+ * Runs `agent install`: kernel modules, sysctls, drop-ins for systemd-networkd and NetworkManager, CNI plugins. A
+ * failure does not stop the rest. Conflists are not installed here, because a node gets them once its data path is
+ * complete.
+ * @param parts for tests, which must not change this machine
+ * @throws Error with everything important that failed
  */
 export async function install(
   { hostRoot, cniBinDir, plugins }: InstallFlags,

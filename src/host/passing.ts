@@ -6,8 +6,9 @@ import { familyOf, formatAddress } from '../net/address.ts';
 import { cniBridge, dockerBridge, tunnelName } from '../net/name.ts';
 
 /**
- * Packets that must pass on a node whatever its firewall, and as they are: of each network here from its bridges to other
- * nodes and back, and the tunnel's own. Containers and the node's processes are for the firewall's owner to decide on.
+ * Packets that must pass a node's firewall unchanged: for each network here those from its bridges to other nodes and
+ * back, and the tunnel's own. Packets to and from containers and the node's processes are left to the firewall's
+ * owner.
  */
 export function passingOn(snapshot: Snapshot): Passing[] {
   const own = ownAllocation(snapshot);
@@ -30,7 +31,7 @@ export function passingOn(snapshot: Snapshot): Passing[] {
     return [
       { ...out, hook: 'forward' as const, iif: bridge },
       { ...back, hook: 'forward' as const, iif: tunnel },
-      // older kernels do not say there where a packet came in
+      // older kernels do not show there by which link a packet came in
       { ...out, hook: 'postrouting' as const },
       { ...back, hook: 'postrouting' as const },
     ];
@@ -57,7 +58,7 @@ export function passingOn(snapshot: Snapshot): Passing[] {
 /** An address that a container may have. */
 const addressIn = (cidr: string): string => formatAddress(addressAt(parseCidr(cidr), 2));
 
-/** One that a container of another node may have. */
+/** An address that a container of another node may have. */
 function elsewhere({ node, allocations }: Snapshot, network: string, like: string): string | undefined {
   const block = allocations
     .filter((allocation) => allocation.node !== node)

@@ -6,19 +6,23 @@ import { isErrno, readIfPresent, reasonOf, temporaryOf, writeAtomically } from '
 import type { Failure } from '../dataplane/state.ts';
 
 /**
- * Ours, and the standard ones that it is chained with, by names of ours: always the image's, since those of the host may not know
- * the version of the protocol that our conflists speak. The others are standard plugins that the host may have by itself.
+ * Our plugin, and the standard plugins chained with it under names of ours. These always come from the image, because
+ * the host's may not support the protocol version of our conflists. The others are standard plugins that the host may
+ * have itself.
  */
 const isOwn = (name: string): boolean => /^overlaynet(-|$)/.test(name);
 
-/** Beside the plugins: sha256 of each that we put there. Runtimes look for plugins by name and never list the directory. */
+/**
+ * File beside the plugins with the sha256 of each that we installed. Runtimes look for plugins by name and never list
+ * the directory.
+ */
 const recordName = '.overlaynet.json';
 
 type Sums = Record<string, string[]>;
 
 const digest = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 
-/** undefined where there is none. */
+/** Hash of a file; undefined where it does not exist. */
 function digestOf(path: string): string | undefined {
   try {
     return digest(readFileSync(path));
@@ -28,7 +32,7 @@ function digestOf(path: string): string | undefined {
   }
 }
 
-/** One that cannot be read is none: then what is there counts as the host's own. */
+/** Reads that file. An unreadable one counts as absent, so existing plugins count as the host's own. */
 function recorded(dir: string): Sums {
   try {
     return JSON.parse(readIfPresent(join(dir, recordName)) ?? '{}') as Sums;
@@ -38,11 +42,11 @@ function recorded(dir: string): Sums {
 }
 
 /**
- * Copies the image's plugins to the host, each whole or not at all, while others may run it. A standard plugin is
- * copied only where there is none, or one that we put there and nobody replaced.
+ * Copies the image's plugins to the host, each atomically, while other processes may run them. A standard plugin is
+ * copied only where it does not exist, or where it is the unchanged copy that we installed.
  * @param options.from the image's directory
- * @param options.to the host's, as this process sees it
- * @param options.shown the host's, as its user knows it
+ * @param options.to the host's directory, as this process sees it
+ * @param options.shown the host's directory, as its user knows it
  * @throws Error that names the directory, the plugins it lacks, and what to do
  */
 export function installPlugins(options: { from: string; to: string; shown: string; log: Log }): void {
@@ -51,7 +55,7 @@ export function installPlugins(options: { from: string; to: string; shown: strin
     log.info('plugins are where they come from: nothing is copied', { directory: shown });
     return;
   }
-  // ours last: a runtime that has it finds the ones that it is chained with
+  // ours last: when a runtime finds it, the plugins that it is chained with exist already
   const names = readdirSync(from)
     .filter((name) => !name.startsWith('.'))
     .sort((a, b) => Number(a === 'overlaynet') - Number(b === 'overlaynet'));
@@ -69,7 +73,7 @@ export function installPlugins(options: { from: string; to: string; shown: strin
       continue;
     }
     try {
-      // first the record: whenever this ends, what is there is known as ours
+      // the record first: whenever this ends, the installed files are known as ours
       record[name] = [...ours.slice(-1), wanted];
       writeAtomically(join(to, recordName), `${JSON.stringify(record)}\n`, 0o644);
       writeAtomically(join(to, name), bytes, 0o755);
@@ -87,7 +91,7 @@ export function installPlugins(options: { from: string; to: string; shown: strin
   );
 }
 
-/** Those that we put there and nobody replaced, and the record. What went is added to `removed`. */
+/** Removes the record and the unchanged plugins that we installed. Their names are added to `removed`. */
 export function removePlugins(dir: string, removed: string[]): Failure[] {
   const record = recorded(dir);
   const failures: Failure[] = [];

@@ -6,18 +6,18 @@ import { parseAddress, type Address } from '../net/address.ts';
 import { cidrOf, formatCidr, parseCidr, type Cidr } from '../net/cidr.ts';
 import type { Problem } from './problem.ts';
 
-/** What the OverlayAgent's CRD allows. */
+/** The most ranges that the OverlayAgent's CRD allows. */
 const most = { ranges: 64, addresses: 32 };
 
 /**
- * After a registration with other ranges than before, the next waits so long, twice as long each time while it goes on:
- * routes of 5,000 nodes may come and go together.
+ * Delay after a registration with changed ranges before the next one, doubled while changes go on: routes of 5,000
+ * nodes may appear and vanish together.
  */
 const rest = { firstMs: 60_000, mostMs: 960_000 };
 
 type Said = Pick<OverlayAgentSpec, 'ranges' | 'rangesLeftOut' | 'furtherAddresses'>;
 
-/** What this node has beside overlaynet's own: read by `look`, and said in the registration. */
+/** The node's ranges besides overlaynet's own. `look` reads them, and the registration reports them. */
 export class OwnRanges {
   readonly #read: () => Promise<HostSpace>;
   readonly #registered: readonly string[];
@@ -25,15 +25,15 @@ export class OwnRanges {
   readonly #now: () => number;
   #space: HostSpace | undefined;
   #problem: string | undefined;
-  /** Of the last reading: a table of routes may be long. */
+  /** Result for the last reading, because a table of routes may be long. */
   #merged: { pools: string; ranges: HostRange[] } | undefined;
   #said: Said | undefined;
   #saidAt = -Infinity;
   #restMs = 0;
 
   /**
-   * @param options.addresses that the node registers
-   * @param options.pools from which Docker may take networks
+   * @param options.addresses addresses that the node registers
+   * @param options.pools pools from which Docker may take networks
    */
   constructor(options: {
     read: () => Promise<HostSpace>;
@@ -47,7 +47,10 @@ export class OwnRanges {
     this.#now = options.now ?? (() => performance.now());
   }
 
-  /** Reads them anew; where that fails, what was read before stays. @throws Error where nothing was ever read */
+  /**
+   * Reads the ranges again; after a failure the previous ones stay.
+   * @throws Error if they were never read
+   */
   async look(): Promise<void> {
     try {
       this.#space = await this.#read();
@@ -59,7 +62,10 @@ export class OwnRanges {
     }
   }
 
-  /** For the registration: at first as it is, later changes at a pace. @throws Error where it cannot be read */
+  /**
+   * The ranges to register: at first as they are, later changes with a delay.
+   * @throws Error where they cannot be read
+   */
   async said(): Promise<Said> {
     if (this.#space === undefined) await this.look();
     const next = this.#next;
@@ -72,7 +78,7 @@ export class OwnRanges {
     return next;
   }
 
-  /** Overlays in force that take addresses away from this node, and whether that can be told. */
+  /** Overlays in force that hide addresses from this node, and whether that can be determined. */
   problems(snapshot: Snapshot | undefined): Problem[] {
     const unread =
       this.#problem === undefined
@@ -106,9 +112,9 @@ export class OwnRanges {
 const order = ['Subnet', 'Pool', 'Route'] as const;
 
 /**
- * As few as say the same, in a stable order: of links, pools, then routes, wide before narrow. What lies in a subnet of
- * a link, or in a pool, goes: each overlay that it clashes with clashes with that, too. A route in a wider one stays: a
- * wider one forbids less.
+ * Reduces ranges to as few as have the same effect, in a stable order: links, pools, then routes, wide before narrow.
+ * A range within a link's subnet or a pool is dropped, because every overlay that it clashes with clashes with that,
+ * too. A route within a wider one stays, because a wider route forbids less.
  */
 export function merged(ranges: readonly HostRange[]): HostRange[] {
   const sorted = ranges
@@ -138,7 +144,7 @@ export function merged(ranges: readonly HostRange[]): HostRange[] {
 
 const addressOf = ({ family, base }: Cidr): Address => ({ family, value: base });
 
-/** One problem an overlay and range: who reads it knows what to change. */
+/** One problem for each overlay and range, so that the reader knows what to change. */
 function overlapsOf(
   { config, configMetadata = {}, networks }: Snapshot,
   merged: readonly HostRange[],

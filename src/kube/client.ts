@@ -31,7 +31,10 @@ interface RawList<T> {
 
 const partial = (kind: string) => `application/json;as=${kind};g=meta.k8s.io;v=v1`;
 
-/** Every object comes in through here. managedFields is often half of it and nobody's business; lists carry no kind. */
+/**
+ * Fills in what a list leaves out (kind, apiVersion), and drops managedFields, which is often half of an object and
+ * is not used.
+ */
 const taken = <T extends KubeObject>(resource: Resource<T>, object: T): T => {
   const metadata = object.metadata as { managedFields?: unknown };
   if (metadata.managedFields !== undefined) metadata.managedFields = undefined;
@@ -41,8 +44,8 @@ const taken = <T extends KubeObject>(resource: Resource<T>, object: T): T => {
 };
 
 /**
- * Objects are the API server's JSON as it is: times stay strings.
- * All methods throw ApiError when refused and Error when there was no answer; none tries again.
+ * The API server's client. Objects are its JSON unchanged, so times stay strings. Every method throws ApiError when
+ * the request is refused and Error when there was no answer. No method retries.
  */
 export class Client {
   readonly #transport: Transport;
@@ -51,7 +54,7 @@ export class Client {
     this.#transport = transport;
   }
 
-  /** undefined where there is none. */
+  /** Returns undefined where the object does not exist. */
   async get<T extends KubeObject>(
     resource: Resource<T>,
     name: string,
@@ -66,7 +69,7 @@ export class Client {
     }
   }
 
-  /** All of them, page by page, as of one resourceVersion; without `resourceVersion` the newest. */
+  /** Lists all objects, page by page, as of one resourceVersion; without `resourceVersion`, as of the newest. */
   async list<T extends KubeObject>(
     resource: Resource<T>,
     options: Selectors & CallOptions & { pageSize?: number; resourceVersion?: string } = {},
@@ -83,14 +86,14 @@ export class Client {
         page = await pageOf({ limit: pageSize, continue: from });
       } catch (error) {
         if (!(error instanceof ApiError && error.status === 410)) throw error;
-        // compacted away between two pages: one answer with everything cannot be
+        // the version was compacted between two pages, so one consistent answer is not possible
         items = [];
         page = await pageOf({ resourceVersion });
       }
     }
   }
 
-  /** The newest resourceVersion, of whatever kind, at the price of a list of one object. */
+  /** The newest resourceVersion, over all kinds. It costs a list of one object. */
   async currentVersion(
     resource: Resource<KubeObject>,
     options: Selectors & CallOptions = {},
@@ -100,7 +103,10 @@ export class Client {
     return page.metadata.resourceVersion;
   }
 
-  /** Ends when the server ends it or was silent for long; throws ApiError 410 when `resourceVersion` is too old. */
+  /**
+   * Follows changes until the server ends the watch or is silent for long. Throws ApiError 410 when `resourceVersion`
+   * is too old.
+   */
   async *watch<T extends KubeObject>(
     resource: Resource<T>,
     options: WatchOptions,
@@ -120,15 +126,15 @@ export class Client {
   }
 
   /**
-   * PUT; where the object has a resourceVersion that is no longer the stored one's: ApiError 409.
-   * @param options `untracked`: the API server forgets who set which field, and does not work it out again
+   * Replaces an object (PUT). ApiError 409 when its resourceVersion is not the stored one.
+   * @param options `untracked`: the API server drops managedFields and does not compute them again
    */
   update<T extends KubeObject>(
     resource: Resource<T>,
     object: T,
     { untracked = false, ...options }: CallOptions & { untracked?: boolean } = {},
   ): Promise<T> {
-    // one empty entry is how one says that: absent, or an empty list, means "as before"
+    // one empty entry clears managedFields; an absent or empty list would keep them
     const metadata = untracked ? { ...object.metadata, managedFields: [{}] } : object.metadata;
     return this.#call(
       resource,
@@ -150,7 +156,7 @@ export class Client {
     );
   }
 
-  /** JSON merge patch, or server-side apply as field manager `overlaynet`, conflicts overridden. */
+  /** Sends a JSON merge patch, or a server-side apply as field manager `overlaynet` that overrides conflicts. */
   patch<T extends KubeObject>(
     resource: Resource<T>,
     name: string,
@@ -167,7 +173,7 @@ export class Client {
     );
   }
 
-  /** Creates the object or takes over the fields given. */
+  /** Creates the object or takes over the given fields. */
   apply<T extends KubeObject>(
     resource: Resource<T>,
     object: T,
@@ -177,7 +183,10 @@ export class Client {
     return this.patch(resource, object.metadata.name, body, { ...options, type: 'apply' });
   }
 
-  /** false where there was none; where uid or resourceVersion are not the stored one's: ApiError 409. */
+  /**
+   * Deletes an object; false where it did not exist. ApiError 409 when uid or resourceVersion are not the stored
+   * ones.
+   */
   async delete(
     resource: Resource<KubeObject>,
     name: string,
@@ -199,12 +208,12 @@ export class Client {
     }
   }
 
-  /** The text of any other path's answer: `/readyz`, a subresource that answers with another kind. */
+  /** Returns the text that any other path answers: `/readyz`, or a subresource of another kind. */
   raw(request: Request, options: CallOptions = {}): Promise<string> {
     return this.#transport.text(request, options.timeoutMs, options.signal);
   }
 
-  /** Cuts all connections, watches too. */
+  /** Closes all connections, those of watches too. */
   close(): Promise<void> {
     this.#transport.close();
     return Promise.resolve();
@@ -243,6 +252,9 @@ export class Client {
   }
 }
 
-/** With `kubeconfig` a file's name; absent: KUBECONFIG, else from inside the cluster. Connects at the first call. */
+/**
+ * Makes a client from the file `kubeconfig`, else KUBECONFIG, else the pod's service account. The first call
+ * connects.
+ */
 export const connect = (options: { kubeconfig?: string; limits?: Partial<TimeLimits> } = {}): Client =>
   new Client(new Transport(loadConfig(options.kubeconfig), options.limits));

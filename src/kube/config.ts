@@ -4,7 +4,7 @@ import path from 'node:path';
 import { KubeConfig } from '@kubernetes/client-node';
 import { load } from 'js-yaml';
 
-/** What TLS and the Authorization header need at the moment. */
+/** What TLS and the Authorization header need at this moment. */
 export interface Credentials {
   tls: {
     ca?: Buffer | string;
@@ -20,7 +20,9 @@ interface KubeconfigFile {
   users?: { name: string; user?: { tokenFile?: string } }[];
 }
 
-/** client-node knows a token file only from inside a cluster: kubeconfig's `tokenFile` is made the same, so that it is read again. */
+/**
+ * Makes a kubeconfig's `tokenFile` look like the in-cluster one, the only token file that client-node reads again.
+ */
 const useTokenFiles = (config: KubeConfig, file: string): void => {
   const users = (load(readFileSync(file, 'utf8')) as KubeconfigFile | null)?.users ?? [];
   for (const { name, user } of users) {
@@ -33,8 +35,8 @@ const useTokenFiles = (config: KubeConfig, file: string): void => {
 };
 
 /**
- * From `file`; absent: from the files in KUBECONFIG, else from inside the cluster.
- * @throws Error where there is none of them, or the file cannot be read or names no cluster.
+ * Loads `file`; when absent the files in KUBECONFIG, else the pod's service account.
+ * @throws Error where none of these exists, the file cannot be read, or it names no cluster
  */
 export const loadConfig = (file?: string): KubeConfig => {
   const config = new KubeConfig();
@@ -56,16 +58,16 @@ export const loadConfig = (file?: string): KubeConfig => {
   return config;
 };
 
-/** Reads certificate and token files, and runs an exec plugin where its credential has expired. */
+/** Reads certificate and token files, and runs an exec plugin whose credential has expired. */
 export const readCredentials = async (config: KubeConfig): Promise<Credentials> => {
   const options: RequestOptions & { headers: Record<string, string> } = { headers: {} };
   await config.applyToHTTPSOptions(options);
   const headers: Record<string, string> = {};
-  // a token file mostly ends with a line break, which no header may hold
+  // a token file usually ends with a line break, which is not allowed in a header
   for (const [name, value] of Object.entries(options.headers)) headers[name] = value.trim();
   const user = config.getCurrentUser() as { authProvider?: { config?: { tokenFile?: string } } } | null;
   const tokenFile = user?.authProvider?.config?.tokenFile;
-  // client-node remembers a token for 60 s, also one that was just refused
+  // client-node caches a token for 60 s, even one that was just refused
   if (tokenFile !== undefined) headers.Authorization = `Bearer ${readFileSync(tokenFile, 'utf8').trim()}`;
   if (typeof options.auth === 'string') {
     headers.Authorization = `Basic ${Buffer.from(options.auth).toString('base64')}`;

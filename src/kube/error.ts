@@ -1,4 +1,4 @@
-/** What the API server says when it refuses: metav1.Status. */
+/** The API server's description of a refusal: metav1.Status. */
 export interface Status {
   code?: number;
   reason?: string;
@@ -6,11 +6,11 @@ export interface Status {
   details?: { retryAfterSeconds?: number };
 }
 
-/** The API server's refusal. A request that got no answer is a plain Error with its `cause`. */
+/** The API server refused a request. A request without an answer is a plain Error with its `cause`. */
 export class ApiError extends Error {
   /** HTTP status: 409 for a lost compare-and-swap, 410 for an expired watch or page. */
   readonly status: number;
-  /** Kubernetes' word for it: `Conflict`, `AlreadyExists`, `Expired`. */
+  /** Kubernetes' reason: `Conflict`, `AlreadyExists`, `Expired`. */
   readonly reason: string;
   readonly retryAfterMs?: number;
 
@@ -26,7 +26,7 @@ export class ApiError extends Error {
   }
 }
 
-/** From a response that is not 2xx; `body` is a Status as JSON, or whatever a proxy in between wrote. */
+/** Makes an ApiError of a response that is not 2xx. `body` is a Status as JSON, or any text of a proxy in between. */
 export const apiError = (
   request: string,
   code: number,
@@ -44,6 +44,6 @@ export const apiError = (
   return new ApiError(request, code, status, seconds);
 };
 
-/** What was thrown, in words. */
+/** The message of anything that was thrown. */
 export const messageOf = (error: unknown): string =>
   typeof error === 'object' && error !== null && 'message' in error ? String(error.message) : String(error);

@@ -11,22 +11,22 @@ export interface EventRecorderOptions {
   client: Client;
   /** `overlaynet-operator` */
   component: string;
-  /** Which of its processes: a pod's or node's name. */
+  /** The process that reports: the name of its pod or node. */
   instance: string;
   log: Log;
-  /** Requests to the API server: so many at once, then one each `refillMs`. */
+  /** Limits requests to the API server: at most `burst` at once, then one each `refillMs`. */
   burst?: number;
   refillMs?: number;
 }
 
-/** Equal events, told to the API server as one Event with a count. */
+/** Equal events, which the API server stores as one Event with a count. */
 interface Told {
   event: Event;
-  /** Whether the API server has it, perhaps with a lower count. */
+  /** Whether the API server has the Event, perhaps with a lower count. */
   created: boolean;
 }
 
-/** The API server forgets an Event after an hour: counting goes on with a new one. */
+/** The API server deletes an Event after an hour, so counting starts again with a new one before that. */
 const memory = { keys: 1000, ms: 50 * 60_000 };
 
 const timeoutMs = 5000;
@@ -34,13 +34,14 @@ const timeoutMs = 5000;
 const now = () => new Date().toISOString().replace(/\.\d+Z/, 'Z');
 
 /**
- * Kubernetes Events as `kubectl describe` and `kubectl get events` show them; of cluster-scoped objects in the
- * namespace `default`. They inform and must not harm: recorded in the background, dropped when there are too many.
+ * Records Kubernetes Events, as `kubectl describe` and `kubectl get events` show them. Events of cluster-scoped
+ * objects are in the namespace `default`. Events inform and must do no harm, so they are sent in the background and
+ * dropped when there are too many.
  */
 export class EventRecorder {
   readonly #options: Required<EventRecorderOptions>;
   readonly #told = new Map<string, Told>();
-  /** Keys with something to tell; a key waits once, however often its event comes. */
+  /** Keys whose events are to be sent. A key waits once, however often its event occurs. */
   readonly #pending = new Set<string>();
   readonly #stopped = new AbortController();
   #sending: Promise<void> | undefined;
@@ -52,9 +53,10 @@ export class EventRecorder {
     this.#tokens = this.#options.burst;
   }
 
-  /** Returns at once and never throws. */
+  /** Records an event. Returns at once and never throws. */
   event(object: KubeObject, type: Event['type'], reason: string, said: string): void {
-    // events.k8s.io/v1 takes no more; core/v1, by which we write, takes all, and our memory would keep it
+    // longer messages are cut to the limit of events.k8s.io/v1: core/v1, which is used here, has no limit, and our
+    // memory would hold the text
     const message = bounded(said);
     const key = [object.kind, object.metadata.name, object.metadata.uid, type, reason, message].join('\0');
     const told = this.#told.get(key);
@@ -71,12 +73,12 @@ export class EventRecorder {
     this.#sending ??= this.#send().finally(() => (this.#sending = undefined));
   }
 
-  /** Resolves when all events so far are told or dropped. */
+  /** Resolves when all events so far are sent or dropped. */
   async onIdle(): Promise<void> {
     await this.#sending;
   }
 
-  /** Tells what the rate allows at once and drops the rest. */
+  /** Sends what the rate allows at once and drops the rest. */
   async stop(): Promise<void> {
     this.#stopped.abort();
     await this.#sending;
@@ -101,7 +103,7 @@ export class EventRecorder {
     }
   }
 
-  /** False when there is none and the recorder was stopped. */
+  /** Waits for the rate limit. False when the recorder was stopped before that. */
   async #takeToken(): Promise<boolean> {
     const { burst, refillMs } = this.#options;
     const refilled = Math.floor((performance.now() - this.#filledAt) / refillMs);
@@ -132,7 +134,7 @@ export class EventRecorder {
       }
       return true;
     } catch (error) {
-      // gone before its time: the next equal one makes a new Event
+      // the Event was deleted early, so the next equal event makes a new one
       if (error instanceof ApiError && error.status === 404) told.created = false;
       log.debug('event not recorded', {
         event: `${event.reason} ${event.involvedObject.name}`,

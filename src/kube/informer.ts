@@ -9,33 +9,36 @@ import { backoffDelay, pause, untilAborted, type BackoffOptions } from './wait.t
 import type { WatchEvent } from './watch.ts';
 
 export interface InformerOptions {
-  /** Of one object: `metadata.name=NAME`. */
+  /** Selects one object: `metadata.name=NAME`. */
   fieldSelector?: string;
   log?: Log;
-  /** Delays between attempts while the API server cannot be reached or refuses; lists are at least `baseMs` apart. */
+  /** Delays between attempts while the API server is unreachable or refuses. Lists are at least `baseMs` apart. */
   backoff?: BackoffOptions;
 }
 
-/** @param from what had been seen @param to what the API server shows now */
+/**
+ * @param from the version seen before
+ * @param to the version that the API server shows now
+ */
 type WentBackHandler = (from: string, to: string) => void;
 
-/** A watch that ended sooner counts as failed: the next attempt waits, growing longer. */
+/** A watch that ends sooner counts as failed, so the next attempt waits, longer each time. */
 const briefMs = 1000;
 
 /**
- * A local copy of all objects of a resource, by name, that follows the API server whatever happens to it, to its data or
- * to the way there.
+ * Keeps a local copy of all objects of a resource, by name. It follows the API server through outages, lost connections
+ * and restored data.
  *
- * An etcd that was restored from a backup goes on from an older version. A watch from a version that it has not reached
- * is accepted and stays silent, bookmarks too. So every watch begins with a comparison. After one that ended, or was
- * silent for long: with the version of a list of one object, and with the newest object itself. After an attempt that
- * nobody answered: with all objects, since the restored data may have passed the old version meanwhile.
+ * An etcd that was restored from a backup continues from an older version. A watch from a version that it has not
+ * reached is accepted and stays silent, without bookmarks. So every watch begins with a comparison. After a watch that
+ * ended or was silent for long, the version of a list of one object and the newest object itself are compared. After an
+ * attempt without an answer all objects are compared, because the restored data may have passed the old version.
  *
- * An API server that is not started anew after the restore goes on listing and watching the data that was lost. Nothing
- * but reads of single objects shows that; onWentBack() tells it at every comparison, until somebody starts it anew.
+ * An API server that is not restarted after the restore continues to list and watch the lost data. Only reads of single
+ * objects show this; onWentBack() reports it at every comparison, until the API server is restarted.
  */
 export class Informer<T extends KubeObject> {
-  /** Since the start, for metrics. */
+  /** Counts since the start, for metrics. */
   readonly counters = { relists: 0, watches: 0, events: 0, failures: 0, restores: 0 };
   readonly #client: Client;
   readonly #resource: Resource<T>;
@@ -48,12 +51,12 @@ export class Informer<T extends KubeObject> {
   readonly #synced = Promise.withResolvers<undefined>();
   readonly #store: Store<T>;
   #mustList = true;
-  /** Of the calls of relist() that the next list answers. */
+  /** Pending calls of relist() that the next list answers. */
   #asked: PromiseWithResolvers<undefined> | undefined;
-  /** Ends the watch, or the pause before it, since a list is wanted first. */
+  /** Ends the watch, or the pause before it, when a list is needed first. */
   #wake = new AbortController();
   #listedAt = -Infinity;
-  /** When the watch was accepted. */
+  /** Time at which the watch was accepted. */
   #openedAt = Infinity;
   #lastFailure: unknown;
   #running: Promise<void> | undefined;
@@ -76,22 +79,28 @@ export class Informer<T extends KubeObject> {
     return this.#resource;
   }
 
-  /** A complete list came once: get() and list() tell the truth, if perhaps an old one. */
+  /** Whether one complete list has arrived. From then on get() and list() show real data, though it may be old. */
   get hasSynced(): boolean {
     return this.#store.hasSynced;
   }
 
-  /** Everything up to it has been seen; `0` before the first list. It goes back when the API server's data went back. */
+  /**
+   * Everything up to this version has been seen; `0` before the first list. It decreases when the API server's data
+   * is restored.
+   */
   get resourceVersion(): string {
     return this.#store.resourceVersion;
   }
 
-  /** Why it is not connected now; undefined while it is. */
+  /** Why there is no connection now; undefined while there is one. */
   get lastError(): string | undefined {
     return this.#lastFailure === undefined ? undefined : messageOf(this.#lastFailure);
   }
 
-  /** The API server answers, and does not let us follow them, or knows none such: what is known may be old. */
+  /**
+   * Whether the API server answers but refuses to list or watch, or does not know the resource. The local data may be
+   * old then.
+   */
   get refused(): boolean {
     return this.#lastFailure instanceof ApiError && [401, 403, 404].includes(this.#lastFailure.status);
   }
@@ -120,29 +129,36 @@ export class Informer<T extends KubeObject> {
     return this.#store.list();
   }
 
-  /** All as they are now: the same Map until one of them changes. */
+  /** All current objects by name. The same Map is returned until an object changes. */
   get byName(): ReadonlyMap<string, T> {
     return this.#store.byName;
   }
 
-  /** Called for every object that is new, different or gone (undefined), after the store shows it. Nothing is told twice. */
+  /**
+   * Calls `handler` for every object that is new, changed or gone (undefined), after the store shows it, and once for
+   * each change.
+   */
   onChange(handler: ChangeHandler<T>): void {
     this.#changeHandlers.push(handler);
   }
 
-  /** Called when the API server shows data older than what was seen (a restored etcd), before the store follows it there. */
+  /**
+   * Calls `handler` when the API server shows older data than was seen (a restored etcd), before the store takes it
+   * over.
+   */
   onWentBack(handler: WentBackHandler): void {
     this.#wentBackHandlers.push(handler);
   }
 
-  /** Takes the answer to a write of our own at once, unless something newer is known already. */
+  /** Stores the answer to a write of this process at once, unless something newer is known. */
   learn(object: T): void {
     this.#store.learn(object);
   }
 
   /**
-   * Asks the API server for one object, by a quorum read, and has the store show the answer at once, also that there is
-   * none. Returns the answer. @throws ApiError, or Error when nothing was answered; the store stays as it is then
+   * Reads one object from the API server by a quorum read, and updates the store at once, also when the object does
+   * not exist. Returns the object.
+   * @throws ApiError, or Error without an answer; the store is unchanged then
    */
   async refresh(name: string, signal?: AbortSignal): Promise<T | undefined> {
     const before = { object: this.#store.get(name), seen: this.#store.resourceVersion };
@@ -155,8 +171,9 @@ export class Informer<T extends KubeObject> {
   }
 
   /**
-   * Lists anew, by a consistent read that begins after this call; the watch goes on from there. Calls that come before
-   * it begins share it. @throws why that list failed, or the signal's reason; the informer goes on trying then
+   * Lists everything by a consistent read that begins after this call, and continues the watch from there. Calls that
+   * arrive before the read begins share it.
+   * @throws why that list failed, or the signal's reason; the informer keeps trying then
    */
   async relist(signal?: AbortSignal): Promise<void> {
     this.#stopped.signal.throwIfAborted();
@@ -192,25 +209,28 @@ export class Informer<T extends KubeObject> {
     }
   }
 
-  /** Returns how long the server asks us to wait, in ms. */
+  /** Handles a failed attempt. Returns how long the server asks to wait, in ms. */
   #fail(error: unknown): number {
     this.counters.failures++;
     const message = messageOf(error);
     this.#lastFailure = error;
     if (!(error instanceof ApiError)) {
-      // nobody answered: whoever does next may be a server with other data
+      // there was no answer, and the next server that answers may have other data
       if (this.#openedAt === Infinity) this.#mustList = true;
       this.#log.warn('cannot follow', { resource: this.#resource.plural, error: message });
       return 0;
     }
-    // overload and outage pass; anything else means that this resourceVersion leads nowhere
+    // overload and outage pass; any other error means that this resourceVersion cannot be continued
     if (error.status !== 429 && error.status < 500) this.#mustList = true;
     if (error.status === 410) this.#log.debug('watch expired', { resource: this.#resource.plural });
     else this.#log.warn('cannot follow', { resource: this.#resource.plural, error: message });
     return error.retryAfterMs ?? 0;
   }
 
-  /** Before a watch goes on from where the last one ended: whether the API server is that far. */
+  /**
+   * Compares versions before a watch continues: the API server must have reached the version where the last watch
+   * ended.
+   */
   async #compare(signal: AbortSignal): Promise<void> {
     const options = { ...this.#selectors, signal };
     const current = await this.#client.currentVersion(this.#resource, options);
@@ -219,7 +239,7 @@ export class Informer<T extends KubeObject> {
       this.#wentBack(resourceVersion, current);
       this.#mustList = true;
     } else if (newest !== undefined) {
-      // lists come from the API server's cache, which outlives the data of an etcd that is put back behind it
+      // lists come from the API server's cache, which outlives the data when an etcd is restored behind it
       await this.refresh(newest.metadata.name, signal).catch((error: unknown) => {
         if (!(error instanceof ApiError && error.status === 403)) throw error;
       });
@@ -270,7 +290,7 @@ export class Informer<T extends KubeObject> {
     const { resourceVersion: from } = this.#store;
     const { resourceVersion: to = '0' } = event.object.metadata;
     if (isNewer(from, to)) {
-      // a restored etcd would not send again what we believe to know
+      // a restored etcd would not send objects again that we believe to have
       this.#wentBack(from, to);
       this.#mustList = true;
       throw new Error(`${this.#resource.plural}: resourceVersion went back from ${from} to ${to}`);
@@ -278,7 +298,7 @@ export class Informer<T extends KubeObject> {
     if (this.#store.take(event)) this.counters.events++;
   }
 
-  /** Tells once, until the store has followed. */
+  /** Reports restored data, once until the store has taken it over. */
   #wentBack(from: string, to: string): void {
     if (this.#store.distrusted) return;
     this.#store.distrusted = true;

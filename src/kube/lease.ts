@@ -8,11 +8,11 @@ export interface LeaderElectionOptions {
   client: Client;
   namespace: string;
   name: string;
-  /** Differs between candidates, and between one process and its successor. */
+  /** Differs between candidates, and between a process and its successor. */
   identity: string;
-  /** How long others wait for a leader that does not renew. */
+  /** How long others wait before they replace a leader that does not renew. */
   leaseDurationMs?: number;
-  /** A leader that could not renew for so long gives up; shorter than leaseDurationMs. */
+  /** A leader that could not renew for this long gives up. Shorter than leaseDurationMs. */
   renewDeadlineMs?: number;
   retryPeriodMs?: number;
   /** The signal fires when leadership ends. */
@@ -21,19 +21,19 @@ export interface LeaderElectionOptions {
   log: Log;
 }
 
-/** metav1.MicroTime */
+/** Now, as metav1.MicroTime. */
 const microTime = (): string => new Date().toISOString().replace('Z', '000Z');
 
 /**
- * client-go's election: one of several candidates holds the Lease. It saves work and fences nothing: a paused leader
- * can wake up and write before it notices. Clocks are not compared: a Lease has expired when it was seen unchanged
- * for its duration by this process's own clock.
+ * Elects one leader among several candidates by a Lease, as client-go does. This saves work and is no fence: a leader
+ * that was paused can wake up and write before it notices. Clocks are not compared: a Lease has expired when this
+ * process saw it unchanged for its duration, by its own clock.
  */
 export class LeaderElection {
   readonly #options: Required<LeaderElectionOptions>;
   readonly #stopped = new AbortController();
   #running: Promise<void> | undefined;
-  /** The Lease as last seen, and since when it has looked so. */
+  /** The Lease as last seen; `#seenAt` is when it began to look so. */
   #seen: Lease | undefined;
   #seenAt = 0;
   #leading: AbortController | undefined;
@@ -43,18 +43,21 @@ export class LeaderElection {
     this.#options = { leaseDurationMs: 15_000, renewDeadlineMs: 10_000, retryPeriodMs: 2000, ...options };
   }
 
-  /** False as soon as others may lead, also in a process that was paused and has not noticed yet. */
+  /**
+   * Whether this process leads. False as soon as others may lead, also in a process that was paused and has not
+   * noticed.
+   */
   get isLeader(): boolean {
     return this.#leading !== undefined && this.#sinceRenewalMs() < this.#options.leaseDurationMs;
   }
 
-  /** A candidate until stop(): leads, loses, and tries again. Resolves after stop(). */
+  /** Runs as a candidate until stop(): leads, loses, and tries again. Resolves after stop(). */
   run(): Promise<void> {
     this.#running ??= this.#run(this.#stopped.signal);
     return this.#running;
   }
 
-  /** Gives the Lease back, so that another can take it at once. */
+  /** Stops, and releases the Lease so that another candidate can take it at once. */
   async stop(): Promise<void> {
     this.#stopped.abort();
     await this.#running;
@@ -63,13 +66,13 @@ export class LeaderElection {
   async #run(signal: AbortSignal): Promise<void> {
     const { retryPeriodMs, renewDeadlineMs } = this.#options;
     while (!signal.aborted) {
-      // first, as this may be a process that was paused for long
+      // checked first, because this process may have been paused for long
       if (this.#leading !== undefined && this.#sinceRenewalMs() >= renewDeadlineMs)
         this.#end('could not renew');
       const held = await this.#tryOnce();
       if (held && this.#leading === undefined) this.#start();
       if (!held && this.#leading !== undefined && this.#heldByOther()) this.#end('another holds the lease');
-      // candidates spread out; a leader keeps time, and never sleeps past its deadline
+      // candidates spread out; a leader keeps its schedule and never sleeps past its deadline
       const waitMs =
         this.#leading === undefined
           ? retryPeriodMs * (1 + Math.random() * 0.2)
@@ -81,11 +84,11 @@ export class LeaderElection {
     await this.#release(led);
   }
 
-  /** Whether we hold the Lease now. Never throws. */
+  /** Tries to take or renew the Lease. Returns whether this process holds it. Never throws. */
   async #tryOnce(): Promise<boolean> {
     const { client, namespace, name, identity, leaseDurationMs, renewDeadlineMs, log } = this.#options;
     const resource = leases(namespace);
-    // an answer after the deadline comes too late for a leader; a candidate has time
+    // for a leader an answer after the deadline is too late; a candidate has time
     const options = () => ({
       signal: this.#stopped.signal,
       timeoutMs:
@@ -118,7 +121,7 @@ export class LeaderElection {
           ? client.create(resource, next, options())
           : client.update(resource, next, options());
       this.#see(await write);
-      // the duration counts from before the write, as no other candidate can have seen it earlier
+      // the duration counts from before the write, because no other candidate can have seen it earlier
       this.#renewedAt = asked;
       return this.#sinceRenewalMs() < renewDeadlineMs;
     } catch (error) {
@@ -143,7 +146,7 @@ export class LeaderElection {
 
   #mayTake({ spec }: Lease): boolean {
     if (!this.#heldByOther()) return true;
-    // the holder's own duration counts: it may run with other settings
+    // the holder's own duration counts, because it may have other settings
     const durationMs = (spec?.leaseDurationSeconds ?? 0) * 1000;
     return performance.now() - this.#seenAt >= durationMs;
   }
@@ -167,7 +170,7 @@ export class LeaderElection {
     onStoppedLeading();
   }
 
-  /** Reads first: a write that stop() cut short may have been done all the same. */
+  /** Releases the Lease. It is read first, because a write that stop() interrupted may have succeeded. */
   async #release(led: boolean): Promise<void> {
     const { client, namespace, name, identity, log } = this.#options;
     const options = { timeoutMs: 2000 };

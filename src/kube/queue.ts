@@ -3,7 +3,7 @@ import type { Log } from '../log.ts';
 import { backoffDelay, type BackoffOptions } from './wait.ts';
 
 export interface Result {
-  /** Run the key again after so many ms, even if nothing changes. */
+  /** Runs the key again after this many ms, even if nothing changes. */
   requeueAfterMs?: number;
 }
 
@@ -13,34 +13,40 @@ export type Reconcile<K extends string> = (key: K, signal: AbortSignal) => Promi
 
 export interface KeyedQueueOptions<K extends string> {
   reconcile: Reconcile<K>;
-  /** Keys that run at the same time. */
+  /** The most keys that run at the same time. */
   concurrency?: number;
-  /** At least so long between the starts of two runs of one key: the first of a burst runs at once, the rest become one. */
+  /**
+   * Minimal time between the starts of two runs of one key. The first request of a burst runs at once, the others
+   * become one run.
+   */
   minIntervalMs?: number;
-  /** Delays of a key whose runs fail. */
+  /** Delays before a failed key runs again. */
   backoff?: BackoffOptions;
   log: Log;
 }
 
-/** setTimeout's own limit; beyond it, it fires at once. A run before its time asks for the rest again. */
+/**
+ * The limit of setTimeout, which fires at once beyond it. A run that starts early asks for the remaining time again.
+ */
 const longestTimeoutMs = 2 ** 31 - 1;
 
-/** A key with a minimal interval whose runs keep failing is run so often at most, however often it changes. */
+/** Minimal time between runs of a key that keeps failing and keeps changing, if the key has a minimal interval. */
 const busyRetryMs = 1_000;
 
-/** What is known of a key that runs, waits, or has run within `minIntervalMs`. */
+/** State of a key that runs, waits, or has run within `minIntervalMs`. */
 interface Key {
   state: 'idle' | 'waiting' | 'running';
   startedAt: number;
   failures: number;
-  /** Asked for during a run. */
+  /** Requested again during its run. */
   again: boolean;
   timer?: { at: number; handle: NodeJS.Timeout };
 }
 
 /**
- * Reconcile requests by name: level, not edge. A key never runs twice at a time and waits at most once; one that is
- * added during its run runs once more; a failed run is repeated with growing delays until it succeeds.
+ * Runs reconcile requests by name; a request says only that something changed (level, not edge). A key never runs
+ * twice at a time and waits at most once. A key that is added during its run runs once more. A failed run is repeated
+ * with growing delays until it succeeds.
  */
 export class KeyedQueue<K extends string> {
   readonly #options: KeyedQueueOptions<K>;
@@ -57,12 +63,15 @@ export class KeyedQueue<K extends string> {
     this.#backoff = options.backoff ?? { baseMs: 200, maxMs: 60_000 };
   }
 
-  /** As soon as its minimal interval allows. It overrides a retry's delay: there is news. */
+  /** Runs a key as soon as its minimal interval allows. This overrides a retry's delay, because there is news. */
   add(key: K): void {
     this.addAfter(key, 0);
   }
 
-  /** Of several times asked for, the soonest holds, and a run settles them all: what must come later still, `requeueAfterMs` asks for. */
+  /**
+   * Runs a key after `ms`. The soonest of several requests counts, and its run settles all; `requeueAfterMs` asks for
+   * a later one.
+   */
   addAfter(key: K, ms: number): void {
     if (this.#stopped.signal.aborted) return;
     const known = this.#key(key);
@@ -78,7 +87,7 @@ export class KeyedQueue<K extends string> {
     }
   }
 
-  /** Starts no further run, fires the signal of those under way and waits for them. */
+  /** Stops: starts no further run, fires the signal of those under way and waits for them. */
   async stop(): Promise<void> {
     this.#stopped.abort();
     for (const { timer } of this.#keys.values()) clearTimeout(timer?.handle);
@@ -93,7 +102,10 @@ export class KeyedQueue<K extends string> {
     return known;
   }
 
-  /** News overrides a retry's delay, and yet a key whose runs fail and that changes all the time is not run without pause. */
+  /**
+   * Minimal time between runs. News overrides a retry's delay, but a key that fails and changes all the time must not
+   * run without pause.
+   */
   #intervalMs({ failures }: Key): number {
     return failures === 0
       ? this.#minIntervalMs
@@ -120,7 +132,7 @@ export class KeyedQueue<K extends string> {
     clearTimeout(known.timer?.handle);
     delete known.timer;
     known.state = 'waiting';
-    // #run never rejects; a task that stop() removes does, with nothing to tell
+    // #run never rejects; a task that stop() removes rejects, which needs no handling
     this.#queue.add(() => this.#run(key, known)).catch(() => undefined);
   }
 
@@ -149,7 +161,10 @@ export class KeyedQueue<K extends string> {
     }
   }
 
-  /** A key of an object that is gone must not stay for ever; one that ran just now still owes its minimal interval. */
+  /**
+   * Forgets a key later, so that keys of deleted objects do not stay for ever. The state is kept for the minimal
+   * interval after a run.
+   */
   #forgetLater(key: K, known: Key): void {
     if (this.#minIntervalMs === 0) {
       this.#keys.delete(key);

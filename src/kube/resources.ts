@@ -15,13 +15,13 @@ export interface Resource<T extends KubeObject> {
   apiVersion: string;
   plural: string;
   kind: string;
-  /** Of a namespaced kind: the one namespace looked at. */
+  /** For a namespaced kind, the one namespace that is read. */
   namespace?: string;
-  /** Fetch PartialObjectMetadata: neither spec nor status. */
+  /** Fetches PartialObjectMetadata: neither spec nor status. */
   metadataOnly?: boolean;
-  /** Objects in one page of a list, where the usual number would be too much text at once. */
+  /** Objects in one page of a list, set where the usual number would be too much text at once. */
   pageSize?: number;
-  /** Never set: it ties T to the value, so that T is inferred. */
+  /** Never set. It ties T to the value, so that T is inferred. */
   object?: T;
 }
 
@@ -76,7 +76,7 @@ export const overlayConfigs = ours<OverlayConfig>('OverlayConfig', 'overlayconfi
 export const overlayNetworks = ours<OverlayNetwork>('OverlayNetwork', 'overlaynetworks');
 export const overlayAgents = ours<OverlayAgent>('OverlayAgent', 'overlayagents');
 export const agentAllocations = ours<AgentAllocation>('AgentAllocation', 'agentallocations');
-/** One of 256 blocks is 45 KB of JSON. */
+/** Small pages, because one ledger of 256 blocks is 45 KB of JSON. */
 export const allocationLedgers: Resource<AllocationLedger> = {
   ...ours<AllocationLedger>('AllocationLedger', 'allocationledgers'),
   pageSize: 50,
@@ -133,7 +133,7 @@ export const events = (namespace: string): Resource<Event> => ({
   namespace,
 });
 
-/** `/apis/overlaynet.dev/v1alpha1/overlaynetworks/dcos/status` */
+/** The path of an object in the API: `/apis/overlaynet.dev/v1alpha1/overlaynetworks/dcos/status`. */
 export const pathOf = (resource: Resource<KubeObject>, name?: string, subresource?: string): string =>
   [
     resource.apiVersion.includes('/') ? '/apis' : '/api',

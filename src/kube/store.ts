@@ -6,33 +6,41 @@ import type { WatchEvent } from './watch.ts';
 
 export type ChangeHandler<T> = (name: string, object: T | undefined, old: T | undefined) => void;
 
-/** What was known when a read began: a consistent read that shows anything older comes from data that went back. */
+/**
+ * What was known when a read began. A consistent read that shows anything older proves that the data was restored.
+ */
 export interface Mark<T> {
   objects: ReadonlyMap<string, T>;
   resourceVersion: string;
   gone: ReadonlySet<string>;
 }
 
-/** Whether a consistent read shows less than was known when it began. What was not known, although its version had been passed, was deleted before. */
+/**
+ * Whether a consistent read shows less than was known when it began. An object that was unknown although its version
+ * had passed had been deleted before.
+ */
 const isOlder = <T extends KubeObject>(found: T, known: T | undefined, seen: string): boolean =>
   known === undefined
     ? !isNewer(found.metadata.resourceVersion, seen)
     : isNewer(known.metadata.resourceVersion, found.metadata.resourceVersion);
 
-/** The objects of one resource by name. Whichever way an object comes, the newest wins, until the data itself goes back. */
+/**
+ * The objects of one resource by name. The newest version wins, whatever way it arrives, unless the API server's data
+ * was restored.
+ */
 export class Store<T extends KubeObject> {
-  /** Everything up to it has been seen; `0` before the first list. */
+  /** Everything up to this version has been seen; `0` before the first list. */
   resourceVersion = '0';
   hasSynced = false;
-  /** The API server's data is older than what is held here, which no longer wins over what comes. */
+  /** The API server's data is older than what is held here, so what is held no longer wins over what arrives. */
   distrusted = false;
   #objects = new Map<string, T>();
   #copy: ReadonlyMap<string, T> | undefined;
-  /** Uids that the API server said it has no more, before the watch came to their deletion. */
+  /** Uids that the API server reported as absent before the watch delivered their deletion. */
   #gone = new Set<string>();
   readonly #tell: ChangeHandler<T>;
 
-  /** @param tell called for every object that is new, different or gone, after the store shows it */
+  /** @param tell called for every object that is new, changed or gone, after the store shows it */
   constructor(tell: ChangeHandler<T>) {
     this.#tell = tell;
   }
@@ -45,7 +53,7 @@ export class Store<T extends KubeObject> {
     return [...this.#objects.values()];
   }
 
-  /** All as they are now: the same Map until one of them changes. */
+  /** All current objects by name. The same Map is returned until an object changes. */
   get byName(): ReadonlyMap<string, T> {
     this.#copy ??= new Map(this.#objects);
     return this.#copy;
@@ -67,20 +75,20 @@ export class Store<T extends KubeObject> {
     };
   }
 
-  /** Whether a consistent list that began at `mark` shows data older than that. */
+  /** Whether a consistent list that began at `mark` shows older data. */
   contradicts({ items, resourceVersion }: List<T>, mark: Mark<T>): boolean {
     return (
       isNewer(mark.resourceVersion, resourceVersion) ||
-      // the restored data may have passed the old version by now
+      // the restored data may have passed the old version by now, so objects are compared too
       items.some((item) => isOlder(item, mark.objects.get(item.metadata.name), mark.resourceVersion))
     );
   }
 
-  /** Takes a consistent list that began at `mark`; the watch goes on from its version. */
+  /** Stores a consistent list that began at `mark`; the watch continues from its version. */
   replace({ items, resourceVersion }: List<T>, mark: Mark<T>): void {
     const old = this.#objects;
     const wentBack = this.distrusted;
-    // what came while the list was under way may be newer than the list, and the watch will come to it
+    // objects that arrived during the list may be newer than it, and the watch will deliver their events
     const newer = (known: T | undefined, than: string | undefined) =>
       known !== undefined &&
       !wentBack &&
@@ -104,14 +112,16 @@ export class Store<T extends KubeObject> {
     this.distrusted = false;
     for (const [name, object] of now) {
       const known = old.get(name);
-      // data that went back may have other objects under the same versions
+      // restored data may have other objects under the same versions
       const same = known?.metadata.resourceVersion === object.metadata.resourceVersion;
       if (!same || (wentBack && !isDeepStrictEqual(known, object))) this.#tell(name, object, known);
     }
     for (const [name, known] of old) if (!now.has(name)) this.#tell(name, undefined, known);
   }
 
-  /** Takes a watch event, which is not older than `resourceVersion`. Returns whether it was one of an object. */
+  /**
+   * Applies a watch event, which is not older than `resourceVersion`. Returns whether it was an event of an object.
+   */
   take({ type, object }: WatchEvent<T>): boolean {
     const { name, uid = '', resourceVersion = '0' } = object.metadata;
     this.resourceVersion = resourceVersion;
@@ -120,7 +130,7 @@ export class Store<T extends KubeObject> {
     if (this.#gone.has(uid)) {
       if (type === 'DELETED') this.#gone.delete(uid);
     } else if (type === 'DELETED') {
-      // one that learn() brought may be its successor
+      // learn() may have stored a successor of this name already
       if (old !== undefined && !isNewer(old.metadata.resourceVersion, resourceVersion))
         this.#remove(name, old);
     } else if (isNewer(resourceVersion, old?.metadata.resourceVersion)) {
@@ -129,25 +139,25 @@ export class Store<T extends KubeObject> {
     return true;
   }
 
-  /** Takes the answer to a write, unless something newer is known already. */
+  /** Stores the answer to a write, unless something newer is known. */
   learn(object: T): void {
     const { name, uid = '', resourceVersion } = object.metadata;
     const old = this.#objects.get(name);
-    // when the watch is already past it and has none, it was deleted since
+    // if the watch has passed this version and the object is absent, it was deleted since
     const known = old?.metadata.resourceVersion ?? this.resourceVersion;
     if (this.hasSynced && isNewer(resourceVersion, known) && !this.#gone.has(uid))
       this.#set(name, object, old);
   }
 
   /**
-   * Takes what a consistent read that began at `before` found under a name.
-   * Returns false when it is older than what was known then: believed all the same, since the data went back.
+   * Stores what a consistent read that began at `before` found under a name. Returns false when that is older than
+   * what was known then; it is stored all the same, because the data was restored.
    */
   confirm(name: string, found: T | undefined, before: { object: T | undefined; seen: string }): boolean {
     if (!this.hasSynced) return true;
     const known = this.#objects.get(name);
     if (found === undefined) {
-      // another one came meanwhile: perhaps after the answer
+      // another object arrived during the read, perhaps after the answer
       if (known === undefined || known.metadata.uid !== before.object?.metadata.uid) return true;
       this.#gone.add(known.metadata.uid ?? '');
       this.#remove(name, known);

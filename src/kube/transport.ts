@@ -6,19 +6,19 @@ import { Connections } from './connections.ts';
 import { apiError, messageOf } from './error.ts';
 import { untilAborted } from './wait.ts';
 
-/** All in ms. */
+/** Time limits, all in ms. */
 export interface TimeLimits {
   connectMs: number;
-  /** From the request to the last byte of its answer. */
+  /** From sending the request to the last byte of the answer. */
   requestMs: number;
-  /** The same for a list, page by page. */
+  /** The same for each page of a list. */
   listMs: number;
   /**
-   * A watch on which nothing came for so long ends. The API server sends a bookmark every minute, but none while its
-   * cache of the kind is as old as the watch: until one of the kind changes, or somebody lists it.
+   * A watch that receives nothing for this long ends. The API server sends a bookmark every minute, except while its
+   * cache of the kind is as old as the watch, that is until an object of the kind changes or a client lists them.
    */
   silenceMs: number;
-  /** How long certificates and tokens count as fresh before their files are read again. */
+  /** How long certificates and tokens are used before their files are read again. */
   credentialsMs: number;
 }
 
@@ -31,7 +31,7 @@ export const timeLimits: TimeLimits = {
 };
 
 export interface Request {
-  /** For messages: `update overlaynetworks/dcos`. */
+  /** The request for use in messages: `update overlaynetworks/dcos`. */
   what: string;
   method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   path: string;
@@ -42,8 +42,8 @@ export interface Request {
 }
 
 /**
- * One API server over one pool of kept connections. HTTP/1.1: with HTTP/2 all requests share a connection, and one
- * that is black-holed takes the watches with it for minutes.
+ * Talks to one API server over a pool of kept connections. HTTP/1.1 is used because with HTTP/2 all requests share
+ * one connection, and a black-holed connection would stop the watches for minutes.
  */
 export class Transport {
   readonly limits: TimeLimits;
@@ -59,11 +59,14 @@ export class Transport {
     this.#origin = new URL(config.getCurrentCluster()?.server ?? '');
   }
 
-  /** A 2xx answer, its body unread. @throws ApiError for any other, Error with `cause` if there was none. */
+  /**
+   * Sends a request and returns a 2xx answer whose body is unread.
+   * @throws ApiError for any other answer, Error with `cause` if there was none
+   */
   async open(request: Request, signal: AbortSignal): Promise<IncomingMessage> {
     let response = await this.#send(request, signal);
     if (response.statusCode === 401) {
-      // perhaps the token was replaced since it was read; nothing was done yet, so that any request may be repeated
+      // the token may have been replaced since it was read; nothing was done yet, so any request can be repeated
       await text(response);
       this.#readAt = -Infinity;
       response = await this.#send(request, signal);
@@ -73,7 +76,7 @@ export class Transport {
     throw apiError(request.what, statusCode, headers['retry-after'], await text(response));
   }
 
-  /** The whole answer within `timeoutMs`. */
+  /** Sends a request and returns the whole answer within `timeoutMs`. */
   async text(request: Request, timeoutMs = this.limits.requestMs, signal?: AbortSignal): Promise<string> {
     const expired = AbortSignal.timeout(timeoutMs);
     const either = signal === undefined ? expired : AbortSignal.any([signal, expired]);
@@ -91,13 +94,16 @@ export class Transport {
     return JSON.parse(await this.text(request, timeoutMs, signal)) as unknown;
   }
 
-  /** For requests to come: where one connection is dead, the idle ones beside it mostly are too. Running requests end in peace. */
+  /**
+   * Uses new connections for further requests: where one connection is dead, idle ones to the same server usually are
+   * too. Running requests finish undisturbed.
+   */
   replaceConnections(): void {
     this.#connections?.retire();
     this.#connections = undefined;
   }
 
-  /** Cuts all connections. */
+  /** Closes all connections. */
   close(): void {
     this.#connections?.destroy();
     this.#connections = undefined;

@@ -3,7 +3,10 @@ export interface BackoffOptions {
   maxMs: number;
 }
 
-/** The n-th delay (n from 0) in ms: exponential to `maxMs`, the upper half of it random, so that thousands do not retry in step. */
+/**
+ * The n-th delay (n from 0) in ms. It grows exponentially to `maxMs`; its upper half is random, so that thousands do
+ * not retry in step.
+ */
 export const backoffDelay = ({ baseMs, maxMs }: BackoffOptions, n: number): number => {
   const full = Math.min(maxMs, baseMs * 2 ** Math.min(n, 30));
   return full / 2 + (Math.random() * full) / 2;
@@ -25,7 +28,10 @@ export const pause = (ms: number, signal?: AbortSignal): Promise<void> =>
     signal?.addEventListener('abort', done);
   });
 
-/** The promise's result, or the signal's reason as soon as it fires; what becomes of the promise then is nobody's business. */
+/**
+ * The promise's result, or the signal's reason as soon as it fires. The promise itself goes on and its outcome is
+ * ignored then.
+ */
 export const untilAborted = async <T>(promise: Promise<T>, signal: AbortSignal): Promise<T> => {
   const aborted = Promise.withResolvers<never>();
   const abort = () => {

@@ -4,7 +4,7 @@ import { pathOf, type Resource } from './resources.ts';
 import type { Request, Transport } from './transport.ts';
 
 export interface WatchOptions {
-  /** Events after this one. */
+  /** Events after this version are sent. */
   resourceVersion: string;
   fieldSelector?: string;
   labelSelector?: string;
@@ -14,12 +14,12 @@ export interface WatchOptions {
 }
 
 export interface WatchEvent<T extends KubeObject> {
-  /** A BOOKMARK's object holds a resourceVersion alone: all events up to it have been sent. */
+  /** The object of a BOOKMARK holds only a resourceVersion: all events up to it have been sent. */
   type: 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK';
   object: T;
 }
 
-/** Lines of JSON from the chunks of a body; what follows the last line break is dropped. */
+/** Splits the chunks of a body into lines of JSON. Text after the last line break is dropped. */
 async function* lines(body: AsyncIterable<Uint8Array>, onChunk: () => void): AsyncGenerator<string> {
   const decoder = new TextDecoder();
   let rest = '';
@@ -33,11 +33,11 @@ async function* lines(body: AsyncIterable<Uint8Array>, onChunk: () => void): Asy
 }
 
 /**
- * One connection's worth of events, up to about five minutes. Ends when the server ends it, or when nothing came for
- * `silenceMs`: that is a quiet resource, a half-open connection, or a `resourceVersion` that a restored etcd has yet to
- * reach. The caller asks the server which.
- * @throws ApiError when the server refuses or sends an ERROR event (410: resourceVersion too old); Error when it did not
- * answer or the connection broke.
+ * Yields the events of one connection, up to about five minutes. It ends when the server ends it, or when nothing
+ * came for `silenceMs`. Silence may mean a quiet resource, a half-open connection, or a `resourceVersion` that a
+ * restored etcd has yet to reach; the caller asks the server which.
+ * @throws ApiError when the server refuses or sends an ERROR event (410: resourceVersion too old); Error when it did
+ * not answer or the connection broke
  */
 export async function* watch<T extends KubeObject>(
   transport: Transport,
@@ -51,7 +51,7 @@ export async function* watch<T extends KubeObject>(
     query: {
       watch: true,
       allowWatchBookmarks: true,
-      // spread, lest thousands of agents come back in step
+      // randomised, so that thousands of agents do not reconnect in step
       timeoutSeconds: Math.round(270 + Math.random() * 60),
       resourceVersion,
       fieldSelector,

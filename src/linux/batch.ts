@@ -1,32 +1,32 @@
 import { whyFailed, type Run } from './run.ts';
 
 export interface FailedLine {
-  /** From 1. */
+  /** Number of the line, from 1. */
   line: number;
-  /** What the program printed of it. */
+  /** What the program printed about it. */
   words: string;
 }
 
 export interface BatchOutcome {
   failed: FailedLine[];
-  /** What is known of no single line. */
+  /** Problems that belong to no single line. */
   problems: string[];
 }
 
-/** What one process left. */
+/** The result of one process. */
 interface Attempt extends BatchOutcome {
-  /** Lines, from 0, that the next process gets, in this order. */
+  /** Lines, from 0, for the next process, in this order. */
   rest: number[];
 }
 
 type Dialect = (run: Run, args: string[], lines: string[]) => Promise<Attempt>;
 
-/** Where line after line ends the program, something else is wrong; the next pass tries again. */
+/** If line after line ends the program, something else is wrong, and the next pass tries again. */
 const mostProcesses = 40;
 
 /**
- * Runs the lines of one step. A program that ends at a line that fails is started again for those behind it, so that
- * all lines were tried, or it is said that they were not.
+ * Runs the lines of one step. A program that ends at a failing line is started again for the lines behind it, so
+ * every line is tried or the outcome says that it was not.
  * @throws CommandError where the program does not run to its end
  */
 export async function runBatch(
@@ -61,18 +61,21 @@ export async function runBatch(
   return outcome;
 }
 
-/** Prints one line and needs nothing: tells how far `ip -batch` came. */
+/** A command without requirements that prints one line. It shows how far `ip -batch` came. */
 const mark = 'link show dev lo';
 
-/** Lines between two marks, but for those at which `ip` ends when they fail: each has a mark of its own. */
+/** Lines between two marks. Lines that end `ip` when they fail have a mark each. */
 const between = 64;
 
 const mayEnd = (line: string): boolean => line.startsWith('neigh ');
 
-/** `ip` goes on after a line that fails, unless it ends there: at neighbours always, else where it takes no argument. */
+/**
+ * Runs `ip -batch`. It continues after most failing lines, but ends at neighbours and, for other objects, where it
+ * takes no argument.
+ */
 async function ip(run: Run, args: string[], lines: string[]): Promise<Attempt> {
   const text = [mark];
-  /** For each line of `text` the line of `lines`. */
+  /** Maps each line of `text` to its line in `lines`. */
   const places = [0];
   const marks = [0];
   for (const [index, line] of lines.entries()) {
@@ -91,7 +94,7 @@ async function ip(run: Run, args: string[], lines: string[]): Promise<Attempt> {
   const known = failed.map(({ line, words }) => ({ line: (places[line - 1] ?? 0) + 1, words }));
   const reached = stdout.split('\n').filter((line) => line.startsWith('lo ')).length;
   const words = whyFailed({ stderr: left, code });
-  // not a batch's way of failing: nothing is known of single lines
+  // this is not how a batch fails, so nothing is known of single lines
   if (reached === 0) return { failed: known, problems: [words], rest: [] };
   if (reached === marks.length) return { failed: known, problems: [], rest: [] };
   const [from = 0, to = lines.length] = marks.slice(reached - 1);
@@ -101,7 +104,7 @@ async function ip(run: Run, args: string[], lines: string[]): Promise<Attempt> {
     return {
       failed: [...known, { line: to, words }],
       problems: [],
-      // what will fail like it must not use up the processes of all others
+      // lines that will probably fail in the same way come last, so that they do not use up all the processes
       rest: [...rest.filter((index) => !like(index)), ...rest.filter(like)],
     };
   }
@@ -109,13 +112,13 @@ async function ip(run: Run, args: string[], lines: string[]): Promise<Attempt> {
   return { failed: known, problems: [problem], rest };
 }
 
-/** Fails as that one did, most likely: a neighbour of the same family. */
+/** Whether a line will most likely fail as that one did: a neighbour of the same family. */
 const similar =
   (failed: string) =>
   (line: string): boolean =>
     mayEnd(line) && mayEnd(failed) && ofIPv6(line) === ofIPv6(failed);
 
-/** `neigh VERB ADDRESS …` */
+/** Whether the address in `neigh VERB ADDRESS …` is IPv6. */
 const ofIPv6 = (line: string): boolean => line.split(' ', 3)[2]?.includes(':') === true;
 
 async function bridge(run: Run, args: string[], lines: string[]): Promise<Attempt> {
@@ -126,7 +129,7 @@ async function bridge(run: Run, args: string[], lines: string[]): Promise<Attemp
   return { failed, problems, rest: [] };
 }
 
-/** `ipset restore` ends at the first line that fails, and forgets entries that it read before and did not send yet. */
+/** Runs `ipset restore`. It ends at the first failing line, and drops entries that it has read and not yet sent. */
 async function ipset(run: Run, args: string[], lines: string[]): Promise<Attempt> {
   const { stderr, code } = await run('ipset', args, { input: `${lines.join('\n')}\n` });
   if (code === 0) return { failed: [], problems: [], rest: [] };
@@ -139,7 +142,7 @@ async function ipset(run: Run, args: string[], lines: string[]): Promise<Attempt
   let from = at;
   while (from > 0 && ofEntry(from - 1)) from--;
   const [verb, name = ''] = (lines[at] ?? '').split(' ', 2);
-  // without the set its entries have nowhere to go
+  // entries of a set that was not made cannot be added
   const needless = (line: string) => verb === 'create' && line.split(' ', 2)[1] === name;
   const rest = lines.flatMap((line, index) =>
     index < from || index === at || (index > at && needless(line)) ? [] : [index],
@@ -149,7 +152,10 @@ async function ipset(run: Run, args: string[], lines: string[]): Promise<Attempt
 
 const dialects: Record<'ip' | 'bridge' | 'ipset', Dialect> = { ip, bridge, ipset };
 
-/** What `-force -batch` prints: a line's errors, then `Command failed -:LINE`; `left` came after the last of those. */
+/**
+ * Parses what `-force -batch` prints: a line's errors, then `Command failed -:LINE`. `left` is the text after the
+ * last of these.
+ */
 export function parseFailures(stderr: string): { failed: FailedLine[]; left: string } {
   const failed: FailedLine[] = [];
   let words: string[] = [];

@@ -1,18 +1,19 @@
 import { flush, type Flow } from '../dataplane/flows.ts';
 import { familyOf, parseAddress, type Family } from '../net/address.ts';
 import { containsAddress, formatCidr, parseCidr, type Cidr } from '../net/cidr.ts';
-import { judged, subnetsOf, type Policy } from '../dataplane/policy.ts';
+import { judgedFamilies, subnetsOf, type Policy } from '../dataplane/policy.ts';
 import type { Failure } from '../dataplane/state.ts';
 import { CommandError, whyFailed, type Run, type RunOptions } from './run.ts';
 
 /**
- * Ends the connections that a policy does not allow: rules judge only how a connection begins. A process lists
- * them, and one for each line of `flush` ends what it names: mostly one for each two subnets and direction.
+ * Ends the connections that a policy does not allow, because rules judge only how a connection begins. One process
+ * lists them, and one process for each line of `flush` ends what the line names, mostly all connections of two
+ * subnets in one direction.
  * @param local this node's addresses
  */
 export async function endForbidden(run: Run, policy: Policy, local: ReadonlySet<string>): Promise<Failure[]> {
   const failures: Failure[] = [];
-  for (const family of judged(policy)) {
+  for (const family of judgedFamilies(policy)) {
     try {
       const ofFamily = ['-f', family === 4 ? 'ipv4' : 'ipv6'];
       const flows = await list(run, ofFamily, concern(policy, local, family));
@@ -30,14 +31,14 @@ export async function endForbidden(run: Run, policy: Policy, local: ReadonlySet<
 
 interface Concern {
   includes: (flow: Flow) => boolean;
-  /** What `conntrack -L` filters by; empty where it cannot. */
+  /** What `conntrack -L` filters by; empty where it cannot filter. */
   filter: string[];
 }
 
 /**
- * Which connections a policy may forbid, or needs to know of to spare them: those that containers began, and where a network
- * is closed to hosts, also what hosts began and what leads to such a network. A node that serves the outside has millions
- * of others.
+ * Selects the connections that a policy may forbid, or has to know of to spare them. These are connections begun by
+ * containers and, where a network is closed to hosts, also those begun by hosts and those that lead to such a
+ * network. A node that serves external clients has millions of others.
  */
 function concern(policy: Policy, local: ReadonlySet<string>, family: Family): Concern {
   const hosts = policy.closed.size > 0 ? [...policy.hosts, ...local] : [];
@@ -54,7 +55,7 @@ function concern(policy: Policy, local: ReadonlySet<string>, family: Family): Co
   return {
     includes: ({ from, server }) =>
       alone.has(from) || isIn(ranges, from) || (closed.length > 0 && isIn(closed, server)),
-    // it takes one range
+    // conntrack filters by one range only
     filter:
       only !== undefined && others.length === 0 && alone.size === 0 && closed.length === 0
         ? ['-s', formatCidr(only)]
@@ -62,7 +63,7 @@ function concern(policy: Policy, local: ReadonlySet<string>, family: Family): Co
   };
 }
 
-/** A line at a time: of three million connections the whole text is more than a string can hold. */
+/** Lists connections line by line, because the text of three million connections is longer than a string can be. */
 async function list(run: Run, ofFamily: string[], { includes, filter }: Concern): Promise<Flow[]> {
   const flows: Flow[] = [];
   const onLine = (line: string) => {
@@ -75,17 +76,23 @@ async function list(run: Run, ofFamily: string[], { includes, filter }: Concern)
 
 async function conntrack(run: Run, args: string[], options?: RunOptions): Promise<void> {
   const { stderr, code } = await run('conntrack', args, options);
-  // of what ended by itself meanwhile it says that there is none, and fails
+  // if the connections ended meanwhile, conntrack says that there are none and fails
   if (code !== 0 && !stderr.includes(' 0 flow entries ')) {
     throw new CommandError(`conntrack: ${whyFailed({ stderr, code })}`);
   }
 }
 
-/** Protocol, who asked whom, who answers; ports where the protocol has them. One expression: tables are long. */
+/**
+ * Matches protocol, the asking side and the answering side, with ports where the protocol has them. One expression,
+ * because the tables are long.
+ */
 const entry =
   /^\S+\s+(\d+) .*? src=(\S+) dst=(\S+)(?: sport=(\d+) dport=(\d+))?.*? src=(\S+)(?: dst=\S+ sport=(\d+))?/;
 
-/** From `conntrack -L -f FAMILY`: `tcp 6 117 ESTABLISHED src=… dst=… sport=… dport=… src=… dst=… sport=… …`. */
+/**
+ * Parses a line of `conntrack -L -f FAMILY`: `tcp 6 117 ESTABLISHED src=… dst=… sport=… dport=… src=… dst=… sport=…
+ * …`.
+ */
 export function parseFlow(line: string): Flow | undefined {
   const found = entry.exec(line);
   if (found === null) return undefined;

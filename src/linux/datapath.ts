@@ -2,7 +2,7 @@ import { steps } from '../dataplane/change.ts';
 import type { Attachments } from '../dataplane/attachment.ts';
 import { desired, nothing } from '../dataplane/desired.ts';
 import { diff } from '../dataplane/diff.ts';
-import { mustFlush, owe, paid } from '../dataplane/flows.ts';
+import { mustFlush, markPending, clearPending } from '../dataplane/flows.ts';
 import { withoutIPv6 } from '../dataplane/ipv4only.ts';
 import type { Policy } from '../dataplane/policy.ts';
 import type { Snapshot } from '../dataplane/snapshot.ts';
@@ -23,18 +23,18 @@ import { looksAt, stillThere } from './probe.ts';
 import { run, type Run } from './run.ts';
 import { withoutLength } from '../net/address.ts';
 
-export interface Outcome {
-  /** Writes to the kernel; 0: all was as it should be. */
+export interface DataPathOutcome {
+  /** Number of writes to the kernel; 0 when nothing had to change. */
   changes: number;
-  /** Programs run. */
+  /** Number of programs run. */
   processes: number;
-  /** In the tools' words; without `network` it concerns all. */
+  /** Failures in the tools' words; those without `network` concern all networks. */
   failures: Failure[];
-  /** Records of containers that could not be read: while there are any, no address that was allowed is taken back. */
+  /** Container records that could not be read. While there are any, no allowed address is removed. */
   unread: string[];
 }
 
-/** Brings this machine's kernel to what a snapshot asks for. Two runs at once are the caller's mistake. */
+/** Makes this machine's kernel match a snapshot. The caller must not start two runs at once. */
 export class DataPath {
   readonly #log: Log;
   readonly #attachments: () => Attachments;
@@ -44,9 +44,9 @@ export class DataPath {
   #looks: ReturnType<typeof looksAt> = [];
 
   /**
-   * @param options.attachments reads what the CNI plugin has written down of containers
+   * @param options.attachments reads what the CNI plugin has recorded of containers
    * @param options.run for tests, which run every program in a network namespace
-   * @param options.sysctl for tests, which read the switches of one
+   * @param options.sysctl for tests, which read the switches of that namespace
    */
   constructor(options: { log: Log; attachments?: () => Attachments; run?: Run; sysctl?: ReadSwitch }) {
     this.#log = options.log;
@@ -56,11 +56,12 @@ export class DataPath {
   }
 
   /**
-   * While the snapshot's node has no VTEP, or no address for the tunnel, what stands stays.
-   * @param scope `links`: sets and rules are looked at only where something else is not as it should be, so that what
-   *   guards stands before what carries
+   * Makes the kernel match the snapshot. Nothing changes while the snapshot's node has no VTEP, or no address for the
+   * tunnel.
+   * @param scope with `links`, sets and rules are looked at only if something else differs; then the guarding parts
+   * are written before those that carry packets
    */
-  async reconcile(snapshot: Snapshot, scope: Scope = 'all'): Promise<Outcome> {
+  async reconcile(snapshot: Snapshot, scope: Scope = 'all'): Promise<DataPathOutcome> {
     const full = desired(snapshot);
     if (full?.tunnel === undefined) {
       return { changes: 0, processes: 0, failures: full?.failures ?? [], unread: [] };
@@ -84,13 +85,16 @@ export class DataPath {
     return { ...outcome, unread };
   }
 
-  /** Whether the rules that the last pass left are there still: cheap, so it sees only that they were flushed. */
+  /**
+   * Whether the rules of the last pass are still there. This check is cheap, so it notices only that rules were
+   * flushed.
+   */
   guarded(): Promise<boolean> {
     return stillThere(this.#run, this.#looks);
   }
 
-  /** Removes everything that this class ever made, by its marks alone. */
-  async cleanup(): Promise<Outcome> {
+  /** Removes everything that this class ever made, recognised by its marks alone. */
+  async cleanup(): Promise<DataPathOutcome> {
     const outcome = await this.#converge(nothing(), () => Promise.resolve({ changes: 0, failures: [] }));
     const guarded = await removeTables(this.#run, [guard, resolving]);
     return {
@@ -101,11 +105,11 @@ export class DataPath {
     };
   }
 
-  /** Undefined where links, or what hangs on them, are not as they should be, or could not be read. */
+  /** Undefined where links, or what belongs to them, differ from what is wanted or could not be read. */
   async #asItShould(
     state: Desired,
     ports: () => Desired['ports'],
-  ): Promise<Omit<Outcome, 'unread'> | undefined> {
+  ): Promise<Omit<DataPathOutcome, 'unread'> | undefined> {
     const { counted, processes } = counting(this.#run);
     const { observed, failures } = await observe(counted, state, false);
     if (failures.length > 0) return undefined;
@@ -118,7 +122,7 @@ export class DataPath {
     state: Desired,
     guarding: (run: Run) => ReturnType<typeof convergeTables>,
     ports: () => Desired['ports'] = () => new Map(),
-  ): Promise<Omit<Outcome, 'unread'>> {
+  ): Promise<Omit<DataPathOutcome, 'unread'>> {
     const { counted, processes } = counting(this.#run);
     const [{ observed, failures }, saves, guarded] = await Promise.all([
       observe(counted, state),
@@ -130,7 +134,7 @@ export class DataPath {
     const chains = planChains(state.chains, saves);
     const { policy } = state;
     const flushing = policy !== undefined && mustFlush(plan, chains.changes > 0, observed);
-    if (flushing) owe(plan);
+    if (flushing) markPending(plan);
     failures.push(...refused);
     const rules: Failure[] = [...chains.failures];
     const protect = async () => {
@@ -138,14 +142,14 @@ export class DataPath {
       rules.push(...(await applyChains(counted, chains.restores)));
     };
     const carry = async () => {
-      failures.push(...(await execute(counted, plan, ['links', 'fdb', 'routes', 'rules6', 'staleFDB'])));
+      failures.push(...(await execute(counted, plan, ['linkLayer', 'fdb', 'routing', 'rules6', 'staleFDB'])));
     };
-    // what carries packets comes after what guards it, and goes before
+    // what carries packets is added after what guards it, and removed before it
     for (const step of state.tunnel === undefined ? [carry, protect] : [protect, carry]) await step();
     const hidden = await clearHidden(counted, chains.hidden);
     rules.push(...hidden.failures, ...(await execute(counted, plan, ['staleSets'])));
     failures.push(...rules);
-    // a failure has all read again soon, and of what could not be written nothing is missed
+    // after a failure everything is read again soon, and what could not be written is not expected to be there
     this.#looks = rules.length > 0 ? [] : looksAt(chains.backend, state.chains);
     if (flushing && rules.every(({ leftover }) => leftover === true))
       failures.push(...(await this.#flush(counted, policy, observed)));
@@ -166,12 +170,15 @@ export class DataPath {
     this.#unread = text;
   }
 
-  /** Not before the rules stand, which judge only how a connection begins. What fails is owed to the next run. */
+  /**
+   * Ends forbidden connections. The rules come first, because they judge only how a connection begins. What fails is
+   * left to the next run.
+   */
   async #flush(counted: Run, policy: Policy, { links }: Observed): Promise<Failure[]> {
     if (links === undefined) return [];
     const addresses = [...links.values()].flatMap((link) => link.addresses);
     const failures = await endForbidden(counted, policy, new Set(addresses.map(withoutLength)));
-    return failures.length > 0 ? failures : execute(counted, paid, ['staleSets']);
+    return failures.length > 0 ? failures : execute(counted, clearPending, ['staleSets']);
   }
 }
 
@@ -184,7 +191,7 @@ function counting(run: Run): { counted: Run; processes: () => number } {
   return { counted, processes: () => processes };
 }
 
-/** A program that is missing says so each time that it is called. */
+/** Removes repetitions: a missing program causes the same failure each time that it is called. */
 const distinct = (failures: Failure[]): Failure[] => [
   ...new Map(failures.map((failure) => [`${failure.network ?? ''} ${failure.message}`, failure])).values(),
 ];

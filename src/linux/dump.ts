@@ -1,12 +1,15 @@
 import type { Run, RunResult } from './run.ts';
 
-/** What iproute2 says, and ends with status 0, of a list that changed while the kernel printed it. */
+/** What iproute2 prints, with exit status 0, when a list changed while the kernel printed it. */
 const interrupted = 'Dump was interrupted';
 
-/** Before it counts as unread. */
+/** Attempts before a list counts as unread. */
 const attempts = 3;
 
-/** Runs a program that lists something, anew where the list changed meanwhile. @throws CommandError */
+/**
+ * Runs a program that lists something, and repeats it when the list changed meanwhile.
+ * @throws CommandError
+ */
 export async function dump(run: Run, program: string, args: string[], input = ''): Promise<RunResult> {
   let result = await run(program, args, { input });
   for (let more = attempts; more > 1 && !isWhole(result); more--)
@@ -14,5 +17,5 @@ export async function dump(run: Run, program: string, args: string[], input = ''
   return result;
 }
 
-/** Whether nothing is missing in the list. */
+/** Whether the list is complete. */
 export const isWhole = ({ stderr }: RunResult): boolean => !stderr.includes(interrupted);

@@ -1,12 +1,12 @@
-import { render, steps, type Change, type Plan } from '../dataplane/change.ts';
+import { render, steps, type Change, type KernelPlan } from '../dataplane/change.ts';
 import { meaningOf } from '../dataplane/meaning.ts';
 import type { Failure } from '../dataplane/state.ts';
 import { familyOf } from '../net/address.ts';
 import { runBatch, type FailedLine } from './batch.ts';
 import { CommandError, type Run } from './run.ts';
 
-/** Runs the plan, one process a step unless one fails; what failed does not stop the rest. */
-export async function execute(run: Run, plan: Plan, names: (keyof Plan)[]): Promise<Failure[]> {
+/** Runs the plan with one process a step, more only after failures. A failure does not stop the rest. */
+export async function execute(run: Run, plan: KernelPlan, names: (keyof KernelPlan)[]): Promise<Failure[]> {
   const failures: Failure[] = [];
   const unusable = new Set<string>();
   for (const { name, program, args } of steps) {
@@ -26,7 +26,10 @@ export async function execute(run: Run, plan: Plan, names: (keyof Plan)[]): Prom
   return failures;
 }
 
-/** One failure a network and reason, however many lines it hit; none for what needs a link that failed already. */
+/**
+ * Reports one failure for each network and reason, however many lines it hit. Failures that follow from a failed link
+ * are left out.
+ */
 async function explain(
   run: Run,
   program: string,
@@ -61,7 +64,9 @@ async function explain(
   );
 }
 
-/** The kernel does not say what is in the way of a route: it may be of a LAN, or of another program. */
+/**
+ * Finds the route that is in the way, which the kernel does not name: it may belong to a LAN or to another program.
+ */
 async function inTheWay(run: Run, change: Change): Promise<string> {
   if (change.kind !== 'addRoute') return '';
   const { to, table, metric } = change.route;
@@ -69,7 +74,7 @@ async function inTheWay(run: Run, change: Change): Promise<string> {
     `-${familyOf(to)}`,
     ...['-N', 'route', 'show', 'exact', to, 'table', String(table)],
   ]);
-  // metric 0 is not shown
+  // a metric of 0 is not shown
   const of = (line: string) => Number(/ metric (\d+)/.exec(line)?.[1] ?? 0) === metric;
   const line = stdout.split('\n').find((text) => text.trim() !== '' && of(text));
   return line === undefined ? '' : `: the node has a route of its own there, ${line.trim()}`;

@@ -5,17 +5,17 @@ import { nftFamily } from './iptablesread.ts';
 import { nft } from './nftrun.ts';
 import { CommandError, type Run } from './run.ts';
 
-interface Outcome {
+interface TableOutcome {
   changes: number;
   failures: Failure[];
 }
 
 /**
- * Removes our chains, and the jumps to them, from tables that iptables cannot read: nftables can, as long as nothing
- * has to be compared. The rest of the table stays as it is.
+ * Removes our chains, and the jumps to them, from tables that iptables cannot read. nftables can do that because
+ * nothing has to be compared. The rest of the table is unchanged.
  */
-export async function clearHidden(run: Run, hidden: HiddenTable[]): Promise<Outcome> {
-  const outcome: Outcome = { changes: 0, failures: [] };
+export async function clearHidden(run: Run, hidden: HiddenTable[]): Promise<TableOutcome> {
+  const outcome: TableOutcome = { changes: 0, failures: [] };
   for (const { family, table, why } of hidden) {
     const place = `${nftFamily(family)} ${table}`;
     try {
@@ -37,7 +37,7 @@ interface ObjectJSON {
   rule?: { chain: string; handle: number; expr: Record<string, { target?: string } | null>[] };
 }
 
-/** Lines for `nft -f` that take out what is ours, from `nft -j list table`. */
+/** Renders lines for `nft -f` that remove our chains, from `nft -j list table`. */
 function removal(place: string, json: string): string[] {
   const { nftables } = JSON.parse(json) as { nftables: ObjectJSON[] };
   const ours = (name = '') => name.startsWith(chainPrefix);

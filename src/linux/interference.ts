@@ -3,16 +3,16 @@ import { nftIfThere } from './nftrun.ts';
 import type { Run } from './run.ts';
 import { does, type Deed, type Packet, type Rule } from './verdict.ts';
 
-/** A packet of the data path, and what it is in words. */
+/** A packet of the data path with its description in words. */
 export type Passing = Packet & { what: string };
 
-/** Somebody's base chain that refuses packets of the data path, or translates their source. */
+/** A base chain of another program that refuses packets of the data path or translates their source. */
 export interface Interference {
   deed: Deed;
   /** `inet firewalld` */
   table: string;
   chain: string;
-  /** Which packets, in words. */
+  /** The packets concerned, in words. */
   what: string[];
 }
 
@@ -25,17 +25,23 @@ interface ChainJSON {
   policy?: string;
 }
 
-/** Of a table with more chains, such as kube-proxy's, the base chains alone are read: the others count as letting through. */
+/**
+ * Tables with more chains, such as kube-proxy's, have only their base chains read; other chains count as letting
+ * packets through.
+ */
 const manyChains = 300;
 
-/** iptables' own: what of it refuses or translates, our rules there answer (src/dataplane/forward.ts, filter.ts). */
+/**
+ * Tables of iptables. Our own rules there answer whatever they refuse or translate (src/dataplane/forward.ts,
+ * filter.ts).
+ */
 const ofIptables = /^ip6? (filter|nat|mangle|raw|security)$/;
 
 const isOwn = (table: string): boolean => / overlaynet\b/.test(table);
 
 /**
- * Base chains of others, in nftables, that certainly refuse one of the packets or translate its source. Two processes and
- * one for each foreign table that filters or translates; sets are not read.
+ * Finds base chains of other programs, in nftables, that certainly refuse one of the packets or translate its source.
+ * It runs two processes, and one more for each foreign table that filters or translates. Sets are not read.
  * @throws CommandError where nft cannot be run
  */
 export async function interferences(run: Run, packets: readonly Passing[]): Promise<Interference[]> {
@@ -70,7 +76,7 @@ function isForeign({ family, table }: ChainJSON): boolean {
   return !ofIptables.test(where) && !isOwn(where);
 }
 
-/** What a base chain of that type and hook may do that matters here. */
+/** What a base chain of that type and hook can do that matters here. */
 function deedOf({ type, hook }: ChainJSON): Deed | undefined {
   if (type === 'filter' && (hook === 'forward' || hook === 'input')) return 'refuse';
   return type === 'nat' && hook === 'postrouting' ? 'translate' : undefined;
@@ -91,7 +97,7 @@ interface ObjectJSON {
 }
 
 async function list(run: Run, what: string[]): Promise<ObjectJSON[]> {
-  // terse: without the elements of named sets, of which there may be ten thousands
+  // terse, without the elements of named sets, of which there may be tens of thousands
   const args = ['-t', '-j', 'list', ...what];
   // a table that went since it was listed is none
   const text = await nftIfThere(run, args);

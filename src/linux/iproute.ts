@@ -8,7 +8,7 @@ import {
   type Vxlan,
 } from '../dataplane/state.ts';
 
-/** `ip -j` with `-N`: protocols and tables are numbers, whatever /etc/iproute2 names them. */
+/** A link from `ip -j -N`, where protocols and tables are numbers, whatever names /etc/iproute2 gives them. */
 interface LinkJSON {
   ifname: string;
   flags: string[];
@@ -31,7 +31,7 @@ interface LinkJSON {
   addr_info?: { local?: string; prefixlen: number }[];
 }
 
-/** From `ip -N -j -d address show`. */
+/** Parses `ip -N -j -d address show`. */
 export function parseLinks(json: string): Map<string, ObservedLink> {
   const links = JSON.parse(json) as LinkJSON[];
   return new Map(links.map((link) => [link.ifname, parseLink(link)]));
@@ -61,7 +61,7 @@ function parseLink(link: LinkJSON): ObservedLink {
   };
 }
 
-/** From `ip -N -j neigh show dev TUNNEL`. */
+/** Parses `ip -N -j neigh show dev TUNNEL`. */
 export function parseNeighbours(json: string): Map<string, { mac: string; permanent: boolean }> {
   const neighbours = JSON.parse(json) as { dst: string; lladdr?: string; state?: string[] }[];
   return new Map(
@@ -72,7 +72,7 @@ export function parseNeighbours(json: string): Map<string, { mac: string; perman
   );
 }
 
-/** From `bridge -j fdb show dev TUNNEL`. A unicast MAC of a VXLAN link has one destination. */
+/** Parses `bridge -j fdb show dev TUNNEL`. A unicast MAC of a VXLAN link has one destination. */
 export function parseFDB(json: string): Map<string, { to: string; permanent: boolean }> {
   const entries = JSON.parse(json) as {
     mac: string;
@@ -84,13 +84,13 @@ export function parseFDB(json: string): Map<string, { to: string; permanent: boo
   return new Map(
     entries.map(({ mac, dst = '', state, port, vni }) => [
       mac,
-      // to another port or VNI than the link's own is nowhere that we know
+      // an entry with another port or VNI than the link's own leads to no destination that we know
       { to: port === undefined && vni === undefined ? dst : '', permanent: state === 'permanent' },
     ]),
   );
 }
 
-/** From `ip -N -j nexthop show`. */
+/** Parses `ip -N -j nexthop show`. */
 export function parseNexthops(json: string): Map<number, ObservedNexthop> {
   const nexthops = JSON.parse(json) as { id: number; gateway?: string; dev?: string; protocol?: string }[];
   return new Map(
@@ -108,7 +108,7 @@ interface RouteJSON {
   nhid?: number;
 }
 
-/** From `ip -N -j route show table all proto 142`: both families, ours alone. */
+/** Parses `ip -N -j route show table all proto 142`: our routes of both families. */
 export function parseRoutes(json: string): Map<string, Route> {
   const routes = new Map<string, Route>();
   for (const { dst, table = mainTable, metric = 0, nhid } of JSON.parse(json) as RouteJSON[]) {
@@ -135,7 +135,7 @@ interface RuleJSON {
   protocol?: string;
 }
 
-/** From `ip -N -j rule show`, `ip -6 …`: ours alone, as `ip rule` takes them. */
+/** Parses `ip -N -j rule show` or `ip -6 …` and returns our rules, in the form that `ip rule` takes. */
 export function parseRules(json: string): Set<string> {
   const own = (JSON.parse(json) as RuleJSON[]).filter(
     (rule) => Number(rule.protocol) === protocol && rulePriorities.has(rule.priority ?? 0),
@@ -143,7 +143,7 @@ export function parseRules(json: string): Set<string> {
   return new Set(own.map(ruleText));
 }
 
-/** Parts that are not there are left out, and so is a source of `all`. */
+/** Renders a rule. Absent parts are left out, and so is a source of `all`. */
 const ruleText = ({ src, srclen, dst, dstlen, fwmark, fwmask, table = '', priority }: RuleJSON): string =>
   [
     ...(src === undefined || src === 'all' ? [] : [`from ${range(src, srclen)}`]),

@@ -1,7 +1,7 @@
 import { isOurSet } from '../dataplane/change.ts';
 import type { IPSet } from '../dataplane/state.ts';
 
-/** From `ipset save`: our sets alone. */
+/** Parses `ipset save` and returns our sets. */
 export function parseSets(text: string): Map<string, IPSet> {
   const sets = new Map<string, IPSet>();
   for (const line of text.split('\n')) {

@@ -5,8 +5,9 @@ import { nftFamily, programOf, type Backend, type Saved } from './iptablesread.t
 import { CommandError, whyFailed, type Run } from './run.ts';
 
 /**
- * nft unless kubelet's chains in the mangle table say legacy: the rule of Kubernetes' iptables-wrappers. While nft's
- * table cannot be read, it is not known whether they are there: then it is the backend that has our rules.
+ * Chooses the node's backend as Kubernetes' iptables-wrappers do: nft, unless kubelet's chains are in the mangle
+ * table of legacy. While nft's mangle table cannot be read, its kubelet chains are unknown; then the backend that
+ * holds our rules counts.
  */
 function backendOf(saves: Saved[]): Backend {
   const some = (backend: Backend, check: (save: Saved) => boolean) =>
@@ -20,24 +21,24 @@ function backendOf(saves: Saved[]): Backend {
 
 const hasOurs = ({ rules }: Saved): boolean => [...rules.chains.values()].some(({ own }) => own.size > 0);
 
-/** One program's input. */
+/** The input of one program. */
 interface Restore {
   program: string;
   input: string;
-  /** It takes away only: what is wanted is elsewhere. */
+  /** It only removes rules; the wanted ones are elsewhere. */
   removal: boolean;
 }
 
-/** A table in which nothing is wanted, and of which it is not known what it has of ours. */
+/** A table where no rules are wanted, and whose content of ours is unknown. */
 export interface HiddenTable {
   family: Family;
   table: string;
-  /** Why, in words. */
+  /** The reason, in words. */
   why: string;
 }
 
 export interface ChainPlan {
-  /** Of the node. */
+  /** The node's backend. */
   backend: Backend;
   restores: Restore[];
   changes: number;
@@ -47,14 +48,14 @@ export interface ChainPlan {
 }
 
 /**
- * What is to be written so that our chains are as wanted in the node's backend, and gone from the other one. What was
- * not read is not written to: a failure says so, a table at a time, where something is wanted there.
+ * Plans the writes that make our chains correct in the node's backend and remove them from the other. A table that
+ * was not read is not written to; each such table where rules are wanted gives a failure.
  */
 export function planChains(desired: Record<Family, Chain[]>, saves: Saved[]): ChainPlan {
   const current = backendOf(saves);
   const plan: ChainPlan = { backend: current, restores: [], changes: 0, failures: [], hidden: [] };
   const cleaning = desired[4].length + desired[6].length === 0;
-  // the new backend's rules stand before the old one's go
+  // the new backend gets its rules before the old one loses them
   const inOrder = saves.toSorted((a, b) => Number(b.backend === current) - Number(a.backend === current));
   for (const { backend, family, rules, absent } of inOrder) {
     const wanted = backend === current ? desired[family] : [];
@@ -107,7 +108,7 @@ export async function applyChains(run: Run, restores: Restore[]): Promise<Failur
   return failures;
 }
 
-/** What was not done to rules: it took away only, or something is not in place. */
+/** Describes rules that could not be written: removals that failed, or rules that are not in place. */
 const missed = (message: string, removal: boolean): Failure => ({
   message,
   ...(removal ? { leftover: true } : { rules: true }),

@@ -5,7 +5,7 @@ import { asSaved, parseChains, type SavedRules } from './iptablessave.ts';
 import { nftIfThere } from './nftrun.ts';
 import { CommandError, whyFailed, type Run, type RunResult } from './run.ts';
 
-/** Which of the two that iptables has keeps the rules. */
+/** The backend of iptables that holds the rules. */
 export type Backend = 'nft' | 'legacy';
 
 /** What a family has of ours in one of the backends. */
@@ -17,7 +17,7 @@ export interface Saved {
   absent?: string;
 }
 
-/** The name that nftables has for the family. */
+/** The family's name in nftables. */
 export const nftFamily = (family: Family): string => (family === 4 ? 'ip' : 'ip6');
 
 /** It lists; the programs that save and restore are called `…-save`, `…-restore`. */

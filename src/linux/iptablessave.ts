@@ -1,12 +1,12 @@
 import { chainPrefix } from '../dataplane/ownership.ts';
 import type { ObservedChains, ObservedTable, Table } from '../dataplane/state.ts';
 
-/** What a backend's `iptables-save` printed. */
+/** Our rules as a backend's `iptables-save` printed them. */
 export interface SavedRules {
   chains: ObservedChains;
-  /** Tables of which it did not print everything → why, in words. */
+  /** Tables that were not printed completely, each with the reason in words. */
   unread: Map<string, string>;
-  /** kubelet's hint that this is the node's backend. */
+  /** kubelet's chain that marks the node's backend. */
   canary: boolean;
 }
 
@@ -58,6 +58,6 @@ export function parseChains(text: string): SavedRules {
 function declare(line: string, table: ObservedTable): void {
   const chain = line.slice(1, line.indexOf(' '));
   if (chain.startsWith(chainPrefix)) table.own.set(chain, []);
-  // a built-in chain has a policy
+  // only built-in chains have a policy
   else if (!line.startsWith(`:${chain} - `)) table.hooks.set(chain, []);
 }

@@ -1,13 +1,13 @@
 import type { NoIPv6 } from '../dataplane/ipv4only.ts';
 import { readSysctl, sysctlName } from './sysctl.ts';
 
-/** Reads a switch of the kernel, as `net/ipv6/conf/all/forwarding`; undefined where there is none. */
+/** Reads a kernel switch such as `net/ipv6/conf/all/forwarding`; undefined where it does not exist. */
 export type ReadSwitch = (path: string) => Promise<string | undefined>;
 
-/** Of this process's network namespace. */
+/** Reads the switches of this process's network namespace. */
 export const readSwitch: ReadSwitch = (path) => Promise.resolve(readSysctl(path, '/proc/sys'));
 
-/** Why links of ours have no IPv6; undefined where they have. A link follows `default` when it is made, `all` changes both. */
+/** Why our links have no IPv6; undefined where they have it. A new link follows `default`; `all` changes both. */
 export async function ipv6Missing(read: ReadSwitch, tunnel: string): Promise<NoIPv6 | undefined> {
   const path = (link: string) => `net/ipv6/conf/${link}/disable_ipv6`;
   for (const link of [tunnel, 'default']) {

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 
-/** Names of the links in this process's network namespace: where sysfs may show another's, this file never does. */
+/** Lists the links in this process's network namespace. Unlike sysfs, this file never shows another namespace. */
 export const linkNames = (): Set<string> => parseLinkNames(readFileSync('/proc/self/net/dev', 'utf8'));
 
-/** From `/proc/net/dev` (proc_net(5)): two lines of titles, then `NAME: counters`. */
+/** Parses `/proc/net/dev` (proc_net(5)): two lines of titles, then `NAME: counters`. */
 export const parseLinkNames = (text: string): Set<string> =>
   new Set(
     text

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import type { Log } from '../log.ts';
 import { CommandError, type Run } from './run.ts';
 
-/** What the data path uses; each may as well be built in. */
+/** Modules that the data path uses. Each may be built into the kernel instead. */
 const needed = [
   'vxlan',
   'bridge',
@@ -29,7 +29,7 @@ const needed = [
   'ip6t_rpfilter',
 ];
 
-/** Where the kernel's own files are; tests have others. */
+/** Where the kernel's own files are; tests use other places. */
 export interface KernelFiles {
   /** `uname -r` */
   release: string;
@@ -40,8 +40,8 @@ export interface KernelFiles {
 }
 
 /**
- * Loads them. Returns what is missing, in words: neither loadable nor built in, nor there. Where the kernel's list of
- * what is built in cannot be read, nothing is known to be missing.
+ * Loads the modules. Returns in words what is missing: neither loaded, nor loadable, nor built in. If the kernel's
+ * list of built-in modules cannot be read, nothing is reported as missing.
  */
 export async function loadModules(log: Log, run: Run, files: KernelFiles): Promise<string[]> {
   const failed: string[] = [];
@@ -77,7 +77,7 @@ export async function loadModules(log: Log, run: Run, files: KernelFiles): Promi
   ];
 }
 
-/** undefined where it is not known. */
+/** Names of the built-in modules; undefined where they are unknown. */
 function builtInto({ modules, release }: KernelFiles): Set<string> | undefined {
   try {
     const text = readFileSync(`${modules}/${release}/modules.builtin`, 'utf8');
@@ -94,6 +94,6 @@ function builtInto({ modules, release }: KernelFiles): Set<string> | undefined {
   }
 }
 
-/** A kernel without IPv6 has no matches for it, and needs none. */
+/** Whether the kernel needs a module. A kernel without IPv6 has no IPv6 matches and needs none. */
 const concerns = (module: string, { sys }: KernelFiles): boolean =>
   !module.startsWith('ip6') || existsSync(`${sys}/module/ipv6`);

@@ -5,8 +5,8 @@ import type { Log } from '../log.ts';
 const objects = ['link', 'address', 'route', 'rule', 'nexthop', 'neigh'];
 
 /**
- * Neighbours that the kernel resolves come and go all day; ours are permanent, on the tunnel, and show as FAILED
- * when someone deletes them.
+ * Whether a reported change concerns the data path. Neighbours that the kernel resolves come and go all the time;
+ * ours are permanent, on the tunnel, and show as FAILED when they are deleted.
  */
 export const matters = (line: string): boolean =>
   !/ (REACHABLE|STALE|DELAY|PROBE|INCOMPLETE|NOARP|FAILED) *$/.test(line) ||
@@ -14,16 +14,16 @@ export const matters = (line: string): boolean =>
 
 export interface MonitorOptions {
   log: Log;
-  /** What to run instead of `ip monitor …`: for tests, inside a network namespace. */
+  /** For tests: runs this inside a network namespace instead of `ip monitor …`. */
   command?: [string, ...string[]];
-  /** Before a monitor that died is started again; 5,000 unless told. */
+  /** Delay in ms before a monitor that ended is started again; 5,000 by default. */
   restartMs?: number;
 }
 
 /**
- * Calls `onChange` whenever the kernel reports a change of links, addresses, routes, rules, nexthops or neighbours;
- * also after a gap, in which some may have been missed. What changed is for the reader of the kernel's state to
- * find; a burst of reports is a burst of calls.
+ * Calls `onChange` whenever the kernel reports a change of links, addresses, routes, rules, nexthops or neighbours,
+ * and after a gap in which reports may have been missed. The callee reads the kernel's state to learn what changed. A
+ * burst of reports gives a burst of calls.
  */
 export function monitor(
   onChange: () => void,

@@ -2,16 +2,19 @@ import { readSysctl, setSysctl, sysctlName } from './sysctl.ts';
 import type { Log } from '../log.ts';
 
 /**
- * The neighbour tables, one of each family for the whole machine. Whoever may send to a network has its node look for
- * addresses that nobody has, and each takes an entry for seconds. The kernel's own limit is 1,024; where it is reached,
- * no new neighbour is found, whichever link it is on. An entry takes half a kilobyte.
+ * Wanted sizes of the neighbour tables, one for each family on the whole machine. A client that scans a network makes
+ * its node look for unused addresses, and each occupies an entry for seconds. The kernel's default limit is 1,024; at
+ * the limit no new neighbour is found on any link. An entry takes half a kilobyte.
  */
 const wanted = { gc_thresh1: 4_096, gc_thresh2: 8_192, gc_thresh3: 16_384 };
 
 const families = ['ipv4', 'ipv6'] as const;
 const path = (family: string, name: string): string => `net/${family}/neigh/default/${name}`;
 
-/** Raises the limits; what is higher stays. Absent they are in a network namespace that is not the machine's. Returns what failed. */
+/**
+ * Raises the limits and leaves higher ones. They are absent in any network namespace but the machine's. Returns what
+ * failed.
+ */
 export function raiseNeighbourLimits(log: Log, root: string): string[] {
   return families.flatMap((family) =>
     // the highest first, so that the three are in order at any time
@@ -26,7 +29,7 @@ export function raiseNeighbourLimits(log: Log, root: string): string[] {
   );
 }
 
-/** What of them is lower than `install` sets it, in words. */
+/** Describes each limit that is lower than `install` sets it. */
 export function lowNeighbourLimits(root: string): string[] {
   return families.flatMap((family) => {
     const name = path(family, 'gc_thresh3');

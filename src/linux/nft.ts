@@ -4,24 +4,25 @@ import type { Failure } from '../dataplane/state.ts';
 import { nft, nftIfThere } from './nftrun.ts';
 import { CommandError, type Run } from './run.ts';
 
-interface Outcome {
+interface TableOutcome {
   changes: number;
   failures: Failure[];
 }
 
-/** A table and, by the time that it is asked, what it should hold. */
+/** A table, and what it should hold by the time that this is called. */
 interface Wanted {
   spec: TableSpec;
   elements: () => Elements;
 }
 
 /**
- * Brings tables to what they should be: a process each to look, one each to change what differs, atomically. Elements are
- * asked for once it is known what is there in all of them: one that has no record by then is of no container.
+ * Makes tables match what is wanted. One process reads each table, and one process changes each that differs,
+ * atomically. The wanted elements are computed after all tables were read, so an element without a record by then
+ * belongs to no container.
  */
-export async function convergeTables(run: Run, tables: Wanted[]): Promise<Outcome> {
+export async function convergeTables(run: Run, tables: Wanted[]): Promise<TableOutcome> {
   const looks = await Promise.all(tables.map(({ spec }) => attempt(() => observe(run, spec))));
-  const outcome: Outcome = { changes: 0, failures: [] };
+  const outcome: TableOutcome = { changes: 0, failures: [] };
   for (const [index, { spec, elements }] of tables.entries()) {
     const look = looks[index];
     const done =
@@ -39,8 +40,8 @@ export async function convergeTables(run: Run, tables: Wanted[]): Promise<Outcom
 }
 
 /** Removes the tables. */
-export async function removeTables(run: Run, specs: TableSpec[]): Promise<Outcome> {
-  const outcome: Outcome = { changes: 0, failures: [] };
+export async function removeTables(run: Run, specs: TableSpec[]): Promise<TableOutcome> {
+  const outcome: TableOutcome = { changes: 0, failures: [] };
   for (const spec of specs) {
     const done = await attempt(async () => {
       if ((await observe(run, spec)) === undefined) return 0;
@@ -53,7 +54,7 @@ export async function removeTables(run: Run, specs: TableSpec[]): Promise<Outcom
   return outcome;
 }
 
-async function attempt<T>(work: () => Promise<T>): Promise<{ value: T } | Pick<Outcome, 'failures'>> {
+async function attempt<T>(work: () => Promise<T>): Promise<{ value: T } | Pick<TableOutcome, 'failures'>> {
   try {
     return { value: await work() };
   } catch (error) {
@@ -74,7 +75,7 @@ interface ObjectJSON {
   set?: { name: string; elem?: unknown[] };
 }
 
-/** From `nft -j list table`; elements of those sets alone that are not filled by rules. */
+/** Parses `nft -j list table`; elements only of those sets that rules do not fill. */
 export function parseTable({ sets: specs }: TableSpec, json: string): NonNullable<ObservedNFTable> {
   const chains = new Map<string, ObservedChain>();
   const sets = new Map<string, Set<string>>();

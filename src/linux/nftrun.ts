@@ -1,6 +1,6 @@
 import { CommandError, whyFailed, type Run } from './run.ts';
 
-/** What it says on failing is compared. */
+/** Error messages are compared, so they must not be translated. */
 const env = { LC_ALL: 'C' };
 
 /** Runs `nft`, and returns what it printed. @throws CommandError with its words, where it fails */

@@ -6,7 +6,7 @@ import { parseFDB, parseLinks, parseNeighbours, parseNexthops, parseRoutes, pars
 import { parseSets } from './ipset.ts';
 import { CommandError, whyFailed, type Run } from './run.ts';
 
-/** Runs a program and parses what it printed; what went wrong, in the program's words, goes to `failures`. */
+/** Runs a program and parses its output. Errors go to `failures` in the program's words. */
 async function read<T>(
   run: Run,
   failures: Failure[],
@@ -32,14 +32,17 @@ async function read<T>(
 
 const shows = ['nexthop show', `route show table all proto ${protocol}`, 'rule show'];
 
-/** What the kernel shows, in six processes at most. @param withSets whether sets are read, those of others among them */
+/**
+ * Reads the kernel's state, in six processes at most.
+ * @param withSets whether sets are read, including those of other programs
+ */
 export async function observe(
   run: Run,
   { tunnel, rules }: Desired,
   withSets = true,
 ): Promise<{ observed: Observed; failures: Failure[] }> {
   const failures: Failure[] = [];
-  // a kernel without IPv6 has no rules to show, which matters only to those who want some
+  // a kernel without IPv6 has no rules to show; that is a failure only if IPv6 rules are wanted
   const failures6 = [...rules].some((rule) => ruleFamily(rule) === 6) ? failures : [];
   const [links, dump, rules6, sets] = await Promise.all([
     read(run, failures, ['ip', '-N', '-j', '-d', 'address', 'show'], parseLinks),
@@ -66,7 +69,7 @@ export async function observe(
   return { observed, failures };
 }
 
-/** One line a command. */
+/** Splits the output of a batch: one line for each command. */
 function parseDump(text: string) {
   const [nexthops = '', routes = '', rules = ''] = text.split('\n');
   return { nexthops: parseNexthops(nexthops), routes: parseRoutes(routes), rules: parseRules(rules) };

@@ -4,7 +4,7 @@ import type { Family } from '../net/address.ts';
 import { programOf, type Backend } from './iptablesread.ts';
 import { CommandError, type Run } from './run.ts';
 
-/** A look at one built-in chain, and the jump to ours that must be in it. */
+/** Checks that one built-in chain contains the jump to our chain. */
 interface Look {
   program: string;
   args: string[];
@@ -26,7 +26,7 @@ export function looksAt(backend: Backend, chains: Record<Family, Chain[]>): Look
   });
 }
 
-/** Whether all jumps are there, as far as can be seen: a look that fails shows nothing. */
+/** Whether all jumps are there, as far as can be seen; a check that fails to run shows nothing. */
 export async function stillThere(run: Run, looks: Look[]): Promise<boolean> {
   for (const { program, args, jump } of looks) {
     try {

@@ -7,10 +7,10 @@ import { linkPrefix } from '../net/name.ts';
 import { dump, isWhole } from './dump.ts';
 import { run as runProgram, whyFailed, type Run } from './run.ts';
 
-/** What a host has beside overlaynet's own, unsorted. */
+/** Addresses and subnets of a host, without overlaynet's own; unsorted. */
 export interface HostSpace {
   ranges: HostRange[];
-  /** Of links, without length. */
+  /** Addresses of links, without prefix length. */
   addresses: string[];
 }
 
@@ -32,10 +32,13 @@ interface RouteJSON {
   nexthops?: { dev?: string; gateway?: string; via?: object }[];
 }
 
-/** On these links are the addresses of Services, which are no node's: kube-proxy's IPVS mode, kube-router, node-local DNS. */
+/**
+ * Links that carry addresses of Services, which are not the node's own: kube-proxy's IPVS mode, kube-router,
+ * node-local DNS.
+ */
 const ofServices = new Set(['kube-ipvs0', 'kube-dummy-if', 'nodelocaldns']);
 
-/** The names that our own bridges and tunnels have, also those that Docker makes, and ours before we marked them. */
+/** Names of our bridges and tunnels, including bridges that Docker makes and links from before we marked them. */
 const ownNames: Record<string, RegExp> = {
   bridge: new RegExp(`^(${linkPrefix.cni}|${linkPrefix.docker})`),
   vxlan: new RegExp(`^${linkPrefix.tunnel}[0-9]+$`),
@@ -44,15 +47,18 @@ const ownNames: Record<string, RegExp> = {
 const isOurs = ({ ifname, ifalias, linkinfo }: LinkJSON): boolean =>
   ifalias === alias || ownNames[linkinfo?.info_kind ?? '']?.test(ifname) === true;
 
-/** A link's name as the CRD of OverlayAgents takes it: Linux allows nearly every character. */
+/**
+ * Replaces the characters of a link's name that the CRD of OverlayAgents does not accept; Linux allows nearly all.
+ */
 const plain = (name: string): string => name.replace(/[^A-Za-z0-9._:@%+=~-]/g, '_').slice(0, 15);
 
 const scopes = new Set(['0', 'global']);
 
 /**
- * Subnets of links, routes of every table, and addresses. Left out are overlaynet's own, the addresses of Services, the
- * default route, and where no overlay can be (loopback, link-local, multicast). A route that refuses (`unreachable`,
- * `blackhole`) reaches nothing that an overlay could take away.
+ * Lists the subnets of links, the routes of every table, and the addresses. It leaves out overlaynet's own, addresses
+ * of Services, the default route, and ranges where no overlay can be (loopback, link-local, multicast). Routes that
+ * refuse packets (`unreachable`, `blackhole`) are left out too, because they reach nothing that an overlay could
+ * hide.
  * @throws CommandError, Error with what `ip` said
  */
 export async function hostSpace(run: Run = runProgram): Promise<HostSpace> {
@@ -96,7 +102,10 @@ function rangesOf(route: RouteJSON, foreign: ReadonlyMap<string, LinkJSON>): Hos
   return [];
 }
 
-/** On a link with broadcasts neighbours are reached straight; on others, such as WireGuard's, there is one, who routes. */
+/**
+ * Whether neighbours on the link are reached directly: it has broadcasts. Other links, such as WireGuard's, have one
+ * peer that routes.
+ */
 const isShared = ({ flags = [] }: LinkJSON): boolean => flags.includes('BROADCAST');
 
 const whole = (text: string): string =>

@@ -1,13 +1,13 @@
 import { spawn } from 'node:child_process';
 
 export interface RunOptions {
-  /** Written to its standard input. */
+  /** Text for its standard input. */
   input?: string;
-  /** After which it is killed and the call fails; 60,000 unless told. */
+  /** The program is killed and the call fails after this time; 60,000 by default. */
   timeoutMs?: number;
-  /** Added to this process's environment. */
+  /** Variables added to this process's environment. */
   env?: Record<string, string>;
-  /** Gets each line of its standard output, which is not kept then. */
+  /** Receives each line of standard output, which is not kept then. */
   onLine?: (line: string) => void;
 }
 
@@ -24,7 +24,7 @@ export type Run = (program: string, args: string[], options?: RunOptions) => Pro
 export const whyFailed = ({ stderr, code }: Pick<RunResult, 'stderr' | 'code'>): string =>
   stderr.trim() || `exit status ${code}`;
 
-/** A program that did not run to its end: not found, killed, or took too long. */
+/** A program did not run to its end: it was not found, was killed, or took too long. */
 export class CommandError extends Error {
   override name = 'CommandError';
 }
@@ -41,13 +41,13 @@ const packages: Record<string, string> = {
 const packageOf = (program: string): string | undefined =>
   packages[program] ?? (/^ip6?tables-/.test(program) ? 'iptables' : undefined);
 
-/** Characters of output that are kept: a text of more than about 512 million cannot be. */
+/** The most characters of output that are kept; a string cannot be longer than about 512 million. */
 const mostKept = 256 * 2 ** 20;
 
 /**
  * Runs `program` without a shell and waits for its end.
- * @throws CommandError where it cannot be started, is killed by a signal, takes longer than it may, or prints more than can
- *   be kept
+ * @throws CommandError where it cannot be started, is killed by a signal, exceeds its time, or prints more than can
+ * be kept
  */
 export const run: Run = (program, args, { input = '', timeoutMs = 60_000, env, onLine } = {}) =>
   new Promise((resolve, reject) => {

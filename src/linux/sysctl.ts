@@ -1,10 +1,13 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import type { Log } from '../log.ts';
 
-/** `net/ipv4/ip_forward` as `sysctl` names it. */
+/** The name that `sysctl` gives a path: `net.ipv4.ip_forward` for `net/ipv4/ip_forward`. */
 export const sysctlName = (path: string): string => path.replaceAll('/', '.');
 
-/** @param path below `root`. undefined where there is none. */
+/**
+ * Reads a switch; undefined where it does not exist.
+ * @param path below `root`
+ */
 export function readSysctl(path: string, root: string): string | undefined {
   try {
     return readFileSync(`${root}/${path}`, 'utf8').trim();
@@ -14,7 +17,7 @@ export function readSysctl(path: string, root: string): string | undefined {
   }
 }
 
-/** Returns what could not be done. */
+/** Sets a switch unless it has that value. Returns what failed. */
 export function setSysctl(path: string, value: string, log: Log, root: string): string[] {
   try {
     writeFileSync(`${root}/${path}`, `${value}\n`);

@@ -5,23 +5,23 @@ import { raiseNeighbourLimits } from './neighbours.ts';
 import { run as runProgram, whyFailed, type Run } from './run.ts';
 import { readSysctl, sysctlName, setSysctl } from './sysctl.ts';
 
-/** A switch of the kernel that must be 1, and what happens otherwise. */
+/** A kernel switch that must be 1, and the consequence if it is not. */
 interface Switch {
-  /** Below /proc/sys. */
+  /** Path below /proc/sys. */
   path: string;
   otherwise: string;
-  /** The module that brings it; without one the switch is absent where there is nothing to switch (no IPv6). */
+  /** The module that provides it. A switch without one is absent where it has nothing to control (no IPv6). */
   module?: string;
 }
 
 const switches: Record<'bridge' | 'marks' | 'forwarding', Switch[]> = {
-  // before forwarding: it is harmless without, and forwarding without it is half a data path
+  // set before forwarding: these are harmless alone, and forwarding without them is half a data path
   bridge: ['iptables', 'ip6tables'].map((program) => ({
     path: `net/bridge/bridge-nf-call-${program}`,
     otherwise: 'a Service whose endpoint is on the bridge of its client does not answer',
     module: 'br_netfilter',
   })),
-  // strict rp_filter looks for the way back by the packet's mark as well
+  // strict rp_filter must use the packet's mark when it looks up the way back
   marks: [
     {
       path: 'net/ipv4/conf/all/src_valid_mark',
@@ -34,7 +34,7 @@ const switches: Record<'bridge' | 'marks' | 'forwarding', Switch[]> = {
   })),
 };
 
-/** What of the system is not as the data path needs it, in plain words; empty where all is well. Changes nothing. */
+/** Describes what of the system differs from what the data path needs; empty where all is well. Changes nothing. */
 export function switchedOff(root = '/proc/sys'): string[] {
   const all = [...switches.forwarding, ...switches.bridge, ...switches.marks];
   return all.flatMap(({ path, otherwise, module }) => {
@@ -46,9 +46,9 @@ export function switchedOff(root = '/proc/sys'): string[] {
 }
 
 /**
- * What a node needs before its agent starts: kernel modules, the switches above, and room for neighbours.
- * Needs root, and a writable /proc/sys.
- * @throws Error with what could not be done and matters
+ * Prepares a node before its agent starts: kernel modules, the switches above, and room for neighbours. Needs root
+ * and a writable /proc/sys.
+ * @throws Error with everything important that failed
  */
 export async function installSystem(
   log: Log,
@@ -59,7 +59,7 @@ export async function installSystem(
   const missing = await loadModules(log, run, kernel);
   for (const problem of switchOn([...switches.bridge, ...switches.marks], log, root)) log.warn(problem);
   const advertised = await keepAdvertisedRoutes(log, run, root);
-  // forwarding would take the node's default route from it
+  // leaves out the switches that would take the node's default route away
   const wanted = switches.forwarding.filter(
     ({ path }) => advertised.length === 0 || !path.startsWith('net/ipv6'),
   );
@@ -69,15 +69,15 @@ export async function installSystem(
   for (const problem of switchedOff(root)) log.warn(problem);
 }
 
-/** Returns what could not be done. */
+/** Sets the switches. Returns what failed. */
 function switchOn(which: Switch[], log: Log, root: string): string[] {
   return which.flatMap(({ path }) => (readSysctl(path, root) === '0' ? setSysctl(path, '1', log, root) : []));
 }
 
 /**
- * A kernel that forwards drops the default routes that routers advertise, unless told to keep them by accept_ra=2 before.
- * Where accept_ra is 0 another program (systemd-networkd) listens to the routers and keeps the route. Returns what
- * could not be done.
+ * Keeps default routes that routers advertise: a kernel that forwards drops them unless accept_ra=2 was set before.
+ * Where accept_ra is 0, another program (systemd-networkd) listens to the routers and keeps the route. Returns what
+ * failed.
  */
 async function keepAdvertisedRoutes(log: Log, run: Run, root: string): Promise<string[]> {
   if (readSysctl('net/ipv6/conf/all/forwarding', root) === undefined) return [];
@@ -96,7 +96,7 @@ interface Route {
   nexthops?: { dev?: string }[];
 }
 
-/** From `ip -6 -j route show default`: links with a default route that a router advertised. */
+/** Parses `ip -6 -j route show default`: links with a default route that a router advertised. */
 function advertisedOn(text: string): string[] {
   const routes = (text.trim() === '' ? [] : JSON.parse(text)) as Route[];
   const links = routes

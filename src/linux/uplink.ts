@@ -20,24 +20,29 @@ interface Route {
   nexthops?: { dev?: string; gateway?: string; via?: object }[];
 }
 
-/** So many peers show by which links the others are reached too; asking for each of thousands at every pass costs. */
+/**
+ * This many peers show by which links the others are reached too. Asking for thousands at every pass costs too much.
+ */
 const sample = 64;
 
-/** Links that carry addresses and no packets; a VRF's own device is one beside them. */
+/** Kinds of links that hold addresses but carry no packets. A VRF's packets leave by the links below it. */
 const carryNothing = new Set(['dummy', 'vrf']);
 
-/** Our own tunnel and bridges are not it: what they carry leaves by another. */
+/**
+ * Whether packets leave the node by the link. Our own tunnels and bridges do not count, because their packets leave
+ * by another.
+ */
 const leadsOut = ({ flags = [], ifalias, linkinfo }: Link): boolean =>
   !flags.includes('LOOPBACK') && ifalias !== alias && !carryNothing.has(linkinfo?.info_kind ?? '');
 
 /**
- * Bytes that the links carry by which packets leave from these addresses to other nodes: the smallest MTU of them, or
- * of a route where that says less. A node's address need not be on such a link: with BGP to the host it is on `lo`.
- * By address the links are, in this order: those of the routes to peers; the one that has the address; those of the
- * default route, else of any route by a router.
+ * Finds how many bytes packets from these addresses to other nodes may have: the smallest MTU of the links by which
+ * they leave, or of a route with a smaller one. A node's address need not be on such a link; with BGP to the host it
+ * is on `lo`. For each address the links are, in this order: those of the routes to peers; the link that has the
+ * address; those of the default route, else of any route by a router.
  * @param peers addresses of other nodes, as far as known
- * @throws Error naming an address that no link of this machine has, or from which nothing leads out; CommandError
- *   where `ip` cannot be run
+ * @throws Error naming an address that no link of this machine has, or from which no route leads out; CommandError
+ * where `ip` cannot be run
  */
 export async function uplinkMTU(
   addresses: readonly string[],
@@ -76,11 +81,11 @@ async function byRouters(address: string, holder: string, links: Link[], run: Ru
 const hasRouter = ({ gateway, via, nexthops = [] }: Route): boolean =>
   [{ gateway, via }, ...nexthops].some((hop) => hop.gateway !== undefined || hop.via !== undefined);
 
-/** As the kernel has them for packets with that source; peers that nothing leads to have none. */
+/** The kernel's routes for packets from that source; unreachable peers have none. */
 async function routesFrom(address: string, peers: readonly string[], run: Run): Promise<Route[]> {
   const asked = spread(peers.filter((peer) => peer !== address && familyOf(peer) === familyOf(address)));
   if (asked.length === 0) return [];
-  // the whole route, with every next hop, rather than the one next hop that a packet of no port would take
+  // `fibmatch` shows the whole route with every next hop, not the one that a packet without ports would take
   const lines = asked.map((peer) => `route get fibmatch ${peer} from ${address}\n`);
   const { stdout } = await run('ip', ['-force', '-j', '-d', '-batch', '-'], { input: lines.join('') });
   return stdout
@@ -89,7 +94,7 @@ async function routesFrom(address: string, peers: readonly string[], run: Run): 
     .flatMap(parse);
 }
 
-/** The same of them each time that the same are there. */
+/** Chooses a sample of peers, the same sample for the same peers. */
 function spread(peers: readonly string[]): string[] {
   const sorted = [...new Set(peers)].sort();
   const step = Math.max(1, sorted.length / sample);

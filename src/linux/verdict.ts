@@ -1,30 +1,30 @@
 import { isAddress, parseAddress, type Family } from '../net/address.ts';
 import { cidrOf, containsAddress, parseInterface } from '../net/cidr.ts';
 
-/** The first packet of a connection, as it comes to a hook. */
+/** The first packet of a connection, as it arrives at a hook. */
 export interface Packet {
   hook: 'forward' | 'input' | 'postrouting';
   family: Family;
-  /** `uplink`: whichever of the node's own links it is. Absent: not known. */
+  /** The link it came in by; `uplink` means any of the node's own links. Absent when unknown. */
   iif?: string;
   /** Absent at the hook `input`. */
   oif?: string;
   source: string;
   target: string;
-  /** Absent: any. */
+  /** Absent means any. */
   udpPort?: number;
 }
 
-/** Of `nft -j list`: a rule's statements in order. */
+/** A rule's statements in order, from `nft -j list`. */
 export type Rule = Record<string, unknown>[];
 
 export interface Ruleset {
-  /** By chain's name; a chain that was not read is absent. */
+  /** Chains by name; chains that were not read are absent. */
   chains: ReadonlyMap<string, Rule[]>;
   policy: 'accept' | 'drop';
 }
 
-/** What a chain may do to a packet that must pass as it is. */
+/** What a chain may wrongly do to a packet that must pass unchanged. */
 export type Deed = 'refuse' | 'translate';
 
 const statements: Record<Deed, ReadonlySet<string>> = {
@@ -33,22 +33,22 @@ const statements: Record<Deed, ReadonlySet<string>> = {
 };
 
 /**
- * `done`: the deed that is looked for. `maybe`: it hangs on something that is not known here, and the packet may pass.
- * `end`: no rule has decided.
+ * `done`: the deed happens. `maybe`: it depends on something unknown here, so the packet may pass. `end`: no rule has
+ * decided.
  */
 type Verdict = 'accept' | 'done' | 'maybe' | 'end';
 
 /**
- * Whether a base chain certainly refuses a packet, or translates its source. What cannot be told from the packet (sets,
- * marks, limits, chains that were not read) counts as letting it pass: a firewall that works must never be called one
- * that does not.
+ * Whether a base chain certainly refuses a packet or translates its source. Anything that cannot be told from the
+ * packet (sets, marks, limits, chains that were not read) counts as letting it pass, because a working firewall must
+ * never be reported as broken.
  */
 export function does(deed: Deed, { chains, policy }: Ruleset, base: string, packet: Packet): boolean {
   const verdict = new Walk(chains, packet, deed).chain(base);
   return verdict === 'done' || (deed === 'refuse' && verdict === 'end' && policy === 'drop');
 }
 
-/** The kernel's own limit of jumps within each other. */
+/** The kernel's own limit of nested jumps. */
 const deepest = 16;
 
 class Walk {
@@ -75,7 +75,7 @@ class Walk {
     return maybe ? 'maybe' : 'end';
   }
 
-  /** `left`: no later rule of the chain is looked at, and none has decided. */
+  /** Judges one rule. `left`: the chain ends here, without a decision. */
   #rule(rule: Rule, depth: number): Verdict | 'left' {
     let certain = true;
     for (const statement of rule) {
@@ -96,11 +96,11 @@ class Walk {
     return 'end';
   }
 
-  /** undefined: it decides nothing. */
+  /** Judges one statement; undefined when it decides nothing. */
   #statement(kind: string, value: unknown, depth: number): Verdict | 'left' | undefined {
     const target = (value as { target?: string } | null)?.target ?? '';
     if (statements[this.#deed].has(kind)) return 'done';
-    // what is refused is not translated; whether it should be refused is another question
+    // a refused packet is not translated; whether it should be refused is a separate question
     if (kind === 'accept' || statements.refuse.has(kind)) return 'accept';
     if (kind === 'return') return 'left';
     if (kind === 'queue') return 'maybe';
@@ -127,7 +127,7 @@ class Walk {
   }
 }
 
-/** The verdict of a rule of which it is not known whether it applies. */
+/** The verdict of a rule that may or may not apply. */
 const softened = (verdict: Verdict | 'left'): Verdict =>
   verdict === 'done' || verdict === 'end' ? 'end' : 'maybe';
 
@@ -148,10 +148,10 @@ interface Expression {
   payload?: { protocol?: string; field?: string };
 }
 
-/** A packet has no such thing: no rule about it applies. */
+/** The packet has no such property, so no rule about it applies. */
 const absent = 'nothing';
 
-/** What an expression is of this packet, or `absent`; undefined: not known. */
+/** The value of an expression for this packet, or `absent`; undefined when unknown. */
 function factOf({ meta, ct, payload }: Expression, packet: Packet): string | number | undefined {
   const ip = packet.family === 4 ? 'ip' : 'ip6';
   const protocol = packet.udpPort === undefined ? undefined : 'udp';
@@ -186,7 +186,7 @@ function matches({ op, left, right }: Match, packet: Packet): boolean | undefine
   return op === '!=' && holds !== undefined ? !holds : undefined;
 }
 
-/** Whether a fact is one of what a rule names: a value, several, a prefix, a range. */
+/** Whether a fact matches what a rule names: a value, several, a prefix, a range. */
 function equals(fact: string | number | undefined, right: unknown): boolean | undefined {
   if (fact === undefined) return undefined;
   if (fact === absent) return false;
@@ -209,13 +209,13 @@ interface Composed {
   elem?: { val: unknown };
 }
 
-/** Where packets of other nodes come in; a name that no link has. */
+/** Where packets of other nodes arrive; no link has this name. */
 export const uplink = 'the uplink';
 
-/** Of links that are no uplink: nothing of other nodes comes in by them. */
+/** Links that are no uplink, so packets of other nodes never arrive there. */
 const noUplink = /^(lo$|[mdc]-|vtep|docker|br-|virbr|veth|cni|cali|flannel)/;
 
-/** A name with `*` is of all links that begin so; one with `@` is a set's. */
+/** Compares a fact with a link's name. A `*` at the end matches any ending; `@` refers to a set. */
 function sameText(fact: string, text: string): boolean | undefined {
   if (text.startsWith('@')) return undefined;
   if (fact === uplink) return noUplink.test(text) ? false : undefined;

@@ -25,7 +25,7 @@ export function parseCidr(text: string): Cidr {
   return cidr;
 }
 
-/** An address with the length of its subnet, as a link carries it: `44.128.0.2/20`. */
+/** Parses an address with its subnet's length, as a link carries it: `44.128.0.2/20`. */
 export function parseInterface(text: string): { address: Address; length: number } {
   const match = /^([^/]+)\/(0|[1-9][0-9]{0,2})$/.exec(text);
   if (match === null) throw new AddressError(`"${text}" is not of the form ADDRESS/LENGTH`);
@@ -67,22 +67,22 @@ export const addressAt = (cidr: Cidr, offset: bigint | number): Address => ({
 /** The address of a bridge in its half of a block: the containers' gateway. */
 export const gateway = (half: Cidr): Address => addressAt(half, 1);
 
-/** How many blocks of length `prefix` it is cut into. */
+/** The number of blocks of length `prefix` in a subnet. */
 export const blockCount = (cidr: Cidr, prefix: number): number => 2 ** (prefix - cidr.length);
 
-/** Its `index`-th block of length `prefix`, from 0. */
+/** The `index`-th block of length `prefix`, from 0. */
 export function block(cidr: Cidr, prefix: number, index: number): Cidr {
   const shift = BigInt(bits(cidr.family) - prefix);
   return { family: cidr.family, base: cidr.base + (BigInt(index) << shift), length: prefix };
 }
 
-/** Which block of `cidr` that is; undefined where it is none of that length. */
+/** The index of a block in `cidr`; undefined where it is no block of that length. */
 export function blockIndex(cidr: Cidr, prefix: number, inner: Cidr): number | undefined {
   if (inner.length !== prefix || !contains(cidr, inner)) return undefined;
   return Number((inner.base - cidr.base) >> BigInt(bits(cidr.family) - prefix));
 }
 
-/** Which blocks of `cidr` the other subnet shares addresses with. */
+/** The indices of blocks in `cidr` that share addresses with the other subnet. */
 export function blocksIn(cidr: Cidr, prefix: number, other: Cidr): number[] {
   if (contains(other, cidr)) return Array.from({ length: blockCount(cidr, prefix) }, (_, at) => at);
   if (!contains(cidr, other)) return [];
@@ -95,6 +95,6 @@ export function halves(cidr: Cidr): [Cidr, Cidr] {
   return [block(cidr, cidr.length + 1, 0), block(cidr, cidr.length + 1, 1)];
 }
 
-/** As iproute2 and ipset show a subnet: one address has no length. */
+/** A subnet in the spelling of iproute2 and ipset: a single address has no length. */
 export const bare = (cidr: string): string =>
   cidr.endsWith(familyOf(cidr) === 4 ? '/32' : '/128') ? cidr.slice(0, cidr.indexOf('/')) : cidr;

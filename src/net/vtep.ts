@@ -4,7 +4,9 @@ import { addressAt, blockCount, parseCidr, type Cidr } from './cidr.ts';
 /** Indices are 20 bits at most, as a network's blocks are. */
 const most = 2 ** 20;
 
-/** How many VTEPs the subnets hold: every family's network address, and IPv4's broadcast address, stay free. */
+/**
+ * The number of VTEPs that the subnets hold: each family's network address and IPv4's broadcast address stay free.
+ */
 export function vtepCapacity(vtepSubnets: readonly string[]): number {
   const room = (cidr: Cidr) => blockCount(cidr, cidr.family === 4 ? 32 : 128) - (cidr.family === 4 ? 2 : 1);
   return Math.max(0, Math.min(most, ...vtepSubnets.map((text) => room(parseCidr(text)))));
@@ -32,7 +34,7 @@ export function vtepAt(
   return { ...vtep, mac: oui.toLowerCase().slice(0, 8) + tail };
 }
 
-/** The index whose VTEP has that address (`44.128.0.2/20`); undefined where it is in none of the subnets. */
+/** The index of the VTEP with that address (`44.128.0.2/20`); undefined where it is in none of the subnets. */
 export function vtepIndex(vtepSubnets: readonly string[], address: string): number | undefined {
   const wanted = withoutLength(address);
   for (const text of vtepSubnets) {

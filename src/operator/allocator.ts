@@ -15,42 +15,42 @@ import { inParallel } from './parallel.ts';
 import { Answers } from './reads.ts';
 import { isMissingKind, Writer, type Result } from './writer.ts';
 
-/** A refused registration is looked at again after so many milliseconds: its Node may have changed unseen. */
+/** A refused registration is checked again after this many milliseconds, because its Node may have changed unseen. */
 const retryRefusedMs = 30_000;
 
-/** More conflicts than that in one run, and it starts over later: a cache may be behind, or another leader awake. */
+/** With more conflicts in one run, it starts over later: a cache may be behind, or another leader may be active. */
 const mostLostRaces = 8;
 
-/** So many rounds of reading one after the other, with nothing written, mean that caches and API server do not agree. */
+/** This many rounds of reads in a row without a write mean that caches and API server do not agree. */
 const mostReads = 8;
 
-/** So many refused writes end a run: the rest would be refused as well. */
+/** This many refused writes end a run, because the rest would be refused too. */
 const mostRefused = 200;
 
 /** How long a departure that a person confirmed for one node stays confirmed, in milliseconds. */
 const confirmedMs = 600_000;
 
-/** A view and the plan that found nothing more to do in it. */
+/** A view, and its plan, which found nothing more to write. */
 export interface Settled {
   view: View;
   plan: Plan;
 }
 
-/** One run's own state. */
+/** State of one run. */
 interface Run {
   signal: AbortSignal;
   writer: Writer;
   answers: Answers;
-  /** Writes that were refused in this run, and why: the others go on without them. */
+  /** Writes that were refused in this run, with the reasons. The other writes go on without them. */
   refused: Map<string, Error>;
-  /** What could not be read. */
+  /** Reads that failed. */
   unread: Error | undefined;
   restores: number;
 }
 
 /**
  * The master allocation: plan, write, and plan again until nothing is left to write. Any number of these may run at
- * once, on any number of operators: what keeps two nodes from one block is the API server's compare-and-swap alone.
+ * once, on any number of operators. Only the API server's compare-and-swap keeps two nodes from getting one block.
  */
 export class Allocator {
   readonly #client: Client;
@@ -66,9 +66,9 @@ export class Allocator {
   readonly #networksKind: NetworksKindReader;
   #leaving: View['leaving'];
   #mustRelist = false;
-  /** A node has come or registered: what is not urgent waits. */
+  /** A node has arrived or registered, so work that is not urgent waits. */
   #news = false;
-  /** Nodes that have come or registered since the last plan. */
+  /** Nodes that have arrived or registered since the last plan. */
   readonly #arrived = new Set<string>();
 
   constructor(options: {
@@ -76,7 +76,7 @@ export class Allocator {
     caches: Caches;
     log: Log;
     metrics: OperatorMetrics;
-    /** What OverlayConfig is created with where there never was one. */
+    /** The spec of the first OverlayConfig, created where there never was one. */
     firstConfig?: View['firstConfig'];
   }) {
     this.#client = options.client;
@@ -103,12 +103,14 @@ export class Allocator {
     }
   }
 
-  /** Nodes that are gone and whose departure a person confirmed: a mass departure does not keep what they held. */
+  /**
+   * Nodes that are gone and whose departure a person confirmed. Their blocks are released even in a mass departure.
+   */
   confirmGone(nodes: readonly string[]): void {
     for (const node of nodes) this.#confirmedGone.set(node, Date.now());
   }
 
-  /** One run. Rejects where the API server refused something; everything else is done by then. */
+  /** Runs once. Rejects where the API server refused something; everything else is done by then. */
   async run(signal: AbortSignal, settled: (state: Settled) => void): Promise<{ requeueAfterMs?: number }> {
     if (this.#mustRelist) {
       await this.#caches.relist();
@@ -122,7 +124,7 @@ export class Allocator {
       unread: undefined,
       restores: this.#restores,
     };
-    // where it cannot be read, a step that depends on it asks again
+    // if it cannot be read, a step that depends on it asks again
     await this.#networksKind.readIfOld().catch(() => undefined);
     let lostRaces = 0;
     let readsInARow = 0;
@@ -155,7 +157,10 @@ export class Allocator {
     return {};
   }
 
-  /** All data is listed anew before anything more is planned; what was remembered of the newer data counts no more. */
+  /**
+   * Lists all data again before anything more is planned. What was remembered of the newer data does not count any
+   * more.
+   */
   #wentBack(plural: string, from: string, to: string): void {
     this.#log.error('the API server’s data went back: was it restored from a backup?', {
       resource: plural,
@@ -172,7 +177,10 @@ export class Allocator {
     if (restores !== this.#restores) throw new Error('the API server’s data went back during this run');
   }
 
-  /** The plan would ask for the addresses of a Node whose agent registers: a node that joins waits one plan less. */
+  /**
+   * The plan would ask for the addresses of a Node whose agent registers; reading them first saves a joining node one
+   * plan.
+   */
   async #readAhead({ answers }: Run): Promise<void> {
     const { agents, allocations } = this.#caches;
     const names = [...this.#arrived].filter((name) => {
@@ -184,13 +192,13 @@ export class Allocator {
     await answers.readAddresses(names).catch(() => undefined);
   }
 
-  /** @returns whether something was read, so that it is worth planning again */
+  /** @returns whether something was read, so that planning again may give more */
   async #read(run: Run, planned: Plan, view: View): Promise<boolean> {
     if (run.unread !== undefined) return false;
     try {
       return await run.answers.read(planned.reads, view);
     } catch (error) {
-      // what does not depend on it is written all the same
+      // everything that does not depend on it is written all the same
       if (isMissingKind(error)) throw error;
       run.unread = error instanceof Error ? error : new Error(String(error));
       return false;
@@ -199,7 +207,7 @@ export class Allocator {
 
   #view({ writer, answers, refused }: Run): View {
     const now = Date.now();
-    // allocations before the ledger: a step 3 needs a ledger read no earlier than the object it is written under
+    // allocations before the ledger: step 3 needs a ledger that was read no earlier than the object written under it
     const allocationsAt = Number(this.#caches.allocations.resourceVersion);
     const allocations = this.#caches.allocations.byName;
     const nodes = this.#caches.nodeFacts();
@@ -234,7 +242,7 @@ export class Allocator {
     let fatal: Error | undefined;
     this.#news = false;
     const send = async (write: Write) => {
-      // each is looked at when its turn comes: the Lease, or the data, may have gone meanwhile
+      // each is checked at its turn, because the Lease or the data may have gone meanwhile
       if (signal.aborted || fatal !== undefined || run.restores !== this.#restores) return;
       if (this.#news && !isUrgent(write)) return;
       try {

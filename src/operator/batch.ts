@@ -2,12 +2,12 @@ import { mostUpdates } from '../allocate/allocations.ts';
 import { isUrgent } from '../allocate/urgent.ts';
 import type { Write } from '../allocate/view.ts';
 
-/** Writes that are sent before all is planned anew: a node that joins waits for these at most. */
+/** The most writes that are sent before everything is planned again. A joining node waits for at most these. */
 const batchSize = mostUpdates;
 
 /**
- * The writes to send next. The urgent ones go alone: all of a batch is waited for before the next plan, and a node that
- * joins is three plans away from its blocks.
+ * Chooses the writes to send next. Urgent ones go alone, because the next plan waits for the whole batch, and a
+ * joining node needs three plans to get its blocks.
  */
 export function nextBatch(writes: readonly Write[]): readonly Write[] {
   const urgent = writes.filter(isUrgent);

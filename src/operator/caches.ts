@@ -26,13 +26,13 @@ import {
 } from '../kube/resources.ts';
 import type { Log } from '../log.ts';
 
-/** What is needed of a Node. */
+/** The parts of a Node that are needed. */
 const factsOf = remembered(({ metadata }: KubeObject): NodeFacts => {
   const { name, uid = '', labels = {}, creationTimestamp = '' } = metadata;
   return { name, uid, labels, creationTimestamp };
 });
 
-/** Of one state of a cache, as long as that is its state. */
+/** Values that are valid for one state of a cache, as long as it has that state. */
 const factsByName = remembered(
   (nodes: ReadonlyMap<string, KubeObject>): ReadonlyMap<string, NodeFacts> =>
     new Map([...nodes].map(([name, node]) => [name, factsOf(node)])),
@@ -43,7 +43,7 @@ const pagesOf = remembered((ledger: ReadonlyMap<string, AllocationLedger>): Ledg
   return pages;
 });
 
-/** The operator's watch caches. Nodes come as metadata: heartbeats of 5,000 kubelets are not its business. */
+/** The operator's watch caches. Nodes are read as metadata, without the heartbeats of 5,000 kubelets. */
 export class Caches {
   readonly configs: Informer<OverlayConfig>;
   readonly networks: Informer<OverlayNetwork>;
@@ -67,9 +67,9 @@ export class Caches {
   }
 
   /**
-   * @param onChange something that the allocation follows from is different, or a cache has synced; `soon`: a node may
-   * wait for what follows
-   * @param onStatus only a status is, or a Node's heartbeat came
+   * @param onChange called when the allocation may change, or a cache has synced; `soon`: a node may wait for the
+   * result
+   * @param onStatus called when only a status changed, or a Node's heartbeat came
    */
   start(onChange: (soon: boolean) => void, onStatus: () => void): void {
     for (const informer of this.all) {
@@ -78,14 +78,14 @@ export class Caches {
         else if (informer !== (this.nodes as unknown)) onStatus();
       });
       informer.start();
-      // an empty list tells of no change
+      // an empty list causes no change event
       void informer.synced().then(() => {
         onChange(true);
       });
     }
   }
 
-  /** Whether it is a Node that has just come, and no agent has registered on it: nobody waits yet. */
+  /** Whether it is a new Node on which no agent has registered, so no node waits yet. */
   #isEarly(object: KubeObject | undefined, old: KubeObject | undefined): boolean {
     const { name = '', uid } = object?.metadata ?? {};
     const known = this.nodes.get(name)?.metadata.uid;
@@ -96,7 +96,10 @@ export class Caches {
     await Promise.all(this.all.map((informer) => informer.stop()));
   }
 
-  /** Nothing is planned before this: an empty cache looks like a cluster that everybody left. */
+  /**
+   * Whether all caches have synced. Nothing is planned before that, because an empty cache looks like a cluster that
+   * all nodes left.
+   */
   get synced(): boolean {
     return this.all.every(({ hasSynced }) => hasSynced);
   }
@@ -105,7 +108,7 @@ export class Caches {
     return factsByName(this.nodes.byName);
   }
 
-  /** @param fresh objects that were read one by one: the resourceVersion as of which each is known at least */
+  /** @param fresh objects that were read one by one: the least resourceVersion that each is known at */
   ledgerNow(fresh: ReadonlyMap<string, number>): Ledger {
     const { byName, resourceVersion } = this.ledger;
     const spaces = byName.get(spacesName);
@@ -113,15 +116,15 @@ export class Caches {
     return { ...(spaces === undefined ? {} : { spaces }), pages: pagesOf(byName), readAt, fresh };
   }
 
-  /** Lists everything anew: what a watch that hangs has not shown is known then. */
+  /** Lists everything again. This finds what a watch that hangs has not shown. */
   async relist(): Promise<void> {
     await Promise.all(this.all.map((informer) => informer.relist()));
   }
 }
 
 /**
- * Whether an allocation can follow from it. Statuses and heartbeats leave the generation as it is; what counts of a Node
- * are its labels and its being there, and annotations of ours confirm something.
+ * Whether the allocation may depend on the change. Statuses and heartbeats do not change the generation. Of a Node
+ * its labels and its existence count, and our annotations, which confirm departures.
  */
 export function matters(object: KubeObject | undefined, old: KubeObject | undefined): boolean {
   const [now, before] = [object?.metadata, old?.metadata];
@@ -137,8 +140,8 @@ export function matters(object: KubeObject | undefined, old: KubeObject | undefi
 }
 
 /**
- * Whether all that is new of it is what its agent holds. Thousands of agents say that after every roll-out, and no node
- * waits for what follows.
+ * Whether only what the agent reports to hold has changed. Thousands of agents report that after every roll-out, and
+ * no node waits for what follows.
  */
 export function isAnswer(object: KubeObject | undefined, old: KubeObject | undefined): boolean {
   if (object?.kind !== overlayAgents.kind || old === undefined) return false;

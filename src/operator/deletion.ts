@@ -16,22 +16,25 @@ import type { Log } from '../log.ts';
 import type { Caches } from './caches.ts';
 import { inParallel } from './parallel.ts';
 
-/** How often an OverlayAgent that is written meanwhile is looked at again. */
+/** Delay before an OverlayAgent that was written meanwhile is checked again. */
 const mostTries = 3;
 
 export interface DeletionsOptions {
   client: Client;
   caches: Pick<Caches, 'allocations' | 'agents'>;
   log: Log;
-  /** Only the leader can release: it is the one that plans. */
+  /** Whether this operator leads. Only the leader can release, because it plans. */
   leading: () => boolean;
-  /** The allocator takes these nodes as gone for good: the API server said just now that their Nodes do not exist. */
+  /**
+   * Tells the allocator that these nodes are gone for good: the API server has just said that their Nodes do not
+   * exist.
+   */
   released: (nodes: readonly string[]) => void;
 }
 
 /**
- * `POST /overlay-master/agents/delete`, as DC/OS's master had it: releases what nodes held that are gone. It says that
- * somebody is sure; the allocator takes the blocks back by its own protocol.
+ * Serves `POST /overlay-master/agents/delete`, as DC/OS's master did. It releases what nodes held that are gone. The
+ * request confirms that they are gone for good; the allocator takes the blocks back by its own protocol.
  */
 export class Deletions {
   readonly #options: DeletionsOptions;
@@ -41,8 +44,8 @@ export class Deletions {
   }
 
   /**
-   * All or nothing: one address that is unknown (400) or whose node is there (405) and nothing is released. 503 where
-   * this operator does not lead, or the API server cannot be asked.
+   * Releases all named nodes or none: one unknown address (400) or one node that exists (405) stops everything. 503
+   * where this operator does not lead, or the API server cannot be asked.
    */
   async post({ body, by }: Posted): Promise<Reply> {
     const { caches, leading } = this.#options;
@@ -66,7 +69,7 @@ export class Deletions {
     return this.#release(departed, records, by);
   }
 
-  /** From the API server itself: a cache may be behind, and what is released here may be given to others. */
+  /** Asks the API server itself, because a cache may be behind and what is released here may be given to others. */
   async #read(nodes: readonly string[]): Promise<Map<string, NodeRecord>> {
     const { client } = this.#options;
     const records = new Map<string, NodeRecord>();
@@ -106,7 +109,7 @@ export class Deletions {
     });
     const agents = departed.filter((agent) => done.has(agent));
     const nodes = agents.map(({ node }) => node);
-    // not those that came back meanwhile
+    // leaves out those that came back meanwhile
     if (nodes.length > 0) released(nodes);
     log.info('agents released on request', { by, nodes });
     if (failures[0] !== undefined) return later(`not all was released: ${failures[0]}`, agents);
@@ -114,7 +117,7 @@ export class Deletions {
     return json(200, { agents });
   }
 
-  /** Why it was not deleted; undefined where it is gone. */
+  /** Why it was not deleted; undefined if it is gone. */
   async #deleteAgent(node: string, known: OverlayAgent | undefined): Promise<string | undefined> {
     const { client } = this.#options;
     let agent = known;

@@ -5,7 +5,7 @@ import type { Caches } from './caches.ts';
 import type { Deletions } from './deletion.ts';
 import type { OperatorMetrics } from './metrics.ts';
 
-/** What an operator serves; leader or not, each from its own caches. */
+/** The paths that an operator serves, leader or not, each from its own caches. */
 export function endpoints(
   caches: Caches,
   metrics: OperatorMetrics,

@@ -4,9 +4,8 @@ import { apiVersion, type OverlayConfig } from '../api/types.ts';
 import { overlayConfigs } from '../kube/resources.ts';
 
 /**
- * The spec of the OverlayConfig in a file, with which the first one is created. What the values must be the API server
- * says when it is created.
- * @throws Error for a file that is not there, or holds anything else
+ * Reads the spec of the first OverlayConfig from a file. The API server checks its values when the object is created.
+ * @throws Error for a file that does not exist or holds anything else
  */
 export function readFirstConfig(file: string): Partial<OverlayConfig['spec']> {
   const documents = loadAll(readFileSync(file, 'utf8')) as (Partial<OverlayConfig> | null)[];

@@ -20,7 +20,7 @@ export interface Flags {
   logLevel: Level;
 }
 
-/** Prints help or one line about a wrong flag, and ends the process, as commander does. */
+/** Prints help, or one line about a wrong flag, and ends the process, as commander does. */
 export function parseFlags(argv: readonly string[]): Flags {
   const command = new Command('operator')
     .description("Holds overlaynet's master allocation: every node's subnets and tunnel endpoint.")
@@ -72,14 +72,14 @@ export function parseFlags(argv: readonly string[]): Flags {
   return flags;
 }
 
-/** A Go duration in milliseconds: `15s`. */
+/** Parses a Go duration to milliseconds: `15s`. */
 function time(text: string): number {
   const ms = parseDuration(text);
   if (ms === undefined || ms <= 0) throw new InvalidArgumentError(`"${text}" is not a time such as 15s.`);
   return ms;
 }
 
-/** `172.17.0.2,fd00::2` */
+/** Parses a list of addresses: `172.17.0.2,fd00::2`. */
 function addressList(list: string): string[] {
   const addresses = list.split(',').filter((part) => part !== '');
   for (const text of addresses) {

@@ -7,7 +7,7 @@ const readAgainMs = 60_000;
 
 const name = `${overlayNetworks.plural}.${overlayNetworks.apiVersion.split('/')[0] ?? ''}`;
 
-/** Reads the CRD of OverlayNetwork: whether networks that are gone were deleted, or went with their CRD. */
+/** Reads the CRD of OverlayNetwork, to know whether missing networks were deleted, or disappeared with their CRD. */
 export class NetworksKindReader {
   readonly #client: Client;
   #last: { at: number; kind: NetworksKind } | undefined;
@@ -16,12 +16,12 @@ export class NetworksKindReader {
     this.#client = client;
   }
 
-  /** As it was read last; undefined: it has not been read. */
+  /** The last answer; undefined before the first. */
   get last(): NetworksKind | undefined {
     return this.#last?.kind;
   }
 
-  /** @throws ApiError, or Error when nothing was answered */
+  /** @throws ApiError, or Error without an answer */
   async read(): Promise<void> {
     const found = await this.#client.get(definitions, name);
     const { uid = '', deletionTimestamp } = found?.metadata ?? {};

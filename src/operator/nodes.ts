@@ -5,40 +5,40 @@ import { formatAddress, isAddress, parseAddress } from '../net/address.ts';
 import { endpointSlices, nodes as nodeResource, type Node } from '../kube/resources.ts';
 import { inParallel } from './parallel.ts';
 
-/** Above so many, one list costs less than each by itself. */
+/** With more objects, one list costs less than reading each by itself. */
 const listFrom = 50;
 
-/** How long what a Node states is believed, in milliseconds: a cloud's controller may fill the addresses in later. */
+/** How long a Node's stated addresses are trusted, in milliseconds: a cloud's controller may fill them in later. */
 const believedMs = 30_000;
 
 interface Reading {
   uid: string;
-  /** For which claim it was read. */
+  /** The claim that it was read for. */
   claim: string;
   at: number;
   addresses: string[];
 }
 
-/** The addresses that Nodes state of themselves, read when an agent registers and not watched. */
+/** The addresses that Nodes state, read when an agent registers and not watched. */
 export class NodeAddresses {
-  private readonly readings = new Map<string, Reading>();
-  private readonly client: Client;
-  private servers: readonly string[] = [];
+  readonly #readings = new Map<string, Reading>();
+  readonly #client: Client;
+  #servers: readonly string[] = [];
 
   constructor(client: Client) {
-    this.client = client;
+    this.#client = client;
   }
 
-  /** Where API servers listen, as they said when Nodes were last read. */
+  /** Addresses of the API servers as of the last time that Nodes were read. */
   get apiServers(): readonly string[] {
-    return this.servers;
+    return this.#servers;
   }
 
-  /** Reads Nodes, and before them where API servers listen: which of their addresses no Node may take later. */
+  /** Reads Nodes, and before them the addresses of the API servers, which no Node may take later. */
   async read(names: readonly string[], agents: ReadonlyMap<string, OverlayAgent>): Promise<void> {
     if (names.length === 0) return;
-    const slice = await this.client.get(endpointSlices('default'), 'kubernetes');
-    this.servers = canonical((slice?.endpoints ?? []).flatMap(({ addresses }) => addresses));
+    const slice = await this.#client.get(endpointSlices('default'), 'kubernetes');
+    this.#servers = canonical((slice?.endpoints ?? []).flatMap(({ addresses }) => addresses));
     const take = ({ metadata, status }: Node) => {
       const addresses = canonical(
         (status?.addresses ?? [])
@@ -46,37 +46,37 @@ export class NodeAddresses {
           .map(({ address }) => address),
       );
       const claim = claimOf(agents.get(metadata.name));
-      // a list of thousands takes its time: a reading is as old as its answer
-      this.readings.set(metadata.name, { uid: metadata.uid ?? '', claim, at: Date.now(), addresses });
+      // a list of thousands takes time, so a reading is as old as its answer
+      this.#readings.set(metadata.name, { uid: metadata.uid ?? '', claim, at: Date.now(), addresses });
     };
     if (names.length >= listFrom) {
       const wanted = new Set(names);
-      const { items } = await this.client.list(nodeResource);
+      const { items } = await this.#client.list(nodeResource);
       for (const node of items) if (wanted.has(node.metadata.name)) take(node);
       return;
     }
     await inParallel(names, async (name) => {
-      const node = await this.client.get(nodeResource, name);
+      const node = await this.#client.get(nodeResource, name);
       if (node !== undefined) take(node);
     });
   }
 
-  /** What is still to be believed; the rest is forgotten. */
+  /** Keeps the readings that are still trusted and drops the rest. */
   current(
     nodes: ReadonlyMap<string, NodeFacts>,
     agents: ReadonlyMap<string, OverlayAgent>,
     now: number,
   ): Map<string, readonly string[]> {
-    for (const [name, { uid, claim, at }] of this.readings) {
+    for (const [name, { uid, claim, at }] of this.#readings) {
       const stale =
         nodes.get(name)?.uid !== uid || claimOf(agents.get(name)) !== claim || at + believedMs < now;
-      if (stale) this.readings.delete(name);
+      if (stale) this.#readings.delete(name);
     }
-    return new Map([...this.readings].map(([name, { addresses }]) => [name, addresses]));
+    return new Map([...this.#readings].map(([name, { addresses }]) => [name, addresses]));
   }
 }
 
-/** Compared as text with what agents register, which is canonical. */
+/** Addresses as canonical text, because they are compared with what agents register. */
 const canonical = (texts: readonly string[]): string[] =>
   texts.filter(isAddress).map((text) => formatAddress(parseAddress(text)));
 

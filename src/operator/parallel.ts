@@ -1,11 +1,11 @@
 import PQueue from 'p-queue';
 
-/** Requests under way at once: what an API server serves best on few cores, and far below its own limits. */
+/** Requests under way at once: what an API server with few cores serves best, and far below its own limits. */
 const concurrency = 20;
 
 /**
- * Runs `task` for every item, the first items first; rejects with the first error once all have ended.
- * @param gently fewer at once, so that other requests of ours do not queue behind them in the API server
+ * Runs `task` for every item, the first items first. Rejects with the first error once all have ended.
+ * @param gently fewer at once, so that our other requests do not queue behind them in the API server
  */
 export async function inParallel<T>(
   items: readonly T[],

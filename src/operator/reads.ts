@@ -6,19 +6,19 @@ import type { NetworksKindReader } from './networkskind.ts';
 import type { NodeAddresses } from './nodes.ts';
 import { inParallel } from './parallel.ts';
 
-/** Above so many, one list costs less than each by itself. */
+/** With more objects, one list costs less than reading each by itself. */
 const listFrom = 50;
 
-/** How long the API server's own word on a Node or network is enough to take something away, in milliseconds. */
+/** How long an answer of the API server about a Node or network allows taking something away, in milliseconds. */
 const askedMs = 5_000;
 
-/** When an object was asked for, in milliseconds since the epoch, and whether it was there. */
+/** Time at which an object was asked for, in milliseconds since the epoch, and whether it existed. */
 interface Asked {
   at: number;
   there: boolean;
 }
 
-/** Names that were asked for just now. One that came or went after that has to be asked for again. */
+/** Names that were asked for recently. A name whose object came or went after that has to be asked for again. */
 const recent = (
   cache: { get: (name: string) => unknown },
   asked: ReadonlyMap<string, Asked>,
@@ -30,9 +30,12 @@ const recent = (
     ),
   );
 
-/** What one run of the allocator asked the API server itself, past the caches. The caches follow the answers. */
+/**
+ * Reads of one run of the allocator that ask the API server itself, past the caches. The caches take over the
+ * answers.
+ */
 export class Answers {
-  /** Objects of the ledger: by name, the resourceVersion as of which each is known at least. */
+  /** Objects of the ledger by name, with the least resourceVersion that each is known at. */
   readonly fresh = new Map<string, number>();
   readonly #caches: Caches;
   readonly #addresses: NodeAddresses;
@@ -42,7 +45,7 @@ export class Answers {
     networks: new Map<string, Asked>(),
     agents: new Map<string, Asked>(),
   };
-  /** Nodes whose addresses were read in this run: one that states none must not be asked for ever. */
+  /** Nodes whose addresses were read in this run, so that a Node without any is not asked for again and again. */
   readonly #read = new Set<string>();
 
   constructor(caches: Caches, addresses: NodeAddresses, networksKind: NetworksKindReader) {
@@ -51,7 +54,7 @@ export class Answers {
     this.#networksKind = networksKind;
   }
 
-  /** For `View.asked`. */
+  /** The names asked for, as `View.asked`. */
   asked(now: number): View['asked'] {
     const { nodes, networks, agents } = this.#caches;
     return {
@@ -61,13 +64,16 @@ export class Answers {
     };
   }
 
-  /** Reads the addresses that Nodes state, whatever was read of them before. */
+  /** Reads the addresses that Nodes state, whatever was read before. */
   async readAddresses(nodes: readonly string[]): Promise<void> {
     await this.#addresses.read(nodes, this.#caches.agents.byName);
     for (const node of nodes) this.#read.add(node);
   }
 
-  /** Reads what a plan asks for. @returns whether there was anything to read */
+  /**
+   * Reads what a plan asks for.
+   * @returns whether there was anything to read
+   */
   async read(reads: Reads, view: View): Promise<boolean> {
     const addresses = [...reads.addresses].filter((node) => !this.#read.has(node));
     const any =
@@ -76,7 +82,8 @@ export class Answers {
     if (!any) return false;
     for (const node of addresses) this.#read.add(node);
     const { ledger, allocations, nodes, networks, agents } = this.#caches;
-    // what a Node and a network say together must be of one time: each round of questions asks the earlier ones again
+    // facts about nodes and networks that are used together must be of one time, so each round asks the earlier
+    // questions again
     const again = reads.nodes.size + reads.networks.size > 0;
     const { asked } = view;
     await Promise.all([
@@ -93,7 +100,7 @@ export class Answers {
     return true;
   }
 
-  /** After the networks: a CRD that is being deleted says so before any of them goes. */
+  /** After the networks, because a CRD that is being deleted shows it before any of its objects is gone. */
   async #readNetworksKind(): Promise<void> {
     try {
       await this.#networksKind.read();

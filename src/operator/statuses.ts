@@ -17,24 +17,27 @@ import type { Caches } from './caches.ts';
 import type { OperatorMetrics } from './metrics.ts';
 import { inParallel } from './parallel.ts';
 
-/** Every agent sees every status: where there are many, numbers alone are written at most so often, in milliseconds. */
+/**
+ * Minimal time between writes of a status whose numbers alone changed, where there are many agents, which all see it;
+ * in milliseconds.
+ */
 const numbersMs = 5_000;
 const manyAgents = 100;
 
-/** States on the way to another: not worth an Event each. */
+/** Reasons of transitional states, which get no Event. */
 const quiet = new Set(['Progressing', 'NoAgents', 'NotStored']);
 
-/** Conditions whose True is the bad news. */
+/** Conditions that report a problem when they are True. */
 const alarmTypes = new Set(['Restored', 'Degraded', 'Quarantined']);
 
-/** Writes the status of every object that the allocation shows to have changed, and an Event for each new reason. */
+/** Writes the status of every object that the allocation changed, and an Event for each new reason. */
 export class Statuses {
   readonly #client: Client;
   readonly #caches: Caches;
   readonly #events: EventRecorder;
   readonly #metrics: OperatorMetrics;
   readonly #holdings = new Holdings();
-  /** By network: when its status was last written. */
+  /** By network: time of the last status write. */
   readonly #written = new Map<string, number>();
 
   constructor(options: { client: Client; caches: Caches; events: EventRecorder; metrics: OperatorMetrics }) {
@@ -45,11 +48,12 @@ export class Statuses {
   }
 
   /**
-   * Writes what follows from a plan, of the very objects that were planned; of those that have changed since nothing is
-   * known. Rejects where a status could not be written; a lost race is left to the change that won it.
-   * @param signal ends with the Lease: what was planned under it counts no longer
-   * @returns when to look again, where a status whose numbers alone changed is written later; and whether something has
-   * to be planned anew first
+   * Writes the statuses that follow from a plan, for exactly the objects that were planned, because nothing is known
+   * of objects that changed since. Rejects where a status could not be written; after a lost race the other change
+   * stands.
+   * @param signal fires when the Lease ends: what was planned under it does not count any more
+   * @returns when to look again, where a status whose numbers alone changed is written later, and whether to plan
+   * again first
    */
   async write(
     { view: planned, plan }: Settled,
@@ -106,7 +110,7 @@ type WithConditions = KubeObject & { status?: { conditions?: Condition[] } | und
 
 type Put = Pick<StatusPut<WithConditions>, 'differs' | 'isCurrent' | 'send' | 'news' | 'object'>;
 
-/** One object's next status, to be written over the very object that it was made for. */
+/** The next status of one object, to be written over exactly the object that it was made for. */
 class StatusPut<T extends WithConditions> {
   readonly object: T;
   readonly #resource: Resource<T>;
@@ -124,13 +128,13 @@ class StatusPut<T extends WithConditions> {
     return !isDeepStrictEqual(this.#status, this.object.status);
   }
 
-  /** The cache has no other version of it than the one that was planned. */
+  /** Whether the cache still has the version that was planned. */
   get isCurrent(): boolean {
     const { name, resourceVersion } = this.object.metadata;
     return this.#informer.get(name)?.metadata.resourceVersion === resourceVersion;
   }
 
-  /** False where somebody else was faster. */
+  /** Writes a status; false after a lost race. */
   async send(client: Client): Promise<boolean> {
     try {
       this.#informer.learn(
@@ -143,12 +147,12 @@ class StatusPut<T extends WithConditions> {
     }
   }
 
-  /** Conditions whose reason is another than before, by the type of the Event that tells it. */
+  /** Conditions with a new reason, by the type of Event that reports it. */
   news(): ['Warning' | 'Normal', Condition][] {
     return (this.#status?.conditions ?? []).flatMap((condition) => {
       const old = this.object.status?.conditions?.find(({ type }) => type === condition.type);
       if (old?.reason === condition.reason || quiet.has(condition.reason)) return [];
-      // they repeat what the others say
+      // these repeat what the others report
       if (condition.type === 'Stalled' || condition.type === 'Reconciling') return [];
       if (old === undefined && condition.status === 'True' && condition.type === 'Ready') return [];
       const bad = alarmTypes.has(condition.type) ? 'True' : 'False';

@@ -12,15 +12,15 @@ import {
 } from '../kube/resources.ts';
 import type { Caches } from './caches.ts';
 
-/** What became of one write. `conflict`: somebody else was faster, and the cache now has what the API server has. */
+/** The result of one write. `conflict`: another writer was faster, and the cache now has the API server's object. */
 export type Result = 'done' | 'conflict';
 
 /**
- * Sends the writes of a plan. The precondition of each is the very object that the plan looked at, whatever the caches
- * show by the time that it is sent. The caches take the answers in at once.
+ * Sends the writes of a plan. The precondition of each is the object that the plan used, whatever the caches show
+ * when it is sent. The caches take over the answers at once.
  */
 export class Writer {
-  /** Marks of Releasing blocks whose node's AgentAllocation was written, or found absent, since the mark was read. */
+  /** Marks of Releasing blocks whose node's AgentAllocation was written, or found absent, after the mark was read. */
   readonly withdrawn = new Set<string>();
   readonly #client: Client;
   readonly #caches: Caches;
@@ -30,7 +30,7 @@ export class Writer {
     this.#caches = caches;
   }
 
-  /** @throws Error for what is neither success nor a lost race. */
+  /** @throws Error for anything but success or a lost race */
   async send(write: Write): Promise<Result> {
     const { informer, name } = this.#target(write);
     try {
@@ -65,7 +65,7 @@ export class Writer {
     }
   }
 
-  /** False where the object is not as the write wants to leave it. */
+  /** False where the object is not yet as the write wants it. */
   async #perform(write: Write): Promise<boolean> {
     const { configs, ledger, allocations, agents } = this.#caches;
     switch (write.kind) {
@@ -104,8 +104,9 @@ export class Writer {
   }
 
   /**
-   * Creates the object, or updates it under the resourceVersion of the one that was planned from. Who set which field of
-   * it is the operator, always: as text that is more than half of an AgentAllocation, which every agent would be sent.
+   * Creates the object, or updates it under the resourceVersion that was planned from. managedFields are dropped,
+   * because the operator is the only writer: they are more than half of an AgentAllocation's text, and every agent
+   * would receive them.
    */
   async #store<T extends KubeObject>(
     resource: Resource<T>,
@@ -121,7 +122,7 @@ export class Writer {
     informer.learn(stored);
   }
 
-  /** Whether it is gone: a DELETE that was answered with success leaves an object that a finalizer keeps. */
+  /** Deletes the object. Returns whether it is gone: after a successful DELETE a finalizer may still keep it. */
   async #remove<T extends KubeObject>(
     resource: Resource<T>,
     informer: Informer<T>,
@@ -138,12 +139,18 @@ const allocation = ({ node, spec }: { node: string; spec: AgentAllocation['spec'
   spec,
 });
 
-/** The object is not the one that was planned from. A 404 for the kind itself is none: the CRD is not there. */
+/**
+ * Whether the object is another than the one that was planned from. A 404 for the kind itself does not count: the CRD
+ * is missing.
+ */
 const isLostRace = (error: unknown): boolean =>
   error instanceof ApiError && (error.status === 409 || isGone(error));
 
 const isGone = ({ status, reason }: ApiError): boolean => status === 404 && reason === 'NotFound';
 
-/** The API server does not know the kind: no write of this kind can succeed, and nothing follows from what is missing. */
+/**
+ * Whether the API server does not know the kind. Then no write of this kind can succeed, and missing objects mean
+ * nothing.
+ */
 export const isMissingKind = (error: unknown): boolean =>
   error instanceof ApiError && error.status === 404 && !isGone(error);

@@ -2,13 +2,13 @@ import { ApiError, type Client } from '../kube/client.ts';
 import { nodes } from '../kube/resources.ts';
 import type { Log } from '../log.ts';
 
-/** A cloud's controllers may set the condition later than the agent clears it. */
+/** Interval of repetition, because a cloud's controllers may set the condition after the agent cleared it. */
 const repeatMs = 600_000;
 
 /**
- * Clears the condition `NetworkUnavailable` of this node's Node, which controllers of clouds set until the node has a
- * network: the scheduler keeps pods away meanwhile. It says the same each time, so that the API server writes nothing
- * where that stands already; and it reads nothing, so that the agent needs no right to.
+ * Clears the condition `NetworkUnavailable` of this node's Node. Controllers of clouds set it until the node has a
+ * network, which keeps pods away. The request is the same each time, so the API server writes nothing where that is
+ * stored already. Nothing is read, so the agent needs no right to read.
  */
 export class NetworkAvailable {
   readonly #client: Client;
@@ -24,7 +24,7 @@ export class NetworkAvailable {
   }
 
   /**
-   * To be called once the node's data path is complete. Returns the time in ms after which to say it again.
+   * Clears it; called once the node's data path is complete. Returns the time in ms after which to repeat it.
    * @throws Error where the API server does not answer
    */
   async say(): Promise<number> {
@@ -42,7 +42,8 @@ export class NetworkAvailable {
       this.#refused = '';
     } catch (error) {
       if (!(error instanceof ApiError) || (error.status !== 403 && error.status !== 404)) throw error;
-      // no Node yet, or rights of an older release: pods run all the same where no cloud set the condition
+      // there is no Node yet, or the rights are of an older release; pods run all the same where no cloud set the
+      // condition
       if (error.message !== this.#refused) {
         this.#log.warn('the condition NetworkUnavailable of this Node cannot be cleared', { error });
       }

@@ -4,7 +4,7 @@ import type { Blocks } from '../dataplane/snapshot.ts';
 import type { Problem } from '../host/problem.ts';
 import { brief, failureText, grave, type Applied } from './status.ts';
 
-/** What an agent's conditions follow from. */
+/** The facts that an agent's conditions follow from. */
 export interface Health {
   allocation: AgentAllocation | undefined;
   /** Why the last attempt to register failed. */
@@ -16,39 +16,39 @@ export interface Health {
   missing: string | undefined;
   checkpoint: { problem: string | undefined; movedAside: string | undefined };
   containers: ContainerHealth;
-  /** What of the node itself is not as the data path needs it. */
+  /** Node settings that differ from what the data path needs. */
   system: Problem[];
-  /** Of the Docker engine, where one is looked for, or was and may still have networks. */
+  /** About the Docker engine, where one is used, or was used and may still have networks. */
   docker: Finding | undefined;
-  /** What stays in the data path although objects do not say so. */
+  /** What stays in the data path although objects do not show it. */
   holding: Finding | undefined;
 }
 
 /** How a pass left the node for containers. */
 export interface PassContainers {
-  /** Why runtimes cannot use it. */
+  /** Why runtimes cannot use the node. */
   failures: string[];
-  /** Which containers keep leases of networks that are gone. */
+  /** Containers that keep leases of networks that are gone. */
   held: string[];
-  /** Another's conflist, which runtimes take before ours. */
+  /** A conflist of another program that runtimes take before ours. */
   first: string | undefined;
   /** Records of containers that could not be read. */
   unread: string[];
 }
 
-/** What containers hang on beside the data path; of `failures`, those of socket and sweep as well. */
+/** State that containers depend on besides the data path; `failures` includes those of socket and sweep. */
 export interface ContainerHealth extends PassContainers {
-  /** The data path was complete once. */
+  /** The data path has been complete once. */
   complete: boolean;
-  /** Types of others' plugins that are chained behind ours. */
+  /** Types of other programs' plugins that are chained behind ours. */
   chained: readonly string[];
   /** Why namespaces cannot be listed. */
   namespaces: string | undefined;
 }
 
 /**
- * The conditions `Registered`, `Synced`, `DataPathReady`, `Checkpoint`, `ContainersReady` and `SystemReady`, and `Docker`
- * where there is something to be said of an engine, and `Holding` while something stays that objects do not say.
+ * The conditions `Registered`, `Synced`, `DataPathReady`, `Checkpoint`, `ContainersReady` and `SystemReady`; `Docker`
+ * where there is something to report about an engine; `Holding` while something stays that objects do not show.
  */
 export const findingsOf = (health: Health): Finding[] => [
   { type: 'Registered', ...registered(health) },
@@ -132,7 +132,10 @@ function containersReady({ containers }: Health): Verdict {
   );
 }
 
-/** Of an agent without a Docker socket, after one with it. @param blocks what Docker had then */
+/**
+ * The finding of an agent without a Docker socket that replaced one with it.
+ * @param blocks what Docker had then
+ */
 export function leftWithoutSocket(blocks: Blocks = []): Finding | undefined {
   if (blocks.length === 0) return undefined;
   const names = blocks.map(({ name }) => name).join(', ');

@@ -8,18 +8,18 @@ import type { Client } from '../kube/client.ts';
 import { overlayAgents } from '../kube/resources.ts';
 import { type Blocks } from '../dataplane/snapshot.ts';
 
-/** What this node's agent says of itself. */
+/** What this node's agent reports about itself. */
 export function registrationOf(own: {
   addresses: string[];
   uplinkMTU: number;
   /** What the node holds by its last allocation. */
   held: AgentAllocationSpec | undefined;
-  /** Blocks that Docker's networks still lie in, whatever the allocation says. */
+  /** Blocks that Docker's networks still lie in, whatever the allocation shows. */
   docker: Blocks;
   seenResourceVersion: string | undefined;
-  /** The id of the restore that it answers; undefined: there is none. */
+  /** The id of the restore that it answers; undefined if there is none. */
   restore?: string | undefined;
-  /** What the node has beside overlaynet's own. */
+  /** The node's ranges besides overlaynet's own. */
   ranges?: Pick<OverlayAgentSpec, 'ranges' | 'rangesLeftOut' | 'furtherAddresses'>;
 }): OverlayAgentSpec {
   const { addresses, uplinkMTU, held, docker, seenResourceVersion, restore, ranges } = own;
@@ -38,7 +38,9 @@ export function registrationOf(own: {
   };
 }
 
-/** A block that was withdrawn is not given back while Docker's containers may have addresses of it. */
+/**
+ * Adds blocks that were withdrawn but are not given back yet, because Docker's containers may have their addresses.
+ */
 function withBlocks(held: Blocks, docker: Blocks): Blocks {
   const all = new Map(held.map(({ name, subnets }) => [name, new Set(subnets)]));
   for (const { name, subnets } of docker) all.set(name, new Set([...(all.get(name) ?? []), ...subnets]));
@@ -48,9 +50,9 @@ function withBlocks(held: Blocks, docker: Blocks): Blocks {
 }
 
 /**
- * The highest resourceVersion ever seen, and whether a kind's went back: an etcd brought back from a backup counts from
- * there again. Each kind is compared with itself, since they are listed one after the other. Once one went back, the
- * highest stays what it was, however far the API server has counted since, until `accept`.
+ * The highest resourceVersion ever seen, and whether a kind's version went back; an etcd restored from a backup
+ * counts from there again. Each kind is compared with itself, because kinds are listed one after the other. Once a
+ * version went back, the highest stays as it was until `accept`, however far the API server counts.
  */
 export class SeenVersion {
   readonly #checkpointed: bigint | undefined;
@@ -64,7 +66,10 @@ export class SeenVersion {
     this.#highest = this.#checkpointed;
   }
 
-  /** @param versions by kind, up to which all has been seen. A first list is never older than what was seen before it. */
+  /**
+   * @param versions by kind: the version up to which everything was seen. A first list is never older than what was
+   * seen before it
+   */
   observe(versions: ReadonlyMap<string, bigint>): { highest: string | undefined; wentBack: boolean } {
     for (const [kind, version] of versions) {
       const before = this.#kinds.get(kind) ?? this.#checkpointed;
@@ -75,12 +80,15 @@ export class SeenVersion {
     return { highest: this.#highest?.toString(), wentBack: this.#wentBack };
   }
 
-  /** Objects show what versions do not: the API server's data went back, and has been counted past what was seen. */
+  /**
+   * Notes that objects show a restore that versions do not: the API server's data went back, and its count has passed
+   * what was seen.
+   */
   distrust(): void {
     this.#wentBack = true;
   }
 
-  /** What the API server has now is believed: it is counted from there. */
+  /** Accepts the API server's present data, and counts from there. */
   accept(): void {
     this.#wentBack = false;
     this.#highest = highestOf([...this.#kinds.values()], undefined);
@@ -91,9 +99,9 @@ const highestOf = (versions: readonly bigint[], first: bigint | undefined): bigi
   versions.reduce<bigint | undefined>((a, b) => (a === undefined || b > a ? b : a), first);
 
 /**
- * Creates or updates the node's OverlayAgent; no request where it already says so. A version seen is said at
- * creation, with another change, and when the API server's lists went back: by itself it is no reason to write. The
- * same holds for the end of a restore.
+ * Creates or updates the node's OverlayAgent. Sends nothing where the content is stored already. A seen version is
+ * reported at creation, together with another change, and when the API server's lists went back; it is no reason to
+ * write by itself, and neither is the end of a restore.
  * @returns the object as the API server stored it, undefined where nothing was written
  * @throws ApiError
  */
@@ -131,7 +139,7 @@ function sameRegistration(a: OverlayAgentSpec, b: OverlayAgentSpec, versionToo: 
       [vtep?.ip, vtep?.ip6, vtep?.mac],
       networks?.map(({ name, subnets }) => [name, subnets]) ?? [],
       versionToo ? seenResourceVersion : undefined,
-      // an answer to a restore that is over is no reason to write
+      // an answer to a finished restore is no reason to write
       b.restore === undefined ? undefined : restore,
     ]);
   return text(a) === text(b);

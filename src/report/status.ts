@@ -16,11 +16,11 @@ export const failureText = ({ network, message }: Failure): string =>
 export const mendable = (failures: readonly Failure[]): Failure[] =>
   failures.filter(({ lasting }) => lasting !== true);
 
-/** Failures for which something that is wanted does not work. */
+/** Failures because of which something wanted does not work. */
 export const grave = (failures: readonly Failure[]): Failure[] =>
   mendable(failures).filter(({ leftover }) => leftover !== true);
 
-/** What the last pass over the data path worked from, and what of it failed. */
+/** What the last pass over the data path was based on, and what failed in it. */
 export interface Applied {
   /** This node's allocation as it was applied. */
   allocation: AgentAllocationSpec | undefined;
@@ -33,7 +33,7 @@ interface StatusInput {
   /** This node's allocation as it is now. */
   allocation: AgentAllocationSpec | undefined;
   applied: Applied | undefined;
-  /** What stands between networks and their Docker halves: it does not hold up the rest of them. */
+  /** Why networks differ from their Docker halves. This does not hold up the rest of these networks. */
   docker: readonly Failure[];
   findings: Finding[];
   /** The status that is stored now. */
@@ -42,7 +42,7 @@ interface StatusInput {
   now: string;
 }
 
-/** An OverlayAgent's status: per network of the allocation whether the kernel shows it, and the conditions. */
+/** An OverlayAgent's status: for each network of the allocation whether the kernel shows it, and the conditions. */
 export function renderStatus({
   allocation,
   applied,
@@ -59,7 +59,7 @@ export function renderStatus({
     networks,
     conditions: findings.reduce(
       (conditions, finding) => withCondition(conditions, finding, now),
-      // what is not looked at any more is not said either
+      // what is not looked at any more is not reported either
       (stored?.conditions ?? []).filter(({ type }) => findings.some((finding) => finding.type === type)),
     ),
   };
@@ -68,7 +68,10 @@ export function renderStatus({
 export const sameStatus = (a: OverlayAgentStatus | undefined, b: OverlayAgentStatus): boolean =>
   statusText(a) === statusText(b);
 
-/** The messages, each once, cut to what someone reads: a tool may print one line per entry, and there are thousands. */
+/**
+ * The messages without repetitions, cut to a readable length: a tool may print one line per entry, for thousands of
+ * entries.
+ */
 export function brief(messages: readonly string[]): string {
   return bounded([...new Set(messages)].join('; '));
 }
@@ -96,7 +99,7 @@ function networkStatus(
 const sameBlocks = (a: AllocatedNetwork, b: AllocatedNetwork): boolean =>
   JSON.stringify(a.subnets) === JSON.stringify(b.subnets);
 
-/** Key order is the API server's or ours, so it must not count. */
+/** Compares without regard to key order, which is the API server's or ours. */
 function statusText(status: OverlayAgentStatus | undefined): string {
   return JSON.stringify([
     status?.revision,

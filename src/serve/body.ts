@@ -1,9 +1,9 @@
 import type { IncomingMessage } from 'node:http';
 
-/** The most bytes that the body of a request may have. */
+/** The largest request body that is accepted, in bytes. */
 export const largestBody = 64 * 1024;
 
-/** The request ended before its body did: nobody waits for the answer. */
+/** The client closed the connection before the whole body arrived, so nobody is left to read a reply. */
 export class CutOff extends Error {
   override name = 'CutOff';
 
@@ -12,7 +12,10 @@ export class CutOff extends Error {
   }
 }
 
-/** The body as text; undefined where it has more than `largestBody` bytes: the rest is not read. @throws CutOff */
+/**
+ * Reads the body as text. Returns undefined, and stops reading, when it has more than `largestBody` bytes.
+ * @throws CutOff
+ */
 export function readBody(request: IncomingMessage): Promise<string | undefined> {
   const chunks: Buffer[] = [];
   let size = 0;
@@ -27,7 +30,7 @@ export function readBody(request: IncomingMessage): Promise<string | undefined> 
     request.on('end', () => {
       resolve(Buffer.concat(chunks).toString('utf8'));
     });
-    // also when it is too slow for the server's time limit
+    // this covers a client that is too slow for the server's time limit, too
     for (const event of ['close', 'error']) {
       request.on(event, () => {
         reject(new CutOff());

@@ -4,30 +4,36 @@ import { createSecureContext } from 'node:tls';
 import type { Log } from '../log.ts';
 import { selfSigned, type KeyPair } from './x509.ts';
 
-/** `--tls-cert` and `--tls-key`: files in PEM, mounted by the user. */
+/** The PEM files of `--tls-cert` and `--tls-key`, mounted by the user. */
 export interface CertificateFiles {
   cert: string;
   key: string;
 }
 
-/** Where a server's certificate comes from. */
+/** Says where a server's certificate comes from. */
 export interface CertificateOptions {
-  /** Absent: one that is signed by itself. */
+  /** When absent, the server makes a self-signed certificate. */
   files?: CertificateFiles;
-  /** Of a self-signed one: who this is, at most 64 characters. */
+  /** Common name of the self-signed certificate, at most 64 characters. */
   commonName: string;
-  /** The same: names and addresses by which he is called, beside this host's own and the loopback's. */
+  /**
+   * Alternative names of the self-signed certificate: DNS names and addresses, besides those of this host and of
+   * loopback.
+   */
   names: readonly string[];
-  /** How often is looked whether it is still right, in ms; 10,000 unless told. */
+  /** Interval between checks of the certificate, in ms; 10,000 by default. */
   lookMs?: number;
 }
 
-/** Certificate and key that cannot be read, or are no pair. */
+/** The certificate or the key cannot be read, or they do not belong together. */
 class CertificateError extends Error {
   override name = 'CertificateError';
 }
 
-/** From the two flags, both or none. @throws CertificateError */
+/**
+ * Combines the two flags: both are given, or neither.
+ * @throws CertificateError
+ */
 export function certificateFiles(cert?: string, key?: string): CertificateFiles | undefined {
   if (cert !== undefined && key !== undefined) return { cert, key };
   if (cert === undefined && key === undefined) return undefined;
@@ -35,20 +41,20 @@ export function certificateFiles(cert?: string, key?: string): CertificateFiles 
 }
 
 const dayMs = 86_400_000;
-/** A mounted Secret is replaced without an event that could be relied on. */
+/** Files are polled because no event reliably tells that a mounted Secret was replaced. */
 const defaultLookMs = 10_000;
 
-/** What a TLS server shows of itself, replaced while it runs. */
+/** The certificate of a TLS server, replaced while the server runs. */
 export class ServerCertificate {
   #pair: KeyPair;
-  /** Of a self-signed one, in ms. */
+  /** When the self-signed certificate expires, in ms since 1970; Infinity for files. */
   #until = Infinity;
-  /** Text of the files that were refused last, so that it is told once. */
+  /** Text of the files that were refused last, so that each refusal is logged once. */
   #refused = '';
   readonly #options: CertificateOptions;
   readonly #log: Log;
 
-  /** @throws CertificateError naming the flag and the file */
+  /** @throws CertificateError which names the flag and the file */
   constructor(options: CertificateOptions, log: Log) {
     this.#options = options;
     this.#log = log;
@@ -60,7 +66,7 @@ export class ServerCertificate {
     return this.#pair;
   }
 
-  /** Calls back with each new pair until the function that it returns is called. */
+  /** Calls `onChange` with each new pair. The function that it returns ends this. */
   follow(onChange: (pair: KeyPair) => void): () => void {
     const timer = setInterval(() => {
       const next = this.#next();
@@ -74,7 +80,7 @@ export class ServerCertificate {
     };
   }
 
-  /** undefined where what is shown is still right, or what replaces it is not usable. */
+  /** The pair to show from now on; undefined if the current pair is still right or its replacement is unusable. */
   #next(): KeyPair | undefined {
     const { files } = this.#options;
     if (files === undefined) return this.#until - Date.now() < 30 * dayMs ? this.#sign() : undefined;
@@ -99,7 +105,7 @@ export class ServerCertificate {
 
   #sign(): KeyPair {
     const { commonName, names } = this.#options;
-    // a clock that is behind ours shall not refuse it
+    // backdated, so that clients with a slow clock accept it
     const from = new Date(Date.now() - dayMs);
     this.#until = from.getTime() + 366 * dayMs;
     const all = new Set([...names, hostname(), 'localhost', '127.0.0.1', '::1']);

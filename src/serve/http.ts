@@ -3,7 +3,7 @@ import { createServer as createSecureServer } from 'node:https';
 import { isIP, type AddressInfo, type Socket } from 'node:net';
 import { CutOff, largestBody, readBody } from './body.ts';
 import { ServerCertificate, type CertificateOptions } from './certificate.ts';
-import { Gate, Refusal, type Reviewer } from './gate.ts';
+import { Gate, HTTPRefusal, type Reviewer } from './gate.ts';
 import type { User } from './review.ts';
 import type { Log } from '../log.ts';
 import { Quota } from './quota.ts';
@@ -18,14 +18,14 @@ export interface Reply {
 /** Answers GET and HEAD of one path. */
 type Read = () => Reply | Promise<Reply>;
 
-/** What somebody posts. */
+/** A POST request as its handler sees it. */
 export interface Posted {
   body: string;
-  /** The user's name; absent on a loopback address, where nobody is asked. */
+  /** The user's name; absent on a loopback address, where requests are not authenticated. */
   by?: string;
 }
 
-/** Answers POST of one path: JSON of at most 64 KiB. */
+/** Answers POST of one path. The body is JSON of at most 64 KiB. */
 interface Write {
   post: (request: Posted) => Reply | Promise<Reply>;
 }
@@ -33,12 +33,12 @@ interface Write {
 export type Route = Read | Write;
 
 export interface Server {
-  /** `host:port` as bound, so that port 0 can be asked for. */
+  /** `host:port` as bound; differs from what was asked for when the port was 0. */
   address: string;
   close(): Promise<void>;
 }
 
-/** A --listen that cannot be: for one line to the user, without a stack. */
+/** The --listen address cannot be used. The user sees the message on one line, without a stack. */
 export class ListenError extends Error {
   override name = 'ListenError';
 }
@@ -55,10 +55,10 @@ export const text = (status: number, body: string): Reply => ({
   body: `${body}\n`,
 });
 
-/** What everyone may ask: kubelet's probes bring no token. */
+/** Paths that need no token, because kubelet's probes send none. */
 const free = new Set(['/healthz', '/readyz']);
 
-/** In ms, and bytes, and sockets: who is slow, or says much, is cut off. */
+/** Limits in ms, bytes and sockets. A client that is slow or sends too much is cut off. */
 const limits = {
   maxHeaderSize: 16_384,
   headersTimeout: 5_000,
@@ -68,26 +68,28 @@ const limits = {
 };
 const idleMs = 30_000;
 const handshakeMs = 5_000;
-/** Of one address: a container, which has but its own, cannot keep others out. */
+/** Connections from one address. A container has only its own addresses, so it cannot keep others out. */
 const connectionsEach = 32;
 /**
- * Of all other machines and containers together; the node's own connections, which come from the address that they
- * go to, are counted apart. Kubelet's probes are among these: however many come from outside, nobody gets us restarted.
+ * Connections from all other machines and containers together. The node's own connections, whose source and
+ * destination address are the same, are counted separately. Kubelet's probes are among them, so a flood from outside
+ * does not get this process restarted.
  */
 const connections = 512;
 
 /**
- * Serves `routes` by exact path: 405 with `Allow` for other methods than a route's, 404 for other paths. On a
- * loopback address plain HTTP, which asks nobody who he is; anywhere else HTTPS, and of all but `/healthz` and
- * `/readyz` a bearer token of someone who may.
- * @param options.listen `127.0.0.1:9181`, `[::1]:9181`; `:9181` is every address, of both families where there are both
+ * Serves `routes` by exact path. Other paths get 404; other methods than a route's get 405 with `Allow`. A loopback
+ * address gets plain HTTP without authentication. Any other address gets HTTPS, where all paths but `/healthz` and
+ * `/readyz` need the bearer token of an authorised user.
+ * @param options.listen `127.0.0.1:9181` or `[::1]:9181`; `:9181` listens on every address, of both families where
+ * the host has both
  * @throws ListenError where `listen` is malformed or cannot be bound; CertificateError
  */
 export async function serve(options: {
   listen: string;
   routes: Record<string, Route>;
   log: Log;
-  /** Without it nothing but loopback can be listened on. */
+  /** When absent, only a loopback address can be listened on. */
   secure?: { certificate: CertificateOptions; reviewer: Reviewer };
 }): Promise<Server> {
   const { log, secure } = options;
@@ -121,7 +123,7 @@ export async function serve(options: {
       const reason = cause.code === 'EADDRINUSE' ? 'another process listens there' : cause.message;
       reject(new ListenError(`cannot listen on ${options.listen}: ${reason}`, { cause }));
     });
-    // without a host it is [::] for both families, or 0.0.0.0 on a node without IPv6
+    // without a host, Node binds [::] for both families, or 0.0.0.0 on a node without IPv6
     server.listen({ port, ...(host === '' ? {} : { host }) }, resolve);
   });
   server.on('error', (error) => {
@@ -137,7 +139,7 @@ export async function serve(options: {
         server.close(() => {
           resolve();
         });
-        // also those in the middle of a handshake
+        // this includes sockets in the middle of a TLS handshake
         for (const socket of sockets) socket.destroy();
       }),
   };
@@ -176,10 +178,13 @@ function guarded(
   return { server, stop };
 }
 
-/** By number: a name could be made to mean any address. */
+/** Whether `host` is a loopback address. Names do not count, because a name can resolve to any address. */
 const isLoopback = (host: string): boolean => host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
 
-/** `host` is empty where it is every address. @throws ListenError */
+/**
+ * Splits HOST:PORT. `host` is empty when it means every address.
+ * @throws ListenError
+ */
 export function parseListen(listen: string): { host: string; port: number } {
   const match = /^(?:\[([^\]]+)\]|([^:[\]]*)):([0-9]{1,5})$/.exec(listen);
   const host = match?.[1] ?? match?.[2] ?? '';
@@ -195,7 +200,7 @@ async function answer(routes: Routes, request: IncomingMessage, log: Log, gate?:
   const method = request.method ?? '';
   try {
     const user = gate === undefined || free.has(path) ? undefined : await gate.authenticate(request);
-    if (user instanceof Refusal) return refused(user);
+    if (user instanceof HTTPRefusal) return refused(user);
     const route = routes.get(path);
     if (route === undefined) {
       return json(404, { error: `no such path; there are ${[...routes.keys()].join(', ')}` });
@@ -218,9 +223,9 @@ async function answer(routes: Routes, request: IncomingMessage, log: Log, gate?:
   }
 }
 
-/** The body is read only now that its sender is known to be allowed. */
+/** Handles a POST. The body is read only here, once its sender is known to be allowed. */
 async function take({ post }: Write, request: IncomingMessage, user: User | undefined): Promise<Reply> {
-  // a page in a browser can send every other type to a loopback address without being asked first
+  // without a CORS preflight, a web page can send any other type to a loopback address
   if (!/^application\/json *(;|$)/i.test(request.headers['content-type'] ?? '')) {
     return json(415, { error: 'content-type must be application/json' });
   }
@@ -229,7 +234,7 @@ async function take({ post }: Write, request: IncomingMessage, user: User | unde
   return post({ body, ...(user && { by: user.username }) });
 }
 
-const refused = ({ status, error, headers }: Refusal): Reply => ({ ...json(status, { error }), headers });
+const refused = ({ status, error, headers }: HTTPRefusal): Reply => ({ ...json(status, { error }), headers });
 
 function send(
   request: IncomingMessage,
@@ -240,7 +245,7 @@ function send(
     'content-type': contentType,
     'content-length': Buffer.byteLength(body),
     ...headers,
-    // a body that nobody reads is not waited for
+    // close the connection instead of waiting for a body that nobody reads
     ...(request.method === 'GET' || request.method === 'HEAD' ? {} : { connection: 'close' }),
   });
   response.end(request.method === 'HEAD' ? undefined : body);

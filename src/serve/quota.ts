@@ -1,7 +1,7 @@
-/** At most so many at once of each. */
+/** Limits how many of something each holder may have at once. */
 export class Quota {
   readonly #each: number;
-  /** Whose count is zero has no entry: who comes once from everywhere fills no memory. */
+  /** Entries are dropped at zero, so one-off clients cost no memory. */
   readonly #taken = new Map<string, number>();
 
   constructor(each: number) {

@@ -4,7 +4,7 @@ import { Quota } from './quota.ts';
 import type { Client } from '../kube/client.ts';
 import { messageOf } from '../kube/error.ts';
 
-/** Who the API server says that a token belongs to. */
+/** A user, as the API server describes the owner of a token. */
 export interface User {
   username: string;
   uid?: string;
@@ -12,42 +12,51 @@ export interface User {
   extra?: Record<string, string[]>;
 }
 
-/** The API server's answer could not be had: nobody is let in by that. */
+/** The API server gave no answer. The request is refused then. */
 export class ReviewError extends Error {
   override name = 'ReviewError';
 }
 
-/** Not even asked, for want of room: whoever asks less at once is served. */
+/**
+ * Too many reviews are under way, so the API server was not asked. Clients with fewer requests at once are still
+ * served.
+ */
 export class CrowdedError extends ReviewError {
   override name = 'CrowdedError';
 }
 
-/** In ms. */
+/** How long answers are kept and delayed, in ms. */
 interface Times {
-  /** How long an answer counts: a token that is withdrawn is let in no longer than this. */
+  /** A "yes" counts this long, so a withdrawn token is accepted at most this long. */
   allowed: number;
   refused: number;
-  /** How long all but a yes is held back, and with it the place of whoever asked. */
+  /** Any answer but "yes" is delayed this long, and takes up one of the client's reviews meanwhile. */
   heldBack: number;
 }
 
 const times: Times = { allowed: 30_000, refused: 5_000, heldBack: 1_000 };
 
-/** A user who waits is not to wait for the client's own time-out. */
+/** Shorter than the client's own time-out, because a user waits for the answer. */
 const timeoutMs = 5_000;
 
 /**
- * Whoever has no right at all shall neither make us ask the API server without end nor be in the way of who has: an
- * address has its own few reviews at once, and each that does not end in a yes keeps its place for `heldBack`.
+ * Clients without any right must not cause endless requests to the API server, nor crowd out clients that have
+ * rights. So each address has only a few reviews at once, and a review that does not end in "yes" occupies its place
+ * for `heldBack`.
  */
 const limits = {
-  /** Yes and no apart: garbage does not push out good answers. */
+  /**
+   * Answers kept of each kind. "Yes" and "no" are kept apart, so that invalid tokens do not push out good answers.
+   */
   remembered: 1_000,
-  /** Of one address, or one user. */
+  /** Reviews at once for one address, or one user. */
   each: 4,
-  /** For one review. More come only from who does not wait for answers, and would fill our memory. */
+  /**
+   * Requests that wait for the same review. Only a client that does not wait for its answers reaches this limit; more
+   * would cost memory.
+   */
   waiting: 100,
-  /** Of all together, a part of the connections that the client has. */
+  /** Reviews at once for all clients together; fewer than the connections that the Kubernetes client has. */
   underWay: 32,
 };
 
@@ -56,11 +65,11 @@ interface Answer {
   until: number;
 }
 
-/** TokenReviews and SubjectAccessReviews, their answers kept for a while. */
+/** Asks the API server for TokenReviews and SubjectAccessReviews, and keeps the answers for a while. */
 export class Reviews {
   readonly #client: Pick<Client, 'raw'>;
   readonly #times: Times;
-  // by a hash of the question, so that no token is kept
+  // keyed by a hash of the question, so that no token is stored
   readonly #allowed = new Map<string, Answer>();
   readonly #refused = new Map<string, Answer>();
   readonly #pending = new Map<string, { answer: Promise<unknown>; waiting: number }>();
@@ -73,8 +82,8 @@ export class Reviews {
   }
 
   /**
-   * undefined where the token is nobody's.
-   * @param from the address that it came from
+   * The user that a token belongs to; undefined if the API server does not know the token.
+   * @param from the client's address
    * @throws ReviewError
    */
   authenticate(token: string, from: string): Promise<User | undefined> {
@@ -90,7 +99,11 @@ export class Reviews {
     });
   }
 
-  /** @param verb of HTTP, in small letters @throws ReviewError */
+  /**
+   * Whether a user may use a path.
+   * @param verb the HTTP method in lower case
+   * @throws ReviewError
+   */
   allows(user: User, verb: string, path: string): Promise<boolean> {
     const { username, uid, groups, extra } = user;
     return this.#remembered(['access', JSON.stringify(user), verb, path], `user ${username}`, async () => {
@@ -117,9 +130,12 @@ export class Reviews {
     return pending.answer as Promise<T>;
   }
 
-  /** @throws CrowdedError, ReviewError */
+  /**
+   * Starts a review.
+   * @throws CrowdedError, ReviewError
+   */
   #ask(key: string, who: string, ask: () => Promise<unknown>) {
-    // whose yes only got old does not queue with all that share his address
+    // a renewal of an expired "yes" does not count against the address, which many users may share
     if (!this.#allowed.has(key)) {
       if (this.#places.full(who)) {
         throw new CrowdedError(`${limits.each} reviews for ${who} are under way or were refused just now`);
@@ -174,7 +190,7 @@ export class Reviews {
   }
 }
 
-/** Of more than `limits.remembered` the oldest go. */
+/** Adds an answer; beyond `limits.remembered` the oldest answer is dropped. */
 function keep(answers: Map<string, Answer>, key: string, answer: Answer): void {
   answers.delete(key);
   answers.set(key, answer);

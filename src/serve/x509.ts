@@ -3,17 +3,18 @@ import { isIP } from 'node:net';
 import { bits, parseAddress } from '../net/address.ts';
 
 /**
- * One certificate of one form, in the encoding of RFC 5280 and X.690. A library for it (`@peculiar/x509`, with its 25
- * packages) was measured: 13 MB of the agent's memory and 550 KB of its bundle.
+ * Encodes the one form of certificate that is needed here, following RFC 5280 and X.690. A library for it
+ * (`@peculiar/x509`, with its 25 packages) was measured: it costs 13 MB of the agent's memory and 550 KB of its
+ * bundle.
  */
 
-/** PEM. */
+/** A certificate and its private key, both as PEM. */
 export interface KeyPair {
   cert: string;
   key: string;
 }
 
-/** A value with its tag and length. */
+/** Encodes a value with its tag and length. */
 function der(tag: number, ...parts: Uint8Array[]): Buffer {
   const body = Buffer.concat(parts);
   if (body.length < 0x80) return Buffer.concat([Buffer.of(tag, body.length), body]);
@@ -24,11 +25,11 @@ function der(tag: number, ...parts: Uint8Array[]): Buffer {
 
 const sequence = (...parts: Uint8Array[]) => der(0x30, ...parts);
 const octets = (...parts: Uint8Array[]) => der(0x04, ...parts);
-/** In whole bytes; `unused` bits at the end are none of it. */
+/** Encodes a bit string from whole bytes; the last `unused` bits do not count. */
 const bitString = (body: Uint8Array, unused = 0) => der(0x03, Buffer.of(unused), body);
 const yes = der(0x01, Buffer.of(0xff));
 
-/** `2.5.29.17` */
+/** Encodes an object identifier such as `2.5.29.17`. */
 function oid(dotted: string): Buffer {
   const [first = 0, second = 0, ...rest] = dotted.split('.').map(Number);
   const bytes = [first * 40 + second];
@@ -40,7 +41,7 @@ function oid(dotted: string): Buffer {
   return der(0x06, Buffer.from(bytes));
 }
 
-/** Years from 2050 on have four digits. */
+/** Encodes a time; from 2050 on, RFC 5280 asks for four-digit years. */
 function time(at: Date): Buffer {
   const digits = `${at
     .toISOString()
@@ -51,7 +52,7 @@ function time(at: Date): Buffer {
     : der(0x18, Buffer.from(digits));
 }
 
-/** A DNS name or an address, as the subject alternative name has it. */
+/** Encodes a DNS name or an address as a subject alternative name. */
 function alternative(name: string): Buffer {
   if (isIP(name) === 0) return der(0x82, Buffer.from(name, 'ascii'));
   const { family, value } = parseAddress(name);
@@ -60,7 +61,7 @@ function alternative(name: string): Buffer {
 
 const ecdsaWithSHA256 = sequence(oid('1.2.840.10045.4.3.2'));
 
-/** Not an authority, to sign handshakes, as a server, under these names. */
+/** The extensions: no authority, key for signing handshakes, server authentication, and the alternative names. */
 const extensions = (names: string[]): Buffer =>
   sequence(
     sequence(oid('2.5.29.19'), yes, octets(sequence())),
@@ -75,7 +76,7 @@ function certificate(
   of: { commonName: string; names: string[]; from: Date; until: Date },
 ): Buffer {
   const serial = randomBytes(16);
-  // positive, and no leading zeros
+  // the serial number is positive and has no leading zeros
   serial[0] = 0x40 | (serial.readUInt8(0) & 0x3f);
   const commonName = sequence(oid('2.5.4.3'), der(0x0c, Buffer.from(of.commonName)));
   const name = sequence(der(0x31, commonName));
@@ -93,8 +94,8 @@ function certificate(
 }
 
 /**
- * A server's certificate that vouches for itself, and its new key (P-256).
- * @param of.names DNS names and addresses, its subject alternative names
+ * Makes a new P-256 key and a self-signed server certificate for it.
+ * @param of.names DNS names and addresses for the subject alternative names
  */
 export function selfSigned(of: { commonName: string; names: string[]; from: Date; until: Date }): KeyPair {
   const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });

@@ -239,7 +239,7 @@ test('cleanup takes containers’ ports with all else, and stops where an agent 
   const directories = directoriesIn(at);
   const flags = { ...directories, hostRoot: at.dir, cniBinDir: '/bin' };
   await expect(cleanup(flags)).rejects.toThrow(
-    `an agent runs on this node and would make all anew: stop it first (it listens at ${socketIn(at.path('run'))})`,
+    `an agent runs on this node and would recreate everything: stop it first (it listens at ${socketIn(at.path('run'))})`,
   );
   await socket.close();
   const removed: string[] = [];

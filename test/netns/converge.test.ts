@@ -2,7 +2,7 @@ import { jest } from '@jest/globals';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { DataPath, type Outcome } from '../../src/linux/datapath.ts';
+import { DataPath, type DataPathOutcome } from '../../src/linux/datapath.ts';
 import { run, type Run } from '../../src/linux/run.ts';
 import { silent } from '../../src/log.ts';
 import { cluster, nodeAddresses } from '../support/cluster.ts';
@@ -28,7 +28,7 @@ beforeEach(async () => {
 });
 afterEach(() => netns.delete());
 
-const words = ({ failures }: Outcome): string => failures.map(({ message }) => message).join('\n');
+const words = ({ failures }: DataPathOutcome): string => failures.map(({ message }) => message).join('\n');
 
 /** Everything that the kernel shows of what we touch; counters and link indices aside. */
 async function everything(): Promise<Record<string, string[]>> {

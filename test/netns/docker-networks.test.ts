@@ -113,7 +113,7 @@ test('where the bridge of containers is gone, that is told, and both ways out of
     await netns.sh('ip link del d-dcos');
     await docker.reconcile(reference);
     expect(words()).toEqual([
-      'dcos: Docker: the bridge d-dcos of network dcos is gone, and these containers are cut off: web; restart Docker, or stop them and the network is made anew',
+      'dcos: Docker: the bridge d-dcos of network dcos is gone, and these containers are cut off: web; restart Docker, or stop them and the network is recreated',
     ]);
     expect(docker.finding.reason).toBe('Failed');
   };
@@ -203,7 +203,7 @@ describe('what differs', () => {
     await engine.container('web', 'dcos');
     await docker.reconcile(moved());
     expect(words()).toEqual([
-      'dcos: Docker: network dcos has another subnet than it should; it is made anew once these containers have left it: web',
+      'dcos: Docker: network dcos has another subnet than it should; it is recreated once these containers have left it: web',
     ]);
     expect(docker.finding.reason).toBe('Blocked');
     expect(docker.blocks).toContainEqual({ name: 'dcos', subnets: ['9.0.1.0/24'] });
@@ -219,7 +219,7 @@ describe('what differs', () => {
     await docker.reconcile(cluster(2, 1, { mtu: 1300 }));
     expect(words()).toEqual([
       expect.stringContaining(
-        'another MTU or mode than it should; it is made anew once these containers have left it: web',
+        'another MTU or mode than it should; it is recreated once these containers have left it: web',
       ),
     ]);
     await engine.docker('start web');

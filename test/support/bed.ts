@@ -1,5 +1,5 @@
 import type { Snapshot } from '../../src/dataplane/snapshot.ts';
-import { DataPath, type Outcome } from '../../src/linux/datapath.ts';
+import { DataPath, type DataPathOutcome } from '../../src/linux/datapath.ts';
 import { silent } from '../../src/log.ts';
 import { formatAddress } from '../../src/net/address.ts';
 import { addressAt, parseCidr } from '../../src/net/cidr.ts';
@@ -46,7 +46,7 @@ export class Bed {
   }
 
   /** What agents do when the networks' specs change; each time by one that was just started. */
-  async apply(networks: NetworkOptions[], changes: Changes = {}): Promise<Outcome[]> {
+  async apply(networks: NetworkOptions[], changes: Changes = {}): Promise<DataPathOutcome[]> {
     this.#networks = networks;
     const outcomes = [];
     for (const [index, node] of this.wire.nodes.entries()) {

@@ -49,7 +49,7 @@ test.each<[string, Partial<RunFlags>, string]>([
   ['a duration too long', { resync: '25h' }, '--resync "25h" is no duration from 1s to 24h'],
   ['a duration too short', { resync: '10ms' }, '--resync "10ms" is no duration from 1s to 24h'],
   ['a directory without a root', { runDir: 'run' }, '--run-dir "run" is no absolute path'],
-  ['a level', { logLevel: 'loud' }, '--log-level "loud" is none of error, warn, info, debug'],
+  ['a level', { logLevel: 'loud' }, '--log-level "loud" is not one of error, warn, info, debug'],
 ])('%s is refused in one line', (_, changes, message) => {
   expect(() => parseRunFlags(flags(changes))).toThrow(FlagError);
   expect(() => parseRunFlags(flags(changes))).toThrow(message);

@@ -22,16 +22,20 @@ test.each<[string, string, string]>([
   ['null', 'null', 'the request is no object'],
   ['a list', '[]', 'the request is no object'],
   ['a number for text', body({ namespace: 7 }), 'namespace is not text'],
-  ['no container', body({ containerID: '' }), 'containerID "" is none: letters, digits, "_", "." and "-"'],
+  [
+    'no container',
+    body({ containerID: '' }),
+    'containerID "" is invalid: only letters, digits, "_", "." and "-" are allowed',
+  ],
   [
     'a container with a path',
     body({ containerID: '../x' }),
-    'containerID "../x" is none: letters, digits, "_", "." and "-"',
+    'containerID "../x" is invalid: only letters, digits, "_", "." and "-" are allowed',
   ],
   [
     'a container too long',
     body({ containerID: 'x'.repeat(300) }),
-    `containerID "${'x'.repeat(61)}..." is none: letters, digits, "_", "." and "-"`,
+    `containerID "${'x'.repeat(61)}..." is invalid: only letters, digits, "_", "." and "-" are allowed`,
   ],
   [
     'a pod with a path',

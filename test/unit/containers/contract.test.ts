@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { dirname, join } from 'node:path';
-import { parseAsk, refusals, type Ask, type Refusal } from '../../../src/containers/ask.ts';
+import { parseAsk, refusals, type Ask, type CNIRefusal } from '../../../src/containers/ask.ts';
 import { readAttachments } from '../../../src/containers/attachments.ts';
 import { choose, type Choice, type Joined } from '../../../src/containers/choose.ts';
 import { defaultConflist, pluginDefaults, renderConflists } from '../../../src/containers/conflist.ts';
@@ -40,7 +40,7 @@ interface Contract {
   configuration: { network: string; socket: string; stateDir: string; leaseDir: string };
   questions: Ask[];
   answer: { networks: Joined[] };
-  refusals: { status: number; body: Refusal }[];
+  refusals: { status: number; body: CNIRefusal }[];
   record: { file: string; content: Attachment };
   sweep: { arguments: string[]; output: { freed: string[]; kept: number } };
 }

@@ -1,4 +1,4 @@
-import { render, type Plan } from '../../../src/dataplane/change.ts';
+import { render, type KernelPlan } from '../../../src/dataplane/change.ts';
 import { desired, nothing } from '../../../src/dataplane/desired.ts';
 import { diff } from '../../../src/dataplane/diff.ts';
 import type { Desired, Observed, ObservedLink } from '../../../src/dataplane/state.ts';
@@ -36,7 +36,7 @@ const empty: Observed = {
   sets: new Map(),
 };
 
-const lines = (plan: Plan) =>
+const lines = (plan: KernelPlan) =>
   Object.fromEntries(
     Object.entries(plan).flatMap(([step, changes]) =>
       changes.length === 0 ? [] : [[step, changes.map(render)]],
@@ -68,10 +68,10 @@ test('a bridge that is made has its containers’ ports back; none that is not w
   observed.links?.set(off, { ...port, name: off, up: false });
   observed.links?.set(elsewhere, { ...port, name: elsewhere });
   const back = [`link set ${off} master m-dcos`, `link set ${off} type bridge_slave hairpin on`];
-  expect(lines(diff(state, observed).plan)).toEqual({ links: [...back, `link set ${off} up`] });
+  expect(lines(diff(state, observed).plan)).toEqual({ linkLayer: [...back, `link set ${off} up`] });
   // of another kind, it is made anew, and the ports are on the one that goes
   observed.links!.get('m-dcos')!.kind = 'dummy';
-  expect(lines(diff(state, observed).plan).links).toEqual(
+  expect(lines(diff(state, observed).plan).linkLayer).toEqual(
     expect.arrayContaining([`link set ${on} master m-dcos`, `link set ${on} type bridge_slave hairpin on`]),
   );
 });
@@ -82,16 +82,16 @@ test('a container’s port stays, whatever the allocation says, and goes with ev
   const observed = showing(state);
   observed.links?.set('c-0123456789ab', { ...port, name: 'c-0123456789ab' });
   observed.links?.set('c-other', { ...port, name: 'c-other' });
-  expect(lines(diff(state, observed).plan)).toEqual({ routes: ['link del c-other'] });
+  expect(lines(diff(state, observed).plan)).toEqual({ routing: ['link del c-other'] });
   const { plan } = diff(nothing(), observed);
-  expect(lines(plan).routes).toContain('link del c-0123456789ab');
+  expect(lines(plan).routing).toContain('link del c-0123456789ab');
 });
 
 test('on an empty kernel everything is made, what others hang on first', () => {
   const state = desired(cluster(2, 0, { networks, vtepSubnets: ['44.128.0.0/20'] }))!;
   const { sets, ...rest } = lines(diff(state, empty).plan);
   expect(rest).toEqual({
-    links: [
+    linkLayer: [
       'link add vtep1024 address 70:b3:d5:80:00:01 type vxlan id 1024 dstport 64000 local 172.17.0.2 nolearning',
       'link set vtep1024 alias overlaynet',
       'link set vtep1024 mtu 1400',
@@ -109,7 +109,7 @@ test('on an empty kernel everything is made, what others hang on first', () => {
       'nexthop add id 1870659586 via 44.128.0.2 dev vtep1024 protocol 142',
     ],
     fdb: ['fdb replace 70:b3:d5:80:00:02 dev vtep1024 dst 172.17.0.3 self permanent'],
-    routes: [
+    routing: [
       'route add unreachable 9.0.0.0/8 table 254 metric 4294967295 proto 142',
       'route add 9.0.1.0/24 table 254 metric 0 proto 142 nhid 1870659586',
       'route add 172.17.0.3 table 42 metric 0 proto 142 nhid 1870659586',
@@ -127,7 +127,7 @@ test('on an empty kernel everything is made, what others hang on first', () => {
 test('a peer that left is no member at once; the rest goes in reverse: routes, nexthops, neighbours, FDB, sets', () => {
   const of = (nodes: number) => desired(cluster(nodes, 0, { networks, vtepSubnets: ['44.128.0.0/20'] }))!;
   expect(lines(diff(of(1), showing(of(2))).plan)).toEqual({
-    routes: [
+    routing: [
       'route del 9.0.1.0/24 table 254 metric 0 proto 142 nhid 1870659586',
       'route del 172.17.0.3 table 42 metric 0 proto 142 nhid 1870659586',
       'nexthop del id 1870659586',
@@ -145,7 +145,7 @@ test('a block that moved to another node: the old route makes room for the new o
   const route = state.routes.get('9.0.1.0/24 254 0')!;
   observed.routes!.set('9.0.1.0/24 254 0', { ...route, nexthop: 1870659587 });
   expect(lines(diff(state, observed).plan)).toEqual({
-    routes: [
+    routing: [
       'route del 9.0.1.0/24 table 254 metric 0 proto 142 nhid 1870659587',
       'route add 9.0.1.0/24 table 254 metric 0 proto 142 nhid 1870659586',
     ],
@@ -157,7 +157,7 @@ test('a tunnel made anew takes along all that hung on it, which is then not dele
   const observed = showing(wanted(3));
   const link = observed.links!.get('vtep1024')!;
   observed.links!.set('vtep1024', { ...link, vxlan: { ...link.vxlan!, port: 8472 } });
-  const { links, routes, fdb, staleFDB } = lines(diff(state, observed).plan);
+  const { linkLayer: links, routing: routes, fdb, staleFDB } = lines(diff(state, observed).plan);
   expect(links?.slice(0, 2)).toEqual(['link del vtep1024', expect.stringMatching(/^link add vtep1024/)]);
   expect(links).toContain('nexthop add id 1870659586 via 44.128.0.2 dev vtep1024 protocol 142');
   expect(routes?.filter((line) => line.includes(' del '))).toEqual([]);
@@ -184,7 +184,7 @@ test('a foreign tunnel link is named and nothing is put on it; bridges and rules
       .flat()
       .filter((line) => line.includes('vtep1024') || line.includes('nhid')),
   ).toEqual([]);
-  expect(lines(plan).links).toContain('addr add 9.0.0.1/25 dev m-dcos');
+  expect(lines(plan).linkLayer).toContain('addr add 9.0.0.1/25 dev m-dcos');
 });
 
 test('a foreign nexthop of our id is named, and its routes wait', () => {
@@ -194,7 +194,7 @@ test('a foreign nexthop of our id is named, and its routes wait', () => {
   observed.routes = new Map();
   const { plan, failures } = diff(state, observed);
   expect(failures).toEqual([{ message: expect.stringContaining('nexthop 1870659586') as string }]);
-  expect(lines(plan).routes?.some((line) => line.includes('1870659586'))).toBe(false);
+  expect(lines(plan).routing?.some((line) => line.includes('1870659586'))).toBe(false);
 });
 
 test('of what could not be read nothing is changed', () => {
@@ -209,7 +209,7 @@ test('of what could not be read nothing is changed', () => {
   };
   expect(lines(diff(wanted(), unknown).plan)).toEqual({});
   const partly = { ...showing(wanted(3)), neighbours: undefined, nexthops: undefined };
-  const { routes, links } = lines(diff(wanted(2), partly).plan);
+  const { routing: routes, linkLayer: links } = lines(diff(wanted(2), partly).plan);
   expect([links, routes]).toEqual([undefined, undefined]);
 });
 
@@ -227,8 +227,8 @@ test('cleanup deletes ours alone, and with a link what hangs on it', () => {
   observed.links!.set('m-other', foreign);
   observed.nexthops!.set(5, { ours: false, via: '10.0.0.1', link: 'eth0' });
   expect(lines(diff(nothing(), observed).plan)).toEqual({
-    links: ['link del vtep1024'],
-    routes: [
+    linkLayer: ['link del vtep1024'],
+    routing: [
       'route del unreachable 9.0.0.0/8 table 254 metric 4294967295 proto 142',
       'route del unreachable fd01:b::/64 table 254 metric 4294967295 proto 142',
       'rule del to 9.0.0.0/8 lookup 254 pref 142 protocol 142',
@@ -251,7 +251,7 @@ test("the kernel's own link-local addresses go: from the tunnel, and from bridge
   const observed = showing(state);
   for (const link of observed.links!.values()) link.addresses = [...link.addresses, 'fe80::1/64'];
   expect(lines(diff(state, observed).plan)).toEqual({
-    links: ['vtep1024', 'm-dcos', 'm-dcos6'].map((name) => `link set ${name} addrgenmode none`),
-    routes: ['vtep1024', 'm-dcos', 'm-dcos6'].map((name) => `addr del fe80::1/64 dev ${name}`),
+    linkLayer: ['vtep1024', 'm-dcos', 'm-dcos6'].map((name) => `link set ${name} addrgenmode none`),
+    routing: ['vtep1024', 'm-dcos', 'm-dcos6'].map((name) => `addr del fe80::1/64 dev ${name}`),
   });
 });

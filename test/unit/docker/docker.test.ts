@@ -149,7 +149,7 @@ test('a network whose bridge is gone is made anew; one with containers that run 
     {
       network: 'dcos',
       message:
-        'Docker: the bridge d-dcos of network dcos is gone, and these containers are cut off: web; restart Docker, or stop them and the network is made anew',
+        'Docker: the bridge d-dcos of network dcos is gone, and these containers are cut off: web; restart Docker, or stop them and the network is recreated',
     },
   ]);
   fake.containers.set('web', { network: 'dcos', running: false });
@@ -164,7 +164,7 @@ test('one that was killed before it could be asked may have networks: of its blo
   expect(docker.finding).toMatchObject({
     status: 'True',
     reason: 'NoEngine',
-    message: `the Docker engine does not run: nobody answers at ${fake.socket}`,
+    message: `the Docker engine does not run: no process answers at ${fake.socket}`,
   });
   expect(docker.blocks).toBeUndefined();
 });

@@ -1,4 +1,4 @@
-import { emptyPlan, type Plan } from '../../../src/dataplane/change.ts';
+import { emptyPlan, type KernelPlan } from '../../../src/dataplane/change.ts';
 import { execute } from '../../../src/linux/execute.ts';
 import { CommandError, type Run } from '../../../src/linux/run.ts';
 
@@ -18,7 +18,7 @@ const answering =
 /** Without the marks. */
 const linesOf = (input: string) => input.split('\n').filter((line) => line !== 'link show dev lo');
 
-const all = (plan: Plan) => Object.keys(plan) as (keyof Plan)[];
+const all = (plan: KernelPlan) => Object.keys(plan) as (keyof KernelPlan)[];
 
 const route = (network: string, to: string) =>
   ({
@@ -40,8 +40,8 @@ test('a program runs once a step, whatever it has to change, and not at all with
 
 test("a failed line is its network's failure, in the program's words, told once a reason", async () => {
   const plan = emptyPlan();
-  plan.routes.push(route('dcos', '9.0.1.0/24'), route('lab', '10.0.1.0/24'), route('lab', '10.0.2.0/24'));
-  plan.routes.push({ kind: 'addRule', rule: 'from 9.0.0.0/8 lookup 42 pref 142' });
+  plan.routing.push(route('dcos', '9.0.1.0/24'), route('lab', '10.0.1.0/24'), route('lab', '10.0.2.0/24'));
+  plan.routing.push({ kind: 'addRule', rule: 'from 9.0.0.0/8 lookup 42 pref 142' });
   const stderr = [
     ...[
       'Error: Nexthop id does not exist.',
@@ -66,7 +66,7 @@ test("a failed line is its network's failure, in the program's words, told once 
 
 test('what needs a link that could not be had says nothing more', async () => {
   const plan = emptyPlan();
-  plan.links.push(
+  plan.linkLayer.push(
     { kind: 'linkUp', name: 'vtep1' },
     { kind: 'setNeighbour', link: 'vtep1', address: '10.0.0.1', mac: '' },
   );

@@ -3,11 +3,11 @@ import { contains, parseCidr } from '../net/cidr.ts';
 import type { Snapshot } from './snapshot.ts';
 
 /**
- * The snapshot as sets and rules have to know it: with what Docker still has beside the networks in force, since its
- * containers stay until someone removes them. Blocks that an overlay no longer has count as its own. An overlay that is
- * gone is isolated, as nobody says any more with whom it may talk.
+ * Adds to the snapshot what sets and rules must still cover: networks that Docker still has beside those in force,
+ * because their containers stay until they are removed. Blocks that an overlay has lost count as its own. An overlay
+ * that is gone is isolated, because nothing says any more which networks it may talk with.
  */
-export function withLeft(snapshot: Snapshot): Snapshot {
+export function withLeftovers(snapshot: Snapshot): Snapshot {
   const { networks, docker = [] } = snapshot;
   const kept = networks.map((network) => {
     const { metadata, spec } = network;
