@@ -24,6 +24,7 @@ import { SeenVersion } from '../report/registration.ts';
 import { Report } from './report.ts';
 import { AgentSocket } from '../containers/socket.ts';
 import { sweep } from '../containers/sweep.ts';
+import { Usage, type Counted } from './usage.ts';
 
 export interface AgentOptions {
   node: string;
@@ -65,6 +66,7 @@ export class Agent {
   readonly #queue: KeyedQueue;
   readonly #docker: Docker | undefined;
   readonly #available: NetworkAvailable;
+  readonly #usage: Usage;
   #engine: { stop: () => void } | undefined;
   /** What the next pass looks at, whatever the objects say. */
   #look: Scope | undefined = 'all';
@@ -104,6 +106,7 @@ export class Agent {
       checkpoint: () => this.#save(),
       sweep: () => this.#sweep(),
       host: () => this.#lookAtHost(),
+      usage: () => this.#count(),
       'node condition': async () => ({ requeueAfterMs: await this.#available.say() }),
     };
     this.#queue = new KeyedQueue({
@@ -143,6 +146,13 @@ export class Agent {
       seen,
       metrics,
     });
+    const usage = new Usage({
+      leaseDir: directories.leaseDir,
+      docker,
+      onCount: (counted) => {
+        metrics.used(counted);
+      },
+    });
     const containers = () => this.#containers;
     this.#report = new Report({
       node,
@@ -158,18 +168,21 @@ export class Agent {
       docker,
       seen,
       system: () => host.problems,
+      usage,
       log,
     });
     const pods = new Pods(client);
     this.#socket = new AgentSocket({
       path: socketIn(directories.runDir),
       answer: (ask) => answer(ask, { known: () => pass.settled(), namespaces, pods }),
+      usage: () => usage.text(this.#counted),
       onAnswer: (code) => {
         metrics.asked(code);
       },
       log,
     });
     this.#docker = docker;
+    this.#usage = usage;
     this.#available = new NetworkAvailable({ client, node, log });
     this.#cni = cni;
     this.#caches = caches;
@@ -213,6 +226,7 @@ export class Agent {
     for (const informer of [configs, networks, allocations, agents]) {
       void informer.synced().then(() => {
         this.#queue.add('report');
+        this.#queue.add('usage');
         if (this.#caches.synced) this.reconcile();
       });
     }
@@ -287,6 +301,7 @@ export class Agent {
         this.#queue.add('node condition');
         this.#queue.add('sweep');
       }
+      this.#queue.add('usage');
     }
   }
 
@@ -305,6 +320,20 @@ export class Agent {
     if (made) this.reconcile();
     else if (wanted !== undefined && !sameSnapshot(snapshot, wanted)) this.#queue.add('data path');
     if (error !== undefined) throw error;
+  }
+
+  /** What addresses are counted of. */
+  get #counted(): Counted {
+    const { snapshot, held } = this.#pass;
+    return { allocated: held?.networks ?? [], networks: snapshot?.networks ?? [] };
+  }
+
+  async #count(): Promise<Result | undefined> {
+    const { agents, agent } = this.#caches;
+    if (this.#pass.applied === undefined || !agents.hasSynced) return undefined;
+    const { news, againMs } = await this.#usage.look(this.#counted, agent?.status);
+    if (news) this.#queue.add('report');
+    return { requeueAfterMs: againMs };
   }
 
   /** Its own key: others' firewalls may be long to read, and nothing waits for that. */

@@ -2,6 +2,7 @@ import { withCondition, type Finding } from '../api/conditions.ts';
 import { selects } from '../api/selector.ts';
 import type {
   AgentAllocation,
+  AgentNetwork,
   Condition,
   LedgerIndex,
   LedgerSpace,
@@ -11,6 +12,7 @@ import type {
   OverlayNetworkStatus,
   SubnetCapacity,
 } from '../api/types.ts';
+import { exhausting, tightBlocks } from './fullness.ts';
 import { isolation } from './isolation.ts';
 import { overhead } from './mtu.ts';
 import type { Plan } from './plan.ts';
@@ -33,11 +35,18 @@ export interface Facts {
   said: readonly { node: NodeFacts; networks: ReadonlyMap<string, AgentNetwork> }[];
   /** Nodes that wait for a VTEP, and find none. */
   withoutVTEP: ReadonlySet<string>;
+  /** How many pods a node takes, where that is known. */
+  pods: (node: NodeFacts) => number | undefined;
   now: string;
 }
 
 /** @param holdings of the last pass, if any: what no page changed is not read again */
-export function gather(view: View, plan: Plan, holdings = new Holdings()): Facts {
+export function gather(
+  view: View,
+  plan: Plan,
+  holdings = new Holdings(),
+  pods: Facts['pods'] = () => undefined,
+): Facts {
   const index = repairedIndex(view);
   const full = plan.exhausted.find(({ space }) => space.cidr === vtepSpace);
   holdings.read(view.ledger, index);
@@ -51,11 +60,10 @@ export function gather(view: View, plan: Plan, holdings = new Holdings()): Facts
       return node === undefined ? [] : [{ node, networks: agent === undefined ? silent : networksOf(agent) }];
     }),
     withoutVTEP: new Set(full?.nodes),
+    pods,
     now: new Date(view.now).toISOString(),
   };
 }
-
-type AgentNetwork = NonNullable<NonNullable<OverlayAgent['status']>['networks']>[number];
 
 /** What the agent says of each network, by name. */
 const networksOf = remembered(
@@ -82,6 +90,7 @@ export function networkStatus(network: OverlayNetwork, facts: Facts): OverlayNet
   conditions = withCondition(conditions, ready, facts.now, generation);
   const capacities = spaces.map((space) => spaceCapacity(facts.view.ledger, space, facts.index));
   conditions = withRaised(conditions, progress(accepted, ready, capacities), facts.now, generation);
+  conditions = withRaised(conditions, warnings(network, capacities, facts), facts.now, generation);
   const isolated = isolation(network, facts.view.networks);
   if (isolated !== undefined) conditions = withCondition(conditions, isolated, facts.now, generation);
   return {
@@ -96,6 +105,24 @@ export function networkStatus(network: OverlayNetwork, facts: Facts): OverlayNet
     },
     conditions,
   };
+}
+
+/** What will not do for long, or does not do for all, although all is as it should be. */
+function warnings(
+  network: OverlayNetwork,
+  capacities: readonly SubnetCapacity[],
+  { said, pods }: Facts,
+): Finding[] {
+  const { name } = network.metadata;
+  const nodes = said.map(({ node, networks }) => ({ node, network: networks.get(name) }));
+  return [
+    exhausting(network, capacities, nodes),
+    tightBlocks(
+      network,
+      said.map(({ node }) => node),
+      pods,
+    ),
+  ];
 }
 
 /** Accepted is what the ledger says: a decision that could not be stored is in force nowhere. */
@@ -247,6 +274,7 @@ export function configStatus({ view, plan, index, now }: Facts): OverlayConfigSt
       : { restored: { id: restored.id, since: restored.since } }),
     ...(departures === undefined ? {} : { departures }),
     ...(quarantined.length === 0 ? {} : { quarantined: quarantined.slice(0, mostListed) }),
+    ...(plan.registrations.accepted.size === 0 ? {} : { nodes: rounded(plan.registrations.accepted.size) }),
     ...(index.config === undefined || plan.mtu === undefined
       ? {}
       : {
@@ -258,6 +286,12 @@ export function configStatus({ view, plan, index, now }: Facts): OverlayConfigSt
         }),
     conditions,
   };
+}
+
+/** The first two digits and zeros: every agent is sent each change. */
+function rounded(count: number): number {
+  const unit = 10 ** Math.max(0, String(count).length - 2);
+  return Math.floor(count / unit) * unit;
 }
 
 /** Where the MTU comes from, and what the smallest uplink would have instead. */

@@ -97,6 +97,8 @@ export interface OverlayConfigStatus {
   departures?: Departures;
   /** Blocks that two agents say they hold; at most 32 are listed. */
   quarantined?: QuarantinedBlock[];
+  /** Registered nodes, of many the first two digits: what a new network is measured against. */
+  nodes?: number;
   conditions?: Condition[];
 }
 
@@ -160,6 +162,8 @@ export interface OverlayNetworkSpec {
   nodeSelector?: LabelSelector;
   namespaceSelector?: LabelSelector;
   isolation?: Isolation;
+  /** Percent of blocks, or of a node's addresses, from which on `Exhausting` warns; absent: 80. */
+  warnAt?: number;
 }
 
 /** Blocks of one subnet; `blocks` is the sum of the others. */
@@ -180,7 +184,7 @@ export interface OverlayNetworkStatus {
   capacity?: SubnetCapacity[];
   /** Nodes that hold all they should, that report OK, that report Failed, that wait for a block. */
   agents?: { allocated: number; ready: number; failed: number; waiting: number };
-  /** `Accepted`, `Ready`, and `Isolated` once it was isolated. */
+  /** `Accepted`, `Ready`; once they were raised also `Exhausting`, `TightBlocks`, `Stalled`, `Reconciling`, `Isolated`. */
   conditions?: Condition[];
 }
 
@@ -237,8 +241,29 @@ export type NetworkState = 'OK' | 'Failed' | 'Configuring';
 export interface OverlayAgentStatus {
   /** `spec.revision` of the AgentAllocation that the kernel shows. */
   revision?: number;
-  networks?: { name: string; state: NetworkState; message?: string }[];
+  networks?: AgentNetwork[];
   conditions?: Condition[];
+}
+
+/** One network on one node. */
+export interface AgentNetwork {
+  name: string;
+  state: NetworkState;
+  message?: string;
+  /** Absent where the node has no bridges. */
+  usage?: AddressUsage[];
+}
+
+/** How full one part of a node's block is. */
+export interface AddressUsage {
+  /** The part: a half of a block, or all of it. */
+  cidr: string;
+  /** Whose part it is. */
+  containerizer: Containerizer;
+  /** Addresses that containers can get, at most 2^53 - 1; the sum of the others. */
+  addresses: number;
+  used: number;
+  free: number;
 }
 
 /** A node's block of one subnet, and how the two containerizers share it. */

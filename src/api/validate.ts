@@ -1,5 +1,6 @@
 import { AddressError, bits } from '../net/address.ts';
 import { contains, overlaps, parseCidr, type Cidr } from '../net/cidr.ts';
+import { defaultWarnAt } from './usage.ts';
 import type { OverlayConfigSpec, OverlayNetwork } from './types.ts';
 
 /** What is wrong with an object by itself. The CRDs' rules say the same; an older CRD may have let it pass. */
@@ -44,6 +45,9 @@ export function validateNetwork({ metadata, spec }: OverlayNetwork): Invalid | u
     }
     seen.push(cidr);
   }
+  const { warnAt = defaultWarnAt } = spec;
+  if (!(warnAt >= 1 && warnAt <= 100))
+    return invalid(`spec.warnAt: ${warnAt} is not a percentage from 1 to 100`);
   return undefined;
 }
 

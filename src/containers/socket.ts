@@ -19,24 +19,33 @@ const longestPath = 107;
 /** Another agent that does not take a connection within so long is busy, not gone. */
 const probeMs = 1_000;
 
-/** The UNIX socket at which the CNI plugin asks for a container's networks: `POST /v1/networks`. */
+/**
+ * The UNIX socket at which the CNI plugin asks for a container's networks (`POST /v1/networks`), and, where no address is
+ * left, how full they all are (`POST /v1/usage`).
+ */
 export class AgentSocket {
   readonly path: string;
   readonly #answer: (ask: Ask) => Promise<Choice>;
+  readonly #usage: () => string;
   readonly #onAnswer: (code: number) => void;
   readonly #log: Log;
   #server: Server | undefined;
   #inode: number | undefined;
 
-  /** @param options.onAnswer told of each question that was understood: the refusal's code, 0 for none */
+  /**
+   * @param options.usage how full this node's networks are, in words
+   * @param options.onAnswer told of each question that was understood: the refusal's code, 0 for none
+   */
   constructor(options: {
     path: string;
     answer: (ask: Ask) => Promise<Choice>;
+    usage?: () => string;
     onAnswer?: (code: number) => void;
     log: Log;
   }) {
     this.path = options.path;
     this.#answer = options.answer;
+    this.#usage = options.usage ?? (() => '');
     this.#onAnswer = options.onAnswer ?? (() => undefined);
     this.#log = options.log;
   }
@@ -133,10 +142,12 @@ export class AgentSocket {
   /** @throws CutOff */
   async #reply(request: IncomingMessage): Promise<Reply> {
     const { method = '', url = '' } = request;
-    if (url !== '/v1/networks') return refuse(404, 'no such path; there is /v1/networks');
+    if (url !== '/v1/networks' && url !== '/v1/usage')
+      return refuse(404, 'no such path; there are /v1/networks and /v1/usage');
     if (method !== 'POST') return { ...refuse(405, `${method} is not allowed`), headers: { allow: 'POST' } };
     const body = await readBody(request);
     if (body === undefined) return refuse(413, `the request has more than ${largestBody} bytes`);
+    if (url === '/v1/usage') return { status: 200, body: { usage: this.#usage() } };
     const ask = parseAsk(body);
     if ('code' in ask) {
       this.#log.debug('CNI socket: bad request', { error: ask.msg });

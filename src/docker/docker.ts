@@ -4,7 +4,7 @@ import type { Failure } from '../dataplane/state.ts';
 import { linkNames } from '../linux/links.ts';
 import type { Log } from '../log.ts';
 import { outdated, planNetworks, type Plan, type Step, type Users } from './diff.ts';
-import { Engine, EngineError, NoEngine } from './engine.ts';
+import { Engine, EngineError, NoEngine, type Endpoint } from './engine.ts';
 import {
   blocksOf,
   bridgeOf,
@@ -40,6 +40,7 @@ export class Docker {
   #finding: Omit<Finding, 'type'>;
   #blocks: Blocks | undefined;
   #pools: readonly string[] = [];
+  #endpoints: readonly Endpoint[] | undefined;
 
   /** @param options.links names of the node's links now; by default those of this process's network namespace */
   constructor(options: { engine: Engine; links?: () => ReadonlySet<string>; log: Log }) {
@@ -69,6 +70,22 @@ export class Docker {
   /** From which the engine, as it was last asked, takes networks that name no subnet. */
   get pools(): readonly string[] {
     return this.#pools;
+  }
+
+  /**
+   * What running containers have in networks of ours. An engine that does not answer leaves what it said last; undefined:
+   * it has said nothing yet, although it may have such networks.
+   */
+  async endpoints(): Promise<readonly Endpoint[] | undefined> {
+    try {
+      const names = new Set((this.#blocks ?? []).map(({ name }) => name));
+      const all = await this.#engine.endpoints();
+      this.#endpoints = all.filter(({ network }) => names.has(network));
+    } catch (error) {
+      if (error instanceof NoEngine && (this.#blocks ?? []).length === 0) this.#endpoints = [];
+      else if (!(error instanceof NoEngine || error instanceof EngineError)) throw error;
+    }
+    return this.#endpoints;
   }
 
   /** @param onChange what `reconcile` does may be different now; `restarted`: an engine came, or went */

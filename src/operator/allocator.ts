@@ -5,6 +5,7 @@ import { isUrgent } from '../allocate/urgent.ts';
 import { keyOf, type View, type Write } from '../allocate/view.ts';
 import type { KubeObject } from '../api/types.ts';
 import type { Client } from '../kube/client.ts';
+import type { Node } from '../kube/resources.ts';
 import type { Log } from '../log.ts';
 import { nextBatch } from './batch.ts';
 import { isAnswer, matters, type Caches } from './caches.ts';
@@ -78,12 +79,14 @@ export class Allocator {
     metrics: OperatorMetrics;
     /** What OverlayConfig is created with where there never was one. */
     firstConfig?: View['firstConfig'];
+    /** Told of each Node that is read. */
+    onNode?: (node: Node) => void;
   }) {
     this.#client = options.client;
     this.#caches = options.caches;
     this.#log = options.log;
     this.#metrics = options.metrics;
-    this.#addresses = new NodeAddresses(options.client);
+    this.#addresses = new NodeAddresses(options.client, options.onNode);
     this.#networksKind = new NetworksKindReader(options.client);
     this.#firstConfig = options.firstConfig ?? {};
     for (const informer of this.#caches.all) {

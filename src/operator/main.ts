@@ -14,6 +14,7 @@ import { endpoints } from './endpoints.ts';
 import { readFirstConfig } from './firstconfig.ts';
 import { parseFlags } from './flags.ts';
 import { OperatorMetrics } from './metrics.ts';
+import { NodePods } from './nodepods.ts';
 import { Statuses } from './statuses.ts';
 
 /** Bursts become one run; a single join waits for nothing. */
@@ -40,8 +41,10 @@ async function main(): Promise<void> {
     instance: flags.identity,
     log,
   });
-  const allocator = new Allocator({ client, caches, log, metrics, firstConfig });
-  const statuses = new Statuses({ client, caches, events, metrics });
+  const pods = new NodePods(client);
+  const onNode = pods.learn.bind(pods);
+  const allocator = new Allocator({ client, caches, log, metrics, firstConfig, onNode });
+  const statuses = new Statuses({ client, caches, events, metrics, pods });
 
   /** While this operator leads: what was planned ends with it. */
   let term: { signal: AbortSignal; listed: boolean; settled?: Settled } | undefined;

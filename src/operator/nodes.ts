@@ -23,10 +23,13 @@ interface Reading {
 export class NodeAddresses {
   private readonly readings = new Map<string, Reading>();
   private readonly client: Client;
+  private readonly onRead: (node: Node) => void;
   private servers: readonly string[] = [];
 
-  constructor(client: Client) {
+  /** @param onRead told of each Node */
+  constructor(client: Client, onRead: (node: Node) => void = () => undefined) {
     this.client = client;
+    this.onRead = onRead;
   }
 
   /** Where API servers listen, as they said when Nodes were last read. */
@@ -39,7 +42,9 @@ export class NodeAddresses {
     if (names.length === 0) return;
     const slice = await this.client.get(endpointSlices('default'), 'kubernetes');
     this.servers = canonical((slice?.endpoints ?? []).flatMap(({ addresses }) => addresses));
-    const take = ({ metadata, status }: Node) => {
+    const take = (node: Node) => {
+      const { metadata, status } = node;
+      this.onRead(node);
       const addresses = canonical(
         (status?.addresses ?? [])
           .filter(({ type }) => type === 'InternalIP' || type === 'ExternalIP')

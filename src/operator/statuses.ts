@@ -1,13 +1,10 @@
 import { isDeepStrictEqual } from 'node:util';
+import { roomForPods } from '../allocate/fullness.ts';
+import type { Plan } from '../allocate/plan.ts';
 import { Holdings } from '../allocate/render.ts';
 import { allocationStatus, configStatus, gather, networkStatus } from '../allocate/status.ts';
-import type {
-  Condition,
-  KubeObject,
-  OverlayNetwork,
-  OverlayNetworkStatus,
-  SubnetCapacity,
-} from '../api/types.ts';
+import type { View } from '../allocate/view.ts';
+import type { Condition, KubeObject, OverlayNetwork, OverlayNetworkStatus } from '../api/types.ts';
 import { ApiError, type Client } from '../kube/client.ts';
 import type { EventRecorder } from '../kube/events.ts';
 import type { Informer } from '../kube/informer.ts';
@@ -15,6 +12,7 @@ import { agentAllocations, overlayConfigs, overlayNetworks, type Resource } from
 import type { Settled } from './allocator.ts';
 import type { Caches } from './caches.ts';
 import type { OperatorMetrics } from './metrics.ts';
+import { NodePods } from './nodepods.ts';
 import { inParallel } from './parallel.ts';
 
 /** Every agent sees every status: where there are many, numbers alone are written at most so often, in milliseconds. */
@@ -25,7 +23,13 @@ const manyAgents = 100;
 const quiet = new Set(['Progressing', 'NoAgents', 'NotStored']);
 
 /** Conditions whose True is the bad news. */
-const alarmTypes = new Set(['Restored', 'Degraded', 'Quarantined']);
+const alarmTypes = new Set(['Restored', 'Degraded', 'Quarantined', 'Exhausting', 'TightBlocks']);
+
+/** Nodes take at most about so many pods: a network whose nodes have room for more is never tight. */
+const mostPods = 256;
+
+/** The next Nodes whose pods are not known are read after so many milliseconds. */
+const readPodsMs = 1_000;
 
 /** Writes the status of every object that the allocation shows to have changed, and an Event for each new reason. */
 export class Statuses {
@@ -33,15 +37,23 @@ export class Statuses {
   readonly #caches: Caches;
   readonly #events: EventRecorder;
   readonly #metrics: OperatorMetrics;
+  readonly #pods: NodePods;
   readonly #holdings = new Holdings();
   /** By network: when its status was last written. */
   readonly #written = new Map<string, number>();
 
-  constructor(options: { client: Client; caches: Caches; events: EventRecorder; metrics: OperatorMetrics }) {
+  constructor(options: {
+    client: Client;
+    caches: Caches;
+    events: EventRecorder;
+    metrics: OperatorMetrics;
+    pods?: NodePods;
+  }) {
     this.#client = options.client;
     this.#caches = options.caches;
     this.#events = options.events;
     this.#metrics = options.metrics;
+    this.#pods = options.pods ?? new NodePods(options.client);
   }
 
   /**
@@ -57,18 +69,18 @@ export class Statuses {
   ): Promise<{ requeueAfterMs?: number; outdated: boolean }> {
     const agents = this.#caches.agents.byName;
     const view = { ...planned, now: Date.now(), agents };
-    const facts = gather(view, plan, this.#holdings);
-    let later = Infinity;
+    let later = (await this.#readPods(view, plan)) ? readPodsMs : Infinity;
+    const facts = gather(view, plan, this.#holdings, (node) => this.#pods.of(node));
     const puts: Put[] = [];
-    const capacity = new Map<string, SubnetCapacity[]>();
+    const shown = new Map<string, OverlayNetworkStatus>();
     for (const network of view.networks) {
       const status = networkStatus(network, facts);
-      capacity.set(network.metadata.name, status.capacity ?? []);
+      shown.set(network.metadata.name, status);
       const wait = this.#patience(network, status, view.now);
       if (wait > 0) later = Math.min(later, wait);
       else puts.push(new StatusPut(overlayNetworks, this.#caches.networks, network, status));
     }
-    this.#metrics.capacity(capacity);
+    this.#metrics.networks(shown);
     this.#metrics.alarms(plan);
     if (view.config !== undefined) {
       puts.push(new StatusPut(overlayConfigs, this.#caches.configs, view.config, configStatus(facts)));
@@ -89,6 +101,12 @@ export class Statuses {
       ...(later === Infinity ? {} : { requeueAfterMs: later }),
       outdated: current.length < due.length,
     };
+  }
+
+  /** Only a network of small blocks makes it matter how many pods nodes take. @returns whether there are more to read */
+  async #readPods({ networks, nodes }: View, { registrations }: Plan): Promise<boolean> {
+    if (!networks.some(({ spec }) => (roomForPods(spec) ?? Infinity) < mostPods)) return false;
+    return this.#pods.readSome([...registrations.accepted.keys()].flatMap((name) => nodes.get(name) ?? []));
   }
 
   /** How long a status whose numbers alone changed can still wait, in milliseconds. */

@@ -3,10 +3,11 @@ import { bounded } from '../api/text.ts';
 import type { Failure } from '../dataplane/state.ts';
 import type {
   AgentAllocationSpec,
+  AgentNetwork,
   AllocatedNetwork,
-  NetworkState,
   OverlayAgentStatus,
 } from '../api/types.ts';
+import type { NodeUsage } from './usage.ts';
 
 /** `NETWORK: MESSAGE` */
 export const failureText = ({ network, message }: Failure): string =>
@@ -36,6 +37,8 @@ interface StatusInput {
   /** What stands between networks and their Docker halves: it does not hold up the rest of them. */
   docker: readonly Failure[];
   findings: Finding[];
+  /** How full the node's blocks are; undefined: as the stored status says. */
+  usage: NodeUsage | undefined;
   /** The status that is stored now. */
   stored: OverlayAgentStatus | undefined;
   /** RFC 3339. */
@@ -48,12 +51,17 @@ export function renderStatus({
   applied,
   docker,
   findings,
+  usage,
   stored,
   now,
 }: StatusInput): OverlayAgentStatus {
   const forAll = grave(applied?.failures ?? []).some(({ network }) => network === undefined);
   const revision = forAll ? stored?.revision : applied?.allocation?.revision;
-  const networks = (allocation?.networks ?? []).map((network) => networkStatus(network, applied, docker));
+  const networks = (allocation?.networks ?? []).map((network): AgentNetwork => {
+    const { name } = network;
+    const full = usage?.get(name) ?? stored?.networks?.find((one) => one.name === name)?.usage ?? [];
+    return { ...networkStatus(network, applied, docker), ...(full.length === 0 ? {} : { usage: [...full] }) };
+  });
   return {
     ...(revision === undefined ? {} : { revision }),
     networks,
@@ -77,7 +85,7 @@ function networkStatus(
   network: AllocatedNetwork,
   applied: Applied | undefined,
   docker: readonly Failure[],
-): { name: string; state: NetworkState; message?: string } {
+): Omit<AgentNetwork, 'usage'> {
   const { name } = network;
   const before = applied?.allocation?.networks?.find((other) => other.name === name);
   if (applied === undefined || before === undefined || !sameBlocks(before, network)) {
@@ -100,7 +108,12 @@ const sameBlocks = (a: AllocatedNetwork, b: AllocatedNetwork): boolean =>
 function statusText(status: OverlayAgentStatus | undefined): string {
   return JSON.stringify([
     status?.revision,
-    (status?.networks ?? []).map(({ name, state, message }) => [name, state, message]),
+    (status?.networks ?? []).map(({ name, state, message, usage = [] }) => [
+      name,
+      state,
+      message,
+      usage.map(({ cidr, containerizer, addresses, used }) => [cidr, containerizer, addresses, used]),
+    ]),
     (status?.conditions ?? []).map(({ type, status: is, reason, message }) => [type, is, reason, message]),
   ]);
 }

@@ -15,6 +15,7 @@ const of = (changes: Partial<Parameters<typeof renderStatus>[0]>) =>
     applied: applied(),
     docker: [],
     findings: [],
+    usage: undefined,
     stored: undefined,
     now,
     ...changes,
