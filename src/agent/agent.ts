@@ -24,7 +24,7 @@ import { SeenVersion } from '../report/registration.ts';
 import { Report } from './report.ts';
 import { AgentSocket } from '../containers/socket.ts';
 import { sweep } from '../containers/sweep.ts';
-import { Usage, type Counted } from './usage.ts';
+import { Use } from './use.ts';
 
 export interface AgentOptions {
   node: string;
@@ -66,7 +66,7 @@ export class Agent {
   readonly #queue: KeyedQueue;
   readonly #docker: Docker | undefined;
   readonly #available: NetworkAvailable;
-  readonly #usage: Usage;
+  readonly #use: Use;
   #engine: { stop: () => void } | undefined;
   /** What the next pass looks at, whatever the objects say. */
   #look: Scope | undefined = 'all';
@@ -106,7 +106,7 @@ export class Agent {
       checkpoint: () => this.#save(),
       sweep: () => this.#sweep(),
       host: () => this.#lookAtHost(),
-      usage: () => this.#count(),
+      use: () => this.#lookAtUse(),
       'node condition': async () => ({ requeueAfterMs: await this.#available.say() }),
     };
     this.#queue = new KeyedQueue({
@@ -146,9 +146,12 @@ export class Agent {
       seen,
       metrics,
     });
-    const usage = new Usage({
-      leaseDir: directories.leaseDir,
+    const use = new Use({
+      ...directories,
+      links,
       docker,
+      caches,
+      pass,
       onCount: (counted) => {
         metrics.used(counted);
       },
@@ -168,21 +171,27 @@ export class Agent {
       docker,
       seen,
       system: () => host.problems,
-      usage,
+      use,
       log,
     });
     const pods = new Pods(client);
     this.#socket = new AgentSocket({
       path: socketIn(directories.runDir),
-      answer: (ask) => answer(ask, { known: () => pass.settled(), namespaces, pods }),
-      usage: () => usage.text(this.#counted),
+      answer: async (ask) => {
+        const known = async () => use.known(await pass.settled(), ask);
+        const choice = await answer(ask, { known, namespaces, pods });
+        const soonMs = use.answered(ask, choice);
+        if (soonMs !== undefined) this.#queue.addAfter('use', soonMs);
+        return choice;
+      },
+      usage: () => use.text,
       onAnswer: (code) => {
         metrics.asked(code);
       },
       log,
     });
     this.#docker = docker;
-    this.#usage = usage;
+    this.#use = use;
     this.#available = new NetworkAvailable({ client, node, log });
     this.#cni = cni;
     this.#caches = caches;
@@ -226,7 +235,7 @@ export class Agent {
     for (const informer of [configs, networks, allocations, agents]) {
       void informer.synced().then(() => {
         this.#queue.add('report');
-        this.#queue.add('usage');
+        this.#queue.add('use');
         if (this.#caches.synced) this.reconcile();
       });
     }
@@ -301,7 +310,7 @@ export class Agent {
         this.#queue.add('node condition');
         this.#queue.add('sweep');
       }
-      this.#queue.add('usage');
+      this.#queue.add('use');
     }
   }
 
@@ -315,6 +324,7 @@ export class Agent {
     };
     const { made, error } = await this.#docker.reconcile(snapshot, { record, closed: this.#pass.closed });
     this.#queue.add('report');
+    this.#queue.add('use');
     const { wanted } = this.#pass;
     // it puts rules of its own ahead of ours
     if (made) this.reconcile();
@@ -322,18 +332,11 @@ export class Agent {
     if (error !== undefined) throw error;
   }
 
-  /** What addresses are counted of. */
-  get #counted(): Counted {
-    const { snapshot, held } = this.#pass;
-    return { allocated: held?.networks ?? [], networks: snapshot?.networks ?? [] };
-  }
-
-  async #count(): Promise<Result | undefined> {
-    const { agents, agent } = this.#caches;
-    if (this.#pass.applied === undefined || !agents.hasSynced) return undefined;
-    const { news, againMs } = await this.#usage.look(this.#counted, agent?.status);
-    if (news) this.#queue.add('report');
-    return { requeueAfterMs: againMs };
+  async #lookAtUse(): Promise<Result | undefined> {
+    const looked = await this.#use.look();
+    if (looked === undefined) return undefined;
+    if (looked.news) this.#queue.add('report');
+    return { requeueAfterMs: looked.againMs };
   }
 
   /** Its own key: others' firewalls may be long to read, and nothing waits for that. */

@@ -1,6 +1,6 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { Failure } from '../dataplane/state.ts';
-import type { NodeUsage } from '../report/usage.ts';
+import type { NodeUsage } from '../api/usage.ts';
 
 /** Of one kind, since the start. */
 export interface InformerCounters {

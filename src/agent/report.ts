@@ -14,7 +14,7 @@ import type { Judge } from './judge.ts';
 import type { Pass } from './pass.ts';
 import type { OwnRanges } from '../host/ranges.ts';
 import { register, registrationOf, type SeenVersion } from '../report/registration.ts';
-import type { Usage } from './usage.ts';
+import type { Use } from './use.ts';
 import { brief, renderStatus, sameStatus } from '../report/status.ts';
 
 /** An OverlayAgent that lived so long was not deleted as soon as it was made. */
@@ -38,7 +38,7 @@ interface Parts {
   seen: SeenVersion;
   /** What of the node itself is not as the data path needs it. */
   system: () => Problem[];
-  usage: Pick<Usage, 'said'>;
+  use: Pick<Use, 'said'>;
   log: Log;
 }
 
@@ -85,7 +85,7 @@ export class Report {
 
   /** The OverlayAgent's status as it should be. */
   get status(): OverlayAgentStatus {
-    const { caches, judge, pass, checkpoint, containers, docker, system, usage } = this.#parts;
+    const { caches, judge, pass, checkpoint, containers, docker, system, use } = this.#parts;
     const { applied } = pass;
     const { missing, holding } = judge;
     const findings = findingsOf({
@@ -105,7 +105,7 @@ export class Report {
       applied,
       docker: docker?.failures ?? [],
       findings,
-      usage: usage.said,
+      use: use.said,
       stored: caches.agent?.status,
       now: new Date().toISOString(),
     });

@@ -1,9 +1,9 @@
-import { defaultWarnAt } from '../api/usage.ts';
+import { defaultWarnAt, type NodeUsage } from '../api/usage.ts';
 import type { AllocatedNetwork, OverlayAgentStatus, OverlayNetworkSpec } from '../api/types.ts';
 import { leasedAddresses } from '../containers/leases.ts';
 import type { Docker } from '../docker/docker.ts';
 import type { Endpoint } from '../docker/engine.ts';
-import { isNews, usageOf, usageText, type NodeUsage } from '../report/usage.ts';
+import { isNews, usageOf, usageText } from '../containers/usage.ts';
 
 /** How often addresses are counted, and how often at most the status tells of it. */
 const lookMs = 10_000;
@@ -35,6 +35,16 @@ export class Usage {
   constructor(parts: Parts) {
     this.#parts = parts;
     if (parts.docker === undefined) this.#endpoints = [];
+  }
+
+  /** As of the last count. */
+  get last(): NodeUsage {
+    return this.#last;
+  }
+
+  /** What Docker's running containers have; undefined: an engine has not answered yet. */
+  get endpoints(): readonly Endpoint[] | undefined {
+    return this.#endpoints;
   }
 
   /** What the status is to say; undefined before the first count, so that what it says stays. */

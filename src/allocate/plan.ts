@@ -1,4 +1,5 @@
 import type { LedgerIndex, LedgerSpace, OverlayNetwork, PinnedConfig } from '../api/types.ts';
+import { isLeaving } from '../api/inuse.ts';
 import { Allocations, type Memory } from './allocations.ts';
 import { Certainty } from './certainty.ts';
 import type { SpacePlan } from './blocks.ts';
@@ -100,7 +101,7 @@ class Planner {
     this.#cooldownMs = cooldown(view, this.#index);
     this.#nodes = [...view.nodes.values()].sort(byAge);
     this.#networks = new Map(
-      view.networks.filter(({ metadata }) => !metadata.deletionTimestamp).map((n) => [n.metadata.name, n]),
+      view.networks.filter(({ metadata }) => !isLeaving(metadata)).map((n) => [n.metadata.name, n]),
     );
     this.#certain = new Certainty(view, this.#networks, this.#index, this.#reads);
     this.#holdings = memory.read(view.ledger, this.#index);

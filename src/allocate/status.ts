@@ -12,6 +12,7 @@ import type {
   OverlayNetworkStatus,
   SubnetCapacity,
 } from '../api/types.ts';
+import { spaceCapacity } from './capacity.ts';
 import { exhausting, tightBlocks } from './fullness.ts';
 import { isolation } from './isolation.ts';
 import { overhead } from './mtu.ts';
@@ -22,8 +23,8 @@ import { Holdings } from './render.ts';
 import { repairedIndex } from './repair.ts';
 import { alarms } from './alarms.ts';
 import { mostListed, quarantinedBlocks } from './quarantine.ts';
-import { capacity, listedPages, vtepSpace } from './space.ts';
-import type { Ledger, NodeFacts, Refusal, View } from './view.ts';
+import { capacity, vtepSpace } from './space.ts';
+import type { NodeFacts, Refusal, View } from './view.ts';
 
 /** What every status is made of, worked out once a pass. */
 export interface Facts {
@@ -37,15 +38,20 @@ export interface Facts {
   withoutVTEP: ReadonlySet<string>;
   /** How many pods a node takes, where that is known. */
   pods: (node: NodeFacts) => number | undefined;
+  /** By network that somebody deletes: what that waits for. */
+  deletions: ReadonlyMap<string, Finding>;
   now: string;
 }
 
-/** @param holdings of the last pass, if any: what no page changed is not read again */
+/** @param more.holdings of the last pass, if any: what no page changed is not read again */
 export function gather(
   view: View,
   plan: Plan,
-  holdings = new Holdings(),
-  pods: Facts['pods'] = () => undefined,
+  {
+    holdings = new Holdings(),
+    pods = () => undefined,
+    deletions = new Map<string, Finding>(),
+  }: { holdings?: Holdings } & Partial<Pick<Facts, 'pods' | 'deletions'>> = {},
 ): Facts {
   const index = repairedIndex(view);
   const full = plan.exhausted.find(({ space }) => space.cidr === vtepSpace);
@@ -61,6 +67,7 @@ export function gather(
     }),
     withoutVTEP: new Set(full?.nodes),
     pods,
+    deletions,
     now: new Date(view.now).toISOString(),
   };
 }
@@ -111,11 +118,13 @@ export function networkStatus(network: OverlayNetwork, facts: Facts): OverlayNet
 function warnings(
   network: OverlayNetwork,
   capacities: readonly SubnetCapacity[],
-  { said, pods }: Facts,
+  { said, pods, deletions }: Facts,
 ): Finding[] {
   const { name } = network.metadata;
+  const deleting = deletions.get(name);
   const nodes = said.map(({ node, networks }) => ({ node, network: networks.get(name) }));
   return [
+    ...(deleting === undefined ? [] : [deleting]),
     exhausting(network, capacities, nodes),
     tightBlocks(
       network,
@@ -161,7 +170,11 @@ function countAgents(
   const draining = new Set(
     network.spec.subnets.filter(({ state }) => state === 'Draining').map(({ cidr }) => cidr),
   );
-  const needed = spaces.filter(({ cidr }) => !draining.has(cidr)).map(({ cidr }) => holdings.nodesIn(cidr));
+  // a network that somebody deletes gives no new blocks
+  const serves = network.metadata.deletionTimestamp === undefined;
+  const needed = spaces
+    .filter(({ cidr }) => serves && !draining.has(cidr))
+    .map(({ cidr }) => holdings.nodesIn(cidr));
   if (!network.spec.enabled || spaces.length === 0) return counts;
   for (const { node, networks } of said) {
     if (!selects(network.spec.nodeSelector, node.labels)) continue;
@@ -219,22 +232,6 @@ function readiness(
 function waits(nodes: readonly string[]): string {
   const shown = nodes.slice(0, 5).join(', ') + (nodes.length > 5 ? ', …' : '');
   return nodes.length === 1 ? `1 node waits: ${shown}` : `${nodes.length} nodes wait: ${shown}`;
-}
-
-export function spaceCapacity(ledger: Ledger, space: LedgerSpace, index: LedgerIndex): SubnetCapacity {
-  const blocks = capacity(space, index.config);
-  const counts = { Held: 0, Releasing: 0, Cooling: 0, Quarantined: 0 };
-  for (const { page } of listedPages(ledger, space)) for (const { state } of page.blocks) counts[state]++;
-  const used = counts.Held + counts.Releasing + counts.Cooling + counts.Quarantined;
-  return {
-    cidr: space.cidr,
-    blocks,
-    held: counts.Held,
-    releasing: counts.Releasing,
-    cooling: counts.Cooling,
-    quarantined: counts.Quarantined,
-    free: blocks - used,
-  };
 }
 
 export function configStatus({ view, plan, index, now }: Facts): OverlayConfigStatus {

@@ -1,5 +1,6 @@
 import { acceptedSubnets } from '../api/accepted.ts';
 import { isTrue } from '../api/conditions.ts';
+import { isLeaving, isWaiting } from '../api/inuse.ts';
 import { confirmOverlap } from '../api/ranges.ts';
 import type { AgentAllocation, NetworkSubnet, OverlayConfig, OverlayNetwork } from '../api/types.ts';
 import type { APIServer, Snapshot } from '../dataplane/snapshot.ts';
@@ -42,7 +43,7 @@ export const networksInForce = (networks: readonly OverlayNetwork[]): Snapshot['
 /** The network with its accepted subnets, or none where it is disabled, going, or not accepted. */
 function inForce(network: OverlayNetwork): Snapshot['networks'] {
   const { metadata, spec } = network;
-  const subnets = spec.enabled && metadata.deletionTimestamp === undefined ? subnetsInForce(network) : [];
+  const subnets = spec.enabled && !isLeaving(metadata) ? subnetsInForce(network) : [];
   if (subnets.length === 0) return [];
   // the rest of the metadata changes with every status: it would make each look like a change of the network
   const { name, uid } = metadata;
@@ -52,6 +53,7 @@ function inForce(network: OverlayNetwork): Snapshot['networks'] {
       metadata: {
         name,
         ...(uid === undefined ? {} : { uid }),
+        ...(isWaiting(metadata) ? { deletionTimestamp: metadata.deletionTimestamp ?? '' } : {}),
         ...(confirmed === undefined ? {} : { annotations: { [confirmOverlap]: confirmed } }),
       },
       spec: { ...spec, subnets },
@@ -72,7 +74,7 @@ export function idleNetworks(
 }
 
 function whyIdle({ metadata, spec, status }: OverlayNetwork): string {
-  if (metadata.deletionTimestamp !== undefined) return 'it is being deleted';
+  if (isLeaving(metadata)) return 'it is being deleted';
   if (!spec.enabled) return 'spec.enabled is false';
   const accepted = status?.conditions?.find(({ type }) => type === 'Accepted');
   return accepted?.status === 'False' ? `${accepted.reason}: ${accepted.message}` : notAcceptedYet;

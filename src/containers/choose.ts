@@ -15,6 +15,8 @@ export interface Known {
   idle: ReadonlyMap<string, string> | undefined;
   /** Networks that never worked on this node, and why. */
   failed: ReadonlyMap<string, string>;
+  /** Networks that somebody deletes and that take no more containers here, and why; absent: none. */
+  closing?: ReadonlyMap<string, string>;
 }
 
 /** One interface that the plugin is to make. */
@@ -85,7 +87,7 @@ interface Found {
 }
 
 /** Whether the network can be joined here, its rules on namespaces aside. */
-function locate(name: string, { snapshot, idle, failed }: Known): Found | Refusal {
+function locate(name: string, { snapshot, idle, failed, closing }: Known): Found | Refusal {
   const network = snapshot.networks.find(({ metadata }) => metadata.name === name);
   const problem = failed.get(name);
   // one that has just come is in force, and not in what was applied yet
@@ -104,6 +106,12 @@ function locate(name: string, { snapshot, idle, failed }: Known): Found | Refusa
     };
   }
   if (problem !== undefined) return notYet(name, snapshot.node, problem);
+  const end = closing?.get(name);
+  if (end !== undefined) {
+    const msg = `network ${name} is being deleted, and takes no more containers on node ${snapshot.node}: ${end}`;
+    const details = `ask for another: ${listed(namesHere(snapshot).filter((other) => other !== name))}`;
+    return { code: refusals.notInForce, msg, details };
+  }
   const active = network.spec.subnets
     .filter(({ state }) => state === 'Active')
     .map(({ cidr }) => parseCidr(cidr));

@@ -141,13 +141,19 @@ export class Docker {
     this.#blocks ??= snapshot.docker;
     const { minor, unsupported, version, pools } = await this.#engine.facts();
     this.#pools = pools;
-    const wanted = wantedNetworks(snapshot, minor).map((want) =>
-      closed.has(want.name) ? { ...want, draining: true } : want,
+    const going = new Set(
+      snapshot.networks.flatMap(({ metadata }) =>
+        metadata.deletionTimestamp === undefined ? [] : [metadata.name],
+      ),
     );
+    // one that somebody deletes goes here with its last container, so that no other can join
+    const wanted = wantedNetworks(snapshot, minor)
+      .filter(({ name }) => !going.has(name))
+      .map((want) => (closed.has(want.name) ? { ...want, draining: true } : want));
     const networks = await this.#engine.networks();
     this.#blocks = blocks(networks);
     const unfit = () => unsupported ?? this.#elsewhere;
-    if (unfit() === undefined) await this.#apply(wanted, networks, version, record);
+    if (unfit() === undefined) await this.#apply(wanted, networks, version, { record, going });
     const why = unfit();
     if (why === undefined) return;
     const message = `Docker: overlaynet does not work with this engine (${version}): ${why}`;
@@ -159,9 +165,11 @@ export class Docker {
     wanted: readonly WantedNetwork[],
     networks: readonly DockerNetwork[],
     version: string,
-    record: () => void,
+    { record, going }: { record: () => void; going: ReadonlySet<string> },
   ): Promise<void> {
-    const plan = await this.#plan(wanted, networks);
+    const planned = await this.#plan(wanted, networks);
+    const blocked = planned.blocked.filter(({ network }) => network === undefined || !going.has(network));
+    const plan = { ...planned, blocked };
     const coming = plan.steps.flatMap((step) => (step.kind === 'create' ? [step.shape] : []));
     this.#blocks = blocks([...networks, ...coming]);
     if (coming.length > 0) record();

@@ -109,4 +109,4 @@ export class OperatorMetrics {
 }
 
 /** Conditions of networks of which True is bad news. */
-const warnings = new Set(['Exhausting', 'TightBlocks']);
+const warnings = new Set(['Deleting', 'Exhausting', 'TightBlocks']);

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
+import type { DeletionVerdict } from '../allocate/deleting.ts';
 import { roomForPods } from '../allocate/fullness.ts';
 import type { Plan } from '../allocate/plan.ts';
 import { Holdings } from '../allocate/render.ts';
@@ -12,6 +13,7 @@ import { agentAllocations, overlayConfigs, overlayNetworks, type Resource } from
 import type { Settled } from './allocator.ts';
 import type { Caches } from './caches.ts';
 import type { OperatorMetrics } from './metrics.ts';
+import { NetworkGuard } from './guard.ts';
 import { NodePods } from './nodepods.ts';
 import { inParallel } from './parallel.ts';
 
@@ -23,7 +25,7 @@ const manyAgents = 100;
 const quiet = new Set(['Progressing', 'NoAgents', 'NotStored']);
 
 /** Conditions whose True is the bad news. */
-const alarmTypes = new Set(['Restored', 'Degraded', 'Quarantined', 'Exhausting', 'TightBlocks']);
+const alarmTypes = new Set(['Restored', 'Degraded', 'Quarantined', 'Exhausting', 'TightBlocks', 'Deleting']);
 
 /** Nodes take at most about so many pods: a network whose nodes have room for more is never tight. */
 const mostPods = 256;
@@ -38,6 +40,7 @@ export class Statuses {
   readonly #events: EventRecorder;
   readonly #metrics: OperatorMetrics;
   readonly #pods: NodePods;
+  readonly #guard: NetworkGuard;
   readonly #holdings = new Holdings();
   /** By network: when its status was last written. */
   readonly #written = new Map<string, number>();
@@ -53,6 +56,7 @@ export class Statuses {
     this.#caches = options.caches;
     this.#events = options.events;
     this.#metrics = options.metrics;
+    this.#guard = new NetworkGuard(options.client, options.caches);
     this.#pods = options.pods ?? new NodePods(options.client);
   }
 
@@ -70,7 +74,16 @@ export class Statuses {
     const agents = this.#caches.agents.byName;
     const view = { ...planned, now: Date.now(), agents };
     let later = (await this.#readPods(view, plan)) ? readPodsMs : Infinity;
-    const facts = gather(view, plan, this.#holdings, (node) => this.#pods.of(node));
+    const deletions = this.#guard.judge(view, plan);
+    const set = await this.#setFinalizers(view, deletions, signal);
+    for (const { wakeAt } of deletions.values()) later = Math.min(later, Math.max(0, wakeAt - view.now) + 1);
+    const facts = gather(view, plan, {
+      holdings: this.#holdings,
+      pods: (node) => this.#pods.of(node),
+      deletions: new Map(
+        [...deletions].flatMap(([name, { finding }]) => (finding === undefined ? [] : [[name, finding]])),
+      ),
+    });
     const puts: Put[] = [];
     const shown = new Map<string, OverlayNetworkStatus>();
     for (const network of view.networks) {
@@ -99,8 +112,25 @@ export class Statuses {
     });
     return {
       ...(later === Infinity ? {} : { requeueAfterMs: later }),
-      outdated: current.length < due.length,
+      // what was judged is not what is stored any more
+      outdated: set || current.length < due.length,
     };
+  }
+
+  /** @returns whether any was to be set: then what is stored is not what was planned */
+  async #setFinalizers(
+    { networks }: View,
+    deletions: ReadonlyMap<string, DeletionVerdict>,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    const due = networks.flatMap((network) => {
+      const finalizer = deletions.get(network.metadata.name)?.finalizer;
+      return finalizer === undefined ? [] : [{ network, finalizer }];
+    });
+    await inParallel(due, async ({ network, finalizer }) => {
+      if (!signal.aborted) await this.#guard.set(network, finalizer);
+    });
+    return due.length > 0;
   }
 
   /** Only a network of small blocks makes it matter how many pods nodes take. @returns whether there are more to read */

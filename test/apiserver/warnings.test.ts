@@ -1,11 +1,15 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { apiVersion, type OverlayConfig } from '../../src/api/types.ts';
 import { overlayConfigs } from '../../src/kube/resources.ts';
-import { startControlPlane, type OwnControlPlane } from '../support/controlplane.ts';
+import { assets, startControlPlane, type OwnControlPlane } from '../support/controlplane.ts';
 import { install } from '../support/refuses.ts';
+
+const run = promisify(execFile);
 
 let plane: OwnControlPlane;
 let dir: string;
@@ -14,7 +18,11 @@ let dir: string;
 async function apply(name: string, spec: object): Promise<string> {
   const file = join(dir, `${name}.json`);
   writeFileSync(file, JSON.stringify({ apiVersion, kind: 'OverlayNetwork', metadata: { name }, spec }));
-  const { stdout, stderr } = await plane.kubectl('apply', '--server-side', '-f', file);
+  const { stdout, stderr } = await run(join(assets(), 'kubectl'), [
+    '--kubeconfig',
+    plane.kubeconfig,
+    ...['apply', '--server-side', '-f', file],
+  ]);
   return `${stderr}${stdout}`;
 }
 

@@ -1,9 +1,7 @@
 import type { AddressUsage, AllocatedNetwork, Containerizer } from '../api/types.ts';
+import type { NodeUsage } from '../api/usage.ts';
 import { parseAddress } from '../net/address.ts';
 import { addressesFor, containsAddress, parseCidr } from '../net/cidr.ts';
-
-/** How full each network is on this node, by its name. */
-export type NodeUsage = ReadonlyMap<string, readonly AddressUsage[]>;
 
 /** Addresses that containers of this node have, by network, or nothing where that is not known. */
 export interface TakenAddresses {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { jest } from '@jest/globals';
 import { Usage } from '../../../src/agent/usage.ts';
 import type { AllocatedNetwork } from '../../../src/api/types.ts';
-import { isNews, usageOf, usageText } from '../../../src/report/usage.ts';
+import { isNews, usageOf, usageText } from '../../../src/containers/usage.ts';
 
 const dcos: AllocatedNetwork = {
   name: 'dcos',
