@@ -5,12 +5,10 @@ import { run as runProgram, type Run } from '../linux/run.ts';
 import type { Log } from '../log.ts';
 import type { Docker } from '../docker/docker.ts';
 import type { Scope } from '../dataplane/state.ts';
-import { answer } from '../containers/answer.ts';
 import { NetworkAvailable } from '../report/available.ts';
 import { Caches } from './caches.ts';
 import { CheckpointFile, sameSnapshot } from './checkpoint.ts';
 import { CNIFiles, socketIn } from '../containers/cni.ts';
-import { reasonOf } from '../host/file.ts';
 import type { ContainerHealth } from '../report/findings.ts';
 import type { Directories } from '../host/directories.ts';
 import type { Host } from '../host/host.ts';
@@ -18,13 +16,12 @@ import { Judge } from './judge.ts';
 import type { Metrics } from './metrics.ts';
 import { Namespaces } from '../containers/namespaces.ts';
 import { Pass, type Kernel } from './pass.ts';
-import { Pods } from '../containers/pods.ts';
 import type { OwnRanges } from '../host/ranges.ts';
 import { SeenVersion } from '../report/registration.ts';
 import { Report } from './report.ts';
-import { AgentSocket } from '../containers/socket.ts';
 import { sweep } from '../containers/sweep.ts';
 import { Use } from './use.ts';
+import { Door } from './door.ts';
 
 export interface AgentOptions {
   node: string;
@@ -62,7 +59,7 @@ export class Agent {
   readonly #checkpoint: CheckpointFile;
   readonly #pass: Pass;
   readonly #report: Report;
-  readonly #socket: AgentSocket;
+  readonly #door: Door;
   readonly #queue: KeyedQueue;
   readonly #docker: Docker | undefined;
   readonly #available: NetworkAvailable;
@@ -72,7 +69,6 @@ export class Agent {
   #look: Scope | undefined = 'all';
   #swept: 'not yet' | 'asked for' | 'done' = 'not yet';
   #sweepProblem: string | undefined;
-  #socketProblem: string | undefined;
 
   constructor(options: AgentOptions) {
     const {
@@ -174,19 +170,15 @@ export class Agent {
       use,
       log,
     });
-    const pods = new Pods(client);
-    this.#socket = new AgentSocket({
+    this.#door = new Door({
       path: socketIn(directories.runDir),
-      answer: async (ask) => {
-        const known = async () => use.known(await pass.settled(), ask);
-        const choice = await answer(ask, { known, namespaces, pods });
-        const soonMs = use.answered(ask, choice);
-        if (soonMs !== undefined) this.#queue.addAfter('use', soonMs);
-        return choice;
-      },
-      usage: () => use.text,
-      onAnswer: (code) => {
-        metrics.asked(code);
+      client,
+      namespaces,
+      pass,
+      use,
+      metrics,
+      onContainer: (soonMs) => {
+        this.#queue.addAfter('use', soonMs);
       },
       log,
     });
@@ -206,7 +198,7 @@ export class Agent {
 
   /** Takes the CNI plugin's questions from now on; another agent that does is an error. @throws ListenError */
   async listen(): Promise<void> {
-    await this.#socket.listen();
+    await this.#door.listen();
   }
 
   /** With a checkpoint the data path is made at once, API server or not. */
@@ -248,7 +240,7 @@ export class Agent {
   async stop(): Promise<void> {
     this.#engine?.stop();
     await Promise.all([
-      this.#socket.close(),
+      this.#door.close(),
       this.#queue.stop(),
       this.#caches.stop(),
       this.#namespaces.informer.stop(),
@@ -285,7 +277,7 @@ export class Agent {
 
   get #containers(): ContainerHealth {
     const { complete, containers } = this.#pass;
-    const others = [this.#socketProblem, this.#sweepProblem].filter((text) => text !== undefined);
+    const others = [this.#door.problem, this.#sweepProblem].filter((text) => text !== undefined);
     return {
       ...containers,
       complete,
@@ -300,7 +292,7 @@ export class Agent {
     this.#look = undefined;
     if (look !== undefined) this.#report.remeasure();
     try {
-      if (look !== undefined) await this.#repairSocket();
+      if (look !== undefined) await this.#door.repair();
       return await this.#pass.run(look);
     } finally {
       this.#queue.add('docker');
@@ -351,15 +343,6 @@ export class Agent {
   #save(): Promise<undefined> {
     this.#pass.save();
     return Promise.resolve(undefined);
-  }
-
-  async #repairSocket(): Promise<void> {
-    try {
-      await this.#socket.repair();
-      this.#socketProblem = undefined;
-    } catch (error) {
-      this.#socketProblem = reasonOf(error);
-    }
   }
 
   /** @throws Error with what failed, for the queue to try again */

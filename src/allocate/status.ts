@@ -1,5 +1,4 @@
 import { withCondition, type Finding } from '../api/conditions.ts';
-import { selects } from '../api/selector.ts';
 import type {
   AgentAllocation,
   AgentNetwork,
@@ -12,6 +11,7 @@ import type {
   OverlayNetworkStatus,
   SubnetCapacity,
 } from '../api/types.ts';
+import { countAgents, type AgentCounts } from './counts.ts';
 import { spaceCapacity } from './capacity.ts';
 import { exhausting, tightBlocks } from './fullness.ts';
 import { isolation } from './isolation.ts';
@@ -151,44 +151,6 @@ function notStored(
       `spec.subnets: ${rest.map(({ cidr }) => cidr).join(', ')} is not in the ledger` +
       (why === undefined ? ' yet' : `: ${why}`),
   };
-}
-
-interface AgentCounts {
-  wanted: number;
-  allocated: number;
-  ready: number;
-  waiting: number;
-  failed: { node: string; message: string }[];
-}
-
-function countAgents(
-  network: OverlayNetwork,
-  spaces: readonly LedgerSpace[],
-  { said, holdings }: Facts,
-): AgentCounts {
-  const counts: AgentCounts = { wanted: 0, allocated: 0, ready: 0, waiting: 0, failed: [] };
-  const draining = new Set(
-    network.spec.subnets.filter(({ state }) => state === 'Draining').map(({ cidr }) => cidr),
-  );
-  // a network that somebody deletes gives no new blocks
-  const serves = network.metadata.deletionTimestamp === undefined;
-  const needed = spaces
-    .filter(({ cidr }) => serves && !draining.has(cidr))
-    .map(({ cidr }) => holdings.nodesIn(cidr));
-  if (!network.spec.enabled || spaces.length === 0) return counts;
-  for (const { node, networks } of said) {
-    if (!selects(network.spec.nodeSelector, node.labels)) continue;
-    counts.wanted++;
-    if (!needed.every((nodes) => nodes.has(node.name))) {
-      counts.waiting++;
-      continue;
-    }
-    counts.allocated++;
-    const own = networks.get(network.metadata.name);
-    if (own?.state === 'OK') counts.ready++;
-    if (own?.state === 'Failed') counts.failed.push({ node: node.name, message: own.message ?? '' });
-  }
-  return counts;
 }
 
 function readiness(

@@ -14,8 +14,10 @@ import { endpoints } from './endpoints.ts';
 import { readFirstConfig } from './firstconfig.ts';
 import { parseFlags } from './flags.ts';
 import { OperatorMetrics } from './metrics.ts';
+import { NetworkGuard } from './guard.ts';
 import { NodePods } from './nodepods.ts';
 import { Statuses } from './statuses.ts';
+import { Uninstall } from './uninstall.ts';
 
 /** Bursts become one run; a single join waits for nothing. */
 const allocateIntervalMs = 50;
@@ -44,7 +46,18 @@ async function main(): Promise<void> {
   const pods = new NodePods(client);
   const onNode = pods.learn.bind(pods);
   const allocator = new Allocator({ client, caches, log, metrics, firstConfig, onNode });
-  const statuses = new Statuses({ client, caches, events, metrics, pods });
+  const guard = new NetworkGuard(client, caches);
+  const uninstall = new Uninstall(
+    client,
+    flags.namespace,
+    () => {
+      guard.end().catch((error: unknown) => {
+        log.error('a network may keep its finalizer: docs/deleting.md says how to take it off', { error });
+      });
+    },
+    log,
+  );
+  const statuses = new Statuses({ client, caches, events, metrics, pods, guard });
 
   /** While this operator leads: what was planned ends with it. */
   let term: { signal: AbortSignal; listed: boolean; settled?: Settled } | undefined;
@@ -124,8 +137,9 @@ async function main(): Promise<void> {
       statusQueue.add('status');
     },
   );
+  uninstall.start();
   const stop = async () => {
-    await Promise.all([queue.stop(), statusQueue.stop()]);
+    await Promise.all([queue.stop(), statusQueue.stop(), uninstall.stop()]);
     await election.stop();
     await caches.stop();
     await server.close();

@@ -51,12 +51,13 @@ export class Statuses {
     events: EventRecorder;
     metrics: OperatorMetrics;
     pods?: NodePods;
+    guard?: NetworkGuard;
   }) {
     this.#client = options.client;
     this.#caches = options.caches;
     this.#events = options.events;
     this.#metrics = options.metrics;
-    this.#guard = new NetworkGuard(options.client, options.caches);
+    this.#guard = options.guard ?? new NetworkGuard(options.client, options.caches);
     this.#pods = options.pods ?? new NodePods(options.client);
   }
 
