@@ -19,7 +19,7 @@ import { Pass, type Kernel } from './pass.ts';
 import type { OwnRanges } from '../host/ranges.ts';
 import { SeenVersion } from '../report/registration.ts';
 import { Report } from './report.ts';
-import { sweep } from '../containers/sweep.ts';
+import { Cleaner } from './cleaner.ts';
 import { Use } from './use.ts';
 import { Door } from './door.ts';
 
@@ -64,11 +64,10 @@ export class Agent {
   readonly #docker: Docker | undefined;
   readonly #available: NetworkAvailable;
   readonly #use: Use;
+  readonly #cleaner: Cleaner;
   #engine: { stop: () => void } | undefined;
   /** What the next pass looks at, whatever the objects say. */
   #look: Scope | undefined = 'all';
-  #swept: 'not yet' | 'asked for' | 'done' = 'not yet';
-  #sweepProblem: string | undefined;
 
   constructor(options: AgentOptions) {
     const {
@@ -100,7 +99,10 @@ export class Agent {
       docker: () => this.#runDocker(),
       report: () => this.#report.run(),
       checkpoint: () => this.#save(),
-      sweep: () => this.#sweep(),
+      sweep: () =>
+        this.#cleaner.run(() => {
+          this.#queue.add('report');
+        }),
       host: () => this.#lookAtHost(),
       use: () => this.#lookAtUse(),
       'node condition': async () => ({ requeueAfterMs: await this.#available.say() }),
@@ -184,6 +186,8 @@ export class Agent {
     });
     this.#docker = docker;
     this.#use = use;
+    const run = options.run ?? runProgram;
+    this.#cleaner = new Cleaner({ plugin: options.cniPlugin, directories, run, log });
     this.#available = new NetworkAvailable({ client, node, log });
     this.#cni = cni;
     this.#caches = caches;
@@ -277,7 +281,7 @@ export class Agent {
 
   get #containers(): ContainerHealth {
     const { complete, containers } = this.#pass;
-    const others = [this.#door.problem, this.#sweepProblem].filter((text) => text !== undefined);
+    const others = [this.#door.problem, this.#cleaner.problem].filter((text) => text !== undefined);
     return {
       ...containers,
       complete,
@@ -297,8 +301,7 @@ export class Agent {
     } finally {
       this.#queue.add('docker');
       this.#queue.add('report');
-      if (this.#pass.complete && this.#swept === 'not yet') {
-        this.#swept = 'asked for';
+      if (this.#pass.complete && this.#cleaner.ask()) {
         this.#queue.add('node condition');
         this.#queue.add('sweep');
       }
@@ -343,16 +346,5 @@ export class Agent {
   #save(): Promise<undefined> {
     this.#pass.save();
     return Promise.resolve(undefined);
-  }
-
-  /** @throws Error with what failed, for the queue to try again */
-  async #sweep(): Promise<undefined> {
-    if (this.#swept === 'done') return;
-    const { cniPlugin, directories, run, log } = this.#options;
-    const before = this.#sweepProblem;
-    this.#sweepProblem = await sweep({ plugin: cniPlugin, directories, run: run ?? runProgram, log });
-    if (this.#sweepProblem !== before) this.#queue.add('report');
-    if (this.#sweepProblem !== undefined) throw new Error(this.#sweepProblem);
-    this.#swept = 'done';
   }
 }

@@ -19,6 +19,7 @@ const nodes = ['node1', 'node2'];
 let plane: OwnControlPlane;
 let client: Client;
 let operator: OperatorProcess;
+let ended = false;
 
 beforeAll(async () => {
   plane = await startControlPlane();
@@ -30,7 +31,7 @@ beforeAll(async () => {
 }, 120_000);
 
 afterAll(async () => {
-  await operator.kill();
+  if (!ended) await operator.kill();
   await plane.stop();
 });
 
@@ -159,6 +160,7 @@ test('uninstalling in the documented order ends although containers use a networ
     (found) => found !== undefined && (found.metadata.finalizers ?? []).length === 0,
   );
   await operator.kill();
+  ended = true;
   await kubectl('delete', '-k', folder('crds'), '--timeout=40s');
   expect((await kubectl('get', 'crd', '-o', 'name')).stdout).toBe('');
 }, 90_000);
