@@ -1,5 +1,5 @@
 import type { LedgerIndex, LedgerSpace, OverlayNetwork, PinnedConfig } from '../api/types.ts';
-import { isLeaving } from '../api/inuse.ts';
+import { isLeaving, isWaiting } from '../api/inuse.ts';
 import { Allocations, type Memory } from './allocations.ts';
 import { Certainty } from './certainty.ts';
 import type { SpacePlan } from './blocks.ts';
@@ -38,6 +38,9 @@ import {
 } from './view.ts';
 
 export { Memory } from './allocations.ts';
+
+/** While a network waits for its deletion, its CRD is looked at again after so many milliseconds. */
+const kindAgainMs = 5_000;
 
 export interface Plan {
   /** Safe to do now, in any order among themselves. Plan again once they are done. */
@@ -146,6 +149,9 @@ class Planner {
     // where the index as it should be was refused, everything else goes on from the one that is stored
     this.#fill(result, this.#isIndexRefused ? index : next);
     result.wakeAt = Math.min(this.#wakeAt, this.#departures.wakeAt, this.#certain.wakeAt);
+    // one that goes with its CRD is not to wait for its containers
+    if (view.networks.some(({ metadata }) => isWaiting(metadata)))
+      result.wakeAt = Math.min(result.wakeAt, view.now + kindAgainMs);
     return result;
   }
 

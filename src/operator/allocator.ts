@@ -3,6 +3,7 @@ import { oneMoreLeft } from '../allocate/leaving.ts';
 import { Memory, plan, type Plan } from '../allocate/plan.ts';
 import { isUrgent } from '../allocate/urgent.ts';
 import { keyOf, type View, type Write } from '../allocate/view.ts';
+import { isWaiting } from '../api/inuse.ts';
 import type { KubeObject } from '../api/types.ts';
 import type { Client } from '../kube/client.ts';
 import type { Node } from '../kube/resources.ts';
@@ -126,7 +127,8 @@ export class Allocator {
       restores: this.#restores,
     };
     // where it cannot be read, a step that depends on it asks again
-    await this.#networksKind.readIfOld().catch(() => undefined);
+    const waits = this.#caches.networks.list().some(({ metadata }) => isWaiting(metadata));
+    await this.#networksKind.readIfOld(waits).catch(() => undefined);
     let lostRaces = 0;
     let readsInARow = 0;
     while (!signal.aborted) {
