@@ -70,20 +70,7 @@ export class Agent {
   #look: Scope | undefined = 'all';
 
   constructor(options: AgentOptions) {
-    const {
-      node,
-      addresses,
-      directories,
-      client,
-      kernel,
-      links,
-      uplinkMTU,
-      ranges,
-      docker,
-      host,
-      metrics,
-      log,
-    } = options;
+    const { node, addresses, directories, client, kernel, links, docker, metrics, log } = options;
     this.#options = options;
     const caches = new Caches(client, node, log);
     const checkpoint = new CheckpointFile({
@@ -159,8 +146,8 @@ export class Agent {
       node,
       addresses,
       client,
-      uplinkMTU,
-      ranges,
+      uplinkMTU: options.uplinkMTU,
+      ranges: options.ranges,
       caches,
       judge,
       pass,
@@ -168,7 +155,7 @@ export class Agent {
       containers,
       docker,
       seen,
-      system: () => host.problems,
+      system: () => options.host.problems,
       use,
       log,
     });

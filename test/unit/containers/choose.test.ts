@@ -193,6 +193,18 @@ test('of the default list a pod gets what this node has', () => {
   );
 });
 
+test('a network that somebody deletes and that takes no more containers is refused, and left out of the default list', () => {
+  const closing: Known = {
+    ...withDefault('dcos6,dcos'),
+    closing: new Map([['dcos', 'spec.deletionPolicy is Drain']]),
+  };
+  expect(outcome({ annotation: 'dcos' }, closing)).toBe(
+    '101 annotation overlaynet.dev/network of pod default/web-0: network dcos is being deleted, and takes no more ' +
+      'containers on node node2: spec.deletionPolicy is Drain',
+  );
+  expect(outcome({}, closing)).toBe('eth0=dcos6');
+});
+
 const own = 'annotation overlaynet.dev/network of pod default/web-0: ';
 test.each<[string, Partial<Ask>, string]>([
   ['unknown', { annotation: 'dcos,nowhere' }, `100 ${own}there is no network nowhere`],
