@@ -9,7 +9,7 @@ import { uplinkMTU } from '../linux/uplink.ts';
 import { createLog } from '../log.ts';
 import { Agent } from './agent.ts';
 import { readAttachments } from '../containers/attachments.ts';
-import { watchDrift } from './drift.ts';
+import { watchDrift } from '../host/drift.ts';
 import { endpoints } from './endpoints.ts';
 import type { RunOptions } from './flags.ts';
 import { Host } from '../host/host.ts';

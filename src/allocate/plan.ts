@@ -2,7 +2,7 @@ import type { LedgerIndex, LedgerSpace, OverlayNetwork, PinnedConfig } from '../
 import { isLeaving, isWaiting } from '../api/inuse.ts';
 import { Allocations, type Memory } from './allocations.ts';
 import { Certainty } from './certainty.ts';
-import type { SpacePlan } from './blocks.ts';
+import type { SpacePlan } from './demand.ts';
 import {
   configRefusal,
   cooldown,

@@ -128,7 +128,7 @@ func (a *fakeAgent) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		json.NewEncoder(w).Encode(map[string]string{"usage": a.usage})
 		return
 	}
-	if r.Method != http.MethodPost || r.URL.Path != "/v1/networks" || json.NewDecoder(r.Body).Decode(&asked) != nil {
+	if r.Method != http.MethodPost || r.URL.Path != networksPath || json.NewDecoder(r.Body).Decode(&asked) != nil {
 		http.Error(w, `{"code":104,"msg":"bad request"}`, http.StatusBadRequest)
 		return
 	}

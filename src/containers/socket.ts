@@ -9,15 +9,21 @@ import { parseAsk, refusals, type Ask, type Refusal } from './ask.ts';
 import type { Choice } from './choose.ts';
 import { isErrno, reasonOf } from '../host/file.ts';
 
-/** The plugin sends all at once and waits 5 s. */
+/** Where the plugin asks. */
+export const networksPath = '/v1/networks';
+
+/** The plugin waits so long for an answer, and sends all at once. */
+export const answerMs = 5_000;
 const headersMs = 2_000;
-const requestMs = 5_000;
 
 /** sockaddr_un (unix(7)), less the final zero. */
 const longestPath = 107;
 
 /** Another agent that does not take a connection within so long is busy, not gone. */
 const probeMs = 1_000;
+
+/** Where the plugin asks how full this node's networks are. */
+const usagePath = '/v1/usage';
 
 /**
  * The UNIX socket at which the CNI plugin asks for a container's networks (`POST /v1/networks`), and, where no address is
@@ -101,7 +107,7 @@ export class AgentSocket {
   #bind(): Promise<Server> {
     const server = createServer({
       headersTimeout: headersMs,
-      requestTimeout: requestMs,
+      requestTimeout: answerMs,
       connectionsCheckingInterval: 500,
       maxHeaderSize: 8 * 1024,
     });
@@ -142,12 +148,12 @@ export class AgentSocket {
   /** @throws CutOff */
   async #reply(request: IncomingMessage): Promise<Reply> {
     const { method = '', url = '' } = request;
-    if (url !== '/v1/networks' && url !== '/v1/usage')
-      return refuse(404, 'no such path; there are /v1/networks and /v1/usage');
+    if (url !== networksPath && url !== usagePath)
+      return refuse(404, `no such path; there are ${networksPath} and ${usagePath}`);
     if (method !== 'POST') return { ...refuse(405, `${method} is not allowed`), headers: { allow: 'POST' } };
     const body = await readBody(request);
     if (body === undefined) return refuse(413, `the request has more than ${largestBody} bytes`);
-    if (url === '/v1/usage') return { status: 200, body: { usage: this.#usage() } };
+    if (url === usagePath) return { status: 200, body: { usage: this.#usage() } };
     const ask = parseAsk(body);
     if ('code' in ask) {
       this.#log.debug('CNI socket: bad request', { error: ask.msg });
