@@ -8,7 +8,7 @@ import { assemble, type AgentOptions } from './parts.ts';
 import { ownAllocation } from '../dataplane/snapshot.ts';
 
 /** Kinds of work, each of which runs by itself. */
-type Work = 'data path' | 'docker' | 'report' | 'checkpoint' | 'sweep' | 'host' | 'node condition';
+type Work = 'data path' | 'docker' | 'report' | 'checkpoint' | 'sweep' | 'host' | 'use' | 'node condition';
 
 /**
  * One node's agent. Kinds of work, each by a key of its own, so that one that fails (no right to write, API server
@@ -38,6 +38,9 @@ export class Agent {
       add: (key) => {
         this.#queue.add(key);
       },
+      expect: (soonMs) => {
+        this.#queue.addAfter('use', soonMs);
+      },
       containers: () => this.#containers,
     });
   }
@@ -50,6 +53,7 @@ export class Agent {
       checkpoint: () => this.#save(),
       sweep: () => this.#sweep(),
       host: () => this.#lookAtHost(),
+      use: () => this.#lookAtUse(),
       'node condition': async () => ({ requeueAfterMs: await this.#parts.available.say() }),
     };
   }
@@ -85,6 +89,7 @@ export class Agent {
     for (const informer of [configs, networks, allocations, agents]) {
       void informer.synced().then(() => {
         this.#queue.add('report');
+        this.#queue.add('use');
         if (this.#parts.caches.synced) this.reconcile();
       });
     }
@@ -158,6 +163,7 @@ export class Agent {
         this.#queue.add('node condition');
         this.#queue.add('sweep');
       }
+      this.#queue.add('use');
     }
   }
 
@@ -173,11 +179,19 @@ export class Agent {
     };
     const { made, error } = await docker.reconcile(snapshot, { record, closed: knowledge.closed });
     this.#queue.add('report');
+    this.#queue.add('use');
     const { wanted } = pass;
     // it puts rules of its own ahead of ours
     if (made) this.reconcile();
     else if (wanted !== undefined && !sameSnapshot(snapshot, wanted)) this.#queue.add('data path');
     if (error !== undefined) throw error;
+  }
+
+  async #lookAtUse(): Promise<Result | undefined> {
+    const looked = await this.#parts.use.look();
+    if (looked === undefined) return undefined;
+    if (looked.news) this.#queue.add('report');
+    return { requeueAfterMs: looked.againMs };
   }
 
   /** Its own key: others' firewalls may be long to read, and nothing waits for that. */

@@ -1,5 +1,6 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { Failure } from '../dataplane/state.ts';
+import type { NodeUsage } from '../api/usage.ts';
 
 /** Counters of one kind since the start. */
 export interface InformerCounters {
@@ -48,6 +49,12 @@ export class Metrics {
     name: `${prefix}held`,
     help: 'What the data path keeps although no object says so any more, by kind: peers, networks, blocks of this node.',
     labelNames: ['kind'],
+    registers: this.#registers,
+  });
+  readonly #addresses = new Gauge({
+    name: `${prefix}addresses`,
+    help: "Addresses of this node's blocks, by network, part, whose it is (CNI, Docker) and state (used, free).",
+    labelNames: ['network', 'cidr', 'containerizer', 'state'],
     registers: this.#registers,
   });
   readonly #checkpointFailed = new Gauge({
@@ -121,6 +128,17 @@ export class Metrics {
   /** Records what stays in the data path although objects do not show it. */
   holds(held: Record<'peers' | 'networks' | 'blocks', readonly string[]>): void {
     for (const [kind, names] of Object.entries(held)) this.#held.set({ kind }, names.length);
+  }
+
+  /** How full this node's blocks are; those that it has no more are forgotten. */
+  used(usage: NodeUsage): void {
+    this.#addresses.reset();
+    for (const [network, parts] of usage) {
+      for (const { cidr, containerizer, used, free } of parts) {
+        for (const [state, count] of Object.entries({ used, free }))
+          this.#addresses.set({ network, cidr, containerizer, state }, count);
+      }
+    }
   }
 
   checkpoint(failed: boolean): void {

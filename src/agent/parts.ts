@@ -21,6 +21,7 @@ import { Knowledge } from './known.ts';
 import type { Metrics } from './metrics.ts';
 import { Pass, type Kernel } from './pass.ts';
 import { Report } from './report.ts';
+import { Use } from './use.ts';
 
 export interface AgentOptions {
   node: string;
@@ -48,6 +49,8 @@ export interface AgentOptions {
 /** What parts ask of the agent's loop. */
 interface Loop {
   add: (work: 'report' | 'checkpoint') => void;
+  /** A container is about to come: it is counted after so many milliseconds. */
+  expect: (soonMs: number) => void;
   containers: () => ContainerHealth;
 }
 
@@ -72,11 +75,14 @@ export function assemble(options: AgentOptions, loop: Loop) {
   const known = { judge, caches, cni, checkpoint, docker, namespaces, seen, metrics };
   const pass = new Pass(node, { ...known, kernel, last: last?.snapshot });
   const knowledge = new Knowledge({ pass, caches, judge, cni });
-  const { addresses, uplinkMTU, ranges, host } = options;
+  const { addresses, uplinkMTU, ranges, host, links } = options;
+  const onCount = metrics.used.bind(metrics);
+  const use = new Use({ ...options.directories, links, docker, caches, pass, onCount });
   const { containers } = loop;
   const own = { node, addresses, uplinkMTU, ranges, containers, system: () => host.problems };
-  const report = new Report({ ...own, client, caches, judge, pass, checkpoint, docker, seen, log });
-  const socket = socketOf(options, { known: () => knowledge.settled(), namespaces, pods: new Pods(client) });
+  const report = new Report({ ...own, use, client, caches, judge, pass, checkpoint, docker, seen, log });
+  const sources = { known: () => knowledge.settled(), namespaces, pods: new Pods(client) };
+  const socket = socketOf(options, sources, use, loop);
   const { cniPlugin: plugin, directories, run = runProgram } = options;
   const sweep = new FirstSweep({ plugin, directories, run, log });
   const available = new NetworkAvailable({ client, node, log });
@@ -84,7 +90,7 @@ export function assemble(options: AgentOptions, loop: Loop) {
     ...caches.counters,
     { resource: 'namespaces', ...namespaces.informer.counters },
   ]);
-  return { caches, checkpoint, cni, namespaces, pass, knowledge, report, socket, sweep, available };
+  return { caches, checkpoint, cni, namespaces, pass, knowledge, report, socket, sweep, available, use };
 }
 
 function checkpointOf({ directories, metrics, log }: AgentOptions, loop: Loop): CheckpointFile {
@@ -102,10 +108,22 @@ function checkpointOf({ directories, metrics, log }: AgentOptions, loop: Loop): 
 const conflistsOf = ({ directories, conflistMode: mode, links, log }: AgentOptions, owned: string[]) =>
   new CNIFiles({ directories, log, owned, mode, ...(links === undefined ? {} : { links }) });
 
-const socketOf = ({ directories, metrics, log }: AgentOptions, sources: Parameters<typeof answer>[1]) =>
+const socketOf = (
+  { directories, metrics, log }: AgentOptions,
+  sources: Parameters<typeof answer>[1],
+  use: Use,
+  loop: Loop,
+) =>
   new AgentSocket({
     path: socketIn(directories.runDir),
-    answer: (ask) => answer(ask, sources),
+    answer: async (ask) => {
+      const known = async () => use.known(await sources.known(), ask);
+      const choice = await answer(ask, { ...sources, known });
+      const soonMs = use.answered(ask, choice);
+      if (soonMs !== undefined) loop.expect(soonMs);
+      return choice;
+    },
+    usage: () => use.text,
     onAnswer: (code) => {
       metrics.asked(code);
     },

@@ -14,6 +14,7 @@ import type { Judge } from './judge.ts';
 import type { Pass } from './pass.ts';
 import type { OwnRanges } from '../host/ranges.ts';
 import { register, registrationOf, type SeenVersion } from '../report/registration.ts';
+import type { Use } from './use.ts';
 import { brief, renderStatus, sameStatus } from '../report/status.ts';
 
 /** An OverlayAgent that lived this long was not deleted as a reaction to being made. */
@@ -37,6 +38,7 @@ interface Parts {
   seen: SeenVersion;
   /** Node settings that differ from what the data path needs. */
   system: () => Problem[];
+  use: Pick<Use, 'said'>;
   log: Log;
 }
 
@@ -86,7 +88,7 @@ export class Report {
 
   /** The status that the OverlayAgent should have. */
   get status(): OverlayAgentStatus {
-    const { caches, judge, pass, checkpoint, containers, docker, system } = this.#parts;
+    const { caches, judge, pass, checkpoint, containers, docker, system, use } = this.#parts;
     const { applied } = pass;
     const { missing, holding } = judge;
     const findings = findingsOf({
@@ -106,6 +108,7 @@ export class Report {
       applied,
       docker: docker?.failures ?? [],
       findings,
+      use: use.said,
       stored: caches.agent?.status,
       now: new Date().toISOString(),
     });

@@ -1,4 +1,5 @@
 import type { LedgerSpace, NetworkSubnet, OverlayAgent, OverlayNetwork } from '../api/types.ts';
+import { isLeaving } from '../api/inuse.ts';
 import { validateNetwork } from '../api/validate.ts';
 import { familyName, familyOf, parseAddress, type Family } from '../net/address.ts';
 import { containsAddress, overlaps, parseCidr, type Cidr } from '../net/cidr.ts';
@@ -48,9 +49,7 @@ export function judgeNetworks(
   context: NetworkContext,
 ): NetworkVerdicts {
   const live = new Map(
-    networks
-      .filter(({ metadata }) => metadata.deletionTimestamp === undefined)
-      .map((n) => [n.metadata.name, n]),
+    networks.filter(({ metadata }) => !isLeaving(metadata)).map((n) => [n.metadata.name, n]),
   );
   const spaces = before.map((space) => retireOrKeep(space, live.get(space.network), context));
   const refused = new Map<string, Refusal>();

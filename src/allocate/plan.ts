@@ -1,4 +1,5 @@
 import type { LedgerIndex, LedgerSpace, OverlayNetwork, PinnedConfig } from '../api/types.ts';
+import { isLeaving, isWaiting } from '../api/inuse.ts';
 import { Allocations, type Memory } from './allocations.ts';
 import { Certainty } from './certainty.ts';
 import type { SpacePlan } from './demand.ts';
@@ -37,6 +38,9 @@ import {
 } from './view.ts';
 
 export { Memory } from './allocations.ts';
+
+/** While a network waits for its deletion, its CRD is looked at again after so many milliseconds. */
+const kindAgainMs = 5_000;
 
 export interface Plan {
   /** Safe to do now, in any order among themselves. Plan again once they are done. */
@@ -100,7 +104,7 @@ class Planner {
     this.#cooldownMs = cooldown(view, this.#index);
     this.#nodes = [...view.nodes.values()].sort(byAge);
     this.#networks = new Map(
-      view.networks.filter(({ metadata }) => !metadata.deletionTimestamp).map((n) => [n.metadata.name, n]),
+      view.networks.filter(({ metadata }) => !isLeaving(metadata)).map((n) => [n.metadata.name, n]),
     );
     this.#certain = new Certainty(view, this.#networks, this.#index, this.#reads);
     this.#holdings = memory.read(view.ledger, this.#index);
@@ -145,6 +149,9 @@ class Planner {
     // where the index as it should be was refused, everything else goes on from the one that is stored
     this.#fill(result, this.#isIndexRefused ? index : next);
     result.wakeAt = Math.min(this.#wakeAt, this.#departures.wakeAt, this.#certain.wakeAt);
+    // one that goes with its CRD is not to wait for its containers
+    if (view.networks.some(({ metadata }) => isWaiting(metadata)))
+      result.wakeAt = Math.min(result.wakeAt, view.now + kindAgainMs);
     return result;
   }
 

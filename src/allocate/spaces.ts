@@ -1,5 +1,5 @@
 import { selects } from '../api/selector.ts';
-import type { LedgerIndex, LedgerSpace, OverlayNetwork } from '../api/types.ts';
+import type { LedgerIndex, LedgerSpace, NetworkSubnet, OverlayNetwork } from '../api/types.ts';
 import { planSpace } from './blocks.ts';
 import type { Claimant, SpacePlan } from './demand.ts';
 import type { Certainty } from './certainty.ts';
@@ -42,6 +42,10 @@ export function planSpaces(input: SpacesInput): Map<LedgerSpace, SpacePlan> {
   return plans;
 }
 
+/** Nodes keep their blocks of it, and no other gets one. */
+const givesNothing = (network: OverlayNetwork | undefined, entry: NetworkSubnet | undefined): boolean =>
+  entry?.state === 'Draining' || network?.metadata.deletionTimestamp !== undefined;
+
 /** What the spaces ask about nodes, answered from one view. */
 class Questions {
   readonly #in: SpacesInput;
@@ -80,7 +84,7 @@ class Questions {
         const claimant = this.#byName.get(node);
         return claimant !== undefined && (wants === undefined || wants(claimant)) ? claimant : undefined;
       },
-      mode: adopting ? 'adopt' : !isVtep && entry?.state === 'Draining' ? 'keep' : 'serve',
+      mode: adopting ? 'adopt' : !isVtep && givesNothing(network, entry) ? 'keep' : 'serve',
       rebuilding: index.rebuilt !== undefined,
       capacity: blocks,
       now: view.now,

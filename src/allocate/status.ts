@@ -1,7 +1,7 @@
 import { withCondition, type Finding } from '../api/conditions.ts';
-import { selects } from '../api/selector.ts';
 import type {
   AgentAllocation,
+  AgentNetwork,
   Condition,
   LedgerIndex,
   LedgerSpace,
@@ -11,6 +11,9 @@ import type {
   OverlayNetworkStatus,
   SubnetCapacity,
 } from '../api/types.ts';
+import { countAgents, type AgentCounts } from './counts.ts';
+import { spaceCapacity } from './capacity.ts';
+import { exhausting, tightBlocks } from './fullness.ts';
 import { isolation } from './isolation.ts';
 import { overhead } from './mtu.ts';
 import type { Plan } from './plan.ts';
@@ -20,8 +23,8 @@ import { Holdings } from './render.ts';
 import { repairedIndex } from './repair.ts';
 import { alarms } from './alarms.ts';
 import { mostListed, quarantinedBlocks } from './quarantine.ts';
-import { capacity, listedPages, vtepSpace } from './space.ts';
-import type { Ledger, NodeFacts, Refusal, View } from './view.ts';
+import { capacity, vtepSpace } from './space.ts';
+import type { NodeFacts, Refusal, View } from './view.ts';
 
 /** What every status is made of, worked out once a pass. */
 export interface Facts {
@@ -33,11 +36,23 @@ export interface Facts {
   said: readonly { node: NodeFacts; networks: ReadonlyMap<string, AgentNetwork> }[];
   /** Nodes that wait for a VTEP, and find none. */
   withoutVTEP: ReadonlySet<string>;
+  /** How many pods a node takes, where that is known. */
+  pods: (node: NodeFacts) => number | undefined;
+  /** By network that somebody deletes: what that waits for. */
+  deletions: ReadonlyMap<string, Finding>;
   now: string;
 }
 
-/** @param holdings of the last pass, if any: what no page changed is not read again */
-export function gather(view: View, plan: Plan, holdings = new Holdings()): Facts {
+/** @param more.holdings of the last pass, if any: what no page changed is not read again */
+export function gather(
+  view: View,
+  plan: Plan,
+  {
+    holdings = new Holdings(),
+    pods = () => undefined,
+    deletions = new Map<string, Finding>(),
+  }: { holdings?: Holdings } & Partial<Pick<Facts, 'pods' | 'deletions'>> = {},
+): Facts {
   const index = repairedIndex(view);
   const full = plan.exhausted.find(({ space }) => space.cidr === vtepSpace);
   holdings.read(view.ledger, index);
@@ -51,11 +66,11 @@ export function gather(view: View, plan: Plan, holdings = new Holdings()): Facts
       return node === undefined ? [] : [{ node, networks: agent === undefined ? silent : networksOf(agent) }];
     }),
     withoutVTEP: new Set(full?.nodes),
+    pods,
+    deletions,
     now: new Date(view.now).toISOString(),
   };
 }
-
-type AgentNetwork = NonNullable<NonNullable<OverlayAgent['status']>['networks']>[number];
 
 /** What the agent says of each network, by name. */
 const networksOf = remembered(
@@ -82,6 +97,7 @@ export function networkStatus(network: OverlayNetwork, facts: Facts): OverlayNet
   conditions = withCondition(conditions, ready, facts.now, generation);
   const capacities = spaces.map((space) => spaceCapacity(facts.view.ledger, space, facts.index));
   conditions = withRaised(conditions, progress(accepted, ready, capacities), facts.now, generation);
+  conditions = withRaised(conditions, warnings(network, capacities, facts), facts.now, generation);
   const isolated = isolation(network, facts.view.networks);
   if (isolated !== undefined) conditions = withCondition(conditions, isolated, facts.now, generation);
   return {
@@ -96,6 +112,26 @@ export function networkStatus(network: OverlayNetwork, facts: Facts): OverlayNet
     },
     conditions,
   };
+}
+
+/** What will not do for long, or does not do for all, although all is as it should be. */
+function warnings(
+  network: OverlayNetwork,
+  capacities: readonly SubnetCapacity[],
+  { said, pods, deletions }: Facts,
+): Finding[] {
+  const { name } = network.metadata;
+  const deleting = deletions.get(name);
+  const nodes = said.map(({ node, networks }) => ({ node, network: networks.get(name) }));
+  return [
+    ...(deleting === undefined ? [] : [deleting]),
+    exhausting(network, capacities, nodes),
+    tightBlocks(
+      network,
+      said.map(({ node }) => node),
+      pods,
+    ),
+  ];
 }
 
 /** Accepted is what the ledger says: a decision that could not be stored is in force nowhere. */
@@ -115,40 +151,6 @@ function notStored(
       `spec.subnets: ${rest.map(({ cidr }) => cidr).join(', ')} is not in the ledger` +
       (why === undefined ? ' yet' : `: ${why}`),
   };
-}
-
-interface AgentCounts {
-  wanted: number;
-  allocated: number;
-  ready: number;
-  waiting: number;
-  failed: { node: string; message: string }[];
-}
-
-function countAgents(
-  network: OverlayNetwork,
-  spaces: readonly LedgerSpace[],
-  { said, holdings }: Facts,
-): AgentCounts {
-  const counts: AgentCounts = { wanted: 0, allocated: 0, ready: 0, waiting: 0, failed: [] };
-  const draining = new Set(
-    network.spec.subnets.filter(({ state }) => state === 'Draining').map(({ cidr }) => cidr),
-  );
-  const needed = spaces.filter(({ cidr }) => !draining.has(cidr)).map(({ cidr }) => holdings.nodesIn(cidr));
-  if (!network.spec.enabled || spaces.length === 0) return counts;
-  for (const { node, networks } of said) {
-    if (!selects(network.spec.nodeSelector, node.labels)) continue;
-    counts.wanted++;
-    if (!needed.every((nodes) => nodes.has(node.name))) {
-      counts.waiting++;
-      continue;
-    }
-    counts.allocated++;
-    const own = networks.get(network.metadata.name);
-    if (own?.state === 'OK') counts.ready++;
-    if (own?.state === 'Failed') counts.failed.push({ node: node.name, message: own.message ?? '' });
-  }
-  return counts;
 }
 
 function readiness(
@@ -194,22 +196,6 @@ function waits(nodes: readonly string[]): string {
   return nodes.length === 1 ? `1 node waits: ${shown}` : `${nodes.length} nodes wait: ${shown}`;
 }
 
-export function spaceCapacity(ledger: Ledger, space: LedgerSpace, index: LedgerIndex): SubnetCapacity {
-  const blocks = capacity(space, index.config);
-  const counts = { Held: 0, Releasing: 0, Cooling: 0, Quarantined: 0 };
-  for (const { page } of listedPages(ledger, space)) for (const { state } of page.blocks) counts[state]++;
-  const used = counts.Held + counts.Releasing + counts.Cooling + counts.Quarantined;
-  return {
-    cidr: space.cidr,
-    blocks,
-    held: counts.Held,
-    releasing: counts.Releasing,
-    cooling: counts.Cooling,
-    quarantined: counts.Quarantined,
-    free: blocks - used,
-  };
-}
-
 export function configStatus({ view, plan, index, now }: Facts): OverlayConfigStatus {
   const { config } = view;
   const generation = config?.metadata.generation;
@@ -247,6 +233,7 @@ export function configStatus({ view, plan, index, now }: Facts): OverlayConfigSt
       : { restored: { id: restored.id, since: restored.since } }),
     ...(departures === undefined ? {} : { departures }),
     ...(quarantined.length === 0 ? {} : { quarantined: quarantined.slice(0, mostListed) }),
+    ...(plan.registrations.accepted.size === 0 ? {} : { nodes: rounded(plan.registrations.accepted.size) }),
     ...(index.config === undefined || plan.mtu === undefined
       ? {}
       : {
@@ -258,6 +245,12 @@ export function configStatus({ view, plan, index, now }: Facts): OverlayConfigSt
         }),
     conditions,
   };
+}
+
+/** The first two digits and zeros: every agent is sent each change. */
+function rounded(count: number): number {
+  const unit = 10 ** Math.max(0, String(count).length - 2);
+  return Math.floor(count / unit) * unit;
 }
 
 /** Where the MTU comes from, and what the smallest uplink would have instead. */

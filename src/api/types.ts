@@ -70,6 +70,8 @@ export interface OverlayConfigSpec {
   nodeSubnets?: string[];
   /** Go duration: `10m`. */
   reuseCooldown: string;
+  /** Go duration; absent: `5m`. An agent that says nothing for so long holds up no deletion of a network. */
+  staleAfter?: string;
 }
 
 /** What is in force since the first registration, and pinned while a network has blocks: in the ledger, copied here for agents. */
@@ -97,6 +99,8 @@ export interface OverlayConfigStatus {
   departures?: Departures;
   /** Blocks that two agents say they hold; at most 32 are listed. */
   quarantined?: QuarantinedBlock[];
+  /** Registered nodes, of many the first two digits: what a new network is measured against. */
+  nodes?: number;
   conditions?: Condition[];
 }
 
@@ -160,7 +164,16 @@ export interface OverlayNetworkSpec {
   nodeSelector?: LabelSelector;
   namespaceSelector?: LabelSelector;
   isolation?: Isolation;
+  /** Percent of blocks, or of a node's addresses, from which on `Exhausting` warns; absent: 80. */
+  warnAt?: number;
+  deletionPolicy?: DeletionPolicy;
 }
+
+/**
+ * What deleting a network does while containers use it. `Block`, where absent: it waits, and nodes that have such
+ * containers take more. `Drain`: it waits and takes none. `Force`: it goes at once.
+ */
+export type DeletionPolicy = 'Block' | 'Drain' | 'Force';
 
 /** Blocks of one subnet; `blocks` is the sum of the others. */
 export interface SubnetCapacity {
@@ -180,7 +193,7 @@ export interface OverlayNetworkStatus {
   capacity?: SubnetCapacity[];
   /** Nodes that hold all they should, that report OK, that report Failed, that wait for a block. */
   agents?: { allocated: number; ready: number; failed: number; waiting: number };
-  /** `Accepted`, `Ready`, and `Isolated` once it was isolated. */
+  /** `Accepted`, `Ready`; once they were raised also `Deleting`, `Exhausting`, `TightBlocks`, `Stalled`, `Reconciling`, `Isolated`. */
   conditions?: Condition[];
 }
 
@@ -237,8 +250,52 @@ export type NetworkState = 'OK' | 'Failed' | 'Configuring';
 export interface OverlayAgentStatus {
   /** `spec.revision` of the AgentAllocation that the kernel shows. */
   revision?: number;
-  networks?: { name: string; state: NetworkState; message?: string }[];
+  networks?: AgentNetwork[];
   conditions?: Condition[];
+}
+
+/** One network on one node. */
+export interface AgentNetwork {
+  name: string;
+  state: NetworkState;
+  message?: string;
+  /** Absent where the node has no bridges. */
+  usage?: AddressUsage[];
+  /** Containers have addresses of it, or had within the last minute; absent: none. */
+  inUse?: boolean;
+  /** Only while somebody deletes the network and it waits. */
+  users?: NetworkUsers;
+}
+
+/** Containers that use a network that somebody deletes. */
+export interface NetworkUsers {
+  /** The network's `metadata.deletionTimestamp` that this answers: none of 0 stays so, since nothing can join any more. */
+  deletion: string;
+  /** When it was said; said again as long as containers use it. */
+  at: string;
+  count: number;
+  /** At most 20 of them. */
+  named?: NetworkUser[];
+}
+
+export interface NetworkUser {
+  /** `default/web-0`; absent outside Kubernetes. */
+  pod?: string;
+  /** A Docker container's name, a container's ID, or why it is not known who it is. */
+  container?: string;
+  address?: string;
+}
+
+/** How full one part of a node's block is. */
+export interface AddressUsage {
+  /** The part: a half of a block, or all of it. */
+  cidr: string;
+  /** Whose part it is. */
+  containerizer: Containerizer;
+  /** Addresses that containers can get, at most 2^53 - 1; the sum of the others. */
+  addresses: number;
+  used: number;
+  free: number;
 }
 
 /** A node's block of one subnet, and how the two containerizers share it. */

@@ -1,5 +1,6 @@
 import { AddressError, bits } from '../net/address.ts';
 import { contains, overlaps, parseCidr, type Cidr } from '../net/cidr.ts';
+import { defaultWarnAt } from './usage.ts';
 import { isName, reservedNames } from '../net/name.ts';
 import type { OverlayConfigSpec, OverlayNetwork } from './types.ts';
 
@@ -43,6 +44,9 @@ export function validateNetwork({ metadata, spec }: OverlayNetwork): Invalid | u
     }
     seen.push(cidr);
   }
+  const { warnAt = defaultWarnAt } = spec;
+  if (!(warnAt >= 1 && warnAt <= 100))
+    return invalid(`spec.warnAt: ${warnAt} is not a percentage from 1 to 100`);
   return undefined;
 }
 

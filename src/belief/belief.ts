@@ -1,3 +1,4 @@
+import { isLeaving } from '../api/inuse.ts';
 import type { AgentAllocationSpec, OverlayConfig, OverlayNetwork } from '../api/types.ts';
 import { ownAllocation, type Snapshot } from '../dataplane/snapshot.ts';
 import { judgeDepartures, nextJudgement, type Gone } from './departures.ts';
@@ -174,7 +175,7 @@ const namesOf = (spec: AgentAllocationSpec | undefined): string[] =>
   (spec?.networks ?? []).map(({ name }) => name);
 
 const isGone = ({ metadata, spec }: OverlayNetwork, uid: string | undefined): boolean =>
-  metadata.deletionTimestamp !== undefined || (uid !== undefined && metadata.uid !== uid && spec.enabled);
+  isLeaving(metadata) || (uid !== undefined && metadata.uid !== uid && spec.enabled);
 
 function withNetworks(last: Snapshot, next: Snapshot, absent: ReadonlyMap<string, number>): Snapshot {
   if (absent.size === 0) return next;

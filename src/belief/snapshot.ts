@@ -1,5 +1,6 @@
 import { acceptedSubnets } from '../api/accepted.ts';
 import { isTrue } from '../api/conditions.ts';
+import { isLeaving, isWaiting } from '../api/inuse.ts';
 import { confirmOverlap } from '../api/ranges.ts';
 import type {
   AgentAllocation,
@@ -50,13 +51,18 @@ export const networksInForce = (networks: readonly OverlayNetwork[]): Snapshot['
 /** The network with its accepted subnets; none where it is disabled, being deleted, or not accepted. */
 function inForce(network: OverlayNetwork): Snapshot['networks'] {
   const { metadata, spec } = network;
-  const subnets = spec.enabled && metadata.deletionTimestamp === undefined ? subnetsInForce(network) : [];
+  const subnets = spec.enabled && !isLeaving(metadata) ? subnetsInForce(network) : [];
   if (subnets.length === 0) return [];
   // the rest of the metadata changes with every status, and would look like a change of the network
   const { name, uid } = metadata;
   return [
     {
-      metadata: { name, ...(uid === undefined ? {} : { uid }), ...overlapsConfirmed(metadata) },
+      metadata: {
+        name,
+        ...(uid === undefined ? {} : { uid }),
+        ...(isWaiting(metadata) ? { deletionTimestamp: metadata.deletionTimestamp ?? '' } : {}),
+        ...overlapsConfirmed(metadata),
+      },
       spec: { ...spec, subnets },
     },
   ];
@@ -83,7 +89,7 @@ export function idleNetworks(
 }
 
 function whyIdle({ metadata, spec, status }: OverlayNetwork): string {
-  if (metadata.deletionTimestamp !== undefined) return 'it is being deleted';
+  if (isLeaving(metadata)) return 'it is being deleted';
   if (!spec.enabled) return 'spec.enabled is false';
   const accepted = status?.conditions?.find(({ type }) => type === 'Accepted');
   return accepted?.status === 'False' ? `${accepted.reason}: ${accepted.message}` : notAcceptedYet;

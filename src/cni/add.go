@@ -191,6 +191,9 @@ func (m *making) lease() error {
 			}
 		}
 		m.record.Interfaces[at].Addresses = p.addresses()
+		if isFull(err) {
+			return withUsage(m.conf.Socket, err)
+		}
 		if err != nil {
 			return err
 		}

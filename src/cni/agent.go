@@ -14,6 +14,9 @@ import (
 // networksPath is where the agent takes questions.
 const networksPath = "/v1/networks"
 
+// usageLimit bounds what goes into an error that people read.
+const usageLimit = 16 << 10
+
 // question is the request to the agent, as sent over the socket.
 type question struct {
 	ContainerID string `json:"containerID"`
@@ -71,6 +74,25 @@ func ask(socket string, asked question) ([]network, error) {
 		return nil, garbage(socket, "%v", err)
 	}
 	return networks, nil
+}
+
+// withUsage adds to an error how full each network of this node is, as far as the agent says.
+func withUsage(socket string, full error) error {
+	said := (*types.Error)(nil)
+	if !errors.As(full, &said) {
+		return full
+	}
+	status, reply, err := post(socket, "/v1/usage", []byte("{}"))
+	if err != nil || status != 200 || len(reply) > usageLimit {
+		return full // it is told all the same, and an agent of before this question does not know it
+	}
+	var answer struct {
+		Usage string `json:"usage"`
+	}
+	if json.Unmarshal(reply, &answer) != nil || answer.Usage == "" {
+		return full
+	}
+	return types.NewError(said.Code, said.Msg, "on this node: "+answer.Usage)
 }
 
 func agentDown(socket string, err error) error {

@@ -243,12 +243,18 @@ func TestAFullSubnetSaysSoAndIsOpenAgainAfterADel(t *testing.T) {
 		n.add(c)
 		up = append(up, c)
 	}
+	full := "" // an agent of before it was asked
 	for range 2 {
 		s := n.call("ADD", n.container(), nil)
 		if s.error().Code != subnetFull {
 			t.Errorf("its code is %d", s.error().Code)
 		}
 		contains(t, s.error().Msg, "network dcos", "all 5 of 9.0.1.0/29 are leased")
+		if s.error().Details != full {
+			t.Errorf("of the node's other networks it says %q, not %q", s.error().Details, full)
+		}
+		full = "on this node: dcos 9.0.1.0/29 (CNI): 5 of 5 used; db 9.1.1.0/25 (CNI): 3 of 125 used"
+		n.agent.usage = strings.TrimPrefix(full, "on this node: ")
 		if got := n.leases(); len(got) != 5 {
 			t.Errorf("leases are %v", got)
 		}

@@ -47,6 +47,7 @@ type fakeAgent struct {
 
 	mutex    sync.Mutex
 	offers   []offer
+	usage    string
 	answer   func(http.ResponseWriter, question)
 	received []question
 	// halfway are the connections by which half an answer has gone; cut is how many of them it was killed on.
@@ -123,6 +124,10 @@ func (a *fakeAgent) answers(with func(http.ResponseWriter, question)) {
 
 func (a *fakeAgent) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var asked question
+	if r.Method == http.MethodPost && r.URL.Path == "/v1/usage" && a.usage != "" {
+		json.NewEncoder(w).Encode(map[string]string{"usage": a.usage})
+		return
+	}
 	if r.Method != http.MethodPost || r.URL.Path != networksPath || json.NewDecoder(r.Body).Decode(&asked) != nil {
 		http.Error(w, `{"code":104,"msg":"bad request"}`, http.StatusBadRequest)
 		return

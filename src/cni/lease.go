@@ -137,6 +137,12 @@ func (l leases) full(network string, set allocator.RangeSet) error {
 		network, count, strings.Join(subnets, ", ")), "")
 }
 
+// isFull tells whether err says that a subnet has no address left.
+func isFull(err error) bool {
+	said := (*types.Error)(nil)
+	return errors.As(err, &said) && said.Code == subnetFull
+}
+
 // held is a lease as stored on disk. Its key is empty if the file cannot be understood.
 type held struct {
 	network string

@@ -20,6 +20,8 @@ export interface Known {
   idle: ReadonlyMap<string, string> | undefined;
   /** Networks that never worked on this node, with the reasons. */
   failed: ReadonlyMap<string, string>;
+  /** Networks that somebody deletes and that take no more containers here, and why; absent: none. */
+  closing?: ReadonlyMap<string, string>;
 }
 
 /** One interface that the plugin should make. */
@@ -103,7 +105,7 @@ interface Found {
 }
 
 /** Finds a network, or says why it cannot be joined here; its rules on namespaces are checked elsewhere. */
-function locate(name: string, { snapshot, idle, failed }: Known): Found | CNIRefusal {
+function locate(name: string, { snapshot, idle, failed, closing }: Known): Found | CNIRefusal {
   const network = snapshot.networks.find(({ metadata }) => metadata.name === name);
   const problem = failed.get(name);
   // a network that has just come is in force, but was not applied yet
@@ -122,6 +124,12 @@ function locate(name: string, { snapshot, idle, failed }: Known): Found | CNIRef
     };
   }
   if (problem !== undefined) return notYet(name, snapshot.node, problem);
+  const end = closing?.get(name);
+  if (end !== undefined) {
+    const msg = `network ${name} is being deleted, and takes no more containers on node ${snapshot.node}: ${end}`;
+    const details = `ask for another: ${listed(namesHere(snapshot).filter((other) => other !== name))}`;
+    return { code: refusals.notInForce, msg, details };
+  }
   const active = network.spec.subnets
     .filter(({ state }) => state === 'Active')
     .map(({ cidr }) => parseCidr(cidr));

@@ -22,24 +22,36 @@ const longestPath = 107;
 /** An agent that does not accept a connection within this time is busy, not gone. */
 const probeMs = 1_000;
 
-/** The UNIX socket at which the CNI plugin asks for a container's networks: `POST /v1/networks`. */
+/** Where the plugin asks how full this node's networks are. */
+const usagePath = '/v1/usage';
+
+/**
+ * The UNIX socket at which the CNI plugin asks for a container's networks (`POST /v1/networks`), and, where no address is
+ * left, how full they all are (`POST /v1/usage`).
+ */
 export class AgentSocket {
   readonly path: string;
   readonly #answer: (ask: Ask) => Promise<Choice>;
+  readonly #usage: () => string;
   readonly #onAnswer: (code: number) => void;
   readonly #log: Log;
   #server: Server | undefined;
   #inode: number | undefined;
 
-  /** @param options.onAnswer called for each question that was understood, with the refusal's code or 0 */
+  /**
+   * @param options.usage returns how full this node's networks are, in words
+   * @param options.onAnswer called for each question that was understood, with the refusal's code or 0
+   */
   constructor(options: {
     path: string;
     answer: (ask: Ask) => Promise<Choice>;
+    usage?: () => string;
     onAnswer?: (code: number) => void;
     log: Log;
   }) {
     this.path = options.path;
     this.#answer = options.answer;
+    this.#usage = options.usage ?? (() => '');
     this.#onAnswer = options.onAnswer ?? (() => undefined);
     this.#log = options.log;
   }
@@ -142,10 +154,12 @@ export class AgentSocket {
   /** @throws CutOff */
   async #reply(request: IncomingMessage): Promise<Reply> {
     const { method = '', url = '' } = request;
-    if (url !== networksPath) return refuse(404, `no such path; there is ${networksPath}`);
+    if (url !== networksPath && url !== usagePath)
+      return refuse(404, `no such path; there are ${networksPath} and ${usagePath}`);
     if (method !== 'POST') return { ...refuse(405, `${method} is not allowed`), headers: { allow: 'POST' } };
     const body = await readBody(request);
     if (body === undefined) return refuse(413, `the request has more than ${largestBody} bytes`);
+    if (url === usagePath) return { status: 200, body: { usage: this.#usage() } };
     const ask = parseAsk(body);
     if ('code' in ask) {
       this.#log.debug('CNI socket: bad request', { error: ask.msg });

@@ -5,7 +5,7 @@ import { linkNames } from '../linux/links.ts';
 import type { Log } from '../log.ts';
 import { dockerBridge } from '../net/name.ts';
 import { outdated, planNetworks, type NetworkPlan, type Step, type Users } from './diff.ts';
-import { Engine, EngineError, NoEngine } from './engine.ts';
+import { Engine, EngineError, NoEngine, type Endpoint } from './engine.ts';
 import {
   blocksOf,
   isOurs,
@@ -43,6 +43,7 @@ export class Docker {
   #finding: Omit<Finding, 'type'>;
   #blocks: Blocks | undefined;
   #pools: readonly string[] = [];
+  #endpoints: readonly Endpoint[] | undefined;
 
   /**
    * @param options.links gives the names of the node's links; by default those of this process's network namespace
@@ -74,6 +75,22 @@ export class Docker {
   /** The address pools from which the engine takes subnets for networks that name none, as of the last answer. */
   get pools(): readonly string[] {
     return this.#pools;
+  }
+
+  /**
+   * What running containers have in networks of ours. An engine that does not answer leaves what it said last; undefined:
+   * it has said nothing yet, although it may have such networks.
+   */
+  async endpoints(): Promise<readonly Endpoint[] | undefined> {
+    try {
+      const names = new Set((this.#blocks ?? []).map(({ name }) => name));
+      const all = await this.#engine.endpoints();
+      this.#endpoints = all.filter(({ network }) => names.has(network));
+    } catch (error) {
+      if (error instanceof NoEngine && (this.#blocks ?? []).length === 0) this.#endpoints = [];
+      else if (!(error instanceof NoEngine || error instanceof EngineError)) throw error;
+    }
+    return this.#endpoints;
   }
 
   /**
@@ -131,13 +148,19 @@ export class Docker {
     this.#blocks ??= snapshot.docker;
     const { minor, unsupported, version, pools } = await this.#engine.facts();
     this.#pools = pools;
-    const wanted = wantedNetworks(snapshot, minor).map((want) =>
-      closed.has(want.name) ? { ...want, draining: true } : want,
+    const going = new Set(
+      snapshot.networks.flatMap(({ metadata }) =>
+        metadata.deletionTimestamp === undefined ? [] : [metadata.name],
+      ),
     );
+    // one that somebody deletes goes here with its last container, so that no other can join
+    const wanted = wantedNetworks(snapshot, minor)
+      .filter(({ name }) => !going.has(name))
+      .map((want) => (closed.has(want.name) ? { ...want, draining: true } : want));
     const networks = await this.#engine.networks();
     this.#blocks = blocks(networks);
     const unfit = () => unsupported ?? this.#elsewhere;
-    if (unfit() === undefined) await this.#apply(wanted, networks, version, record);
+    if (unfit() === undefined) await this.#apply(wanted, networks, version, { record, going });
     const why = unfit();
     if (why === undefined) return;
     const message = `Docker: overlaynet does not work with this engine (${version}): ${why}`;
@@ -149,9 +172,11 @@ export class Docker {
     wanted: readonly WantedNetwork[],
     networks: readonly DockerNetwork[],
     version: string,
-    record: () => void,
+    { record, going }: { record: () => void; going: ReadonlySet<string> },
   ): Promise<void> {
-    const plan = await this.#plan(wanted, networks);
+    const planned = await this.#plan(wanted, networks);
+    const blocked = planned.blocked.filter(({ network }) => network === undefined || !going.has(network));
+    const plan = { ...planned, blocked };
     const coming = plan.steps.flatMap((step) => (step.kind === 'create' ? [step.shape] : []));
     this.#blocks = blocks([...networks, ...coming]);
     if (coming.length > 0) record();

@@ -1,6 +1,6 @@
 import http from 'node:http';
 import { finished } from 'node:stream/promises';
-import { readable } from '../net/address.ts';
+import { formatAddress, parseAddress, readable } from '../net/address.ts';
 import { cidrOf, formatCidr, parseInterface } from '../net/cidr.ts';
 import type { Users } from './diff.ts';
 import type { DockerNetwork, NetworkShape } from './networks.ts';
@@ -31,6 +31,15 @@ export interface EngineFacts {
   unsupported: string | undefined;
   /** From which it takes networks that name no subnet: `10.64.0.0/16`. */
   pools: string[];
+}
+
+/** A running container's stay on a network. */
+export interface Endpoint {
+  /** Name of the network. */
+  network: string;
+  container: string;
+  /** RFC 5952; empty while it starts. */
+  addresses: string[];
 }
 
 /**
@@ -88,10 +97,22 @@ export class Engine {
     const path = await this.#versioned(`/containers/json?all=true&filters=${filters}`);
     const containers = await this.#get<ContainerReply[]>(path);
     const names = (wanted: boolean) =>
-      containers
-        .filter(({ State }) => /^(running|paused|restarting)$/.test(State) === wanted)
-        .map(({ Id, Names }) => (Names[0] ?? Id.slice(0, 12)).replace(/^\//, ''));
+      containers.filter(({ State }) => /^(running|paused|restarting)$/.test(State) === wanted).map(nameOf);
     return { running: names(true), stopped: names(false) };
+  }
+
+  /** What running containers have, in networks of whomever. */
+  async endpoints(): Promise<Endpoint[]> {
+    const containers = await this.#get<ContainerReply[]>(await this.#versioned('/containers/json'));
+    return containers.flatMap((container) =>
+      Object.entries(container.NetworkSettings?.Networks ?? {}).map(([network, settings]) => ({
+        network,
+        container: nameOf(container),
+        addresses: [settings?.IPAddress, settings?.GlobalIPv6Address].flatMap(
+          (text) => readable(() => [formatAddress(parseAddress(text ?? ''))]) ?? [],
+        ),
+      })),
+    );
   }
 
   async create(shape: NetworkShape): Promise<void> {
@@ -228,7 +249,12 @@ interface ContainerReply {
   Id: string;
   Names: string[];
   State: string;
+  NetworkSettings?: {
+    Networks?: Record<string, { IPAddress?: string; GlobalIPv6Address?: string } | null> | null;
+  } | null;
 }
+
+const nameOf = ({ Id, Names }: ContainerReply): string => (Names[0] ?? Id.slice(0, 12)).replace(/^\//, '');
 
 /** Why networks of this engine cannot be overlaynet's; undefined if they can. */
 export function unsupported({ FirewallBackend, SecurityOptions }: InfoReply): string | undefined {

@@ -28,6 +28,8 @@ export interface Resource<T extends KubeObject> {
 export interface Node extends KubeObject {
   status?: {
     addresses?: { type: string; address: string }[];
+    /** Quantities. */
+    allocatable?: { pods?: string };
     conditions?: { type: string; status: string; reason: string; message: string }[];
   };
 }

@@ -95,6 +95,15 @@ export function halves(cidr: Cidr): [Cidr, Cidr] {
   return [block(cidr, cidr.length + 1, 0), block(cidr, cidr.length + 1, 1)];
 }
 
+/**
+ * How many containers a node's part of that length has addresses for, at most 2^53 - 1: all but the subnet's own, the
+ * bridge's and, of IPv4, the broadcast address. host-local and Docker agree on it.
+ */
+export function addressesFor(family: Family, length: number): number {
+  const all = 2 ** (bits(family) - length) - (family === 4 ? 3 : 2);
+  return Math.max(0, Math.min(Number.MAX_SAFE_INTEGER, all));
+}
+
 /** A subnet in the spelling of iproute2 and ipset: a single address has no length. */
 export const bare = (cidr: string): string =>
   cidr.endsWith(familyOf(cidr) === 4 ? '/32' : '/128') ? cidr.slice(0, cidr.indexOf('/')) : cidr;

@@ -3,8 +3,10 @@ import { oneMoreLeft } from '../allocate/leaving.ts';
 import { Memory, plan, type Plan } from '../allocate/plan.ts';
 import { isUrgent } from '../allocate/urgent.ts';
 import { keyOf, type View, type Write } from '../allocate/view.ts';
+import { isWaiting } from '../api/inuse.ts';
 import type { KubeObject } from '../api/types.ts';
 import type { Client } from '../kube/client.ts';
+import type { Node } from '../kube/resources.ts';
 import type { Log } from '../log.ts';
 import { nextBatch } from './batch.ts';
 import { isAnswer, matters, type Caches } from './caches.ts';
@@ -78,12 +80,14 @@ export class Allocator {
     metrics: OperatorMetrics;
     /** The spec of the first OverlayConfig, created where there never was one. */
     firstConfig?: View['firstConfig'];
+    /** Told of each Node that is read. */
+    onNode?: (node: Node) => void;
   }) {
     this.#client = options.client;
     this.#caches = options.caches;
     this.#log = options.log;
     this.#metrics = options.metrics;
-    this.#addresses = new NodeAddresses(options.client);
+    this.#addresses = new NodeAddresses(options.client, options.onNode);
     this.#networksKind = new NetworksKindReader(options.client);
     this.#firstConfig = options.firstConfig ?? {};
     for (const informer of this.#caches.all) {
@@ -125,7 +129,8 @@ export class Allocator {
       restores: this.#restores,
     };
     // if it cannot be read, a step that depends on it asks again
-    await this.#networksKind.readIfOld().catch(() => undefined);
+    const waits = this.#caches.networks.list().some(({ metadata }) => isWaiting(metadata));
+    await this.#networksKind.readIfOld(waits).catch(() => undefined);
     let lostRaces = 0;
     let readsInARow = 0;
     while (!signal.aborted) {

@@ -8,6 +8,7 @@ import type {
   OverlayConfig,
   OverlayNetwork,
 } from '../api/types.ts';
+import { isGuarded } from '../api/inuse.ts';
 import { confirmOverlap } from '../api/ranges.ts';
 import { confirmAddresses } from '../allocate/addresses.ts';
 import { confirmDepartures } from '../allocate/departures.ts';
@@ -134,6 +135,7 @@ export function matters(object: KubeObject | undefined, old: KubeObject | undefi
     now.uid !== before.uid ||
     now.generation !== before.generation ||
     now.deletionTimestamp !== before.deletionTimestamp ||
+    isGuarded(now) !== isGuarded(before) ||
     !isDeepStrictEqual(now.labels, before.labels) ||
     confirmations.some((name) => now.annotations?.[name] !== before.annotations?.[name])
   );

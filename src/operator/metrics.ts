@@ -1,6 +1,6 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { Plan } from '../allocate/plan.ts';
-import type { SubnetCapacity } from '../api/types.ts';
+import type { OverlayNetworkStatus } from '../api/types.ts';
 import type { Caches } from './caches.ts';
 
 /** The metrics that an operator serves at `/metrics`. */
@@ -22,6 +22,12 @@ export class OperatorMetrics {
     name: 'overlaynet_operator_blocks',
     help: 'Blocks of each subnet, by state.',
     labelNames: ['network', 'cidr', 'state'],
+    registers: [this.registry],
+  });
+  readonly #warnings = new Gauge({
+    name: 'overlaynet_operator_network_warnings',
+    help: '1 while a network has the condition; absent where it was never raised.',
+    labelNames: ['network', 'condition'],
     registers: [this.registry],
   });
   readonly #leader = new Gauge({
@@ -87,14 +93,21 @@ export class OperatorMetrics {
     this.#restored.set(restore.active ? 1 : 0);
   }
 
-  /** Replaces the numbers of blocks of all networks, so that removed networks disappear. */
-  capacity(networks: ReadonlyMap<string, readonly SubnetCapacity[]>): void {
+  /** Replaces what is shown of all networks: removed ones are forgotten. */
+  networks(statuses: ReadonlyMap<string, OverlayNetworkStatus>): void {
     this.#blocks.reset();
-    for (const [network, subnets] of networks) {
-      for (const { cidr, blocks: all, ...states } of subnets) {
+    this.#warnings.reset();
+    for (const [network, { capacity = [], conditions = [] }] of statuses) {
+      for (const { cidr, blocks: _, ...states } of capacity) {
         for (const [state, count] of Object.entries(states))
           this.#blocks.set({ network, cidr, state }, count);
+      }
+      for (const { type, status } of conditions) {
+        if (warnings.has(type)) this.#warnings.set({ network, condition: type }, status === 'True' ? 1 : 0);
       }
     }
   }
 }
+
+/** Conditions of networks of which True is bad news. */
+const warnings = new Set(['Deleting', 'Exhausting', 'TightBlocks']);

@@ -4,6 +4,7 @@ import { definitions, overlayNetworks } from '../kube/resources.ts';
 
 /** The CRD is read again after so many milliseconds. */
 const readAgainMs = 60_000;
+const readSoonMs = 4_000;
 
 const name = `${overlayNetworks.plural}.${overlayNetworks.apiVersion.split('/')[0] ?? ''}`;
 
@@ -31,7 +32,9 @@ export class NetworksKindReader {
     };
   }
 
-  async readIfOld(): Promise<void> {
-    if (this.#last === undefined || this.#last.at + readAgainMs < Date.now()) await this.read();
+  /** @param soon something waits for its CRD to go, or not to go */
+  async readIfOld(soon = false): Promise<void> {
+    const againMs = soon ? readSoonMs : readAgainMs;
+    if (this.#last === undefined || this.#last.at + againMs < Date.now()) await this.read();
   }
 }

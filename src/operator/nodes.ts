@@ -23,10 +23,13 @@ interface Reading {
 export class NodeAddresses {
   readonly #readings = new Map<string, Reading>();
   readonly #client: Client;
+  readonly #onRead: (node: Node) => void;
   #servers: readonly string[] = [];
 
-  constructor(client: Client) {
+  /** @param onRead told of each Node */
+  constructor(client: Client, onRead: (node: Node) => void = () => undefined) {
     this.#client = client;
+    this.#onRead = onRead;
   }
 
   /** Addresses of the API servers as of the last time that Nodes were read. */
@@ -39,7 +42,9 @@ export class NodeAddresses {
     if (names.length === 0) return;
     const slice = await this.#client.get(endpointSlices('default'), 'kubernetes');
     this.#servers = canonical((slice?.endpoints ?? []).flatMap(({ addresses }) => addresses));
-    const take = ({ metadata, status }: Node) => {
+    const take = (node: Node) => {
+      const { metadata, status } = node;
+      this.#onRead(node);
       const addresses = canonical(
         (status?.addresses ?? [])
           .filter(({ type }) => type === 'InternalIP' || type === 'ExternalIP')

@@ -1,4 +1,4 @@
-import { connect } from '../kube/client.ts';
+import { connect, type Client } from '../kube/client.ts';
 import { EventRecorder } from '../kube/events.ts';
 import { LeaderElection } from '../kube/lease.ts';
 import { KeyedQueue } from '../kube/queue.ts';
@@ -13,7 +13,10 @@ import { endpoints } from './endpoints.ts';
 import { readFirstConfig } from './firstconfig.ts';
 import type { Flags } from './flags.ts';
 import { OperatorMetrics } from './metrics.ts';
+import { NetworkGuard } from './guard.ts';
+import { NodePods } from './nodepods.ts';
 import { Statuses } from './statuses.ts';
+import { Uninstall } from './uninstall.ts';
 
 /** Bursts become one run; a single join waits for nothing. */
 const allocateIntervalMs = 50;
@@ -45,8 +48,12 @@ export async function startOperator(flags: Flags, log: Log): Promise<Operator> {
     instance: flags.identity,
     log,
   });
-  const allocator = new Allocator({ client, caches, log, metrics, firstConfig });
-  const statuses = new Statuses({ client, caches, events, metrics });
+  const pods = new NodePods(client);
+  const onNode = pods.learn.bind(pods);
+  const allocator = new Allocator({ client, caches, log, metrics, firstConfig, onNode });
+  const guard = new NetworkGuard(client, caches);
+  const uninstall = uninstallOf(client, flags, guard, log);
+  const statuses = new Statuses({ client, caches, events, metrics, pods, guard });
 
   /** While this operator leads: what was planned ends with it. */
   let term: { signal: AbortSignal; listed: boolean; settled?: Settled } | undefined;
@@ -126,8 +133,9 @@ export async function startOperator(flags: Flags, log: Log): Promise<Operator> {
       statusQueue.add('status');
     },
   );
+  uninstall.start();
   const stop = async () => {
-    await Promise.all([queue.stop(), statusQueue.stop()]);
+    await Promise.all([queue.stop(), statusQueue.stop(), uninstall.stop()]);
     await election.stop();
     await caches.stop();
     await server.close();
@@ -135,3 +143,15 @@ export async function startOperator(flags: Flags, log: Log): Promise<Operator> {
   };
   return { address: server.address, run: () => election.run(), stop };
 }
+
+const uninstallOf = (client: Client, { namespace }: Flags, guard: NetworkGuard, log: Log) =>
+  new Uninstall(
+    client,
+    namespace,
+    () => {
+      guard.end().catch((error: unknown) => {
+        log.error('a network may keep its finalizer: docs/deleting.md says how to take it off', { error });
+      });
+    },
+    log,
+  );

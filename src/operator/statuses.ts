@@ -1,13 +1,11 @@
 import { isDeepStrictEqual } from 'node:util';
+import type { DeletionVerdict } from '../allocate/deleting.ts';
+import { roomForPods } from '../allocate/fullness.ts';
+import type { Plan } from '../allocate/plan.ts';
 import { Holdings } from '../allocate/render.ts';
 import { allocationStatus, configStatus, gather, networkStatus } from '../allocate/status.ts';
-import type {
-  Condition,
-  KubeObject,
-  OverlayNetwork,
-  OverlayNetworkStatus,
-  SubnetCapacity,
-} from '../api/types.ts';
+import type { View } from '../allocate/view.ts';
+import type { Condition, KubeObject, OverlayNetwork, OverlayNetworkStatus } from '../api/types.ts';
 import { ApiError, type Client } from '../kube/client.ts';
 import type { EventRecorder } from '../kube/events.ts';
 import type { Informer } from '../kube/informer.ts';
@@ -15,6 +13,8 @@ import { agentAllocations, overlayConfigs, overlayNetworks, type Resource } from
 import type { Settled } from './allocator.ts';
 import type { Caches } from './caches.ts';
 import type { OperatorMetrics } from './metrics.ts';
+import { NetworkGuard } from './guard.ts';
+import { NodePods } from './nodepods.ts';
 import { inParallel } from './parallel.ts';
 
 /**
@@ -28,7 +28,13 @@ const manyAgents = 100;
 const quiet = new Set(['Progressing', 'NoAgents', 'NotStored']);
 
 /** Conditions that report a problem when they are True. */
-const alarmTypes = new Set(['Restored', 'Degraded', 'Quarantined']);
+const alarmTypes = new Set(['Restored', 'Degraded', 'Quarantined', 'Exhausting', 'TightBlocks', 'Deleting']);
+
+/** Nodes take at most about so many pods: a network whose nodes have room for more is never tight. */
+const mostPods = 256;
+
+/** The next Nodes whose pods are not known are read after so many milliseconds. */
+const readPodsMs = 1_000;
 
 /** Writes the status of every object that the allocation changed, and an Event for each new reason. */
 export class Statuses {
@@ -36,15 +42,26 @@ export class Statuses {
   readonly #caches: Caches;
   readonly #events: EventRecorder;
   readonly #metrics: OperatorMetrics;
+  readonly #pods: NodePods;
+  readonly #guard: NetworkGuard;
   readonly #holdings = new Holdings();
   /** By network: time of the last status write. */
   readonly #written = new Map<string, number>();
 
-  constructor(options: { client: Client; caches: Caches; events: EventRecorder; metrics: OperatorMetrics }) {
+  constructor(options: {
+    client: Client;
+    caches: Caches;
+    events: EventRecorder;
+    metrics: OperatorMetrics;
+    pods?: NodePods;
+    guard?: NetworkGuard;
+  }) {
     this.#client = options.client;
     this.#caches = options.caches;
     this.#events = options.events;
     this.#metrics = options.metrics;
+    this.#guard = options.guard ?? new NetworkGuard(options.client, options.caches);
+    this.#pods = options.pods ?? new NodePods(options.client);
   }
 
   /**
@@ -61,18 +78,27 @@ export class Statuses {
   ): Promise<{ requeueAfterMs?: number; outdated: boolean }> {
     const agents = this.#caches.agents.byName;
     const view = { ...planned, now: Date.now(), agents };
-    const facts = gather(view, plan, this.#holdings);
-    let later = Infinity;
+    let later = (await this.#readPods(view, plan)) ? readPodsMs : Infinity;
+    const deletions = this.#guard.judge(view, plan);
+    const set = await this.#setFinalizers(view, deletions, signal);
+    for (const { wakeAt } of deletions.values()) later = Math.min(later, Math.max(0, wakeAt - view.now) + 1);
+    const facts = gather(view, plan, {
+      holdings: this.#holdings,
+      pods: (node) => this.#pods.of(node),
+      deletions: new Map(
+        [...deletions].flatMap(([name, { finding }]) => (finding === undefined ? [] : [[name, finding]])),
+      ),
+    });
     const puts: Put[] = [];
-    const capacity = new Map<string, SubnetCapacity[]>();
+    const shown = new Map<string, OverlayNetworkStatus>();
     for (const network of view.networks) {
       const status = networkStatus(network, facts);
-      capacity.set(network.metadata.name, status.capacity ?? []);
+      shown.set(network.metadata.name, status);
       const wait = this.#patience(network, status, view.now);
       if (wait > 0) later = Math.min(later, wait);
       else puts.push(new StatusPut(overlayNetworks, this.#caches.networks, network, status));
     }
-    this.#metrics.capacity(capacity);
+    this.#metrics.networks(shown);
     this.#metrics.alarms(plan);
     if (view.config !== undefined) {
       puts.push(new StatusPut(overlayConfigs, this.#caches.configs, view.config, configStatus(facts)));
@@ -91,8 +117,31 @@ export class Statuses {
     });
     return {
       ...(later === Infinity ? {} : { requeueAfterMs: later }),
-      outdated: current.length < due.length,
+      // what was judged is not what is stored any more
+      outdated: set || current.length < due.length,
     };
+  }
+
+  /** @returns whether any was to be set: then what is stored is not what was planned */
+  async #setFinalizers(
+    { networks }: View,
+    deletions: ReadonlyMap<string, DeletionVerdict>,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    const due = networks.flatMap((network) => {
+      const finalizer = deletions.get(network.metadata.name)?.finalizer;
+      return finalizer === undefined ? [] : [{ network, finalizer }];
+    });
+    await inParallel(due, async ({ network, finalizer }) => {
+      if (!signal.aborted) await this.#guard.set(network, finalizer);
+    });
+    return due.length > 0;
+  }
+
+  /** Only a network of small blocks makes it matter how many pods nodes take. @returns whether there are more to read */
+  async #readPods({ networks, nodes }: View, { registrations }: Plan): Promise<boolean> {
+    if (!networks.some(({ spec }) => (roomForPods(spec) ?? Infinity) < mostPods)) return false;
+    return this.#pods.readSome([...registrations.accepted.keys()].flatMap((name) => nodes.get(name) ?? []));
   }
 
   /** How long a status whose numbers alone changed can still wait, in milliseconds. */

@@ -3,10 +3,13 @@ import { bounded } from '../api/text.ts';
 import type { Failure } from '../dataplane/state.ts';
 import type {
   AgentAllocationSpec,
+  AgentNetwork,
   AllocatedNetwork,
-  NetworkState,
+  NetworkUser,
+  NetworkUsers,
   OverlayAgentStatus,
 } from '../api/types.ts';
+import type { NodeUsage } from '../api/usage.ts';
 
 /** `NETWORK: MESSAGE` */
 export const failureText = ({ network, message }: Failure): string =>
@@ -29,6 +32,14 @@ export interface Applied {
   failures: Failure[];
 }
 
+/** Who uses the networks; what is undefined is as the stored status says. */
+export interface NetworkUse {
+  usage: NodeUsage | undefined;
+  /** Names of those that containers use. */
+  inUse: ReadonlySet<string> | undefined;
+  users: ReadonlyMap<string, NetworkUsers>;
+}
+
 interface StatusInput {
   /** This node's allocation as it is now. */
   allocation: AgentAllocationSpec | undefined;
@@ -36,6 +47,7 @@ interface StatusInput {
   /** Why networks differ from their Docker halves. This does not hold up the rest of these networks. */
   docker: readonly Failure[];
   findings: Finding[];
+  use: NetworkUse;
   /** The status that is stored now. */
   stored: OverlayAgentStatus | undefined;
   /** RFC 3339. */
@@ -48,12 +60,16 @@ export function renderStatus({
   applied,
   docker,
   findings,
+  use,
   stored,
   now,
 }: StatusInput): OverlayAgentStatus {
   const forAll = grave(applied?.failures ?? []).some(({ network }) => network === undefined);
   const revision = forAll ? stored?.revision : applied?.allocation?.revision;
-  const networks = (allocation?.networks ?? []).map((network) => networkStatus(network, applied, docker));
+  const networks = (allocation?.networks ?? []).map((network) => ({
+    ...networkStatus(network, applied, docker),
+    ...useOf(network.name, use, stored),
+  }));
   return {
     ...(revision === undefined ? {} : { revision }),
     networks,
@@ -62,6 +78,22 @@ export function renderStatus({
       // what is not looked at any more is not reported either
       (stored?.conditions ?? []).filter(({ type }) => findings.some((finding) => finding.type === type)),
     ),
+  };
+}
+
+function useOf(
+  name: string,
+  { usage, inUse, users }: NetworkUse,
+  stored: OverlayAgentStatus | undefined,
+): Pick<AgentNetwork, 'usage' | 'inUse' | 'users'> {
+  const before = stored?.networks?.find((one) => one.name === name);
+  const full = usage?.get(name) ?? before?.usage ?? [];
+  const isUsed = inUse?.has(name) ?? before?.inUse === true;
+  const said = users.get(name) ?? (inUse === undefined ? before?.users : undefined);
+  return {
+    ...(full.length === 0 ? {} : { usage: [...full] }),
+    ...(isUsed ? { inUse: true } : {}),
+    ...(said === undefined ? {} : { users: said }),
   };
 }
 
@@ -80,7 +112,7 @@ function networkStatus(
   network: AllocatedNetwork,
   applied: Applied | undefined,
   docker: readonly Failure[],
-): { name: string; state: NetworkState; message?: string } {
+): Pick<AgentNetwork, 'name' | 'state' | 'message'> {
   const { name } = network;
   const before = applied?.allocation?.networks?.find((other) => other.name === name);
   if (applied === undefined || before === undefined || !sameBlocks(before, network)) {
@@ -103,7 +135,16 @@ const sameBlocks = (a: AllocatedNetwork, b: AllocatedNetwork): boolean =>
 function statusText(status: OverlayAgentStatus | undefined): string {
   return JSON.stringify([
     status?.revision,
-    (status?.networks ?? []).map(({ name, state, message }) => [name, state, message]),
+    (status?.networks ?? []).map(({ name, state, message, usage = [], inUse = false, users }) => [
+      name,
+      state,
+      message,
+      inUse,
+      users && [users.deletion, users.at, users.count, users.named?.map(userText)],
+      usage.map(({ cidr, containerizer, addresses, used }) => [cidr, containerizer, addresses, used]),
+    ]),
     (status?.conditions ?? []).map(({ type, status: is, reason, message }) => [type, is, reason, message]),
   ]);
 }
+
+const userText = ({ pod, container, address }: NetworkUser) => [pod, container, address];

@@ -169,7 +169,7 @@ test('a failure is told for its network in the tool’s words, tried again, and 
   await bench.node.start(bench.plane.kubeconfig);
   await bench.operator.allocate('node2', node2);
   await eventually(async () => {
-    expect((await bench.stored()).status?.networks).toEqual([
+    expect((await bench.stored()).status?.networks).toMatchObject([
       { name: 'dcos', state: 'OK' },
       { name: 'dcos6', state: 'Failed', message: 'RTNETLINK answers: Operation not permitted' },
     ]);
@@ -188,7 +188,7 @@ test('what no retry can mend is said of its network, and holds up nothing else',
   await bench.operator.allocate('node2', node2);
   await eventually(async () => {
     const stored = await bench.stored();
-    expect(stored.status?.networks).toEqual([
+    expect(stored.status?.networks).toMatchObject([
       { name: 'dcos', state: 'OK' },
       { name: 'dcos6', state: 'Failed', message },
     ]);

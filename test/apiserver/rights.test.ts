@@ -112,7 +112,7 @@ test('the operator may try this and nothing else', async () => {
     ...each('get list watch', 'nodes'),
     ...each('get list watch create', 'overlayconfigs.overlaynet.dev'),
     ...each('update', 'overlayconfigs.overlaynet.dev/status'),
-    ...each('get list watch', 'overlaynetworks.overlaynet.dev'),
+    ...each('get list watch update', 'overlaynetworks.overlaynet.dev'),
     ...each('update', 'overlaynetworks.overlaynet.dev/status'),
     ...each('get list watch delete', 'overlayagents.overlaynet.dev'),
     ...each('get list watch create update delete', 'agentallocations.overlaynet.dev'),

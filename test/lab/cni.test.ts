@@ -132,6 +132,8 @@ test('pods of a network that is deleted keep their leases until they are gone', 
   await kubectl(['apply', '-f', '-'], manifest('brief', '10.80.0.0/16', 'fd80::/48'));
   const pod = await made('stays', { annotation: 'brief' });
   await until('brief can be joined', async () => ('error' in (await joinPod(pod)) ? undefined : true));
+  const forced = ['--type=merge', '-p', '{"spec":{"deletionPolicy":"Force"}}'];
+  await kubectl(['patch', 'overlaynetwork', 'brief', ...forced]);
   await kubectl(['delete', 'overlaynetwork', 'brief', '--wait=false']);
   const condition = async () => {
     const path = '{.status.conditions[?(@.type=="ContainersReady")].message}';

@@ -51,7 +51,8 @@ export interface ServiceAccountUser {
   node?: { name: string; uid: string };
 }
 
-const assets = (): string => {
+/** The folder of etcd, kube-apiserver and kubectl. */
+export const assets = (): string => {
   const dir = process.env.KUBEBUILDER_ASSETS;
   if (dir === undefined)
     throw new Error('KUBEBUILDER_ASSETS is not set: run the tests by `npm test` or `hack/run test`');

@@ -62,9 +62,15 @@ export function engineContract(world: () => World): void {
     expect(await engine.users(Id)).toEqual({ running: [], stopped: [] });
     await world().run('web', 'dcos');
     expect(await engine.users(Id)).toEqual({ running: ['web'], stopped: [] });
+    const [endpoint, ...others] = (await engine.endpoints()).filter(({ network }) => network === 'dcos');
+    expect([endpoint, others]).toEqual([
+      { network: 'dcos', container: 'web', addresses: [expect.stringMatching(/^9\.0\./)] },
+      [],
+    ]);
     await expect(engine.remove(Id)).rejects.toThrow('has active endpoints');
     await world().stop('web');
     expect(await engine.users(Id)).toEqual({ running: [], stopped: ['web'] });
+    expect((await engine.endpoints()).filter(({ network }) => network === 'dcos')).toEqual([]);
     await world().removeContainer('web');
     await engine.remove(Id);
   });

@@ -17,7 +17,7 @@ const refusal = (status: number, message: string): Reply => ({ status, body: { m
 export class FakeEngine {
   readonly networks: DockerNetwork[] = [];
   /** Name → network and whether it runs. */
-  readonly containers = new Map<string, { network: string; running: boolean }>();
+  readonly containers = new Map<string, { network: string; running: boolean; address?: string }>();
   version = { Version: '20.10.24', ApiVersion: '1.41', MinAPIVersion: '1.12' };
   info: Record<string, unknown> = {
     SecurityOptions: ['name=seccomp,profile=default'],
@@ -140,16 +140,19 @@ export class FakeEngine {
     return { status: 201, body: { Id: this.add(rest).Id, Warning: '' } };
   }
 
+  /** With `all` those that are stopped, too; the filter is a network's id. */
   #users(path: string): unknown {
-    const filters = new URLSearchParams(path.replace(/.*\?/, '')).get('filters') ?? '{}';
-    const [id] = (JSON.parse(filters) as { network?: string[] }).network ?? [];
+    const query = new URLSearchParams(path.replace(/^[^?]*\??/, ''));
+    const [id] = (JSON.parse(query.get('filters') ?? '{}') as { network?: string[] }).network ?? [];
     const name = this.networks.find(({ Id }) => Id === id)?.Name;
     return [...this.containers]
-      .filter(([, container]) => container.network === name)
-      .map(([container, { running }]) => ({
+      .filter(([, { network }]) => id === undefined || network === name)
+      .filter(([, { running }]) => running || query.get('all') === 'true')
+      .map(([container, { network, running, address = '' }]) => ({
         Id: container,
         Names: [`/${container}`],
         State: running ? 'running' : 'exited',
+        NetworkSettings: { Networks: { [network]: { IPAddress: address, GlobalIPv6Address: '' } } },
       }));
   }
 }

@@ -122,3 +122,16 @@ export function scratch(): { dir: string; path: (...parts: string[]) => string; 
     },
   };
 }
+
+/** An entry of `spec.subnets`, in /24s or /80s. */
+export const subnet = (cidr: string, state: NetworkSubnet['state'] = 'Active'): NetworkSubnet => ({
+  cidr,
+  prefix: cidr.includes(':') ? 80 : 24,
+  state,
+});
+
+/** A network of an AgentAllocation: each block, and the CNI half of its bridge. */
+export const allocated = (name: string, ...blocks: [string, string?][]) => ({
+  name,
+  subnets: blocks.map(([cidr, cni]) => ({ cidr, ...(cni === undefined ? {} : { bridges: { cni } }) })),
+});

@@ -1,23 +1,13 @@
 import type { Ask } from '../../../src/containers/ask.ts';
 import { choose, needsNamespace, type Known } from '../../../src/containers/choose.ts';
 import type { Namespace } from '../../../src/containers/wish.ts';
-import type { LabelSelector, NetworkSubnet } from '../../../src/api/types.ts';
-import { config, network, node2, snapshot } from '../agent/fixture.ts';
+import type { LabelSelector } from '../../../src/api/types.ts';
+import { allocated, config, network, node2, snapshot, subnet } from '../agent/fixture.ts';
 
-const subnet = (cidr: string, state: NetworkSubnet['state'] = 'Active'): NetworkSubnet => ({
-  cidr,
-  prefix: cidr.includes(':') ? 80 : 24,
-  state,
-});
 const selecting = (name: string, cidr: string, namespaceSelector: LabelSelector) => {
   const { metadata, spec } = network(name, subnet(cidr));
   return { metadata, spec: { ...spec, namespaceSelector } };
 };
-const allocated = (name: string, ...blocks: [string, string?][]) => ({
-  name,
-  subnets: blocks.map(([cidr, cni]) => ({ cidr, ...(cni === undefined ? {} : { bridges: { cni } }) })),
-});
-
 const docker = network('docker', subnet('10.9.0.0/16'));
 docker.spec.containerizers = ['Docker'];
 
@@ -200,6 +190,18 @@ test('of the default list a pod gets what this node has', () => {
       'node node2: its nodeSelector leaves the node out, or it has no free block: kubectl describe overlaynetwork ' +
       'elsewhere; there is no network nowhere',
   );
+});
+
+test('a network that somebody deletes and that takes no more containers is refused, and left out of the default list', () => {
+  const closing: Known = {
+    ...withDefault('dcos6,dcos'),
+    closing: new Map([['dcos', 'spec.deletionPolicy is Drain']]),
+  };
+  expect(outcome({ annotation: 'dcos' }, closing)).toBe(
+    '101 annotation overlaynet.dev/network of pod default/web-0: network dcos is being deleted, and takes no more ' +
+      'containers on node node2: spec.deletionPolicy is Drain',
+  );
+  expect(outcome({}, closing)).toBe('eth0=dcos6');
 });
 
 const own = 'annotation overlaynet.dev/network of pod default/web-0: ';

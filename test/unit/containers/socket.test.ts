@@ -26,8 +26,11 @@ afterEach(async () => {
 });
 
 const path = () => at.path('run', 'agent.sock');
-async function listening(answer: (ask: Ask) => Promise<Choice> = () => Promise.resolve({ networks: [] })) {
-  const socket = new AgentSocket({ path: path(), answer, log });
+async function listening(
+  answer: (ask: Ask) => Promise<Choice> = () => Promise.resolve({ networks: [] }),
+  usage = () => '',
+) {
+  const socket = new AgentSocket({ path: path(), answer, usage, log });
   open.push(socket);
   await socket.listen();
   return socket;
@@ -65,6 +68,14 @@ async function raw(bytes: string | Buffer): Promise<string> {
   await once(socket, 'close');
   return text;
 }
+
+test('how full the networks of the node are is told to whoever finds one full', async () => {
+  await listening(undefined, () => 'dcos 9.0.1.0/25 (CNI): 125 of 125 used');
+  expect(await post('{}', { url: '/v1/usage' })).toEqual({
+    status: 200,
+    body: { usage: 'dcos 9.0.1.0/25 (CNI): 125 of 125 used' },
+  });
+});
 
 const said = (level: string) => log.lines.filter((line) => line.startsWith(level));
 

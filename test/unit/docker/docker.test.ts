@@ -168,3 +168,31 @@ test('one that was killed before it could be asked may have networks: of its blo
   });
   expect(docker.blocks).toBeUndefined();
 });
+
+test('the network of an overlay that somebody deletes goes with its last container, and its stay is no failure', async () => {
+  await docker.reconcile(cluster(1, 0));
+  fake.containers.set('web', { network: 'dcos', running: true, address: '9.0.0.130' });
+  const going = cluster(1, 0);
+  going.networks = going.networks.map((network) =>
+    network.metadata.name === 'dcos'
+      ? { ...network, metadata: { ...network.metadata, deletionTimestamp: '2026-01-01T00:00:00Z' } }
+      : network,
+  );
+  await docker.reconcile(going);
+  expect([names().toSorted(), docker.failures]).toEqual([['dcos', 'dcos6'], []]);
+  expect(await docker.endpoints()).toEqual([{ network: 'dcos', container: 'web', addresses: ['9.0.0.130'] }]);
+  fake.containers.clear();
+  await docker.reconcile(going);
+  expect(names()).toEqual(['dcos6']);
+  expect(await docker.endpoints()).toEqual([]);
+});
+
+test('an engine that does not answer leaves what it said last of its containers', async () => {
+  await docker.reconcile(cluster(1, 0));
+  fake.containers.set('web', { network: 'dcos', running: true, address: '9.0.0.130' });
+  const before = await docker.endpoints();
+  expect(before).toHaveLength(1);
+  await fake.down();
+  expect(await docker.endpoints()).toEqual(before);
+  await fake.up();
+});

@@ -17,7 +17,7 @@ describe('the fake engine', () => {
   engineContract(() => ({
     socket: fake.socket,
     run: (name, network) => {
-      fake.containers.set(name, { network, running: true });
+      fake.containers.set(name, { network, running: true, address: '9.0.0.130' });
       return done;
     },
     stop: (name) => {

@@ -82,3 +82,28 @@ test('nothing is written once the Lease is lost, not even what waited for its tu
   await write(ended.signal);
   expect(plane.count('status', plural)).toBe(written);
 });
+
+test('that blocks run out, and that a node takes more pods than it has addresses, is one Event each', async () => {
+  plane.network('net', [{ cidr: '10.1.0.0/25', prefix: 26 }]);
+  for (const at of [2, 3]) plane.join(`node${at}`, [`172.17.0.${at}`]);
+  for (const node of ['node2', 'node3'])
+    plane.patch('nodes', node, { status: { allocatable: { pods: '110' } } }, 'status');
+  await leader.caches.relist();
+  await leader.run();
+  for (let times = 0; times < 3; times++) {
+    await write();
+    await leader.caches.relist();
+    await leader.run();
+  }
+  const of = (name: string) => events.filter((text) => text === `net ${name}`);
+  expect([of('Blocks'), of('FewerAddressesThanPods')]).toEqual([
+    ['net Blocks'],
+    ['net FewerAddressesThanPods'],
+  ]);
+  expect(await leader.metrics.registry.metrics()).toMatch(
+    /overlaynet_operator_network_warnings\{network="net",condition="Exhausting"\} 1/,
+  );
+  expect(
+    (plane.server.get('overlayconfigs', 'default') as { status?: { nodes?: number } }).status?.nodes,
+  ).toBe(2);
+});

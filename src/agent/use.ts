@@ -1,0 +1,189 @@
+import { parseDuration } from '../api/duration.ts';
+import { defaultStaleAfterMs, isWaiting } from '../api/inuse.ts';
+import type { NetworkUser, NetworkUsers } from '../api/types.ts';
+import type { NodeUsage } from '../api/usage.ts';
+import type { Ask } from '../containers/ask.ts';
+import type { Choice, Known } from '../containers/choose.ts';
+import { printable, Users } from '../containers/users.ts';
+import type { Docker } from '../docker/docker.ts';
+import type { Caches } from './caches.ts';
+import type { Pass } from './pass.ts';
+import { Usage, type Counted } from './usage.ts';
+
+/** How soon after a container it is counted, and how often while a network waits for its last ones. */
+const soonMs = 1_000;
+const waitingMs = 2_000;
+
+/** A network counts as used so long after its last container: containers that come and go are no news each. */
+const restMs = 60_000;
+
+/** What the status names at most. */
+const mostNamed = 20;
+
+interface Parts {
+  stateDir: string;
+  leaseDir: string;
+  links: (() => ReadonlySet<string>) | undefined;
+  docker: Pick<Docker, 'endpoints' | 'blocks' | 'finding'> | undefined;
+  caches: Pick<Caches, 'agents' | 'agent' | 'networks' | 'configs'>;
+  pass: Pick<Pass, 'snapshot' | 'held' | 'applied'>;
+  /** Told of each count of addresses. */
+  onCount: (usage: NodeUsage) => void;
+}
+
+/** What of its use an agent's status says of each network. */
+export interface SaidUse {
+  /** Undefined before the first count. */
+  usage: NodeUsage | undefined;
+  /** Undefined before the first count. */
+  inUse: ReadonlySet<string> | undefined;
+  users: ReadonlyMap<string, NetworkUsers>;
+}
+
+/** Who uses the networks of this node, and how much of them. */
+export class Use {
+  readonly #parts: Parts;
+  readonly #usage: Usage;
+  readonly #users: Users;
+  /** By network: when a container was last seen to use it. */
+  readonly #seen = new Map<string, number>();
+  #inUse: ReadonlySet<string> | undefined;
+  #said: ReadonlyMap<string, NetworkUsers> = new Map();
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+    const { stateDir, leaseDir, links, docker, onCount } = parts;
+    this.#usage = new Usage({ leaseDir, docker, onCount });
+    this.#users = new Users({ stateDir, links });
+  }
+
+  get said(): SaidUse {
+    return { usage: this.#usage.said, inUse: this.#inUse, users: this.#said };
+  }
+
+  /** How full this node's networks are, in words. */
+  get text(): string {
+    return this.#usage.text(this.#counted);
+  }
+
+  /** Counts. @returns whether the status is to say something else, and when to count again; undefined: too early */
+  async look(): Promise<{ news: boolean; againMs: number } | undefined> {
+    const { pass, caches } = this.#parts;
+    if (pass.applied === undefined || !caches.agents.hasSynced) return undefined;
+    const { news, againMs } = await this.#usage.look(this.#counted, caches.agent?.status);
+    const changed = this.#judgeUse();
+    const waiting = this.#judgeUsers();
+    return {
+      news: news || changed || waiting.news,
+      againMs: waiting.any ? Math.min(againMs, waitingMs) : againMs,
+    };
+  }
+
+  /** What a container's networks follow from, with those that somebody deletes. It counts as theirs until it is `answered`. */
+  known(known: Known | string, ask: Ask): Known | string {
+    if (typeof known === 'string') return known;
+    const closing = new Map<string, string>();
+    const open: string[] = [];
+    for (const { metadata, spec } of known.snapshot.networks) {
+      const { name } = metadata;
+      if (metadata.deletionTimestamp === undefined) continue;
+      if (spec.deletionPolicy === 'Drain') closing.set(name, 'spec.deletionPolicy is Drain');
+      // the agent has told, or is about to tell, that nobody uses it here: that stays so
+      else if (this.#users.of(name).length === 0) closing.set(name, 'no pod on this node uses it any more');
+      else open.push(name);
+    }
+    if (open.length > 0) this.#users.promise(open, ask);
+    return closing.size === 0 ? known : { ...known, closing };
+  }
+
+  /** The plugin has its answer. @returns when to count, in milliseconds; undefined: nothing follows */
+  answered(ask: Ask, choice: Choice): number | undefined {
+    if (!('networks' in choice)) {
+      this.#users.forget(ask.containerID);
+      return undefined;
+    }
+    const names = choice.networks.map(({ name }) => name);
+    this.#users.promise(names, ask);
+    return names.every((name) => this.#inUse?.has(name)) ? undefined : soonMs;
+  }
+
+  get #counted(): Counted {
+    const { snapshot, held } = this.#parts.pass;
+    return { allocated: held?.networks ?? [], networks: snapshot?.networks ?? [] };
+  }
+
+  /** @returns whether it is another */
+  #judgeUse(): boolean {
+    const stored = this.#parts.caches.agent?.status?.networks ?? [];
+    const now = performance.now();
+    const before =
+      this.#inUse ?? new Set(stored.flatMap(({ name, inUse }) => (inUse === true ? [name] : [])));
+    if (this.#inUse === undefined) for (const name of before) this.#seen.set(name, now);
+    for (const [name, parts] of this.#usage.last) {
+      if (parts.some(({ used }) => used > 0) || this.#users.of(name).length > 0) this.#seen.set(name, now);
+    }
+    for (const [name, at] of this.#seen) if (at + restMs < now) this.#seen.delete(name);
+    this.#inUse = new Set(this.#seen.keys());
+    return [...this.#inUse].sort().join() !== [...before].sort().join();
+  }
+
+  /** The answer to each deletion of a network. @returns whether one is another, and whether any still has to change */
+  #judgeUsers(): { news: boolean; any: boolean } {
+    const { caches, pass } = this.#parts;
+    const before = this.#said;
+    const applied = new Map(
+      (pass.snapshot?.networks ?? []).map(({ metadata }) => [metadata.name, metadata.deletionTimestamp]),
+    );
+    const next = new Map<string, NetworkUsers>();
+    let any = false;
+    for (const { metadata } of caches.networks.list()) {
+      const { name, deletionTimestamp: deletion = '' } = metadata;
+      if (!isWaiting(metadata)) continue;
+      any = true;
+      // from when the pass has seen it, nobody joins where nobody is
+      if (applied.has(name) && applied.get(name) !== deletion) continue;
+      next.set(name, this.#answer(name, deletion, before.get(name) ?? this.#stored(name)));
+    }
+    this.#said = next;
+    const text = (said: typeof next | typeof before) => JSON.stringify([...said]);
+    return { news: text(next) !== text(before), any };
+  }
+
+  #answer(name: string, deletion: string, before: NetworkUsers | undefined): NetworkUsers {
+    const users = [...this.#users.of(name), ...this.#dockers(name)];
+    const now = Date.now();
+    const said: NetworkUsers = {
+      deletion,
+      at: new Date(now).toISOString(),
+      count: users.length,
+      ...(users.length === 0 ? {} : { named: users.slice(0, mostNamed) }),
+    };
+    const old = before?.deletion === deletion ? before : undefined;
+    if (
+      old === undefined ||
+      JSON.stringify([old.count, old.named]) !== JSON.stringify([said.count, said.named])
+    )
+      return said;
+    // one that is silent is waited for only so long
+    const { staleAfter = '' } = this.#parts.caches.configs.get('default')?.spec ?? {};
+    const renewMs = (parseDuration(staleAfter) ?? defaultStaleAfterMs) / 3;
+    return old.count > 0 && now - Date.parse(old.at) >= renewMs ? said : old;
+  }
+
+  #stored(name: string): NetworkUsers | undefined {
+    return this.#parts.caches.agent?.status?.networks?.find((network) => network.name === name)?.users;
+  }
+
+  /** As long as Docker's network is there, a container may start on it. */
+  #dockers(name: string): NetworkUser[] {
+    const { docker } = this.#parts;
+    if (docker?.blocks?.some((network) => network.name === name) !== true) return [];
+    const here = this.#usage.endpoints?.filter(({ network }) => network === name) ?? [];
+    if (here.length === 0)
+      return [{ container: printable(`Docker network ${name}: ${docker.finding.message}`) }];
+    return here.map(({ container, addresses: [address] }) => ({
+      container: printable(container),
+      ...(address === undefined ? {} : { address }),
+    }));
+  }
+}

@@ -1,0 +1,166 @@
+import { execFile, spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { inUseFinalizer } from '../../src/api/inuse.ts';
+import type { NetworkUser, OverlayNetwork } from '../../src/api/types.ts';
+import { connect, type Client } from '../../src/kube/client.ts';
+import { overlayAgents, overlayNetworks } from '../../src/kube/resources.ts';
+import { assets, startControlPlane, type OwnControlPlane } from '../support/controlplane.ts';
+import { applyNetwork, joinNode, shown } from '../support/leader.ts';
+import { eventually, OperatorProcess } from '../support/operator.ts';
+import { install } from '../support/refuses.ts';
+
+/** A real API server with what `kubectl apply -k deploy` brings, and an operator with no more rights than that gives it. */
+
+const run = promisify(execFile);
+const nodes = ['node1', 'node2'];
+
+let plane: OwnControlPlane;
+let client: Client;
+let operator: OperatorProcess;
+let ended = false;
+
+beforeAll(async () => {
+  plane = await startControlPlane();
+  await install(plane, 'deploy');
+  ({ client } = plane);
+  const user = { name: 'overlaynet-operator', namespace: 'overlaynet-system' };
+  operator = await OperatorProcess.start(await plane.kubeconfigFor(user));
+  for (const [at, node] of nodes.entries()) await joinNode(client, node, `172.17.0.${at + 2}`);
+}, 120_000);
+
+afterAll(async () => {
+  if (!ended) await operator.kill();
+  await plane.stop();
+});
+
+const kubectl = (...args: string[]) =>
+  run(join(assets(), 'kubectl'), ['--kubeconfig', plane.kubeconfig, ...args]);
+const network = (name: string) => client.get(overlayNetworks, name);
+const deleting = (found: OverlayNetwork | undefined) =>
+  found?.status?.conditions?.find(({ type }) => type === 'Deleting');
+
+/** What a node's agent says: who uses the network, and of which deletion. */
+async function say(node: string, name: string, users: NetworkUser[], deletion?: string): Promise<void> {
+  const agent = (await client.get(overlayAgents, node))!;
+  const others = (agent.status?.networks ?? []).filter((one) => one.name !== name);
+  const answer = deletion && {
+    users: { deletion, at: new Date().toISOString(), count: users.length, named: users },
+  };
+  const inUse = users.length > 0 ? { inUse: true } : {};
+  const networks = [...others, { name, state: 'OK' as const, ...inUse, ...answer }];
+  await client.updateStatus(overlayAgents, { ...agent, status: { networks } });
+}
+
+/** A network with a block on each node, which a pod on node1 uses. */
+async function used(name: string, cidr: string): Promise<void> {
+  await applyNetwork(client, name, [{ cidr, prefix: 24 }]);
+  const prefix = cidr.split('.', 2).join('.');
+  const has = (blocks: string[] | undefined) =>
+    blocks?.some((block) => block.startsWith(`${prefix}.`)) === true;
+  await eventually(
+    () => shown(client),
+    (all) => nodes.every((node) => has(all.get(node))),
+  );
+  await say('node1', name, [{ pod: 'default/web-0', address: `${prefix}.0.2` }]);
+  await eventually(
+    () => network(name),
+    (found) => found?.metadata.finalizers?.includes(inUseFinalizer) === true,
+  );
+}
+
+/** kubectl's own wait. */
+function kubectlDelete(name: string): { ended: Promise<string>; said: () => string } {
+  let text = '';
+  const child = spawn(join(assets(), 'kubectl'), [
+    ...['--kubeconfig', plane.kubeconfig, 'delete', 'overlaynetwork', name],
+  ]);
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (part) => (text += String(part)));
+  const ended = new Promise<string>((resolve) =>
+    child.on('close', () => {
+      resolve(text);
+    }),
+  );
+  return { ended, said: () => text };
+}
+
+test('a network that no container uses is deleted at once', async () => {
+  await applyNetwork(client, 'idle', [{ cidr: '10.1.0.0/16', prefix: 24 }]);
+  await kubectl('delete', 'overlaynetwork', 'idle', '--timeout=10s');
+  expect(await network('idle')).toBeUndefined();
+}, 30_000);
+
+test('with Block a deletion waits, says for whom, and ends with the last container', async () => {
+  await used('busy', '10.2.0.0/16');
+  const waiting = kubectlDelete('busy');
+  const found = await eventually(
+    () => network('busy'),
+    (one) => deleting(one)?.status === 'True',
+  );
+  const deletion = found!.metadata.deletionTimestamp!;
+  expect(waiting.said()).toContain('containers use network busy: it goes once they are gone');
+  await say('node1', 'busy', [{ pod: 'default/web-0', address: '10.2.0.2' }], deletion);
+  await say('node2', 'busy', [], deletion);
+  const told = await eventually(
+    async () => deleting(await network('busy'))?.message ?? '',
+    (message) => message.includes('web-0'),
+  );
+  expect(told).toContain(
+    'spec.deletionPolicy Block: 1 container uses it: pod default/web-0 (node1, 10.2.0.2); to take',
+  );
+  expect((await shown(client)).get('node1')).toContain('10.2.0.0/24');
+  await say('node1', 'busy', [], deletion);
+  expect(await waiting.ended).toContain('deleted');
+  await eventually(
+    () => shown(client),
+    (all) => [...all.values()].flat().every((block) => !block.startsWith('10.2.')),
+  );
+}, 60_000);
+
+test('Force, also while it waits, takes it away at once', async () => {
+  await used('forced', '10.3.0.0/16');
+  const waiting = kubectlDelete('forced');
+  await eventually(
+    () => network('forced'),
+    (one) => deleting(one)?.status === 'True',
+  );
+  await kubectl(
+    'patch',
+    'overlaynetwork',
+    'forced',
+    '--type=merge',
+    '-p',
+    '{"spec":{"deletionPolicy":"Force"}}',
+  );
+  expect(await waiting.ended).toContain('deleted');
+}, 60_000);
+
+test('the operator may change nothing of a network but its finalizer', async () => {
+  await applyNetwork(client, 'users', [{ cidr: '10.4.0.0/16', prefix: 24 }]);
+  const user = { name: 'overlaynet-operator', namespace: 'overlaynet-system' };
+  const own = connect({ kubeconfig: await plane.kubeconfigFor(user) });
+  const found = (await network('users'))!;
+  await expect(
+    own.update(overlayNetworks, { ...found, spec: { ...found.spec, enabled: false } }),
+  ).rejects.toThrow('the operator changes the finalizer overlaynet.dev/in-use of networks, and nothing else');
+  const finalizers = ['example.com/other'];
+  await expect(
+    own.update(overlayNetworks, { ...found, metadata: { ...found.metadata, finalizers } }),
+  ).rejects.toThrow('and nothing else of them');
+  await own.close();
+}, 30_000);
+
+test('uninstalling in the documented order ends although containers use a network', async () => {
+  await used('late', '10.5.0.0/16');
+  const folder = (name: string) => fileURLToPath(new URL(`../../${name}`, import.meta.url));
+  await kubectl('delete', '-k', folder('deploy/system'), '--wait=false');
+  await eventually(
+    () => network('late'),
+    (found) => found !== undefined && (found.metadata.finalizers ?? []).length === 0,
+  );
+  await operator.kill();
+  ended = true;
+  await kubectl('delete', '-k', folder('crds'), '--timeout=40s');
+  expect((await kubectl('get', 'crd', '-o', 'name')).stdout).toBe('');
+}, 90_000);

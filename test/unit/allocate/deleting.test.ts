@@ -1,0 +1,161 @@
+import { judgeDeletion } from '../../../src/allocate/deleting.ts';
+import { inUseFinalizer } from '../../../src/api/inuse.ts';
+import type { DeletionPolicy, NetworkUser } from '../../../src/api/types.ts';
+import { reference, type Cluster } from './cluster.ts';
+
+const deletion = '2026-01-01T00:00:00Z';
+const web: NetworkUser = { pod: 'default/web-0', address: '9.0.1.5' };
+
+/** What a node's agent says of dcos. */
+function say(cluster: Cluster, node: string, users: NetworkUser[] | undefined, inUse = false): void {
+  const agent = cluster.agents.get(node)!;
+  const answer = users && {
+    users: { deletion, at: deletion, count: users.length, ...(users.length === 0 ? {} : { named: users }) },
+  };
+  const network = { name: 'dcos', state: 'OK' as const, ...(inUse ? { inUse } : {}), ...answer };
+  cluster.agents.set(node, { ...agent, status: { networks: [network] } });
+}
+
+/** Somebody deletes dcos, which containers use. */
+function remove(cluster: Cluster, deletionPolicy?: DeletionPolicy): void {
+  const network = cluster.networks.get('dcos')!;
+  cluster.networks.set('dcos', {
+    ...network,
+    metadata: { ...network.metadata, deletionTimestamp: deletion, finalizers: [inUseFinalizer] },
+    spec: { ...network.spec, ...(deletionPolicy && { deletionPolicy }) },
+  });
+  cluster.settle();
+}
+
+const judge = (cluster: Cluster, heard: Record<string, number> = {}) =>
+  judgeDeletion(cluster.networks.get('dcos')!, cluster.view(), cluster.last, {
+    deletionSeen: Date.parse(deletion),
+    agent: (node) => heard[node],
+  });
+
+const all = ['node1', 'node2', 'node3'];
+
+test('a network has the finalizer while an agent says that containers use it, and only then', () => {
+  const cluster = reference();
+  expect(judge(cluster).finalizer).toBeUndefined();
+  say(cluster, 'node2', undefined, true);
+  expect(judge(cluster).finalizer).toBe('add');
+  const network = cluster.networks.get('dcos')!;
+  network.metadata.finalizers = [inUseFinalizer, 'example.com/other'];
+  expect(judge(cluster).finalizer).toBeUndefined();
+  cluster.leave('node2');
+  expect(judge(cluster).finalizer).toBe('remove');
+});
+
+test('one that waits for its deletion keeps its blocks, and gives no node a new one', () => {
+  const cluster = reference();
+  const before = all.map((node) => cluster.shown(node));
+  remove(cluster);
+  expect(all.map((node) => cluster.shown(node))).toEqual(before);
+  cluster.join('node4', '172.17.0.5');
+  cluster.settle();
+  expect(cluster.shown('node4')).toEqual([expect.stringMatching(/^fd01:b/)]);
+  expect(cluster.condition('dcos', 'Accepted').status).toBe('True');
+  expect(cluster.status('dcos').agents!.waiting).toBe(0);
+});
+
+test('it goes when every node that has a block says that nobody uses it', () => {
+  const cluster = reference();
+  remove(cluster);
+  say(cluster, 'node1', []);
+  say(cluster, 'node2', [web]);
+  expect(judge(cluster).finding).toMatchObject({
+    type: 'Deleting',
+    status: 'True',
+    reason: 'InUse',
+    message:
+      'spec.deletionPolicy Block: 1 container uses it: pod default/web-0 (node2, 9.0.1.5); ' +
+      'these agents have not answered yet: node3; to take the network from its containers at once: ' +
+      `kubectl patch overlaynetwork dcos --type=merge -p '{"spec":{"deletionPolicy":"Force"}}'`,
+  });
+  say(cluster, 'node2', []);
+  expect(judge(cluster)).toMatchObject({ finalizer: undefined, finding: { reason: 'AgentsAsked' } });
+  say(cluster, 'node3', []);
+  expect(judge(cluster)).toEqual({ finalizer: 'remove', finding: undefined, wakeAt: Infinity });
+});
+
+test('of many containers twenty are named, and the number of all', () => {
+  const cluster = reference();
+  remove(cluster, 'Drain');
+  const users = Array.from({ length: 20 }, (_, at) => ({ pod: `default/web-${at}` }));
+  say(cluster, 'node1', users);
+  say(cluster, 'node2', [{ container: 'redis' }]);
+  say(cluster, 'node3', []);
+  const { message } = judge(cluster).finding!;
+  expect(message).toMatch(
+    /^spec.deletionPolicy Drain: 21 containers use it: pod default\/web-0 \(node1\), .*web-19 \(node1\), …;/,
+  );
+  expect(message).not.toContain('redis');
+});
+
+test('the answer to another deletion does not count', () => {
+  const cluster = reference();
+  remove(cluster);
+  for (const node of all) say(cluster, node, []);
+  cluster.networks.get('dcos')!.metadata.deletionTimestamp = '2026-02-02T00:00:00Z';
+  expect(judge(cluster).finding?.message).toContain('have not answered yet: node1, node2, node3');
+});
+
+test('Force takes it at once', () => {
+  const cluster = reference();
+  remove(cluster, 'Force');
+  for (const node of all) say(cluster, node, [web]);
+  expect(judge(cluster).finalizer).toBe('remove');
+});
+
+test('nodes that are gone, and agents that are silent for staleAfter, block nothing for ever', () => {
+  const cluster = reference({ staleAfter: '2m' });
+  remove(cluster);
+  const start = Date.parse(deletion);
+  say(cluster, 'node1', [web]);
+  say(cluster, 'node2', [web]);
+  cluster.leave('node2');
+  cluster.now = start + 119_000;
+  const waiting = judge(cluster);
+  expect(waiting.finding?.message).toContain('1 container uses it: pod default/web-0 (node1, 9.0.1.5)');
+  expect(waiting.wakeAt).toBe(start + 120_000);
+  cluster.now = start + 121_000;
+  expect(judge(cluster, { node1: start + 60_000 }).finding?.message).toContain(
+    'these are silent, and not waited for: node3',
+  );
+  expect(judge(cluster).finalizer).toBe('remove');
+});
+
+test('while it is doubted that nodes are gone, or data came back older, it does not go', () => {
+  const cluster = reference();
+  remove(cluster);
+  for (const node of all) say(cluster, node, []);
+  const { restore, departures } = cluster.last;
+  const verdict = (alarms: Parameters<typeof judgeDeletion>[2]) =>
+    judgeDeletion(cluster.networks.get('dcos')!, cluster.view(), alarms, {
+      deletionSeen: 0,
+      agent: () => undefined,
+    });
+  expect(verdict({ departures, restore: { ...restore, active: true } })).toMatchObject({
+    finalizer: undefined,
+    finding: { reason: 'Alarm' },
+  });
+  expect(verdict({ departures: { ...departures, disbelieved: true }, restore }).finalizer).toBeUndefined();
+});
+
+test('networks that go with their CRD are not kept: uninstalling ends, and agents keep what they have', () => {
+  const cluster = reference();
+  remove(cluster);
+  say(cluster, 'node1', [web], true);
+  cluster.networksKind = { uid: 'crd-1', goes: true };
+  expect(judge(cluster).finalizer).toBe('remove');
+});
+
+test("another's finalizer alone keeps no blocks", () => {
+  const cluster = reference();
+  remove(cluster);
+  cluster.networks.get('dcos')!.metadata.finalizers = ['example.com/other'];
+  cluster.settle();
+  expect(all.flatMap((node) => cluster.shown(node)).filter((block) => block.startsWith('9.'))).toEqual([]);
+  expect(judge(cluster)).toEqual({ finalizer: undefined, finding: undefined, wakeAt: Infinity });
+});
