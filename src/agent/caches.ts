@@ -18,8 +18,8 @@ import {
 import type { Log } from '../log.ts';
 import { APIServers } from './apiservers.ts';
 import type { InformerCounters } from './metrics.ts';
-import { releasedNodes } from './released.ts';
-import type { Cached } from './snapshot.ts';
+import { releasedNodes } from '../belief/released.ts';
+import type { Cached } from '../belief/snapshot.ts';
 
 /** What an informer of any kind shows of itself. */
 type Cache = Pick<

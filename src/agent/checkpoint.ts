@@ -3,9 +3,9 @@ import { renameSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Blocks, Snapshot } from '../dataplane/snapshot.ts';
 import type { Log } from '../log.ts';
-import type { Belief } from './belief.ts';
-import type { Namespace } from './wish.ts';
-import { readIfPresent, reasonOf, writeAtomically } from './file.ts';
+import type { Belief } from '../belief/belief.ts';
+import type { Namespace } from '../containers/wish.ts';
+import { readIfPresent, reasonOf, writeAtomically } from '../host/file.ts';
 
 const version = 1;
 const file = 'checkpoint.json';

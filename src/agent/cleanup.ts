@@ -3,13 +3,13 @@ import { join } from 'node:path';
 import { dockerAt, type Docker } from '../docker/docker.ts';
 import { DataPath } from '../linux/datapath.ts';
 import { createLog, type Log } from '../log.ts';
-import { CNIFiles, socketIn } from './cni.ts';
+import { CNIFiles, socketIn } from '../containers/cni.ts';
 import { networksInCheckpoint } from './checkpoint.ts';
-import { isErrno, reasonOf } from './file.ts';
-import type { Directories, HostFlags } from './flags.ts';
-import { removeDropIns } from './dropins.ts';
-import { removePlugins } from './plugins.ts';
-import { answers } from './socket.ts';
+import { isErrno, reasonOf } from '../host/file.ts';
+import type { Directories, HostFlags } from '../host/directories.ts';
+import { removeDropIns } from '../host/dropins.ts';
+import { removePlugins } from '../host/plugins.ts';
+import { answers } from '../containers/socket.ts';
 import type { Failure } from '../dataplane/state.ts';
 
 /** What `cleanup` needs of src/linux/datapath.ts. */

@@ -1,4 +1,4 @@
-import { json, text, type Route } from '../http.ts';
+import { json, text, type Route } from '../serve/http.ts';
 import type { Agent } from './agent.ts';
 import type { Metrics } from './metrics.ts';
 

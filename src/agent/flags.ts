@@ -2,35 +2,15 @@ import { isIP } from 'node:net';
 import { isAbsolute } from 'node:path';
 import { parseDuration } from '../api/duration.ts';
 import { formatAddress, parseAddress } from '../net/address.ts';
-import { certificateFiles, type CertificateFiles } from '../certificate.ts';
-import { parseListen } from '../http.ts';
+import { certificateFiles, type CertificateFiles } from '../serve/certificate.ts';
+import { parseListen } from '../serve/http.ts';
 import { levels, type Level } from '../log.ts';
-import { reasonOf } from './file.ts';
+import type { Directories } from '../host/directories.ts';
+import { reasonOf } from '../host/file.ts';
 
 /** A flag that cannot be: one line to the user, exit status 2. */
 export class FlagError extends Error {
   override name = 'FlagError';
-}
-
-/** Directories of the node that the agent writes to. */
-export interface Directories {
-  stateDir: string;
-  /** One conflist per network. */
-  cniConfDir: string;
-  /** Where container runtimes look. */
-  cniNetDir: string;
-  /** host-local's leases, a directory per network. */
-  leaseDir: string;
-  /** What does not outlive a boot: the socket that the CNI plugin asks at, and `complete`. */
-  runDir: string;
-}
-
-/** Where `install` and `cleanup` find the host's own files. */
-export interface HostFlags {
-  /** The host's root directory, as this process sees it. */
-  hostRoot: string;
-  /** Below it: where container runtimes look for plugins. */
-  cniBinDir: string;
 }
 
 /** `agent run` as the user gave it. */

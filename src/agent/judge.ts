@@ -2,12 +2,12 @@ import type { Finding } from '../api/conditions.ts';
 import type { OverlayConfig } from '../api/types.ts';
 import type { Snapshot } from '../dataplane/snapshot.ts';
 import type { Result } from '../kube/queue.ts';
-import { believe, firstBelief, heldBy, wakeAt, type Belief, type Held } from './belief.ts';
+import { believe, firstBelief, heldBy, wakeAt, type Belief, type Held } from '../belief/belief.ts';
 import type { Caches } from './caches.ts';
 import type { Checkpoint, Remembered } from './checkpoint.ts';
-import { holdingOf } from './holding.ts';
-import type { SeenVersion } from './registration.ts';
-import { snapshotOf } from './snapshot.ts';
+import { holdingOf } from '../belief/holding.ts';
+import type { SeenVersion } from '../report/registration.ts';
+import { snapshotOf } from '../belief/snapshot.ts';
 
 /** Keeps what is believed of the caches from one pass to the next. `believe` has the rules. */
 export class Judge {

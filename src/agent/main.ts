@@ -1,5 +1,6 @@
 import { Command, Option } from 'commander';
-import { FlagError, parseRunFlags, type Directories, type HostFlags, type RunFlags } from './flags.ts';
+import type { Directories, HostFlags } from '../host/directories.ts';
+import { FlagError, parseRunFlags, type RunFlags } from './flags.ts';
 
 const program = new Command('agent')
   .description("overlaynet's agent: programs this node's kernel and CNI with the overlay networks")
@@ -60,7 +61,7 @@ host(
 )
   .option('--plugins <dir>', 'the CNI plugins to be copied there', '/opt/cni/bin')
   .action(async (flags: HostFlags & { plugins: string }) => {
-    const { install } = await import('./install.ts');
+    const { install } = await import('../host/install.ts');
     await install(flags);
   });
 

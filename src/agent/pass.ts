@@ -5,17 +5,18 @@ import type { Result } from '../kube/queue.ts';
 import { pause } from '../kube/wait.ts';
 import type { Caches } from './caches.ts';
 import { sameSnapshot, type CheckpointFile } from './checkpoint.ts';
-import type { CNIFiles } from './cni.ts';
-import type { Known } from './choose.ts';
-import { reasonOf } from './file.ts';
+import type { CNIFiles } from '../containers/cni.ts';
+import type { Known } from '../containers/choose.ts';
+import { reasonOf } from '../host/file.ts';
 import type { Judge } from './judge.ts';
 import type { Metrics } from './metrics.ts';
-import type { SeenVersion } from './registration.ts';
+import type { SeenVersion } from '../report/registration.ts';
 import type { Failure } from '../dataplane/state.ts';
-import { closedNetworks } from './closed.ts';
-import { brief, failureText, grave, mendable, type Applied } from './status.ts';
-import { idleNetworks, networksInForce } from './snapshot.ts';
-import type { Namespace } from './wish.ts';
+import { closedNetworks } from '../containers/closed.ts';
+import type { PassContainers } from '../report/findings.ts';
+import { brief, failureText, grave, mendable, type Applied } from '../report/status.ts';
+import { idleNetworks, networksInForce } from '../belief/snapshot.ts';
+import type { Namespace } from '../containers/wish.ts';
 
 /** The plugin waits 5 s, and a namespace may have to be looked up, too. */
 const firstPassMs = 2_000;
@@ -30,18 +31,6 @@ interface Reconciled {
   /** Writes to the kernel. */
   changes: number;
   failures: Failure[];
-  /** Records of containers that could not be read. */
-  unread: string[];
-}
-
-/** How a pass left the node for containers. */
-export interface PassContainers {
-  /** Why runtimes cannot use it. */
-  failures: string[];
-  /** Which containers keep leases of networks that are gone. */
-  held: string[];
-  /** Another's conflist, which runtimes take before ours. */
-  first: string | undefined;
   /** Records of containers that could not be read. */
   unread: string[];
 }

@@ -7,14 +7,14 @@ import type { Docker } from '../docker/docker.ts';
 import type { Log } from '../log.ts';
 import type { Caches } from './caches.ts';
 import type { CheckpointFile } from './checkpoint.ts';
-import { reasonOf } from './file.ts';
-import { findingsOf, leftWithoutSocket, refusalOf, type ContainerHealth } from './findings.ts';
-import type { Problem } from './host.ts';
+import { reasonOf } from '../host/file.ts';
+import { findingsOf, leftWithoutSocket, refusalOf, type ContainerHealth } from '../report/findings.ts';
+import type { Problem } from '../host/host.ts';
 import type { Judge } from './judge.ts';
 import type { Pass } from './pass.ts';
-import type { OwnRanges } from './ranges.ts';
-import { register, registrationOf, type SeenVersion } from './registration.ts';
-import { brief, renderStatus, sameStatus } from './status.ts';
+import type { OwnRanges } from '../host/ranges.ts';
+import { register, registrationOf, type SeenVersion } from '../report/registration.ts';
+import { brief, renderStatus, sameStatus } from '../report/status.ts';
 
 /** An OverlayAgent that lived so long was not deleted as soon as it was made. */
 const settledMs = 60_000;

@@ -1,20 +1,20 @@
 import pkg from '../../package.json' with { type: 'json' };
 import { dockerAt } from '../docker/docker.ts';
-import { serve } from '../http.ts';
+import { serve } from '../serve/http.ts';
 import { connect } from '../kube/client.ts';
-import { Reviews } from '../kube/review.ts';
+import { Reviews } from '../serve/review.ts';
 import { DataPath } from '../linux/datapath.ts';
 import { hostSpace } from '../linux/ranges.ts';
 import { uplinkMTU } from '../linux/uplink.ts';
 import { createLog } from '../log.ts';
 import { Agent } from './agent.ts';
-import { readAttachments } from './attachments.ts';
+import { readAttachments } from '../containers/attachments.ts';
 import { watchDrift } from './drift.ts';
 import { endpoints } from './endpoints.ts';
 import type { RunOptions } from './flags.ts';
-import { Host } from './host.ts';
+import { Host } from '../host/host.ts';
 import { Metrics } from './metrics.ts';
-import { OwnRanges } from './ranges.ts';
+import { OwnRanges } from '../host/ranges.ts';
 
 /** A pass over the kernel that is under way when the agent is told to stop gets so long to end. */
 const graceMs = 1_500;

@@ -8,7 +8,7 @@ import {
   type RefusedAgent,
 } from '../allocate/deletion.ts';
 import type { OverlayAgent } from '../api/types.ts';
-import { json, type Posted, type Reply } from '../http.ts';
+import { json, type Posted, type Reply } from '../serve/http.ts';
 import { ApiError, type Client } from '../kube/client.ts';
 import { messageOf } from '../kube/error.ts';
 import { agentAllocations, nodeMetadata, overlayAgents } from '../kube/resources.ts';

@@ -1,6 +1,6 @@
 import { acceptedSubnets } from '../api/accepted.ts';
 import { renderState } from '../api/state.ts';
-import { json, text, type Route } from '../http.ts';
+import { json, text, type Route } from '../serve/http.ts';
 import type { Caches } from './caches.ts';
 import type { Deletions } from './deletion.ts';
 import type { OperatorMetrics } from './metrics.ts';

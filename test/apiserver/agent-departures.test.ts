@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
-import { confirmDepartures } from '../../src/agent/doubt.ts';
+import { confirmDepartures } from '../../src/belief/doubt.ts';
 import { desired } from '../../src/dataplane/desired.ts';
 import { agentAllocations } from '../../src/kube/resources.ts';
 import { peer, peerName } from '../unit/agent/objects.ts';

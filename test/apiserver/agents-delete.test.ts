@@ -1,8 +1,8 @@
 import { apiVersion, type AgentAllocation, type OverlayAgent } from '../../src/api/types.ts';
-import { serve, type Server } from '../../src/http.ts';
+import { serve, type Server } from '../../src/serve/http.ts';
 import { ApiError, connect, type Client } from '../../src/kube/client.ts';
 import { agentAllocations, nodes, overlayAgents } from '../../src/kube/resources.ts';
-import { Reviews } from '../../src/kube/review.ts';
+import { Reviews } from '../../src/serve/review.ts';
 import { silent } from '../../src/log.ts';
 import { Caches } from '../../src/operator/caches.ts';
 import { Deletions } from '../../src/operator/deletion.ts';

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { NetworkAvailable } from '../../src/agent/available.ts';
+import { NetworkAvailable } from '../../src/report/available.ts';
 import type { KubeObject } from '../../src/api/types.ts';
 import { connect, type Client } from '../../src/kube/client.ts';
 import { nodes, type Node } from '../../src/kube/resources.ts';

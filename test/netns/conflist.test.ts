@@ -1,11 +1,11 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { answer } from '../../src/agent/answer.ts';
-import type { Known } from '../../src/agent/choose.ts';
+import { answer } from '../../src/containers/answer.ts';
+import type { Known } from '../../src/containers/choose.ts';
 import { cleanup, removeAll } from '../../src/agent/cleanup.ts';
-import { CNIFiles, socketIn } from '../../src/agent/cni.ts';
-import { AgentSocket } from '../../src/agent/socket.ts';
-import { sweep } from '../../src/agent/sweep.ts';
-import type { Namespace } from '../../src/agent/wish.ts';
+import { CNIFiles, socketIn } from '../../src/containers/cni.ts';
+import { AgentSocket } from '../../src/containers/socket.ts';
+import { sweep } from '../../src/containers/sweep.ts';
+import type { Namespace } from '../../src/containers/wish.ts';
 import type { AllocatedNetwork, NetworkSubnet } from '../../src/api/types.ts';
 import { bridges } from '../../src/dataplane/desired.ts';
 import { DataPath } from '../../src/linux/datapath.ts';

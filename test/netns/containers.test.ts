@@ -2,8 +2,8 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { createServer, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { readAttachments } from '../../src/agent/attachments.ts';
-import { choose } from '../../src/agent/choose.ts';
+import { readAttachments } from '../../src/containers/attachments.ts';
+import { choose } from '../../src/containers/choose.ts';
 import { DataPath } from '../../src/linux/datapath.ts';
 import { silent } from '../../src/log.ts';
 import { cluster } from '../support/cluster.ts';

@@ -1,5 +1,5 @@
 import { expect, jest } from '@jest/globals';
-import { Host } from '../../src/agent/host.ts';
+import { Host } from '../../src/host/host.ts';
 import { DataPath } from '../../src/linux/datapath.ts';
 import { silent } from '../../src/log.ts';
 import { Netns } from '../support/netns.ts';

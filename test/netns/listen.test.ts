@@ -8,7 +8,7 @@ jest.setTimeout(60_000);
 const script = `
   import { request } from 'node:https';
   import { connect } from 'node:net';
-  import { json, serve } from './src/http.ts';
+  import { json, serve } from './src/serve/http.ts';
   import { silent } from './src/log.ts';
   const server = await serve({
     listen: ':9181',

@@ -1,5 +1,5 @@
 import { jest } from '@jest/globals';
-import { Host } from '../../src/agent/host.ts';
+import { Host } from '../../src/host/host.ts';
 import { DataPath } from '../../src/linux/datapath.ts';
 import { silent } from '../../src/log.ts';
 import { cluster, nodeAddresses } from '../support/cluster.ts';

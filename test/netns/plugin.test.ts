@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { honest, spoofs } from '../../hack/chaos/spoofs.ts';
 import { count, markOf, sendFrames } from '../../hack/chaos/traffic.ts';
-import { readAttachments } from '../../src/agent/attachments.ts';
+import { readAttachments } from '../../src/containers/attachments.ts';
 import { desiredLeased, resolving } from '../../src/dataplane/resolving.ts';
 import { desiredGuard, guard } from '../../src/dataplane/spoof.ts';
 import { convergeTables } from '../../src/linux/nft.ts';

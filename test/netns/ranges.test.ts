@@ -1,5 +1,5 @@
 import { expect, jest } from '@jest/globals';
-import { OwnRanges } from '../../src/agent/ranges.ts';
+import { OwnRanges } from '../../src/host/ranges.ts';
 import type { OverlayAgentSpec } from '../../src/api/types.ts';
 import { DataPath } from '../../src/linux/datapath.ts';
 import { hostSpace } from '../../src/linux/ranges.ts';

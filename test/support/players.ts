@@ -1,6 +1,6 @@
 import { Judge } from '../../src/agent/judge.ts';
-import { releasedNodes } from '../../src/agent/released.ts';
-import { register, registrationOf, SeenVersion } from '../../src/agent/registration.ts';
+import { releasedNodes } from '../../src/belief/released.ts';
+import { register, registrationOf, SeenVersion } from '../../src/report/registration.ts';
 import type { AgentAllocationSpec, KubeObject } from '../../src/api/types.ts';
 import { connect, type Client } from '../../src/kube/client.ts';
 import { Informer } from '../../src/kube/informer.ts';

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { CheckpointFile } from '../../../src/agent/checkpoint.ts';
 import { removeAll } from '../../../src/agent/cleanup.ts';
-import { CNIFiles } from '../../../src/agent/cni.ts';
+import { CNIFiles } from '../../../src/containers/cni.ts';
 import type { Failure } from '../../../src/dataplane/state.ts';
 import { silent } from '../../../src/log.ts';
 import { attachment, directoriesIn, recordingLog, scratch, snapshot } from './fixture.ts';

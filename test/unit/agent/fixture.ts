@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Directories } from '../../../src/agent/flags.ts';
+import type { Directories } from '../../../src/host/directories.ts';
 import type { AgentAllocationSpec, EffectiveConfig, NetworkSubnet } from '../../../src/api/types.ts';
 import type { Attachment } from '../../../src/dataplane/attachment.ts';
 import type { Snapshot } from '../../../src/dataplane/snapshot.ts';

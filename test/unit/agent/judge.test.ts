@@ -1,5 +1,5 @@
 import { Judge } from '../../../src/agent/judge.ts';
-import { SeenVersion } from '../../../src/agent/registration.ts';
+import { SeenVersion } from '../../../src/report/registration.ts';
 import { started } from './objects.ts';
 
 test('objects that are older than those seen before are not believed, also where their versions are higher', () => {

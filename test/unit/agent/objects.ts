@@ -1,5 +1,5 @@
-import { believe, wakeAt, type Belief } from '../../../src/agent/belief.ts';
-import { snapshotOf } from '../../../src/agent/snapshot.ts';
+import { believe, wakeAt, type Belief } from '../../../src/belief/belief.ts';
+import { snapshotOf } from '../../../src/belief/snapshot.ts';
 import type {
   AgentAllocation,
   AgentAllocationSpec,

@@ -1,0 +1,36 @@
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseAttachment, type Attachment } from '../dataplane/attachment.ts';
+import { isErrno, readIfPresent, reasonOf } from '../host/file.ts';
+
+/** What the CNI plugin has written down in `<stateDir>/attachments`. */
+export interface Attachments {
+  attachments: Attachment[];
+  /** Files that could not be understood, one phrase each. */
+  problems: string[];
+}
+
+/** In the order of their names; locks and temporary files, which begin with a dot, are none. */
+export function readAttachments(stateDir: string): Attachments {
+  const dir = join(stateDir, 'attachments');
+  const result: Attachments = { attachments: [], problems: [] };
+  let files: string[];
+  try {
+    files = readdirSync(dir).filter((file) => /^[^.].*\.json$/.test(file));
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT')) result.problems.push(reasonOf(error));
+    return result;
+  }
+  for (const file of files.sort()) {
+    try {
+      const text = readIfPresent(join(dir, file));
+      if (text === undefined) continue; // its container has just gone
+      const read = parseAttachment(text);
+      if (typeof read === 'string') result.problems.push(`${join(dir, file)}: ${read}`);
+      else result.attachments.push(read);
+    } catch (error) {
+      result.problems.push(`${join(dir, file)}: ${reasonOf(error)}`);
+    }
+  }
+  return result;
+}

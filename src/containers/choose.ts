@@ -1,0 +1,200 @@
+import { selectorText, selects } from '../api/selector.ts';
+import { bridges } from '../dataplane/desired.ts';
+import type { Snapshot } from '../dataplane/snapshot.ts';
+import { formatAddress, type Family } from '../net/address.ts';
+import { addressAt, contains, formatCidr, parseCidr, type Cidr } from '../net/cidr.ts';
+import { refusals, type Ask, type Refusal } from './ask.ts';
+import { notAcceptedYet } from '../belief/snapshot.ts';
+import { namesIn, networkAnnotation, wishOf, type Namespace } from './wish.ts';
+
+/** What the agent knows when a container comes. */
+export interface Known {
+  /** As the kernel shows it. */
+  snapshot: Snapshot;
+  /** Networks that are not in force, and why; undefined: it cannot be known, with the API server away from the start. */
+  idle: ReadonlyMap<string, string> | undefined;
+  /** Networks that never worked on this node, and why. */
+  failed: ReadonlyMap<string, string>;
+}
+
+/** One interface that the plugin is to make. */
+export interface Joined {
+  name: string;
+  interface: string;
+  bridge: string;
+  mtu: number;
+  gatewayMAC: string;
+  /** One per family and active block of this node, IPv4 first. */
+  ranges: { subnet: string; gateway: string }[];
+  /** Of the families for which this is the first interface. */
+  defaultRoutes: string[];
+  /** Of the other families: the network's whole subnets, whose blocks on other nodes no default route leads to. */
+  routes: string[];
+}
+
+export type Choice = { networks: Joined[] } | Refusal;
+
+/**
+ * Which networks a container joins: the one that its conflist names, else what its pod's annotation says, else its
+ * namespace's, else `defaultNetwork`. All that are asked for have to be there; of the default list those that are.
+ * @param namespace undefined where it is not known
+ * @returns `namespace` where the answer hangs on the namespace, and that is not known
+ */
+export function choose(ask: Ask, known: Known, namespace: Namespace | undefined): Choice | 'namespace' {
+  const wish = wishOf(ask, known.snapshot.config.defaultNetwork, namespace);
+  if (wish === 'namespace') return wish;
+  // the API server has checked the default's form, duplicates aside
+  const names = wish.isDefault ? [...new Set(wish.text.split(','))] : namesIn(wish.text, wish.source);
+  if (!Array.isArray(names)) return names;
+
+  const joined: Joined[] = [];
+  const absent: Refusal[] = [];
+  const families = new Set<Family>();
+  for (const name of names) {
+    const found = locate(name, known);
+    if ('code' in found) {
+      const away = found.code !== refusals.tryAgain;
+      if (!wish.isDefault || !away) return { ...found, msg: `${wish.source}: ${found.msg}` };
+      absent.push(found);
+      continue;
+    }
+    const { network } = found;
+    const selector = network.spec.namespaceSelector;
+    if (selector !== undefined && ask.namespace !== undefined) {
+      if (namespace === undefined) return 'namespace';
+      if (!selects(selector, namespace.labels))
+        return forbidden(wish.source, name, namespace, selectorText(selector));
+    }
+    joined.push(join(found, known.snapshot, interfaceName(ask.ifname, joined), families));
+  }
+  if (joined.length > 0) return { networks: joined };
+  const why = absent.map(({ msg }) => msg).join('; ');
+  return {
+    code: refusals.notHere,
+    msg: `${wish.source}: none of it is to be had on this node: ${why}`,
+    details: `ask for another network by annotation ${networkAnnotation} of the pod or its namespace, or correct defaultNetwork`,
+  };
+}
+
+type Network = Snapshot['networks'][number];
+
+interface Found {
+  network: Network;
+  /** Its active parts on this node that belong to CNI containers. */
+  parts: Cidr[];
+}
+
+/** Whether the network can be joined here, its rules on namespaces aside. */
+function locate(name: string, { snapshot, idle, failed }: Known): Found | Refusal {
+  const network = snapshot.networks.find(({ metadata }) => metadata.name === name);
+  const problem = failed.get(name);
+  // one that has just come is in force, and not in what was applied yet
+  if (network === undefined) {
+    return problem === undefined ? notInForce(name, snapshot, idle) : notYet(name, snapshot.node, problem);
+  }
+  const allocated = ownNetworks(snapshot).find((one) => one.name === name);
+  const parts = (allocated?.subnets ?? []).flatMap(({ bridges }) =>
+    bridges?.cni === undefined ? [] : [parseCidr(bridges.cni)],
+  );
+  if (parts.length === 0) {
+    return {
+      code: refusals.notHere,
+      msg: `network ${name} is not on node ${snapshot.node}: ${whyNotHere(network, allocated !== undefined)}`,
+      details: `networks for containers of this node: ${listed(namesHere(snapshot))}`,
+    };
+  }
+  if (problem !== undefined) return notYet(name, snapshot.node, problem);
+  const active = network.spec.subnets
+    .filter(({ state }) => state === 'Active')
+    .map(({ cidr }) => parseCidr(cidr));
+  const open = parts.filter((part) => active.some((whole) => contains(whole, part)));
+  if (open.length === 0) {
+    const msg = `network ${name} gives no new addresses: its subnets on node ${snapshot.node} are Draining`;
+    const details = `set a subnet of it Active (spec.subnets), or ask for another: ${listed(namesHere(snapshot))}`;
+    return { code: refusals.notInForce, msg, details };
+  }
+  return { network, parts: open };
+}
+
+const notYet = (name: string, node: string, problem: string): Refusal => ({
+  code: refusals.tryAgain,
+  msg: `network ${name} does not work on node ${node} yet: ${problem}`,
+});
+
+function notInForce(name: string, snapshot: Snapshot, idle: Known['idle']): Refusal {
+  const names = listed(snapshot.networks.map(({ metadata }) => metadata.name));
+  if (idle === undefined) {
+    const msg = `network ${name} is not known, and the API server cannot be asked now; known are: ${names}`;
+    return { code: refusals.tryAgain, msg };
+  }
+  const why = idle.get(name);
+  if (why === notAcceptedYet) return notYet(name, snapshot.node, why);
+  const details = `networks in force: ${names}`;
+  return why === undefined
+    ? { code: refusals.unknown, msg: `there is no network ${name}`, details }
+    : { code: refusals.notInForce, msg: `network ${name} is not in force: ${why}`, details };
+}
+
+function whyNotHere({ metadata, spec }: Network, allocated: boolean): string {
+  if (!spec.containerizers.includes('CNI')) return 'it is for Docker containers alone (spec.containerizers)';
+  return allocated
+    ? 'the node has no bridges (label overlaynet.dev/bridges=false)'
+    : `its nodeSelector leaves the node out, or it has no free block: kubectl describe overlaynetwork ${metadata.name}`;
+}
+
+const forbidden = (source: string, name: string, namespace: Namespace, rule: string): Refusal => ({
+  code: refusals.forbidden,
+  msg: `${source}: namespace ${namespace.name} may not use network ${name}, whose namespaceSelector is ${rule}`,
+  details: `label the namespace so, or ask for another network by annotation ${networkAnnotation}`,
+});
+
+/** The first is the runtime's choice; the others count from eth1, past that one. */
+function interfaceName(first: string, before: readonly Joined[]): string {
+  if (before.length === 0) return first;
+  const free = Array.from({ length: before.length + 1 }, (_, index) => `eth${index + 1}`);
+  return free.filter((name) => name !== first)[before.length - 1] ?? first;
+}
+
+function join({ network, parts }: Found, snapshot: Snapshot, name: string, families: Set<Family>): Joined {
+  const own = snapshot.allocations.find(({ node }) => node === snapshot.node)?.spec;
+  const { mtu } = snapshot.config;
+  const bridge = own && bridges(snapshot.node, own, mtu).find((one) => one.network === network.metadata.name);
+  const sorted = ([4, 6] as const).flatMap((family) => parts.filter((part) => part.family === family));
+  const present = [...new Set(sorted.map(({ family }) => family))];
+  const fresh = present.filter((family) => !families.has(family));
+  const later = present.filter((family) => families.has(family));
+  for (const family of fresh) families.add(family);
+  const ranges = sorted.map((part) => ({
+    subnet: formatCidr(part),
+    gateway: formatAddress(addressAt(part, 1)),
+  }));
+  const wholes = network.spec.subnets.map(({ cidr }) => parseCidr(cidr));
+  return {
+    name: network.metadata.name,
+    interface: name,
+    bridge: `m-${network.metadata.name}`,
+    mtu,
+    gatewayMAC: bridge?.mac ?? '',
+    ranges,
+    defaultRoutes: fresh.map((family) => (family === 4 ? '0.0.0.0/0' : '::/0')),
+    // where one block is all of a subnet, its interface is on it
+    routes: later.flatMap((family) =>
+      wholes
+        .filter((whole) => whole.family === family)
+        .map(formatCidr)
+        .filter((cidr) => !ranges.some(({ subnet }) => subnet === cidr)),
+    ),
+  };
+}
+
+const ownNetworks = ({ node, allocations }: Snapshot) =>
+  allocations.find((allocation) => allocation.node === node)?.spec.networks ?? [];
+
+/** Networks in force that have a CNI bridge on this node. */
+export const namesHere = (snapshot: Snapshot): string[] =>
+  ownNetworks(snapshot)
+    .filter(({ subnets }) => subnets.some(({ bridges }) => bridges?.cni !== undefined))
+    .map(({ name }) => name)
+    .filter((name) => snapshot.networks.some(({ metadata }) => metadata.name === name));
+
+const listed = (names: readonly string[]): string => (names.length === 0 ? 'none' : names.join(', '));

@@ -1,0 +1,263 @@
+import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { linkNames } from '../linux/links.ts';
+import type { Log } from '../log.ts';
+import { readAttachments } from './attachments.ts';
+import { defaultConflist, isConflistOf, renderConflists, withChained, type Conflist } from './conflist.ts';
+import type { Snapshot } from '../dataplane/snapshot.ts';
+import { isErrno, readIfPresent, reasonOf, temporaryOf, writeAtomically } from '../host/file.ts';
+import type { Directories } from '../host/directories.ts';
+import type { Failure } from '../dataplane/state.ts';
+
+const extension = '.conflist';
+
+/** First in lexical order: a runtime takes the first file of its directory. */
+const defaultFile = `05-overlaynet${extension}`;
+
+/** The plugin's STATUS fails until it has the boot's own id in it. */
+const completeFile = 'complete';
+
+const bootID = (): string => readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+
+/** Where the CNI plugin finds the agent. */
+export const socketIn = (runDir: string): string => join(runDir, 'agent.sock');
+
+/**
+ * The agent's files for CNI runtimes: `NETWORK.conflist` in a directory of their own, one file in the runtimes'
+ * directory, the mark that the data path is complete, and the leases of networks that are gone. Files of others are
+ * never touched.
+ */
+export class CNIFiles {
+  /** Networks for which there may be a conflist or leases of ours. */
+  readonly owned: Set<string>;
+  /** Types of others' plugins that are chained behind ours in the runtimes' file. */
+  chained: readonly string[] = [];
+  readonly #directories: Directories;
+  readonly #mode: number | undefined;
+  readonly #log: Log;
+  readonly #links: () => ReadonlySet<string>;
+  readonly #onRemoved: (path: string) => void;
+
+  /**
+   * @param options.owned from the checkpoint
+   * @param options.links names of the node's links now
+   * @param options.onRemoved told of each file and directory that went
+   * @param options.mode of the conflists; by default that of the file that is there, and 0644 of a new one
+   */
+  constructor(options: {
+    directories: Directories;
+    log: Log;
+    owned?: Iterable<string>;
+    links?: () => ReadonlySet<string>;
+    onRemoved?: (path: string) => void;
+    mode?: number | undefined;
+  }) {
+    this.#mode = options.mode;
+    this.#directories = options.directories;
+    this.#log = options.log;
+    this.#links = options.links ?? linkNames;
+    this.#onRemoved = options.onRemoved ?? (() => undefined);
+    this.owned = new Set(options.owned);
+  }
+
+  /** The networks' conflists as they should be. */
+  conflists(snapshot: Snapshot): Conflist[] {
+    return renderConflists(snapshot, this.#paths);
+  }
+
+  /** Removes the conflists of networks that the node no longer has; to be called before their bridges go. */
+  withdraw(wanted: readonly Conflist[]): Failure[] {
+    const keep = new Set(wanted.map(({ network }) => network));
+    return this.#try(undefined, () => {
+      for (const network of this.#written()) {
+        if (!keep.has(network)) this.#remove(this.#path(network));
+      }
+    });
+  }
+
+  /**
+   * Writes conflists that differ from what is on disk.
+   * @param ready those whose data path is complete; others stay as they are
+   */
+  publish(ready: readonly Conflist[]): Failure[] {
+    return ready.flatMap(({ network, text }) =>
+      this.#try(network, () => {
+        this.owned.add(network);
+        this.#write(this.#path(network), text);
+      }),
+    );
+  }
+
+  /**
+   * Lets runtimes use the node: to be called once its data path is complete. From then on nothing takes it back: a
+   * runtime that loses its configuration makes the node NotReady, and a container that has no network is told so.
+   */
+  open(): Failure[] {
+    return this.#try(undefined, () => {
+      const { runDir, cniConfDir } = this.#directories;
+      this.#write(join(runDir, completeFile), `${bootID()}\n`);
+      const path = this.#defaultPath;
+      const { text, chained } = withChained(defaultConflist(this.#paths), readIfPresent(path));
+      this.chained = chained;
+      // a runtime that watches its directory would read a file half-written
+      this.#write(path, text, cniConfDir);
+    });
+  }
+
+  /** Whether `open` was called since the machine started. */
+  get isOpen(): boolean {
+    try {
+      return readFileSync(join(this.#directories.runDir, completeFile), 'utf8').trim() === bootID();
+    } catch {
+      return false;
+    }
+  }
+
+  /** The file that runtimes take in place of ours: the first by name of those that they read. */
+  get first(): string | undefined {
+    try {
+      const files = readdirSync(this.#directories.cniNetDir).filter((file) =>
+        /\.(conf|conflist|json)$/.test(file),
+      );
+      const [first = defaultFile] = files.sort();
+      return first < defaultFile ? join(this.#directories.cniNetDir, first) : undefined;
+    } catch {
+      return undefined; // told by `open`
+    }
+  }
+
+  /**
+   * Removes the leases of networks that the node no longer has; to be called once their bridges are gone.
+   * @param keep names of those that it has, and of those whose bridge may still be there
+   * @returns what failed, and, as `held`, whose containers keep their leases for now
+   */
+  removeLeases(keep: ReadonlySet<string>): { failures: Failure[]; held: string[] } {
+    const former = [...this.owned].filter((network) => !keep.has(network));
+    const containers = former.length === 0 ? new Map<string, string[]>() : this.#liveContainers();
+    const held: string[] = [];
+    const failures = former.flatMap((network) =>
+      this.#try(network, () => {
+        const live = containers.get(network) ?? [];
+        if (live.length > 0) held.push(`network ${network} is gone, and still has ${containersText(live)}`);
+        else this.#remove(join(this.#directories.leaseDir, network));
+        if (live.length === 0 && !existsSync(this.#path(network))) this.owned.delete(network);
+      }),
+    );
+    return { failures, held };
+  }
+
+  /** All that there is of ours in these directories, the leases aside; whose they are is known from then on. */
+  removeAll(): Failure[] {
+    const { runDir, stateDir, cniConfDir } = this.#directories;
+    for (const { interfaces } of readAttachments(stateDir).attachments) {
+      for (const { network } of interfaces) this.owned.add(network);
+    }
+    const written = [this.#defaultPath, join(runDir, completeFile)];
+    const files = [
+      ...written,
+      ...written.map((path) => temporaryOf(path)),
+      socketIn(runDir),
+      join(stateDir, 'attachments'),
+    ];
+    return [
+      ...this.#try(undefined, () => {
+        for (const file of filesIn(cniConfDir)) {
+          if (/^\..*\.conflist\.tmp$/.test(file)) this.#remove(join(cniConfDir, file));
+        }
+      }),
+      ...files.flatMap((path) =>
+        this.#try(undefined, () => {
+          this.#remove(path);
+        }),
+      ),
+      ...this.withdraw([]),
+    ];
+  }
+
+  get #paths() {
+    const { runDir, stateDir, leaseDir } = this.#directories;
+    return { socket: socketIn(runDir), stateDir, leaseDir };
+  }
+
+  get #defaultPath(): string {
+    return join(this.#directories.cniNetDir, defaultFile);
+  }
+
+  #path(network: string): string {
+    return join(this.#directories.cniConfDir, network + extension);
+  }
+
+  /** By network, of the containers whose port is in the kernel. */
+  #liveContainers(): Map<string, string[]> {
+    const links = this.#links();
+    const live = new Map<string, string[]>();
+    for (const { containerID, namespace, pod, interfaces } of readAttachments(this.#directories.stateDir)
+      .attachments) {
+      const name = pod === undefined ? `container ${containerID}` : `pod ${namespace ?? ''}/${pod}`;
+      for (const { network, host } of interfaces) {
+        if (links.has(host)) live.set(network, [...(live.get(network) ?? []), name]);
+      }
+    }
+    return live;
+  }
+
+  /** Networks whose conflist is on disk and ours, by our memory or by what it says. */
+  #written(): string[] {
+    const named = filesIn(this.#directories.cniConfDir)
+      .filter((file) => file.endsWith(extension))
+      .map((file) => file.slice(0, -extension.length));
+    const ours = named.filter(
+      (network) => this.owned.has(network) || isConflistOf(readIfPresent(this.#path(network)) ?? '', network),
+    );
+    for (const network of ours) this.owned.add(network);
+    return ours;
+  }
+
+  #write(path: string, text: string, scratch?: string): void {
+    const present = modeOf(path);
+    // one that an administrator set stays, unless the agent was told one
+    const mode = (path.endsWith(extension) ? this.#mode : undefined) ?? present ?? 0o644;
+    if (readIfPresent(path) === text) {
+      if (present === mode) return;
+      chmodSync(path, mode);
+      this.#log.info('mode changed', { file: path, mode: mode.toString(8) });
+      return;
+    }
+    writeAtomically(path, text, mode, scratch);
+    this.#log.info('written', { file: path });
+  }
+
+  #remove(path: string): void {
+    if (!existsSync(path)) return;
+    rmSync(path, { recursive: true });
+    this.#log.info('removed', { file: path });
+    this.#onRemoved(path);
+  }
+
+  #try(network: string | undefined, work: () => void): Failure[] {
+    try {
+      work();
+      return [];
+    } catch (error) {
+      return [{ ...(network === undefined ? {} : { network }), message: reasonOf(error) }];
+    }
+  }
+}
+
+/** Its permissions; undefined where there is no such file. */
+const modeOf = (path: string): number | undefined => {
+  const mode = statSync(path, { throwIfNoEntry: false })?.mode;
+  return mode === undefined ? undefined : mode & 0o777;
+};
+
+function filesIn(dir: string): string[] {
+  try {
+    return readdirSync(dir);
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return [];
+    throw error;
+  }
+}
+
+const containersText = (names: readonly string[]): string =>
+  `${names.slice(0, 5).join(', ')}${names.length > 5 ? ` and ${names.length - 5} more` : ''}`;

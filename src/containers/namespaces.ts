@@ -1,0 +1,95 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { KubeObject } from '../api/types.ts';
+import type { Client } from '../kube/client.ts';
+import { ApiError } from '../kube/error.ts';
+import { Informer } from '../kube/informer.ts';
+import { namespaceMetadata } from '../kube/resources.ts';
+import type { Log } from '../log.ts';
+import { reasonOf } from '../host/file.ts';
+import { networkAnnotation, type Namespace } from './wish.ts';
+
+/** The plugin waits 5 s for its answer. */
+const lookupMs = 2_000;
+
+/**
+ * The namespaces' labels and annotation, from the API server, and until it has listed them from the checkpoint. The
+ * data path does not hang on them: an agent that may not read them does all else.
+ */
+export class Namespaces {
+  readonly informer: Informer<KubeObject>;
+  readonly #client: Client;
+  readonly #onChange: () => void;
+  readonly #known: Map<string, Namespace>;
+  #list: Namespace[] | undefined;
+
+  /**
+   * @param options.last from the checkpoint
+   * @param options.onChange called when `list` is another one
+   */
+  constructor(options: { client: Client; log: Log; last: readonly Namespace[]; onChange: () => void }) {
+    const { client, log, last, onChange } = options;
+    this.#client = client;
+    this.#onChange = onChange;
+    this.#known = new Map(last.map((namespace) => [namespace.name, namespace]));
+    this.informer = new Informer(client, namespaceMetadata, { log });
+    this.informer.onChange((name, object) => {
+      this.#take(name, object);
+    });
+    // those that went while nobody looked
+    void this.informer.synced().then(() => {
+      for (const name of this.#known.keys()) this.#take(name, this.informer.get(name));
+    });
+  }
+
+  /** By name; the same array until something in it changes. */
+  get list(): readonly Namespace[] {
+    this.#list ??= [...this.#known.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+    return this.#list;
+  }
+
+  /** Why they cannot be listed. An API server that is away is no problem once they were. */
+  get problem(): string | undefined {
+    const { hasSynced, lastError, refused } = this.informer;
+    if (hasSynced && !refused) return undefined;
+    return lastError ?? 'namespaces are not listed yet';
+  }
+
+  /** As the API server has it; undefined until that has listed them, and where it says that we may not know. */
+  get(name: string): Namespace | undefined {
+    return this.informer.hasSynced && !this.informer.refused ? this.#known.get(name) : undefined;
+  }
+
+  /**
+   * Asks the API server for one. Where that is away what the checkpoint says counts. Returns why there is none to be had,
+   * for the user.
+   */
+  async lookUp(name: string): Promise<Namespace | string> {
+    try {
+      const object = await this.#client.get(namespaceMetadata, name, { timeoutMs: lookupMs });
+      return object === undefined ? `there is no namespace ${name}` : namespaceOf(object);
+    } catch (error) {
+      const known = error instanceof ApiError && error.status < 500 ? undefined : this.#known.get(name);
+      if (known !== undefined) return known;
+      return `namespace ${name} is not known: ${reasonOf(error)}`;
+    }
+  }
+
+  #take(name: string, object: KubeObject | undefined): void {
+    const namespace = object && namespaceOf(object);
+    // others write into namespaces all day
+    if (isDeepStrictEqual(namespace, this.#known.get(name))) return;
+    if (namespace === undefined) this.#known.delete(name);
+    else this.#known.set(name, namespace);
+    this.#list = undefined;
+    this.#onChange();
+  }
+}
+
+function namespaceOf({ metadata: { name, labels, annotations } }: KubeObject): Namespace {
+  const annotation = annotations?.[networkAnnotation] ?? '';
+  return {
+    name,
+    ...(labels === undefined ? {} : { labels }),
+    ...(annotation === '' ? {} : { annotation }), // as with pods, an empty one is none
+  };
+}

@@ -1,0 +1,204 @@
+import { lstatSync, mkdirSync, rmSync } from 'node:fs';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { connect, type Socket } from 'node:net';
+import { dirname } from 'node:path';
+import { CutOff, largestBody, readBody } from '../serve/body.ts';
+import { ListenError } from '../serve/http.ts';
+import type { Log } from '../log.ts';
+import { parseAsk, refusals, type Ask, type Refusal } from './ask.ts';
+import type { Choice } from './choose.ts';
+import { isErrno, reasonOf } from '../host/file.ts';
+
+/** The plugin sends all at once and waits 5 s. */
+const headersMs = 2_000;
+const requestMs = 5_000;
+
+/** sockaddr_un (unix(7)), less the final zero. */
+const longestPath = 107;
+
+/** Another agent that does not take a connection within so long is busy, not gone. */
+const probeMs = 1_000;
+
+/** The UNIX socket at which the CNI plugin asks for a container's networks: `POST /v1/networks`. */
+export class AgentSocket {
+  readonly path: string;
+  readonly #answer: (ask: Ask) => Promise<Choice>;
+  readonly #onAnswer: (code: number) => void;
+  readonly #log: Log;
+  #server: Server | undefined;
+  #inode: number | undefined;
+
+  /** @param options.onAnswer told of each question that was understood: the refusal's code, 0 for none */
+  constructor(options: {
+    path: string;
+    answer: (ask: Ask) => Promise<Choice>;
+    onAnswer?: (code: number) => void;
+    log: Log;
+  }) {
+    this.path = options.path;
+    this.#answer = options.answer;
+    this.#onAnswer = options.onAnswer ?? (() => undefined);
+    this.#log = options.log;
+  }
+
+  /** A socket that nobody listens at is replaced. @throws ListenError: another agent, or what the system says */
+  async listen(): Promise<void> {
+    if (Buffer.byteLength(this.path) > longestPath) {
+      throw new ListenError(
+        `cannot listen at ${this.path}: a socket's path has at most ${longestPath} bytes`,
+      );
+    }
+    try {
+      mkdirSync(dirname(this.path), { recursive: true, mode: 0o700 });
+      await this.#clear();
+      this.#server = await this.#bind();
+      this.#inode = lstatSync(this.path).ino;
+    } catch (cause) {
+      if (cause instanceof ListenError) throw cause;
+      throw new ListenError(`cannot listen at ${this.path}: ${reasonOf(cause)}`, { cause });
+    }
+  }
+
+  /** Listens again where someone has removed the socket. @throws ListenError */
+  async repair(): Promise<void> {
+    if (this.#server === undefined || inodeOf(this.path) === this.#inode) return;
+    await this.#clear();
+    this.#log.warn('the socket was removed; listening again', { socket: this.path });
+    this.#server.close();
+    await this.listen();
+  }
+
+  /** Ends what is open, and removes the socket. */
+  async close(): Promise<void> {
+    const server = this.#server;
+    this.#server = undefined;
+    if (server === undefined) return;
+    await new Promise<void>((resolve) => {
+      server.close(() => {
+        resolve();
+      });
+      server.closeAllConnections();
+    });
+  }
+
+  async #clear(): Promise<void> {
+    const file = lstatSync(this.path, { throwIfNoEntry: false });
+    if (file === undefined) return;
+    if (!file.isSocket()) throw new ListenError(`${this.path} exists and is no socket; it is left as it is`);
+    if (await answers(this.path)) throw new ListenError(`another agent listens at ${this.path}`);
+    rmSync(this.path, { force: true });
+  }
+
+  #bind(): Promise<Server> {
+    const server = createServer({
+      headersTimeout: headersMs,
+      requestTimeout: requestMs,
+      connectionsCheckingInterval: 500,
+      maxHeaderSize: 8 * 1024,
+    });
+    server.on('request', (request, response) => {
+      void this.#serve(request, response);
+    });
+    server.on('clientError', (error, socket) => {
+      this.#log.debug('CNI socket: bad request', { error: error.message });
+      if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n');
+    });
+    return new Promise((resolve, reject) => {
+      server.once('error', reject);
+      // it is bound at once, before anyone can connect
+      const umask = process.umask(0o177);
+      try {
+        server.listen(this.path, () => {
+          resolve(server);
+        });
+      } finally {
+        process.umask(umask);
+      }
+    });
+  }
+
+  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    try {
+      send(response, await this.#reply(request));
+    } catch (error) {
+      if (error instanceof CutOff) {
+        this.#log.debug('CNI socket: bad request', { error: error.message });
+        return;
+      }
+      this.#log.error('CNI socket: a request failed', { error });
+      send(response, refusal(500, { code: refusals.tryAgain, msg: `the agent failed: ${reasonOf(error)}` }));
+    }
+  }
+
+  /** @throws CutOff */
+  async #reply(request: IncomingMessage): Promise<Reply> {
+    const { method = '', url = '' } = request;
+    if (url !== '/v1/networks') return refuse(404, 'no such path; there is /v1/networks');
+    if (method !== 'POST') return { ...refuse(405, `${method} is not allowed`), headers: { allow: 'POST' } };
+    const body = await readBody(request);
+    if (body === undefined) return refuse(413, `the request has more than ${largestBody} bytes`);
+    const ask = parseAsk(body);
+    if ('code' in ask) {
+      this.#log.debug('CNI socket: bad request', { error: ask.msg });
+      return refusal(400, ask);
+    }
+    const choice = await this.#answer(ask);
+    this.#onAnswer('code' in choice ? choice.code : 0);
+    if ('networks' in choice) return { status: 200, body: choice };
+    const { namespace, pod, containerID } = ask;
+    const level = choice.code === refusals.tryAgain ? 'debug' : 'info';
+    this.#log[level]('container refused', {
+      namespace,
+      pod,
+      containerID,
+      code: choice.code,
+      why: choice.msg,
+    });
+    return refusal(statuses[choice.code] ?? 403, choice);
+  }
+}
+
+interface Reply {
+  status: number;
+  body: object;
+  headers?: Record<string, string>;
+}
+
+/** By the refusal's code; 403 for all others. */
+const statuses: Record<number, number> = { [refusals.tryAgain]: 503, [refusals.badRequest]: 400 };
+
+const refusal = (status: number, body: Refusal): Reply => ({ status, body });
+const refuse = (status: number, msg: string): Reply => refusal(status, { code: refusals.badRequest, msg });
+
+function send(response: ServerResponse, { status, body, headers }: Reply): void {
+  const text = `${JSON.stringify(body)}\n`;
+  response.writeHead(status, {
+    'content-type': 'application/json',
+    'content-length': Buffer.byteLength(text),
+    connection: 'close',
+    ...headers,
+  });
+  response.end(text);
+}
+
+const inodeOf = (path: string): number | undefined => lstatSync(path, { throwIfNoEntry: false })?.ino;
+
+/** Whether a process listens there. */
+export function answers(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket: Socket = connect(path);
+    const end = (result: boolean) => {
+      socket.destroy();
+      resolve(result);
+    };
+    socket.setTimeout(probeMs, () => {
+      end(true);
+    });
+    socket.on('connect', () => {
+      end(true);
+    });
+    socket.on('error', (error) => {
+      end(!isErrno(error, 'ECONNREFUSED') && !isErrno(error, 'ENOENT'));
+    });
+  });
+}

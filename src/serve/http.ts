@@ -1,0 +1,247 @@
+import { createServer as createPlainServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
+import { isIP, type AddressInfo, type Socket } from 'node:net';
+import { CutOff, largestBody, readBody } from './body.ts';
+import { ServerCertificate, type CertificateOptions } from './certificate.ts';
+import { Gate, Refusal, type Reviewer } from './gate.ts';
+import type { User } from './review.ts';
+import type { Log } from '../log.ts';
+import { Quota } from './quota.ts';
+
+export interface Reply {
+  status: number;
+  contentType: string;
+  body: string;
+  headers?: Record<string, string>;
+}
+
+/** Answers GET and HEAD of one path. */
+type Read = () => Reply | Promise<Reply>;
+
+/** What somebody posts. */
+export interface Posted {
+  body: string;
+  /** The user's name; absent on a loopback address, where nobody is asked. */
+  by?: string;
+}
+
+/** Answers POST of one path: JSON of at most 64 KiB. */
+interface Write {
+  post: (request: Posted) => Reply | Promise<Reply>;
+}
+
+export type Route = Read | Write;
+
+export interface Server {
+  /** `host:port` as bound, so that port 0 can be asked for. */
+  address: string;
+  close(): Promise<void>;
+}
+
+/** A --listen that cannot be: for one line to the user, without a stack. */
+export class ListenError extends Error {
+  override name = 'ListenError';
+}
+
+export const json = (status: number, value: unknown): Reply => ({
+  status,
+  contentType: 'application/json',
+  body: `${JSON.stringify(value, undefined, 2)}\n`,
+});
+
+export const text = (status: number, body: string): Reply => ({
+  status,
+  contentType: 'text/plain; charset=utf-8',
+  body: `${body}\n`,
+});
+
+/** What everyone may ask: kubelet's probes bring no token. */
+const free = new Set(['/healthz', '/readyz']);
+
+/** In ms, and bytes, and sockets: who is slow, or says much, is cut off. */
+const limits = {
+  maxHeaderSize: 16_384,
+  headersTimeout: 5_000,
+  requestTimeout: 10_000,
+  connectionsCheckingInterval: 1_000,
+  keepAliveTimeout: 5_000,
+};
+const idleMs = 30_000;
+const handshakeMs = 5_000;
+/** Of one address: a container, which has but its own, cannot keep others out. */
+const connectionsEach = 32;
+/**
+ * Of all other machines and containers together; the node's own connections, which come from the address that they
+ * go to, are counted apart. Kubelet's probes are among these: however many come from outside, nobody gets us restarted.
+ */
+const connections = 512;
+
+/**
+ * Serves `routes` by exact path: 405 with `Allow` for other methods than a route's, 404 for other paths. On a
+ * loopback address plain HTTP, which asks nobody who he is; anywhere else HTTPS, and of all but `/healthz` and
+ * `/readyz` a bearer token of someone who may.
+ * @param options.listen `127.0.0.1:9181`, `[::1]:9181`; `:9181` is every address, of both families where there are both
+ * @throws ListenError where `listen` is malformed or cannot be bound; CertificateError
+ */
+export async function serve(options: {
+  listen: string;
+  routes: Record<string, Route>;
+  log: Log;
+  /** Without it nothing but loopback can be listened on. */
+  secure?: { certificate: CertificateOptions; reviewer: Reviewer };
+}): Promise<Server> {
+  const { log, secure } = options;
+  const { host, port } = parseListen(options.listen);
+  const routes = new Map(Object.entries(options.routes));
+  const { server, stop } = isLoopback(host)
+    ? plain(routes, log)
+    : guarded(options.listen, routes, log, secure);
+  const sockets = new Set<Socket>();
+  const each = new Quota(connectionsEach);
+  const all = new Quota(connections);
+  server.on('connection', (socket: Socket) => {
+    const { remoteAddress = '', localAddress } = socket;
+    const from = remoteAddress === localAddress ? 'node' : 'outside';
+    if (each.full(remoteAddress) || all.full(from)) {
+      socket.destroy();
+      return;
+    }
+    each.take(remoteAddress);
+    all.take(from);
+    sockets.add(socket);
+    socket.once('close', () => {
+      each.release(remoteAddress);
+      all.release(from);
+      sockets.delete(socket);
+    });
+  });
+  server.setTimeout(idleMs);
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (cause: NodeJS.ErrnoException) => {
+      const reason = cause.code === 'EADDRINUSE' ? 'another process listens there' : cause.message;
+      reject(new ListenError(`cannot listen on ${options.listen}: ${reason}`, { cause }));
+    });
+    // without a host it is [::] for both families, or 0.0.0.0 on a node without IPv6
+    server.listen({ port, ...(host === '' ? {} : { host }) }, resolve);
+  });
+  server.on('error', (error) => {
+    log.error('HTTP server', { error: error.message });
+  });
+  const bound = server.address() as AddressInfo;
+  const shown = host === '' ? bound.address : host;
+  return {
+    address: `${isIP(shown) === 6 ? `[${shown}]` : shown}:${bound.port}`,
+    close: () =>
+      new Promise((resolve) => {
+        stop();
+        server.close(() => {
+          resolve();
+        });
+        // also those in the middle of a handshake
+        for (const socket of sockets) socket.destroy();
+      }),
+  };
+}
+
+type Routes = ReadonlyMap<string, Route>;
+
+function plain(routes: Routes, log: Log) {
+  const server = createPlainServer(limits, (request, response) => {
+    void answer(routes, request, log).then((reply) => {
+      send(request, response, reply);
+    });
+  });
+  return { server, stop: () => undefined };
+}
+
+function guarded(
+  listen: string,
+  routes: Routes,
+  log: Log,
+  secure: { certificate: CertificateOptions; reviewer: Reviewer } | undefined,
+) {
+  if (secure === undefined)
+    throw new ListenError(`cannot listen on ${listen}: only loopback is served in the clear`);
+  const certificate = new ServerCertificate(secure.certificate, log);
+  const gate = new Gate(secure.reviewer);
+  const tls = { ...certificate.pair, minVersion: 'TLSv1.2', handshakeTimeout: handshakeMs } as const;
+  const server = createSecureServer({ ...limits, ...tls }, (request, response) => {
+    void answer(routes, request, log, gate).then((reply) => {
+      send(request, response, reply);
+    });
+  });
+  const stop = certificate.follow((pair) => {
+    server.setSecureContext({ ...tls, ...pair });
+  });
+  return { server, stop };
+}
+
+/** By number: a name could be made to mean any address. */
+const isLoopback = (host: string): boolean => host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
+
+/** `host` is empty where it is every address. @throws ListenError */
+export function parseListen(listen: string): { host: string; port: number } {
+  const match = /^(?:\[([^\]]+)\]|([^:[\]]*)):([0-9]{1,5})$/.exec(listen);
+  const host = match?.[1] ?? match?.[2] ?? '';
+  const port = Number(match?.[3]);
+  if (match === null || port > 65_535 || (match[1] !== undefined && isIP(host) !== 6)) {
+    throw new ListenError(`--listen "${listen}" is not of the form HOST:PORT, [IPv6]:PORT or :PORT`);
+  }
+  return { host, port };
+}
+
+async function answer(routes: Routes, request: IncomingMessage, log: Log, gate?: Gate): Promise<Reply> {
+  const path = (request.url ?? '/').replace(/[?#].*/s, '');
+  const method = request.method ?? '';
+  try {
+    const user = gate === undefined || free.has(path) ? undefined : await gate.authenticate(request);
+    if (user instanceof Refusal) return refused(user);
+    const route = routes.get(path);
+    if (route === undefined) {
+      return json(404, { error: `no such path; there are ${[...routes.keys()].join(', ')}` });
+    }
+    const allowed = typeof route === 'function' ? ['GET', 'HEAD'] : ['POST'];
+    if (!allowed.includes(method)) {
+      return { ...json(405, { error: `${method} is not allowed` }), headers: { allow: allowed.join(', ') } };
+    }
+    const refusal = user && (await gate?.authorize(user, method, path));
+    if (refusal !== undefined) return refused(refusal);
+    return typeof route === 'function' ? await route() : await take(route, request, user);
+  } catch (error) {
+    if (error instanceof CutOff) {
+      log.debug('request failed', { path, error: error.message });
+      return json(400, { error: error.message });
+    }
+    const message = error instanceof Error ? error.message : String(error);
+    log.error('request failed', { path, error: message });
+    return json(500, { error: message });
+  }
+}
+
+/** The body is read only now that its sender is known to be allowed. */
+async function take({ post }: Write, request: IncomingMessage, user: User | undefined): Promise<Reply> {
+  // a page in a browser can send every other type to a loopback address without being asked first
+  if (!/^application\/json *(;|$)/i.test(request.headers['content-type'] ?? '')) {
+    return json(415, { error: 'content-type must be application/json' });
+  }
+  const body = await readBody(request);
+  if (body === undefined) return json(413, { error: `the body has more than ${largestBody} bytes` });
+  return post({ body, ...(user && { by: user.username }) });
+}
+
+const refused = ({ status, error, headers }: Refusal): Reply => ({ ...json(status, { error }), headers });
+
+function send(
+  request: IncomingMessage,
+  response: ServerResponse,
+  { status, contentType, body, headers }: Reply,
+): void {
+  response.writeHead(status, {
+    'content-type': contentType,
+    'content-length': Buffer.byteLength(body),
+    ...headers,
+    // a body that nobody reads is not waited for
+    ...(request.method === 'GET' || request.method === 'HEAD' ? {} : { connection: 'close' }),
+  });
+  response.end(request.method === 'HEAD' ? undefined : body);
+}

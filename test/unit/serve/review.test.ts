@@ -1,0 +1,178 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { CrowdedError, Reviews } from '../../../src/serve/review.ts';
+import type { Client } from '../../../src/kube/client.ts';
+
+/** An API server that knows `good` alone; `asked` has the kinds of what it was asked. */
+function apiServer() {
+  const asked: string[] = [];
+  const pending: (() => void)[] = [];
+  let held = false;
+  let good = 'good';
+  const raw: Client['raw'] = async ({ body }) => {
+    const { kind, spec } = body as { kind: string; spec: { token?: string; user?: string } };
+    asked.push(kind);
+    if (held) await new Promise<void>((resolve) => pending.push(resolve));
+    if (spec.token?.startsWith('broken') === true) throw new Error('connect ECONNREFUSED');
+    const status =
+      kind === 'TokenReview'
+        ? { authenticated: spec.token?.startsWith(good), user: { username: spec.token } }
+        : { allowed: spec.user === 'good' };
+    return JSON.stringify({ status });
+  };
+  return {
+    asked,
+    client: { raw },
+    hold: () => (held = true),
+    withdraw: () => (good = 'none is'),
+    release: () => {
+      held = false;
+      for (const resolve of pending) resolve();
+    },
+  };
+}
+const here = '127.0.0.1';
+
+test('an answer is kept for a while, a refusal for a shorter one', async () => {
+  const { client, asked } = apiServer();
+  const reviews = new Reviews(client, { allowed: 30_000, refused: 500, heldBack: 0 });
+  for (const token of ['good', 'good', 'bad', 'bad']) await reviews.authenticate(token, here);
+  expect(asked).toHaveLength(2);
+  await sleep(600);
+  expect(await reviews.authenticate('good', here)).toEqual({ username: 'good' });
+  expect(asked).toHaveLength(2);
+  expect(await reviews.authenticate('bad', here)).toBeUndefined();
+  expect(asked).toHaveLength(3);
+});
+
+test('what was allowed is asked again after its time', async () => {
+  const { client, asked } = apiServer();
+  const reviews = new Reviews(client, { allowed: 30, refused: 30, heldBack: 0 });
+  await reviews.authenticate('good', here);
+  await sleep(60);
+  await reviews.authenticate('good', here);
+  expect(asked).toHaveLength(2);
+});
+
+test('an access is of one user, one verb and one path', async () => {
+  const { client, asked } = apiServer();
+  const reviews = new Reviews(client);
+  const good = { username: 'good' };
+  expect(await reviews.allows(good, 'get', '/a')).toBe(true);
+  expect(await reviews.allows(good, 'get', '/a')).toBe(true);
+  expect(asked).toHaveLength(1);
+  await reviews.allows(good, 'head', '/a');
+  await reviews.allows(good, 'get', '/b');
+  await reviews.allows({ ...good, groups: ['g'] }, 'get', '/a');
+  expect(await reviews.allows({ username: 'other' }, 'get', '/a')).toBe(false);
+  expect(asked).toHaveLength(5);
+});
+
+test('no answer is an error, and is not kept', async () => {
+  const { client, asked } = apiServer();
+  const reviews = new Reviews(client, { allowed: 30, refused: 30, heldBack: 0 });
+  for (let at = 0; at < 2; at++)
+    await expect(reviews.authenticate('broken', here)).rejects.toThrow('ECONNREFUSED');
+  expect(asked).toHaveLength(2);
+});
+
+test('the same question at once is asked once; a hundred wait for its answer, no more', async () => {
+  const { client, asked, hold, release } = apiServer();
+  const reviews = new Reviews(client);
+  hold();
+  const same = Array.from({ length: 101 }, () => reviews.authenticate('good', here));
+  await expect(same.pop()).rejects.toThrow(CrowdedError);
+  expect(asked).toHaveLength(1);
+  release();
+  expect(new Set(await Promise.all(same))).toEqual(new Set([{ username: 'good' }]));
+});
+
+test('an address has four reviews at once, all addresses together 32; more are not asked at all', async () => {
+  const { client, asked, hold, release } = apiServer();
+  const reviews = new Reviews(client);
+  hold();
+  const fromOne = Array.from({ length: 5 }, (_, index) => reviews.authenticate(`good${index}`, here));
+  await expect(fromOne.pop()).rejects.toThrow(CrowdedError);
+  expect(asked).toHaveLength(4);
+  const others = Array.from({ length: 29 }, (_, index) =>
+    reviews.authenticate(`good-${index}`, `192.0.2.${index}`),
+  );
+  await expect(others.pop()).rejects.toThrow('too many are under way');
+  expect(asked).toHaveLength(32);
+  release();
+  await Promise.all([...fromOne, ...others]);
+  expect(await reviews.authenticate('good4', here)).toEqual({ username: 'good4' });
+});
+
+test('a user has four reviews at once too', async () => {
+  const { client, asked, hold, release } = apiServer();
+  const reviews = new Reviews(client);
+  hold();
+  const paths = Array.from({ length: 5 }, (_, index) =>
+    reviews.allows({ username: 'good' }, 'get', `/${index}`),
+  );
+  await expect(paths.pop()).rejects.toThrow(CrowdedError);
+  const other = reviews.allows({ username: 'other' }, 'get', '/');
+  expect(asked).toHaveLength(5);
+  release();
+  expect(await Promise.all(paths)).toEqual([true, true, true, true]);
+  expect(await other).toBe(false);
+});
+
+test.each(['bad', 'broken'])(
+  'what %s tokens come to is held back, and keeps its place so long',
+  async (token) => {
+    const { client, asked } = apiServer();
+    const reviews = new Reviews(client, { allowed: 1_000, refused: 1_000, heldBack: 1_000 });
+    const start = performance.now();
+    const first = Promise.allSettled(
+      Array.from({ length: 4 }, (_, index) => reviews.authenticate(`${token}${index}`, here)),
+    );
+    await sleep(60);
+    // the API server has answered all four by now
+    await expect(reviews.authenticate(`${token}4`, here)).rejects.toThrow(CrowdedError);
+    expect(asked).toHaveLength(4);
+    await first;
+    expect(performance.now() - start).toBeGreaterThan(990);
+    expect(await reviews.authenticate('good', here)).toEqual({ username: 'good' });
+  },
+);
+
+test('whoever sends garbage is in the way of nobody whose token was good: neither remembered nor got old', async () => {
+  const { client } = apiServer();
+  const reviews = new Reviews(client, { allowed: 100, refused: 1_000, heldBack: 1_000 });
+  expect(await reviews.authenticate('good', here)).toEqual({ username: 'good' });
+  const garbage = Promise.allSettled(
+    Array.from({ length: 100 }, (_, index) => reviews.authenticate(`bad${index}`, here)),
+  );
+  const end = performance.now() + 300;
+  while (performance.now() < end) {
+    expect(await reviews.authenticate('good', here)).toEqual({ username: 'good' });
+    await sleep(10);
+  }
+  await garbage;
+});
+
+test('a token that was good and is no more loses its precedence', async () => {
+  const { client, withdraw } = apiServer();
+  const reviews = new Reviews(client, { allowed: 0, refused: 0, heldBack: 1_000 });
+  expect(await reviews.authenticate('good', here)).toEqual({ username: 'good' });
+  withdraw();
+  expect(await reviews.authenticate('good', here)).toBeUndefined();
+  const garbage = Array.from({ length: 4 }, (_, index) => reviews.authenticate(`bad${index}`, here));
+  await expect(reviews.authenticate('good', here)).rejects.toThrow(CrowdedError);
+  await Promise.all(garbage);
+});
+
+test('the thousand yeses that were had last are kept, no more; a thousand noes push none of them out', async () => {
+  const { client, asked } = apiServer();
+  const reviews = new Reviews(client, { allowed: 30_000, refused: 30_000, heldBack: 0 });
+  for (let index = 0; index <= 1_000; index++) await reviews.authenticate(`good${index}`, here);
+  for (let index = 0; index <= 1_000; index++) await reviews.authenticate(`bad${index}`, here);
+  expect(asked).toHaveLength(2_002);
+  await reviews.authenticate('good1', here);
+  await reviews.authenticate('bad1', here);
+  expect(asked).toHaveLength(2_002);
+  await reviews.authenticate('good0', here);
+  await reviews.authenticate('bad0', here);
+  expect(asked).toHaveLength(2_004);
+});
