@@ -10,6 +10,10 @@ export interface Attachments {
   problems: string[];
 }
 
+/** Name of the file that the plugin keeps a record in. */
+export const recordFile = ({ containerID, ifname }: Pick<Attachment, 'containerID' | 'ifname'>): string =>
+  `${containerID}:${ifname}.json`;
+
 /** In the order of their names; locks and temporary files, which begin with a dot, are none. */
 export function readAttachments(stateDir: string): Attachments {
   const dir = join(stateDir, 'attachments');

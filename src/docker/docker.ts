@@ -4,7 +4,7 @@ import type { Failure } from '../dataplane/state.ts';
 import { linkNames } from '../linux/links.ts';
 import type { Log } from '../log.ts';
 import { outdated, planNetworks, type Plan, type Step, type Users } from './diff.ts';
-import { Engine, EngineError, NoEngine } from './engine.ts';
+import { engineAt, EngineError, NoEngine, type Engine } from './engine.ts';
 import {
   blocksOf,
   bridgeOf,
@@ -227,8 +227,10 @@ export class Docker {
 }
 
 /** @param socket of the engine; undefined or empty: there is to be none */
-export const dockerAt = (socket: string | undefined, log: Log): Docker | undefined =>
-  socket === undefined || socket === '' ? undefined : new Docker({ engine: new Engine(socket), log });
+export function dockerAt(socket: string | undefined, log: Log): Docker | undefined {
+  const engine = engineAt(socket);
+  return engine && new Docker({ engine, log });
+}
 
 /** By name; an engine may list them in any order, and a network twice: what is there and what is to come. */
 function blocks(networks: readonly NetworkShape[]): Blocks {

@@ -1,6 +1,6 @@
 import http from 'node:http';
 import { finished } from 'node:stream/promises';
-import { readable } from '../net/address.ts';
+import { isAddress, readable } from '../net/address.ts';
 import { cidrOf, formatCidr, parseInterface } from '../net/cidr.ts';
 import type { Users } from './diff.ts';
 import type { DockerNetwork, NetworkShape } from './networks.ts';
@@ -81,6 +81,28 @@ export class Engine {
         .filter(({ State }) => /^(running|paused|restarting)$/.test(State) === wanted)
         .map(({ Id, Names }) => (Names[0] ?? Id.slice(0, 12)).replace(/^\//, ''));
     return { running: names(true), stopped: names(false) };
+  }
+
+  /** The containers that run on a network. */
+  async members(id: string, network: string): Promise<Member[]> {
+    const filters = encodeURIComponent(JSON.stringify({ network: [id] }));
+    const containers = await this.#get<ContainerReply[]>(
+      await this.#versioned(`/containers/json?filters=${filters}`),
+    );
+    return containers.map(({ Id, Names, Created = 0, NetworkSettings }) => {
+      const {
+        IPAddress = '',
+        GlobalIPv6Address = '',
+        MacAddress = '',
+      } = NetworkSettings?.Networks?.[network] ?? {};
+      return {
+        id: Id,
+        name: (Names[0] ?? Id.slice(0, 12)).replace(/^\//, ''),
+        mac: MacAddress,
+        addresses: [IPAddress, GlobalIPv6Address].filter(isAddress),
+        created: new Date(Created * 1_000).toISOString(),
+      };
+    });
   }
 
   async create(shape: NetworkShape): Promise<void> {
@@ -183,6 +205,10 @@ export class Engine {
   }
 }
 
+/** @param socket undefined or empty: there is to be none */
+export const engineAt = (socket: string | undefined): Engine | undefined =>
+  socket === undefined || socket === '' ? undefined : new Engine(socket);
+
 /** `GET /v1.41/networks` */
 const callText = (method: string, path: string): string => `${method} ${path.replace(/\?.*/, '')}`;
 
@@ -206,10 +232,25 @@ function poolsOf({ DefaultAddressPools }: InfoReply): string[] {
   });
 }
 
+/** A running container on a network. */
+export interface Member {
+  id: string;
+  name: string;
+  mac: string;
+  addresses: string[];
+  /** When it was created, not when it was last started. */
+  created: string;
+}
+
 interface ContainerReply {
   Id: string;
   Names: string[];
   State: string;
+  /** Seconds since the epoch. */
+  Created?: number;
+  NetworkSettings?: {
+    Networks?: Record<string, { IPAddress?: string; GlobalIPv6Address?: string; MacAddress?: string }>;
+  };
 }
 
 /** @returns why networks of that engine cannot be overlaynet's */

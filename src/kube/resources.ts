@@ -104,6 +104,21 @@ export const definitions: Resource<KubeObject> = {
   metadataOnly: true,
 };
 
+/** core/v1 */
+export interface ConfigMap extends KubeObject {
+  data?: Record<string, string>;
+}
+
+export const configMaps = (namespace: string): Resource<ConfigMap> => ({
+  apiVersion: 'v1',
+  kind: 'ConfigMap',
+  plural: 'configmaps',
+  namespace,
+});
+
+/** Where operators publish the certificates that they show, one a key. */
+export const operatorConfigMap = 'overlaynet-operator';
+
 export const podMetadata = (namespace: string): Resource<KubeObject> => ({
   apiVersion: 'v1',
   kind: 'Pod',

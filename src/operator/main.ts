@@ -8,12 +8,15 @@ import { certificateFiles } from '../serve/certificate.ts';
 import { serve } from '../serve/http.ts';
 import { createLog } from '../log.ts';
 import { Allocator, type Settled } from './allocator.ts';
+import { publishCertificate } from './certificate.ts';
 import { Caches } from './caches.ts';
 import { Deletions } from './deletion.ts';
-import { endpoints } from './endpoints.ts';
+import { endpoints, unsynced } from './endpoints.ts';
 import { readFirstConfig } from './firstconfig.ts';
 import { parseFlags } from './flags.ts';
 import { OperatorMetrics } from './metrics.ts';
+import { Peers } from './peers.ts';
+import { rowEndpoints } from './rows.ts';
 import { Statuses } from './statuses.ts';
 
 /** Bursts become one run; a single join waits for nothing. */
@@ -102,9 +105,18 @@ async function main(): Promise<void> {
       queue.add('allocate');
     },
   });
+  const peers = new Peers({
+    allocations: () => caches.allocations.list(),
+    config: () => caches.configs.get('default'),
+    port: flags.agentPort,
+    tokenFile: flags.agentTokenFile,
+  });
   const server = await serve({
     listen: flags.listen,
-    routes: endpoints(caches, metrics, deletions),
+    routes: {
+      ...endpoints(caches, metrics, deletions),
+      ...rowEndpoints(caches, peers, () => unsynced(caches)),
+    },
     log,
     secure: {
       certificate: { ...(files && { files }), commonName: 'overlaynet-operator', names: flags.addresses },
@@ -112,6 +124,8 @@ async function main(): Promise<void> {
     },
   });
   log.info('serving', { address: server.address });
+  const { namespace } = flags;
+  const publication = publishCertificate({ client, namespace, certificate: () => server.certificate(), log });
   metrics.watch(caches);
   caches.start(
     (soon) => {
@@ -122,6 +136,7 @@ async function main(): Promise<void> {
     },
   );
   const stop = async () => {
+    publication.stop();
     await Promise.all([queue.stop(), statusQueue.stop()]);
     await election.stop();
     await caches.stop();

@@ -60,7 +60,12 @@ export class Gate {
     } catch (error) {
       return unavailable(error);
     }
-    const role = verb === 'post' ? 'overlaynet-operator-admin' : 'overlaynet-viewer';
+    const role =
+      verb === 'post'
+        ? 'overlaynet-operator-admin'
+        : path.endsWith('/containers')
+          ? 'overlaynet-inspector'
+          : 'overlaynet-viewer';
     return new Refusal(
       403,
       `user ${user.username} may not ${verb} ${path}: bind the ClusterRole ${role} to that user`,

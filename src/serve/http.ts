@@ -15,8 +15,8 @@ export interface Reply {
   headers?: Record<string, string>;
 }
 
-/** Answers GET and HEAD of one path. */
-type Read = () => Reply | Promise<Reply>;
+/** Answers GET and HEAD of one path. @param query what stands behind `?`, empty where nothing does */
+type Read = (query: string) => Reply | Promise<Reply>;
 
 /** What somebody posts. */
 export interface Posted {
@@ -35,6 +35,8 @@ export type Route = Read | Write;
 export interface Server {
   /** `host:port` as bound, so that port 0 can be asked for. */
   address: string;
+  /** What it shows of itself now, PEM; undefined in the clear. */
+  certificate(): string | undefined;
   close(): Promise<void>;
 }
 
@@ -93,7 +95,7 @@ export async function serve(options: {
   const { log, secure } = options;
   const { host, port } = parseListen(options.listen);
   const routes = new Map(Object.entries(options.routes));
-  const { server, stop } = isLoopback(host)
+  const { server, stop, certificate } = isLoopback(host)
     ? plain(routes, log)
     : guarded(options.listen, routes, log, secure);
   const sockets = new Set<Socket>();
@@ -131,6 +133,7 @@ export async function serve(options: {
   const shown = host === '' ? bound.address : host;
   return {
     address: `${isIP(shown) === 6 ? `[${shown}]` : shown}:${bound.port}`,
+    certificate,
     close: () =>
       new Promise((resolve) => {
         stop();
@@ -151,7 +154,7 @@ function plain(routes: Routes, log: Log) {
       send(request, response, reply);
     });
   });
-  return { server, stop: () => undefined };
+  return { server, stop: () => undefined, certificate: () => undefined };
 }
 
 function guarded(
@@ -173,7 +176,7 @@ function guarded(
   const stop = certificate.follow((pair) => {
     server.setSecureContext({ ...tls, ...pair });
   });
-  return { server, stop };
+  return { server, stop, certificate: () => certificate.pair.cert };
 }
 
 /** By number: a name could be made to mean any address. */
@@ -191,7 +194,8 @@ export function parseListen(listen: string): { host: string; port: number } {
 }
 
 async function answer(routes: Routes, request: IncomingMessage, log: Log, gate?: Gate): Promise<Reply> {
-  const path = (request.url ?? '/').replace(/[?#].*/s, '');
+  const url = request.url ?? '/';
+  const path = url.replace(/[?#].*/s, '');
   const method = request.method ?? '';
   try {
     const user = gate === undefined || free.has(path) ? undefined : await gate.authenticate(request);
@@ -206,7 +210,9 @@ async function answer(routes: Routes, request: IncomingMessage, log: Log, gate?:
     }
     const refusal = user && (await gate?.authorize(user, method, path));
     if (refusal !== undefined) return refused(refusal);
-    return typeof route === 'function' ? await route() : await take(route, request, user);
+    return typeof route === 'function'
+      ? await route(url.slice(path.length + 1))
+      : await take(route, request, user);
   } catch (error) {
     if (error instanceof CutOff) {
       log.debug('request failed', { path, error: error.message });

@@ -62,9 +62,19 @@ export function engineContract(world: () => World): void {
     expect(await engine.users(Id)).toEqual({ running: [], stopped: [] });
     await world().run('web', 'dcos');
     expect(await engine.users(Id)).toEqual({ running: ['web'], stopped: [] });
+    expect(await engine.members(Id, 'dcos')).toEqual([
+      {
+        id: expect.any(String),
+        name: 'web',
+        mac: expect.stringMatching(/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/),
+        addresses: expect.arrayContaining([expect.stringMatching(/^9\.0\./)]),
+        created: expect.stringMatching(/^20[0-9]{2}-.*Z$/),
+      },
+    ]);
     await expect(engine.remove(Id)).rejects.toThrow('has active endpoints');
     await world().stop('web');
     expect(await engine.users(Id)).toEqual({ running: [], stopped: ['web'] });
+    expect(await engine.members(Id, 'dcos')).toEqual([]);
     await world().removeContainer('web');
     await engine.remove(Id);
   });

@@ -143,13 +143,20 @@ export class FakeEngine {
   #users(path: string): unknown {
     const filters = new URLSearchParams(path.replace(/.*\?/, '')).get('filters') ?? '{}';
     const [id] = (JSON.parse(filters) as { network?: string[] }).network ?? [];
-    const name = this.networks.find(({ Id }) => Id === id)?.Name;
+    const name = this.networks.find(({ Id }) => Id === id)?.Name ?? '';
+    const all = path.includes('all=true');
     return [...this.containers]
-      .filter(([, container]) => container.network === name)
+      .filter(([, { network, running }]) => network === name && (all || running))
       .map(([container, { running }]) => ({
         Id: container,
         Names: [`/${container}`],
         State: running ? 'running' : 'exited',
+        Created: Date.UTC(2026, 0, 1) / 1_000,
+        NetworkSettings: {
+          Networks: {
+            [name]: { IPAddress: '9.0.0.130', GlobalIPv6Address: '', MacAddress: '02:42:09:00:00:82' },
+          },
+        },
       }));
   }
 }

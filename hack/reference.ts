@@ -1,0 +1,19 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { format, resolveConfig } from 'prettier';
+import { apiPage, type OpenAPI } from './reference/api.ts';
+
+const dir = join(import.meta.dirname, '..', 'docs', 'reference');
+
+/** The pages of docs/reference that are made and not written, by file name. */
+export async function referencePages(): Promise<Map<string, string>> {
+  const openapi = JSON.parse(readFileSync(join(dir, 'openapi.json'), 'utf8')) as OpenAPI;
+  const pages = new Map([['api.md', apiPage(openapi)]]);
+  const options = await resolveConfig(join(dir, 'api.md'));
+  for (const [name, text] of pages) pages.set(name, await format(text, { ...options, parser: 'markdown' }));
+  return pages;
+}
+
+if (process.argv[1] === import.meta.filename) {
+  for (const [name, text] of await referencePages()) writeFileSync(join(dir, name), text);
+}
