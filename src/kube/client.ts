@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream';
 import type { KubeObject } from '../api/types.ts';
 import { loadConfig } from './config.ts';
 import { ApiError } from './error.ts';
@@ -204,6 +205,17 @@ export class Client {
     return this.#transport.text(request, options.timeoutMs, options.signal);
   }
 
+  /** A connection to a port of a pod, through the API server. @throws ApiError, Error */
+  async forward(namespace: string, pod: string, port: number, signal: AbortSignal): Promise<Duplex> {
+    const { forwardPort } = await import('./portforward.ts');
+    return forwardPort(await this.#transport.access(), { namespace, pod, port }, signal);
+  }
+
+  /** `https://127.0.0.1:6443`, for messages. */
+  get server(): string {
+    return this.#transport.server;
+  }
+
   /** Cuts all connections, watches too. */
   async close(): Promise<void> {
     await this.#transport.close();
@@ -243,5 +255,6 @@ export class Client {
 }
 
 /** With `kubeconfig` a file's name; absent: KUBECONFIG, else from inside the cluster. Connects at the first call. */
-export const connect = (options: { kubeconfig?: string; limits?: Partial<TimeLimits> } = {}): Client =>
-  new Client(new Transport(loadConfig(options.kubeconfig), options.limits));
+export const connect = (
+  options: { kubeconfig?: string; context?: string; limits?: Partial<TimeLimits> } = {},
+): Client => new Client(new Transport(loadConfig(options.kubeconfig, options.context), options.limits));

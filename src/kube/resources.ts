@@ -127,6 +127,35 @@ export const podMetadata = (namespace: string): Resource<KubeObject> => ({
   metadataOnly: true,
 });
 
+/** core/v1, as far as one looks for a pod that serves. */
+export interface Pod extends KubeObject {
+  metadata: ObjectMeta;
+  spec?: { nodeName?: string };
+  status?: { phase?: string; conditions?: { type: string; status: string }[] };
+}
+
+export const pods = (namespace: string): Resource<Pod> => ({
+  apiVersion: 'v1',
+  kind: 'Pod',
+  plural: 'pods',
+  namespace,
+});
+
+/** Of all namespaces; names alone. */
+export const networkPolicies: Resource<KubeObject> = {
+  apiVersion: 'networking.k8s.io/v1',
+  kind: 'NetworkPolicy',
+  plural: 'networkpolicies',
+  metadataOnly: true,
+};
+
+export const daemonSets: Resource<KubeObject> = {
+  apiVersion: 'apps/v1',
+  kind: 'DaemonSet',
+  plural: 'daemonsets',
+  metadataOnly: true,
+};
+
 export const leases = (namespace: string): Resource<Lease> => ({
   apiVersion: 'coordination.k8s.io/v1',
   kind: 'Lease',

@@ -39,6 +39,12 @@ export interface Request {
   accept?: string;
 }
 
+/** How the API server is reached beside the pool of connections. */
+export interface Access extends Credentials {
+  origin: URL;
+  timeoutMs: number;
+}
+
 /**
  * One API server over one pool of kept connections. HTTP/1.1: with HTTP/2 all requests share a connection, and one
  * that is black-holed takes the watches with it for minutes.
@@ -55,6 +61,17 @@ export class Transport {
     this.limits = { ...timeLimits, ...limits };
     this.#config = config;
     this.#origin = new URL(config.getCurrentCluster()?.server ?? '');
+  }
+
+  get server(): string {
+    return this.#origin.origin;
+  }
+
+  /** What a connection of another kind needs. */
+  async access(): Promise<Access> {
+    this.#credentials ??= await readCredentials(this.#config);
+    const { tls, headers } = this.#credentials;
+    return { origin: this.#origin, tls, headers, timeoutMs: this.limits.requestMs };
   }
 
   /** A 2xx answer, its body unread. @throws ApiError for any other, Error with `cause` if there was none. */
