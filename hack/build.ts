@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { chmod, copyFile, mkdir, rename } from 'node:fs/promises';
+import { isBuiltin } from 'node:module';
 import { dirname, join } from 'node:path';
 import type { Plugin } from 'esbuild';
 import { go } from './parts/part.ts';
@@ -74,6 +75,20 @@ const lean: Plugin = {
   },
 };
 
+/**
+ * Node's own modules by require, where they are first used: imports would load all of them before the first line of a
+ * program, and a command whose help somebody asks for needs none.
+ */
+const lazy: Plugin = {
+  name: 'lazy',
+  setup(build) {
+    build.onResolve({ filter: /^[a-z]/ }, ({ path, namespace }) => {
+      if (!isBuiltin(path)) return undefined;
+      return namespace === 'required' ? { path, external: true } : { path, namespace: 'required' };
+    });
+  },
+};
+
 /** When a file was last written, in ms; 0 where there is none. */
 const written = (file: string) => statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0;
 
@@ -111,7 +126,7 @@ export async function bundle(name: string, file: string, plugins: Plugin[] = [])
     legalComments: 'none',
     minifySyntax: true,
     minifyWhitespace: true,
-    plugins: [...plugins, lean],
+    plugins: [...plugins, ...(name === 'cli' ? [lazy] : []), lean],
     logLevel: 'error',
   });
   // whatever the umask: the image's user is not who builds it, and a command is run by its name

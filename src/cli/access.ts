@@ -1,7 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import pkg from '../../package.json' with { type: 'json' };
-import { connect, type Client } from '../kube/client.ts';
-import { usersKubeconfig } from '../kube/config.ts';
+import type { Client } from '../kube/client.ts';
 import { configMaps, operatorConfigMap, pods, type Pod } from '../kube/resources.ts';
 import { requestToken } from '../kube/token.ts';
 import { pathOf, type Kind, type Page, type Rows } from '../rows/row.ts';
@@ -40,8 +39,9 @@ export class Access {
     return this.#options.systemNamespace;
   }
 
-  /** The API server. @throws Failure where no kubeconfig names one */
-  get client(): Client {
+  /** The API server; what it takes to reach one is loaded only where it is. @throws Failure where no kubeconfig names one */
+  async #api(): Promise<Client> {
+    const { connect, usersKubeconfig } = await import('../kube/client.ts');
     const { context } = this.#options;
     const kubeconfig =
       this.#options.kubeconfig ?? (process.env.KUBECONFIG === undefined ? usersKubeconfig() : undefined);
@@ -62,7 +62,7 @@ export class Access {
 
   /** Runs what asks the API server. @throws Failure */
   async api<T>(work: (client: Client) => Promise<T>): Promise<T> {
-    const { client } = this;
+    const client = await this.#api();
     try {
       return await work(client);
     } catch (error) {

@@ -1,4 +1,3 @@
-import { stringify } from 'yaml';
 import { formatAddress, isAddress, parseAddress, type Address } from '../net/address.ts';
 import { addressAt, containsAddress, parseCidr, type Cidr } from '../net/cidr.ts';
 import type { AgentRow, BlockRow, ContainerRow, SpaceRow, Unanswered } from '../rows/row.ts';
@@ -7,7 +6,8 @@ import { containerName } from './columns.ts';
 import { Failure } from './failure.ts';
 import { skew, warn } from './list.ts';
 import type { Output } from './output.ts';
-import { harmless, harmlessIn, harmlessJSON } from './text.ts';
+import { harmless, harmlessJSON } from './text.ts';
+import { yamlPrinter } from './yaml.ts';
 
 /** Whose an address is. */
 export interface Owner {
@@ -84,7 +84,7 @@ export async function whose(
     unanswered,
   });
   if (options.output === 'json') out.line(harmlessJSON(owner));
-  else if (options.output === 'yaml') out.line(stringify(harmlessIn(owner)).trimEnd());
+  else if (options.output === 'yaml') out.line((await yamlPrinter())(owner));
   else out.line(harmless(`${owner.address}  ${owner.message}`));
   if (owner.is === 'Unknown') warn({ unanswered: unanswered.filter(({ node }) => node === owner.node) }, out);
   skew(access, out);

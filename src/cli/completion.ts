@@ -10,7 +10,7 @@ interface Words {
 }
 
 const optionsOf = (command: Command): string[] =>
-  command.options.flatMap(({ long }) => (long === undefined || long === null ? [] : [long]));
+  command.options.flatMap(({ long }) => (long === undefined ? [] : [long]));
 
 /** A script that completes commands and flags. It asks nobody: names of the cluster are not completed. */
 export function completion(program: Command, shell: Shell): string {

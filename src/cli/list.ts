@@ -1,11 +1,11 @@
-import { stringify } from 'yaml';
 import type { Page, Rows } from '../rows/row.ts';
 import { version, type Access } from './access.ts';
 import { columns, nameOf, type Listed } from './columns.ts';
 import { Failure } from './failure.ts';
 import type { Output } from './output.ts';
 import { sorted, Table, type Column } from './table.ts';
-import { harmless, harmlessIn, harmlessJSON } from './text.ts';
+import { harmless, harmlessJSON } from './text.ts';
+import { yamlPrinter } from './yaml.ts';
 
 export const forms = ['wide', 'json', 'yaml', 'name'] as const;
 
@@ -23,17 +23,13 @@ export interface ListOptions {
 const watchMs = 2_000;
 
 /** `networks`, `agents`, `blocks`, `containers`. @returns the exit status */
-export async function list<K extends Listed>(
-  access: Access,
-  kind: K,
-  options: ListOptions,
-  out: Output,
-): Promise<number> {
+export async function list(access: Access, kind: Listed, options: ListOptions, out: Output): Promise<number> {
   const { network, node, namespace, search, watch = false } = options;
   const query = { network, node, namespace, search };
   if (watch && options.sortBy !== undefined)
     throw new Failure('--watch and --sort-by do not go together', 'leave one of them out');
-  const printer = new Printer(kind, options, out);
+  const yaml = options.output === 'yaml' ? await yamlPrinter() : harmlessJSON;
+  const printer = new Printer(kind, options, out, yaml);
   printer.check();
   if (watch) return follow(access, kind, query, printer, out);
   let missing = false;
@@ -89,9 +85,11 @@ class Printer<K extends Listed> {
   readonly #options: ListOptions;
   readonly #out: Output;
   readonly #table: Table;
+  readonly #yaml: (value: unknown) => string;
   #printed = 0;
 
-  constructor(kind: K, options: ListOptions, out: Output) {
+  constructor(kind: K, options: ListOptions, out: Output, yaml: (value: unknown) => string) {
+    this.#yaml = yaml;
     this.#kind = kind;
     this.#options = options;
     this.#out = out;
@@ -127,7 +125,7 @@ class Printer<K extends Listed> {
     const ordered = this.#sorted(rows);
     const { output } = this.#options;
     if (output === 'json') this.#out.line(harmlessJSON({ items: ordered }));
-    else if (output === 'yaml') this.#out.line(stringify(harmlessIn({ items: ordered })).trimEnd());
+    else if (output === 'yaml') this.#out.line(this.#yaml({ items: ordered }));
     else this.more(ordered);
   }
 
@@ -135,8 +133,7 @@ class Printer<K extends Listed> {
     const { output, headers } = this.#options;
     if (output === 'name') for (const row of rows) this.#out.line(harmless(nameOf[this.#kind](row)));
     else if (output === 'json') for (const row of rows) this.#out.line(harmlessJSON(row));
-    else if (output === 'yaml')
-      for (const row of rows) this.#out.line(`---\n${stringify(harmlessIn(row)).trimEnd()}`);
+    else if (output === 'yaml') for (const row of rows) this.#out.line(`---\n${this.#yaml(row)}`);
     else if (rows.length > 0) {
       const now = Date.now();
       const cells = rows.map((row) => this.#columns.map((column) => column.of(row, now)));

@@ -112,7 +112,7 @@ function secured(socket: Duplex, way: Way, trust: Trust | undefined): Promise<TL
         ? { checkServerIdentity: () => undefined }
         : { host: new URL(way.name).hostname.replace(/^\[(.*)\]$/, '$1') }),
     });
-    channel.once('error', (error) => {
+    channel.once('error', (error: Error) => {
       reject(ca === undefined ? error : untrusted(way, error.message));
     });
     channel.once('secureConnect', () => {

@@ -23,7 +23,7 @@ export function published(data: Record<string, string>, pem: string, now: number
     .filter(({ key, from }) => key !== keyOf(own) && from !== undefined)
     .sort((a, b) => (b.from ?? 0) - (a.from ?? 0))
     .slice(0, mostKept - 1);
-  return Object.fromEntries([[keyOf(own), pem], ...others.map(({ key, text }) => [key, text])]);
+  return { [keyOf(own)]: pem, ...Object.fromEntries(others.map(({ key, text }) => [key, text])) };
 }
 
 /** When it begins to count; undefined of one that is over, or is none. */

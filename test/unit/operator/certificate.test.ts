@@ -22,9 +22,9 @@ test('what is over, or is no certificate, goes; and of many operators the newest
   expect(published({ 'old.crt': certificate(-400, 10), 'ca.crt': 'hello' }, own, now)).toEqual(
     published({}, own, now),
   );
-  const many = Array.from({ length: 20 }, (_, day) => certificate(day)).reduce(
+  const many = Array.from({ length: 20 }, (_, day) => certificate(day)).reduce<Record<string, string>>(
     (data, pem) => published(data, pem, now),
-    {} as Record<string, string>,
+    {},
   );
   const kept = Object.values(published(many, own, now));
   expect(kept.length).toBe(16);

@@ -75,7 +75,7 @@ const ok = condition('Registered', 'True', 'Accepted');
 const agent = (
   node: string,
   at: number,
-  status: OverlayAgent['status'] = {
+  status: NonNullable<OverlayAgent['status']> = {
     revision: 1,
     networks: [{ name: 'dcos', state: 'OK' }],
     conditions: [ok],
@@ -83,7 +83,7 @@ const agent = (
 ): OverlayAgent => ({
   metadata: { name: node, creationTimestamp: since },
   spec: { addresses: [`172.17.0.${at + 2}`], uplinkMTU: 1500 },
-  ...(status === undefined ? {} : { status }),
+  status,
 });
 
 const held = (index: number, node: string, state: LedgerBlock['state'] = 'Held'): LedgerBlock => ({
