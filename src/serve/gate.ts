@@ -24,6 +24,12 @@ export class Refusal {
   }
 }
 
+/**
+ * The path that a ClusterRole must name for a path of ours. Kubernetes lets every user whom it knows get `/api/*`
+ * (ClusterRole system:discovery), so that a right to `/api/v1/containers` would be everybody's.
+ */
+export const rightOf = (path: string): string => (path.startsWith('/api/') ? `/overlay-master${path}` : path);
+
 const challenge = 'Bearer realm="overlaynet"';
 
 /** Lets in who brings a token of somebody who may. */
@@ -55,8 +61,9 @@ export class Gate {
   /** undefined where he may. */
   async authorize(user: User, method: string, path: string): Promise<Refusal | undefined> {
     const verb = method.toLowerCase();
+    const right = rightOf(path);
     try {
-      if (await this.#reviewer.allows(user, verb, path)) return undefined;
+      if (await this.#reviewer.allows(user, verb, right)) return undefined;
     } catch (error) {
       return unavailable(error);
     }
@@ -68,7 +75,7 @@ export class Gate {
           : 'overlaynet-viewer';
     return new Refusal(
       403,
-      `user ${user.username} may not ${verb} ${path}: bind the ClusterRole ${role} to that user`,
+      `user ${user.username} may not ${verb} ${right}: bind the ClusterRole ${role} to that user`,
     );
   }
 }

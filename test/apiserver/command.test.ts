@@ -219,7 +219,7 @@ test.each([
 });
 
 test('status tells what is wrong, waits as long as it is told, and gives 1', async () => {
-  const { code, stdout, stderr } = await run('status --wait 3s');
+  const { code, stdout, stderr } = await run('status --wait 10s');
   expect(code).toBe(1);
   expect(stdout).toContain('NOT HEALTHY: 2 of 2 agents are not ready');
   expect(stdout).toMatch(/Operators {2}1 of 1 ready, operator-1 leads, version 0\.1\.0/);

@@ -113,7 +113,9 @@ test('a request that is cut off in its body hands nothing on, and the next is se
 test('another path is 404, in JSON that names those there are', async () => {
   const missing = await ask('/nothing');
   expect(missing.status).toBe(404);
-  expect(await missing.json()).toEqual({ error: 'no such path; there are /state, /query, /healthz, /broken, /take' });
+  expect(await missing.json()).toEqual({
+    error: 'no such path; there are /state, /query, /healthz, /broken, /take',
+  });
 });
 
 test('a route that fails is 500 with its words', async () => {
