@@ -13,7 +13,8 @@ export class FakeKubelet {
   readonly #sockets = new Set<Duplex>();
   readonly #server: Server;
 
-  constructor() {
+  /** @param real where a pod's port is on this machine */
+  constructor(real: (port: number) => number = (port) => port) {
     const from = new Date(Date.now() - 1_000);
     const until = new Date(Date.now() + 3_600_000);
     this.#server = createServer(selfSigned({ commonName: 'kubelet', names: [], from, until }));
@@ -24,7 +25,8 @@ export class FakeKubelet {
       socket.write(
         `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\nSec-WebSocket-Protocol: v4.channel.k8s.io\r\n\r\n`,
       );
-      this.#forward(socket, Number(new URL(url, 'https://kubelet').searchParams.get('port')));
+      const port = Number(new URL(url, 'https://kubelet').searchParams.get('port'));
+      this.#forward(socket, port, real(port));
     });
     this.#server.on('connection', (socket) => this.#sockets.add(socket));
   }
@@ -41,11 +43,11 @@ export class FakeKubelet {
     await new Promise((resolve) => this.#server.close(resolve));
   }
 
-  #forward(socket: Duplex, port: number): void {
+  #forward(socket: Duplex, port: number, real: number): void {
     const send = (channel: number, content: Buffer) =>
       socket.write(frame(Buffer.concat([Buffer.of(channel), content])));
     for (const channel of [0, 1]) send(channel, Buffer.of(port & 255, port >> 8));
-    const target = connect(port, '127.0.0.1');
+    const target = connect(real, '127.0.0.1');
     this.#sockets.add(target);
     target.on('error', (error) => send(1, Buffer.from(`error forwarding port ${port}: ${error.message}`)));
     target.on('data', (chunk: Buffer) => {
