@@ -96,7 +96,7 @@ GET and HEAD alone (405 otherwise, with \`Allow\`); an unknown path is 404, a pa
 itself, its value and the rule. 401 and 403 say what is missing. 503 comes until the operator has seen all objects. Errors are an
 [Error](#error).`;
 
-/** docs/reference/api.md. */
+/** docs/reference/http.md. */
 export function apiPage({ info, paths, components }: OpenAPI): string {
   const schemas = Object.entries(components.schemas).map(([name, schema]) =>
     [`## ${name}`, schema.description ?? '', table(['field', 'type', 'what it says'], fields(schema))].join(

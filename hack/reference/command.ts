@@ -38,7 +38,7 @@ With a lab: \`set -a; . .lab/overlaynet/env; set +a\`, and \`kubectl overlay\` a
 | 1 | all is said, and something is not: not healthy, outside, nodes that did not answer |
 | 2 | it could not tell; the line below the error says what to do |
 
-Tables are for people, \`-o json\` and \`-o yaml\` have every field ([api.md](api.md)). Colours appear on a terminal alone, and never with
+Tables are for people, \`-o json\` and \`-o yaml\` have every field ([http.md](http.md)). Colours appear on a terminal alone, and never with
 \`NO_COLOR\`. What a terminal would obey in a name is written out: \`\\u001b\`.`;
 
 /** docs/reference/command.md. */

@@ -2,7 +2,7 @@ import type { Condition, Containerizer, NetworkState } from '../api/types.ts';
 
 /**
  * What `GET /api/v1/…` of an operator answers with, as `kubectl overlay` and the page read it. docs/reference/openapi.json is
- * the same as a schema; docs/reference/api.md is made of that.
+ * the same as a schema; docs/reference/http.md is made of that.
  */
 
 /** The kinds of rows, as their paths name them. */

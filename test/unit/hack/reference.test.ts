@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { parseAllDocuments } from 'yaml';
-import { referencePages } from '../../../hack/reference.ts';
+import { referencePages } from '../../../hack/reference/pages.ts';
 import { kinds, pathOf } from '../../../src/rows/row.ts';
 import { rightOf } from '../../../src/serve/gate.ts';
 import type { Manifest } from '../../support/grants.ts';
