@@ -3,11 +3,11 @@ import prettier from 'eslint-config-prettier';
 import tseslint from 'typescript-eslint';
 
 const clientNode = {
-  group: ['@kubernetes/client-node', 'undici'],
+  group: ['@kubernetes/client-node'],
   message: 'Only src/kube talks to the API server: import what it exports.',
 };
 const io = {
-  group: ['node:*', 'winston', 'prom-client', 'p-queue', '../log.ts'],
+  group: ['node:*', 'prom-client', 'p-queue', '../log.ts'],
   message: 'This folder is pure: effects live at the rim.',
 };
 /** Folders of src that do no I/O. */

@@ -1,5 +1,3 @@
-import winston from 'winston';
-
 type Fields = Record<string, unknown>;
 
 /** One line a call on stderr. Fields are shown as `key=value`; an Error shows as its message. */
@@ -42,30 +40,20 @@ export const line = (
 
 /** JSON lines where LOG_FORMAT=json, else plain text; the `level` and everything above it. */
 export const createLog = (options: { level: Level; component: string }): Log => {
-  const text = winston.format.printf(({ timestamp, level, message, component, fields }) =>
-    line(String(timestamp), level, String(component), String(message), fields as Fields),
-  );
-  const json = winston.format.printf(({ timestamp, level, message, component, fields }) =>
-    JSON.stringify(
-      { time: timestamp, level, component, message, ...(fields as Fields) },
-      (_, value: unknown) => (value instanceof Error ? value.message : value),
-    ),
-  );
-  const logger = winston.createLogger({
-    level: options.level,
-    levels: Object.fromEntries(levels.map((level, rank) => [level, rank])),
-    format: winston.format.combine(
-      winston.format.timestamp(),
-      process.env.LOG_FORMAT === 'json' ? json : text,
-    ),
-    // winston declares its own transports as interfaces
-    // eslint-disable-next-line @typescript-eslint/no-unsafe-class-instance-assignment
-    transports: [new winston.transports.Console({ stderrLevels: [...levels] })],
-  });
-  const at =
-    (level: Level) =>
-    (message: string, fields: Fields = {}) => {
-      logger.log({ level, message, component: options.component, fields });
-    };
+  const { component } = options;
+  const json = (time: string, level: Level, message: string, fields: Fields) =>
+    JSON.stringify({ time, level, component, message, ...fields }, (_, value: unknown) =>
+      value instanceof Error ? value.message : value,
+    );
+  const text = (time: string, level: Level, message: string, fields: Fields) =>
+    line(time, level, component, message, fields);
+  const render = process.env.LOG_FORMAT === 'json' ? json : text;
+  const shownLevels = levels.slice(0, levels.indexOf(options.level) + 1);
+  const at = (level: Level) =>
+    shownLevels.includes(level)
+      ? (message: string, fields: Fields = {}) => {
+          process.stderr.write(`${render(new Date().toISOString(), level, message, fields)}\n`);
+        }
+      : silent[level];
   return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
 };

@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { format, resolveConfig } from 'prettier';
 import pkg from '../../package.json' with { type: 'json' };
@@ -18,8 +18,4 @@ export async function referencePages(): Promise<Map<string, string>> {
   const options = await resolveConfig(join(dir, 'http.md'));
   for (const [name, text] of pages) pages.set(name, await format(text, { ...options, parser: 'markdown' }));
   return pages;
-}
-
-if (process.argv[1] === import.meta.filename) {
-  for (const [name, text] of await referencePages()) writeFileSync(join(dir, name), text);
 }

@@ -3,15 +3,13 @@ import { renameSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Blocks, Snapshot } from '../dataplane/snapshot.ts';
 import type { Log } from '../log.ts';
+import { isName } from '../net/name.ts';
 import type { Belief } from '../belief/belief.ts';
 import type { Namespace } from '../containers/wish.ts';
 import { readIfPresent, reasonOf, writeAtomically } from '../host/file.ts';
 
 const version = 1;
 const file = 'checkpoint.json';
-
-/** It becomes part of paths that are removed. */
-const isName = (name: string): boolean => /^[a-z0-9-]{1,13}$/.test(name);
 
 /** What an agent that starts while the API server is away needs, to keep everything as it was. */
 export interface Checkpoint {
@@ -152,6 +150,7 @@ export function parseCheckpoint(text: string, node: string): Checkpoint | string
   const { snapshot, networks, namespaces = [], seenResourceVersion, belief } = read;
   if (
     !Array.isArray(networks) ||
+    // they become part of paths that are removed
     !networks.every(isName) ||
     !Array.isArray(namespaces) ||
     !namespaces.every((one: Partial<Namespace> | null) => typeof one?.name === 'string') ||
@@ -197,5 +196,7 @@ export const sameSnapshot = (a: Snapshot, b: Snapshot): boolean =>
   a === b ||
   (a.allocations.length === b.allocations.length &&
     a.allocations.every(({ spec }, i) => spec === b.allocations[i]?.spec) &&
-    JSON.stringify([a.config, a.networks, a.apiServers, a.docker ?? []]) ===
-      JSON.stringify([b.config, b.networks, b.apiServers, b.docker ?? []]));
+    rest(a) === rest(b));
+
+const rest = ({ config, configMetadata = {}, networks, apiServers, docker = [] }: Snapshot): string =>
+  JSON.stringify([config, configMetadata, networks, apiServers, docker]);

@@ -1,5 +1,6 @@
+import { join } from 'node:path';
 import { Command, Option } from 'commander';
-import type { Directories, HostFlags } from '../host/directories.ts';
+import { defaultBinDir, defaultDirectories, type Directories, type HostFlags } from '../host/directories.ts';
 import { FlagError, parseRunFlags, type RunFlags } from './flags.ts';
 
 const program = new Command('agent')
@@ -9,14 +10,18 @@ const program = new Command('agent')
 
 const directories = (command: Command) =>
   command
-    .option('--state-dir <dir>', 'where the checkpoint is kept', '/var/lib/overlaynet')
-    .option('--cni-conf-dir <dir>', 'one conflist per network', '/etc/cni/overlaynet.d')
-    .option('--cni-net-dir <dir>', 'where container runtimes look for a conflist', '/etc/cni/net.d')
-    .option('--lease-dir <dir>', 'leases of addresses, a directory per network', '/var/lib/cni/networks')
+    .option('--state-dir <dir>', 'where the checkpoint is kept', defaultDirectories.stateDir)
+    .option('--cni-conf-dir <dir>', 'one conflist per network', defaultDirectories.cniConfDir)
+    .option(
+      '--cni-net-dir <dir>',
+      'where container runtimes look for a conflist',
+      defaultDirectories.cniNetDir,
+    )
+    .option('--lease-dir <dir>', 'leases of addresses, a directory per network', defaultDirectories.leaseDir)
     .option(
       '--run-dir <dir>',
       'the socket for the CNI plugin, and what else ends with the boot',
-      '/run/overlaynet',
+      defaultDirectories.runDir,
     );
 
 const dockerSocket = () =>
@@ -41,7 +46,7 @@ directories(program.command('run').description('register this node and keep its 
       'permissions of the conflists; default: as they are, 0644 of a new one',
     ).env('CONFLIST_MODE'),
   )
-  .option('--cni-plugin <file>', 'swept with once at the start', '/opt/cni/bin/overlaynet')
+  .option('--cni-plugin <file>', 'swept with once at the start', join(defaultBinDir, 'overlaynet'))
   .option('--log-level <level>', 'error, warn, info, debug', 'info')
   .action(async (flags: RunFlags) => {
     const options = parseRunFlags(flags);
@@ -52,14 +57,14 @@ directories(program.command('run').description('register this node and keep its 
 const host = (command: Command) =>
   command
     .option('--host-root <dir>', "the host's root directory, as it is mounted here", '/')
-    .option('--cni-bin-dir <dir>', 'on the host: where container runtimes look for plugins', '/opt/cni/bin');
+    .option('--cni-bin-dir <dir>', 'on the host: where container runtimes look for plugins', defaultBinDir);
 
 host(
   program
     .command('install')
     .description('prepare the host once, with privileges: modules, sysctls, drop-ins, CNI plugins'),
 )
-  .option('--plugins <dir>', 'the CNI plugins to be copied there', '/opt/cni/bin')
+  .option('--plugins <dir>', 'the CNI plugins to be copied there', defaultBinDir)
   .action(async (flags: HostFlags & { plugins: string }) => {
     const { install } = await import('../host/install.ts');
     await install(flags);

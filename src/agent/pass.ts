@@ -1,25 +1,18 @@
 import type { AgentAllocationSpec } from '../api/types.ts';
-import type { Blocks, Snapshot } from '../dataplane/snapshot.ts';
+import { ownAllocation, type Blocks, type Snapshot } from '../dataplane/snapshot.ts';
 import type { Scope } from '../dataplane/state.ts';
 import type { Result } from '../kube/queue.ts';
-import { pause } from '../kube/wait.ts';
 import type { Caches } from './caches.ts';
 import { sameSnapshot, type CheckpointFile } from './checkpoint.ts';
 import type { CNIFiles } from '../containers/cni.ts';
-import type { Known } from '../containers/choose.ts';
 import { reasonOf } from '../host/file.ts';
 import type { Judge } from './judge.ts';
 import type { Metrics } from './metrics.ts';
 import type { SeenVersion } from '../report/registration.ts';
 import type { Failure } from '../dataplane/state.ts';
-import { closedNetworks } from '../containers/closed.ts';
 import type { PassContainers } from '../report/findings.ts';
 import { brief, failureText, grave, mendable, type Applied } from '../report/status.ts';
-import { idleNetworks, networksInForce } from '../belief/snapshot.ts';
 import type { Namespace } from '../containers/wish.ts';
-
-/** The plugin waits 5 s, and a namespace may have to be looked up, too. */
-const firstPassMs = 2_000;
 
 /** What the agent needs of src/linux/datapath.ts. */
 export interface Kernel {
@@ -35,31 +28,53 @@ interface Reconciled {
   unread: string[];
 }
 
+/** What a pass worked from, and how it left the node. */
+interface Outcome {
+  snapshot: Snapshot;
+  applied: Applied;
+  containers: PassContainers;
+  /** Writes to the kernel. Whether they stand, all of them, is for the next pass to see. */
+  changes: number;
+}
+
+const nothingYet: PassContainers = { failures: [], held: [], first: undefined, unread: [] };
+
 /** One pass: caches or checkpoint → snapshot → kernel → conflists → checkpoint; the runtimes' own conflist last. */
 export class Pass {
-  /** Of the last pass; undefined before the first. */
-  applied: Applied | undefined;
-  /** What the last pass worked from, or the checkpoint. */
-  snapshot: Snapshot | undefined;
+  readonly node: string;
+  /** Resolves when the first pass of this process has ended. */
+  readonly first: Promise<undefined>;
   /** The data path was complete once since the machine started, by this process or one before: containers can come. */
   complete: boolean;
   /** A pass of this process did all that concerns the node as a whole. */
   passed = false;
-  /** Of the last pass. */
-  containers: PassContainers = { failures: [], held: [], first: undefined, unread: [] };
   /** Of the last pass that was asked for links alone: what it took, and when it ended, by the monotonic clock. */
   looked = { ms: 0, endedAt: -Infinity };
-  /** The last pass changed something of the kernel: whether that stands, all of it, is for the next one to see. */
-  #changed = false;
-  readonly node: string;
   readonly #parts: Parts;
-  readonly #first = Promise.withResolvers<undefined>();
+  readonly #ended = Promise.withResolvers<undefined>();
+  /** Undefined before the first pass of this process. */
+  #last: Outcome | undefined;
 
   constructor(node: string, parts: Parts) {
     this.node = node;
     this.#parts = parts;
-    this.snapshot = parts.last;
+    this.first = this.#ended.promise;
     this.complete = parts.cni.isOpen;
+  }
+
+  /** What the last pass worked from, or the checkpoint. */
+  get snapshot(): Snapshot | undefined {
+    return this.#last?.snapshot ?? this.#parts.last;
+  }
+
+  /** Of the last pass; undefined before the first. */
+  get applied(): Applied | undefined {
+    return this.#last?.applied;
+  }
+
+  /** How the last pass left the node for containers. */
+  get containers(): PassContainers {
+    return this.#last?.containers ?? nothingYet;
   }
 
   /** What the kernel is to show; undefined where nothing is known, and then nothing is touched. */
@@ -75,41 +90,8 @@ export class Pass {
 
   /** This node's allocation as the last pass, or the checkpoint, has it. */
   get held(): AgentAllocationSpec | undefined {
-    return this.snapshot && ownAllocation(this.snapshot);
-  }
-
-  /**
-   * `known`, of an agent that has just started once its first pass has ended: a runtime that is told to try again does so
-   * only after seconds.
-   */
-  async settled(): Promise<Known | string> {
-    if (this.applied === undefined && this.wanted !== undefined) {
-      const slow = new AbortController();
-      await Promise.race([this.#first.promise, pause(firstPassMs, slow.signal)]);
-      slow.abort();
-    }
-    return this.known;
-  }
-
-  /** Networks that take no new containers, and why. */
-  get closed(): ReadonlyMap<string, string> {
-    const { snapshot, applied } = this;
-    return closedNetworks(snapshot?.networks ?? [], applied?.failures ?? [], this.#parts.cni.owned);
-  }
-
-  /** What a container's networks follow from; text, where the data path was never complete: what is awaited. */
-  get known(): Known | string {
-    const { caches } = this.#parts;
-    const { snapshot, applied } = this;
-    if (!this.complete || snapshot === undefined || applied === undefined) return this.#awaited;
-    const failed = new Map(this.closed);
-    if (!caches.networks.hasSynced) return { snapshot, idle: undefined, failed };
-    const networks = caches.networks.list();
-    const inForce = new Set(networksInForce(networks).map(({ metadata }) => metadata.name));
-    for (const name of inForce) {
-      if (!applied.networks.has(name)) failed.set(name, 'it has just come');
-    }
-    return { snapshot, idle: idleNetworks(networks, inForce), failed };
+    const { snapshot } = this;
+    return snapshot && ownAllocation(snapshot);
   }
 
   /**
@@ -124,48 +106,50 @@ export class Pass {
     metrics.holds(judge.held);
     const snapshot = this.#withDocker(judge.believed);
     if (snapshot === undefined) return undefined;
-    const stands =
-      this.applied !== undefined &&
-      mendable(this.applied.failures).length === 0 &&
-      this.containers.failures.length === 0 &&
-      this.snapshot !== undefined &&
-      sameSnapshot(this.snapshot, snapshot);
+    const stands = this.#stands(snapshot);
     if (stands && look === undefined) {
       this.save();
       return again;
     }
-    const scope = stands && !this.#changed && look === 'links' ? 'links' : 'all';
+    const settled = stands && this.#last?.changes === 0;
     const start = performance.now();
-    const { changes, failures } = await this.#apply(snapshot, scope);
+    const outcome = await this.#apply(snapshot, settled && look === 'links' ? 'links' : 'all');
     const ms = performance.now() - start;
-    this.#changed = changes > 0;
     if (look === 'links') this.looked = { ms, endedAt: performance.now() };
-    this.snapshot = snapshot;
-    this.applied = {
-      allocation: ownAllocation(snapshot),
-      networks: new Set(snapshot.networks.map(({ metadata }) => metadata.name)),
-      failures,
-    };
-    this.#first.resolve(undefined);
+    this.#last = outcome;
+    this.#ended.resolve(undefined);
     this.save();
+    const failures = mendable(outcome.applied.failures);
     metrics.passed({
       seconds: ms / 1_000,
-      changes,
-      failures: mendable(failures),
+      changes: outcome.changes,
+      failures,
       peers: snapshot.allocations.filter(({ node }) => node !== this.node).length,
     });
-    const problems = [...mendable(failures).map(failureText), ...this.containers.failures];
+    const problems = [...failures.map(failureText), ...outcome.containers.failures];
     if (problems.length > 0) throw new Error(brief(problems));
     return again;
+  }
+
+  /** Whether the last pass worked from the same, and nothing of it is to be tried again. */
+  #stands(snapshot: Snapshot): boolean {
+    if (this.#last === undefined) return false;
+    const { applied, containers } = this.#last;
+    return (
+      mendable(applied.failures).length === 0 &&
+      containers.failures.length === 0 &&
+      sameSnapshot(this.#last.snapshot, snapshot)
+    );
   }
 
   /** Puts on disk what an agent needs that starts while the API server is away. */
   save(): void {
     const { checkpoint, cni, seen, caches, namespaces, judge } = this.#parts;
-    if (this.snapshot === undefined) return;
+    const { snapshot } = this;
+    if (snapshot === undefined) return;
     const { highest } = seen.observe(caches.versions);
     checkpoint.save({
-      snapshot: this.#withDocker(this.snapshot),
+      snapshot: this.#withDocker(snapshot),
       networks: [...cni.owned].sort(),
       namespaces: namespaces.list,
       ...(highest === undefined ? {} : { seenResourceVersion: highest }),
@@ -179,40 +163,35 @@ export class Pass {
     return { ...snapshot, docker };
   }
 
-  get #awaited(): string {
-    const { caches, judge } = this.#parts;
-    const { problems } = caches;
-    if (judge.missing !== undefined) return judge.missing;
-    if (this.applied !== undefined) return brief(this.applied.failures.map(failureText));
-    return problems.length > 0 ? problems.join('; ') : 'the first pass over the kernel has not ended';
-  }
-
   /** A conflist goes before its bridge, comes after it; a network that fails keeps the conflist it has. */
-  async #apply(snapshot: Snapshot, scope: Scope): Promise<{ changes: number; failures: Failure[] }> {
+  async #apply(snapshot: Snapshot, scope: Scope): Promise<Outcome> {
     const { cni } = this.#parts;
     const conflists = cni.conflists(snapshot);
     const withdrawn = cni.withdraw(conflists);
     const { changes, failures, unread } = await this.#reconcileKernel(snapshot, scope);
-    if (grave(failures).some(({ network }) => network === undefined)) {
-      return { changes, failures: [...withdrawn, ...failures] };
-    }
+    const outcome = (containers: PassContainers, ...later: Failure[]): Outcome => ({
+      snapshot,
+      applied: {
+        allocation: ownAllocation(snapshot),
+        networks: new Set(snapshot.networks.map(({ metadata }) => metadata.name)),
+        failures: [...withdrawn, ...failures, ...later],
+      },
+      containers,
+      changes,
+    });
+    if (grave(failures).some(({ network }) => network === undefined)) return outcome(this.containers);
     this.passed = true;
     const failed = new Set(
       failures.flatMap(({ network, leftover }) => (leftover === true ? [] : (network ?? []))),
     );
-    const ready = conflists.filter(({ network }) => !failed.has(network));
-    const published = cni.publish(ready);
+    const published = cni.publish(conflists.filter(({ network }) => !failed.has(network)));
     const leases = cni.removeLeases(new Set([...conflists.map(({ network }) => network), ...failed]));
     // later failures close nothing: a node is not to become NotReady by them
     const waiting = snapshot.config.defaultNetwork.split(',').some((name) => failed.has(name));
     if (ownAllocation(snapshot)?.vtep !== undefined && !waiting) this.complete = true;
-    this.containers = {
-      failures: this.complete ? cni.open().map(failureText) : [],
-      held: leases.held,
-      first: cni.first,
-      unread,
-    };
-    return { changes, failures: [...withdrawn, ...failures, ...published, ...leases.failures] };
+    const unopened = this.complete ? cni.open().map(failureText) : [];
+    const containers = { failures: unopened, held: leases.held, first: cni.first, unread };
+    return outcome(containers, ...published, ...leases.failures);
   }
 
   async #reconcileKernel(snapshot: Snapshot, scope: Scope): Promise<Reconciled> {
@@ -238,6 +217,3 @@ interface Parts {
   seen: SeenVersion;
   metrics: Metrics;
 }
-
-const ownAllocation = ({ node, allocations }: Snapshot): AgentAllocationSpec | undefined =>
-  allocations.find((allocation) => allocation.node === node)?.spec;

@@ -9,7 +9,7 @@ import type { Caches } from './caches.ts';
 import type { CheckpointFile } from './checkpoint.ts';
 import { reasonOf } from '../host/file.ts';
 import { findingsOf, leftWithoutSocket, refusalOf, type ContainerHealth } from '../report/findings.ts';
-import type { Problem } from '../host/host.ts';
+import type { Problem } from '../host/problem.ts';
 import type { Judge } from './judge.ts';
 import type { Pass } from './pass.ts';
 import type { OwnRanges } from '../host/ranges.ts';

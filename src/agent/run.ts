@@ -1,3 +1,4 @@
+import { setFlagsFromString } from 'node:v8';
 import pkg from '../../package.json' with { type: 'json' };
 import { dockerAt } from '../docker/docker.ts';
 import { engineAt } from '../docker/engine.ts';
@@ -13,15 +14,19 @@ import { createLog } from '../log.ts';
 import { Agent } from './agent.ts';
 import { readAttachments } from '../containers/attachments.ts';
 import { ContainerListing } from '../containers/listing.ts';
-import { watchDrift } from './drift.ts';
+import { watchDrift } from '../host/drift.ts';
 import { endpoints } from './endpoints.ts';
 import type { RunOptions } from './flags.ts';
+import { Garbage } from '../host/garbage.ts';
 import { Host } from '../host/host.ts';
 import { Metrics } from './metrics.ts';
 import { OwnRanges } from '../host/ranges.ts';
 
 /** A pass over the kernel that is under way when the agent is told to stop gets so long to end. */
 const graceMs = 1_500;
+
+/** With thousands of peers V8 would let the heap grow to twice of what stays, and more, before it looks for garbage. */
+setFlagsFromString('--heap-growing-percent=50');
 
 /** `agent run`, until SIGTERM or SIGINT. @throws ListenError */
 export async function runAgent(options: RunOptions): Promise<void> {
@@ -42,6 +47,7 @@ export async function runAgent(options: RunOptions): Promise<void> {
   const client = connect(kubeconfig === undefined ? {} : { kubeconfig });
   const metrics = new Metrics(pkg.version);
   const kernel = new DataPath({ log, attachments: () => readAttachments(directories.stateDir) });
+  const garbage = new Garbage();
   const docker = dockerAt(dockerSocket, log);
   const ranges = new OwnRanges({ read: () => hostSpace(), addresses, pools: () => docker?.pools ?? [] });
   const agent = new Agent({
@@ -51,7 +57,12 @@ export async function runAgent(options: RunOptions): Promise<void> {
     cniPlugin,
     conflistMode,
     client,
-    kernel,
+    kernel: {
+      reconcile: (snapshot, scope) =>
+        kernel.reconcile(snapshot, scope).finally(() => {
+          garbage.left();
+        }),
+    },
     uplinkMTU: (peers) => uplinkMTU(addresses, peers),
     docker,
     host: new Host({ log, ranges }),

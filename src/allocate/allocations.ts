@@ -1,15 +1,7 @@
 import type { AgentAllocation, AgentAllocationSpec, LedgerIndex, OverlayNetwork } from '../api/types.ts';
 import type { Certainty } from './certainty.ts';
-import type { SpacePlan } from './blocks.ts';
-import {
-  bridgesLabel,
-  dropped,
-  Renderer,
-  sameSpec,
-  Holdings,
-  type Dropped,
-  type HeldBlock,
-} from './render.ts';
+import type { SpacePlan } from './demand.ts';
+import { dropped, Renderer, sameSpec, Holdings, type Dropped, type HeldBlock } from './render.ts';
 import { KeptPages } from './kept.ts';
 import { ordinalOf } from './page.ts';
 import { untoldNodes } from './quarantine.ts';
@@ -26,6 +18,7 @@ import {
   type View,
   type Write,
 } from './view.ts';
+import { bridgesLabel } from '../api/labels.ts';
 
 /**
  * How many AgentAllocations one plan updates, of nodes that wait and of the others each. More are not sent before the

@@ -1,5 +1,5 @@
 import type { LedgerPage } from '../api/types.ts';
-import type { Claimant } from './blocks.ts';
+import type { Claimant } from './demand.ts';
 import { inPage } from './space.ts';
 
 /**

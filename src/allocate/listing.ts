@@ -1,5 +1,5 @@
 import type { LedgerIndex, LedgerSpace } from '../api/types.ts';
-import type { SpacePlan } from './blocks.ts';
+import type { SpacePlan } from './demand.ts';
 import { listedNames } from './forgotten.ts';
 import { listedPages } from './space.ts';
 import { asOf, spacesName, version, type Reads, type View, type Write } from './view.ts';

@@ -1,5 +1,4 @@
 import type { LedgerIndex, Underlay } from '../api/types.ts';
-import type { Registrations } from './register.ts';
 import { vtepSpace } from './space.ts';
 import type { Refusal, View } from './view.ts';
 
@@ -92,7 +91,7 @@ export function uplinkRefusal(uplinkMTU: number, underlay: Underlay, rule: MTURu
  * when it comes back.
  */
 export function tunnelMTU(
-  { accepted }: Pick<Registrations, 'accepted'>,
+  { accepted }: { accepted: ReadonlyMap<string, { uplinkMTU: number | undefined }> },
   underlay: Underlay,
   { chosen, inForce, settled }: MTURule,
 ): number | undefined {

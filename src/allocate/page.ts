@@ -1,5 +1,5 @@
 import type { LedgerBlock, LedgerPage } from '../api/types.ts';
-import type { Claimant, Demand, SpacePlan } from './blocks.ts';
+import type { Claimant, Demand, SpacePlan } from './demand.ts';
 import { inPage, markOf, pageSize, skewMs, type ListedPage } from './space.ts';
 
 /** A page being rewritten. */

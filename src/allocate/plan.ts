@@ -1,7 +1,7 @@
 import type { LedgerIndex, LedgerSpace, OverlayNetwork, PinnedConfig } from '../api/types.ts';
 import { Allocations, type Memory } from './allocations.ts';
 import { Certainty } from './certainty.ts';
-import type { SpacePlan } from './blocks.ts';
+import type { SpacePlan } from './demand.ts';
 import {
   configRefusal,
   cooldown,

@@ -3,7 +3,7 @@ import type { AgentAllocationSpec, OverlayAgent, Underlay } from '../api/types.t
 import { isAddress } from '../net/address.ts';
 import { parseCidr } from '../net/cidr.ts';
 import { believed, conflict, overlap, own, outside, unproven, type TakenSpace } from './addresses.ts';
-import type { Claimant } from './blocks.ts';
+import type { Claimant } from './demand.ts';
 import { uplinkRefusal, type MTURule } from './mtu.ts';
 import { joinRefusal, type SubnetInForce } from './overlap.ts';
 import type { NodeFacts, Refusal, View } from './view.ts';

@@ -16,9 +16,7 @@ import { vtepAt } from '../net/vtep.ts';
 import type { Accepted } from './register.ts';
 import { inPage, listedPages, vtepSpace } from './space.ts';
 import type { Ledger, NodeFacts } from './view.ts';
-
-/** A node labelled so with `false` gets subnets and no bridges. */
-export const bridgesLabel = 'overlaynet.dev/bridges';
+import { bridgesLabel } from '../api/labels.ts';
 
 /** A node's block of one space, from the ledger. */
 export interface HeldBlock {

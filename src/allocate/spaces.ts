@@ -1,6 +1,7 @@
 import { selects } from '../api/selector.ts';
 import type { LedgerIndex, LedgerSpace, OverlayNetwork } from '../api/types.ts';
-import { planSpace, type Claimant, type SpacePlan } from './blocks.ts';
+import { planSpace } from './blocks.ts';
+import type { Claimant, SpacePlan } from './demand.ts';
 import type { Certainty } from './certainty.ts';
 import type { Memory } from './allocations.ts';
 import { allWrittenSince } from './evidence.ts';

@@ -1,5 +1,6 @@
-import { familyName, parseAddress, type Family } from '../net/address.ts';
+import { familyName, familyOf, parseAddress, withoutLength } from '../net/address.ts';
 import { contains, parseCidr } from '../net/cidr.ts';
+import { cniBridge, dockerBridge, tunnelName } from '../net/name.ts';
 import type {
   AgentAllocation,
   AllocatedNetwork,
@@ -53,7 +54,6 @@ interface AgentOverlay {
 
 type Network = Pick<OverlayNetwork, 'metadata' | 'spec' | 'status'>;
 
-const familyOf = (cidr: string): Family => (cidr.includes(':') ? 6 : 4);
 const byName = (a: { name: string }, b: { name: string }) => (a.name < b.name ? -1 : 1);
 
 /** Agents by VTEP address, overlays by name. */
@@ -63,7 +63,7 @@ export function renderState(
   allocations: readonly AgentAllocation[],
   agents: (node: string) => Pick<OverlayAgent, 'status'> | undefined,
 ): StateDocument {
-  const vtep = ({ spec }: AgentAllocation) => (spec.vtep?.ip ?? spec.vtep?.ip6 ?? '').replace(/\/.*/, '');
+  const vtep = ({ spec }: AgentAllocation) => withoutLength(spec.vtep?.ip ?? spec.vtep?.ip6 ?? '');
   const value = new Map(
     allocations
       .filter(({ spec }) => spec.vtep)
@@ -125,8 +125,8 @@ function renderOverlay(
     const parts = shown.flatMap(({ bridges }) => bridges?.[part] ?? []);
     return parts.length === 0 ? undefined : { ...keyed('ip', parts), name };
   };
-  const docker = bridge(`d-${allocated.name}`, 'docker');
-  const mesos = bridge(`m-${allocated.name}`, 'cni');
+  const docker = bridge(dockerBridge(allocated.name), 'docker');
+  const mesos = bridge(cniBridge(allocated.name), 'cni');
   return {
     backend: {
       vxlan: {
@@ -134,7 +134,7 @@ function renderOverlay(
         ...(spec.vtep?.ip === undefined ? {} : { vtep_ip: spec.vtep.ip }),
         ...(spec.vtep?.ip6 === undefined ? {} : { vtep_ip6: spec.vtep.ip6 }),
         vtep_mac: spec.vtep?.mac ?? '',
-        vtep_name: `vtep${config.vni}`,
+        vtep_name: tunnelName(config.vni),
       },
     },
     ...(docker === undefined ? {} : { docker_bridge: docker }),

@@ -1,5 +1,6 @@
 import { AddressError, bits } from '../net/address.ts';
 import { contains, overlaps, parseCidr, type Cidr } from '../net/cidr.ts';
+import { isName, reservedNames } from '../net/name.ts';
 import type { OverlayConfigSpec, OverlayNetwork } from './types.ts';
 
 /** What is wrong with an object by itself. The CRDs' rules say the same; an older CRD may have let it pass. */
@@ -7,8 +8,6 @@ export interface Invalid {
   reason: 'Invalid';
   message: string;
 }
-
-const reservedNames = new Set(['host', 'bridge', 'default', 'none']);
 
 /** No overlay: the default route, this network, loopback, link-local, multicast and beyond. */
 const notForOverlays = [
@@ -28,7 +27,7 @@ export const isReserved = (cidr: Cidr): boolean =>
 /** The rules that need no other object. */
 export function validateNetwork({ metadata, spec }: OverlayNetwork): Invalid | undefined {
   const { name } = metadata;
-  if (!/^[a-z0-9]([a-z0-9-]{0,11}[a-z0-9])?$/.test(name)) {
+  if (!isName(name)) {
     return invalid(`metadata.name: "${name}" is not a DNS label of at most 13 characters`);
   }
   if (reservedNames.has(name)) return invalid(`metadata.name: "${name}" is reserved by Docker`);

@@ -1,8 +1,8 @@
 import type { AgentAllocationSpec, OverlayConfig, OverlayNetwork } from '../api/types.ts';
-import type { Snapshot } from '../dataplane/snapshot.ts';
+import { ownAllocation, type Snapshot } from '../dataplane/snapshot.ts';
 import { judgeDepartures, nextJudgement, type Gone } from './departures.ts';
 import { departuresConfirmed, endOf, judgeDoubt, type Doubt } from './doubt.ts';
-import { ownOf, union, withQuarantined } from './union.ts';
+import { union, withQuarantined } from './union.ts';
 
 /** A network that no AgentAllocation shows, and this node never had, leaves after this time: all objects may be about to go. */
 const absentMs = 5_000;
@@ -104,11 +104,11 @@ export function heldBy(belief: Belief | undefined, next: Snapshot | undefined): 
   const { snapshot } = belief;
   const nodes = new Set(next.allocations.map(({ node }) => node));
   const names = new Set(next.networks.map(({ metadata }) => metadata.name));
-  const blocks = new Set(blocksOf(ownOf(next)));
+  const blocks = new Set(blocksOf(ownAllocation(next)));
   return {
     peers: snapshot.allocations.map(({ node }) => node).filter((node) => !nodes.has(node)),
     networks: snapshot.networks.map(({ metadata }) => metadata.name).filter((name) => !names.has(name)),
-    blocks: blocksOf(ownOf(snapshot)).filter((block) => !blocks.has(block)),
+    blocks: blocksOf(ownAllocation(snapshot)).filter((block) => !blocks.has(block)),
   };
 }
 
@@ -147,7 +147,7 @@ function absentNetworks(before: Belief, next: Snapshot, evidence: Evidence): Map
   if (missing.length === 0) return new Map();
   const objects = new Map(networks.map((network) => [network.metadata.name, network]));
   const shown = new Set(next.allocations.flatMap(({ spec }) => namesOf(spec)));
-  const ours = new Set(namesOf(ownOf(before.snapshot)));
+  const ours = new Set(namesOf(ownAllocation(before.snapshot)));
   return new Map(
     missing.flatMap(({ metadata: { name, uid } }) => {
       const object = objects.get(name);

@@ -1,5 +1,6 @@
 import type { AgentAllocationSpec, AllocatedNetwork } from '../api/types.ts';
 import { overlaps, parseCidr } from '../net/cidr.ts';
+import { familyOf, withoutLength } from '../net/address.ts';
 
 /**
  * What a set of allocations takes: blocks, VTEPs and underlay addresses. Texts are compared, which are canonical:
@@ -31,8 +32,8 @@ export class Claims {
       addresses.some((address) => this.#addresses.has(address)) ||
       (vtep !== undefined &&
         (this.#endpoints.has(vtep.mac) ||
-          (vtep.ip !== undefined && this.#endpoints.has(host(vtep.ip))) ||
-          (vtep.ip6 !== undefined && this.#endpoints.has(host(vtep.ip6)))))
+          (vtep.ip !== undefined && this.#endpoints.has(withoutLength(vtep.ip))) ||
+          (vtep.ip6 !== undefined && this.#endpoints.has(withoutLength(vtep.ip6)))))
     );
   }
 
@@ -79,10 +80,8 @@ export class Claims {
 }
 
 /** `6/80`: blocks of both families never meet. */
-const lengthOf = (cidr: string): string => `${cidr.includes(':') ? 6 : 4}${cidr.slice(cidr.indexOf('/'))}`;
+const lengthOf = (cidr: string): string => `${familyOf(cidr)}${cidr.slice(cidr.indexOf('/'))}`;
 
+/** Without the subnet's length, which may have grown. */
 const endpoints = ({ vtep }: Pick<AgentAllocationSpec, 'vtep'>): string[] =>
-  vtep === undefined ? [] : [vtep.mac, ...[vtep.ip ?? [], vtep.ip6 ?? []].flat().map(host)];
-
-/** An address without its subnet's length, which may have grown. */
-const host = (text: string): string => text.slice(0, text.indexOf('/'));
+  vtep === undefined ? [] : [vtep.mac, ...[vtep.ip ?? [], vtep.ip6 ?? []].flat().map(withoutLength)];

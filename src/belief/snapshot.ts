@@ -1,7 +1,13 @@
 import { acceptedSubnets } from '../api/accepted.ts';
 import { isTrue } from '../api/conditions.ts';
 import { confirmOverlap } from '../api/ranges.ts';
-import type { AgentAllocation, NetworkSubnet, OverlayConfig, OverlayNetwork } from '../api/types.ts';
+import type {
+  AgentAllocation,
+  NetworkSubnet,
+  ObjectMeta,
+  OverlayConfig,
+  OverlayNetwork,
+} from '../api/types.ts';
 import type { APIServer, Snapshot } from '../dataplane/snapshot.ts';
 
 /** What synced caches hold. */
@@ -21,12 +27,14 @@ export function snapshotOf(
   { config, networks, allocations, apiServers }: Cached,
 ): Snapshot | undefined {
   const effective = config?.status?.effective;
-  if (effective === undefined) return undefined;
+  if (config === undefined || effective === undefined) return undefined;
   const used = networksInForce(networks).sort((a, b) => order(a.metadata.name, b.metadata.name));
+  const confirmed = overlapsConfirmed(config.metadata);
   const asked = used.some(({ spec }) => spec.isolation?.allowAPIServer === true);
   return {
     node,
     config: effective,
+    ...(confirmed.annotations === undefined ? {} : { configMetadata: confirmed }),
     networks: used,
     allocations: allocations
       .filter(({ spec }) => spec.vtep !== undefined)
@@ -46,17 +54,20 @@ function inForce(network: OverlayNetwork): Snapshot['networks'] {
   if (subnets.length === 0) return [];
   // the rest of the metadata changes with every status: it would make each look like a change of the network
   const { name, uid } = metadata;
-  const confirmed = metadata.annotations?.[confirmOverlap];
   return [
     {
-      metadata: {
-        name,
-        ...(uid === undefined ? {} : { uid }),
-        ...(confirmed === undefined ? {} : { annotations: { [confirmOverlap]: confirmed } }),
-      },
+      metadata: { name, ...(uid === undefined ? {} : { uid }), ...overlapsConfirmed(metadata) },
       spec: { ...spec, subnets },
     },
   ];
+}
+
+/** Of an object's annotations the one that says which of its subnets may overlap. */
+function overlapsConfirmed({
+  annotations,
+}: Pick<ObjectMeta, 'annotations'>): Pick<ObjectMeta, 'annotations'> {
+  const confirmed = annotations?.[confirmOverlap];
+  return confirmed === undefined ? {} : { annotations: { [confirmOverlap]: confirmed } };
 }
 
 /** Of a network that has just come: a container that wants it waits for it. */

@@ -5,9 +5,10 @@ import type {
   NetworkSubnet,
   QuarantinedBlock,
 } from '../api/types.ts';
-import type { Snapshot } from '../dataplane/snapshot.ts';
+import { ownAllocation, type Snapshot } from '../dataplane/snapshot.ts';
 import { overlaps, parseCidr } from '../net/cidr.ts';
 import { Claims } from './claims.ts';
+import { withoutLength } from '../net/address.ts';
 
 type Network = Snapshot['networks'][number];
 type Allocation = Snapshot['allocations'][number];
@@ -19,7 +20,7 @@ type Allocation = Snapshot['allocations'][number];
  */
 export function union(last: Snapshot, next: Snapshot): Snapshot {
   const networks = unionOfNetworks(last.networks, next.networks);
-  const own = heldOwn(ownOf(last), ownOf(next));
+  const own = heldOwn(ownAllocation(last), ownAllocation(next));
   const others = next.allocations.filter(({ node }) => node !== next.node);
   const peers = unionOfPeers(last, others, networks);
   const allocations = [
@@ -43,15 +44,17 @@ export function withQuarantined(
   next: Snapshot,
   quarantined: readonly QuarantinedBlock[],
 ): Snapshot {
-  const [before, now] = [ownOf(last), ownOf(next)];
+  const [before, now] = [ownAllocation(last), ownAllocation(next)];
   const ours = quarantined.filter(({ nodes }) => nodes.includes(next.node));
   if (ours.length === 0 || before === undefined || now === undefined) return next;
   const kept = (before.networks ?? []).map(({ name, subnets }) => ({
     name,
     subnets: subnets.filter(({ cidr }) => ours.some((one) => one.network === name && one.cidr === cidr)),
   }));
-  const vteps = ours.filter(({ network }) => network === '').map(({ cidr }) => host(cidr));
-  const isHeld = [before.vtep?.ip, before.vtep?.ip6].some((text) => vteps.includes(host(text ?? '')));
+  const vteps = ours.filter(({ network }) => network === '').map(({ cidr }) => withoutLength(cidr));
+  const isHeld = [before.vtep?.ip, before.vtep?.ip6].some((text) =>
+    vteps.includes(withoutLength(text ?? '')),
+  );
   const merged = withNetworks(now, kept);
   const own = isHeld && before.vtep !== undefined ? { ...merged, vtep: before.vtep } : merged;
   const spec = own === now ? now : sameAs(before, own);
@@ -59,9 +62,6 @@ export function withQuarantined(
   const allocations = [{ node: next.node, spec }, ...spareOwn(peers, spec)];
   return { ...next, allocations: allocations.sort((a, b) => order(a.node, b.node)) };
 }
-
-export const ownOf = ({ node, allocations }: Snapshot): AgentAllocationSpec | undefined =>
-  allocations.find((allocation) => allocation.node === node)?.spec;
 
 /** Each by its name as it is now, with the subnets that it had; those that overlap what the kernel has wait. */
 function unionOfNetworks(last: readonly Network[], next: readonly Network[]): Network[] {
@@ -152,7 +152,6 @@ function pinned(last: EffectiveConfig, next: EffectiveConfig): EffectiveConfig {
   return { ...next, vtepSubnets, vtepMACOUI, vni, port, underlay };
 }
 
-const host = (text: string): string => text.replace(/\/.*/, '');
 const order = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 const same = (a: AgentAllocationSpec, b: AgentAllocationSpec): boolean =>
   JSON.stringify(canonical(a)) === JSON.stringify(canonical(b));

@@ -43,7 +43,7 @@ func add(args *skel.CmdArgs) error {
 	}
 	networks, err := ask(conf.Socket, question{
 		ContainerID: k.containerID, IfName: k.ifname, Namespace: who.namespace, Pod: who.name,
-		Annotation: conf.RuntimeConfig.Annotations.of["overlaynet.dev/network"],
+		Annotation: conf.RuntimeConfig.Annotations.of[networkAnnotation],
 		Annotated:  conf.RuntimeConfig.Annotations.delivered, Network: conf.Network,
 	})
 	if err != nil {

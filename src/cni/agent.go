@@ -11,6 +11,9 @@ import (
 	"github.com/containernetworking/cni/pkg/utils"
 )
 
+// networksPath is where the agent takes questions.
+const networksPath = "/v1/networks"
+
 // question is what the agent is asked, as it goes over the socket.
 type question struct {
 	ContainerID string `json:"containerID"`
@@ -49,7 +52,7 @@ func ask(socket string, asked question) ([]network, error) {
 	if err != nil {
 		return nil, err
 	}
-	status, reply, err := post(socket, "/v1/networks", body)
+	status, reply, err := post(socket, networksPath, body)
 	if err != nil {
 		return nil, agentDown(socket, err)
 	}

@@ -73,7 +73,7 @@ func identify(containerID, ifname string) identity {
 	sum := sha256.Sum256([]byte(containerID + "/" + ifname))
 	mac := func(first byte) net.HardwareAddr { return append(net.HardwareAddr{first}, sum[6:11]...) }
 	// locally administered; the node's end is the higher, since a bridge without an address of its own takes the lowest
-	return identity{"c-" + hex.EncodeToString(sum[:6]), mac(0xfe), mac(0x0a)}
+	return identity{portPrefix + hex.EncodeToString(sum[:6]), mac(0xfe), mac(0x0a)}
 }
 
 // linkLocal is the address that a hardware address leads to (RFC 4291, appendix A).
@@ -129,7 +129,7 @@ func readRecord(path string) (*attachment, error) {
 }
 
 func isHostName(name string) bool {
-	digits, is := strings.CutPrefix(name, "c-")
+	digits, is := strings.CutPrefix(name, portPrefix)
 	_, err := hex.DecodeString(digits)
 	return is && err == nil && len(digits) == 12
 }

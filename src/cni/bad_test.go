@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -279,7 +278,7 @@ func (n *node) ready() {
 	if err != nil {
 		n.t.Fatal(err)
 	}
-	os.WriteFile(filepath.Join(filepath.Dir(n.agent.socket), "complete"), bytes.TrimSpace(boot), 0o644)
+	os.WriteFile(markerBeside(n.agent.socket), bytes.TrimSpace(boot), 0o644)
 }
 
 func TestCalledByHandItSaysWhatItIs(t *testing.T) {

@@ -11,7 +11,12 @@ import (
 	"github.com/containernetworking/cni/pkg/utils"
 )
 
-const annotationsCapability = "io.kubernetes.cri.pod-annotations"
+const (
+	// annotationsCapability has the runtime hand over the pod's annotations.
+	annotationsCapability = "io.kubernetes.cri.pod-annotations"
+	// networkAnnotation names the networks that a pod asks for.
+	networkAnnotation = "overlaynet.dev/network"
+)
 
 // config is what the runtime hands over on standard input.
 type config struct {
@@ -42,7 +47,11 @@ const (
 	defaultSocket   = "/run/overlaynet/agent.sock"
 	defaultStateDir = "/var/lib/overlaynet"
 	defaultLeaseDir = "/var/lib/cni/networks"
+	defaultBinDir   = "/opt/cni/bin"
 )
+
+// longestContainerID leaves room in a file name of 255 bytes for the interface's name and what is put around both.
+const longestContainerID = 192
 
 func parseConfig(text []byte) (*config, error) {
 	conf, err := parseDirectories(text)
@@ -155,9 +164,8 @@ func keyOf(args *skel.CmdArgs) (key, error) {
 	if err := utils.ValidateContainerID(args.ContainerID); err != nil {
 		return key{}, invalidVariable("CNI_CONTAINERID", "%q: %s", args.ContainerID, err.Msg)
 	}
-	// with the interface's name and what is put around it, 255 bytes
-	if len(args.ContainerID) > 192 {
-		return key{}, invalidVariable("CNI_CONTAINERID", "is longer than 192 bytes")
+	if len(args.ContainerID) > longestContainerID {
+		return key{}, invalidVariable("CNI_CONTAINERID", "is longer than %d bytes", longestContainerID)
 	}
 	if err := utils.ValidateInterfaceName(args.IfName); err != nil {
 		return key{}, invalidVariable("CNI_IFNAME", "%q: %s", args.IfName, err.Msg)

@@ -123,7 +123,7 @@ func (a *fakeAgent) answers(with func(http.ResponseWriter, question)) {
 
 func (a *fakeAgent) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var asked question
-	if r.Method != http.MethodPost || r.URL.Path != "/v1/networks" || json.NewDecoder(r.Body).Decode(&asked) != nil {
+	if r.Method != http.MethodPost || r.URL.Path != networksPath || json.NewDecoder(r.Body).Decode(&asked) != nil {
 		http.Error(w, `{"code":104,"msg":"bad request"}`, http.StatusBadRequest)
 		return
 	}

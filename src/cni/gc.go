@@ -55,6 +55,12 @@ func validAttachments(text []byte) (map[key]bool, error) {
 	return nil, invalidConfig("cni.dev/valid-attachments is missing, which tells what must not be freed")
 }
 
+// swept is what sweep prints, for the agent.
+type swept struct {
+	Freed []string `json:"freed"`
+	Kept  int      `json:"kept"`
+}
+
 // sweep frees what is left of containers that are gone from the kernel, after a reboot for example, whatever conflist they
 // came by. It prints what it freed and how many attachments it kept.
 func sweep(args []string, out io.Writer) error {
@@ -70,10 +76,7 @@ func sweep(args []string, out io.Writer) error {
 	}
 	r := &reaper{conf: conf, freed: []string{}}
 	failed := r.reap()
-	line, err := json.Marshal(struct {
-		Freed []string `json:"freed"`
-		Kept  int      `json:"kept"`
-	}{r.freed, r.kept})
+	line, err := json.Marshal(swept{r.freed, r.kept})
 	if err != nil {
 		return err
 	}

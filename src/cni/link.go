@@ -17,6 +17,13 @@ import (
 const alias = "overlaynet"
 
 const (
+	// bridgePrefix and a network's name are the name of its bridge, which the agent makes.
+	bridgePrefix = "m-"
+	// portPrefix begins the name of each container's end in the node.
+	portPrefix = "c-"
+)
+
+const (
 	acked   = unix.NLM_F_ACK
 	created = unix.NLM_F_ACK | unix.NLM_F_CREATE | unix.NLM_F_EXCL
 )

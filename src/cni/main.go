@@ -37,7 +37,7 @@ func main() {
 	}
 	// skel demands it of every command, the specification of GC alone; nothing is looked for there
 	if os.Getenv("CNI_PATH") == "" && os.Getenv("CNI_COMMAND") != "GC" {
-		os.Setenv("CNI_PATH", "/opt/cni/bin")
+		os.Setenv("CNI_PATH", defaultBinDir)
 	}
 	functions := skel.CNIFuncs{Add: add, Del: del, Check: check, GC: collect, Status: status}
 	if failed := skel.PluginMainFuncsWithError(functions, versions, "CNI plugin of overlaynet"); failed != nil {

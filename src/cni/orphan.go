@@ -34,7 +34,7 @@ func (r *reaper) judgeLeases(orphans []held, explained map[string]bool) error {
 	var failed error
 	for _, orphan := range orphans {
 		// without the bridge the network is not ours, or not there yet
-		bridge, ours := bridges["m-"+orphan.network]
+		bridge, ours := bridges[bridgePrefix+orphan.network]
 		if !ours || unexplained[bridge] || r.valid[orphan.key] {
 			continue
 		}

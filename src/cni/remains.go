@@ -42,9 +42,20 @@ func recorded(conf *config, record *attachment) *remains {
 	return r
 }
 
-// lastExtra is the highest number in the names of a container's other interfaces: 15 beside the first, which may itself
-// have one of the names from eth1 on.
-const lastExtra = 16
+// mostNetworks is how many networks a container can ask for.
+const mostNetworks = 16
+
+// beside returns the names that a container's other interfaces may have. The highest number is mostNetworks: there are 15
+// beside the first, which may itself have one of the names from eth1 on.
+func beside(first string) []string {
+	var names []string
+	for number := 1; number <= mostNetworks; number++ {
+		if name := fmt.Sprintf("eth%d", number); name != first {
+			names = append(names, name)
+		}
+	}
+	return names
+}
 
 // unrecorded works out from what there is what a record would say: from the names of links, which follow from the
 // container's, and from the leases that bear its name. What the container's other records name is theirs.
@@ -79,10 +90,8 @@ func unrecorded(conf *config, k key) (*remains, error) {
 		return r, nil
 	}
 	if there := plugged(k.ifname); whole && (there || leased) {
-		for extra := 1; extra <= lastExtra; extra++ {
-			if name := fmt.Sprintf("eth%d", extra); name != k.ifname {
-				plugged(name)
-			}
+		for _, name := range beside(k.ifname) {
+			plugged(name)
 		}
 	}
 	return r, nil
@@ -112,7 +121,7 @@ func (r records) hostsBeside(k key) (hosts map[string]bool, whole bool, err erro
 
 // ours tells whether it is a network of this node: whether the bridge of that name is the agent's.
 func ours(network string) bool {
-	bridge, err := netlink.LinkByName("m-" + network)
+	bridge, err := netlink.LinkByName(bridgePrefix + network)
 	return err == nil && bridge.Type() == "bridge" && bridge.Attrs().Alias == alias
 }
 

@@ -11,6 +11,9 @@ import (
 
 const bootID = "/proc/sys/kernel/random/boot_id"
 
+// markerBeside returns the file into which the agent writes the boot's ID once the data path is complete.
+func markerBeside(socket string) string { return filepath.Join(filepath.Dir(socket), "complete") }
+
 // status fails only until the node's data path was complete once since it booted. The specification would have it fail
 // on a full subnet too, but a runtime turns that into a node that is NotReady, whose pods are evicted: one full network
 // must not take the node from all others. What is full fails at ADD.
@@ -19,7 +22,7 @@ func status(args *skel.CmdArgs) error {
 	if err != nil {
 		return err
 	}
-	marker := filepath.Join(filepath.Dir(conf.Socket), "complete")
+	marker := markerBeside(conf.Socket)
 	boot, err := os.ReadFile(bootID)
 	if err != nil {
 		return err

@@ -1,5 +1,5 @@
 import { refusals, type Ask, type Refusal } from './ask.ts';
-import { choose, type Choice, type Known } from './choose.ts';
+import { choose, needsNamespace, type Choice, type Known } from './choose.ts';
 import type { Namespace } from './wish.ts';
 
 /** What an answer follows from. */
@@ -16,19 +16,15 @@ export interface Sources {
   };
 }
 
-/** Which networks a container joins. A namespace that is unknown is looked up once, and so is a pod whose annotations were lost. */
+/** Answers which networks a container joins. What is not known of its pod or namespace is looked up first, each once. */
 export async function answer(asked: Ask, { known, namespaces, pods }: Sources): Promise<Choice> {
   const now = await known();
   if (typeof now === 'string') return tryAgain(`overlaynet's data path is not complete yet: ${now}`);
   const ask = await withAnnotation(asked, pods);
   if (typeof ask === 'string') return tryAgain(ask);
-  const namespace = ask.namespace === undefined ? undefined : namespaces.get(ask.namespace);
-  const choice = choose(ask, now, namespace);
-  if (choice !== 'namespace') return choice;
-  const found = await namespaces.lookUp(ask.namespace ?? '');
-  if (typeof found === 'string') return tryAgain(found);
-  const second = choose(ask, now, found);
-  return second === 'namespace' ? tryAgain(`namespace ${found.name} is not known`) : second;
+  if (ask.namespace === undefined || !needsNamespace(ask, now)) return choose(ask, now, undefined);
+  const namespace = namespaces.get(ask.namespace) ?? (await namespaces.lookUp(ask.namespace));
+  return typeof namespace === 'string' ? tryAgain(namespace) : choose(ask, now, namespace);
 }
 
 /**

@@ -1,3 +1,5 @@
+import { namePattern } from '../net/name.ts';
+
 /** What the CNI plugin asks for one container: the body of `POST /v1/networks`. */
 export interface Ask {
   containerID: string;
@@ -36,7 +38,7 @@ export const refusals = {
 const rules: { field: 'namespace' | 'pod' | 'network'; pattern: RegExp; rule: string }[] = [
   { field: 'namespace', pattern: /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, rule: 'a DNS label' },
   { field: 'pod', pattern: /^[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?$/, rule: 'a DNS subdomain' },
-  { field: 'network', pattern: /^[a-z0-9]([-a-z0-9]{0,11}[a-z0-9])?$/, rule: "a network's name" },
+  { field: 'network', pattern: namePattern, rule: "a network's name" },
 ];
 
 /** The question in that text, or why it is none. Fields that it does not know are for a newer agent. */

@@ -1,14 +1,8 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseAttachment, type Attachment } from '../dataplane/attachment.ts';
+import { parseAttachment, type Attachment, type Attachments } from '../dataplane/attachment.ts';
+import { attachmentsIn } from '../host/directories.ts';
 import { isErrno, readIfPresent, reasonOf } from '../host/file.ts';
-
-/** What the CNI plugin has written down in `<stateDir>/attachments`. */
-export interface Attachments {
-  attachments: Attachment[];
-  /** Files that could not be understood, one phrase each. */
-  problems: string[];
-}
 
 /** Name of the file that the plugin keeps a record in. */
 export const recordFile = ({ containerID, ifname }: Pick<Attachment, 'containerID' | 'ifname'>): string =>
@@ -16,7 +10,7 @@ export const recordFile = ({ containerID, ifname }: Pick<Attachment, 'containerI
 
 /** In the order of their names; locks and temporary files, which begin with a dot, are none. */
 export function readAttachments(stateDir: string): Attachments {
-  const dir = join(stateDir, 'attachments');
+  const dir = attachmentsIn(stateDir);
   const result: Attachments = { attachments: [], problems: [] };
   let files: string[];
   try {

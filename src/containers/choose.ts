@@ -1,11 +1,13 @@
 import { selectorText, selects } from '../api/selector.ts';
 import { bridges } from '../dataplane/desired.ts';
-import type { Snapshot } from '../dataplane/snapshot.ts';
+import { ownAllocation, type Snapshot } from '../dataplane/snapshot.ts';
 import { formatAddress, type Family } from '../net/address.ts';
-import { addressAt, contains, formatCidr, parseCidr, type Cidr } from '../net/cidr.ts';
+import { contains, formatCidr, gateway, parseCidr, type Cidr } from '../net/cidr.ts';
+import { cniBridge, interfaceName } from '../net/name.ts';
 import { refusals, type Ask, type Refusal } from './ask.ts';
 import { notAcceptedYet } from '../belief/snapshot.ts';
 import { namesIn, networkAnnotation, wishOf, type Namespace } from './wish.ts';
+import { bridgesLabel } from '../api/labels.ts';
 
 /** What the agent knows when a container comes. */
 export interface Known {
@@ -34,15 +36,27 @@ export interface Joined {
 
 export type Choice = { networks: Joined[] } | Refusal;
 
+/** Whether the choice depends on the pod's namespace: on its annotation, or on its labels. */
+export function needsNamespace({ namespace, network, annotation }: Ask, { snapshot }: Known): boolean {
+  if (namespace === undefined) return false;
+  const asked = network ?? annotation;
+  if (asked === undefined) return true;
+  const names = asked.split(',');
+  return snapshot.networks.some(
+    ({ metadata, spec }) => spec.namespaceSelector !== undefined && names.includes(metadata.name),
+  );
+}
+
 /**
- * Which networks a container joins: the one that its conflist names, else what its pod's annotation says, else its
- * namespace's, else `defaultNetwork`. All that are asked for have to be there; of the default list those that are.
- * @param namespace undefined where it is not known
- * @returns `namespace` where the answer hangs on the namespace, and that is not known
+ * Chooses the networks that a container joins: the one that its conflist names, else what its pod's annotation says, else
+ * its namespace's, else `defaultNetwork`. All that are asked for have to be there; of the default list those that are.
+ * @param namespace undefined outside Kubernetes, and where `needsNamespace` says no
  */
-export function choose(ask: Ask, known: Known, namespace: Namespace | undefined): Choice | 'namespace' {
+export function choose(ask: Ask, known: Known, namespace: Namespace | undefined): Choice {
+  if (namespace === undefined && needsNamespace(ask, known)) {
+    return { code: refusals.tryAgain, msg: `namespace ${ask.namespace ?? ''} is not known` };
+  }
   const wish = wishOf(ask, known.snapshot.config.defaultNetwork, namespace);
-  if (wish === 'namespace') return wish;
   // the API server has checked the default's form, duplicates aside
   const names = wish.isDefault ? [...new Set(wish.text.split(','))] : namesIn(wish.text, wish.source);
   if (!Array.isArray(names)) return names;
@@ -60,12 +74,10 @@ export function choose(ask: Ask, known: Known, namespace: Namespace | undefined)
     }
     const { network } = found;
     const selector = network.spec.namespaceSelector;
-    if (selector !== undefined && ask.namespace !== undefined) {
-      if (namespace === undefined) return 'namespace';
-      if (!selects(selector, namespace.labels))
-        return forbidden(wish.source, name, namespace, selectorText(selector));
+    if (selector !== undefined && namespace !== undefined && !selects(selector, namespace.labels)) {
+      return forbidden(wish.source, name, namespace, selectorText(selector));
     }
-    joined.push(join(found, known.snapshot, interfaceName(ask.ifname, joined), families));
+    joined.push(join(found, known.snapshot, interfaceName(ask.ifname, joined.length), families));
   }
   if (joined.length > 0) return { networks: joined };
   const why = absent.map(({ msg }) => msg).join('; ');
@@ -138,7 +150,7 @@ function notInForce(name: string, snapshot: Snapshot, idle: Known['idle']): Refu
 function whyNotHere({ metadata, spec }: Network, allocated: boolean): string {
   if (!spec.containerizers.includes('CNI')) return 'it is for Docker containers alone (spec.containerizers)';
   return allocated
-    ? 'the node has no bridges (label overlaynet.dev/bridges=false)'
+    ? `the node has no bridges (label ${bridgesLabel}=false)`
     : `its nodeSelector leaves the node out, or it has no free block: kubectl describe overlaynetwork ${metadata.name}`;
 }
 
@@ -148,15 +160,8 @@ const forbidden = (source: string, name: string, namespace: Namespace, rule: str
   details: `label the namespace so, or ask for another network by annotation ${networkAnnotation}`,
 });
 
-/** The first is the runtime's choice; the others count from eth1, past that one. */
-function interfaceName(first: string, before: readonly Joined[]): string {
-  if (before.length === 0) return first;
-  const free = Array.from({ length: before.length + 1 }, (_, index) => `eth${index + 1}`);
-  return free.filter((name) => name !== first)[before.length - 1] ?? first;
-}
-
 function join({ network, parts }: Found, snapshot: Snapshot, name: string, families: Set<Family>): Joined {
-  const own = snapshot.allocations.find(({ node }) => node === snapshot.node)?.spec;
+  const own = ownAllocation(snapshot);
   const { mtu } = snapshot.config;
   const bridge = own && bridges(snapshot.node, own, mtu).find((one) => one.network === network.metadata.name);
   const sorted = ([4, 6] as const).flatMap((family) => parts.filter((part) => part.family === family));
@@ -166,13 +171,13 @@ function join({ network, parts }: Found, snapshot: Snapshot, name: string, famil
   for (const family of fresh) families.add(family);
   const ranges = sorted.map((part) => ({
     subnet: formatCidr(part),
-    gateway: formatAddress(addressAt(part, 1)),
+    gateway: formatAddress(gateway(part)),
   }));
   const wholes = network.spec.subnets.map(({ cidr }) => parseCidr(cidr));
   return {
     name: network.metadata.name,
     interface: name,
-    bridge: `m-${network.metadata.name}`,
+    bridge: cniBridge(network.metadata.name),
     mtu,
     gatewayMAC: bridge?.mac ?? '',
     ranges,
@@ -187,8 +192,7 @@ function join({ network, parts }: Found, snapshot: Snapshot, name: string, famil
   };
 }
 
-const ownNetworks = ({ node, allocations }: Snapshot) =>
-  allocations.find((allocation) => allocation.node === node)?.spec.networks ?? [];
+const ownNetworks = (snapshot: Snapshot) => ownAllocation(snapshot)?.networks ?? [];
 
 /** Networks in force that have a CNI bridge on this node. */
 export const namesHere = (snapshot: Snapshot): string[] =>

@@ -6,7 +6,7 @@ import { readAttachments } from './attachments.ts';
 import { defaultConflist, isConflistOf, renderConflists, withChained, type Conflist } from './conflist.ts';
 import type { Snapshot } from '../dataplane/snapshot.ts';
 import { isErrno, readIfPresent, reasonOf, temporaryOf, writeAtomically } from '../host/file.ts';
-import type { Directories } from '../host/directories.ts';
+import { attachmentsIn, markIn, socketIn, type Directories } from '../host/directories.ts';
 import type { Failure } from '../dataplane/state.ts';
 
 const extension = '.conflist';
@@ -14,13 +14,7 @@ const extension = '.conflist';
 /** First in lexical order: a runtime takes the first file of its directory. */
 const defaultFile = `05-overlaynet${extension}`;
 
-/** The plugin's STATUS fails until it has the boot's own id in it. */
-const completeFile = 'complete';
-
 const bootID = (): string => readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
-
-/** Where the CNI plugin finds the agent. */
-export const socketIn = (runDir: string): string => join(runDir, 'agent.sock');
 
 /**
  * The agent's files for CNI runtimes: `NETWORK.conflist` in a directory of their own, one file in the runtimes'
@@ -95,7 +89,7 @@ export class CNIFiles {
   open(): Failure[] {
     return this.#try(undefined, () => {
       const { runDir, cniConfDir } = this.#directories;
-      this.#write(join(runDir, completeFile), `${bootID()}\n`);
+      this.#write(markIn(runDir), `${bootID()}\n`);
       const path = this.#defaultPath;
       const { text, chained } = withChained(defaultConflist(this.#paths), readIfPresent(path));
       this.chained = chained;
@@ -107,7 +101,7 @@ export class CNIFiles {
   /** Whether `open` was called since the machine started. */
   get isOpen(): boolean {
     try {
-      return readFileSync(join(this.#directories.runDir, completeFile), 'utf8').trim() === bootID();
+      return readFileSync(markIn(this.#directories.runDir), 'utf8').trim() === bootID();
     } catch {
       return false;
     }
@@ -152,12 +146,12 @@ export class CNIFiles {
     for (const { interfaces } of readAttachments(stateDir).attachments) {
       for (const { network } of interfaces) this.owned.add(network);
     }
-    const written = [this.#defaultPath, join(runDir, completeFile)];
+    const written = [this.#defaultPath, markIn(runDir)];
     const files = [
       ...written,
       ...written.map((path) => temporaryOf(path)),
       socketIn(runDir),
-      join(stateDir, 'attachments'),
+      attachmentsIn(stateDir),
     ];
     return [
       ...this.#try(undefined, () => {

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Snapshot } from '../dataplane/snapshot.ts';
+import { defaultDirectories, socketIn } from '../host/directories.ts';
 import { namesHere } from './choose.ts';
 
 /** A CNI network configuration list, as text, and the network that it is for. */
@@ -16,9 +17,9 @@ export interface PluginPaths {
 }
 
 export const pluginDefaults: PluginPaths = {
-  socket: '/run/overlaynet/agent.sock',
-  stateDir: '/var/lib/overlaynet',
-  leaseDir: '/var/lib/cni/networks',
+  socket: socketIn(defaultDirectories.runDir),
+  stateDir: defaultDirectories.stateDir,
+  leaseDir: defaultDirectories.leaseDir,
 };
 
 /** Of each network that has a CNI bridge on this node, by name: whoever runs CNI asks for it so, without Kubernetes. */
@@ -71,6 +72,10 @@ const isPlugin = (one: unknown): one is { type: string } =>
   typeof (one as { type?: unknown } | null)?.type === 'string';
 
 const ourPlugin = 'overlaynet';
+
+/** Has the runtime hand over the pod's annotations. */
+const annotationsCapability = 'io.kubernetes.cri.pod-annotations';
+
 const isOurs = (type: string): boolean => type === ourPlugin || type.startsWith(`${ourPlugin}-`);
 
 const serialise = (list: object): string => `${JSON.stringify(list, undefined, 2)}\n`;
@@ -104,7 +109,7 @@ function render(name: string, network: string | undefined, paths: PluginPaths): 
     plugins: [
       {
         type: ourPlugin,
-        capabilities: { 'io.kubernetes.cri.pod-annotations': true },
+        capabilities: { [annotationsCapability]: true },
         ...(network === undefined ? {} : { network }),
         ...(Object.fromEntries(other) as Partial<PluginPaths>),
       },

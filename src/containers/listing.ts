@@ -3,9 +3,10 @@ import { join } from 'node:path';
 import type { Attachment } from '../dataplane/attachment.ts';
 import type { Engine, Member } from '../docker/engine.ts';
 import { NoEngine } from '../docker/engine.ts';
-import { bridgeOf, isOurs } from '../docker/networks.ts';
+import { isOurs } from '../docker/networks.ts';
 import { reasonOf } from '../host/file.ts';
 import type { Run } from '../linux/run.ts';
+import { dockerBridge } from '../net/name.ts';
 import type { ContainerRow, NodeContainers } from '../rows/row.ts';
 import { readAttachments, recordFile } from './attachments.ts';
 
@@ -74,7 +75,8 @@ export class ContainerListing {
       const each = await Promise.all(
         ours.map(async ({ Id, Name }) => {
           const members = await engine.members(Id, Name);
-          const seen = members.length === 0 ? undefined : await this.#forwarding(bridgeOf(Name), problems);
+          const seen =
+            members.length === 0 ? undefined : await this.#forwarding(dockerBridge(Name), problems);
           return members.map((member) => dockerRow(Name, member, seen));
         }),
       );

@@ -9,9 +9,12 @@ import { parseAsk, refusals, type Ask, type Refusal } from './ask.ts';
 import type { Choice } from './choose.ts';
 import { isErrno, reasonOf } from '../host/file.ts';
 
-/** The plugin sends all at once and waits 5 s. */
+/** Where the plugin asks. */
+export const networksPath = '/v1/networks';
+
+/** The plugin waits so long for an answer, and sends all at once. */
+export const answerMs = 5_000;
 const headersMs = 2_000;
-const requestMs = 5_000;
 
 /** sockaddr_un (unix(7)), less the final zero. */
 const longestPath = 107;
@@ -92,7 +95,7 @@ export class AgentSocket {
   #bind(): Promise<Server> {
     const server = createServer({
       headersTimeout: headersMs,
-      requestTimeout: requestMs,
+      requestTimeout: answerMs,
       connectionsCheckingInterval: 500,
       maxHeaderSize: 8 * 1024,
     });
@@ -133,7 +136,7 @@ export class AgentSocket {
   /** @throws CutOff */
   async #reply(request: IncomingMessage): Promise<Reply> {
     const { method = '', url = '' } = request;
-    if (url !== '/v1/networks') return refuse(404, 'no such path; there is /v1/networks');
+    if (url !== networksPath) return refuse(404, `no such path; there is ${networksPath}`);
     if (method !== 'POST') return { ...refuse(405, `${method} is not allowed`), headers: { allow: 'POST' } };
     const body = await readBody(request);
     if (body === undefined) return refuse(413, `the request has more than ${largestBody} bytes`);

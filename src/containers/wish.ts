@@ -1,9 +1,8 @@
+import { isName, mostNetworks, nameRule } from '../net/name.ts';
 import { refusals, shown, type Ask, type Refusal } from './ask.ts';
 
 /** Of pods and of namespaces: a comma list of networks. */
 export const networkAnnotation = 'overlaynet.dev/network';
-
-const mostNetworks = 16;
 
 /** A namespace, as far as networks go. */
 export interface Namespace {
@@ -20,15 +19,8 @@ interface Wish {
   isDefault: boolean;
 }
 
-/**
- * The network that the conflist names, else what the pod's annotation says, else its namespace's, else the default.
- * @param namespace undefined where it is not known
- */
-export function wishOf(
-  ask: Ask,
-  defaultNetwork: string,
-  namespace: Namespace | undefined,
-): Wish | 'namespace' {
+/** The network that the conflist names, else what the pod's annotation says, else its namespace's, else the default. */
+export function wishOf(ask: Ask, defaultNetwork: string, namespace: Namespace | undefined): Wish {
   if (ask.network !== undefined) {
     return { text: ask.network, source: `conflist ${ask.network}`, isDefault: false };
   }
@@ -38,12 +30,9 @@ export function wishOf(
       ask.pod === undefined ? 'the pod' : `pod ${[ask.namespace, ask.pod].filter(Boolean).join('/')}`;
     return { text: ask.annotation, source: `${annotation} of ${pod}`, isDefault: false };
   }
-  if (ask.namespace !== undefined) {
-    if (namespace === undefined) return 'namespace';
-    if (namespace.annotation !== undefined) {
-      const source = `${annotation} of namespace ${namespace.name}`;
-      return { text: namespace.annotation, source, isDefault: false };
-    }
+  if (namespace?.annotation !== undefined) {
+    const source = `${annotation} of namespace ${namespace.name}`;
+    return { text: namespace.annotation, source, isDefault: false };
   }
   const source = 'defaultNetwork of OverlayConfig default';
   return { text: defaultNetwork, source, isDefault: true };
@@ -62,10 +51,9 @@ export function namesIn(text: string, source: string): string[] | Refusal {
   }
   if (/\s/.test(text)) return refuse(`${shown(text)} has a space in it`);
   if (names.includes('')) return refuse(`${shown(text)} has an empty part`);
-  const wrong = names.find((name) => !/^[a-z0-9]([-a-z0-9]{0,11}[a-z0-9])?$/.test(name));
+  const wrong = names.find((name) => !isName(name));
   if (wrong !== undefined) {
-    const rule = 'lower case letters, digits and "-", at most 13 characters';
-    return refuse(`${shown(wrong)} is no network's name: ${rule}`);
+    return refuse(`${shown(wrong)} is no network's name: ${nameRule}`);
   }
   const twice = names.find((name, index) => names.indexOf(name) !== index);
   return twice === undefined ? names : refuse(`${shown(text)} names ${twice} twice`);

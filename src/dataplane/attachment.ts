@@ -1,5 +1,5 @@
 import { isAddress } from '../net/address.ts';
-import { containerPort } from './ownership.ts';
+import { portPattern } from '../net/name.ts';
 
 /** One container's stay on our networks, as the CNI plugin writes it down: before anything of it is made, until all is gone. */
 export interface Attachment {
@@ -29,6 +29,13 @@ export interface AttachedInterface {
   bridge: string;
   /** RFC 5952, link-local ones too, without lengths; there before the interface is up. */
   addresses: string[];
+}
+
+/** What the CNI plugin has written down in `<stateDir>/attachments`. */
+export interface Attachments {
+  attachments: Attachment[];
+  /** Files that could not be understood, one phrase each. */
+  problems: string[];
 }
 
 type Raw<T> = { [K in keyof T]?: unknown };
@@ -69,7 +76,7 @@ function parseInterface(value: unknown): AttachedInterface | string {
   if (!isText(network) || !isText(name) || !isText(bridge)) {
     return 'network, name or bridge of an interface is missing';
   }
-  if (!isText(host) || !containerPort.test(host))
+  if (!isText(host) || !portPattern.test(host))
     return `an interface's host "${String(host)}" is none of ours`;
   if (typeof mac !== 'string' || !/^([0-9a-f]{2}(:[0-9a-f]{2}){5})?$/.test(mac)) {
     return `the mac of ${host} is no hardware address`;

@@ -1,5 +1,5 @@
 import { chainPrefix } from './ownership.ts';
-import type { Chain, ObservedChains, ObservedTable } from './state.ts';
+import type { Chain, ObservedChains, ObservedTable, Table } from './state.ts';
 
 /** Input for `iptables-restore --noflush`, empty where nothing differs, and how many chains and jumps it changes. */
 export interface Restore {
@@ -8,7 +8,7 @@ export interface Restore {
 }
 
 /** iptables-restore ends with the first table that fails: those come first that guard most. */
-const tables = ['mangle', 'raw', 'filter', 'nat'] as const;
+export const tables = ['mangle', 'raw', 'filter', 'nat'] as const satisfies Table[];
 
 /** Rules of the same chain one after the other. */
 export function joinChains(first: Chain[], second: Chain[]): Chain[] {
@@ -23,7 +23,8 @@ export function joinChains(first: Chain[], second: Chain[]): Chain[] {
 /** The chain's name tells whose it is: each packet would pay for a comment, in every hook. */
 const jump = (own: string): string => `-j ${own}`;
 
-const nameOf = ({ hook, last }: Chain): string => `${chainPrefix}${hook}${last === true ? '-LAST' : ''}`;
+export const nameOf = ({ hook, last }: Pick<Chain, 'hook' | 'last'>): string =>
+  `${chainPrefix}${hook}${last === true ? '-LAST' : ''}`;
 
 /** The rule of the built-in chain, as `iptables-save` spells it behind `-A CHAIN`. */
 export const jumpTo = (chain: Chain): string => jump(nameOf(chain));

@@ -1,6 +1,7 @@
 import type { AgentAllocationSpec } from '../api/types.ts';
-import { familyOf, formatAddress, type Family } from '../net/address.ts';
-import { addressAt, bare, parseCidr } from '../net/cidr.ts';
+import { familyOf, formatAddress, withoutLength, type Family } from '../net/address.ts';
+import { bare, gateway, parseCidr } from '../net/cidr.ts';
+import { cniBridge, tunnelName } from '../net/name.ts';
 import { joinChains } from './chains.ts';
 import { desiredChains, desiredSets } from './filter.ts';
 import { hash } from './hash.ts';
@@ -8,12 +9,9 @@ import { isolationChains, isolationSets } from './isolation.ts';
 import { judged, policyOf, type Policy } from './policy.ts';
 import { withLeft } from './left.ts';
 import { agentTable, defaultMetric, mainTable, nexthopID, worstMetric } from './ownership.ts';
-import type { Snapshot } from './snapshot.ts';
+import { ownAllocation, type Snapshot } from './snapshot.ts';
 import { rangeRule, subnetRules } from './rules.ts';
 import { routeKey, type Desired, type Link, type Route } from './state.ts';
-
-/** An address without its prefix length. */
-const host = (text: string): string => text.replace(/\/.*/, '');
 
 /** Nothing at all: what a node should hold after `agent cleanup`. */
 export const nothing = (): Desired => ({
@@ -35,7 +33,7 @@ export const nothing = (): Desired => ({
  * and what stands stays (an allocation that someone deletes by hand comes back without blocks first).
  */
 export function desired(snapshot: Snapshot): Desired | undefined {
-  const own = snapshot.allocations.find(({ node }) => node === snapshot.node)?.spec;
+  const own = ownAllocation(snapshot);
   if (own?.vtep === undefined) return undefined;
   const { vni, port, underlay, mtu } = snapshot.config;
   const outer: Family = underlay === 'IPv4' ? 4 : 6;
@@ -46,7 +44,7 @@ export function desired(snapshot: Snapshot): Desired | undefined {
     return { ...state, failures: [{ message }] };
   }
 
-  state.tunnel = `vtep${vni}`;
+  state.tunnel = tunnelName(vni);
   state.links.set(state.tunnel, {
     name: state.tunnel,
     kind: 'vxlan',
@@ -103,10 +101,10 @@ export function bridges(node: string, own: AgentAllocationSpec, mtu: number): (L
       bridges?.cni === undefined ? [] : [parseCidr(bridges.cni)],
     );
     if (halves.length === 0) return [];
-    const addresses = halves.map((half) => `${formatAddress(addressAt(half, 1))}/${half.length}`);
+    const addresses = halves.map((half) => `${formatAddress(gateway(half))}/${half.length}`);
     const mac = macOf(`${node}/${network}`);
     if (halves.some(({ family }) => family === 6)) addresses.push(linkLocal(mac));
-    return [{ name: `m-${network}`, network, kind: 'bridge', mtu, mac, addresses }];
+    return [{ name: cniBridge(network), network, kind: 'bridge', mtu, mac, addresses }];
   });
 }
 
@@ -135,7 +133,7 @@ function addPeer(state: Desired, peer: AgentAllocationSpec, outer: Family, netwo
   const nexthops: Partial<Record<Family, number>> = {};
   for (const text of [ip, ip6]) {
     if (text === undefined) continue;
-    const address = host(text);
+    const address = withoutLength(text);
     const id = nexthopID(address);
     nexthops[familyOf(address)] = id;
     state.neighbours.set(address, mac);

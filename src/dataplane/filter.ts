@@ -1,15 +1,17 @@
 import type { AgentAllocationSpec } from '../api/types.ts';
-import { familyOf, type Family } from '../net/address.ts';
+import { familyOf, withoutLength, type Family } from '../net/address.ts';
 import { bare } from '../net/cidr.ts';
+import { linkPrefix } from '../net/name.ts';
 import { joinChains } from './chains.ts';
 import { forwardChains } from './forward.ts';
-import { portPrefix, uplinkMark, unmarked, setPrefix, tunnelMark } from './ownership.ts';
+import { setName, tunnelMark, unmarked, uplinkMark } from './ownership.ts';
 import type { Snapshot } from './snapshot.ts';
 import type { Chain, IPSet } from './state.ts';
 
 type SetName = 'overlays' | 'direct' | 'members' | 'sources';
 
-export const setName = (name: SetName, family: Family): string => `${setPrefix}${name}-${family}`;
+/** A set that this file fills. */
+export const overlaySet = (name: SetName, family: Family): string => setName(name, family);
 
 const families: readonly Family[] = [4, 6];
 
@@ -34,17 +36,17 @@ export function desiredSets(snapshot: Snapshot, own: AgentAllocationSpec, outer:
   const members: [SetName, string[]][] = [
     ['overlays', overlays],
     ['direct', [...overlays, ...snapshot.config.vtepSubnets.map(bare), ...agents]],
-    ['sources', [...vteps.map((text) => text.replace(/\/.*/, '')), ...own.addresses]],
+    ['sources', [...vteps.map(withoutLength), ...own.addresses]],
   ];
   const sets = new Map<string, IPSet>();
   for (const family of inUse(snapshot, own, outer)) {
     for (const [name, entries] of members) {
       const ofFamily = entries.filter((entry) => familyOf(entry) === family);
-      sets.set(setName(name, family), { family, entries: new Set(ofFamily) });
+      sets.set(overlaySet(name, family), { family, entries: new Set(ofFamily) });
     }
   }
   const outerAgents = agents.filter((address) => familyOf(address) === outer);
-  sets.set(setName('members', outer), { family: outer, entries: new Set(outerAgents) });
+  sets.set(overlaySet('members', outer), { family: outer, entries: new Set(outerAgents) });
   return sets;
 }
 
@@ -61,13 +63,13 @@ export function desiredChains(
   const chains: Record<Family, Chain[]> = { 4: [], 6: [] };
   for (const family of inUse(snapshot, own, outer)) {
     const not = (name: SetName, side: 'src' | 'dst') =>
-      `-m set ! --match-set ${setName(name, family)} ${side}`;
+      `-m set ! --match-set ${overlaySet(name, family)} ${side}`;
     chains[family].push(
       {
         table: 'nat',
         hook: 'POSTROUTING',
         rules: [
-          `-m set --match-set ${setName('overlays', family)} src ${not('direct', 'dst')} -j MASQUERADE --random-fully`,
+          `-m set --match-set ${overlaySet('overlays', family)} src ${not('direct', 'dst')} -j MASQUERADE --random-fully`,
           // a node's second address would lose its replies under strict rp_filter
           `-o ${tunnel} -m addrtype --src-type LOCAL ${not('sources', 'src')} -j MASQUERADE --random-fully`,
           ...directRules(family),
@@ -83,9 +85,9 @@ export function desiredChains(
       ...forwardChains(family, tunnel),
     );
     // what a container's port brings comes by its bridge: else it has lost that, or sent to the bridge's control group
-    const rules = [`-i ${portPrefix}+ -j DROP`];
+    const rules = [`-i ${linkPrefix.port}+ -j DROP`];
     // Docker's ports have no guard, and its containers may forge: at least no address of another network
-    if (hasDocker(snapshot, own)) rules.push(`-i d-+ -m rpfilter --invert -j DROP`);
+    if (hasDocker(snapshot, own)) rules.push(`-i ${linkPrefix.docker}+ -m rpfilter --invert -j DROP`);
     chains[family].push({ table: 'raw', hook: 'PREROUTING', rules });
   }
   // ahead of all else, which has nothing to say of the tunnel's packets
@@ -99,14 +101,14 @@ export function desiredChains(
  * chain of iptables; base chains in nftables' own tables are asked all the same (src/linux/interference.ts).
  */
 function directRules(family: Family): string[] {
-  const of = (name: SetName, side: 'src' | 'dst') => `-m set --match-set ${setName(name, family)} ${side}`;
-  const stranger = `-m set ! --match-set ${setName('overlays', family)} src`;
+  const of = (name: SetName, side: 'src' | 'dst') => `-m set --match-set ${overlaySet(name, family)} ${side}`;
+  const stranger = `-m set ! --match-set ${overlaySet('overlays', family)} src`;
   const keep = `-m mark --mark ${unmarked} -j ACCEPT`;
   const fromOverlay = `${of('overlays', 'src')} ${of('direct', 'dst')}`;
   return [
-    `! -o d-+ ${fromOverlay} ${keep}`,
+    `! -o ${linkPrefix.docker}+ ${fromOverlay} ${keep}`,
     // Docker masquerades a container that asks itself by its published port, without a mark
-    `-o d-+ ${fromOverlay} -m conntrack ! --ctstate DNAT ${keep}`,
+    `-o ${linkPrefix.docker}+ ${fromOverlay} -m conntrack ! --ctstate DNAT ${keep}`,
     `${stranger} ${of('direct', 'src')} ${of('overlays', 'dst')} ${keep}`,
   ];
 }
@@ -132,8 +134,8 @@ function tunnelChains(snapshot: Snapshot, own: AgentAllocationSpec, outer: Famil
   const toTunnel = `-p udp -m udp --dport ${snapshot.config.port}`;
   const address = own.addresses.find((text) => familyOf(text) === outer) ?? '';
   const toSelf = `-d ${address}/${outer === 4 ? 32 : 128}`;
-  const member = (side: 'src' | 'dst') => `-m set --match-set ${setName('members', outer)} ${side}`;
-  const stranger = `-m set ! --match-set ${setName('members', outer)} src`;
+  const member = (side: 'src' | 'dst') => `-m set --match-set ${overlaySet('members', outer)} ${side}`;
+  const stranger = `-m set ! --match-set ${overlaySet('members', outer)} src`;
   const translated = '-m conntrack --ctstate DNAT';
   return [
     {

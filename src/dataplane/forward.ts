@@ -1,6 +1,10 @@
 import type { Family } from '../net/address.ts';
-import { setPrefix } from './ownership.ts';
+import { linkPrefix } from '../net/name.ts';
 import type { Chain } from './state.ts';
+import { setName } from './ownership.ts';
+
+const cni = `${linkPrefix.cni}+`;
+const docker = `${linkPrefix.docker}+`;
 
 /**
  * Where a firewall's FORWARD chain drops by default (Docker sets that policy, ufw too), packets of overlays pass
@@ -17,7 +21,7 @@ import type { Chain } from './state.ts';
  * Sources count only on the links where they belong: a packet from elsewhere that bears one is no overlay's.
  */
 export function forwardChains(family: Family, tunnel: string): Chain[] {
-  const overlay = (side: 'src' | 'dst') => `-m set --match-set ${setPrefix}overlays-${family} ${side}`;
+  const overlay = (side: 'src' | 'dst') => `-m set --match-set ${setName('overlays', family)} ${side}`;
   const state = (states: string) => `-m conntrack --ctstate ${states}`;
   return [
     {
@@ -25,9 +29,9 @@ export function forwardChains(family: Family, tunnel: string): Chain[] {
       hook: 'FORWARD',
       rules: [
         `-i ${tunnel} ${overlay('dst')} -j ACCEPT`,
-        `-i m-+ ${overlay('src')} ${overlay('dst')} -j ACCEPT`,
-        `-i d-+ ${overlay('src')} ${overlay('dst')} -j ACCEPT`,
-        `! -i d-+ -o d-+ ${overlay('dst')} -m conntrack ! --ctstate RELATED,ESTABLISHED,DNAT -j DROP`,
+        `-i ${cni} ${overlay('src')} ${overlay('dst')} -j ACCEPT`,
+        `-i ${docker} ${overlay('src')} ${overlay('dst')} -j ACCEPT`,
+        `! -i ${docker} -o ${docker} ${overlay('dst')} -m conntrack ! --ctstate RELATED,ESTABLISHED,DNAT -j DROP`,
       ],
     },
     {
@@ -35,12 +39,12 @@ export function forwardChains(family: Family, tunnel: string): Chain[] {
       hook: 'FORWARD',
       last: true,
       rules: [
-        `-i m-+ ${overlay('src')} -j ACCEPT`,
-        `-i d-+ ${overlay('src')} -j ACCEPT`,
+        `-i ${cni} ${overlay('src')} -j ACCEPT`,
+        `-i ${docker} ${overlay('src')} -j ACCEPT`,
         `${overlay('src')} ${state('RELATED,ESTABLISHED')} -j ACCEPT`,
         `${overlay('dst')} ${state('RELATED,ESTABLISHED,DNAT')} -j ACCEPT`,
         // never routed: neighbour discovery inside a bridge, where br_netfilter shows it to ip6tables
-        ...(family === 6 ? ['-s fe80::/10 -i m-+ -j ACCEPT', '-s fe80::/10 -i d-+ -j ACCEPT'] : []),
+        ...(family === 6 ? [`-s fe80::/10 -i ${cni} -j ACCEPT`, `-s fe80::/10 -i ${docker} -j ACCEPT`] : []),
       ],
     },
   ];

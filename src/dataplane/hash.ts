@@ -1,8 +1,10 @@
-/** FNV-1a, 64 bits: tells texts apart; protects from nobody. */
-export function hash(text: string): bigint {
-  let value = 0xcbf29ce484222325n;
-  for (const byte of new TextEncoder().encode(text)) {
-    value = BigInt.asUintN(64, (value ^ BigInt(byte)) * 0x100000001b3n);
-  }
-  return value;
-}
+/** FNV-1a tells texts apart; it protects from nobody. */
+const fnv1a = (text: string, bits: 32 | 64, offset: bigint, prime: bigint): bigint =>
+  new TextEncoder()
+    .encode(text)
+    .reduce((value, byte) => BigInt.asUintN(bits, (value ^ BigInt(byte)) * prime), offset);
+
+export const hash = (text: string): bigint => fnv1a(text, 64, 0xcbf29ce484222325n, 0x100000001b3n);
+
+/** Of 32 bits. */
+export const hash32 = (text: string): number => Number(fnv1a(text, 32, 0x811c9dc5n, 0x01000193n));

@@ -1,14 +1,14 @@
 import { familyOf, type Family } from '../net/address.ts';
 import { bare } from '../net/cidr.ts';
-import { setName } from './filter.ts';
-import { setPrefix } from './ownership.ts';
 import { judged, subnetsOf, type Policy } from './policy.ts';
 import type { Chain, IPSet } from './state.ts';
+import { setName } from './ownership.ts';
+import { overlaySet } from './filter.ts';
 
 /** `net-NETWORK`: its subnets; `may-NETWORK`: those of the networks that it talks with. At most 31 characters. */
 type SetOf = `net-${string}` | `may-${string}` | 'closed' | 'own' | 'callers' | 'api' | 'further';
 
-const isolationSet = (name: SetOf, family: Family): string => `${setPrefix}${name}-${family}`;
+const isolationSet = (name: SetOf, family: Family): string => setName(name, family);
 
 /** What permits comes before what forbids: a subnet that a network gains is never cut off from the rest of it. */
 export function isolationSets(policy: Policy): Map<string, IPSet> {
@@ -72,9 +72,9 @@ export function isolationChains(policy: Policy, tunnel: string): Record<Family, 
       `-m set --match-set ${isolationSet(name, family)} ${side}`;
     const not = (name: SetOf, side: 'src' | 'dst') =>
       `-m set ! --match-set ${isolationSet(name, family)} ${side}`;
-    const overlays = setName('overlays', family);
+    const overlays = overlaySet('overlays', family);
     const host = (side: 'src' | 'dst') =>
-      `-m set --match-set ${setName('direct', family)} ${side} -m set ! --match-set ${overlays} ${side}`;
+      `-m set --match-set ${overlaySet('direct', family)} ${side} -m set ! --match-set ${overlays} ${side}`;
     const further = (side: 'src' | 'dst') =>
       `${set('further', side)} -m set ! --match-set ${overlays} ${side}`;
     const closed = subnetsOf(policy, policy.closed, family).length > 0;
@@ -117,7 +117,7 @@ export function isolationChains(policy: Policy, tunnel: string): Record<Family, 
       ...toAPI,
       ...each(
         (protocol) =>
-          `-i ${tunnel} ${toPort53(protocol)} -m set --match-set ${setName('sources', family)} dst -j RETURN`,
+          `-i ${tunnel} ${toPort53(protocol)} -m set --match-set ${overlaySet('sources', family)} dst -j RETURN`,
       ),
       '-j DROP',
     ];

@@ -1,5 +1,5 @@
 import type { Change } from './change.ts';
-import { containerPort } from './ownership.ts';
+import { portPattern } from '../net/name.ts';
 import { diffPorts } from './ports.ts';
 import type { Desired, Failure, Link, ObservedLink, Vxlan } from './state.ts';
 
@@ -25,7 +25,7 @@ export function diffLinks(
   for (const { name, ours, kind } of observed.values()) {
     if (!ours || desired.links.has(name)) continue;
     // with everything else it goes, too
-    if (desired.tunnel !== undefined && containerPort.test(name)) continue;
+    if (desired.tunnel !== undefined && portPattern.test(name)) continue;
     (kind === 'vxlan' ? result.changes : result.stale).push({ kind: 'deleteLink', name });
     if (kind === 'vxlan') result.removed.add(name);
   }

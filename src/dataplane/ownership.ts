@@ -1,3 +1,5 @@
+import type { Family } from '../net/address.ts';
+
 /**
  * What tells our kernel objects from everyone else's after a restart. Nothing without these marks is ever
  * changed or removed.
@@ -5,15 +7,6 @@
 
 /** `ip link show`: alias of each link that we made. */
 export const alias = 'overlaynet';
-
-/**
- * The node's end of a container's interface, which the CNI plugin makes and removes: it has our alias, and stays
- * whatever the allocation says.
- */
-export const containerPort = /^c-[0-9a-f]{12}$/;
-
-/** What iptables can match of that: like `m-` and `d-` no name of anyone else's links on the node. */
-export const portPrefix = 'c-';
 
 /** Routes, rules and nexthops carry it (`/etc/iproute2/rt_protos` names none of that number). */
 export const protocol = 142;
@@ -32,6 +25,8 @@ export const defaultMetric = { 4: 0, 6: 1024 } as const;
 
 /** ipsets: `overlaynet-overlays-4`. */
 export const setPrefix = 'overlaynet-';
+
+export const setName = (name: string, family: Family): string => `${setPrefix}${name}-${family}`;
 
 /** Of these, who may send through the tunnel. */
 export const membersPrefix = `${setPrefix}members-`;

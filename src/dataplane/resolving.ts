@@ -1,4 +1,5 @@
 import { familyOf, formatAddress, parseAddress, type Family } from '../net/address.ts';
+import { bridgeWildcards } from '../net/name.ts';
 import type { Attachment } from './attachment.ts';
 import type { Elements, SetSpec, TableSpec } from './nftable.ts';
 
@@ -64,8 +65,8 @@ export const resolving: TableSpec = {
       base: 'filter forward 10',
       rules: [
         'ct status assured accept',
-        ...['m-*', 'd-*'].map((bridge) => `iifname "${bridge}" jump learn`),
-        ...['m-*', 'd-*'].map((bridge) => `oifname "${bridge}" goto resolve`),
+        ...bridgeWildcards.map((bridge) => `iifname "${bridge}" jump learn`),
+        ...bridgeWildcards.map((bridge) => `oifname "${bridge}" goto resolve`),
       ],
     },
     learn: {

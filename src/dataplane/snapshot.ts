@@ -1,10 +1,12 @@
-import type { AgentAllocationSpec, EffectiveConfig, OverlayNetwork } from '../api/types.ts';
+import type { AgentAllocationSpec, EffectiveConfig, ObjectMeta, OverlayNetwork } from '../api/types.ts';
 
 /** All that an agent's data path follows from, as its caches or its checkpoint hold it. */
 export interface Snapshot {
   /** This node. */
   node: string;
   config: EffectiveConfig;
+  /** Of OverlayConfig, where a person has said that VTEP subnets may overlap what nodes have. */
+  configMetadata?: Pick<ObjectMeta, 'annotations'>;
   /** Every accepted, enabled network. */
   networks: Pick<OverlayNetwork, 'metadata' | 'spec'>[];
   /** Every node's allocation, this one's included once it exists. */
@@ -14,6 +16,13 @@ export interface Snapshot {
   /** Networks of ours that this node's Docker engine has, or had when it last answered; absent: none. */
   docker?: Blocks;
 }
+
+/** What this node has; undefined before its allocation exists. */
+export const ownAllocation = ({
+  node,
+  allocations,
+}: Pick<Snapshot, 'node' | 'allocations'>): AgentAllocationSpec | undefined =>
+  allocations.find((allocation) => allocation.node === node)?.spec;
 
 /** Blocks of a node, by network. */
 export type Blocks = { name: string; subnets: string[] }[];

@@ -1,4 +1,5 @@
 import { familyOf, formatAddress, parseAddress, type Family } from '../net/address.ts';
+import { linkPrefix } from '../net/name.ts';
 import type { Attachment } from './attachment.ts';
 import type { Elements, SetSpec, TableSpec } from './nftable.ts';
 
@@ -41,7 +42,7 @@ const chains: TableSpec['chains'] = {
   prerouting: {
     // before br_netfilter (0) and everyone's NAT (-300)
     base: 'filter prerouting -310',
-    rules: ['iifname "c-*" goto container'],
+    rules: [`iifname "${linkPrefix.port}*" goto container`],
   },
   // every end is a verdict: what comes back from here would pass
   container: {

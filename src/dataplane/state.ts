@@ -40,14 +40,24 @@ export interface IPSet {
 
 export type Table = 'nat' | 'mangle' | 'raw' | 'filter';
 
-/** A chain of ours, `OVERLAYNET-` and the built-in chain that jumps to it. Rules as `iptables-save` spells them. */
-export interface Chain {
-  table: Table;
-  hook: 'PREROUTING' | 'INPUT' | 'FORWARD' | 'OUTPUT' | 'POSTROUTING';
-  /** Jumped to after everyone else's rules, and called `…-LAST`; else before them. */
-  last?: boolean;
-  rules: string[];
-}
+/** The built-in chain of nat that ours is jumped to from. */
+export const natHook = 'POSTROUTING';
+
+type Hook = 'PREROUTING' | 'INPUT' | 'FORWARD' | 'OUTPUT' | 'POSTROUTING';
+
+/**
+ * A chain of ours, `OVERLAYNET-` and the built-in chain that jumps to it. Rules as `iptables-save` spells them. In nat
+ * there is one alone: kube-proxy keeps tens of thousands of rules there, and nothing else of that table is read.
+ */
+export type Chain = { rules: string[] } & (
+  | { table: 'nat'; hook: typeof natHook; last?: never }
+  | {
+      table: Exclude<Table, 'nat'>;
+      hook: Hook;
+      /** Jumped to after everyone else's rules, and called `…-LAST`; else before them. */
+      last?: boolean;
+    }
+);
 
 /** All that a node's kernel should hold of ours. */
 export interface Desired {
@@ -122,7 +132,7 @@ export interface ObservedTable {
 
 /**
  * What of the kernel is looked at: `all`, or `links` and what hangs on them (addresses, neighbours, routes, routing
- * rules). Sets and rules of iptables cost what everybody's together cost: with many Services a second of a processor.
+ * rules). Sets and rules of iptables cost what everybody's in the same tables cost.
  */
 export type Scope = 'all' | 'links';
 

@@ -1,7 +1,7 @@
 import type { Failure } from '../dataplane/state.ts';
+import { dockerBridge } from '../net/name.ts';
 import {
   blocksLabel,
-  bridgeOf,
   bridgeOption,
   comparedOptions,
   isOurs,
@@ -37,7 +37,7 @@ export const outdated = (
 ): DockerNetwork[] =>
   networks.filter(isOurs).filter((network) => {
     const want = wanted.find(({ name }) => name === network.Name);
-    return want === undefined || !links.has(bridgeOf(want.name)) || differences(want, network).length > 0;
+    return want === undefined || !links.has(dockerBridge(want.name)) || differences(want, network).length > 0;
   });
 
 /**
@@ -66,7 +66,7 @@ export function planNetworks(
   }
   for (const want of wanted) {
     const seen = ours.find(({ Name }) => Name === want.name);
-    const bridged = links.has(bridgeOf(want.name));
+    const bridged = links.has(dockerBridge(want.name));
     if (seen !== undefined) change(want, seen, bridged, users.get(seen.Id) ?? nobody, plan);
     else if (!want.draining) create(want, networks, links, plan);
   }
@@ -83,7 +83,7 @@ function create(
   links: ReadonlySet<string>,
   plan: Plan,
 ): void {
-  const bridge = bridgeOf(name);
+  const bridge = dockerBridge(name);
   const namesake = networks.find(({ Name }) => Name === name);
   const holder = networks.find(({ Options }) => Options?.[bridgeOption] === bridge);
   const fail = (message: string) => plan.failures.push({ network: name, message: `Docker: ${message}` });
@@ -104,7 +104,7 @@ function change(want: WantedNetwork, seen: DockerNetwork, bridged: boolean, user
   if (!bridged && users.running.length > 0) {
     plan.failures.push({
       network: want.name,
-      message: `Docker: the bridge ${bridgeOf(want.name)} of network ${want.name} is gone, and these containers are cut off: ${list(users.running)}; restart Docker, or stop them and the network is made anew`,
+      message: `Docker: the bridge ${dockerBridge(want.name)} of network ${want.name} is gone, and these containers are cut off: ${list(users.running)}; restart Docker, or stop them and the network is made anew`,
     });
     return;
   }

@@ -3,11 +3,11 @@ import type { Blocks, Snapshot } from '../dataplane/snapshot.ts';
 import type { Failure } from '../dataplane/state.ts';
 import { linkNames } from '../linux/links.ts';
 import type { Log } from '../log.ts';
+import { dockerBridge } from '../net/name.ts';
 import { outdated, planNetworks, type Plan, type Step, type Users } from './diff.ts';
 import { engineAt, EngineError, NoEngine, type Engine } from './engine.ts';
 import {
   blocksOf,
-  bridgeOf,
   isOurs,
   wantedNetworks,
   type DockerNetwork,
@@ -214,7 +214,7 @@ export class Docker {
   /** Tells by the bridge whether the engine is this node's; if not, the network goes again. */
   async #create({ network, shape }: Extract<Step, { kind: 'create' }>): Promise<void> {
     await this.#engine.create(shape);
-    const bridge = bridgeOf(network);
+    const bridge = dockerBridge(network);
     if (this.#links().has(bridge)) {
       this.#made = true;
       this.#log.info('Docker network made', { network });

@@ -29,7 +29,7 @@ export interface EngineFacts {
   minor: number;
   /** Why overlaynet cannot work with it. */
   unsupported: string | undefined;
-  /** From which it takes networks that name no subnet, where its configuration says so: `10.64.0.0/16`. */
+  /** From which it takes networks that name no subnet: `10.64.0.0/16`. */
   pools: string[];
 }
 
@@ -224,9 +224,16 @@ interface InfoReply {
   DefaultAddressPools?: { Base: string }[] | null;
 }
 
+/** What an engine takes whose configuration names no pools; it does not say these (moby's ipamutils). */
+const builtInPools = [
+  ...['172.17.0.0/16', '172.18.0.0/16', '172.19.0.0/16'],
+  ...['172.20.0.0/14', '172.24.0.0/14', '172.28.0.0/14', '192.168.0.0/16'],
+];
+
 /** As subnets; what cannot be read is none of them. */
-function poolsOf({ DefaultAddressPools }: InfoReply): string[] {
-  return (DefaultAddressPools ?? []).flatMap(({ Base }) => {
+function poolsOf({ DefaultAddressPools: configured }: InfoReply): string[] {
+  if (configured === undefined || configured === null || configured.length === 0) return builtInPools;
+  return configured.flatMap(({ Base }) => {
     const read = readable(() => parseInterface(Base));
     return read === undefined ? [] : [formatCidr(cidrOf(read.address, read.length))];
   });

@@ -1,7 +1,8 @@
 import type { AllocatedNetwork, NetworkSubnet } from '../api/types.ts';
-import type { Snapshot } from '../dataplane/snapshot.ts';
+import { ownAllocation, type Snapshot } from '../dataplane/snapshot.ts';
 import { formatAddress, readable } from '../net/address.ts';
-import { addressAt, contains, formatCidr, parseCidr } from '../net/cidr.ts';
+import { contains, formatCidr, gateway, parseCidr } from '../net/cidr.ts';
+import { dockerBridge, isName } from '../net/name.ts';
 import { emptyPool } from './pool.ts';
 
 /** A network as `GET /networks` lists it; what does not matter here is left out. */
@@ -60,18 +61,16 @@ export const comparedOptions: readonly string[] = [
 /** API 1.48 (Docker 28.0): networks without IPv4, and containers that other hosts' packets may reach unpublished. */
 const sinceDocker28 = 48;
 
-export const bridgeOf = (network: string): string => `d-${network}`;
-
 /** Names that no overlay can have are nobody of ours, whatever their label. */
 export const isOurs = ({ Name, Labels }: NetworkShape): boolean =>
-  Labels?.[networkLabel] === Name && /^[a-z0-9]([-a-z0-9]{0,11}[a-z0-9])?$/.test(Name);
+  Labels?.[networkLabel] === Name && isName(Name);
 
 /**
  * The Docker network of every overlay in force of which this node has a Docker half, by name.
  * @param minor of the API in use: 41 of 1.41
  */
 export function wantedNetworks(snapshot: Snapshot, minor: number): WantedNetwork[] {
-  const own = snapshot.allocations.find(({ node }) => node === snapshot.node)?.spec.networks ?? [];
+  const own = ownAllocation(snapshot)?.networks ?? [];
   const taken = new Set<string>();
   return own.flatMap((allocated) => {
     const network = snapshot.networks.find(({ metadata }) => metadata.name === allocated.name);
@@ -104,7 +103,7 @@ function wantedNetwork(
   if (parts.length === 0) return undefined;
   const families = parts.map(({ half }) => half.family);
   const options: Record<string, string> = {
-    [bridgeOption]: bridgeOf(name),
+    [bridgeOption]: dockerBridge(name),
     [option.masquerade]: 'false',
     [option.mtu]: String(mtu),
   };
@@ -126,7 +125,7 @@ function wantedNetwork(
       IPAM: {
         Config: [...pools, ...parts.map(({ half }) => half)].map((subnet) => ({
           Subnet: formatCidr(subnet),
-          Gateway: formatAddress(addressAt(subnet, 1)),
+          Gateway: formatAddress(gateway(subnet)),
         })),
       },
       Options: options,

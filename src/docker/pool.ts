@@ -1,4 +1,5 @@
 import { block, blockCount, formatCidr, parseCidr, type Cidr } from '../net/cidr.ts';
+import { hash32 } from '../dataplane/hash.ts';
 
 /** Reserved (RFC 1112, section 4), and for that no overlay, VTEP subnet or agent's address may lie in it. */
 const space = parseCidr('240.0.0.0/5');
@@ -14,9 +15,7 @@ const prefix = 21;
  */
 export function emptyPool(network: string, taken: Set<string>): Cidr {
   const count = blockCount(space, prefix);
-  let hash = 0x811c9dc5; // FNV-1a
-  for (const byte of new TextEncoder().encode(network)) hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;
-  for (let index = hash % count; ; index = (index + 1) % count) {
+  for (let index = hash32(network) % count; ; index = (index + 1) % count) {
     const pool = block(space, prefix, index);
     if (taken.has(formatCidr(pool))) continue;
     taken.add(formatCidr(pool));

@@ -1,20 +1,17 @@
 import { release } from 'node:os';
 import type { Snapshot } from '../dataplane/snapshot.ts';
+import { connectionsFull } from '../linux/connections.ts';
 import { linkNames } from '../linux/links.ts';
 import { lowNeighbourLimits } from '../linux/neighbours.ts';
 import { interferences, type Interference } from '../linux/interference.ts';
 import { run as runProgram, type Run } from '../linux/run.ts';
 import { switchedOff } from '../linux/system.ts';
 import type { Log } from '../log.ts';
+import { bridgeWildcards, linkPrefix } from '../net/name.ts';
 import { reasonOf } from './file.ts';
 import { passingOn } from './passing.ts';
+import type { Problem } from './problem.ts';
 import type { OwnRanges } from './ranges.ts';
-
-/** What of the node itself is not as the data path needs it: a reason for the condition, and a sentence with the remedy. */
-export interface Problem {
-  reason: string;
-  message: string;
-}
 
 /** Others' tables are read so often at most, and for a hundredth of the time. */
 const restMs = 60_000;
@@ -36,6 +33,7 @@ export class Host {
   #overlaps: Problem[] = [];
   #interfering: Problem[] = [];
   #ipvs: Problem[] = [];
+  #full: Problem[] = [];
   #logged = '';
 
   /** @param options.links, release, sysctls by default this machine's own */
@@ -68,6 +66,7 @@ export class Host {
       ...this.#interfering,
       ...kernelProblem(this.#release),
       ...this.#ipvs,
+      ...this.#full,
       ...low,
     ];
   }
@@ -76,6 +75,9 @@ export class Host {
   async look(snapshot: Snapshot | undefined): Promise<number> {
     const start = performance.now();
     this.#ipvs = snapshot === undefined ? [] : ipvsProblem(snapshot, this.#links());
+    // not each time that problems are asked for: it comes and goes with every connection
+    const full = connectionsFull(this.#sysctls);
+    this.#full = full === undefined ? [] : [{ reason: 'ConnectionsFull', message: full }];
     this.#overlaps = await this.#lookAtRanges(snapshot);
     const packets = snapshot === undefined ? [] : passingOn(snapshot);
     try {
@@ -130,10 +132,12 @@ function ipvsProblem({ networks }: Snapshot, links: ReadonlySet<string>): Proble
 }
 
 function refusalProblem({ table, chain, what }: Interference, port: number): Problem {
+  const trusted = [linkPrefix.cni, linkPrefix.docker, linkPrefix.tunnel];
   const remedy = / firewalld$/.test(table)
-    ? 'firewall-cmd --permanent --zone=trusted --add-interface=m-+ --add-interface=d-+ --add-interface=vtep+; ' +
+    ? `firewall-cmd --permanent --zone=trusted ${trusted.map((prefix) => `--add-interface=${prefix}+`).join(' ')}; ` +
       `firewall-cmd --permanent --add-port=${port}/udp (in the uplink's zone); firewall-cmd --reload`
-    : `have that table accept what comes by the links m-*, d-* and vtep*, and UDP port ${port}`;
+    : `have that table accept what comes by the links ${bridgeWildcards.join(', ')} and ${linkPrefix.tunnel}*, ` +
+      `and UDP port ${port}`;
   return {
     reason: 'FirewallRefuses',
     message: `the chain ${chain} of nftables' table ${table} refuses ${what.join(', ')}: ${remedy}`,
@@ -143,7 +147,9 @@ function refusalProblem({ table, chain, what }: Interference, port: number): Pro
 /** Rules of ours in iptables do not answer that: each base chain of the hook is asked, until one translates. */
 function maskProblem({ table, chain, what }: Interference): Problem {
   const insert = `nft insert rule ${table} ${chain} oifname`;
-  const remedy = ['vtep*', 'm-*', 'd-*'].map((links) => `${insert} "${links}" accept`).join('; ');
+  const remedy = [`${linkPrefix.tunnel}*`, ...bridgeWildcards]
+    .map((links) => `${insert} "${links}" accept`)
+    .join('; ');
   return {
     reason: 'Masquerades',
     message:

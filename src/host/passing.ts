@@ -1,22 +1,23 @@
-import type { Snapshot } from '../dataplane/snapshot.ts';
+import { ownAllocation, type Snapshot } from '../dataplane/snapshot.ts';
 import { uplink } from '../linux/verdict.ts';
 import type { Passing } from '../linux/interference.ts';
 import { addressAt, parseCidr } from '../net/cidr.ts';
 import { familyOf, formatAddress } from '../net/address.ts';
+import { cniBridge, dockerBridge, tunnelName } from '../net/name.ts';
 
 /**
  * Packets that must pass on a node whatever its firewall, and as they are: of each network here from its bridges to other
  * nodes and back, and the tunnel's own. Containers and the node's processes are for the firewall's owner to decide on.
  */
 export function passingOn(snapshot: Snapshot): Passing[] {
-  const own = snapshot.allocations.find(({ node }) => node === snapshot.node)?.spec;
+  const own = ownAllocation(snapshot);
   if (own?.vtep === undefined) return [];
   const { vni, port, underlay } = snapshot.config;
-  const tunnel = `vtep${vni}`;
+  const tunnel = tunnelName(vni);
   const blocks = (own.networks ?? []).flatMap(({ name, subnets }) =>
     subnets.flatMap(({ bridges = {} }) => [
-      ...(bridges.cni === undefined ? [] : [{ name, bridge: `m-${name}`, cidr: bridges.cni }]),
-      ...(bridges.docker === undefined ? [] : [{ name, bridge: `d-${name}`, cidr: bridges.docker }]),
+      ...(bridges.cni === undefined ? [] : [{ name, bridge: cniBridge(name), cidr: bridges.cni }]),
+      ...(bridges.docker === undefined ? [] : [{ name, bridge: dockerBridge(name), cidr: bridges.docker }]),
     ]),
   );
   const forwarded = blocks.flatMap(({ name, bridge, cidr }) => {

@@ -4,7 +4,7 @@ import type { Snapshot } from '../dataplane/snapshot.ts';
 import type { HostSpace } from '../linux/ranges.ts';
 import { parseAddress, type Address } from '../net/address.ts';
 import { cidrOf, formatCidr, parseCidr, type Cidr } from '../net/cidr.ts';
-import type { Problem } from './host.ts';
+import type { Problem } from './problem.ts';
 
 /** What the OverlayAgent's CRD allows. */
 const most = { ranges: 64, addresses: 32 };
@@ -139,21 +139,28 @@ export function merged(ranges: readonly HostRange[]): HostRange[] {
 const addressOf = ({ family, base }: Cidr): Address => ({ family, value: base });
 
 /** One problem an overlay and range: who reads it knows what to change. */
-function overlapsOf({ config, networks }: Snapshot, merged: readonly HostRange[]): Problem[] {
+function overlapsOf(
+  { config, configMetadata = {}, networks }: Snapshot,
+  merged: readonly HostRange[],
+): Problem[] {
   const ranges = merged.map((range) => ({ range, cidr: parseCidr(range.cidr) }));
   const subnets = [
-    ...config.vtepSubnets.map((text) => ({ text, whose: 'the VTEP subnets', remedy: '' })),
+    ...config.vtepSubnets.map((cidr) => ({
+      cidr,
+      whose: 'the VTEP subnets',
+      object: 'overlayconfig default',
+      metadata: configMetadata,
+    })),
     ...networks.flatMap(({ metadata, spec }) =>
-      spec.subnets
-        .filter(({ cidr }) => !isConfirmed(metadata, cidr))
-        .map(({ cidr }) => ({
-          text: cidr,
-          whose: `network ${metadata.name}`,
-          remedy: `; if it is meant so: ${confirmCommand(`overlaynetwork ${metadata.name}`, metadata, cidr)}`,
-        })),
+      spec.subnets.map(({ cidr }) => ({
+        cidr,
+        whose: `network ${metadata.name}`,
+        object: `overlaynetwork ${metadata.name}`,
+        metadata,
+      })),
     ),
-  ];
-  return subnets.flatMap(({ text, whose, remedy }) => {
+  ].filter(({ cidr, metadata }) => !isConfirmed(metadata, cidr));
+  return subnets.flatMap(({ cidr: text, whose, object, metadata }) => {
     const subnet = parseCidr(text);
     return ranges
       .filter(({ range, cidr }) => clashes(subnet, cidr, range.kind))
@@ -161,7 +168,7 @@ function overlapsOf({ config, networks }: Snapshot, merged: readonly HostRange[]
         reason: 'Overlap',
         message:
           `${rangeWords(range, 'this node')}, overlaps ${text} of ${whose}: addresses in both are reached by the overlay ` +
-          `and not by ${range.link ?? "Docker's bridges"}; change the one or the other${remedy}`,
+          `and not by ${range.link ?? "Docker's bridges"}; change the one or the other; if it is meant so: ${confirmCommand(object, metadata, text)}`,
       }));
   });
 }

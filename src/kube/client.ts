@@ -218,8 +218,9 @@ export class Client {
   }
 
   /** Cuts all connections, watches too. */
-  async close(): Promise<void> {
-    await this.#transport.close();
+  close(): Promise<void> {
+    this.#transport.close();
+    return Promise.resolve();
   }
 
   async #page<T extends KubeObject>(

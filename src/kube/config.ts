@@ -3,7 +3,7 @@ import { homedir } from 'node:os';
 import type { RequestOptions } from 'node:https';
 import path from 'node:path';
 import { KubeConfig } from '@kubernetes/client-node';
-import { parse } from 'yaml';
+import { load } from 'js-yaml';
 
 /** What TLS and the Authorization header need at the moment. */
 export interface Credentials {
@@ -23,7 +23,7 @@ interface KubeconfigFile {
 
 /** client-node knows a token file only from inside a cluster: kubeconfig's `tokenFile` is made the same, so that it is read again. */
 const useTokenFiles = (config: KubeConfig, file: string): void => {
-  const users = (parse(readFileSync(file, 'utf8')) as KubeconfigFile | null)?.users ?? [];
+  const users = (load(readFileSync(file, 'utf8')) as KubeconfigFile | null)?.users ?? [];
   for (const { name, user } of users) {
     if (user?.tokenFile === undefined) continue;
     const tokenFile = path.resolve(path.dirname(file), user.tokenFile);

@@ -9,10 +9,10 @@ export interface Result {
 
 // void beside Result: a reconcile without a result needs no return statement
 // eslint-disable-next-line @typescript-eslint/no-invalid-void-type
-export type Reconcile = (key: string, signal: AbortSignal) => Promise<Result | void>;
+export type Reconcile<K extends string> = (key: K, signal: AbortSignal) => Promise<Result | void>;
 
-export interface KeyedQueueOptions {
-  reconcile: Reconcile;
+export interface KeyedQueueOptions<K extends string> {
+  reconcile: Reconcile<K>;
   /** Keys that run at the same time. */
   concurrency?: number;
   /** At least so long between the starts of two runs of one key: the first of a burst runs at once, the rest become one. */
@@ -42,33 +42,28 @@ interface Key {
  * Reconcile requests by name: level, not edge. A key never runs twice at a time and waits at most once; one that is
  * added during its run runs once more; a failed run is repeated with growing delays until it succeeds.
  */
-export class KeyedQueue {
-  readonly #options: KeyedQueueOptions;
+export class KeyedQueue<K extends string> {
+  readonly #options: KeyedQueueOptions<K>;
   readonly #queue: PQueue;
-  readonly #keys = new Map<string, Key>();
+  readonly #keys = new Map<K, Key>();
   readonly #stopped = new AbortController();
   readonly #minIntervalMs: number;
   readonly #backoff: BackoffOptions;
 
-  constructor(options: KeyedQueueOptions) {
+  constructor(options: KeyedQueueOptions<K>) {
     this.#options = options;
     this.#queue = new PQueue({ concurrency: options.concurrency ?? 1 });
     this.#minIntervalMs = options.minIntervalMs ?? 0;
     this.#backoff = options.backoff ?? { baseMs: 200, maxMs: 60_000 };
   }
 
-  /** Keys that wait for a free place; keys that wait for a time are not counted. */
-  get size(): number {
-    return this.#queue.size;
-  }
-
   /** As soon as its minimal interval allows. It overrides a retry's delay: there is news. */
-  add(key: string): void {
+  add(key: K): void {
     this.addAfter(key, 0);
   }
 
   /** Of several times asked for, the soonest holds, and a run settles them all: what must come later still, `requeueAfterMs` asks for. */
-  addAfter(key: string, ms: number): void {
+  addAfter(key: K, ms: number): void {
     if (this.#stopped.signal.aborted) return;
     const known = this.#key(key);
     if (known.state === 'waiting') return;
@@ -83,11 +78,6 @@ export class KeyedQueue {
     }
   }
 
-  /** Resolves when no key runs or waits for a place. Those that wait for a time (interval, retry, requeue) do not count. */
-  async onIdle(): Promise<void> {
-    await this.#queue.onIdle();
-  }
-
   /** Starts no further run, fires the signal of those under way and waits for them. */
   async stop(): Promise<void> {
     this.#stopped.abort();
@@ -97,7 +87,7 @@ export class KeyedQueue {
     await this.#queue.onIdle();
   }
 
-  #key(key: string): Key {
+  #key(key: K): Key {
     const known = this.#keys.get(key) ?? { state: 'idle', startedAt: -Infinity, failures: 0, again: false };
     this.#keys.set(key, known);
     return known;
@@ -113,7 +103,7 @@ export class KeyedQueue {
         );
   }
 
-  #setTimer(key: string, known: Key, at: number, now: number): void {
+  #setTimer(key: K, known: Key, at: number, now: number): void {
     clearTimeout(known.timer?.handle);
     const handle = setTimeout(
       () => {
@@ -126,7 +116,7 @@ export class KeyedQueue {
     known.timer = { at, handle };
   }
 
-  #enqueue(key: string, known: Key): void {
+  #enqueue(key: K, known: Key): void {
     clearTimeout(known.timer?.handle);
     delete known.timer;
     known.state = 'waiting';
@@ -134,7 +124,7 @@ export class KeyedQueue {
     this.#queue.add(() => this.#run(key, known)).catch(() => undefined);
   }
 
-  async #run(key: string, known: Key): Promise<void> {
+  async #run(key: K, known: Key): Promise<void> {
     known.state = 'running';
     known.startedAt = performance.now();
     let nextMs: number | undefined;
@@ -160,7 +150,7 @@ export class KeyedQueue {
   }
 
   /** A key of an object that is gone must not stay for ever; one that ran just now still owes its minimal interval. */
-  #forgetLater(key: string, known: Key): void {
+  #forgetLater(key: K, known: Key): void {
     if (this.#minIntervalMs === 0) {
       this.#keys.delete(key);
       return;

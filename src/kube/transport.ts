@@ -1,6 +1,8 @@
+import type { IncomingMessage } from 'node:http';
+import { text } from 'node:stream/consumers';
 import type { KubeConfig } from '@kubernetes/client-node';
-import { Agent, type Dispatcher } from 'undici';
 import { readCredentials, type Credentials } from './config.ts';
+import { Connections } from './connections.ts';
 import { apiError, messageOf } from './error.ts';
 import { untilAborted } from './wait.ts';
 
@@ -53,7 +55,7 @@ export class Transport {
   readonly limits: TimeLimits;
   readonly #config: KubeConfig;
   readonly #origin: URL;
-  #agent: Agent | undefined;
+  #connections: Connections | undefined;
   #credentials: Credentials | undefined;
   #readAt = -Infinity;
 
@@ -75,23 +77,17 @@ export class Transport {
   }
 
   /** A 2xx answer, its body unread. @throws ApiError for any other, Error with `cause` if there was none. */
-  async open(request: Request, signal: AbortSignal): Promise<Dispatcher.ResponseData> {
+  async open(request: Request, signal: AbortSignal): Promise<IncomingMessage> {
     let response = await this.#send(request, signal);
     if (response.statusCode === 401) {
       // perhaps the token was replaced since it was read; nothing was done yet, so that any request may be repeated
-      await response.body.dump();
+      await text(response);
       this.#readAt = -Infinity;
       response = await this.#send(request, signal);
     }
-    if (response.statusCode >= 200 && response.statusCode < 300) return response;
-    const retryAfter = response.headers['retry-after'];
-    const text = await response.body.text();
-    throw apiError(
-      request.what,
-      response.statusCode,
-      Array.isArray(retryAfter) ? retryAfter[0] : retryAfter,
-      text,
-    );
+    const { statusCode = 0, headers } = response;
+    if (statusCode >= 200 && statusCode < 300) return response;
+    throw apiError(request.what, statusCode, headers['retry-after'], await text(response));
   }
 
   /** The whole answer within `timeoutMs`. */
@@ -99,9 +95,9 @@ export class Transport {
     const expired = AbortSignal.timeout(timeoutMs);
     const either = signal === undefined ? expired : AbortSignal.any([signal, expired]);
     try {
-      const response = await this.open(request, either);
-      return await response.body.text();
+      return await text(await this.open(request, either));
     } catch (error) {
+      if (signal?.aborted === true) throw signal.reason;
       if (!expired.aborted) throw error;
       this.replaceConnections();
       throw new Error(`${request.what}: no answer within ${timeoutMs} ms`, { cause: error });
@@ -114,48 +110,44 @@ export class Transport {
 
   /** For requests to come: where one connection is dead, the idle ones beside it mostly are too. Running requests end in peace. */
   replaceConnections(): void {
-    const old = this.#agent;
-    this.#agent = undefined;
-    old?.close().catch(() => undefined);
+    this.#connections?.retire();
+    this.#connections = undefined;
   }
 
   /** Cuts all connections. */
-  async close(): Promise<void> {
-    const agent = this.#agent;
-    this.#agent = undefined;
-    await agent?.destroy();
+  close(): void {
+    this.#connections?.destroy();
+    this.#connections = undefined;
   }
 
-  async #send(request: Request, signal: AbortSignal): Promise<Dispatcher.ResponseData> {
+  async #send(request: Request, signal: AbortSignal): Promise<IncomingMessage> {
     const url = new URL(this.#origin.pathname.replace(/\/$/, '') + request.path, this.#origin);
     for (const [key, value] of Object.entries(request.query ?? {})) {
       if (value !== undefined) url.searchParams.set(key, String(value));
     }
+    const { method, accept = 'application/json', contentType = 'application/json' } = request;
+    const body = request.body === undefined ? undefined : JSON.stringify(request.body);
     try {
-      const { agent, headers } = await this.#ready();
-      const answer = agent.request({
-        origin: url.origin,
+      const { connections, headers } = await this.#ready();
+      const call = {
+        method,
         path: url.pathname + url.search,
-        method: request.method,
-        signal,
         headers: {
           ...headers,
           'user-agent': 'overlaynet',
-          accept: request.accept ?? 'application/json',
-          ...(request.body === undefined
-            ? {}
-            : { 'content-type': request.contentType ?? 'application/json' }),
+          accept,
+          ...(body === undefined ? {} : { 'content-type': contentType }),
         },
-        ...(request.body === undefined ? {} : { body: JSON.stringify(request.body) }),
-      });
-      // undici heeds the signal only once the request is on a connection: not while that is being made, or waited for
-      return await untilAborted(answer, signal);
+        ...(body === undefined ? {} : { body }),
+      };
+      // of an aborted request Node tells that it was, and not why
+      return await untilAborted(connections.send(call, signal), signal);
     } catch (error) {
       throw new Error(`${request.what}: ${messageOf(error)}`, { cause: error });
     }
   }
 
-  async #ready(): Promise<{ agent: Agent; headers: Record<string, string> }> {
+  async #ready(): Promise<{ connections: Connections; headers: Record<string, string> }> {
     if (this.#credentials === undefined || performance.now() - this.#readAt > this.limits.credentialsMs) {
       const fresh = await readCredentials(this.#config);
       const changed = JSON.stringify(fresh.tls) !== JSON.stringify(this.#credentials?.tls);
@@ -163,21 +155,8 @@ export class Transport {
       this.#readAt = performance.now();
       if (changed) this.replaceConnections();
     }
-    this.#agent ??= new Agent({
-      allowH2: false,
-      // writes in a burst wait for one of these instead of each opening its own; every watch holds one
-      connections: 64,
-      keepAliveTimeout: 60_000,
-      keepAliveMaxTimeout: 60_000,
-      headersTimeout: 0,
-      bodyTimeout: 0,
-      connect: {
-        ...this.#credentials.tls,
-        timeout: this.limits.connectMs,
-        keepAlive: true,
-        keepAliveInitialDelay: 30_000,
-      },
-    });
-    return { agent: this.#agent, headers: this.#credentials.headers };
+    const { tls, headers } = this.#credentials;
+    this.#connections ??= new Connections({ origin: this.#origin, tls, connectMs: this.limits.connectMs });
+    return { connections: this.#connections, headers };
   }
 }

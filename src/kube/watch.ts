@@ -74,13 +74,13 @@ export async function* watch<T extends KubeObject>(
     cut.abort(new Error(`${request.what}: no answer within ${requestMs} ms`));
   }, requestMs);
   try {
-    const { body } = await transport.open(request, cut.signal);
+    const answer = await transport.open(request, cut.signal);
     onOpen?.();
     clearTimeout(timer);
     timer = setTimeout(() => {
       cut.abort(quiet);
     }, silenceMs);
-    for await (const line of lines(body as AsyncIterable<Uint8Array>, () => timer.refresh())) {
+    for await (const line of lines(answer as AsyncIterable<Uint8Array>, () => timer.refresh())) {
       const event = JSON.parse(line) as WatchEvent<T> | { type: 'ERROR'; object: Status };
       if (event.type === 'ERROR') throw new ApiError(request.what, event.object.code ?? 500, event.object);
       yield event;

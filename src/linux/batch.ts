@@ -1,4 +1,4 @@
-import type { Run } from './run.ts';
+import { whyFailed, type Run } from './run.ts';
 
 export interface FailedLine {
   /** From 1. */
@@ -90,7 +90,7 @@ async function ip(run: Run, args: string[], lines: string[]): Promise<Attempt> {
   const { failed, left } = parseFailures(stderr);
   const known = failed.map(({ line, words }) => ({ line: (places[line - 1] ?? 0) + 1, words }));
   const reached = stdout.split('\n').filter((line) => line.startsWith('lo ')).length;
-  const words = left || `exit status ${code}`;
+  const words = whyFailed({ stderr: left, code });
   // not a batch's way of failing: nothing is known of single lines
   if (reached === 0) return { failed: known, problems: [words], rest: [] };
   if (reached === marks.length) return { failed: known, problems: [], rest: [] };
@@ -122,7 +122,7 @@ async function bridge(run: Run, args: string[], lines: string[]): Promise<Attemp
   const { stderr, code } = await run('bridge', args, { input: `${lines.join('\n')}\n` });
   if (code === 0) return { failed: [], problems: [], rest: [] };
   const { failed, left } = parseFailures(stderr);
-  const problems = left !== '' || failed.length === 0 ? [left || `exit status ${code}`] : [];
+  const problems = left !== '' || failed.length === 0 ? [whyFailed({ stderr: left, code })] : [];
   return { failed, problems, rest: [] };
 }
 
@@ -132,7 +132,7 @@ async function ipset(run: Run, args: string[], lines: string[]): Promise<Attempt
   if (code === 0) return { failed: [], problems: [], rest: [] };
   const [, number, words = ''] = /Error in line (\d+): (.*)/.exec(stderr) ?? [];
   if (number === undefined) {
-    return { failed: [], problems: [stderr.trim() || `exit status ${code}`], rest: [] };
+    return { failed: [], problems: [whyFailed({ stderr, code })], rest: [] };
   }
   const at = Number(number) - 1;
   const ofEntry = (index: number) => /^(add|del) /.test(lines[index] ?? '');

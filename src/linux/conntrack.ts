@@ -3,7 +3,7 @@ import { familyOf, parseAddress, type Family } from '../net/address.ts';
 import { containsAddress, formatCidr, parseCidr, type Cidr } from '../net/cidr.ts';
 import { judged, subnetsOf, type Policy } from '../dataplane/policy.ts';
 import type { Failure } from '../dataplane/state.ts';
-import { CommandError, type Run, type RunOptions } from './run.ts';
+import { CommandError, whyFailed, type Run, type RunOptions } from './run.ts';
 
 /**
  * Ends the connections that a policy does not allow: rules judge only how a connection begins. A process lists
@@ -77,7 +77,7 @@ async function conntrack(run: Run, args: string[], options?: RunOptions): Promis
   const { stderr, code } = await run('conntrack', args, options);
   // of what ended by itself meanwhile it says that there is none, and fails
   if (code !== 0 && !stderr.includes(' 0 flow entries ')) {
-    throw new CommandError(`conntrack: ${stderr.trim() || `exit status ${code}`}`);
+    throw new CommandError(`conntrack: ${whyFailed({ stderr, code })}`);
   }
 }
 

@@ -1,5 +1,5 @@
 import { steps } from '../dataplane/change.ts';
-import type { Attachment } from '../dataplane/attachment.ts';
+import type { Attachments } from '../dataplane/attachment.ts';
 import { desired, nothing } from '../dataplane/desired.ts';
 import { diff } from '../dataplane/diff.ts';
 import { mustFlush, owe, paid } from '../dataplane/flows.ts';
@@ -14,18 +14,14 @@ import type { Log } from '../log.ts';
 import { endForbidden } from './conntrack.ts';
 import { execute } from './execute.ts';
 import { clearHidden } from './hidden.ts';
-import { applyChains, observeChains, planChains } from './iptables.ts';
+import { applyChains, planChains } from './iptables.ts';
+import { observeChains } from './iptablesread.ts';
 import { convergeTables, removeTables } from './nft.ts';
 import { ipv6Missing, readSwitch, type ReadSwitch } from './ipv6.ts';
 import { observe } from './observe.ts';
 import { looksAt, stillThere } from './probe.ts';
 import { run, type Run } from './run.ts';
-
-interface Attachments {
-  attachments: Attachment[];
-  /** What could not be read. */
-  problems: string[];
-}
+import { withoutLength } from '../net/address.ts';
 
 export interface Outcome {
   /** Writes to the kernel; 0: all was as it should be. */
@@ -174,7 +170,7 @@ export class DataPath {
   async #flush(counted: Run, policy: Policy, { links }: Observed): Promise<Failure[]> {
     if (links === undefined) return [];
     const addresses = [...links.values()].flatMap((link) => link.addresses);
-    const failures = await endForbidden(counted, policy, new Set(addresses.map(bareAddress)));
+    const failures = await endForbidden(counted, policy, new Set(addresses.map(withoutLength)));
     return failures.length > 0 ? failures : execute(counted, paid, ['staleSets']);
   }
 }
@@ -187,8 +183,6 @@ function counting(run: Run): { counted: Run; processes: () => number } {
   };
   return { counted, processes: () => processes };
 }
-
-const bareAddress = (text: string): string => text.replace(/\/.*/, '');
 
 /** A program that is missing says so each time that it is called. */
 const distinct = (failures: Failure[]): Failure[] => [

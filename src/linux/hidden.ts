@@ -1,10 +1,9 @@
 import { chainPrefix } from '../dataplane/ownership.ts';
 import type { Failure } from '../dataplane/state.ts';
-import { nftFamily, type HiddenTable } from './iptables.ts';
+import type { HiddenTable } from './iptables.ts';
+import { nftFamily } from './iptablesread.ts';
+import { nft } from './nftrun.ts';
 import { CommandError, type Run } from './run.ts';
-
-/** What it says on failing is compared. */
-const env = { LC_ALL: 'C' };
 
 interface Outcome {
   changes: number;
@@ -55,10 +54,4 @@ function removal(place: string, json: string): string[] {
     ...chains.map((name) => `flush chain ${place} ${name}`),
     ...chains.map((name) => `delete chain ${place} ${name}`),
   ];
-}
-
-async function nft(run: Run, args: string[], input = ''): Promise<string> {
-  const { stdout, stderr, code } = await run('nft', args, { input, env });
-  if (code === 0) return stdout;
-  throw new CommandError(`nft: ${stderr.trim().split('\n', 3).join(' ') || `exit status ${code}`}`);
 }

@@ -1,5 +1,6 @@
-import { nftFamily } from './iptables.ts';
-import { CommandError, type Run } from './run.ts';
+import { nftFamily } from './iptablesread.ts';
+import { nftIfThere } from './nftrun.ts';
+import type { Run } from './run.ts';
 import { does, type Deed, type Packet, type Rule } from './verdict.ts';
 
 /** A packet of the data path, and what it is in words. */
@@ -92,9 +93,7 @@ interface ObjectJSON {
 async function list(run: Run, what: string[]): Promise<ObjectJSON[]> {
   // terse: without the elements of named sets, of which there may be ten thousands
   const args = ['-t', '-j', 'list', ...what];
-  const { stdout, stderr, code } = await run('nft', args);
-  if (code === 0) return (JSON.parse(stdout) as { nftables: ObjectJSON[] }).nftables;
-  // it went since it was listed
-  if (what.length > 1 && stderr.includes('No such file or directory')) return [];
-  throw new CommandError(`nft: ${stderr.trim() || `exit status ${code}`} (nft ${args.join(' ')})`);
+  // a table that went since it was listed is none
+  const text = await nftIfThere(run, args);
+  return text === undefined ? [] : (JSON.parse(text) as { nftables: ObjectJSON[] }).nftables;
 }

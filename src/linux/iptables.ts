@@ -1,68 +1,24 @@
 import { diffChains } from '../dataplane/chains.ts';
 import type { Chain, Failure } from '../dataplane/state.ts';
 import type { Family } from '../net/address.ts';
-import { parseChains, type SavedRules } from './iptablessave.ts';
-import { CommandError, type Run } from './run.ts';
-
-/** Which of the two that iptables has keeps the rules. */
-export type Backend = 'nft' | 'legacy';
-
-/** What one of the four `iptables-save` printed of ours. */
-interface Save {
-  backend: Backend;
-  family: Family;
-  /** Absent where it failed. */
-  rules?: SavedRules;
-  failure?: string;
-  /** It is not installed: then it never wrote anything either. */
-  absent?: boolean;
-}
-
-const program = (backend: Backend, family: Family, verb: 'save' | 'restore'): string =>
-  `${family === 4 ? 'iptables' : 'ip6tables'}-${backend}-${verb}`;
-
-/** Reads both families of both backends: rules in the one that is not the node's are left-overs. */
-export async function observeChains(run: Run): Promise<Save[]> {
-  const backends: Backend[] = ['nft', 'legacy'];
-  const families: Family[] = [4, 6];
-  return Promise.all(backends.flatMap((backend) => families.map((family) => save(run, backend, family))));
-}
-
-async function save(run: Run, backend: Backend, family: Family): Promise<Save> {
-  const name = program(backend, family, 'save');
-  try {
-    const { stdout, stderr, code } = await run(name, []);
-    if (code !== 0) {
-      return { backend, family, failure: `${name}: ${stderr.trim() || `exit status ${code}`}` };
-    }
-    const rules = parseChains(stdout);
-    for (const [table, { hooks }] of rules.chains) {
-      // in nft they may be missing as long as nobody used them
-      if (backend === 'legacy' && hooks.size === 0) rules.unread.set(table, 'it lists none of its chains');
-    }
-    return { backend, family, rules };
-  } catch (error) {
-    if (!(error instanceof CommandError)) throw error;
-    return { backend, family, failure: error.message, absent: error.message.includes(': not found') };
-  }
-}
+import { nftFamily, programOf, type Backend, type Saved } from './iptablesread.ts';
+import { CommandError, whyFailed, type Run } from './run.ts';
 
 /**
  * nft unless kubelet's chains in the mangle table say legacy: the rule of Kubernetes' iptables-wrappers. While nft's
  * table cannot be read, it is not known whether they are there: then it is the backend that has our rules.
  */
-function backendOf(saves: Save[]): Backend {
-  const some = (backend: Backend, check: (save: Save) => boolean) =>
+function backendOf(saves: Saved[]): Backend {
+  const some = (backend: Backend, check: (save: Saved) => boolean) =>
     saves.some((candidate) => candidate.backend === backend && check(candidate));
-  if (some('nft', ({ rules }) => rules?.canary === true)) return 'nft';
-  if (!some('legacy', ({ rules }) => rules?.canary === true)) return 'nft';
-  const hidden = some('nft', ({ rules, absent }) => absent !== true && rules?.unread.has('mangle') !== false);
+  if (some('nft', ({ rules }) => rules.canary)) return 'nft';
+  if (!some('legacy', ({ rules }) => rules.canary)) return 'nft';
+  const hidden = some('nft', ({ rules, absent }) => absent === undefined && rules.unread.has('mangle'));
   if (!hidden) return 'legacy';
   return some('nft', hasOurs) || !some('legacy', hasOurs) ? 'nft' : 'legacy';
 }
 
-const hasOurs = ({ rules }: Save): boolean =>
-  [...(rules?.chains.values() ?? [])].some(({ own }) => own.size > 0);
+const hasOurs = ({ rules }: Saved): boolean => [...rules.chains.values()].some(({ own }) => own.size > 0);
 
 /** One program's input. */
 interface Restore {
@@ -94,24 +50,23 @@ export interface ChainPlan {
  * What is to be written so that our chains are as wanted in the node's backend, and gone from the other one. What was
  * not read is not written to: a failure says so, a table at a time, where something is wanted there.
  */
-export function planChains(desired: Record<Family, Chain[]>, saves: Save[]): ChainPlan {
+export function planChains(desired: Record<Family, Chain[]>, saves: Saved[]): ChainPlan {
   const current = backendOf(saves);
   const plan: ChainPlan = { backend: current, restores: [], changes: 0, failures: [], hidden: [] };
   const cleaning = desired[4].length + desired[6].length === 0;
   // the new backend's rules stand before the old one's go
   const inOrder = saves.toSorted((a, b) => Number(b.backend === current) - Number(a.backend === current));
-  for (const { backend, family, rules, failure, absent } of inOrder) {
+  for (const { backend, family, rules, absent } of inOrder) {
     const wanted = backend === current ? desired[family] : [];
-    if (rules === undefined) {
-      const matters = wanted.length > 0 || (cleaning && absent !== true);
-      if (matters && failure !== undefined) plan.failures.push(missed(failure, wanted.length === 0));
+    if (absent !== undefined) {
+      if (wanted.length > 0) plan.failures.push(missed(absent, false));
       continue;
     }
-    const name = program(backend, family, 'save');
+    const name = programOf(backend, family);
     for (const [table, why] of rules.unread) {
       if (wanted.some((chain) => chain.table === table)) {
-        plan.failures.push(missed(unreadText(name, backend, { family, table, why }), false));
-      } else if (backend === 'nft') plan.hidden.push({ family, table, why });
+        plan.failures.push(missed(unreadText(name, { family, table, why }), false));
+      } else if (isForeign(why)) plan.hidden.push({ family, table, why });
       else if (cleaning)
         plan.failures.push(missed(`${name}: table ${table}: ${why}; what overlaynet has in it stays`, true));
     }
@@ -119,7 +74,7 @@ export function planChains(desired: Record<Family, Chain[]>, saves: Save[]): Cha
     if (restore.changes === 0) continue;
     plan.changes += restore.changes;
     plan.restores.push({
-      program: program(backend, family, 'restore'),
+      program: `${name}-restore`,
       input: restore.input,
       removal: wanted.length === 0,
     });
@@ -127,14 +82,13 @@ export function planChains(desired: Record<Family, Chain[]>, saves: Save[]): Cha
   return plan;
 }
 
-/** The name that nftables has for the family. */
-export const nftFamily = (family: Family): string => (family === 4 ? 'ip' : 'ip6');
+/** It holds rules that iptables did not make: `nft` can read it. */
+const isForeign = (why: string): boolean => why.includes('incompatible');
 
-function unreadText(name: string, backend: Backend, { family, table, why }: HiddenTable): string {
-  const remedy =
-    backend === 'nft'
-      ? `; \`nft list table ${nftFamily(family)} ${table}\` shows it: take out what iptables did not make, into a table of its own`
-      : '';
+function unreadText(name: string, { family, table, why }: HiddenTable): string {
+  const remedy = isForeign(why)
+    ? `; \`nft list table ${nftFamily(family)} ${table}\` shows it: take out what iptables did not make, into a table of its own`
+    : '';
   return `${name}: table ${table}: ${why}; overlaynet writes nothing to a table that it cannot read${remedy}`;
 }
 
@@ -143,7 +97,8 @@ export async function applyChains(run: Run, restores: Restore[]): Promise<Failur
   for (const { program: name, input, removal } of restores) {
     try {
       const { stderr, code } = await run(name, ['-w', '5', '--noflush'], { input });
-      if (code !== 0) failures.push(missed(`${name}: ${words(stderr) || `exit status ${code}`}`, removal));
+      if (code !== 0)
+        failures.push(missed(`${name}: ${whyFailed({ stderr: words(stderr), code })}`, removal));
     } catch (error) {
       if (!(error instanceof CommandError)) throw error;
       failures.push(missed(error.message, removal));

@@ -1,5 +1,5 @@
 import { chainPrefix } from '../dataplane/ownership.ts';
-import type { ObservedChains, ObservedTable } from '../dataplane/state.ts';
+import type { ObservedChains, ObservedTable, Table } from '../dataplane/state.ts';
 
 /** What a backend's `iptables-save` printed. */
 export interface SavedRules {
@@ -12,11 +12,14 @@ export interface SavedRules {
 
 const canaries = [':KUBE-IPTABLES-HINT ', ':KUBE-KUBELET-CANARY '];
 
-/** Says it, ends with status 0 and goes on with the next table: rules that iptables did not make. */
-const incompatible = /^# Table `(\S+)' (is incompatible\b.*)/;
+/** What `iptables -S` lists of a table, as `iptables-save` prints it. */
+export function asSaved(table: Table, listed: string): string {
+  const lines = listed.replace(/^-N (\S+)$/gm, ':$1 - [0:0]').replace(/^-P (\S+) (\S+)$/gm, ':$1 $2 [0:0]');
+  return `*${table}\n${lines}COMMIT\n`;
+}
 
 /**
- * From `iptables-save`, all tables. A table counts as read once its COMMIT came and every line was understood: the
+ * From `iptables-save`. A table counts as read once its COMMIT came and every line was understood: the
  * programs end with status 0 even where they leave out a table.
  */
 export function parseChains(text: string): SavedRules {
@@ -30,10 +33,7 @@ export function parseChains(text: string): SavedRules {
     name = undefined;
   };
   for (const line of text.split('\n')) {
-    const left = incompatible.exec(line);
-    if (left !== null) {
-      unread.set(left[1] ?? '', left[2] ?? '');
-    } else if (line.startsWith('*')) {
+    if (line.startsWith('*')) {
       end();
       name = line.slice(1);
       table = { own: new Map(), hooks: new Map() };

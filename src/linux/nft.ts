@@ -1,10 +1,8 @@
 import { diffNFTable } from '../dataplane/nftable.ts';
 import type { Elements, ObservedChain, ObservedNFTable, TableSpec } from '../dataplane/nftable.ts';
 import type { Failure } from '../dataplane/state.ts';
+import { nft, nftIfThere } from './nftrun.ts';
 import { CommandError, type Run } from './run.ts';
-
-/** What it says on failing is compared. */
-const env = { LC_ALL: 'C' };
 
 interface Outcome {
   changes: number;
@@ -65,18 +63,9 @@ async function attempt<T>(work: () => Promise<T>): Promise<{ value: T } | Pick<O
   }
 }
 
-async function nft(run: Run, args: string[], input = ''): Promise<void> {
-  const { stderr, code } = await run('nft', args, { input, env });
-  if (code !== 0)
-    throw new CommandError(`nft: ${stderr.trim().split('\n', 3).join(' ')} (nft ${args.join(' ')})`);
-}
-
 async function observe(run: Run, spec: TableSpec): Promise<ObservedNFTable> {
-  const args = ['-j', 'list', 'table', ...spec.name.split(' ')];
-  const { stdout, stderr, code } = await run('nft', args, { env });
-  if (code === 0) return parseTable(spec, stdout);
-  if (stderr.includes('No such file or directory')) return undefined;
-  throw new CommandError(`nft: ${stderr.trim() || `exit status ${code}`} (nft ${args.join(' ')})`);
+  const text = await nftIfThere(run, ['-j', 'list', 'table', ...spec.name.split(' ')]);
+  return text === undefined ? undefined : parseTable(spec, text);
 }
 
 interface ObjectJSON {

@@ -4,7 +4,7 @@ import { ruleFamily } from '../dataplane/rules.ts';
 import { dump, isWhole } from './dump.ts';
 import { parseFDB, parseLinks, parseNeighbours, parseNexthops, parseRoutes, parseRules } from './iproute.ts';
 import { parseSets } from './ipset.ts';
-import { CommandError, type Run } from './run.ts';
+import { CommandError, whyFailed, type Run } from './run.ts';
 
 /** Runs a program and parses what it printed; what went wrong, in the program's words, goes to `failures`. */
 async function read<T>(
@@ -19,7 +19,7 @@ async function read<T>(
     const { stdout, stderr, code } = result;
     if (code === 0 && isWhole(result)) return parse(stdout);
     failures.push({
-      message: `${program}: ${stderr.trim() || `exit status ${code}`} (${[program, ...args].join(' ')})`,
+      message: `${program}: ${whyFailed({ stderr, code })} (${[program, ...args].join(' ')})`,
     });
   } catch (error) {
     if (!(error instanceof CommandError) && !(error instanceof SyntaxError)) throw error;

@@ -1,7 +1,7 @@
 import { jumpTo } from '../dataplane/chains.ts';
 import type { Chain } from '../dataplane/state.ts';
 import type { Family } from '../net/address.ts';
-import type { Backend } from './iptables.ts';
+import { programOf, type Backend } from './iptablesread.ts';
 import { CommandError, type Run } from './run.ts';
 
 /** A look at one built-in chain, and the jump to ours that must be in it. */
@@ -13,7 +13,7 @@ interface Look {
 
 /**
  * What tells soon, and for next to nothing, that somebody flushed our rules: a chain a family, in the table that
- * isolates. One such look takes 4 ms of a processor beside 30,000 rules of others, reading all of them 1,600 ms.
+ * isolates. One such look takes 4 ms of a processor, and a read of all tables 15 times that.
  */
 export function looksAt(backend: Backend, chains: Record<Family, Chain[]>): Look[] {
   const families: Family[] = [4, 6];
@@ -21,7 +21,7 @@ export function looksAt(backend: Backend, chains: Record<Family, Chain[]>): Look
     const mangle = chains[family].filter(({ table }) => table === 'mangle');
     const chain = mangle.find(({ hook }) => hook === 'FORWARD') ?? mangle[0];
     if (chain === undefined) return [];
-    const program = `${family === 4 ? 'iptables' : 'ip6tables'}-${backend}`;
+    const program = programOf(backend, family);
     return [{ program, args: ['-t', 'mangle', '-S', chain.hook], jump: `-A ${chain.hook} ${jumpTo(chain)}` }];
   });
 }

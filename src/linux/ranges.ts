@@ -3,8 +3,9 @@ import { isReserved } from '../api/validate.ts';
 import { agentTable, alias, protocol } from '../dataplane/ownership.ts';
 import { familyOf } from '../net/address.ts';
 import { cidrOf, formatCidr, parseCidr, parseInterface } from '../net/cidr.ts';
+import { linkPrefix } from '../net/name.ts';
 import { dump, isWhole } from './dump.ts';
-import { run as runProgram, type Run } from './run.ts';
+import { run as runProgram, whyFailed, type Run } from './run.ts';
 
 /** What a host has beside overlaynet's own, unsorted. */
 export interface HostSpace {
@@ -35,7 +36,10 @@ interface RouteJSON {
 const ofServices = new Set(['kube-ipvs0', 'kube-dummy-if', 'nodelocaldns']);
 
 /** The names that our own bridges and tunnels have, also those that Docker makes, and ours before we marked them. */
-const ownNames: Record<string, RegExp> = { bridge: /^[md]-/, vxlan: /^vtep[0-9]+$/ };
+const ownNames: Record<string, RegExp> = {
+  bridge: new RegExp(`^(${linkPrefix.cni}|${linkPrefix.docker})`),
+  vxlan: new RegExp(`^${linkPrefix.tunnel}[0-9]+$`),
+};
 
 const isOurs = ({ ifname, ifalias, linkinfo }: LinkJSON): boolean =>
   ifalias === alias || ownNames[linkinfo?.info_kind ?? '']?.test(ifname) === true;
@@ -104,5 +108,5 @@ async function ip(run: Run, args: string[]): Promise<string> {
   const result = await dump(run, 'ip', args);
   const { stdout, stderr, code } = result;
   if (code === 0 && isWhole(result)) return stdout;
-  throw new Error(`ip ${args.join(' ')}: ${stderr.trim() || `exit status ${code}`}`);
+  throw new Error(`ip ${args.join(' ')}: ${whyFailed({ stderr, code })}`);
 }

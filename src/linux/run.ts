@@ -20,6 +20,10 @@ export interface RunResult {
 /** Runs a program to its end, whatever its exit status. */
 export type Run = (program: string, args: string[], options?: RunOptions) => Promise<RunResult>;
 
+/** Why a program failed: what it printed, or else its exit status. */
+export const whyFailed = ({ stderr, code }: Pick<RunResult, 'stderr' | 'code'>): string =>
+  stderr.trim() || `exit status ${code}`;
+
 /** A program that did not run to its end: not found, killed, or took too long. */
 export class CommandError extends Error {
   override name = 'CommandError';

@@ -2,7 +2,7 @@ import { release } from 'node:os';
 import type { Log } from '../log.ts';
 import { loadModules, type KernelFiles } from './modules.ts';
 import { raiseNeighbourLimits } from './neighbours.ts';
-import { run as runProgram, type Run } from './run.ts';
+import { run as runProgram, whyFailed, type Run } from './run.ts';
 import { readSysctl, sysctlName, setSysctl } from './sysctl.ts';
 
 /** A switch of the kernel that must be 1, and what happens otherwise. */
@@ -83,7 +83,7 @@ async function keepAdvertisedRoutes(log: Log, run: Run, root: string): Promise<s
   if (readSysctl('net/ipv6/conf/all/forwarding', root) === undefined) return [];
   const args = ['-6', '-j', 'route', 'show', 'default'];
   const { code, stdout, stderr } = await run('ip', args);
-  if (code !== 0) return [`ip ${args.join(' ')}: ${stderr.trim() || `exit status ${code}`}`];
+  if (code !== 0) return [`ip ${args.join(' ')}: ${whyFailed({ stderr, code })}`];
   return advertisedOn(stdout).flatMap((link) => {
     const path = `net/ipv6/conf/${link}/accept_ra`;
     return readSysctl(path, root) === '1' ? setSysctl(path, '2', log, root) : [];

@@ -79,5 +79,8 @@ export function formatAddress({ family, value }: Address): string {
   return family === 4 ? Address4.fromBigInt(value).correctForm() : Address6.fromBigInt(value).correctForm();
 }
 
+/** An address without the length of its subnet: `44.128.0.2` of `44.128.0.2/20`. */
+export const withoutLength = (text: string): string => text.replace(/\/.*/, '');
+
 /** Of an address or a subnet as text. */
 export const familyOf = (text: string): Family => (text.includes(':') ? 6 : 4);

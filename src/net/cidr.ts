@@ -64,6 +64,9 @@ export const addressAt = (cidr: Cidr, offset: bigint | number): Address => ({
   value: cidr.base + BigInt(offset),
 });
 
+/** The address of a bridge in its half of a block: the containers' gateway. */
+export const gateway = (half: Cidr): Address => addressAt(half, 1);
+
 /** How many blocks of length `prefix` it is cut into. */
 export const blockCount = (cidr: Cidr, prefix: number): number => 2 ** (prefix - cidr.length);
 

@@ -1,4 +1,4 @@
-import { formatAddress, parseAddress } from './address.ts';
+import { familyOf, formatAddress, parseAddress, withoutLength } from './address.ts';
 import { addressAt, blockCount, parseCidr, type Cidr } from './cidr.ts';
 
 /** Indices are 20 bits at most, as a network's blocks are. */
@@ -34,10 +34,10 @@ export function vtepAt(
 
 /** The index whose VTEP has that address (`44.128.0.2/20`); undefined where it is in none of the subnets. */
 export function vtepIndex(vtepSubnets: readonly string[], address: string): number | undefined {
-  const wanted = address.slice(0, address.indexOf('/'));
+  const wanted = withoutLength(address);
   for (const text of vtepSubnets) {
     const cidr = parseCidr(text);
-    if (cidr.family === (wanted.includes(':') ? 6 : 4)) {
+    if (cidr.family === familyOf(wanted)) {
       const offset = parseAddress(wanted).value - cidr.base;
       if (offset > 0n && offset <= BigInt(vtepCapacity(vtepSubnets))) return Number(offset) - 1;
     }

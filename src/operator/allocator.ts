@@ -122,6 +122,8 @@ export class Allocator {
       unread: undefined,
       restores: this.#restores,
     };
+    // where it cannot be read, a step that depends on it asks again
+    await this.#networksKind.readIfOld().catch(() => undefined);
     let lostRaces = 0;
     let readsInARow = 0;
     while (!signal.aborted) {
@@ -173,8 +175,6 @@ export class Allocator {
   /** The plan would ask for the addresses of a Node whose agent registers: a node that joins waits one plan less. */
   async #readAhead({ answers }: Run): Promise<void> {
     const { agents, allocations } = this.#caches;
-    // what could not be read the plan asks for again
-    await this.#networksKind.readIfOld().catch(() => undefined);
     const names = [...this.#arrived].filter((name) => {
       const claimed = agents.get(name)?.spec.addresses;
       return claimed !== undefined && !isDeepStrictEqual(claimed, allocations.get(name)?.spec.addresses);

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { parse } from 'yaml';
+import { loadAll } from 'js-yaml';
 import { apiVersion, type OverlayConfig } from '../api/types.ts';
 import { overlayConfigs } from '../kube/resources.ts';
 
@@ -9,7 +9,9 @@ import { overlayConfigs } from '../kube/resources.ts';
  * @throws Error for a file that is not there, or holds anything else
  */
 export function readFirstConfig(file: string): Partial<OverlayConfig['spec']> {
-  const object = parse(readFileSync(file, 'utf8')) as Partial<OverlayConfig> | null;
+  const documents = loadAll(readFileSync(file, 'utf8')) as (Partial<OverlayConfig> | null)[];
+  // one and no other
+  const object = documents.length === 1 ? documents[0] : undefined;
   const name = object?.metadata?.name;
   if (object?.apiVersion !== apiVersion || object.kind !== overlayConfigs.kind || name !== 'default') {
     throw new Error(`--first-config: ${file} is not the ${overlayConfigs.kind} "default" of ${apiVersion}`);

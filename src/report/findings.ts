@@ -1,7 +1,7 @@
 import type { Finding } from '../api/conditions.ts';
 import type { AgentAllocation } from '../api/types.ts';
 import type { Blocks } from '../dataplane/snapshot.ts';
-import type { Problem } from '../host/host.ts';
+import type { Problem } from '../host/problem.ts';
 import { brief, failureText, grave, type Applied } from './status.ts';
 
 /** What an agent's conditions follow from. */

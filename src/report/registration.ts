@@ -6,6 +6,7 @@ import {
 } from '../api/types.ts';
 import type { Client } from '../kube/client.ts';
 import { overlayAgents } from '../kube/resources.ts';
+import { type Blocks } from '../dataplane/snapshot.ts';
 
 /** What this node's agent says of itself. */
 export function registrationOf(own: {
@@ -36,8 +37,6 @@ export function registrationOf(own: {
     ...ranges,
   };
 }
-
-type Blocks = NonNullable<OverlayAgentSpec['networks']>;
 
 /** A block that was withdrawn is not given back while Docker's containers may have addresses of it. */
 function withBlocks(held: Blocks, docker: Blocks): Blocks {

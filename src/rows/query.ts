@@ -1,3 +1,4 @@
+import { namePattern } from '../net/name.ts';
 import type { Kind } from './row.ts';
 
 /** Which rows somebody asks for. */
@@ -34,11 +35,10 @@ export const limits = { usual: 500, most: 5_000 };
 const names = ['network', 'node', 'namespace', 'search', 'limit', 'continue'] as const;
 type Name = (typeof names)[number];
 
-const networkName = /^[a-z0-9]([-a-z0-9]{0,11}[a-z0-9])?$/;
 const objectName = /^[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?$/;
 
 const rules: Record<Exclude<Name, 'limit' | 'continue'>, [pattern: RegExp, rule: string]> = {
-  network: [networkName, 'must be the name of a network: lower-case letters, digits and hyphens, at most 13'],
+  network: [namePattern, 'must be the name of a network: lower-case letters, digits and hyphens, at most 13'],
   node: [objectName, 'must be the name of a Node: lower-case letters, digits, hyphens and dots, at most 253'],
   namespace: [objectName, 'must be the name of a namespace: lower-case letters, digits and hyphens'],
   search: [/^[^\p{Cc}]{1,256}$/u, 'must have 1 to 256 characters, none of them a control character'],

@@ -1,7 +1,7 @@
 import { expect } from '@jest/globals';
 import { mkdirSync } from 'node:fs';
 import { Agent } from '../../src/agent/agent.ts';
-import type { Problem } from '../../src/host/host.ts';
+import type { Problem } from '../../src/host/problem.ts';
 import { Metrics } from '../../src/agent/metrics.ts';
 import type { Kernel } from '../../src/agent/pass.ts';
 import type { Failure, Scope } from '../../src/dataplane/state.ts';

@@ -1,5 +1,7 @@
 import { ApiError, type Client } from '../../src/kube/client.ts';
 import { overlayConfigs } from '../../src/kube/resources.ts';
+import { silent } from '../../src/log.ts';
+import { startOperator } from '../../src/operator/run.ts';
 import { startControlPlane, type OwnControlPlane } from '../support/controlplane.ts';
 import { applyNetwork, crdFiles, joinNode, Leader, shown, makeNamespace } from '../support/leader.ts';
 import { eventually, OperatorProcess } from '../support/operator.ts';
@@ -41,6 +43,39 @@ test('an operator that comes before the CRDs says what is missing, and begins on
   } finally {
     await operator.kill();
   }
+}, 80_000);
+
+test('one that is started within another process serves, leads, and gives the Lease up when it stops', async () => {
+  const namespace = 'overlaynet-system';
+  const holder = async () => {
+    const path = `/apis/coordination.k8s.io/v1/namespaces/${namespace}/leases/overlaynet-operator`;
+    const text = await client.raw({ what: 'get the Lease', method: 'GET', path });
+    return (JSON.parse(text) as { spec: { holderIdentity?: string } }).spec.holderIdentity ?? '';
+  };
+  const operator = await startOperator(
+    {
+      kubeconfig: plane.kubeconfig,
+      listen: '127.0.0.1:0',
+      addresses: [],
+      identity: 'ovt-within',
+      namespace,
+      leaseDuration: 15_000,
+      agentPort: 9181,
+      renewDeadline: 10_000,
+      retryPeriod: 100,
+      logLevel: 'error',
+    },
+    silent,
+  );
+  const ended = operator.run();
+  try {
+    expect((await fetch(`http://${operator.address}/healthz`)).status).toBe(200);
+    await eventually(holder, (name) => name === 'ovt-within', 40_000);
+  } finally {
+    await operator.stop();
+  }
+  await ended;
+  expect(await holder()).toBe('');
 }, 80_000);
 
 test('a write that is refused does not keep the other nodes from theirs, and is tried again', async () => {

@@ -216,7 +216,8 @@ test('the number of processes does not depend on the number of peers', async () 
   await path.cleanup();
   expect((await path.reconcile(cluster(200, 0))).processes).toBe(few.processes);
   expect((await path.reconcile(cluster(200, 0))).processes).toBe(idle.processes);
-  expect(few.processes).toBeLessThanOrEqual(19);
+  // half of them read tables of iptables, one at a time
+  expect(few.processes).toBeLessThanOrEqual(29);
 });
 
 describe('what cannot be done is said, and the rest is done', () => {

@@ -1,4 +1,6 @@
 import { jest } from '@jest/globals';
+import { Engine } from '../../src/docker/engine.ts';
+import { contains, parseCidr } from '../../src/net/cidr.ts';
 import { Dockerd } from '../support/dockerd.ts';
 import { engineContract } from '../support/engine-contract.ts';
 import { Netns } from '../support/netns.ts';
@@ -24,4 +26,22 @@ describe('a real engine', () => {
     stop: (name) => engine.docker(`stop ${name}`),
     removeContainer: (name) => engine.docker(`rm -f ${name}`),
   }));
+});
+
+test('a real engine whose configuration names no pools takes networks from those that are told', async () => {
+  const netns = await Netns.create();
+  const engine = await Dockerd.start(netns);
+  try {
+    const client = new Engine(engine.socket);
+    const pools = (await client.facts()).pools.map(parseCidr);
+    // enough that it goes on to the next pool
+    for (let at = 0; at < 6; at++) await engine.docker(`network create ovt-plain${at}`);
+    const made = (await client.networks()).filter(({ Name }) => Name.startsWith('ovt-plain'));
+    const subnets = made.flatMap(({ IPAM }) => (IPAM.Config ?? []).flatMap(({ Subnet }) => Subnet ?? []));
+    expect(subnets).toHaveLength(6);
+    expect(subnets.filter((text) => !pools.some((pool) => contains(pool, parseCidr(text))))).toEqual([]);
+  } finally {
+    await engine.stop();
+    await netns.delete();
+  }
 });

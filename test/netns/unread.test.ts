@@ -1,5 +1,9 @@
 import { jest } from '@jest/globals';
+import { mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { DataPath, type Outcome } from '../../src/linux/datapath.ts';
+import { run, type Run } from '../../src/linux/run.ts';
 import { silent } from '../../src/log.ts';
 import { cluster, nodeAddresses } from '../support/cluster.ts';
 import { Netns } from '../support/netns.ts';
@@ -40,7 +44,7 @@ describe('a table of iptables that holds rules which iptables does not know', ()
       {
         rules: true,
         message: expect.stringMatching(
-          /^iptables-nft-save: table filter: is incompatible.*nft list table ip filter/,
+          /^iptables-nft: table filter: .* is incompatible.*nft list table ip filter/,
         ) as string,
       },
     ]);
@@ -96,5 +100,50 @@ describe('a table of iptables that holds rules which iptables does not know', ()
     expect(await netns.sh('ipset list -n')).not.toContain('overlaynet-members-4');
     expect(await path.cleanup()).toMatchObject({ failures: [] });
     expect(await netns.sh('ipset list -n')).toBe('');
+  });
+});
+
+describe('a table that holds a rule of which the agent has no extension', () => {
+  const libraries = mkdtempSync(join(tmpdir(), 'ovt-xtables-'));
+  /** As in an image of another distribution than the node's. */
+  const without: Run = (program, args, options) =>
+    netns.run('env', [`XTABLES_LIBDIR=${libraries}`, program, ...args], options);
+  beforeAll(async () => {
+    const { stdout } = await run('find', ['/usr/lib', '/usr/lib64', '-name', 'libxt_statistic.so']);
+    const all = stdout.trim().split('\n')[0]?.replace('/libxt_statistic.so', '') ?? '';
+    for (const name of readdirSync(all)) {
+      if (name !== 'libxt_statistic.so') symlinkSync(join(all, name), join(libraries, name));
+    }
+  });
+  afterAll(() => {
+    rmSync(libraries, { recursive: true });
+  });
+
+  test.each([
+    ['nft', /^iptables-nft: table filter: .*match extension not found/],
+    ['legacy', /^iptables-legacy: table filter: Can't find library for match `statistic'/],
+  ])('is told of by its name, and hides no other one: %s', async (backend, why) => {
+    // kubelet's mark of the node's backend
+    await netns.sh(`iptables-${backend} -t mangle -N KUBE-IPTABLES-HINT`);
+    await netns.sh(`iptables-${backend} -A FORWARD -m statistic --mode random --probability 0.5 -j ACCEPT`);
+    const before = await netns.sh(`iptables-${backend} -S`);
+    const limited = new DataPath({ log: silent, run: without });
+    const first = await limited.reconcile(cluster(2, 0));
+    expect(words(first).replaceAll('\n', ' ')).toMatch(why);
+    expect(first.failures).toHaveLength(1);
+    expect(await netns.sh(`iptables-${backend} -S`)).toBe(before);
+    for (const [table, chain] of [
+      ['mangle', 'INPUT'],
+      ['raw', 'PREROUTING'],
+      ['nat', 'POSTROUTING'],
+    ])
+      expect(await netns.sh(`iptables-${backend} -t ${table!} -S ${chain!}`)).toContain(
+        `OVERLAYNET-${chain!}`,
+      );
+    // what is read and flushed comes back, while the other one stays unread
+    await netns.sh(`iptables-${backend} -t mangle -F`);
+    expect(await limited.reconcile(cluster(2, 0))).toMatchObject({ failures: first.failures });
+    expect(await netns.sh(`iptables-${backend} -t mangle -S INPUT`)).toContain('OVERLAYNET-INPUT');
+    expect(await limited.reconcile(cluster(2, 0))).toMatchObject({ changes: 0, failures: first.failures });
   });
 });

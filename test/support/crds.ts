@@ -16,6 +16,7 @@ export interface Schema {
   additionalProperties?: Schema;
   items?: Schema;
   'x-kubernetes-preserve-unknown-fields'?: boolean;
+  'x-kubernetes-validations'?: { rule: string }[];
 }
 
 export interface Crd {

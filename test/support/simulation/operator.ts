@@ -5,7 +5,7 @@ import type { Program } from './program.ts';
 import type { Process, Scheduler } from './scheduler.ts';
 import type { MemoryServer } from './server.ts';
 
-/** As in src/operator/main.ts. */
+/** As in src/operator/run.ts. */
 const allocateIntervalMs = 50;
 
 const uncounted = { planned: () => undefined, wrote: () => undefined } as unknown as OperatorMetrics;

@@ -51,7 +51,7 @@ const entry = `
 const withoutTransport: Plugin = {
   name: 'without-transport',
   setup(context) {
-    const filter = /^(undici|@kubernetes\/client-node|winston|prom-client)$/;
+    const filter = /^(@kubernetes\/client-node|js-yaml|prom-client)$/;
     context.onResolve({ filter }, ({ path }) => ({ path, namespace: 'absent' }));
     context.onLoad({ filter: /.*/, namespace: 'absent' }, () => ({ contents: 'module.exports = {};' }));
   },

@@ -159,7 +159,6 @@ test('the comparison sees a field that is missing, spare, of another type, optio
 
 /** vtepMACOUI has its shape as a CEL rule, whose message is plainer than a pattern's. */
 function celMatches(field: Schema): string[] {
-  const rules =
-    (field as { 'x-kubernetes-validations'?: { rule: string }[] })['x-kubernetes-validations'] ?? [];
+  const rules = field['x-kubernetes-validations'] ?? [];
   return rules.flatMap(({ rule }) => /^self\.matches\('(.*)'\)$/.exec(rule)?.[1] ?? []);
 }

@@ -1,3 +1,5 @@
+import { sameSnapshot } from '../../../src/agent/checkpoint.ts';
+import { confirmOverlap } from '../../../src/api/ranges.ts';
 import { snapshotOf, type Cached } from '../../../src/belief/snapshot.ts';
 import type { AgentAllocation, OverlayNetwork } from '../../../src/api/types.ts';
 import { config, dcos, node1, node2 } from '../agent/fixture.ts';
@@ -56,6 +58,24 @@ test('networks in force are those that are accepted, enabled and not going, by n
     { name: 'a', uid: 'uid-a' },
     { name: 'b', uid: 'uid-b' },
   ]);
+});
+
+test('of annotations the confirmation of overlaps alone is kept, of OverlayConfig and of networks', () => {
+  const annotations = { [confirmOverlap]: '9.0.0.0/8', 'example.com/other': 'x' };
+  const confirmed = { annotations: { [confirmOverlap]: '9.0.0.0/8' } };
+  const configured = {
+    metadata: { name: 'default', annotations },
+    spec: { ...config, reuseCooldown: '10m' },
+    status: { effective: config },
+  };
+  const networks = [stored('dcos', { metadata: { name: 'dcos', annotations } })];
+  const found = of({ config: configured, networks })!;
+  expect(found.configMetadata).toEqual(confirmed);
+  expect(found.networks[0]?.metadata).toEqual({ name: 'dcos', ...confirmed });
+  expect(sameSnapshot(found, of({ config: configured, networks })!)).toBe(true);
+  const without = of({ networks })!;
+  expect(without).not.toHaveProperty('configMetadata');
+  expect(sameSnapshot(found, without)).toBe(false);
 });
 
 test('an edit that was refused leaves the subnets that were accepted before', () => {

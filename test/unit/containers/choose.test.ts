@@ -1,5 +1,5 @@
 import type { Ask } from '../../../src/containers/ask.ts';
-import { choose, type Known } from '../../../src/containers/choose.ts';
+import { choose, needsNamespace, type Known } from '../../../src/containers/choose.ts';
 import type { Namespace } from '../../../src/containers/wish.ts';
 import type { LabelSelector, NetworkSubnet } from '../../../src/api/types.ts';
 import { config, network, node2, snapshot } from '../agent/fixture.ts';
@@ -89,7 +89,6 @@ const plain: Namespace = { name: 'default', labels: { 'kubernetes.io/metadata.na
 /** `interface=network` of each, or the error's code and message. */
 function outcome(changes: Partial<Ask>, facts = known, namespace: Namespace | undefined = plain) {
   const choice = choose(ask(changes), facts, namespace);
-  if (choice === 'namespace') return choice;
   return 'code' in choice
     ? `${choice.code} ${choice.msg}`
     : choice.networks.map((one) => `${one.interface}=${one.name}`).join(' ');
@@ -119,7 +118,7 @@ test('what the plugin needs of a network of both families: active blocks alone, 
 test('the default route of each family is the first network’s that has it', () => {
   const routes = (annotation: string) => {
     const choice = choose(ask({ annotation }), known, plain);
-    if (choice === 'namespace' || 'code' in choice) throw new Error('refused');
+    if ('code' in choice) throw new Error('refused');
     return choice.networks.map((one) => one.defaultRoutes);
   };
   expect(routes('dcos,dcos6')).toEqual([['0.0.0.0/0'], ['::/0']]);
@@ -130,7 +129,7 @@ test('the default route of each family is the first network’s that has it', ()
 test('a later network of a family has routes to all of its own subnets, those that drain too', () => {
   const routes = (annotation: string) => {
     const choice = choose(ask({ annotation }), known, plain);
-    if (choice === 'namespace' || 'code' in choice) throw new Error('refused');
+    if ('code' in choice) throw new Error('refused');
     return choice.networks.map((one) => one.routes);
   };
   const both4 = ['10.1.0.0/16', '10.2.0.0/16', '10.3.0.0/16'];
@@ -169,10 +168,20 @@ test('outside Kubernetes no namespace is asked about', () => {
 });
 
 test('a namespace is asked for only where the answer hangs on it', () => {
+  const needed = (changes: Partial<Ask>) => needsNamespace(ask(changes), known);
+  expect(needed({})).toBe(true);
+  expect(needed({ annotation: 'shop' })).toBe(true);
+  expect(needed({ annotation: 'dcos,shop' })).toBe(true);
+  expect(needed({ network: 'shop' })).toBe(true);
+  expect(needed({ annotation: 'dcos' })).toBe(false);
+  expect(needsNamespace({ containerID: 'c', ifname: 'eth0' }, known)).toBe(false);
+});
+
+test('without a namespace that it needs a pod gets no network', () => {
   const choice = (changes: Partial<Ask>) => choose(ask(changes), known, undefined);
-  expect(choice({})).toBe('namespace');
-  expect(choice({ annotation: 'shop' })).toBe('namespace');
-  expect(choice({ network: 'shop' })).toBe('namespace');
+  const refused = { code: 11, msg: 'namespace default is not known' };
+  expect(choice({})).toEqual(refused);
+  expect(choice({ annotation: 'shop' })).toEqual(refused);
   expect(choice({ annotation: 'dcos' })).toMatchObject({ networks: [{ name: 'dcos' }] });
 });
 

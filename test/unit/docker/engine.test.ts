@@ -95,9 +95,13 @@ const info29 = {
   FirewallBackend: { Driver: 'nftables', Info: [] },
 };
 
-test('an engine without pools of its own has none, and what is no range is none of them', async () => {
-  fake.info = {};
-  expect((await new Engine(fake.socket).facts()).pools).toEqual([]);
+test('an engine whose configuration names no pools has those that are built in; what is no range is no pool', async () => {
+  for (const DefaultAddressPools of [undefined, null, []]) {
+    fake.info = { DefaultAddressPools };
+    const { pools } = await new Engine(fake.socket).facts();
+    expect(pools).toContain('172.20.0.0/14');
+    expect(pools).toContain('192.168.0.0/16');
+  }
   fake.info = { DefaultAddressPools: [{ Base: '10.70.1.0/16' }, { Base: 'x' }] };
   expect((await new Engine(fake.socket).facts()).pools).toEqual(['10.70.0.0/16']);
 });

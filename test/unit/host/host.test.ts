@@ -1,3 +1,6 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Host } from '../../../src/host/host.ts';
 import type { Run } from '../../../src/linux/run.ts';
 import { silent } from '../../../src/log.ts';
@@ -48,4 +51,21 @@ test('kube-proxy’s IPVS mode is told while a network is isolated', async () =>
   });
   await other.look(isolated);
   expect(reasons(other)).toEqual([]);
+});
+
+test.each([
+  ['262144', '235929', []],
+  ['262144', '235930', ['ConnectionsFull']],
+  ['262144', '262144', ['ConnectionsFull']],
+])('a table for %s connections that holds %s is told of as %j', async (most, count, told) => {
+  const sysctls = mkdtempSync(join(tmpdir(), 'overlaynet-host-'));
+  mkdirSync(join(sysctls, 'net/netfilter'), { recursive: true });
+  writeFileSync(join(sysctls, 'net/netfilter/nf_conntrack_max'), `${most}\n`);
+  writeFileSync(join(sysctls, 'net/netfilter/nf_conntrack_count'), `${count}\n`);
+  const host = new Host({ log: silent, run, links: () => new Set(), release: '6.18.0', sysctls });
+  await host.look(undefined);
+  expect(reasons(host)).toEqual(told);
+  // who reads it every time sees the same until the next look: else each connection would change the condition
+  rmSync(sysctls, { recursive: true });
+  expect(reasons(host)).toEqual(told);
 });

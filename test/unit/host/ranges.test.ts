@@ -122,6 +122,15 @@ test('an overlay in force over a range of the node is a problem, with link, rang
   const annotations = { [confirmOverlap]: '9.0.0.0/8' };
   const meant = { ...dcos, metadata: { ...dcos.metadata, annotations } };
   expect(own.problems(snapshot({ networks: [meant] }))).toEqual([]);
+  // the VTEP subnets are OverlayConfig's
+  space.ranges = [{ ...lan, cidr: '44.128.3.0/24' }];
+  await says();
+  const [vtep] = own.problems(snapshot());
+  expect(vtep?.message).toContain('overlaps 44.128.0.0/20 of the VTEP subnets');
+  const [, command = ''] = /if it is meant so: (.*)/.exec(vtep?.message ?? '') ?? [];
+  const [, subnet = ''] = / overlayconfig default overlaynet.dev\/confirm-overlap=(.*)$/.exec(command) ?? [];
+  const configMetadata = { annotations: { [confirmOverlap]: subnet } };
+  expect(own.problems(snapshot({ configMetadata }))).toEqual([]);
   // a route that says where everything else is
   space.ranges = [{ cidr: '8.0.0.0/7', kind: 'Route', link: 'eth0' }];
   await says();

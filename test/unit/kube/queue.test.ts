@@ -3,7 +3,7 @@ import { silent } from '../../../src/log.ts';
 import { KeyedQueue, type KeyedQueueOptions, type Result } from '../../../src/kube/queue.ts';
 
 /** A queue whose runs take `ms` and are recorded as [key, start]. */
-const recorded = (ms: number, options: Partial<KeyedQueueOptions> = {}) => {
+const recorded = (ms: number, options: Partial<KeyedQueueOptions<string>> = {}) => {
   const runs: [string, number][] = [];
   const state = { running: 0, most: 0 };
   const start = performance.now();

@@ -1,5 +1,6 @@
 import type { Chain } from '../../../src/dataplane/state.ts';
-import { observeChains, planChains } from '../../../src/linux/iptables.ts';
+import { planChains } from '../../../src/linux/iptables.ts';
+import { observeChains } from '../../../src/linux/iptablesread.ts';
 import { parseChains } from '../../../src/linux/iptablessave.ts';
 import { CommandError, type Run } from '../../../src/linux/run.ts';
 
@@ -8,86 +9,155 @@ const forward: Chain = { table: 'filter', hook: 'FORWARD', rules: ['-j ACCEPT'] 
 const wanted = { 4: [input, forward], 6: [] };
 const nothing = { 4: [], 6: [] };
 
-const table = (name: string, ...lines: string[]) =>
+/** As `iptables-legacy-save` and `iptables-nft -S` print a table. */
+const saved = (name: string, ...lines: string[]) =>
   [`*${name}`, ':INPUT ACCEPT [0:0]', ':FORWARD ACCEPT [0:0]', ...lines, 'COMMIT', ''].join('\n');
-const ours = (name: string) => table(name, ':OVERLAYNET-INPUT - [0:0]');
-const canary = table('mangle', ':KUBE-IPTABLES-HINT - [0:0]');
+const listed = (...lines: string[]) => ['-P INPUT ACCEPT', '-P FORWARD ACCEPT', ...lines, ''].join('\n');
+const ours = '-N OVERLAYNET-INPUT';
+const canary = saved('mangle', ':KUBE-IPTABLES-HINT - [0:0]');
+const incompatible = (name: string) => ({
+  stderr: `iptables v1.8.9 (nf_tables): table \`${name}' is incompatible, use 'nft' tool.\n`,
+  code: 1,
+});
 
-/** Programs that print this and end with status 0; an Error is what they fail with. */
-const plan = async (printed: Record<string, string | Error>, desired = wanted) => {
-  const run: Run = (program) => {
-    const stdout = printed[program] ?? '';
-    return stdout instanceof Error
-      ? Promise.reject(stdout)
-      : Promise.resolve({ stdout, stderr: '', code: 0 });
+type Answer = string | Error | { stderr: string; code: number };
+
+/** Programs, by name and table, that print this and end with status 0; an Error is what they fail with. */
+const plan = async (answers: Record<string, Answer>, desired = wanted) => {
+  const asked: string[] = [];
+  const run: Run = (program, args) => {
+    const key = args[0] === '-t' ? `${program} ${args[1] ?? ''}` : [program, ...args].join(' ');
+    asked.push(key);
+    const legacy = Object.keys(answers).flatMap((name) => /^iptables-legacy-save (.*)/.exec(name)?.[1] ?? []);
+    const names = { 'cat /proc/net/ip_tables_names': `${legacy.join('\n')}\n` };
+    const answer: Answer = { ...names, ...answers }[key] ?? answers[program] ?? '';
+    if (answer instanceof Error) return Promise.reject(answer);
+    return Promise.resolve(
+      typeof answer === 'string' ? { stdout: answer, stderr: '', code: 0 } : { stdout: '', ...answer },
+    );
   };
-  const { restores, failures } = planChains(desired, await observeChains(run));
+  const { restores, failures, hidden } = planChains(desired, await observeChains(run));
   return {
+    asked,
     written: restores.flatMap(({ program, input: text }) =>
       [...text.matchAll(/^\*(.*)$/gm)].map(([, name]) => `${program} ${name!}`),
     ),
     said: failures.map(({ message }) => message),
+    hidden: hidden.map(({ table }) => table),
   };
 };
 
 test.each([
-  ['is left out as made by others', "# Table `filter' is incompatible, use 'nft' tool.\n", 'is incompatible'],
-  ['ends in the middle', '*filter\n:FORWARD ACCEPT [0:0]\n', 'its COMMIT is missing'],
-  ['is cut off by the next one', `*filter\n:FORWARD ACCEPT [0:0]\n${table('nat')}`, 'its COMMIT is missing'],
-  ['has a line that is no rule', table('filter', 'Segmentation fault'), 'Segmentation fault'],
-])('a table that %s is not written to, and the others are', async (_, printed, why) => {
-  const { written, said } = await plan({ 'iptables-nft-save': table('mangle') + printed });
+  [
+    'holds rules that iptables did not make',
+    incompatible('filter'),
+    /is incompatible.*nft list table ip filter/,
+  ],
+  ['fails with an exit status alone', { stderr: '', code: 4 }, /: exit status 4; overlaynet writes nothing/],
+  ['has a line that is no rule', listed('Segmentation fault'), /Segmentation fault/],
+  [
+    'is not answered',
+    new CommandError('iptables-nft: no answer within 60 s'),
+    /filter: no answer within 60 s/,
+  ],
+])('a table that %s is not written to, and the others are', async (_, answer, why) => {
+  const { written, said } = await plan({ 'iptables-nft filter': answer });
   expect(written).toEqual(['iptables-nft-restore mangle']);
+  expect(said).toEqual([expect.stringMatching(/^iptables-nft: table filter: /)]);
+  expect(said[0]).toMatch(why);
+});
+
+test('several tables that cannot be read are told of one by one', async () => {
+  const { written, said } = await plan({
+    'iptables-nft mangle': incompatible('mangle'),
+    'iptables-nft filter': { stderr: 'iptables: Permission denied\n', code: 4 },
+  });
+  expect(written).toEqual([]);
   expect(said).toEqual([
-    expect.stringMatching(/^iptables-nft-save: table filter: .*nft list table ip filter/),
+    expect.stringMatching(/^iptables-nft: table mangle: table `mangle' is incompatible/),
+    expect.stringMatching(/^iptables-nft: table filter: iptables: Permission denied; /),
   ]);
+});
+
+test.each([
+  ['lists none of its chains', '*filter\nCOMMIT\n', 'it lists none of its chains'],
+  ['ends in the middle', '*filter\n:FORWARD ACCEPT [0:0]\n', 'its COMMIT is missing'],
+  ['cannot be read', { stderr: "Can't find library for match `geoip'\n", code: 1 }, "match `geoip'"],
+])('a legacy table that %s is not written to, and the others are', async (_, answer, why) => {
+  const { written, said } = await plan({
+    'iptables-legacy-save mangle': canary,
+    'iptables-legacy-save filter': answer,
+  });
+  expect(written).toEqual(['iptables-legacy-restore mangle']);
+  expect(said).toEqual([expect.stringMatching(/^iptables-legacy: table filter: /)]);
   expect(said[0]).toContain(why);
 });
 
-test('a legacy table that lists none of its chains was not read', async () => {
-  const printed = { 'iptables-legacy-save': `${canary}*filter\nCOMMIT\n` };
-  const { written, said } = await plan(printed);
-  expect(written).toEqual(['iptables-legacy-restore mangle']);
-  expect(said).toEqual([expect.stringContaining('table filter: it lists none of its chains')]);
+test('legacy tables that are not there are not asked for, since that would make them', async () => {
+  const { asked } = await plan({ 'iptables-legacy-save raw': saved('raw') });
+  expect(asked.filter((key) => key.includes('legacy'))).toEqual(['iptables-legacy-save raw']);
+});
+
+test('where it is not known which legacy tables there are, only cleanup says so', async () => {
+  const answers = { 'cat /proc/net/ip_tables_names': new CommandError('cat: no answer within 60 s') };
+  expect((await plan(answers)).said).toEqual([]);
+  expect((await plan(answers, nothing)).said).toContain(
+    'iptables-legacy: table raw: cat: no answer within 60 s; what overlaynet has in it stays',
+  );
+});
+
+test('a table in which nothing is wanted, and which iptables cannot read, is for nft to clean', async () => {
+  expect((await plan({ 'iptables-nft raw': incompatible('raw') })).hidden).toEqual(['raw']);
 });
 
 test('base chains of others in a table hide nothing of it, nor does a warning', () => {
-  const text = `# Table \`filter' contains incompatible base-chains, use 'nft' tool to list them.\n# Warning: x\n${ours('filter')}`;
+  const text = `# Table \`filter' contains incompatible base-chains, use 'nft' tool to list them.\n# Warning: x\n${saved('filter', ':OVERLAYNET-INPUT - [0:0]')}`;
   const { chains, unread } = parseChains(text);
   expect(unread.size).toBe(0);
   expect(chains.get('filter')?.own.has('OVERLAYNET-INPUT')).toBe(true);
 });
 
 describe('while nft shows no mangle table, kubelet may have its chains there', () => {
-  const hidden = "# Table `mangle' is incompatible, use 'nft' tool.\n";
+  const legacyOurs = saved('filter', ':OVERLAYNET-INPUT - [0:0]');
 
   test.each([
-    ['our rules stay with nft, which has some', ours('filter'), '', 'nft'],
-    ['a node without any rule of ours gets them from nft', '', '', 'nft'],
-    ['our rules stay with legacy, which alone has some', '', ours('filter'), 'legacy'],
-  ])('%s', async (_, nft, legacy, backend) => {
+    ['our rules stay with nft, which has some', { 'iptables-nft filter': listed(ours) }, 'nft'],
+    ['a node without any rule of ours gets them from nft', {}, 'nft'],
+    [
+      'our rules stay with legacy, which alone has some',
+      { 'iptables-legacy-save filter': legacyOurs },
+      'legacy',
+    ],
+  ])('%s', async (_, answers, backend) => {
     const { written } = await plan({
-      'iptables-nft-save': hidden + nft,
-      'iptables-legacy-save': canary + legacy,
+      'iptables-nft mangle': incompatible('mangle'),
+      'iptables-legacy-save mangle': canary,
+      ...answers,
     });
     expect(written[0]).toContain(`iptables-${backend}-restore`);
   });
 
-  test('the same where the program failed, but not where it is not installed', async () => {
-    const printed = { 'iptables-legacy-save': canary, 'ip6tables-nft-save': '' };
-    const failed = new CommandError('iptables-nft-save: no answer within 60 s');
-    expect(await plan({ ...printed, 'iptables-nft-save': failed })).toEqual({
-      written: [],
-      said: [failed.message],
+  test('not where the program is not installed', async () => {
+    const { written } = await plan({
+      'iptables-legacy-save mangle': canary,
+      'iptables-nft': new CommandError('iptables-nft: not found; install iptables'),
     });
-    const absent = new CommandError('iptables-nft-save: not found; install iptables');
-    expect((await plan({ ...printed, 'iptables-nft-save': absent })).written[0]).toContain('legacy');
+    expect(written[0]).toContain('legacy');
   });
 });
 
+test('a program that is not installed, and is needed, is said once', async () => {
+  const absent = new CommandError('iptables-nft: not found; install iptables');
+  expect((await plan({ 'iptables-nft': absent })).said).toEqual([absent.message]);
+});
+
 test('what cleanup could not read it says, but for programs that are not installed', async () => {
-  const absent = new CommandError('iptables-legacy-save: not found; install iptables');
-  const failed = new CommandError('iptables-nft-save: no answer within 60 s');
-  const printed = { 'iptables-legacy-save': absent, 'iptables-nft-save': failed };
-  expect((await plan(printed, nothing)).said).toEqual([failed.message]);
+  const { said } = await plan(
+    {
+      'ip6tables-nft': new CommandError('ip6tables-nft: not found; install iptables'),
+      'iptables-nft raw': new CommandError('iptables-nft: no answer within 60 s'),
+    },
+    nothing,
+  );
+  expect(said).toEqual(['iptables-nft: table raw: no answer within 60 s; what overlaynet has in it stays']);
 });

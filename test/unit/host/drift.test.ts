@@ -1,4 +1,4 @@
-import { watchDrift } from '../../../src/agent/drift.ts';
+import { watchDrift } from '../../../src/host/drift.ts';
 import { silent } from '../../../src/log.ts';
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));

@@ -1,6 +1,6 @@
 import { monitor } from '../linux/monitor.ts';
 import type { Log } from '../log.ts';
-import type { Agent } from './agent.ts';
+import type { Scope } from '../dataplane/state.ts';
 
 /** Reports of the kernel come in bursts, our own changes' among them. */
 const settleMs = 300;
@@ -14,6 +14,13 @@ const restFactor = 20;
 /** How often a cheap look tells whether somebody flushed our rules, and the rest after that happened: two may fight. */
 const guardMs = { between: 5_000, afterLoss: 30_000 };
 
+/** What it needs of the agent. */
+interface Reconciled {
+  reconcile: (scope?: Scope) => void;
+  /** The last look at links alone: what it took, and when it ended, by the monotonic clock. */
+  readonly looked: { ms: number; endedAt: number };
+}
+
 /**
  * Has the agent look at kernel and files every `resyncMs`, and at links soon after the kernel reports a change of them:
  * no such report says anything of sets and rules of iptables, which cost much to read. Whether those were flushed is seen
@@ -21,7 +28,7 @@ const guardMs = { between: 5_000, afterLoss: 30_000 };
  * @param options.guarded whether the rules are there still
  */
 export function watchDrift(
-  agent: Pick<Agent, 'reconcile' | 'looked'>,
+  agent: Reconciled,
   options: {
     resyncMs: number;
     guarded: () => Promise<boolean>;

@@ -1,0 +1,71 @@
+import { idleNetworks, networksInForce } from '../belief/snapshot.ts';
+import type { Known } from '../containers/choose.ts';
+import { closedNetworks } from '../containers/closed.ts';
+import type { CNIFiles } from '../containers/cni.ts';
+import { pause } from '../kube/wait.ts';
+import { brief, failureText } from '../report/status.ts';
+import type { Caches } from './caches.ts';
+import type { Judge } from './judge.ts';
+import type { Pass } from './pass.ts';
+
+/** The plugin waits 5 s, and a namespace may have to be looked up, too. */
+const firstPassMs = 2_000;
+
+/** What the agent can tell containers: by the last pass, and by what the objects say beyond it. */
+export class Knowledge {
+  readonly #parts: Parts;
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+  }
+
+  /** What a container's networks follow from; text, where the data path was never complete: what is awaited. */
+  get now(): Known | string {
+    const { pass, caches } = this.#parts;
+    const { complete, snapshot, applied } = pass;
+    if (!complete || snapshot === undefined || applied === undefined) return this.#awaited;
+    const failed = new Map(this.closed);
+    if (!caches.networks.hasSynced) return { snapshot, idle: undefined, failed };
+    const networks = caches.networks.list();
+    const inForce = new Set(networksInForce(networks).map(({ metadata }) => metadata.name));
+    for (const name of inForce) {
+      if (!applied.networks.has(name)) failed.set(name, 'it has just come');
+    }
+    return { snapshot, idle: idleNetworks(networks, inForce), failed };
+  }
+
+  /**
+   * `now`, of an agent that has just started once its first pass has ended: a runtime that is told to try again does so
+   * only after seconds.
+   */
+  async settled(): Promise<Known | string> {
+    const { pass } = this.#parts;
+    if (pass.applied === undefined && pass.wanted !== undefined) {
+      const slow = new AbortController();
+      await Promise.race([pass.first, pause(firstPassMs, slow.signal)]);
+      slow.abort();
+    }
+    return this.now;
+  }
+
+  /** Networks that take no new containers, and why. */
+  get closed(): ReadonlyMap<string, string> {
+    const { pass, cni } = this.#parts;
+    return closedNetworks(pass.snapshot?.networks ?? [], pass.applied?.failures ?? [], cni.owned);
+  }
+
+  get #awaited(): string {
+    const { caches, judge, pass } = this.#parts;
+    const { problems } = caches;
+    if (judge.missing !== undefined) return judge.missing;
+    if (pass.applied !== undefined) return brief(pass.applied.failures.map(failureText));
+    return problems.length > 0 ? problems.join('; ') : 'the first pass over the kernel has not ended';
+  }
+}
+
+interface Parts {
+  pass: Pick<Pass, 'applied' | 'snapshot' | 'complete' | 'wanted' | 'first'>;
+  caches: Pick<Caches, 'networks' | 'problems'>;
+  judge: Pick<Judge, 'missing'>;
+  cni: Pick<CNIFiles, 'owned'>;
+}

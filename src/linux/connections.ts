@@ -1,0 +1,21 @@
+import { readSysctl, sysctlName } from './sysctl.ts';
+
+/** Of the node's own network namespace; both are absent where connections are not tracked. */
+const paths = { most: 'net/netfilter/nf_conntrack_max', count: 'net/netfilter/nf_conntrack_count' };
+
+const share = 0.9;
+
+/**
+ * Why new connections fail on this node, or are about to: the table of connections is as good as full. What stands goes on,
+ * between nodes too, since the tunnel's own packets have no entry in it (src/dataplane/filter.ts).
+ */
+export function connectionsFull(root: string): string | undefined {
+  const [most, count] = [readSysctl(paths.most, root), readSysctl(paths.count, root)].map(Number);
+  if (most === undefined || count === undefined || !(count >= most * share)) return undefined;
+  // without the number that changes all the time
+  return (
+    `the table of connections is ${share * 100} % full or more (${sysctlName(paths.most)} is ${most}): where it is full, new ` +
+    'connections of containers and processes fail on this node; raise it, and look with `conntrack -S` and `conntrack -L` ' +
+    'for who fills it'
+  );
+}

@@ -1,0 +1,46 @@
+/** What an overlay network's name looks like. A bridge's name has at most 15 characters, two of which are its prefix. */
+export const namePattern = /^[a-z0-9]([-a-z0-9]{0,11}[a-z0-9])?$/;
+
+/** The same in words, for messages. */
+export const nameRule = 'lower case letters, digits and "-", at most 13 characters';
+
+export const isName = (text: string): boolean => namePattern.test(text);
+
+/** Docker has networks of these names, or gives them a meaning. */
+export const reservedNames: ReadonlySet<string> = new Set(['host', 'bridge', 'default', 'none']);
+
+/** What links of ours on a node begin with; no link of anyone else may. */
+export const linkPrefix = {
+  /** The bridge of a network's CNI containers. */
+  cni: 'm-',
+  /** The bridge of its Docker containers. */
+  docker: 'd-',
+  /** The node's end of a CNI container's interface. */
+  port: 'c-',
+  tunnel: 'vtep',
+} as const;
+
+export const cniBridge = (network: string): string => linkPrefix.cni + network;
+
+export const dockerBridge = (network: string): string => linkPrefix.docker + network;
+
+export const tunnelName = (vni: number): string => `${linkPrefix.tunnel}${vni}`;
+
+/** Both kinds of bridges, as nftables and people match them. */
+export const bridgeWildcards: readonly string[] = [`${linkPrefix.cni}*`, `${linkPrefix.docker}*`];
+
+/** The CNI plugin derives the rest from the container's ID and the interface's name. */
+export const portPattern = new RegExp(`^${linkPrefix.port}[0-9a-f]{12}$`);
+
+/** The most networks that a container can ask for. */
+export const mostNetworks = 16;
+
+/**
+ * The name of a container's interface by its network's place, from 0. The runtime chooses the first; the others count
+ * from eth1 and leave that one out.
+ */
+export function interfaceName(first: string, place: number): string {
+  if (place === 0) return first;
+  const others = Array.from({ length: place + 1 }, (_, index) => `eth${index + 1}`);
+  return others.filter((name) => name !== first)[place - 1] ?? first;
+}
