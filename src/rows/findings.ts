@@ -76,12 +76,15 @@ function findingRow(
   return { weight, object, ...of, type, reason, message, since: lastTransitionTime };
 }
 
+/** No condition says so: there is nobody who could. */
+const unregistered = 'NoAgent';
+
 const withoutAgent = (node: string, since: string): FindingRow => ({
   weight: 'Warning',
   object: `node/${node}`,
   node,
   type: 'Registered',
-  reason: 'NoAgent',
+  reason: unregistered,
   message: `no agent has registered on Node ${node}: kubectl get pods -n overlaynet-system -o wide --field-selector spec.nodeName=${node}`,
   since,
 });
