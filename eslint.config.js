@@ -11,7 +11,7 @@ const io = {
   message: 'This folder is pure: effects live at the rim.',
 };
 /** Folders of src that do no I/O. */
-const pure = ['net', 'api', 'allocate', 'dataplane', 'belief'];
+const pure = ['net', 'api', 'allocate', 'dataplane', 'belief', 'rows'];
 /** Each folder of src, and which others it may import. A folder is named before those that import it, so there is no circle. */
 const layers = {
   net: [],
@@ -19,19 +19,22 @@ const layers = {
   allocate: ['net', 'api'],
   dataplane: ['net', 'api'],
   belief: ['net', 'api', 'dataplane'],
+  rows: ['net', 'api', 'allocate'],
   linux: ['net', 'api', 'dataplane'],
   docker: ['net', 'api', 'dataplane', 'linux'],
   kube: ['api'],
   serve: ['net', 'kube'],
   host: ['net', 'api', 'dataplane', 'linux'],
-  containers: ['net', 'api', 'dataplane', 'belief', 'linux', 'kube', 'serve', 'host'],
+  containers: ['net', 'api', 'dataplane', 'belief', 'rows', 'linux', 'docker', 'kube', 'serve', 'host'],
   report: ['api', 'dataplane', 'kube', 'host'],
-  operator: ['net', 'api', 'allocate', 'kube', 'serve'],
+  operator: ['net', 'api', 'allocate', 'rows', 'kube', 'serve'],
+  cli: ['net', 'api', 'rows', 'kube'],
   agent: [
     'net',
     'api',
     'dataplane',
     'belief',
+    'rows',
     'linux',
     'docker',
     'kube',

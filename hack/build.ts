@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { chmod, copyFile, mkdir, rename } from 'node:fs/promises';
+import { isBuiltin } from 'node:module';
 import { dirname, join } from 'node:path';
 import type { Plugin } from 'esbuild';
 import { go } from './parts/part.ts';
@@ -9,7 +10,8 @@ import { findParts } from './parts.ts';
 
 const root = join(import.meta.dirname, '..');
 const dist = join(root, 'dist');
-const names = ['operator', 'agent'];
+/** Folders of src with a program, and what each becomes in dist/. */
+const bundles = { operator: 'operator.js', agent: 'agent.js', cli: 'kubectl-overlay' };
 /** CNI plugins of the agent's image beside ours, and which of the standard ones each is. */
 const standard = {
   ...chained,
@@ -93,10 +95,24 @@ const lean: Plugin = {
   },
 };
 
+/**
+ * Node's own modules by require, where they are first used: imports would load all of them before the first line of a
+ * program, and a command whose help somebody asks for needs none.
+ */
+const lazy: Plugin = {
+  name: 'lazy',
+  setup(build) {
+    build.onResolve({ filter: /^[a-z]/ }, ({ path, namespace }) => {
+      if (!isBuiltin(path)) return undefined;
+      return namespace === 'required' ? { path, external: true } : { path, namespace: 'required' };
+    });
+  },
+};
+
 /** When a file was last written, in ms; 0 where there is none. */
 const written = (file: string) => statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0;
 
-/** Whether both bundles are newer than everything that they are made of. */
+/** Whether all bundles are newer than everything that they are made of. */
 function fresh(): boolean {
   const sources = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' });
   const files = [
@@ -105,13 +121,13 @@ function fresh(): boolean {
     'hack/build.ts',
   ];
   const newest = Math.max(...files.map((file) => written(join(root, file))));
-  return names.every((name) => written(join(dist, `${name}.js`)) > newest);
+  return Object.values(bundles).every((file) => written(join(dist, file)) > newest);
 }
 
-/** Bundles operator and agent into one file each, dist/operator.js and dist/agent.js, unless they are up to date. */
+/** Bundles each program into one file: dist/operator.js, dist/agent.js and dist/kubectl-overlay, unless they are up to date. */
 export async function buildBundles(): Promise<void> {
   if (fresh()) return;
-  await Promise.all(names.map((name) => bundle(name, join(dist, `${name}.js`))));
+  await Promise.all(Object.entries(bundles).map(([name, file]) => bundle(name, join(dist, file))));
 }
 
 /** Bundles one of them into `file`, with its sources as the plugins change them. */
@@ -130,11 +146,13 @@ export async function bundle(name: string, file: string, plugins: Plugin[] = [])
     legalComments: 'none',
     minifySyntax: true,
     minifyWhitespace: true,
-    plugins: [...plugins, lean],
+    // of the time that the command needs to start, most is the reading of its own text
+    minifyIdentifiers: name === 'cli',
+    plugins: [...plugins, ...(name === 'cli' ? [lazy] : []), lean],
     logLevel: 'error',
   });
-  // whatever the umask: the image's user is not who builds it
-  await chmod(unfinished, 0o644);
+  // whatever the umask: the image's user is not who builds it, and a command is run by its name
+  await chmod(unfinished, name === 'cli' ? 0o755 : 0o644);
   // at once: another lab may be starting it
   await rename(unfinished, file);
 }
@@ -159,5 +177,5 @@ export async function buildContext(): Promise<void> {
 if (process.argv[1] === import.meta.filename) {
   const start = performance.now();
   await buildContext();
-  say(`dist/operator.js, dist/agent.js and dist/plugins built in ${since(start)}`);
+  say(`dist/operator.js, dist/agent.js, dist/kubectl-overlay and dist/plugins built in ${since(start)}`);
 }

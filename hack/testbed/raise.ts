@@ -154,7 +154,14 @@ export async function raise(wish: Wish): Promise<Happened> {
   };
   await client.close();
   writeFileSync(join(lab.dir, 'parts.json'), JSON.stringify(parts));
-  writeFileSync(join(lab.dir, 'env'), `KUBECONFIG=${kubeconfig(lab)}\nSTATE_URL=${stateURL}\n`);
+  const environment = {
+    KUBECONFIG: kubeconfig(lab),
+    STATE_URL: stateURL,
+    // of `kubectl overlay`
+    OVERLAYNET_SERVER: new URL(stateURL).origin,
+  };
+  const lines = Object.entries(environment).map(([name, value]) => `${name}=${value}\n`);
+  writeFileSync(join(lab.dir, 'env'), lines.join(''));
   process.stdout.write(`\n${report(happened)}\n\n`);
   const lost = pings.filter((one) => one.received < one.sent);
   if (lost.length > 0) {

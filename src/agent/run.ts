@@ -1,15 +1,19 @@
 import { setFlagsFromString } from 'node:v8';
 import pkg from '../../package.json' with { type: 'json' };
 import { dockerAt } from '../docker/docker.ts';
+import { engineAt } from '../docker/engine.ts';
 import { serve } from '../serve/http.ts';
 import { connect } from '../kube/client.ts';
+import { agentAudience } from '../rows/row.ts';
 import { Reviews } from '../serve/review.ts';
 import { DataPath } from '../linux/datapath.ts';
 import { hostSpace } from '../linux/ranges.ts';
+import { run } from '../linux/run.ts';
 import { uplinkMTU } from '../linux/uplink.ts';
 import { createLog } from '../log.ts';
 import { Agent } from './agent.ts';
 import { readAttachments } from '../containers/attachments.ts';
+import { ContainerListing } from '../containers/listing.ts';
 import { watchDrift } from '../host/drift.ts';
 import { endpoints } from './endpoints.ts';
 import type { RunOptions } from './flags.ts';
@@ -69,10 +73,17 @@ export async function runAgent(options: RunOptions): Promise<void> {
     metrics,
     log,
   });
+  const containers = new ContainerListing({
+    node,
+    version: pkg.version,
+    stateDir: directories.stateDir,
+    engine: engineAt(dockerSocket),
+    run,
+  });
   await agent.listen();
   const server = await serve({
     listen,
-    routes: endpoints(agent, metrics),
+    routes: endpoints(agent, metrics, containers),
     log,
     secure: {
       certificate: {
@@ -80,7 +91,7 @@ export async function runAgent(options: RunOptions): Promise<void> {
         commonName: 'overlaynet-agent',
         names: [node, ...addresses],
       },
-      reviewer: new Reviews(client),
+      reviewer: new Reviews(client, { audience: agentAudience }),
     },
   }).catch(async (error: unknown) => {
     await agent.stop();

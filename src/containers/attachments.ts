@@ -1,8 +1,12 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseAttachment, type Attachments } from '../dataplane/attachment.ts';
+import { parseAttachment, type Attachment, type Attachments } from '../dataplane/attachment.ts';
 import { attachmentsIn } from '../host/directories.ts';
 import { isErrno, readIfPresent, reasonOf } from '../host/file.ts';
+
+/** Name of the file that the plugin keeps a record in. */
+export const recordFile = ({ containerID, ifname }: Pick<Attachment, 'containerID' | 'ifname'>): string =>
+  `${containerID}:${ifname}.json`;
 
 /** Reads the records in the order of their names. Locks and temporary files begin with a dot and are skipped. */
 export function readAttachments(stateDir: string): Attachments {

@@ -5,7 +5,7 @@ import { linkNames } from '../linux/links.ts';
 import type { Log } from '../log.ts';
 import { dockerBridge } from '../net/name.ts';
 import { outdated, planNetworks, type NetworkPlan, type Step, type Users } from './diff.ts';
-import { Engine, EngineError, NoEngine, type Endpoint } from './engine.ts';
+import { engineAt, EngineError, NoEngine, type Endpoint, type Engine } from './engine.ts';
 import {
   blocksOf,
   isOurs,
@@ -265,8 +265,10 @@ export class Docker {
  * The Docker part of the agent.
  * @param socket the engine's socket; undefined or empty means that no engine is used
  */
-export const dockerAt = (socket: string | undefined, log: Log): Docker | undefined =>
-  socket === undefined || socket === '' ? undefined : new Docker({ engine: new Engine(socket), log });
+export function dockerAt(socket: string | undefined, log: Log): Docker | undefined {
+  const engine = engineAt(socket);
+  return engine && new Docker({ engine, log });
+}
 
 /**
  * Collects blocks by network name. An engine lists networks in any order, and one that is replaced appears twice

@@ -1,6 +1,6 @@
 import http from 'node:http';
 import { finished } from 'node:stream/promises';
-import { formatAddress, parseAddress, readable } from '../net/address.ts';
+import { formatAddress, isAddress, parseAddress, readable } from '../net/address.ts';
 import { cidrOf, formatCidr, parseInterface } from '../net/cidr.ts';
 import type { Users } from './diff.ts';
 import type { DockerNetwork, NetworkShape } from './networks.ts';
@@ -115,6 +115,28 @@ export class Engine {
     );
   }
 
+  /** The containers that run on a network. */
+  async members(id: string, network: string): Promise<Member[]> {
+    const filters = encodeURIComponent(JSON.stringify({ network: [id] }));
+    const containers = await this.#get<ContainerReply[]>(
+      await this.#versioned(`/containers/json?filters=${filters}`),
+    );
+    return containers.map(({ Id, Names, Created = 0, NetworkSettings }) => {
+      const {
+        IPAddress = '',
+        GlobalIPv6Address = '',
+        MacAddress = '',
+      } = NetworkSettings?.Networks?.[network] ?? {};
+      return {
+        id: Id,
+        name: nameOf({ Id, Names }),
+        mac: MacAddress,
+        addresses: [IPAddress, GlobalIPv6Address].filter(isAddress),
+        created: new Date(Created * 1_000).toISOString(),
+      };
+    });
+  }
+
   async create(shape: NetworkShape): Promise<void> {
     // before API 1.44, Docker accepts two networks with one name unless it is told to check
     const path = await this.#versioned('/networks/create');
@@ -215,6 +237,10 @@ export class Engine {
   }
 }
 
+/** @param socket undefined or empty: there is to be none */
+export const engineAt = (socket: string | undefined): Engine | undefined =>
+  socket === undefined || socket === '' ? undefined : new Engine(socket);
+
 /** `GET /v1.41/networks` */
 const callText = (method: string, path: string): string => `${method} ${path.replace(/\?.*/, '')}`;
 
@@ -245,16 +271,32 @@ function poolsOf({ DefaultAddressPools: configured }: InfoReply): string[] {
   });
 }
 
+/** A running container on a network. */
+export interface Member {
+  id: string;
+  name: string;
+  mac: string;
+  addresses: string[];
+  /** When it was created, not when it was last started. */
+  created: string;
+}
+
 interface ContainerReply {
   Id: string;
   Names: string[];
   State: string;
+  /** Seconds since the epoch. */
+  Created?: number;
   NetworkSettings?: {
-    Networks?: Record<string, { IPAddress?: string; GlobalIPv6Address?: string } | null> | null;
+    Networks?: Record<
+      string,
+      { IPAddress?: string; GlobalIPv6Address?: string; MacAddress?: string } | null
+    > | null;
   } | null;
 }
 
-const nameOf = ({ Id, Names }: ContainerReply): string => (Names[0] ?? Id.slice(0, 12)).replace(/^\//, '');
+const nameOf = ({ Id, Names }: Pick<ContainerReply, 'Id' | 'Names'>): string =>
+  (Names[0] ?? Id.slice(0, 12)).replace(/^\//, '');
 
 /** Why networks of this engine cannot be overlaynet's; undefined if they can. */
 export function unsupported({ FirewallBackend, SecurityOptions }: InfoReply): string | undefined {

@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream';
 import type { KubeObject } from '../api/types.ts';
 import { loadConfig } from './config.ts';
 import { ApiError } from './error.ts';
@@ -5,6 +6,7 @@ import { pathOf, type Resource } from './resources.ts';
 import { Transport, type Request, type TimeLimits } from './transport.ts';
 import { watch, type WatchEvent, type WatchOptions } from './watch.ts';
 
+export { usersKubeconfig } from './config.ts';
 export { ApiError } from './error.ts';
 
 export interface Selectors {
@@ -213,6 +215,17 @@ export class Client {
     return this.#transport.text(request, options.timeoutMs, options.signal);
   }
 
+  /** A connection to a port of a pod, through the API server. @throws ApiError, Error */
+  async forward(namespace: string, pod: string, port: number, signal: AbortSignal): Promise<Duplex> {
+    const { forwardPort } = await import('./portforward.ts');
+    return forwardPort(await this.#transport.access(), { namespace, pod, port }, signal);
+  }
+
+  /** `https://127.0.0.1:6443`, for messages. */
+  get server(): string {
+    return this.#transport.server;
+  }
+
   /** Closes all connections, those of watches too. */
   close(): Promise<void> {
     this.#transport.close();
@@ -256,5 +269,6 @@ export class Client {
  * Makes a client from the file `kubeconfig`, else KUBECONFIG, else the pod's service account. The first call
  * connects.
  */
-export const connect = (options: { kubeconfig?: string; limits?: Partial<TimeLimits> } = {}): Client =>
-  new Client(new Transport(loadConfig(options.kubeconfig), options.limits));
+export const connect = (
+  options: { kubeconfig?: string; context?: string; limits?: Partial<TimeLimits> } = {},
+): Client => new Client(new Transport(loadConfig(options.kubeconfig, options.context), options.limits));

@@ -1,4 +1,5 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
+import { homedir } from 'node:os';
 import type { RequestOptions } from 'node:https';
 import path from 'node:path';
 import { KubeConfig } from '@kubernetes/client-node';
@@ -34,11 +35,18 @@ const useTokenFiles = (config: KubeConfig, file: string): void => {
   }
 };
 
+/** kubectl's own default, where there is such a file. */
+export const usersKubeconfig = (): string | undefined => {
+  const file = path.join(homedir(), '.kube', 'config');
+  return existsSync(file) ? file : undefined;
+};
+
 /**
  * Loads `file`; when absent the files in KUBECONFIG, else the pod's service account.
+ * @param context of the file, in place of its current one
  * @throws Error where none of these exists, the file cannot be read, or it names no cluster
  */
-export const loadConfig = (file?: string): KubeConfig => {
+export const loadConfig = (file?: string, context?: string): KubeConfig => {
   const config = new KubeConfig();
   const files = (file ?? process.env.KUBECONFIG ?? '').split(path.delimiter).filter((name) => name !== '');
   if (file !== undefined) {
@@ -51,6 +59,12 @@ export const loadConfig = (file?: string): KubeConfig => {
     throw new Error('no API server: give --kubeconfig, set KUBECONFIG, or run inside a cluster');
   }
   for (const name of files) useTokenFiles(config, name);
+  if (context !== undefined) {
+    const known = config.contexts.map(({ name }) => name);
+    if (!known.includes(context))
+      throw new Error(`kubeconfig: no context "${context}"; there are ${known.join(', ') || 'none'}`);
+    config.setCurrentContext(context);
+  }
   const cluster = config.getCurrentCluster();
   if (cluster === null)
     throw new Error(`kubeconfig ${files.join(path.delimiter)}: the current context names no cluster`);

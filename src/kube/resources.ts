@@ -106,6 +106,21 @@ export const definitions: Resource<KubeObject> = {
   metadataOnly: true,
 };
 
+/** core/v1 */
+export interface ConfigMap extends KubeObject {
+  data?: Record<string, string>;
+}
+
+export const configMaps = (namespace: string): Resource<ConfigMap> => ({
+  apiVersion: 'v1',
+  kind: 'ConfigMap',
+  plural: 'configmaps',
+  namespace,
+});
+
+/** Where operators publish the certificates that they show, one a key. */
+export const operatorConfigMap = 'overlaynet-operator';
+
 export const podMetadata = (namespace: string): Resource<KubeObject> => ({
   apiVersion: 'v1',
   kind: 'Pod',
@@ -113,6 +128,35 @@ export const podMetadata = (namespace: string): Resource<KubeObject> => ({
   namespace,
   metadataOnly: true,
 });
+
+/** core/v1, as far as one looks for a pod that serves. */
+export interface Pod extends KubeObject {
+  metadata: ObjectMeta;
+  spec?: { nodeName?: string };
+  status?: { phase?: string; conditions?: { type: string; status: string }[] };
+}
+
+export const pods = (namespace: string): Resource<Pod> => ({
+  apiVersion: 'v1',
+  kind: 'Pod',
+  plural: 'pods',
+  namespace,
+});
+
+/** Of all namespaces; names alone. */
+export const networkPolicies: Resource<KubeObject> = {
+  apiVersion: 'networking.k8s.io/v1',
+  kind: 'NetworkPolicy',
+  plural: 'networkpolicies',
+  metadataOnly: true,
+};
+
+export const daemonSets: Resource<KubeObject> = {
+  apiVersion: 'apps/v1',
+  kind: 'DaemonSet',
+  plural: 'daemonsets',
+  metadataOnly: true,
+};
 
 export const leases = (namespace: string): Resource<Lease> => ({
   apiVersion: 'coordination.k8s.io/v1',

@@ -41,6 +41,12 @@ export interface Request {
   accept?: string;
 }
 
+/** How the API server is reached beside the pool of connections. */
+export interface Access extends Credentials {
+  origin: URL;
+  timeoutMs: number;
+}
+
 /**
  * Talks to one API server over a pool of kept connections. HTTP/1.1 is used because with HTTP/2 all requests share
  * one connection, and a black-holed connection would stop the watches for minutes.
@@ -57,6 +63,17 @@ export class Transport {
     this.limits = { ...timeLimits, ...limits };
     this.#config = config;
     this.#origin = new URL(config.getCurrentCluster()?.server ?? '');
+  }
+
+  get server(): string {
+    return this.#origin.origin;
+  }
+
+  /** What a connection of another kind needs. */
+  async access(): Promise<Access> {
+    this.#credentials ??= await readCredentials(this.#config);
+    const { tls, headers } = this.#credentials;
+    return { origin: this.#origin, tls, headers, timeoutMs: this.limits.requestMs };
   }
 
   /**

@@ -46,7 +46,8 @@ export function endpoints(
   };
 }
 
-function unsynced(caches: Caches): string | undefined {
+/** Why nothing is known yet. */
+export function unsynced(caches: Caches): string | undefined {
   const waiting = caches.all.filter(({ hasSynced }) => !hasSynced);
   if (waiting.length === 0) return undefined;
   const each = waiting.map(

@@ -13,6 +13,8 @@ export interface Flags {
   identity: string;
   namespace: string;
   firstConfig?: string;
+  agentPort: number;
+  agentTokenFile?: string;
   /** Milliseconds, as are the two below. */
   leaseDuration: number;
   renewDeadline: number;
@@ -47,6 +49,11 @@ export function parseFlags(argv: readonly string[]): Flags {
       '--first-config <file>',
       'OverlayConfig to create where there never was one, YAML; default: DC/OS’s values',
     )
+    .option('--agent-port <port>', 'where agents listen, to ask them for their containers', port, 9181)
+    .option(
+      '--agent-token-file <file>',
+      'token that is shown to agents, for their audience, overlaynet-agent; default: none',
+    )
     .option('--lease-duration <time>', 'how long others wait for a leader that does not renew', time, 15_000)
     .option('--renew-deadline <time>', 'a leader that could not renew for so long gives up', time, 10_000)
     .option('--retry-period <time>', 'between two attempts to take the Lease or renew it', time, 2_000)
@@ -77,6 +84,13 @@ function time(text: string): number {
   const ms = parseDuration(text);
   if (ms === undefined || ms <= 0) throw new InvalidArgumentError(`"${text}" is not a time such as 15s.`);
   return ms;
+}
+
+function port(text: string): number {
+  const number = /^[0-9]{1,5}$/.test(text) ? Number(text) : 0;
+  if (number < 1 || number > 65_535)
+    throw new InvalidArgumentError(`"${text}" is not a port from 1 to 65535.`);
+  return number;
 }
 
 /** Parses a list of addresses: `172.17.0.2,fd00::2`. */

@@ -7,14 +7,17 @@ import { certificateFiles } from '../serve/certificate.ts';
 import { serve } from '../serve/http.ts';
 import type { Log } from '../log.ts';
 import { Allocator, type Settled } from './allocator.ts';
+import { publishCertificate } from './certificate.ts';
 import { Caches } from './caches.ts';
 import { Deletions } from './deletion.ts';
-import { endpoints } from './endpoints.ts';
+import { endpoints, unsynced } from './endpoints.ts';
 import { readFirstConfig } from './firstconfig.ts';
 import type { Flags } from './flags.ts';
 import { OperatorMetrics } from './metrics.ts';
 import { NetworkGuard } from './guard.ts';
 import { NodePods } from './nodepods.ts';
+import { Peers } from './peers.ts';
+import { rowEndpoints } from './rows.ts';
 import { Statuses } from './statuses.ts';
 import { Uninstall } from './uninstall.ts';
 
@@ -114,9 +117,18 @@ export async function startOperator(flags: Flags, log: Log): Promise<Operator> {
       queue.add('allocate');
     },
   });
+  const peers = new Peers({
+    allocations: () => caches.allocations.list(),
+    config: () => caches.configs.get('default'),
+    port: flags.agentPort,
+    tokenFile: flags.agentTokenFile,
+  });
   const server = await serve({
     listen: flags.listen,
-    routes: endpoints(caches, metrics, deletions),
+    routes: {
+      ...endpoints(caches, metrics, deletions),
+      ...rowEndpoints(caches, peers, () => unsynced(caches)),
+    },
     log,
     secure: {
       certificate: { ...(files && { files }), commonName: 'overlaynet-operator', names: flags.addresses },
@@ -124,6 +136,8 @@ export async function startOperator(flags: Flags, log: Log): Promise<Operator> {
     },
   });
   log.info('serving', { address: server.address });
+  const { namespace } = flags;
+  const publication = publishCertificate({ client, namespace, certificate: () => server.certificate(), log });
   metrics.watch(caches);
   caches.start(
     (soon) => {
@@ -135,6 +149,7 @@ export async function startOperator(flags: Flags, log: Log): Promise<Operator> {
   );
   uninstall.start();
   const stop = async () => {
+    publication.stop();
     await Promise.all([queue.stop(), statusQueue.stop(), uninstall.stop()]);
     await election.stop();
     await caches.stop();

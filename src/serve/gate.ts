@@ -29,6 +29,12 @@ export class HTTPRefusal {
   }
 }
 
+/**
+ * The path that a ClusterRole must name for a path of ours. Kubernetes lets every user whom it knows get `/api/*`
+ * (ClusterRole system:discovery), so that a right to `/api/v1/containers` would be everybody's.
+ */
+export const rightOf = (path: string): string => (path.startsWith('/api/') ? `/overlay-master${path}` : path);
+
 const challenge = 'Bearer realm="overlaynet"';
 
 /** Admits requests whose bearer token belongs to an authorised user. */
@@ -60,15 +66,21 @@ export class Gate {
   /** Returns undefined when the user may make the request. */
   async authorize(user: User, method: string, path: string): Promise<HTTPRefusal | undefined> {
     const verb = method.toLowerCase();
+    const right = rightOf(path);
     try {
-      if (await this.#reviewer.allows(user, verb, path)) return undefined;
+      if (await this.#reviewer.allows(user, verb, right)) return undefined;
     } catch (error) {
       return unavailable(error);
     }
-    const role = verb === 'post' ? 'overlaynet-operator-admin' : 'overlaynet-viewer';
+    const role =
+      verb === 'post'
+        ? 'overlaynet-operator-admin'
+        : path.endsWith('/containers')
+          ? 'overlaynet-inspector'
+          : 'overlaynet-viewer';
     return new HTTPRefusal(
       403,
-      `user ${user.username} may not ${verb} ${path}: bind the ClusterRole ${role} to that user`,
+      `user ${user.username} may not ${verb} ${right}: bind the ClusterRole ${role} to that user`,
     );
   }
 }

@@ -15,8 +15,8 @@ export interface Reply {
   headers?: Record<string, string>;
 }
 
-/** Answers GET and HEAD of one path. */
-type Read = () => Reply | Promise<Reply>;
+/** Answers GET and HEAD of one path. @param query what stands behind `?`, empty where nothing does */
+type Read = (query: string) => Reply | Promise<Reply>;
 
 /** A POST request as its handler sees it. */
 export interface Posted {
@@ -35,6 +35,8 @@ export type Route = Read | Write;
 export interface Server {
   /** `host:port` as bound; differs from what was asked for when the port was 0. */
   address: string;
+  /** What it shows of itself now, PEM; undefined in the clear. */
+  certificate(): string | undefined;
   close(): Promise<void>;
 }
 
@@ -95,7 +97,7 @@ export async function serve(options: {
   const { log, secure } = options;
   const { host, port } = parseListen(options.listen);
   const routes = new Map(Object.entries(options.routes));
-  const { server, stop } = isLoopback(host)
+  const { server, stop, certificate } = isLoopback(host)
     ? plain(routes, log)
     : guarded(options.listen, routes, log, secure);
   const sockets = new Set<Socket>();
@@ -133,6 +135,7 @@ export async function serve(options: {
   const shown = host === '' ? bound.address : host;
   return {
     address: `${isIP(shown) === 6 ? `[${shown}]` : shown}:${bound.port}`,
+    certificate,
     close: () =>
       new Promise((resolve) => {
         stop();
@@ -153,7 +156,7 @@ function plain(routes: Routes, log: Log) {
       send(request, response, reply);
     });
   });
-  return { server, stop: () => undefined };
+  return { server, stop: () => undefined, certificate: () => undefined };
 }
 
 function guarded(
@@ -175,7 +178,7 @@ function guarded(
   const stop = certificate.follow((pair) => {
     server.setSecureContext({ ...tls, ...pair });
   });
-  return { server, stop };
+  return { server, stop, certificate: () => certificate.pair.cert };
 }
 
 /** Whether `host` is a loopback address. Names do not count, because a name can resolve to any address. */
@@ -196,7 +199,8 @@ export function parseListen(listen: string): { host: string; port: number } {
 }
 
 async function answer(routes: Routes, request: IncomingMessage, log: Log, gate?: Gate): Promise<Reply> {
-  const path = (request.url ?? '/').replace(/[?#].*/s, '');
+  const url = request.url ?? '/';
+  const path = url.replace(/[?#].*/s, '');
   const method = request.method ?? '';
   try {
     const user = gate === undefined || free.has(path) ? undefined : await gate.authenticate(request);
@@ -211,7 +215,9 @@ async function answer(routes: Routes, request: IncomingMessage, log: Log, gate?:
     }
     const refusal = user && (await gate?.authorize(user, method, path));
     if (refusal !== undefined) return refused(refusal);
-    return typeof route === 'function' ? await route() : await take(route, request, user);
+    return typeof route === 'function'
+      ? await route(url.slice(path.length + 1))
+      : await take(route, request, user);
   } catch (error) {
     if (error instanceof CutOff) {
       log.debug('request failed', { path, error: error.message });

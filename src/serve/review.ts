@@ -69,6 +69,7 @@ interface Answer {
 export class Reviews {
   readonly #client: Pick<Client, 'raw'>;
   readonly #times: Times;
+  readonly #audience: string | undefined;
   // keyed by a hash of the question, so that no token is stored
   readonly #allowed = new Map<string, Answer>();
   readonly #refused = new Map<string, Answer>();
@@ -76,9 +77,12 @@ export class Reviews {
   readonly #places = new Quota(limits.each);
   #underWay = 0;
 
-  constructor(client: Pick<Client, 'raw'>, own: Times = times) {
+  /** @param own `audience`: tokens for it are taken, beside those for the API server */
+  constructor(client: Pick<Client, 'raw'>, own: Partial<Times> & { audience?: string } = {}) {
+    const { audience, ...some } = own;
     this.#client = client;
-    this.#times = own;
+    this.#times = { ...times, ...some };
+    this.#audience = audience;
   }
 
   /**
@@ -88,14 +92,13 @@ export class Reviews {
    */
   authenticate(token: string, from: string): Promise<User | undefined> {
     return this.#remembered(['token', token], from, async () => {
-      const status = await this.#review<{ authenticated?: boolean; user?: User }>(
-        'authentication',
-        'TokenReview',
-        {
-          token,
-        },
-      );
-      return status.authenticated === true ? status.user : undefined;
+      // the API server says of a token of another audience that it is nobody's, unless it is told which one
+      const audience = audiencesOf(token).includes(this.#audience) ? this.#audience : undefined;
+      const audiences = audience === undefined ? undefined : [audience];
+      const status = await this.#review<TokenStatus>('authentication', 'TokenReview', { token, audiences });
+      // one that knows no audiences would leave them out of its answer
+      const isFor = audience === undefined || status.audiences?.includes(audience) === true;
+      return status.authenticated === true && isFor ? status.user : undefined;
     });
   }
 
@@ -187,6 +190,23 @@ export class Reviews {
     } finally {
       this.#underWay--;
     }
+  }
+}
+
+interface TokenStatus {
+  authenticated?: boolean;
+  user?: User;
+  audiences?: string[];
+}
+
+/** For whom a token says that it is. It decides only what the API server is asked: nothing here is believed. */
+function audiencesOf(token: string): unknown[] {
+  try {
+    const claims = Buffer.from(token.split('.')[1] ?? '', 'base64url').toString('utf8');
+    const { aud } = JSON.parse(claims) as { aud?: unknown };
+    return Array.isArray(aud) ? aud : [aud];
+  } catch {
+    return [];
   }
 }
 

@@ -60,6 +60,7 @@ test('one that is started within another process serves, leads, and gives the Le
       identity: 'ovt-within',
       namespace,
       leaseDuration: 15_000,
+      agentPort: 9181,
       renewDeadline: 10_000,
       retryPeriod: 100,
       logLevel: 'error',

@@ -1,6 +1,7 @@
 import type { KubeObject } from '../../src/api/types.ts';
 import { connect, type Client } from '../../src/kube/client.ts';
 import { endpointSlices, nodes } from '../../src/kube/resources.ts';
+import { rightOf } from '../../src/serve/gate.ts';
 import { startControlPlane, type OwnControlPlane } from '../support/controlplane.ts';
 import { install } from '../support/refuses.ts';
 import { discover, mayDo, rightsOf } from '../support/rights.ts';
@@ -120,19 +121,44 @@ test('the operator may try this and nothing else', async () => {
     ...each('get list watch create update delete', 'allocationledgers.overlaynet.dev'),
     ...each('create patch', 'events', ' in default'),
     ...each('create', 'leases.coordination.k8s.io', ` in ${namespace}`),
+    ...each('create', 'configmaps', ` in ${namespace}`),
   ];
   expect(await rightsOf(operator, served, looked)).toEqual(unnamed.toSorted());
   const lease = each('get update', 'leases.coordination.k8s.io', ` in ${namespace}`);
   const there = served.filter(({ namespaced }) => namespaced);
   const inNamespace = unnamed.filter((right) => right.endsWith(` in ${namespace}`));
   expect(await rightsOf(operator, there, [namespace], 'overlaynet-operator')).toEqual(
-    [...inNamespace, ...lease].sort(),
+    [...inNamespace, ...lease, ...each('get update', 'configmaps', ` in ${namespace}`)].sort(),
   );
   const definitions = served.filter(({ plural }) => plural === 'customresourcedefinitions');
   expect(await rightsOf(operator, definitions, [], 'overlaynetworks.overlaynet.dev')).toEqual([
     'get customresourcedefinitions.apiextensions.k8s.io',
   ]);
 }, 120_000);
+
+const rows = ['networks', 'agents', 'blocks', 'spaces', 'findings'].map((kind) => rightOf(`/api/v1/${kind}`));
+const inspected = [rightOf('/api/v1/containers'), '/overlay-agent/containers'];
+
+test('an inspector may read what a viewer may of rows, and containers; the operator asks agents for them', async () => {
+  const inspector = await as('overlaynet-inspector');
+  expect(await rightsOf(inspector, served, looked)).toEqual(everyone.toSorted());
+  const viewer = await as('overlaynet-viewer');
+  for (const path of [...rows, ...inspected]) {
+    for (const verb of ['get', 'head']) expect(await mayDo(inspector, { path, verb })).toBe(true);
+    expect({ path, allowed: await mayDo(viewer, { path, verb: 'get' }) }).toEqual({
+      path,
+      allowed: rows.includes(path),
+    });
+  }
+  const operator = await as('overlaynet-operator');
+  expect(await mayDo(operator, { path: '/overlay-agent/containers', verb: 'get' })).toBe(true);
+}, 120_000);
+
+test('Kubernetes lets everybody get /api/*: no right of ours may be called so', async () => {
+  const nobody = await as('ovt-nobody');
+  expect(await mayDo(nobody, { path: '/api/v1/containers', verb: 'get' })).toBe(true);
+  for (const path of [...rows, ...inspected]) expect(await mayDo(nobody, { path, verb: 'get' })).toBe(false);
+}, 30_000);
 
 test('a viewer may read the three paths and nothing of the API', async () => {
   const viewer = await as('overlaynet-viewer');

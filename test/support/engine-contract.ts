@@ -67,10 +67,20 @@ export function engineContract(world: () => World): void {
       { network: 'dcos', container: 'web', addresses: [expect.stringMatching(/^9\.0\./)] },
       [],
     ]);
+    expect(await engine.members(Id, 'dcos')).toEqual([
+      {
+        id: expect.any(String),
+        name: 'web',
+        mac: expect.stringMatching(/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/),
+        addresses: expect.arrayContaining([expect.stringMatching(/^9\.0\./)]),
+        created: expect.stringMatching(/^20[0-9]{2}-.*Z$/),
+      },
+    ]);
     await expect(engine.remove(Id)).rejects.toThrow('has active endpoints');
     await world().stop('web');
     expect(await engine.users(Id)).toEqual({ running: [], stopped: ['web'] });
     expect((await engine.endpoints()).filter(({ network }) => network === 'dcos')).toEqual([]);
+    expect(await engine.members(Id, 'dcos')).toEqual([]);
     await world().removeContainer('web');
     await engine.remove(Id);
   });

@@ -152,7 +152,12 @@ export class FakeEngine {
         Id: container,
         Names: [`/${container}`],
         State: running ? 'running' : 'exited',
-        NetworkSettings: { Networks: { [network]: { IPAddress: address, GlobalIPv6Address: '' } } },
+        Created: Date.UTC(2026, 0, 1) / 1_000,
+        NetworkSettings: {
+          Networks: {
+            [network]: { IPAddress: address, GlobalIPv6Address: '', MacAddress: '02:42:09:00:00:82' },
+          },
+        },
       }));
   }
 }

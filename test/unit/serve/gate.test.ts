@@ -2,6 +2,7 @@ import { jest } from '@jest/globals';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect as connectPlain } from 'node:net';
 import { connect, type TLSSocket } from 'node:tls';
+import { Gate } from '../../../src/serve/gate.ts';
 import { json, serve } from '../../../src/serve/http.ts';
 import type { Client } from '../../../src/kube/client.ts';
 import { Reviews } from '../../../src/serve/review.ts';
@@ -100,4 +101,30 @@ test('one after the other is never too much: each waits for its answer', async (
     expect((await askSecurely(at, '/state', { token: `garbage-${i}` })).status).toBe(401);
   }
   expect(asked).toHaveLength(3);
+});
+
+test('a right to /api/… has another name: Kubernetes lets everybody get /api/*', async () => {
+  const asked: string[] = [];
+  const gate = new Gate({
+    authenticate: () => Promise.resolve(undefined),
+    allows: (_, verb, path) => {
+      asked.push(`${verb} ${path}`);
+      return Promise.resolve(false);
+    },
+  });
+  const refusals = await Promise.all(
+    ['/api/v1/networks', '/api/v1/containers', '/metrics'].map((path) =>
+      gate.authorize({ username: 'eve' }, 'GET', path),
+    ),
+  );
+  expect(asked).toEqual([
+    'get /overlay-master/api/v1/networks',
+    'get /overlay-master/api/v1/containers',
+    'get /metrics',
+  ]);
+  expect(refusals.map((refusal) => refusal?.error.replace(/.*ClusterRole /, ''))).toEqual([
+    'overlaynet-viewer to that user',
+    'overlaynet-inspector to that user',
+    'overlaynet-viewer to that user',
+  ]);
 });

@@ -17,6 +17,7 @@ beforeAll(async () => {
     listen: '127.0.0.1:0',
     routes: {
       '/state': () => json(200, { a: 1 }),
+      '/query': (query) => json(200, { query }),
       '/healthz': () => text(200, 'ok'),
       '/broken': () => Promise.reject(new Error('out of order')),
       '/take': {
@@ -41,6 +42,16 @@ test('GET answers, with a query too; HEAD has the same headers and no body', asy
   const head = await ask('/state', { method: 'HEAD' });
   expect([head.status, head.headers.get('content-length')]).toEqual([200, String(body.length)]);
   expect(await head.text()).toBe('');
+});
+
+test('a route gets what stands behind the question mark, as it is', async () => {
+  for (const [url, query] of [
+    ['/query', ''],
+    ['/query?', ''],
+    ['/query?a=%20b&c', 'a=%20b&c'],
+  ]) {
+    expect(await (await ask(url!)).json()).toEqual({ query });
+  }
 });
 
 test.each(['POST', 'PUT', 'DELETE', 'OPTIONS', 'PATCH'])(
@@ -102,7 +113,9 @@ test('a request that is cut off in its body hands nothing on, and the next is se
 test('another path is 404, in JSON that names those there are', async () => {
   const missing = await ask('/nothing');
   expect(missing.status).toBe(404);
-  expect(await missing.json()).toEqual({ error: 'no such path; there are /state, /healthz, /broken, /take' });
+  expect(await missing.json()).toEqual({
+    error: 'no such path; there are /state, /query, /healthz, /broken, /take',
+  });
 });
 
 test('a route that fails is 500 with its words', async () => {

@@ -176,3 +176,27 @@ test('the thousand yeses that were had last are kept, no more; a thousand noes p
   await reviews.authenticate('bad0', here);
   expect(asked).toHaveLength(2_004);
 });
+
+test('a token for the audience is asked about with it, and counts only where the answer names it', async () => {
+  const tokenFor = (...aud: string[]) =>
+    `e30.${Buffer.from(JSON.stringify({ aud })).toString('base64url')}.signature`;
+  const asked: (string[] | undefined)[] = [];
+  let named: string[] | undefined = ['overlaynet-agent'];
+  const reviews = new Reviews(
+    {
+      raw: ({ body }) => {
+        const { audiences } = (body as { spec: { audiences?: string[] } }).spec;
+        asked.push(audiences);
+        const status = { authenticated: true, user: { username: 'operator' }, audiences: named };
+        return Promise.resolve(JSON.stringify({ status }));
+      },
+    },
+    { heldBack: 0, audience: 'overlaynet-agent' },
+  );
+  expect(await reviews.authenticate(tokenFor('overlaynet-agent'), here)).toEqual({ username: 'operator' });
+  named = undefined;
+  expect(await reviews.authenticate(tokenFor('overlaynet-agent', 'b'), here)).toBeUndefined();
+  expect(await reviews.authenticate(tokenFor('https://kubernetes.default.svc'), here)).toBeDefined();
+  expect(await reviews.authenticate('no-token-of-that-form', here)).toBeDefined();
+  expect(asked).toEqual([['overlaynet-agent'], ['overlaynet-agent'], undefined, undefined]);
+});

@@ -1,0 +1,43 @@
+import { Access, type AccessOptions } from './access.ts';
+import { whose } from './address.ts';
+import { completion, type Shell } from './completion.ts';
+import { list, type ListOptions } from './list.ts';
+import { terminal } from './output.ts';
+import type { Action } from './program.ts';
+import { status } from './status.ts';
+import { showVersion } from './version.ts';
+
+/** Does what a command is asked to. */
+export const act: Action = async (name, [first], options, program) => {
+  const out = terminal();
+  if (name === 'completion') {
+    out.line(completion(program, first as Shell));
+    return 0;
+  }
+  const access = new Access(options as unknown as AccessOptions);
+  try {
+    switch (name) {
+      case 'status':
+        return await status(access, options, out);
+      case 'ip':
+        return await whose(access, first ?? '', options, out);
+      case 'version':
+        return await showVersion(access, options, out);
+      case 'blocks':
+        return await list(
+          access,
+          name,
+          { ...(options as unknown as ListOptions), ...(first === undefined ? {} : { network: first }) },
+          out,
+        );
+      case 'networks':
+      case 'agents':
+      case 'containers':
+        return await list(access, name, options as unknown as ListOptions, out);
+      default:
+        throw new Error(`no command "${name}"`);
+    }
+  } finally {
+    await access.close();
+  }
+};

@@ -1,0 +1,172 @@
+import { readFile } from 'node:fs/promises';
+import { request } from 'node:https';
+import type { IncomingMessage } from 'node:http';
+import PQueue from 'p-queue';
+import { tunnelAddress } from '../api/state.ts';
+import type { AgentAllocation, OverlayConfig } from '../api/types.ts';
+import { messageOf } from '../kube/error.ts';
+import { readNodeContainers } from '../rows/nodecontainers.ts';
+import { agentContainersPath, type ContainerRow, type Unanswered } from '../rows/row.ts';
+
+/** In ms. */
+export interface PeerTimes {
+  /** Nobody waits longer for what the agents say. */
+  all: number;
+  /** One agent gets so long, so that those that hang do not keep the places of the others. */
+  each: number;
+  /** How long an answer serves: page after page comes of the same ones. */
+  kept: number;
+}
+
+const times: PeerTimes = { all: 5_000, each: 2_500, kept: 3_000 };
+const atOnce = 32;
+const largestAnswer = 2 * 1024 * 1024;
+
+interface Target {
+  node: string;
+  address: string;
+}
+
+interface Said {
+  rows: ContainerRow[];
+  problem?: string;
+}
+
+interface PeersOptions {
+  allocations: () => readonly AgentAllocation[];
+  config: () => OverlayConfig | undefined;
+  /** Where agents listen. */
+  port: number;
+  /** Of a token for the audience of agents; absent: none is shown. */
+  tokenFile?: string | undefined;
+  times?: PeerTimes;
+}
+
+/** The agents of all nodes, as an operator asks them for what they alone know. */
+export class Peers {
+  readonly #options: PeersOptions;
+  readonly #times: PeerTimes;
+  readonly #queue = new PQueue({ concurrency: atOnce });
+  readonly #said = new Map<string, { at: number; address: string; answer: Promise<Said> }>();
+  /** Nodes whose agents did not answer the last time: they are asked last. */
+  readonly #silent = new Set<string>();
+
+  constructor(options: PeersOptions) {
+    this.#options = options;
+    this.#times = options.times ?? times;
+  }
+
+  /** Every container that the agents know of, of one node or of all, and which nodes are missing in that. */
+  async containers(node?: string): Promise<{ rows: ContainerRow[]; unanswered: Unanswered[] }> {
+    const targets = this.#targets().filter((target) => node === undefined || target.node === node);
+    for (const known of [...this.#said.keys(), ...this.#silent])
+      if (node === undefined && !targets.some((target) => target.node === known)) this.#forget(known);
+    const until = Date.now() + this.#times.all;
+    const first = targets.filter((target) => !this.#silent.has(target.node));
+    const last = targets.filter((target) => this.#silent.has(target.node));
+    const all = await Promise.all(
+      [...first, ...last].map(async (target) => ({ target, said: await this.#ask(target, until) })),
+    );
+    return {
+      rows: all.flatMap(({ said }) => said.rows),
+      unanswered: all
+        .flatMap(({ target, said }) =>
+          said.problem === undefined ? [] : [{ node: target.node, reason: said.problem }],
+        )
+        .sort((a, b) => (a.node < b.node ? -1 : 1)),
+    };
+  }
+
+  #forget(node: string): void {
+    this.#said.delete(node);
+    this.#silent.delete(node);
+  }
+
+  /** Agents whose registration the operator took: their addresses were checked against their Nodes. */
+  #targets(): Target[] {
+    const config = this.#options.config();
+    const { underlay = 'IPv4' } = config?.status?.effective ?? config?.spec ?? {};
+    return this.#options.allocations().flatMap(({ metadata, spec }) => {
+      const address = tunnelAddress(spec.addresses, { underlay });
+      return address === '' ? [] : [{ node: metadata.name, address }];
+    });
+  }
+
+  #ask(target: Target, until: number): Promise<Said> {
+    const known = this.#said.get(target.node);
+    if (known?.address === target.address && known.at + this.#times.kept > Date.now()) return known.answer;
+    const answer = this.#queue.add(() => this.#answerOf(target, until));
+    this.#said.set(target.node, { at: Date.now(), address: target.address, answer });
+    return answer;
+  }
+
+  async #answerOf(target: Target, until: number): Promise<Said> {
+    const failed = (why: string): Said => ({ rows: [], problem: `${target.address}: ${why}` });
+    const left = Math.min(this.#times.each, until - Date.now());
+    // it may well answer, so that it is not asked last the next time
+    if (left <= 0) return failed(`it was not its turn within ${this.#times.all} ms: too many do not answer`);
+    try {
+      const body = await this.#get(target, AbortSignal.timeout(left));
+      const { rows, problems } = readNodeContainers(body, target.node);
+      this.#silent.delete(target.node);
+      return { rows, ...(problems.length === 0 ? {} : { problem: problems.join('; ') }) };
+    } catch (error) {
+      this.#silent.add(target.node);
+      const late = error instanceof Error && error.name === 'TimeoutError';
+      return failed(late ? `no answer within ${left} ms` : messageOf(error));
+    }
+  }
+
+  async #get({ address }: Target, signal: AbortSignal): Promise<string> {
+    const { port, tokenFile } = this.#options;
+    const token = tokenFile === undefined ? undefined : (await readFile(tokenFile, 'utf8')).trim();
+    const response = await new Promise<IncomingMessage>((resolve, reject) => {
+      const call = request(
+        {
+          host: address,
+          port,
+          path: agentContainersPath,
+          signal,
+          agent: false,
+          // Agents sign their certificates themselves. What such a one could take is a token for agents alone.
+          rejectUnauthorized: false,
+          headers: {
+            accept: 'application/json',
+            ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+          },
+        },
+        resolve,
+      );
+      call.on('error', (error) => {
+        reject(signal.aborted ? (signal.reason as Error) : error);
+      });
+      call.end();
+    });
+    const body = await bounded(response, signal);
+    if (response.statusCode === 200) return body;
+    throw new Error(`${response.statusCode ?? 0}: ${body.trim().slice(0, 200)}`);
+  }
+}
+
+/** The body as text. @throws Error where it is too long, or is cut off */
+function bounded(response: IncomingMessage, signal: AbortSignal): Promise<string> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  return new Promise((resolve, reject) => {
+    response.on('data', (chunk: Buffer) => {
+      size += chunk.length;
+      chunks.push(chunk);
+      if (size <= largestAnswer) return;
+      response.destroy();
+      reject(new Error(`its answer has more than ${largestAnswer} bytes`));
+    });
+    response.on('end', () => {
+      resolve(Buffer.concat(chunks).toString('utf8'));
+    });
+    for (const event of ['close', 'error']) {
+      response.on(event, () => {
+        reject(signal.aborted ? (signal.reason as Error) : new Error('its answer was cut off'));
+      });
+    }
+  });
+}

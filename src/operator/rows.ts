@@ -1,0 +1,54 @@
+import pkg from '../../package.json' with { type: 'json' };
+import { pageOf, storedKinds } from '../rows/answer.ts';
+import { containerEntries } from '../rows/containers.ts';
+import { paged } from '../rows/entry.ts';
+import { parseQuery, QueryError, type Query } from '../rows/query.ts';
+import { pathOf, type Kind, type Page } from '../rows/row.ts';
+import type { World } from '../rows/world.ts';
+import { json, type Reply, type Route } from '../serve/http.ts';
+import type { Caches } from './caches.ts';
+import type { Peers } from './peers.ts';
+
+/** `/api/v1/…`: what people and their tools ask. @param missing why nothing is known yet */
+export function rowEndpoints(
+  caches: Caches,
+  peers: Pick<Peers, 'containers'>,
+  missing: () => string | undefined,
+): Record<string, Route> {
+  const route =
+    (
+      kind: Kind,
+      answer: (query: Query) => Omit<Page<unknown>, 'version'> | Promise<Omit<Page<unknown>, 'version'>>,
+    ) =>
+    async (text: string): Promise<Reply> => {
+      try {
+        const query = parseQuery(kind, text);
+        const unknown = missing();
+        if (unknown !== undefined) return json(503, { error: unknown });
+        return json(200, { version: pkg.version, ...(await answer(query)) });
+      } catch (error) {
+        if (!(error instanceof QueryError)) throw error;
+        const { message, parameter, value, rule } = error;
+        return json(400, { error: message, parameter, value, rule });
+      }
+    };
+  const stored = storedKinds.map((kind) => [
+    pathOf(kind),
+    route(kind, (query) => pageOf(kind, worldOf(caches), query)),
+  ]);
+  const containers = route('containers', async (query) => {
+    const { rows, unanswered } = await peers.containers(query.node);
+    return { ...paged('containers', containerEntries(rows), query), unanswered };
+  });
+  return { ...(Object.fromEntries(stored) as Record<string, Route>), [pathOf('containers')]: containers };
+}
+
+const worldOf = (caches: Caches): World => ({
+  now: Date.now(),
+  config: caches.configs.get('default'),
+  networks: caches.networks.list(),
+  nodes: caches.nodeFacts(),
+  agents: caches.agents.byName,
+  allocations: caches.allocations.byName,
+  ledger: caches.ledgerNow(new Map()),
+});

@@ -1,0 +1,25 @@
+import { agentEntries } from './agents.ts';
+import { blockEntries, spaceEntries } from './blocks.ts';
+import { paged, type Entry } from './entry.ts';
+import { findingEntries } from './findings.ts';
+import { networkEntries } from './networks.ts';
+import type { Query } from './query.ts';
+import type { Kind, Page } from './row.ts';
+import type { World } from './world.ts';
+
+const entries: Record<Exclude<Kind, 'containers'>, (world: World) => Entry<unknown>[]> = {
+  networks: networkEntries,
+  agents: agentEntries,
+  blocks: blockEntries,
+  spaces: spaceEntries,
+  findings: findingEntries,
+};
+
+/** The kinds of rows that follow from objects alone. */
+export const storedKinds = Object.keys(entries) as (keyof typeof entries)[];
+
+export const pageOf = (
+  kind: Exclude<Kind, 'containers'>,
+  world: World,
+  query: Query,
+): Omit<Page<unknown>, 'version'> => paged(kind, entries[kind](world), query);

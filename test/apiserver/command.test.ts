@@ -1,0 +1,107 @@
+import { expect, jest } from '@jest/globals';
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
+import type { Client } from '../../src/kube/client.ts';
+import { CommandBed, ownAddress } from '../support/commandbed.ts';
+import { attachment } from '../unit/agent/fixture.ts';
+
+jest.setTimeout(90_000);
+
+let bed: CommandBed;
+let client: Client;
+const run = (args: string, kubeconfig?: string) => bed.run(args, kubeconfig);
+
+beforeAll(async () => {
+  bed = await CommandBed.start();
+  ({ client } = bed.plane);
+}, 120_000);
+afterAll(() => bed.stop());
+
+const lines = (text: string) =>
+  text
+    .trimEnd()
+    .split('\n')
+    .map((line) => line.split(/ {2,}/));
+
+test('networks, through the API server, with a token and a certificate that it finds by itself', async () => {
+  const { code, stdout, stderr } = await run('networks');
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  const [head, row] = lines(stdout);
+  expect(head).toEqual(['NAME', 'STATE', 'SUBNETS', 'READY', 'FILL', 'ISOLATION', 'AGE']);
+  expect(row?.slice(0, 4)).toEqual(['dcos', 'Waiting', '9.0.0.0/16 /24', '0/1']);
+  expect(bed.kubelet.asked.at(-1)).toContain('port=9180');
+});
+
+test('every form of output', async () => {
+  expect((await run('agents -o name')).stdout.trim().split('\n').sort()).toEqual([
+    'agent/control',
+    'agent/node1',
+  ]);
+  expect(JSON.parse((await run('blocks dcos -o json')).stdout)).toMatchObject({
+    items: [{ network: 'dcos', cidr: '9.0.0.0/24', node: 'node1', state: 'Held' }],
+  });
+  expect((await run('networks -o yaml')).stdout).toContain('items:\n  - name: dcos');
+  expect(lines((await run('blocks --no-headers -o wide')).stdout)[0]?.slice(0, 4)).toEqual([
+    'vtep',
+    '44.128.0.1/20',
+    'node1',
+    'Held',
+  ]);
+  expect(lines((await run('agents --sort-by state --no-headers')).stdout).map(([name]) => name)).toEqual([
+    'node1',
+    'control',
+  ]);
+});
+
+test('containers come from the agents, each held against the kernel', async () => {
+  const file = path.join(bed.stateDir, 'attachments', 'cafe:eth0.json');
+  const [first] = attachment().interfaces;
+  const record = attachment({
+    pod: 'web\u001b[31m',
+    interfaces: [{ ...first!, addresses: ['9.0.0.2', 'fe80::1'] }],
+  });
+  writeFileSync(file, JSON.stringify(record));
+  const { code, stdout, stderr } = await run('containers --network dcos');
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  expect(lines(stdout)[1]?.slice(0, 5)).toEqual([
+    'dcos',
+    'default/web\\u001b[31m',
+    '9.0.0.2',
+    'node1',
+    'Present',
+  ]);
+  expect((await run('ip 9.0.0.2')).stdout).toContain(
+    'pod default/web\\u001b[31m (CNI) on network dcos, node node1',
+  );
+});
+
+test.each([
+  ['9.0.0.1', 0, 'the gateway: bridge m-dcos of node node1'],
+  ['9.0.0.9', 0, 'free: in block 9.0.0.0/24 of network dcos, which node node1 holds'],
+  ['44.128.0.1', 0, 'the tunnel’s end (VTEP) of node node1'],
+  [ownAddress, 0, 'node node1’s own address'],
+  ['9.0.7.7', 0, 'unused: in network dcos (9.0.0.0/16)'],
+  ['8.8.8.8', 1, 'outside: no network has it'],
+])('ip %s', async (address, status, words) => {
+  const { code, stdout } = await run(`ip ${address}`);
+  expect({ code, stdout }).toEqual({ code: status, stdout: expect.stringContaining(words) });
+});
+
+test('status tells what is wrong, waits as long as it is told, and gives 1', async () => {
+  const { code, stdout, stderr } = await run('status --wait 10s');
+  expect(code).toBe(1);
+  expect(stdout).toContain('NOT HEALTHY: 2 of 2 agents are not ready');
+  expect(stdout).toMatch(/Operators {2}1 of 1 ready, operator-1 leads, version 0\.1\.0/);
+  expect(stderr).toContain('waiting: ');
+  await client.raw({
+    what: 'make a policy',
+    method: 'POST',
+    path: '/apis/networking.k8s.io/v1/namespaces/default/networkpolicies',
+    body: { metadata: { name: 'deny' }, spec: { podSelector: {} } },
+  });
+  expect((await run('status')).stdout).toContain('1 NETWORKPOLICIES, AND NOTHING HERE ENFORCES THEM');
+  expect(JSON.parse((await run('status -o json')).stdout)).toMatchObject({
+    healthy: false,
+    leader: 'operator-1',
+  });
+});

@@ -1,0 +1,160 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:https';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { AgentAllocation } from '../../../src/api/types.ts';
+import { Peers } from '../../../src/operator/peers.ts';
+import { selfSigned } from '../../../src/serve/x509.ts';
+import { container } from '../rows/world.ts';
+
+const dir = mkdtempSync(join(tmpdir(), 'ovt-peers-'));
+const tokenFile = join(dir, 'token');
+writeFileSync(tokenFile, 'secret\n');
+
+type Answer = (request: IncomingMessage, response: ServerResponse) => void;
+/** What the agent at each address does; addresses of one machine are all of 127.0.0.0/8. */
+const answers = new Map<string, Answer>();
+const asked: { address: string; path: string; authorization: string }[] = [];
+let underWay = 0;
+let most = 0;
+let server: Server;
+const sockets = new Set<Socket>();
+
+beforeAll(async () => {
+  const from = new Date(Date.now() - 1_000);
+  const pair = selfSigned({ commonName: 'agent', names: [], from, until: new Date(Date.now() + 3_600_000) });
+  server = createServer(pair, (request, response) => {
+    const address = request.socket.localAddress ?? '';
+    asked.push({ address, path: request.url ?? '', authorization: request.headers.authorization ?? '' });
+    most = Math.max(most, ++underWay);
+    response.on('close', () => underWay--);
+    (answers.get(address) ?? good())(request, response);
+  });
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket);
+    socket.on('close', () => sockets.delete(socket));
+  });
+  await new Promise<void>((resolve) => {
+    server.listen(0, '0.0.0.0', resolve);
+  });
+});
+afterAll(async () => {
+  for (const socket of sockets) socket.destroy();
+  await new Promise((resolve) => server.close(resolve));
+  rmSync(dir, { recursive: true });
+});
+beforeEach(() => {
+  answers.clear();
+  asked.length = 0;
+  most = 0;
+});
+
+const good =
+  (...containers: object[]): Answer =>
+  (_, response) =>
+    response.end(JSON.stringify({ node: 'whoever', version: '0.1.0', containers, problems: [] }));
+
+const addressOf = (at: number) => `127.0.${at >> 8}.${(at & 255) + 1}`;
+const peersOf = (count: number, times = { all: 5_000, each: 2_500, kept: 0 }) =>
+  new Peers({
+    allocations: () =>
+      Array.from({ length: count }, (_, at): AgentAllocation => ({
+        metadata: { name: `node${at}` },
+        spec: { revision: 1, nodeUID: '', addresses: [addressOf(at)] },
+      })),
+    config: () => undefined,
+    port: (server.address() as AddressInfo).port,
+    tokenFile,
+    times,
+  });
+
+test('every agent is asked at its address, with the token, and its containers are those of its own node', async () => {
+  answers.set(addressOf(1), good(container({ node: 'node0', id: 'forged' })));
+  const { rows, unanswered } = await peersOf(2).containers();
+  expect(unanswered).toEqual([]);
+  expect(rows).toEqual([container({ node: 'node1', id: 'forged' })]);
+  expect(asked.map(({ address }) => address).sort()).toEqual([addressOf(0), addressOf(1)]);
+  expect(asked[0]).toMatchObject({ path: '/overlay-agent/containers', authorization: 'Bearer secret' });
+});
+
+test('one node alone is asked where one alone is wanted', async () => {
+  await peersOf(5).containers('node3');
+  expect(asked.map(({ address }) => address)).toEqual([addressOf(3)]);
+});
+
+test.each<[what: string, answer: Answer, reason: string]>([
+  ['no JSON', (_, response) => response.end('<html>'), 'its answer is not JSON'],
+  ['null', (_, response) => response.end('null'), 'its answer has no list of containers'],
+  [
+    'containers that are none',
+    good({ network: 5 }),
+    'its container 1 has no addresses that can be understood',
+  ],
+  [
+    'an address that is none',
+    good(container(), container({ addresses: ['9.0.0.1; rm'] })),
+    'its container 2 has no addresses that can be understood',
+  ],
+  [
+    'a name without end',
+    good(container({ id: 'x'.repeat(600) })),
+    'its container 1 has no id that can be understood',
+  ],
+  ['a refusal', (_, response) => response.writeHead(403).end('{"error": "no"}'), '403: {"error": "no"}'],
+  ['nothing', (request) => request.socket.destroy(), 'socket hang up'],
+  [
+    'half an answer',
+    (request, response) => {
+      response.writeHead(200, { 'content-length': '100' }).write('{"containers": [');
+      setTimeout(() => request.socket.destroy(), 50);
+    },
+    'its answer was cut off',
+  ],
+  [
+    'an answer without end',
+    (_, response) => {
+      const more = () => {
+        while (!response.destroyed && response.write('x'.repeat(65_536)));
+      };
+      response.on('drain', more).on('error', () => undefined);
+      more();
+    },
+    'its answer has more than 2097152 bytes',
+  ],
+])('an agent that answers with %s takes nothing from the others', async (_, answer, reason) => {
+  answers.set(addressOf(0), answer);
+  answers.set(addressOf(1), good(container()));
+  const { rows, unanswered } = await peersOf(2).containers();
+  expect(rows).toEqual([container({ node: 'node1' })]);
+  expect(unanswered).toEqual([{ node: 'node0', reason: expect.stringContaining(reason) }]);
+});
+
+test('page after page comes of one answer, and not longer than a while', async () => {
+  const peers = peersOf(1, { all: 5_000, each: 2_500, kept: 300 });
+  await Promise.all([peers.containers(), peers.containers()]);
+  await peers.containers();
+  expect(asked.length).toBe(1);
+  await new Promise((resolve) => setTimeout(resolve, 320));
+  await peers.containers();
+  expect(asked.length).toBe(2);
+});
+
+test('agents that never answer hold nobody up: those that do come through, and all is over in time', async () => {
+  const peers = peersOf(70, { all: 5_000, each: 2_000, kept: 0 });
+  for (let at = 0; at < 40; at++) answers.set(addressOf(at), () => undefined);
+  const ask = async () => {
+    const startedAt = performance.now();
+    const { unanswered } = await peers.containers();
+    return { names: unanswered.map(({ node }) => node), tookMs: performance.now() - startedAt };
+  };
+  await ask();
+  // those that were silent come last now
+  const { names, tookMs } = await ask();
+  expect(tookMs).toBeLessThan(8_000);
+  expect(names.length).toBe(40);
+  expect(names.every((node) => Number(node.slice(4)) < 40)).toBe(true);
+  expect(most).toBeLessThanOrEqual(32);
+  expect(most).toBeGreaterThan(8);
+}, 30_000);
