@@ -1,6 +1,7 @@
 import type { Finding } from '../api/conditions.ts';
 import { selects } from '../api/selector.ts';
 import type { AgentNetwork, AddressUsage, OverlayNetwork, SubnetCapacity } from '../api/types.ts';
+import { familyOf, readable } from '../net/address.ts';
 import { addressesFor, overlaps, parseCidr, type Cidr } from '../net/cidr.ts';
 import { defaultWarnAt } from '../api/usage.ts';
 import { named } from './alarms.ts';
@@ -30,7 +31,8 @@ export function exhausting(
   const scarce = capacities.filter(
     ({ cidr, blocks, free }) => active.includes(cidr) && (blocks - free) * 100 >= from('Blocks') * blocks,
   );
-  const ranges = active.map(parseCidr);
+  // a subnet that is refused, or an agent's word, may be no range at all
+  const ranges = active.flatMap(ranged);
   const limit = from('Addresses');
   const full = said.flatMap(({ node, network }) =>
     isScarce(network?.usage ?? [], ranges, limit) ? [node.name] : [],
@@ -59,10 +61,12 @@ export function exhausting(
   return { type, status: 'True', reason, message: words.join('; ') };
 }
 
+const ranged = (text: string): Cidr[] => readable(() => [parseCidr(text)]) ?? [];
+
 /** Pods take an address of each family from whichever part has one; a Docker network lies in one part of each family. */
 function isScarce(usage: readonly AddressUsage[], ranges: readonly Cidr[], limit: number): boolean {
   const parts = usage
-    .map((one) => ({ ...one, part: parseCidr(one.cidr) }))
+    .flatMap((one) => ranged(one.cidr).map((part) => ({ ...one, part })))
     .filter(({ part }) => ranges.some((range) => overlaps(range, part)));
   const reached = (used: number, addresses: number) => addresses > 0 && used * 100 >= limit * addresses;
   const sum = (of: readonly AddressUsage[], key: 'used' | 'addresses') =>
@@ -125,9 +129,7 @@ export function roomForPods({
   if (!containerizers.includes('CNI')) return undefined;
   const half = containerizers.length > 1 ? 1 : 0;
   const rooms = ([4, 6] as const).flatMap((family) => {
-    const parts = subnets.filter(
-      ({ cidr, state }) => state === 'Active' && parseCidr(cidr).family === family,
-    );
+    const parts = subnets.filter(({ cidr, state }) => state === 'Active' && familyOf(cidr) === family);
     if (parts.length === 0) return [];
     return [parts.reduce((all, { prefix }) => all + addressesFor(family, prefix + half), 0)];
   });

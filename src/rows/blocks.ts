@@ -1,4 +1,4 @@
-import { capacity, inPage, listedPages, vtepSpace } from '../allocate/space.ts';
+import { isReadable, capacity, inPage, listedPages, vtepSpace } from '../allocate/space.ts';
 import { spaceCapacity } from '../allocate/capacity.ts';
 import { indexOf } from '../allocate/view.ts';
 import { parseDuration } from '../api/duration.ts';
@@ -13,7 +13,7 @@ import type { World } from './world.ts';
 export function blockEntries({ ledger, config, allocations }: World): Entry<BlockRow>[] {
   const index = indexOf(ledger);
   const cooldownMs = parseDuration(config?.spec.reuseCooldown ?? '') ?? 0;
-  return index.spaces.flatMap((space) => {
+  return index.spaces.filter(isReadable).flatMap((space) => {
     const order = sortable(space.cidr);
     const most = capacity(space, index.config);
     return listedPages(ledger, space).flatMap(({ page }) =>
@@ -71,7 +71,7 @@ function vtepText(config: PinnedConfig | undefined, index: number): string {
 
 export function spaceEntries({ ledger, networks }: World): Entry<SpaceRow>[] {
   const index = indexOf(ledger);
-  return index.spaces.map((space) => {
+  return index.spaces.filter(isReadable).map((space) => {
     const { cidr, network, prefix } = space;
     const { blocks: all, held, releasing, cooling, quarantined, free } = spaceCapacity(ledger, space, index);
     const draining = networks

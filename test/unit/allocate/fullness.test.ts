@@ -65,6 +65,17 @@ test('a node whose addresses run out is named, of pods as of Docker, and how to 
   );
 });
 
+test('an agent that says what no range is stops nothing', () => {
+  const all = cluster(2);
+  const usage: AddressUsage[] = [
+    { cidr: '10.1.0.0/33; reboot', containerizer: 'CNI', addresses: 1, used: 1, free: 0 },
+  ];
+  const agent = all.agents.get('node0')!;
+  all.agents.set('node0', { ...agent, status: { networks: [{ name: 'net', state: 'OK', usage }] } });
+  say(all, 'node1', 29);
+  expect(condition(all)!.message).toContain('are used on node1:');
+});
+
 test('a subnet that drains warns of nothing', () => {
   const all = cluster(13);
   all.network('net', [

@@ -74,7 +74,7 @@ test('containers of Docker are listed as the engine tells, with the link that th
   const label = { 'dev.overlaynet.network': 'dcos' };
   docker.add({ Name: 'dcos', Labels: label });
   docker.add({ Name: 'theirs' });
-  docker.containers.set('web', { network: 'dcos', running: true });
+  docker.containers.set('web', { network: 'dcos', running: true, address: '9.0.0.130' });
   docker.containers.set('old', { network: 'dcos', running: false });
   docker.containers.set('other', { network: 'theirs', running: true });
   const bridge = [
