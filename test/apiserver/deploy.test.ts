@@ -66,7 +66,7 @@ test('what it installs is this', () => {
       ),
       `Namespace ${system}`,
       `ResourceQuota ${system} overlaynet-critical-pods`,
-      ...['operator', 'agent', 'viewer'].flatMap((who) => [
+      ...['operator', 'agent', 'viewer', 'inspector'].flatMap((who) => [
         `ServiceAccount ${system} overlaynet-${who}`,
         `ClusterRole overlaynet-${who}`,
         `ClusterRoleBinding overlaynet-${who}`,
@@ -80,11 +80,12 @@ test('what it installs is this', () => {
       `ConfigMap ${system} overlaynet-first-config`,
       'Role default overlaynet-agent',
       'RoleBinding default overlaynet-agent',
-      ...['operator', 'agent', 'agent-node'].flatMap((who) => [
+      ...['operator', 'operator-networks', 'agent', 'agent-node', 'deletions', 'warnings'].flatMap((who) => [
         `ValidatingAdmissionPolicy overlaynet-${who}`,
         `ValidatingAdmissionPolicyBinding overlaynet-${who}`,
       ]),
       'ClusterRole overlaynet-operator-admin',
+      'ClusterRole overlaynet-command',
       ...['view', 'edit', 'admin'].map((who) => `ClusterRole overlaynet-${who}`),
       'ClusterRole overlaynet-break-glass',
       'ClusterRoleBinding overlaynet-break-glass',
@@ -108,7 +109,8 @@ test('the first OverlayConfig has the values that a kustomization gives it, what
     );
     const first = rendered.find(({ kind }) => kind === 'ConfigMap')!;
     const pod = podOf('Deployment', 'overlaynet-operator') as PodSpec & { volumes: object[] };
-    expect(pod.volumes).toEqual([{ name: 'first-config', configMap: { name: first.metadata.name } }]);
+    const volume = { name: 'first-config', configMap: { name: first.metadata.name } };
+    expect(pod.volumes.filter((one) => 'configMap' in one)).toEqual([volume]);
     const flag = '--first-config=';
     const args = pod.containers[0]!.args.filter((each) => each.startsWith(flag));
     expect(args).toEqual([`${flag}/etc/overlaynet/overlayconfig.yaml`]);
