@@ -1,5 +1,5 @@
 import { nftFamily } from './iptablesread.ts';
-import { nftIfThere } from './nftrun.ts';
+import { nft, nftIfThere } from './nftrun.ts';
 import type { Run } from './run.ts';
 import { does, type Deed, type Packet, type Rule } from './verdict.ts';
 
@@ -99,7 +99,7 @@ interface ObjectJSON {
 async function list(run: Run, what: string[]): Promise<ObjectJSON[]> {
   // terse, without the elements of named sets, of which there may be tens of thousands
   const args = ['-t', '-j', 'list', ...what];
-  // a table that went since it was listed is none
-  const text = await nftIfThere(run, args);
+  // a table may go after it was listed; the list of all chains is always there
+  const text = what.length > 1 ? await nftIfThere(run, args) : await nft(run, args);
   return text === undefined ? [] : (JSON.parse(text) as { nftables: ObjectJSON[] }).nftables;
 }

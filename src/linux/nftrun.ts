@@ -14,7 +14,8 @@ export async function nft(run: Run, args: string[], input = ''): Promise<string>
 export async function nftIfThere(run: Run, args: string[]): Promise<string | undefined> {
   const { stdout, stderr, failure } = await attempt(run, args, '');
   if (failure === undefined) return stdout;
-  if (stderr.includes('No such file or directory')) return undefined;
+  // in nft's own words: a program that is not there is another matter
+  if (/^Error: No such file or directory/m.test(stderr)) return undefined;
   throw failure;
 }
 

@@ -45,10 +45,10 @@ const holdLease = (holderIdentity: string) =>
   });
 
 test('a standby whose watches hang lists everything anew when it leads, and says once that it does', async () => {
-  // every kind of ours, and Nodes
+  // every kind of ours, Nodes, and the operator's own namespace
   await eventually(
     () => proxy.watched,
-    (watched) => watched.length === 6,
+    (watched) => watched.length === 7,
   );
   // for longer than this test takes
   void proxy.halfOpen(() => true, sleep(40_000), 'cut');
