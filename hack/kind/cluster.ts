@@ -9,7 +9,7 @@ import { networkName } from './network.ts';
 
 export const clusterName = 'overlaynet-e2e';
 
-/** Directory with kubectl, docker and kind as they reach the cluster. */
+/** Directory with kubectl, kubectl-overlay, docker and kind as they reach the cluster. */
 export const binDirectory = (lab: Lab) => join(lab.dir, 'bin');
 
 const quoted = (word: string) => `'${word.replaceAll("'", `'\\''`)}'`;
@@ -25,6 +25,7 @@ export async function writeCommands(lab: Lab, engine: Engine): Promise<void> {
   ];
   const programs = {
     kubectl: [kubectl],
+    'kubectl-overlay': [process.execPath, join(root, 'dist', 'kubectl-overlay')],
     docker: ['docker'],
     kind: [await findKind()],
     tool: [await findTool()],

@@ -1,6 +1,6 @@
 import { jest } from '@jest/globals';
 import { join } from 'node:path';
-import { controlPlane, eventually, get, kubectl, nodes, onNode } from '../support/e2e.ts';
+import { controlPlane, eventually, get, kubectl, nodes, onNode, overlay } from '../support/e2e.ts';
 import { rememberNodes } from '../support/e2e-traces.ts';
 
 const root = join(import.meta.dirname, '..', '..');
@@ -11,6 +11,9 @@ interface Nodes {
     metadata: { name: string };
     status: { conditions: { type: string; status: string; message: string }[] };
   }[];
+}
+interface Pods {
+  items: { metadata: { name: string }; status: { podIP?: string } }[];
 }
 const ready = async (): Promise<string[]> =>
   (await get<Nodes>('nodes')).items
@@ -76,6 +79,18 @@ test('operator, agents and CoreDNS run', async () => {
   await kubectl('-n overlaynet-system rollout status --timeout=60s deployment/overlaynet-operator');
   await kubectl('-n overlaynet-system rollout status --timeout=60s daemonset/overlaynet-agent');
   await kubectl('-n kube-system rollout status --timeout=120s deployment/coredns');
+});
+
+test('kubectl overlay waits until all is well, and says whose an address is', async () => {
+  const said = await overlay('status --wait 2m');
+  expect(said).toMatch(/^healthy\n/);
+  expect(said).toMatch(/Operators +2 of 2 ready/);
+  expect(said).toMatch(/Agents +3 of 3 ready/);
+  const [dns] = (await get<Pods>('-n kube-system pods -l k8s-app=kube-dns')).items;
+  const { podIP = '' } = dns?.status ?? {};
+  const name = dns?.metadata.name ?? '';
+  expect(await overlay(`ip ${podIP}`)).toContain(`kube-system/${name}`);
+  expect(await overlay('containers --namespace kube-system --no-headers')).toContain(`kube-system/${name}`);
 });
 
 test('kube-proxy knows pods by the bridges', async () => {

@@ -19,6 +19,10 @@ export const nodes = [controlPlane, ...workers];
 export const kubectl = (words: string, ...more: string[]): Promise<string> =>
   command(program('kubectl'), [...words.split(' '), ...more]);
 
+/** Runs `kubectl overlay`. Throws with what it said unless its exit status is 0. */
+export const overlay = (words: string): Promise<string> =>
+  command(program('kubectl-overlay'), words.split(' '));
+
 /** kubectl -o json. */
 export const get = async <T>(words: string): Promise<T> =>
   JSON.parse(await kubectl(`get ${words} -o json`)) as T;
