@@ -99,7 +99,7 @@ export class Use {
   /** The plugin has its answer. @returns when to count, in milliseconds; undefined: nothing follows */
   answered(ask: Ask, choice: Choice): number | undefined {
     if (!('networks' in choice)) {
-      this.#users.forget(ask.containerID);
+      this.#users.forget(ask);
       return undefined;
     }
     const names = choice.networks.map(({ name }) => name);
@@ -129,7 +129,7 @@ export class Use {
 
   /** The answer to each deletion of a network. @returns whether one is another, and whether any still has to change */
   #judgeUsers(): { news: boolean; any: boolean } {
-    const { caches, pass } = this.#parts;
+    const { caches, pass, docker } = this.#parts;
     const before = this.#said;
     const applied = new Map(
       (pass.snapshot?.networks ?? []).map(({ metadata }) => [metadata.name, metadata.deletionTimestamp]),
@@ -140,9 +140,15 @@ export class Use {
       const { name, deletionTimestamp: deletion = '' } = metadata;
       if (!isWaiting(metadata)) continue;
       any = true;
+      const last = before.get(name) ?? this.#stored(name);
       // from when the pass has seen it, nobody joins where nobody is
       if (applied.has(name) && applied.get(name) !== deletion) continue;
-      next.set(name, this.#answer(name, deletion, before.get(name) ?? this.#stored(name)));
+      // an engine that has not answered yet may have the network
+      if (docker !== undefined && docker.blocks === undefined) {
+        if (last !== undefined) next.set(name, last);
+        continue;
+      }
+      next.set(name, this.#answer(name, deletion, last));
     }
     this.#said = next;
     const text = (said: typeof next | typeof before) => JSON.stringify([...said]);

@@ -1,5 +1,16 @@
-import type { LedgerSpace } from '../api/types.ts';
-import { isOf, isReadable, mostSubnets, pageName, pageNumber, pageSize, vtepSpace } from './space.ts';
+import type { LedgerPage, LedgerSpace } from '../api/types.ts';
+import { readable } from '../net/address.ts';
+import { blockCount, overlaps, parseCidr, type Cidr } from '../net/cidr.ts';
+import {
+  isOf,
+  isReadable,
+  mostPages,
+  mostSubnets,
+  pageName,
+  pageNumber,
+  pageSize,
+  vtepSpace,
+} from './space.ts';
 import { asOf, version, type Reads, type View } from './view.ts';
 
 /**
@@ -25,7 +36,7 @@ export function forgottenSpaces(
     if (page?.prefix === undefined || page.blocks.length === 0 || network === undefined) continue;
     const { space: cidr, prefix, retired = false } = page;
     const space = { cidr, prefix, network, networkUID: '', pages: [] };
-    if (listed.has(name) || cidr === vtepSpace || !isReadable(space)) continue;
+    if (listed.has(name) || cidr === vtepSpace || !isReadable(space) || !isWithin(page, space)) continue;
     if (asOf(ledger, name) < indexAt) {
       // a later index may leave it out because the page is empty by now
       reads?.ledger.set(name, indexAt);
@@ -36,14 +47,28 @@ export function forgottenSpaces(
   }
   const isListed = ({ cidr, prefix, network }: LedgerSpace) =>
     spaces.some((space) => space.cidr === cidr && space.prefix === prefix && space.network === network);
+  const inUse = spaces.flatMap((space) => (space.cidr === vtepSpace ? [] : rangeInUse(space)));
   return [...found.values()]
     .filter((space) => !isListed(space))
     .slice(0, Math.max(0, mostSubnets - spaces.length))
-    .map(({ isRetired, ...space }) => ({
-      ...remainsOf(space, view, listed, newNumber),
-      ...(isRetired ? { retiredAt: new Date(view.now).toISOString() } : {}),
-    }));
+    .map(({ isRetired, ...space }) => {
+      const range = parseCidr(space.cidr);
+      // its range is in use by another: its blocks rest, and no network gets them back
+      const retired = isRetired || inUse.some((other) => overlaps(other, range));
+      if (!retired) inUse.push(range);
+      return {
+        ...remainsOf(space, view, listed, newNumber),
+        ...(retired ? { retiredAt: new Date(view.now).toISOString() } : {}),
+      };
+    });
 }
+
+const rangeInUse = ({ cidr, retiredAt }: LedgerSpace): Cidr[] =>
+  retiredAt === undefined ? (readable(() => [parseCidr(cidr)]) ?? []) : [];
+
+/** The page is one that the space can have. What a hand wrote may begin anywhere. */
+const isWithin = ({ first }: LedgerPage, space: LedgerSpace): boolean =>
+  first >= 0 && first < Math.min(mostPages * pageSize, blockCount(parseCidr(space.cidr), space.prefix));
 
 export const listedNames = (spaces: readonly LedgerSpace[]): Set<string> =>
   new Set(spaces.flatMap((space) => space.pages.map((number) => pageName(space, number))));
@@ -65,6 +90,7 @@ export function remainsOf(
     if (number === undefined || page === undefined || listed.has(name) || pageName(space, number) !== name)
       continue;
     if (!isOf(page, space) || page.blocks.length === 0) continue;
+    if (space.cidr !== vtepSpace && !isWithin(page, space)) continue;
     const ordinal = Math.floor(page.first / pageSize);
     const other = byOrdinal.get(ordinal);
     if (other === undefined || other.blocks < page.blocks.length)

@@ -111,6 +111,8 @@ function admit(
   if (known !== undefined && uncarried !== undefined) return uncarried;
   if (known !== undefined) {
     if (known.retiredAt !== undefined) {
+      const taken = overlapInUse(parseCidr(entry.cidr), entry.cidr, spaces);
+      if (taken !== undefined) return taken;
       // back before it was forgotten: the same blocks go to the same nodes
       const { retiredAt: was, ...rest } = known;
       spaces[at] = { ...rest, networkUID: network.metadata.uid ?? '' };
@@ -128,6 +130,18 @@ function admit(
   const { cidr, prefix } = entry;
   spaces.push(context.remains({ cidr, prefix, network: name, networkUID: uid, pages: [] }));
   return undefined;
+}
+
+function overlapInUse(cidr: Cidr, text: string, spaces: readonly LedgerSpace[]): Refusal | undefined {
+  const other = spaces.find(
+    (space) =>
+      space.cidr !== vtepSpace && space.retiredAt === undefined && overlaps(cidr, parseCidr(space.cidr)),
+  );
+  if (other === undefined) return undefined;
+  return {
+    reason: 'Overlap',
+    message: `spec.subnets: ${text} overlaps ${other.cidr} of network ${other.network}`,
+  };
 }
 
 function tooMany(name: string, cidr: string, spaces: readonly LedgerSpace[]): Refusal | undefined {
@@ -182,9 +196,7 @@ function against(
   const field = `spec.subnets: ${text}`;
   for (const space of spaces) {
     if (space.cidr === vtepSpace || !overlaps(cidr, parseCidr(space.cidr))) continue;
-    if (space.retiredAt === undefined) {
-      return { reason: 'Overlap', message: `${field} overlaps ${space.cidr} of network ${space.network}` };
-    }
+    if (space.retiredAt === undefined) return overlapInUse(cidr, text, [space]);
     const seconds = Math.ceil((Date.parse(space.retiredAt) + cooldownMs - now) / 1000);
     const held = seconds > 0 ? [] : users(space);
     const when =

@@ -17,15 +17,23 @@ export interface Sources {
 }
 
 /** Answers which networks a container joins. What is not known of its pod or namespace is looked up first, each once. */
-export async function answer(asked: Ask, { known, namespaces, pods }: Sources): Promise<Choice> {
-  const now = await known();
-  if (typeof now === 'string') return tryAgain(`overlaynet's data path is not complete yet: ${now}`);
-  const ask = await withAnnotation(asked, pods);
+export async function answer(asked: Ask, sources: Sources): Promise<Choice> {
+  const first = await sources.known();
+  if (typeof first === 'string') return incomplete(first);
+  const ask = await withAnnotation(asked, sources.pods);
   if (typeof ask === 'string') return tryAgain(ask);
-  if (ask.namespace === undefined || !needsNamespace(ask, now)) return choose(ask, now, undefined);
-  const namespace = namespaces.get(ask.namespace) ?? (await namespaces.lookUp(ask.namespace));
-  return typeof namespace === 'string' ? tryAgain(namespace) : choose(ask, now, namespace);
+  const there = ask.namespace === undefined ? undefined : sources.namespaces.get(ask.namespace);
+  const isUnknown = there === undefined && ask.namespace !== undefined && needsNamespace(ask, first);
+  const namespace = isUnknown ? await sources.namespaces.lookUp(ask.namespace ?? '') : there;
+  if (typeof namespace === 'string') return tryAgain(namespace);
+  if (ask === asked && !isUnknown) return choose(ask, first, namespace);
+  // while the API server was asked, a network may have been deleted
+  const now = await sources.known();
+  return typeof now === 'string' ? incomplete(now) : choose(ask, now, namespace);
 }
+
+const incomplete = (awaited: string): CNIRefusal =>
+  tryAgain(`overlaynet's data path is not complete yet: ${awaited}`);
 
 /**
  * Whether the pod must be looked up. A plugin that calls ours may not pass the pod's annotations on, and a pod that

@@ -1,6 +1,6 @@
 import type { NetworkUser } from '../api/types.ts';
 import { linkNames } from '../linux/links.ts';
-import { readAttachments } from './attachments.ts';
+import { readAttachments, recordFile } from './attachments.ts';
 
 /** The plugin writes a container's record as soon as it has its answer; after so long there was none. */
 const promisedMs = 10_000;
@@ -19,8 +19,9 @@ export class Users {
   }
 
   /** A container was told to join these: it is counted before its record is there. */
-  promise(networks: readonly string[], { containerID, namespace, pod }: Joining): void {
-    this.#promised.set(containerID, {
+  promise(networks: readonly string[], asked: Joining): void {
+    const { containerID, namespace, pod } = asked;
+    this.#promised.set(recordFile(asked), {
       networks,
       user: pod === undefined ? { container: containerID } : { pod: `${namespace ?? ''}/${pod}` },
       at: performance.now(),
@@ -28,8 +29,8 @@ export class Users {
   }
 
   /** It was refused. */
-  forget(containerID: string): void {
-    this.#promised.delete(containerID);
+  forget(asked: Joining): void {
+    this.#promised.delete(recordFile(asked));
   }
 
   /** Who uses the network. A record that cannot be read may be of any network. */
@@ -37,9 +38,10 @@ export class Users {
     const links = this.#links();
     const { attachments, problems } = readAttachments(this.#stateDir);
     const users: NetworkUser[] = [];
-    for (const { containerID, namespace, pod, interfaces } of attachments) {
-      // of one that is being made the record comes first
-      if (interfaces.some(({ host }) => links.has(host))) this.#promised.delete(containerID);
+    for (const { containerID, ifname, namespace, pod, interfaces } of attachments) {
+      // the record comes first, then one port after the other
+      if (interfaces.length > 0 && interfaces.every(({ host }) => links.has(host)))
+        this.#promised.delete(recordFile({ containerID, ifname }));
       for (const { network: of, host, addresses } of interfaces) {
         if (of !== network || !links.has(host)) continue;
         const address = addresses.find((one) => !one.startsWith('fe80:'));
@@ -49,8 +51,8 @@ export class Users {
         });
       }
     }
-    for (const [container, { networks, user, at }] of this.#promised) {
-      if (performance.now() - at > promisedMs) this.#promised.delete(container);
+    for (const [record, { networks, user, at }] of this.#promised) {
+      if (performance.now() - at > promisedMs) this.#promised.delete(record);
       else if (networks.includes(network)) users.push(user);
     }
     return [...users, ...problems.map((problem) => ({ container: printable(problem) }))];
@@ -59,6 +61,7 @@ export class Users {
 
 interface Joining {
   containerID: string;
+  ifname: string;
   namespace?: string;
   pod?: string;
 }

@@ -57,11 +57,15 @@ export class Connections {
       signal,
     };
     return new Promise((resolve, reject) => {
-      const request = this.#request(options, resolve);
+      let answered = false;
+      const request = this.#request(options, (answer) => {
+        answered = true;
+        resolve(answer);
+      });
       request.on('error', (error: NodeJS.ErrnoException) => {
         // a kept connection that the other side closed just now; a write may have been done all the same
         const stale = request.reusedSocket && error.code === 'ECONNRESET' && !signal.aborted;
-        if (stale && method === 'GET') resolve(this.send({ method, path, headers }, signal));
+        if (stale && !answered && method === 'GET') resolve(this.send({ method, path, headers }, signal));
         else reject(error);
       });
       request.on('socket', (socket) => {

@@ -140,6 +140,10 @@ export class Peers {
       call.on('error', (error) => {
         reject(signal.aborted ? (signal.reason as Error) : error);
       });
+      // an answer that changes the protocol gives neither a response nor an error
+      call.on('close', () => {
+        reject(signal.aborted ? (signal.reason as Error) : new Error('it closed the connection'));
+      });
       call.end();
     });
     const body = await bounded(response, signal);

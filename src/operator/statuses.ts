@@ -80,7 +80,7 @@ export class Statuses {
     const view = { ...planned, now: Date.now(), agents };
     let later = (await this.#readPods(view, plan)) ? readPodsMs : Infinity;
     const deletions = this.#guard.judge(view, plan);
-    const set = await this.#setFinalizers(view, deletions, signal);
+    const { set, failures } = await this.#setFinalizers(view, deletions, signal);
     for (const { wakeAt } of deletions.values()) later = Math.min(later, Math.max(0, wakeAt - view.now) + 1);
     const facts = gather(view, plan, {
       holdings: this.#holdings,
@@ -115,6 +115,8 @@ export class Statuses {
       for (const [type, { reason, message }] of put.news())
         this.#events.event(put.object, type, reason, message);
     });
+    // one network whose finalizer is refused holds up no status
+    if (failures.length > 0) throw failures[0];
     return {
       ...(later === Infinity ? {} : { requeueAfterMs: later }),
       // what was judged is not what is stored any more
@@ -122,20 +124,26 @@ export class Statuses {
     };
   }
 
-  /** @returns whether any was to be set: then what is stored is not what was planned */
+  /** @returns whether any was set, so that what is stored is not what was planned, and what the API server refused */
   async #setFinalizers(
     { networks }: View,
     deletions: ReadonlyMap<string, DeletionVerdict>,
     signal: AbortSignal,
-  ): Promise<boolean> {
+  ): Promise<{ set: boolean; failures: unknown[] }> {
     const due = networks.flatMap((network) => {
       const finalizer = deletions.get(network.metadata.name)?.finalizer;
       return finalizer === undefined ? [] : [{ network, finalizer }];
     });
+    const failures: unknown[] = [];
     await inParallel(due, async ({ network, finalizer }) => {
-      if (!signal.aborted) await this.#guard.set(network, finalizer);
+      if (signal.aborted) return;
+      try {
+        await this.#guard.set(network, finalizer);
+      } catch (error) {
+        failures.push(error);
+      }
     });
-    return due.length > 0;
+    return { set: due.length > failures.length, failures };
   }
 
   /** Only a network of small blocks makes it matter how many pods nodes take. @returns whether there are more to read */

@@ -17,7 +17,7 @@ let at: ReturnType<typeof scratch>;
 let network: OverlayNetwork;
 let status: OverlayAgentStatus | undefined;
 let links: Set<string>;
-let blocks: { name: string; subnets: string[] }[];
+let blocks: { name: string; subnets: string[] }[] | undefined;
 let endpoints: Endpoint[] | undefined;
 let use: Use;
 
@@ -172,6 +172,30 @@ test('as long as Docker has the network, a container may start on it', async () 
   blocks = [];
   await use.look();
   expect(users()?.count).toBe(0);
+});
+
+test('an engine that has not answered yet may have the network: the last answer stands', async () => {
+  remove();
+  blocks = undefined;
+  await use.look();
+  expect(users()).toBeUndefined();
+  const said = { deletion, at: '2026-01-01T00:00:01Z', count: 1, named: [{ container: 'web' }] };
+  status = { networks: [{ name: 'dcos', state: 'OK', users: said }] };
+  use = agent();
+  await use.look();
+  expect(users()).toEqual(said);
+  blocks = [];
+  await use.look();
+  expect(users()?.count).toBe(0);
+});
+
+test('another interface of a container that runs counts by itself until its own port is there', async () => {
+  remove();
+  attach('1', 'web-0', '9.0.1.2');
+  expect(closing({ ...ask, containerID: '1', ifname: 'net1', pod: 'web-0' })).toBeUndefined();
+  links.clear();
+  await use.look();
+  expect(users()).toMatchObject({ count: 1, named: [{ pod: 'default/web-0' }] });
 });
 
 test('a record that cannot be read may be of any network', async () => {

@@ -93,6 +93,42 @@ describe('spaces deleted by hand while another network takes the range of one th
     );
   });
 
+  test('a page that comes back although another network has its range: its blocks rest, and nobody gets them', () => {
+    const cluster = reference();
+    const page = cluster.ledger.get('net-dcos-1')!;
+    cluster.networks.delete('dcos');
+    cluster.settle();
+    cluster.now += 600_001;
+    cluster.settle();
+    cluster.now += 600_001;
+    cluster.settle();
+    cluster.network('blue', [{ cidr: '9.0.0.0/16', prefix: 24 }]);
+    cluster.settle();
+    const shown = ['node1', 'node2', 'node3'].map((node) => cluster.shown(node));
+    cluster.network('dcos', [{ cidr: '9.0.0.0/8', prefix: 24 }]);
+    cluster.ledger.set('net-dcos-1', page);
+    cluster.settle(() => {
+      expect(overlaps(cluster)).toEqual([]);
+    });
+    expect(['node1', 'node2', 'node3'].map((node) => cluster.shown(node))).toEqual(shown);
+    expect(cluster.last.refusedNetworks.get('dcos')?.reason).toBe('Overlap');
+  });
+
+  test('a page that begins beyond its subnet is left alone', () => {
+    const cluster = reference();
+    const page = cluster.ledger.get('net-dcos-1')!;
+    const { page: content } = page.spec;
+    const odd = { ...content!, space: '10.8.0.0/16', first: 16_776_960 };
+    cluster.ledger.set('net-odd-77', {
+      ...page,
+      metadata: { ...page.metadata, name: 'net-odd-77' },
+      spec: { page: odd },
+    });
+    cluster.settle();
+    const { spaces } = cluster.ledger.get('spaces')!.spec.index!;
+    expect(spaces.map(({ cidr }) => cidr)).not.toContain('10.8.0.0/16');
+  });
+
   test('a page that is known from before the index is read first: it may be empty by now', () => {
     const cluster = reference();
     replace(cluster);

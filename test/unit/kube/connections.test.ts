@@ -4,6 +4,7 @@ import { createServer, type RequestListener } from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
 import { createServer as createTCPServer, type AddressInfo, type Server } from 'node:net';
 import { text } from 'node:stream/consumers';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Connections, type Call } from '../../../src/kube/connections.ts';
 import { selfSigned } from '../../../src/serve/x509.ts';
 
@@ -87,6 +88,20 @@ test('a read over a connection that was closed meanwhile is sent again, and a wr
   expect(seen.accepted).toBe(2);
   await expect(answer(connections, { ...get, method: 'PUT', body: '{}' })).rejects.toThrow('socket hang up');
   expect(seen.accepted).toBe(2);
+});
+
+test('a read whose answer has begun is not sent again', async () => {
+  let requests = 0;
+  const server = createServer((request, response) => {
+    if (++requests === 1) { echo(request, response); return; }
+    response.writeHead(200).write('half');
+    setTimeout(() => request.socket.resetAndDestroy(), 50);
+  });
+  const { connections } = await connected(server);
+  await answer(connections, get);
+  await expect(answer(connections, get)).rejects.toThrow();
+  await sleep(100);
+  expect(requests).toBe(2);
 });
 
 test('a read that a new connection loses is not sent again', async () => {

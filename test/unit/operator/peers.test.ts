@@ -105,6 +105,11 @@ test.each<[what: string, answer: Answer, reason: string]>([
   ['a refusal', (_, response) => response.writeHead(403).end('{"error": "no"}'), '403: {"error": "no"}'],
   ['nothing', (request) => request.socket.destroy(), 'socket hang up'],
   [
+    'another protocol',
+    (request) => request.socket.write('HTTP/1.1 101 Go\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n'),
+    'it closed the connection',
+  ],
+  [
     'half an answer',
     (request, response) => {
       response.writeHead(200, { 'content-length': '100' }).write('{"containers": [');
