@@ -93,7 +93,10 @@ test('a read over a connection that was closed meanwhile is sent again, and a wr
 test('a read whose answer has begun is not sent again', async () => {
   let requests = 0;
   const server = createServer((request, response) => {
-    if (++requests === 1) { echo(request, response); return; }
+    if (++requests === 1) {
+      echo(request, response);
+      return;
+    }
     response.writeHead(200).write('half');
     setTimeout(() => request.socket.resetAndDestroy(), 50);
   });
