@@ -84,12 +84,17 @@ export class Use {
     if (typeof known === 'string') return known;
     const closing = new Map<string, string>();
     const open: string[] = [];
+    const isClosing = known.snapshot.networks.some(
+      ({ metadata }) => metadata.deletionTimestamp !== undefined,
+    );
+    if (!isClosing) return known;
+    const usersOf = this.#users.read();
     for (const { metadata, spec } of known.snapshot.networks) {
       const { name } = metadata;
       if (metadata.deletionTimestamp === undefined) continue;
       if (spec.deletionPolicy === 'Drain') closing.set(name, 'spec.deletionPolicy is Drain');
       // the agent has told, or is about to tell, that nobody uses it here: that stays so
-      else if (this.#users.of(name).length === 0) closing.set(name, 'no pod on this node uses it any more');
+      else if (usersOf(name).length === 0) closing.set(name, 'no pod on this node uses it any more');
       else open.push(name);
     }
     if (open.length > 0) this.#users.promise(open, ask);
@@ -119,8 +124,9 @@ export class Use {
     const before =
       this.#inUse ?? new Set(stored.flatMap(({ name, inUse }) => (inUse === true ? [name] : [])));
     if (this.#inUse === undefined) for (const name of before) this.#seen.set(name, now);
+    const usersOf = this.#users.read();
     for (const [name, parts] of this.#usage.last) {
-      if (parts.some(({ used }) => used > 0) || this.#users.of(name).length > 0) this.#seen.set(name, now);
+      if (parts.some(({ used }) => used > 0) || usersOf(name).length > 0) this.#seen.set(name, now);
     }
     for (const [name, at] of this.#seen) if (at + restMs < now) this.#seen.delete(name);
     this.#inUse = new Set(this.#seen.keys());
@@ -135,6 +141,7 @@ export class Use {
       (pass.snapshot?.networks ?? []).map(({ metadata }) => [metadata.name, metadata.deletionTimestamp]),
     );
     const next = new Map<string, NetworkUsers>();
+    let usersOf: ((network: string) => NetworkUser[]) | undefined;
     let any = false;
     for (const { metadata } of caches.networks.list()) {
       const { name, deletionTimestamp: deletion = '' } = metadata;
@@ -148,15 +155,21 @@ export class Use {
         if (last !== undefined) next.set(name, last);
         continue;
       }
-      next.set(name, this.#answer(name, deletion, last));
+      usersOf ??= this.#users.read();
+      next.set(name, this.#answer(name, deletion, last, usersOf));
     }
     this.#said = next;
     const text = (said: typeof next | typeof before) => JSON.stringify([...said]);
     return { news: text(next) !== text(before), any };
   }
 
-  #answer(name: string, deletion: string, before: NetworkUsers | undefined): NetworkUsers {
-    const users = [...this.#users.of(name), ...this.#dockers(name)];
+  #answer(
+    name: string,
+    deletion: string,
+    before: NetworkUsers | undefined,
+    usersOf: (network: string) => NetworkUser[],
+  ): NetworkUsers {
+    const users = [...usersOf(name), ...this.#dockers(name)];
     const now = Date.now();
     const said: NetworkUsers = {
       deletion,

@@ -1,5 +1,6 @@
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
+import { attachmentsIn } from '../host/directories.ts';
 import type { Attachment } from '../dataplane/attachment.ts';
 import type { Engine, Member } from '../docker/engine.ts';
 import { NoEngine } from '../docker/engine.ts';
@@ -111,7 +112,7 @@ export class ContainerListing {
 
 /** The record is written when its container joins. */
 function joinedAt(stateDir: string, attachment: Attachment): string {
-  const file = join(stateDir, 'attachments', recordFile(attachment));
+  const file = join(attachmentsIn(stateDir), recordFile(attachment));
   return statSync(file, { throwIfNoEntry: false })?.mtime.toISOString() ?? '';
 }
 

@@ -20,10 +20,9 @@ export class Users {
 
   /** A container was told to join these: it is counted before its record is there. */
   promise(networks: readonly string[], asked: Joining): void {
-    const { containerID, namespace, pod } = asked;
     this.#promised.set(recordFile(asked), {
       networks,
-      user: pod === undefined ? { container: containerID } : { pod: `${namespace ?? ''}/${pod}` },
+      user: userOf(asked),
       at: performance.now(),
     });
   }
@@ -33,38 +32,46 @@ export class Users {
     this.#promised.delete(recordFile(asked));
   }
 
-  /** Who uses the network. A record that cannot be read may be of any network. */
-  of(network: string): NetworkUser[] {
+  /**
+   * Reads records and links once, and returns a function that gives the users of each network. A record that cannot be
+   * read may be of any network.
+   */
+  read(): (network: string) => NetworkUser[] {
+    const users = new Map<string, NetworkUser[]>();
+    const add = (network: string, user: NetworkUser) => {
+      users.set(network, [...(users.get(network) ?? []), user]);
+    };
     const links = this.#links();
     const { attachments, problems } = readAttachments(this.#stateDir);
-    const users: NetworkUser[] = [];
     for (const { containerID, ifname, namespace, pod, interfaces } of attachments) {
       // the record comes first, then one port after the other
       if (interfaces.length > 0 && interfaces.every(({ host }) => links.has(host)))
         this.#promised.delete(recordFile({ containerID, ifname }));
-      for (const { network: of, host, addresses } of interfaces) {
-        if (of !== network || !links.has(host)) continue;
+      for (const { network, host, addresses } of interfaces) {
+        if (!links.has(host)) continue;
         const address = addresses.find((one) => !one.startsWith('fe80:'));
-        users.push({
-          ...(pod === undefined ? { container: containerID } : { pod: `${namespace ?? ''}/${pod}` }),
-          ...(address === undefined ? {} : { address }),
-        });
+        const user = userOf({ containerID, ifname, namespace, pod });
+        add(network, { ...user, ...(address === undefined ? {} : { address }) });
       }
     }
     for (const [record, { networks, user, at }] of this.#promised) {
       if (performance.now() - at > promisedMs) this.#promised.delete(record);
-      else if (networks.includes(network)) users.push(user);
+      else for (const network of networks) add(network, user);
     }
-    return [...users, ...problems.map((problem) => ({ container: printable(problem) }))];
+    const unread = problems.map((problem) => ({ container: printable(problem) }));
+    return (network) => [...(users.get(network) ?? []), ...unread];
   }
 }
 
 interface Joining {
   containerID: string;
   ifname: string;
-  namespace?: string;
-  pod?: string;
+  namespace?: string | undefined;
+  pod?: string | undefined;
 }
+
+const userOf = ({ containerID, namespace, pod }: Joining): NetworkUser =>
+  pod === undefined ? { container: containerID } : { pod: `${namespace ?? ''}/${pod}` };
 
 /** As the CRD takes it. */
 export const printable = (text: string): string => text.replace(/[^ -~]/g, '?').slice(0, 253);

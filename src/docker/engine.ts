@@ -93,17 +93,15 @@ export class Engine {
 
   /** The containers that use a network. */
   async users(id: string): Promise<Users> {
-    const filters = encodeURIComponent(JSON.stringify({ network: [id] }));
-    const path = await this.#versioned(`/containers/json?all=true&filters=${filters}`);
-    const containers = await this.#get<ContainerReply[]>(path);
+    const containers = await this.#containersOn(id, { all: true });
     const names = (wanted: boolean) =>
       containers.filter(({ State }) => /^(running|paused|restarting)$/.test(State) === wanted).map(nameOf);
     return { running: names(true), stopped: names(false) };
   }
 
-  /** What running containers have, in networks of whomever. */
+  /** The addresses that running containers have, in all networks of the engine. */
   async endpoints(): Promise<Endpoint[]> {
-    const containers = await this.#get<ContainerReply[]>(await this.#versioned('/containers/json'));
+    const containers = await this.#containers('');
     return containers.flatMap((container) =>
       Object.entries(container.NetworkSettings?.Networks ?? {}).map(([network, settings]) => ({
         network,
@@ -117,10 +115,7 @@ export class Engine {
 
   /** The containers that run on a network. */
   async members(id: string, network: string): Promise<Member[]> {
-    const filters = encodeURIComponent(JSON.stringify({ network: [id] }));
-    const containers = await this.#get<ContainerReply[]>(
-      await this.#versioned(`/containers/json?filters=${filters}`),
-    );
+    const containers = await this.#containersOn(id, { all: false });
     return containers.map(({ Id, Names, Created = 0, NetworkSettings }) => {
       const {
         IPAddress = '',
@@ -159,6 +154,16 @@ export class Engine {
     onOpen();
     reply.on('data', onEvent);
     await finished(reply);
+  }
+
+  /** @param options.all stopped containers, too */
+  #containersOn(id: string, { all }: { all: boolean }): Promise<ContainerReply[]> {
+    const filters = encodeURIComponent(JSON.stringify({ network: [id] }));
+    return this.#containers(`?${all ? 'all=true&' : ''}filters=${filters}`);
+  }
+
+  async #containers(query: string): Promise<ContainerReply[]> {
+    return this.#get<ContainerReply[]>(await this.#versioned(`/containers/json${query}`));
   }
 
   /** Prefixes a path with the API version (`/v1.41/networks`), because Docker phases out unversioned paths. */

@@ -1,4 +1,4 @@
-import type { Condition, Containerizer, NetworkState } from '../api/types.ts';
+import type { Condition, Containerizer, NetworkState, SubnetCapacity } from '../api/types.ts';
 
 /**
  * What `GET /api/v1/…` of an operator answers with, as `kubectl overlay` and the page read it. docs/reference/openapi.json is
@@ -116,22 +116,14 @@ export interface BlockRow {
   bridges?: { cni?: string; docker?: string };
 }
 
-/** A subnet from which blocks are given out. */
-export interface SpaceRow {
+/** A subnet from which blocks are given out; `cidr` is `vtep` for the VTEPs. */
+export interface SpaceRow extends SubnetCapacity {
   /** Empty of the VTEPs. */
   network: string;
-  /** The subnet, or `vtep`. */
-  cidr: string;
   /** Length of a block; 0 of the VTEPs. */
   prefix: number;
   /** `Retired`: no longer given out from; it goes when its last block is free. */
   state: 'Active' | 'Draining' | 'Retired';
-  blocks: number;
-  held: number;
-  releasing: number;
-  cooling: number;
-  quarantined: number;
-  free: number;
 }
 
 /** Something that somebody should know of. */
