@@ -6,6 +6,7 @@ import type { ContainerHealth } from '../report/findings.ts';
 import { sameSnapshot } from './checkpoint.ts';
 import { assemble, type AgentOptions } from './parts.ts';
 import { ownAllocation } from '../dataplane/snapshot.ts';
+import { tunnelName } from '../net/name.ts';
 
 /** Kinds of work, each of which runs by itself. */
 type Work = 'data path' | 'docker' | 'report' | 'checkpoint' | 'sweep' | 'host' | 'use' | 'node condition';
@@ -135,6 +136,12 @@ export class Agent {
     const spec = wanted && ownAllocation(wanted);
     if (wanted === undefined || spec === undefined) return undefined;
     return renderAgent({ spec }, wanted.networks, wanted.config, this.#parts.report.status);
+  }
+
+  /** Name of the VXLAN link; undefined before it is known. */
+  get tunnel(): string | undefined {
+    const { snapshot } = this.#parts.pass;
+    return snapshot && tunnelName(snapshot.config.vni);
   }
 
   get #containers(): ContainerHealth {

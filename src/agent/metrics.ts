@@ -1,6 +1,10 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
-import type { Failure } from '../dataplane/state.ts';
 import type { NodeUsage } from '../api/usage.ts';
+import type { Failure } from '../dataplane/state.ts';
+import { requestMetrics } from '../kube/metrics.ts';
+import type { Answered } from '../kube/transport.ts';
+import type { PassDetail } from '../linux/datapath.ts';
+import { followNode } from './nodemetrics.ts';
 
 /** Counters of one kind since the start. */
 export interface InformerCounters {
@@ -26,7 +30,39 @@ export class Metrics {
   });
   readonly #changes = new Counter({
     name: `${prefix}changes_total`,
-    help: 'Kernel entries that were added, replaced or removed.',
+    help: 'Kernel entries that were added, replaced or removed, by kind of object.',
+    labelNames: ['kind'],
+    registers: this.#registers,
+  });
+  readonly #repairs = new Counter({
+    name: `${prefix}repairs_total`,
+    help: 'Of the changes, those of entries that were right before: another program changed them.',
+    labelNames: ['kind'],
+    registers: this.#registers,
+  });
+  readonly #entries = new Gauge({
+    name: `${prefix}entries`,
+    help: 'Entries that the kernel should hold, by kind of object; of sets the elements, of iptables the rules.',
+    labelNames: ['kind'],
+    registers: this.#registers,
+  });
+  readonly #phases = new Histogram({
+    name: `${prefix}pass_phase_seconds`,
+    help: 'Time of a pass in the kernel, by phase: read, write.',
+    labelNames: ['phase'],
+    buckets: [0.01, 0.03, 0.1, 0.3, 1, 3, 10],
+    registers: this.#registers,
+  });
+  readonly #running = new Gauge({
+    name: `${prefix}containers`,
+    help: 'Containers on each network, by whose they are (CNI, Docker).',
+    labelNames: ['network', 'containerizer'],
+    registers: this.#registers,
+  });
+  readonly #docker = new Counter({
+    name: `${prefix}docker_operations_total`,
+    help: 'Networks that the Docker engine was asked to create or remove, by operation and result (done, error).',
+    labelNames: ['operation', 'result'],
     registers: this.#registers,
   });
   readonly #failures = new Counter({
@@ -70,8 +106,13 @@ export class Metrics {
     registers: this.#registers,
   });
 
+  /** Counts a request to the API server. */
+  readonly requested: (request: Answered) => void;
+  #stop: () => void = () => undefined;
+
   /** @param version of this build */
   constructor(version: string) {
+    this.requested = requestMetrics(this.#registry, prefix);
     new Gauge({
       name: 'overlaynet_build_info',
       help: 'Always 1; the labels tell the build.',
@@ -89,12 +130,52 @@ export class Metrics {
   }
 
   /** Records one pass over the data path. */
-  passed(pass: { seconds: number; changes: number; failures: readonly Failure[]; peers: number }): void {
+  passed(pass: {
+    seconds: number;
+    failures: readonly Failure[];
+    peers: number;
+    detail: PassDetail | undefined;
+    /** The objects said the same before, and the kernel was right then: what changed now was drift. */
+    repair: boolean;
+  }): void {
     this.#duration.observe(pass.seconds);
-    this.#changes.inc(pass.changes);
+    this.#count(pass.detail, pass.repair);
     for (const { network } of pass.failures) this.#failures.inc({ network: network ?? '' });
     if (pass.failures.length === 0) this.#lastSuccess.setToCurrentTime();
     this.#peers.set(pass.peers);
+  }
+
+  #count(detail: PassDetail | undefined, repair: boolean): void {
+    if (detail === undefined) return;
+    for (const [kind, count] of Object.entries(detail.changed)) {
+      this.#changes.inc({ kind }, count);
+      this.#repairs.inc({ kind }, repair ? count : 0);
+    }
+    for (const [kind, count] of Object.entries(detail.entries)) this.#entries.set({ kind }, count);
+    for (const [phase, ms] of Object.entries(detail.phases)) this.#phases.observe({ phase }, ms / 1_000);
+  }
+
+  /** Reads what the kernel and the server say of themselves, whenever the metrics are scraped. `stop` ends it. */
+  followNode(sources: Parameters<typeof followNode>[2]): void {
+    this.#stop = followNode(this.#registry, prefix, sources);
+  }
+
+  stop(): void {
+    this.#stop();
+  }
+
+  /** The Docker engine was asked to create or remove a network. */
+  docker(operation: string, done: boolean): void {
+    this.#docker.inc({ operation, result: done ? 'done' : 'error' });
+  }
+
+  /** Containers by network; networks that this node has no more are forgotten. */
+  contains(counts: ReadonlyMap<string, Readonly<Record<'CNI' | 'Docker', number>>>): void {
+    this.#running.reset();
+    for (const [network, by] of counts) {
+      for (const [containerizer, count] of Object.entries(by))
+        this.#running.set({ network, containerizer }, count);
+    }
   }
 
   /** @param read called at each scrape */

@@ -77,7 +77,8 @@ export function assemble(options: AgentOptions, loop: Loop) {
   const knowledge = new Knowledge({ pass, caches, judge, cni });
   const { addresses, uplinkMTU, ranges, host, links } = options;
   const onCount = metrics.used.bind(metrics);
-  const use = new Use({ ...options.directories, links, docker, caches, pass, onCount });
+  const onContainers = metrics.contains.bind(metrics);
+  const use = new Use({ ...options.directories, links, docker, caches, pass, onCount, onContainers });
   const { containers } = loop;
   const own = { node, addresses, uplinkMTU, ranges, containers, system: () => host.problems };
   const report = new Report({ ...own, use, client, caches, judge, pass, checkpoint, docker, seen, log });

@@ -1,6 +1,7 @@
 import type { AgentAllocationSpec } from '../api/types.ts';
 import { ownAllocation, type Blocks, type Snapshot } from '../dataplane/snapshot.ts';
 import type { Scope } from '../dataplane/state.ts';
+import type { PassDetail } from '../linux/datapath.ts';
 import type { Result } from '../kube/queue.ts';
 import type { Caches } from './caches.ts';
 import { sameSnapshot, type CheckpointFile } from './checkpoint.ts';
@@ -26,6 +27,7 @@ interface Reconciled {
   failures: Failure[];
   /** Records of containers that could not be read. */
   unread: string[];
+  detail?: PassDetail;
 }
 
 /** What a pass worked from, and how it left the node. */
@@ -35,6 +37,7 @@ interface Outcome {
   containers: PassContainers;
   /** Writes to the kernel. Whether they stand, all of them, is for the next pass to see. */
   changes: number;
+  detail: PassDetail | undefined;
 }
 
 const nothingYet: PassContainers = { failures: [], held: [], first: undefined, unread: [] };
@@ -122,7 +125,8 @@ export class Pass {
     const failures = mendable(outcome.applied.failures);
     metrics.passed({
       seconds: ms / 1_000,
-      changes: outcome.changes,
+      detail: outcome.detail,
+      repair: settled,
       failures,
       peers: snapshot.allocations.filter(({ node }) => node !== this.node).length,
     });
@@ -168,7 +172,7 @@ export class Pass {
     const { cni } = this.#parts;
     const conflists = cni.conflists(snapshot);
     const withdrawn = cni.withdraw(conflists);
-    const { changes, failures, unread } = await this.#reconcileKernel(snapshot, scope);
+    const { changes, failures, unread, detail } = await this.#reconcileKernel(snapshot, scope);
     const outcome = (containers: PassContainers, ...later: Failure[]): Outcome => ({
       snapshot,
       applied: {
@@ -178,6 +182,7 @@ export class Pass {
       },
       containers,
       changes,
+      detail,
     });
     if (grave(failures).some(({ network }) => network === undefined)) return outcome(this.containers);
     this.passed = true;

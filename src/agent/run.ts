@@ -47,11 +47,14 @@ export async function runAgent(options: RunOptions): Promise<void> {
     ...directories
   } = options;
   const log = createLog({ level: logLevel, component: 'agent' });
-  const client = connect(kubeconfig === undefined ? {} : { kubeconfig });
   const metrics = new Metrics(pkg.version);
+  const client = connect({
+    ...(kubeconfig === undefined ? {} : { kubeconfig }),
+    onAnswer: metrics.requested,
+  });
   const kernel = new DataPath({ log, attachments: () => readAttachments(directories.stateDir) });
   const garbage = new Garbage();
-  const docker = dockerAt(dockerSocket, log);
+  const docker = dockerAt(dockerSocket, log, metrics.docker.bind(metrics));
   const ranges = new OwnRanges({ read: () => hostSpace(), addresses, pools: () => docker?.pools ?? [] });
   const agent = new Agent({
     node,
@@ -98,6 +101,11 @@ export async function runAgent(options: RunOptions): Promise<void> {
     throw error;
   });
   const drift = watchDrift(agent, { resyncMs, guarded: () => kernel.guarded(), log });
+  metrics.followNode({
+    tunnel: () => agent.tunnel,
+    certificate: () => server.certificate(),
+    drops: () => kernel.drops(),
+  });
   agent.start();
   log.info('agent started', { node, addresses: addresses.join(','), listen: server.address });
 
@@ -106,6 +114,7 @@ export async function runAgent(options: RunOptions): Promise<void> {
   });
   log.info('stopping; the kernel stays as it is', { signal });
   drift.stop();
+  metrics.stop();
   const stopped = Promise.all([agent.stop(), server.close()]).then(() => client.close());
   await Promise.race([stopped, new Promise((resolve) => setTimeout(resolve, graceMs))]);
   process.exit(0);

@@ -29,6 +29,8 @@ interface Parts {
   pass: Pick<Pass, 'snapshot' | 'held' | 'applied'>;
   /** Told of each count of addresses. */
   onCount: (usage: NodeUsage) => void;
+  /** Told of each count of containers, by network. */
+  onContainers?: (counts: ReadonlyMap<string, { CNI: number; Docker: number }>) => void;
 }
 
 /** What of its use an agent's status says of each network. */
@@ -125,6 +127,15 @@ export class Use {
       this.#inUse ?? new Set(stored.flatMap(({ name, inUse }) => (inUse === true ? [name] : [])));
     if (this.#inUse === undefined) for (const name of before) this.#seen.set(name, now);
     const usersOf = this.#users.read();
+    const dockers = this.#usage.endpoints ?? [];
+    this.#parts.onContainers?.(
+      new Map(
+        [...this.#usage.last.keys()].map((name) => [
+          name,
+          { CNI: usersOf(name).length, Docker: dockers.filter(({ network }) => network === name).length },
+        ]),
+      ),
+    );
     for (const [name, parts] of this.#usage.last) {
       if (parts.some(({ used }) => used > 0) || usersOf(name).length > 0) this.#seen.set(name, now);
     }

@@ -23,6 +23,9 @@ export interface DockerOutcome {
   error?: Error;
 }
 
+/** Told of each network that the engine was asked to create or remove. */
+type OnOperation = (operation: Step['kind'], done: boolean) => void;
+
 interface Options {
   record?: () => void;
   closed?: ReadonlyMap<string, string>;
@@ -33,6 +36,7 @@ export class Docker {
   readonly #engine: Engine;
   readonly #links: () => ReadonlySet<string>;
   readonly #log: Log;
+  readonly #onOperation: OnOperation;
   /**
    * Why the running engine does not belong to this node; known once it made a network whose bridge did not appear
    * here.
@@ -48,7 +52,13 @@ export class Docker {
   /**
    * @param options.links gives the names of the node's links; by default those of this process's network namespace
    */
-  constructor(options: { engine: Engine; links?: () => ReadonlySet<string>; log: Log }) {
+  constructor(options: {
+    engine: Engine;
+    links?: () => ReadonlySet<string>;
+    log: Log;
+    onOperation?: OnOperation;
+  }) {
+    this.#onOperation = options.onOperation ?? (() => undefined);
     this.#engine = options.engine;
     this.#links = options.links ?? linkNames;
     this.#log = options.log;
@@ -235,8 +245,10 @@ export class Docker {
           await this.#engine.remove(step.id);
           this.#log.info('Docker network removed', { network });
         }
+        this.#onOperation(step.kind, true);
       } catch (error) {
         if (!(error instanceof EngineError)) throw error;
+        this.#onOperation(step.kind, false);
         failed.set(network, { network, message: `Docker: ${error.message}` });
       }
     }
@@ -265,9 +277,13 @@ export class Docker {
  * The Docker part of the agent.
  * @param socket the engine's socket; undefined or empty means that no engine is used
  */
-export function dockerAt(socket: string | undefined, log: Log): Docker | undefined {
+export function dockerAt(
+  socket: string | undefined,
+  log: Log,
+  onOperation?: OnOperation,
+): Docker | undefined {
   const engine = engineAt(socket);
-  return engine && new Docker({ engine, log });
+  return engine && new Docker({ engine, log, ...(onOperation && { onOperation }) });
 }
 
 /**

@@ -3,7 +3,7 @@ import type { KubeObject } from '../api/types.ts';
 import { loadConfig } from './config.ts';
 import { ApiError } from './error.ts';
 import { pathOf, type Resource } from './resources.ts';
-import { Transport, type Request, type TimeLimits } from './transport.ts';
+import { Transport, type Answered, type Request, type TimeLimits } from './transport.ts';
 import { watch, type WatchEvent, type WatchOptions } from './watch.ts';
 
 export { usersKubeconfig } from './config.ts';
@@ -270,5 +270,13 @@ export class Client {
  * connects.
  */
 export const connect = (
-  options: { kubeconfig?: string; context?: string; limits?: Partial<TimeLimits> } = {},
-): Client => new Client(new Transport(loadConfig(options.kubeconfig, options.context), options.limits));
+  options: {
+    kubeconfig?: string;
+    context?: string;
+    limits?: Partial<TimeLimits>;
+    onAnswer?: (request: Answered) => void;
+  } = {},
+): Client =>
+  new Client(
+    new Transport(loadConfig(options.kubeconfig, options.context), options.limits, options.onAnswer),
+  );

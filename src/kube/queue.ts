@@ -40,6 +40,8 @@ interface Key {
   failures: number;
   /** Requested again during its run. */
   again: boolean;
+  /** When the request came that it waits to run for. */
+  askedAt: number;
   timer?: { at: number; handle: NodeJS.Timeout };
 }
 
@@ -54,6 +56,7 @@ export class KeyedQueue<K extends string> {
   readonly #keys = new Map<K, Key>();
   readonly #stopped = new AbortController();
   readonly #minIntervalMs: number;
+  #retries = 0;
   readonly #backoff: BackoffOptions;
 
   constructor(options: KeyedQueueOptions<K>) {
@@ -79,12 +82,21 @@ export class KeyedQueue<K extends string> {
     const now = performance.now();
     const at = Math.max(now + ms, known.startedAt + this.#intervalMs(known));
     if (known.state === 'running' && ms <= 0) {
+      if (!known.again) known.askedAt = now;
       known.again = true;
     } else if (at <= now) {
       this.#enqueue(key, known);
     } else if (known.timer === undefined || at < known.timer.at) {
       this.#setTimer(key, known, at, now);
     }
+  }
+
+  /** For metrics: keys that wait for their turn, how long the oldest has, and runs that failed since the start. */
+  get load(): { depth: number; oldestMs: number; retries: number } {
+    const waiting = [...this.#keys.values()].filter(({ state, again }) => state === 'waiting' || again);
+    const now = performance.now();
+    const oldestMs = waiting.reduce((most, { askedAt }) => Math.max(most, now - askedAt), 0);
+    return { depth: waiting.length, oldestMs, retries: this.#retries };
   }
 
   /** Stops: starts no further run, fires the signal of those under way and waits for them. */
@@ -97,7 +109,13 @@ export class KeyedQueue<K extends string> {
   }
 
   #key(key: K): Key {
-    const known = this.#keys.get(key) ?? { state: 'idle', startedAt: -Infinity, failures: 0, again: false };
+    const known = this.#keys.get(key) ?? {
+      state: 'idle',
+      startedAt: -Infinity,
+      failures: 0,
+      again: false,
+      askedAt: 0,
+    };
     this.#keys.set(key, known);
     return known;
   }
@@ -120,8 +138,10 @@ export class KeyedQueue<K extends string> {
     const handle = setTimeout(
       () => {
         delete known.timer;
-        if (known.state === 'running') known.again = true;
-        else if (known.state === 'idle') this.#enqueue(key, known);
+        if (known.state === 'running') {
+          if (!known.again) known.askedAt = performance.now();
+          known.again = true;
+        } else if (known.state === 'idle') this.#enqueue(key, known);
       },
       Math.min(at - now, longestTimeoutMs),
     );
@@ -132,6 +152,7 @@ export class KeyedQueue<K extends string> {
     clearTimeout(known.timer?.handle);
     delete known.timer;
     known.state = 'waiting';
+    known.askedAt = performance.now();
     // #run never rejects; a task that stop() removes rejects, which needs no handling
     this.#queue.add(() => this.#run(key, known)).catch(() => undefined);
   }
@@ -147,6 +168,7 @@ export class KeyedQueue<K extends string> {
     } catch (error) {
       if (this.#stopped.signal.aborted) return;
       nextMs = backoffDelay(this.#backoff, known.failures++);
+      this.#retries++;
       this.#options.log.warn('reconcile failed', { key, error, retryMs: Math.round(nextMs) });
     }
     if (this.#stopped.signal.aborted) return;

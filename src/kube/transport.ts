@@ -41,6 +41,14 @@ export interface Request {
   accept?: string;
 }
 
+/** A request that was answered (`code`: the HTTP status) or had no answer (`code` 0), and the time until then. */
+export interface Answered {
+  /** The first word of `what`: `update`. */
+  verb: string;
+  code: number;
+  seconds: number;
+}
+
 /** How the API server is reached beside the pool of connections. */
 export interface Access extends Credentials {
   origin: URL;
@@ -54,12 +62,19 @@ export interface Access extends Credentials {
 export class Transport {
   readonly limits: TimeLimits;
   readonly #config: KubeConfig;
+  readonly #onAnswer: (request: Answered) => void;
   readonly #origin: URL;
   #connections: Connections | undefined;
   #credentials: Credentials | undefined;
   #readAt = -Infinity;
 
-  constructor(config: KubeConfig, limits: Partial<TimeLimits> = {}) {
+  /** @param onAnswer called for each request when its answer begins, or when there is none */
+  constructor(
+    config: KubeConfig,
+    limits: Partial<TimeLimits> = {},
+    onAnswer: (request: Answered) => void = () => undefined,
+  ) {
+    this.#onAnswer = onAnswer;
     this.limits = { ...timeLimits, ...limits };
     this.#config = config;
     this.#origin = new URL(config.getCurrentCluster()?.server ?? '');
@@ -127,6 +142,22 @@ export class Transport {
   }
 
   async #send(request: Request, signal: AbortSignal): Promise<IncomingMessage> {
+    const [verb = ''] = request.what.split(' ', 1);
+    const startedAt = performance.now();
+    const answered = (code: number) => {
+      this.#onAnswer({ verb, code, seconds: (performance.now() - startedAt) / 1_000 });
+    };
+    try {
+      const response = await this.#sendOnce(request, signal);
+      answered(response.statusCode ?? 0);
+      return response;
+    } catch (error) {
+      answered(0);
+      throw error;
+    }
+  }
+
+  async #sendOnce(request: Request, signal: AbortSignal): Promise<IncomingMessage> {
     const url = new URL(this.#origin.pathname.replace(/\/$/, '') + request.path, this.#origin);
     for (const [key, value] of Object.entries(request.query ?? {})) {
       if (value !== undefined) url.searchParams.set(key, String(value));

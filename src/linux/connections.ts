@@ -5,6 +5,12 @@ const paths = { most: 'net/netfilter/nf_conntrack_max', count: 'net/netfilter/nf
 
 const share = 0.9;
 
+/** How many connections the table has, and how many fit in; undefined where connections are not tracked. */
+export function connections(root: string): { count: number; most: number } | undefined {
+  const [count, most] = [readSysctl(paths.count, root), readSysctl(paths.most, root)];
+  return count === undefined || most === undefined ? undefined : { count: Number(count), most: Number(most) };
+}
+
 /**
  * Why new connections fail on this node, or are about to: the table of connections is as good as full. What stands goes on,
  * between nodes too, since the tunnel's own packets have no entry in it (src/dataplane/filter.ts).

@@ -10,12 +10,14 @@ import { portsOf } from '../dataplane/ports.ts';
 import { desiredLeased, resolving } from '../dataplane/resolving.ts';
 import { desiredGuard, guard } from '../dataplane/spoof.ts';
 import type { Desired, Failure, Observed, Scope } from '../dataplane/state.ts';
+import { entriesOf, tally, type Tally } from '../dataplane/tally.ts';
 import type { Log } from '../log.ts';
 import { endForbidden } from './conntrack.ts';
+import { readDrops, type Drops } from './drops.ts';
 import { execute } from './execute.ts';
 import { clearHidden } from './hidden.ts';
 import { applyChains, planChains } from './iptables.ts';
-import { observeChains } from './iptablesread.ts';
+import { observeChains, type Backend } from './iptablesread.ts';
 import { convergeTables, removeTables } from './nft.ts';
 import { ipv6Missing, readSwitch, type ReadSwitch } from './ipv6.ts';
 import { observe } from './observe.ts';
@@ -32,6 +34,17 @@ export interface DataPathOutcome {
   failures: Failure[];
   /** Container records that could not be read. While there are any, no allowed address is removed. */
   unread: string[];
+  detail?: PassDetail;
+}
+
+/** What a pass was made of, for metrics. */
+export interface PassDetail {
+  /** Writes by kind of object. */
+  changed: Tally;
+  /** Entries that the kernel should hold, by kind. */
+  entries: Tally;
+  /** Milliseconds. */
+  phases: { read: number; write: number };
 }
 
 /** Makes this machine's kernel match a snapshot. The caller must not start two runs at once. */
@@ -42,6 +55,7 @@ export class DataPath {
   readonly #sysctl: ReadSwitch;
   #unread = '';
   #looks: ReturnType<typeof looksAt> = [];
+  #written: { backend: Backend; chains: Desired['chains'] } | undefined;
 
   /**
    * @param options.attachments reads what the CNI plugin has recorded of containers
@@ -82,7 +96,13 @@ export class DataPath {
       (await this.#converge(state, guarding, ports));
     const unread = records().problems;
     this.#logUnread(unread);
-    return { ...outcome, unread };
+    const { detail } = outcome;
+    return { ...outcome, unread, ...(detail && { detail: { ...detail, entries: entriesOf(state) } }) };
+  }
+
+  /** What the rules of the last pass have dropped since they were written; undefined before the first pass. */
+  async drops(): Promise<Drops | undefined> {
+    return this.#written && (await readDrops(this.#run, this.#written.backend, this.#written.chains));
   }
 
   /**
@@ -111,11 +131,14 @@ export class DataPath {
     ports: () => Desired['ports'],
   ): Promise<Omit<DataPathOutcome, 'unread'> | undefined> {
     const { counted, processes } = counting(this.#run);
+    const startedAt = performance.now();
     const { observed, failures } = await observe(counted, state, false);
     if (failures.length > 0) return undefined;
     const { plan, failures: known } = diff({ ...state, ports: ports() }, observed);
     if (steps.some(({ name }) => plan[name].length > 0)) return undefined;
-    return { changes: 0, processes: processes(), failures: distinct(known) };
+    const phases = { read: performance.now() - startedAt, write: 0 };
+    const detail = { changed: {}, entries: {}, phases };
+    return { changes: 0, processes: processes(), failures: distinct(known), detail };
   }
 
   async #converge(
@@ -124,11 +147,13 @@ export class DataPath {
     ports: () => Desired['ports'] = () => new Map(),
   ): Promise<Omit<DataPathOutcome, 'unread'>> {
     const { counted, processes } = counting(this.#run);
+    const startedAt = performance.now();
     const [{ observed, failures }, saves, guarded] = await Promise.all([
       observe(counted, state),
       observeChains(counted),
       guarding(counted),
     ]);
+    const readAt = performance.now();
     failures.push(...guarded.failures);
     const { plan, failures: refused } = diff({ ...state, ports: ports() }, observed);
     const chains = planChains(state.chains, saves);
@@ -150,6 +175,7 @@ export class DataPath {
     rules.push(...hidden.failures, ...(await execute(counted, plan, ['staleSets'])));
     failures.push(...rules);
     // after a failure everything is read again soon, and what could not be written is not expected to be there
+    this.#written = { backend: chains.backend, chains: state.chains };
     this.#looks = rules.length > 0 ? [] : looksAt(chains.backend, state.chains);
     if (flushing && rules.every(({ leftover }) => leftover === true))
       failures.push(...(await this.#flush(counted, policy, observed)));
@@ -159,7 +185,16 @@ export class DataPath {
     );
     if (changes > 0)
       this.#log.info('data path changed', { changes, processes: processes(), failures: failures.length });
-    return { changes, processes: processes(), failures: distinct(failures) };
+    const detail = {
+      changed: {
+        ...tally(plan),
+        iptables: chains.changes + hidden.changes,
+        nftables: guarded.changes,
+      },
+      entries: {},
+      phases: { read: readAt - startedAt, write: performance.now() - readAt },
+    };
+    return { changes, processes: processes(), failures: distinct(failures), detail };
   }
 
   #logUnread(unread: string[]): void {

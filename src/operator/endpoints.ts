@@ -33,11 +33,7 @@ export function endpoints(
         return missing === undefined ? deletions.post(request) : json(503, { error: missing });
       },
     },
-    '/metrics': async () => ({
-      status: 200,
-      contentType: metrics.registry.contentType,
-      body: await metrics.registry.metrics(),
-    }),
+    '/metrics': async () => ({ status: 200, ...(await metrics.render()) }),
     '/healthz': () => text(200, 'ok'),
     '/readyz': () => {
       const missing = unsynced(caches);

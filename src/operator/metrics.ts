@@ -1,11 +1,23 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { Plan } from '../allocate/plan.ts';
 import type { OverlayNetworkStatus } from '../api/types.ts';
+import { queueMetrics, requestMetrics } from '../kube/metrics.ts';
+import type { Answered } from '../kube/transport.ts';
+import { agentEntries } from '../rows/agents.ts';
+import { findingEntries } from '../rows/findings.ts';
+import { networkEntries } from '../rows/networks.ts';
+import { certificateMetric } from '../serve/metrics.ts';
 import type { Caches } from './caches.ts';
+import { worldOf } from './world.ts';
+
+const prefix = 'overlaynet_operator_';
+const agentStates = ['Ready', 'Configuring', 'Failed', 'Degraded', 'Waiting', 'Refused', 'Missing', 'Gone'];
+const networkStates = ['Ready', 'Waiting', 'NotReady', 'Refused', 'Disabled'];
 
 /** The metrics that an operator serves at `/metrics`. */
 export class OperatorMetrics {
   readonly registry = new Registry();
+  #look: () => void = () => undefined;
   readonly #plans = new Histogram({
     name: 'overlaynet_operator_plan_seconds',
     help: 'Time to plan all allocations from the caches.',
@@ -47,12 +59,61 @@ export class OperatorMetrics {
     registers: [this.registry],
   });
 
-  constructor() {
+  readonly #leaderChanges = new Counter({
+    name: `${prefix}leader_changes_total`,
+    help: 'Times that this operator began to lead.',
+    registers: [this.registry],
+  });
+  readonly #joins = new Histogram({
+    name: `${prefix}registration_to_allocation_seconds`,
+    help: 'Time from when the registration of a new agent is seen to when its tunnel endpoint is allocated.',
+    buckets: [0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60],
+    registers: [this.registry],
+  });
+  readonly #networks = new Gauge({
+    name: `${prefix}networks`,
+    help: 'Networks, by state.',
+    labelNames: ['state'],
+    registers: [this.registry],
+  });
+  readonly #agents = new Gauge({
+    name: `${prefix}agents`,
+    help: 'Agents, and Nodes that should have one, by state.',
+    labelNames: ['state'],
+    registers: [this.registry],
+  });
+  readonly #findings = new Gauge({
+    name: `${prefix}findings`,
+    help: 'Conditions that are not as they should be, by weight, type and reason.',
+    labelNames: ['weight', 'type', 'reason'],
+    registers: [this.registry],
+  });
+  /** Counts a request to the API server. */
+  readonly requested: (request: Answered) => void;
+
+  /** @param version of this build */
+  constructor(version = '') {
     collectDefaultMetrics({ register: this.registry });
+    this.requested = requestMetrics(this.registry, prefix);
+    new Gauge({
+      name: 'overlaynet_build_info',
+      help: 'Always 1; the labels tell the build.',
+      labelNames: ['version', 'node'],
+      registers: [this.registry],
+    }).set({ version, node: process.version }, 1);
   }
 
-  /** Reads the informers' counters whenever the metrics are scraped. */
+  /** Shows what waits in the queues, and when the certificate of the server expires, whenever the metrics are scraped. */
+  serve(queues: Parameters<typeof queueMetrics>[2], certificate: () => string | undefined): void {
+    queueMetrics(this.registry, prefix, queues);
+    certificateMetric(this.registry, prefix, certificate);
+  }
+
+  /** Reads the caches, and the informers' counters, whenever the metrics are scraped. */
   watch(caches: Caches): void {
+    this.#look = () => {
+      this.#count(caches);
+    };
     new Gauge({
       name: 'overlaynet_operator_cached_objects',
       help: 'Objects in the watch cache.',
@@ -74,6 +135,46 @@ export class OperatorMetrics {
           this.inc({ resource: resource.plural }, counters.relists);
       },
     });
+    for (const [key, help] of [
+      ['watches', 'Watches opened.'],
+      ['failures', 'Lists and watches that failed.'],
+    ] as const) {
+      new Counter({
+        name: `${prefix}informer_${key}_total`,
+        help,
+        labelNames: ['resource'],
+        registers: [this.registry],
+        collect() {
+          this.reset();
+          for (const { resource, counters } of caches.all)
+            this.inc({ resource: resource.plural }, counters[key]);
+        },
+      });
+    }
+  }
+
+  /** All metrics in Prometheus' text format. */
+  async render(): Promise<{ contentType: string; body: string }> {
+    this.#look();
+    return { contentType: this.registry.contentType, body: await this.registry.metrics() };
+  }
+
+  /** Counts networks, agents and findings. While a cache is not complete nothing is known. */
+  #count(caches: Caches): void {
+    for (const gauge of [this.#networks, this.#agents, this.#findings]) gauge.reset();
+    if (!caches.synced) return;
+    const world = worldOf(caches);
+    for (const state of networkStates) this.#networks.set({ state }, 0);
+    for (const { row } of networkEntries(world)) this.#networks.inc({ state: row.state });
+    for (const state of agentStates) this.#agents.set({ state }, 0);
+    for (const { row } of agentEntries(world)) this.#agents.inc({ state: row.state });
+    for (const { row } of findingEntries(world))
+      this.#findings.inc({ weight: row.weight, type: row.type, reason: row.reason });
+  }
+
+  /** A new agent has its tunnel endpoint. */
+  joined(seconds: number): void {
+    this.#joins.observe(seconds);
   }
 
   planned(ms: number): void {
@@ -84,8 +185,17 @@ export class OperatorMetrics {
     this.#writes.inc({ kind, result });
   }
 
+  /** What only the leader knows ends with its term: the next leader shows it. */
   leading(is: boolean): void {
     this.#leader.set(is ? 1 : 0);
+    if (is) {
+      this.#leaderChanges.inc();
+      return;
+    }
+    this.#blocks.reset();
+    this.#warnings.reset();
+    this.#departed.set(0);
+    this.#restored.set(0);
   }
 
   alarms({ departures, restore }: Plan): void {

@@ -4,10 +4,10 @@ import { containerEntries } from '../rows/containers.ts';
 import { paged } from '../rows/entry.ts';
 import { parseQuery, QueryError, type Query } from '../rows/query.ts';
 import { pathOf, type Kind, type Page } from '../rows/row.ts';
-import type { World } from '../rows/world.ts';
 import { json, type Reply, type Route } from '../serve/http.ts';
 import type { Caches } from './caches.ts';
 import type { Peers } from './peers.ts';
+import { worldOf } from './world.ts';
 
 /** `/api/v1/…`: what people and their tools ask. @param missing why nothing is known yet */
 export function rowEndpoints(
@@ -42,13 +42,3 @@ export function rowEndpoints(
   });
   return { ...(Object.fromEntries(stored) as Record<string, Route>), [pathOf('containers')]: containers };
 }
-
-const worldOf = (caches: Caches): World => ({
-  now: Date.now(),
-  config: caches.configs.get('default'),
-  networks: caches.networks.list(),
-  nodes: caches.nodeFacts(),
-  agents: caches.agents.byName,
-  allocations: caches.allocations.byName,
-  ledger: caches.ledgerNow(new Map()),
-});

@@ -1,3 +1,4 @@
+import pkg from '../../package.json' with { type: 'json' };
 import { connect, type Client } from '../kube/client.ts';
 import { EventRecorder } from '../kube/events.ts';
 import { LeaderElection } from '../kube/lease.ts';
@@ -13,6 +14,7 @@ import { Deletions } from './deletion.ts';
 import { endpoints, unsynced } from './endpoints.ts';
 import { readFirstConfig } from './firstconfig.ts';
 import type { Flags } from './flags.ts';
+import { followJoining } from './joining.ts';
 import { OperatorMetrics } from './metrics.ts';
 import { NetworkGuard } from './guard.ts';
 import { NodePods } from './nodepods.ts';
@@ -42,8 +44,11 @@ interface Operator {
 export async function startOperator(flags: Flags, log: Log): Promise<Operator> {
   const files = certificateFiles(flags.tlsCert, flags.tlsKey);
   const firstConfig = flags.firstConfig === undefined ? {} : readFirstConfig(flags.firstConfig);
-  const client = connect(flags.kubeconfig === undefined ? {} : { kubeconfig: flags.kubeconfig });
-  const metrics = new OperatorMetrics();
+  const metrics = new OperatorMetrics(pkg.version);
+  const client = connect({
+    ...(flags.kubeconfig === undefined ? {} : { kubeconfig: flags.kubeconfig }),
+    onAnswer: metrics.requested,
+  });
   const caches = new Caches(client, log);
   const events = new EventRecorder({
     client,
@@ -139,6 +144,10 @@ export async function startOperator(flags: Flags, log: Log): Promise<Operator> {
   const { namespace } = flags;
   const publication = publishCertificate({ client, namespace, certificate: () => server.certificate(), log });
   metrics.watch(caches);
+  metrics.serve({ allocation: queue, status: statusQueue }, () => server.certificate());
+  followJoining(caches, (seconds) => {
+    if (term !== undefined) metrics.joined(seconds);
+  });
   caches.start(
     (soon) => {
       queue.addAfter('allocate', soon ? 0 : answersIntervalMs);

@@ -1,14 +1,12 @@
 import { refusals } from '../../../src/containers/ask.ts';
 import { pluginDefaults } from '../../../src/containers/conflist.ts';
-import { Metrics } from '../../../src/agent/metrics.ts';
 import { linkPrefix } from '../../../src/net/name.ts';
 import { desired } from '../../../src/dataplane/desired.ts';
 import * as ownership from '../../../src/dataplane/ownership.ts';
 import { resolving } from '../../../src/dataplane/resolving.ts';
 import { rulePriorities } from '../../../src/dataplane/rules.ts';
 import { guard } from '../../../src/dataplane/spoof.ts';
-import type { Caches } from '../../../src/operator/caches.ts';
-import { OperatorMetrics } from '../../../src/operator/metrics.ts';
+import { registeredMetrics } from '../../support/metrics.ts';
 import { cluster } from '../../support/cluster.ts';
 import { filesBelow, reasonsInSource, textOf } from '../../support/source.ts';
 
@@ -23,22 +21,14 @@ const listed = (name: string, pattern: RegExp): string[] =>
 const sorted = (texts: Iterable<string>): string[] => [...new Set(texts)].sort();
 
 test('metrics.md has every metric that operator and agent register, and no other', async () => {
-  const agent = new Metrics('0');
-  agent.followInformers(() => []);
-  const operator = new OperatorMetrics();
-  operator.watch({ all: [] as readonly never[] } as unknown as Caches);
-  const text = (await agent.render()).body + (await operator.registry.metrics());
+  const text = await registeredMetrics();
   const registered = [...text.matchAll(/^# HELP (overlaynet_\S+)/gm)].map(([, name = '']) => name);
   expect(registered.length).toBeGreaterThan(15);
   expect(sorted(listed('metrics', /^overlaynet_/))).toEqual(sorted(registered));
 });
 
 test('metrics.md says of each metric which type and labels it has', async () => {
-  const agent = new Metrics('0');
-  agent.followInformers(() => []);
-  const operator = new OperatorMetrics();
-  operator.watch({ all: [] as readonly never[] } as unknown as Caches);
-  const text = (await agent.render()).body + (await operator.registry.metrics());
+  const text = await registeredMetrics();
   const types = new Map(
     [...text.matchAll(/^# TYPE (overlaynet_\S+) (\S+)/gm)].map(([, name = '', type = '']) => [name, type]),
   );

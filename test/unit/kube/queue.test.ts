@@ -28,6 +28,25 @@ describe('KeyedQueue', () => {
     jest.useRealTimers();
   });
 
+  test('tells how many keys wait, since when, and how many runs failed', async () => {
+    const { queue } = recorded(1_000);
+    expect(queue.load).toEqual({ depth: 0, oldestMs: 0, retries: 0 });
+    queue.add('busy');
+    queue.add('a');
+    queue.add('busy');
+    await jest.advanceTimersByTimeAsync(400);
+    const { depth, oldestMs } = queue.load;
+    expect(depth).toBe(2);
+    expect(Math.round(oldestMs)).toBe(400);
+    await jest.advanceTimersByTimeAsync(5_000);
+    expect(queue.load).toEqual({ depth: 0, oldestMs: 0, retries: 0 });
+    const failing = new KeyedQueue({ log: silent, reconcile: () => Promise.reject(new Error('no')) });
+    failing.add('a');
+    await jest.advanceTimersByTimeAsync(1);
+    expect(failing.load).toEqual({ depth: 0, oldestMs: 0, retries: 1 });
+    await failing.stop();
+  });
+
   test('runs a key that is added many times once', async () => {
     const { queue, runs } = recorded(10);
     queue.add('busy');
