@@ -25,6 +25,8 @@ const checks: Record<string, string[]> = {
 const lanes = [['apiserver'], ['netns', 'lab'], [...Object.keys(checks), 'unit', 'cni', 'live']];
 /** What the netns suite needs for engines of its own, and for their containers. */
 const forDocker = { docker: 'docker.io', dockerd: 'docker.io', busybox: 'busybox-static' };
+/** What the live suite needs to try alerts and dashboards. */
+const forMonitoring = { prometheus: 'prometheus', promtool: 'prometheus' };
 /** Names of labs that tests start. */
 const testLabs = ['ovt-lab', 'ovt-other'];
 
@@ -128,7 +130,10 @@ async function main(): Promise<boolean> {
   process.env.OVERLAYNET_DOWNLOAD = 'never';
   const real = chosen.some((name) => !(name in checks) && name !== 'unit');
   if (real) {
-    await ensurePackages(chosen.includes('netns') ? forDocker : {});
+    await ensurePackages({
+      ...(chosen.includes('netns') ? forDocker : {}),
+      ...(chosen.includes('live') ? forMonitoring : {}),
+    });
     await provideParts();
   }
   // Ctrl-C ends the tool that runs; what that leaves is cleared below

@@ -2,7 +2,7 @@ import { accessSync, constants } from 'node:fs';
 import { join } from 'node:path';
 import { command } from './command.ts';
 import { say, timed } from './progress.ts';
-import { withoutDocker } from './services.ts';
+import { withoutServices } from './services.ts';
 
 /** What a program comes in, on Debian and Ubuntu. */
 const packages: Record<string, string> = {
@@ -69,6 +69,8 @@ export async function ensurePackages(more: Record<string, string> = {}): Promise
   // a fresh machine has no package lists yet; one with lists needs no update
   const installed = () => install().catch(() => command('apt-get', ['update'], { env }).then(install));
   await timed(`apt-get install ${missing.join(' ')}`, () =>
-    missing.includes('docker.io') ? withoutDocker(installed) : installed(),
+    ['docker.io', 'prometheus'].some((name) => missing.includes(name))
+      ? withoutServices(installed)
+      : installed(),
   );
 }

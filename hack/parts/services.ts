@@ -4,13 +4,13 @@ import { rmSync, statSync, readFileSync, writeFileSync } from 'node:fs';
 const policy = '/usr/sbin/policy-rc.d';
 
 const denial = `#!/bin/sh
-# overlaynet's tests need Docker's programs, and no engine that runs; this file goes when they are installed
-case "$1" in docker*|containerd*) exit 101 ;; esac
+# overlaynet's tests need the programs of Docker and Prometheus, and none that runs; this file goes when they are installed
+case "$1" in docker*|containerd*|prometheus*) exit 101 ;; esac
 exit 0
 `;
 
-/** Lets nothing start Docker while its package is being installed. A policy of the machine's own is left as it is. */
-export async function withoutDocker<T>(install: () => Promise<T>): Promise<T> {
+/** Lets nothing start Docker or Prometheus while their packages are being installed. A policy of the machine's own is left as it is. */
+export async function withoutServices<T>(install: () => Promise<T>): Promise<T> {
   const own = statSync(policy, { throwIfNoEntry: false }) === undefined;
   if (own) writeFileSync(policy, denial, { mode: 0o755 });
   try {

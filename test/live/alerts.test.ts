@@ -1,0 +1,40 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { stringify } from 'yaml';
+import { command } from '../../hack/parts/command.ts';
+import { expressionsOf, readDashboard } from '../support/dashboards.ts';
+import { filesBelow } from '../support/source.ts';
+
+const folder = fileURLToPath(new URL('../../deploy/monitoring', import.meta.url));
+const promtool = (...args: string[]) => command('promtool', args, { cwd: folder });
+
+test('Prometheus takes the rules', async () => {
+  expect(await promtool('check', 'rules', 'rules.yaml')).toContain('SUCCESS');
+});
+
+test('each alert fires when it should, and is silent otherwise', async () => {
+  expect(await promtool('test', 'rules', 'rules.test.yaml')).toContain('SUCCESS');
+});
+
+test('Prometheus understands each query of the dashboards', async () => {
+  const dir = mkdtempSync(join(tmpdir(), 'ovt-promql-'));
+  try {
+    for (const file of filesBelow('deploy/monitoring/dashboards', '.json')) {
+      const rules = expressionsOf(readDashboard(file)).map(({ expr }, at) => ({
+        record: `panel:${at}`,
+        expr,
+      }));
+      expect(rules.length).toBeGreaterThan(20);
+      const path = join(dir, 'panels.yaml');
+      writeFileSync(path, stringify({ groups: [{ name: 'panels', rules }] }));
+      expect(await promtool('check', 'rules', '--lint=none', path)).toContain(`${rules.length} rules found`);
+      // the check itself can fail
+      writeFileSync(path, stringify({ groups: [{ name: 'x', rules: [{ record: 'x', expr: 'sum by (' }] }] }));
+      await expect(promtool('check', 'rules', path)).rejects.toThrow('parse error');
+    }
+  } finally {
+    rmSync(dir, { recursive: true });
+  }
+});
