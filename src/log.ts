@@ -10,6 +10,13 @@ export interface Log {
 
 export const levels = ['error', 'warn', 'info', 'debug'] as const;
 export type Level = (typeof levels)[number];
+export const formats = ['text', 'json'] as const;
+export type Format = (typeof formats)[number];
+
+/** A log whose level can change while the process runs. */
+export interface LeveledLog extends Log {
+  level: Level;
+}
 
 /** Swallows everything: for callers that pass no log. */
 export const silent: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
@@ -38,22 +45,40 @@ export const line = (
       .map(([key, value]) => `${key}=${shown(value)}`),
   ].join(' ');
 
-/** JSON lines where LOG_FORMAT=json, else plain text; the `level` and everything above it. */
-export const createLog = (options: { level: Level; component: string }): Log => {
-  const { component } = options;
+/** One line a call: the `level` and everything above it. @param options.format default: LOG_FORMAT, else text */
+export const createLog = (options: { level: Level; component: string; format?: Format }): LeveledLog => {
+  const { component, format = process.env.LOG_FORMAT === 'json' ? 'json' : 'text' } = options;
   const json = (time: string, level: Level, message: string, fields: Fields) =>
     JSON.stringify({ time, level, component, message, ...fields }, (_, value: unknown) =>
       value instanceof Error ? value.message : value,
     );
   const text = (time: string, level: Level, message: string, fields: Fields) =>
     line(time, level, component, message, fields);
-  const render = process.env.LOG_FORMAT === 'json' ? json : text;
-  const shownLevels = levels.slice(0, levels.indexOf(options.level) + 1);
-  const at = (level: Level) =>
-    shownLevels.includes(level)
-      ? (message: string, fields: Fields = {}) => {
-          process.stderr.write(`${render(new Date().toISOString(), level, message, fields)}\n`);
-        }
-      : silent[level];
-  return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
+  const render = format === 'json' ? json : text;
+  const at =
+    (level: Level) =>
+    (message: string, fields: Fields = {}) => {
+      if (levels.indexOf(level) > levels.indexOf(log.level)) return;
+      process.stderr.write(`${render(new Date().toISOString(), level, message, fields)}\n`);
+    };
+  const log = {
+    level: options.level,
+    debug: at('debug'),
+    info: at('info'),
+    warn: at('warn'),
+    error: at('error'),
+  };
+  return log;
+};
+
+/**
+ * With each SIGUSR1 a log changes between its own level and `debug`, and says so. Without a listener Node would open its
+ * debugger at this signal.
+ */
+export const followSignal = (log: LeveledLog): void => {
+  const own = log.level;
+  process.on('SIGUSR1', () => {
+    log.level = log.level === 'debug' && own !== 'debug' ? own : 'debug';
+    log.error('log level changed by SIGUSR1', { level: log.level });
+  });
 };

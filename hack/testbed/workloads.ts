@@ -17,21 +17,21 @@ const refuseSecond = (lab: Lab, role: string) => {
   if (leaderOf(lab, role)) throw new UserError(`${role} is running already`);
 };
 
-/** Starts operator 1, 2 …, all on the hub's loopback at ports from 9181 on. */
-export function startOperator(lab: Lab, number: number): void {
+/** Starts operator 1, 2 …, all at ports from 9181 on. @param address in the hub; its loopback unless told */
+export function startOperator(lab: Lab, number: number, address = '127.0.0.1'): void {
   const role = `operator-${number}`;
   if (!existsSync(kubeconfig(lab, 'operator')) || number < 1 || number > 8) {
     throw new UserError(`no operator ${number}: the lab has operators 1 and 2`);
   }
   refuseSecond(lab, role);
-  const flags = ['--kubeconfig', kubeconfig(lab, 'operator'), '--listen', `127.0.0.1:${9180 + number}`];
+  const flags = ['--kubeconfig', kubeconfig(lab, 'operator'), '--listen', `${address}:${9180 + number}`];
   const inHub = ['nsenter', `--net=/run/netns/${hub(lab)}`];
   const argv = [...inHub, ...run('operator'), ...flags, '--identity', role];
   start(lab, role, argv, { env: environmentOf('operator') });
 }
 
-/** Starts a node's agent; its own endpoints are on the node's loopback, port 9181. */
-export function startAgent(lab: Lab, node: string): void {
+/** Starts a node's agent; its own endpoints are at port 9181. @param address of the node; its loopback unless told */
+export function startAgent(lab: Lab, node: string, address = '127.0.0.1'): void {
   const role = `agent-${node}`;
   refuseSecond(lab, role);
   const flags = [
@@ -43,6 +43,8 @@ export function startAgent(lab: Lab, node: string): void {
     kubeconfig(lab, node),
     '--cni-plugin',
     join(root, 'dist', 'cni', 'overlaynet'),
+    '--listen',
+    `${address}:9181`,
   ];
   const argv = [...inNode(lab, node), ...run('agent'), 'run', ...flags];
   start(lab, role, argv, { node, env: environmentOf('agent') });

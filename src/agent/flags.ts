@@ -4,7 +4,7 @@ import { parseDuration } from '../api/duration.ts';
 import { formatAddress, parseAddress } from '../net/address.ts';
 import { certificateFiles, type CertificateFiles } from '../serve/certificate.ts';
 import { parseListen } from '../serve/http.ts';
-import { levels, type Level } from '../log.ts';
+import { formats, levels, type Format, type Level } from '../log.ts';
 import type { Directories } from '../host/directories.ts';
 import { reasonOf } from '../host/file.ts';
 
@@ -23,6 +23,8 @@ export interface RunFlags extends Directories {
   tlsKey?: string;
   resync: string;
   logLevel: string;
+  /** Empty: text. */
+  logFormat?: string;
   cniPlugin: string;
   /** Empty: keep the permissions of existing files. */
   conflistMode?: string;
@@ -39,6 +41,7 @@ export interface RunOptions extends Directories {
   certificate?: CertificateFiles;
   resyncMs: number;
   logLevel: Level;
+  logFormat: Format;
   /** Path of the `overlaynet` plugin. */
   cniPlugin: string;
   /** Permissions of the conflists. */
@@ -76,6 +79,10 @@ export function parseRunFlags(flags: RunFlags): RunOptions {
   if (logLevel === undefined) {
     throw new FlagError(`--log-level "${flags.logLevel}" is not one of ${levels.join(', ')}`);
   }
+  const { logFormat: formatText = '' } = flags;
+  const logFormat = formatText === '' ? 'text' : formats.find((format) => format === formatText);
+  if (logFormat === undefined)
+    throw new FlagError(`--log-format "${formatText}" is not one of ${formats.join(', ')}`);
   return {
     ...rest,
     ...(modeText === '' ? {} : { conflistMode: parseMode(modeText) }),
@@ -84,6 +91,7 @@ export function parseRunFlags(flags: RunFlags): RunOptions {
     addresses: parseAddresses(addresses),
     resyncMs,
     logLevel,
+    logFormat,
   };
 }
 

@@ -47,7 +47,10 @@ directories(program.command('run').description('register this node and keep its 
     ).env('CONFLIST_MODE'),
   )
   .option('--cni-plugin <file>', 'swept with once at the start', join(defaultBinDir, 'overlaynet'))
-  .option('--log-level <level>', 'error, warn, info, debug', 'info')
+  .option('--log-level <level>', 'error, warn, info, debug; SIGUSR1 switches to debug and back', 'info')
+  .addOption(
+    new Option('--log-format <format>', 'text or json, one line each').env('LOG_FORMAT').default('text'),
+  )
   .action(async (flags: RunFlags) => {
     const options = parseRunFlags(flags);
     const { runAgent } = await import('./run.ts');

@@ -113,6 +113,7 @@ export class Metrics {
   /** @param version of this build */
   constructor(version: string) {
     this.requested = requestMetrics(this.#registry, prefix);
+    this.#containers.inc({ code: '0' }, 0);
     new Gauge({
       name: 'overlaynet_build_info',
       help: 'Always 1; the labels tell the build.',

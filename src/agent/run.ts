@@ -10,7 +10,7 @@ import { DataPath } from '../linux/datapath.ts';
 import { hostSpace } from '../linux/ranges.ts';
 import { run } from '../linux/run.ts';
 import { uplinkMTU } from '../linux/uplink.ts';
-import { createLog } from '../log.ts';
+import { createLog, followSignal } from '../log.ts';
 import { Agent } from './agent.ts';
 import { readAttachments } from '../containers/attachments.ts';
 import { ContainerListing } from '../containers/listing.ts';
@@ -41,12 +41,14 @@ export async function runAgent(options: RunOptions): Promise<void> {
     certificate,
     resyncMs,
     logLevel,
+    logFormat,
     cniPlugin,
     conflistMode,
     dockerSocket,
     ...directories
   } = options;
-  const log = createLog({ level: logLevel, component: 'agent' });
+  const log = createLog({ level: logLevel, component: 'agent', format: logFormat });
+  followSignal(log);
   const metrics = new Metrics(pkg.version);
   const client = connect({
     ...(kubeconfig === undefined ? {} : { kubeconfig }),

@@ -17,6 +17,9 @@ export interface EventRecorderOptions {
   /** Limits requests to the API server: at most `burst` at once, then one each `refillMs`. */
   burst?: number;
   refillMs?: number;
+  /** The same for Events of one object, so that one that flaps does not fill the list: at most `each`, then one each `eachMs`. */
+  each?: number;
+  eachMs?: number;
 }
 
 /** Equal events, which the API server stores as one Event with a count. */
@@ -24,6 +27,35 @@ interface Told {
   event: Event;
   /** Whether the API server has the Event, perhaps with a lower count. */
   created: boolean;
+}
+
+/** Tokens: at first `most`, then one more each `refillMs`, up to that many. */
+class Bucket {
+  readonly #most: number;
+  readonly #refillMs: number;
+  #tokens: number;
+  #filledAt = performance.now();
+
+  constructor(most: number, refillMs: number) {
+    this.#most = most;
+    this.#refillMs = refillMs;
+    this.#tokens = most;
+  }
+
+  /** Takes a token; false where there is none. */
+  take(): boolean {
+    const refilled = Math.floor((performance.now() - this.#filledAt) / this.#refillMs);
+    this.#tokens = Math.min(this.#most, this.#tokens + refilled);
+    this.#filledAt += refilled * this.#refillMs;
+    if (this.#tokens === 0) return false;
+    this.#tokens--;
+    return true;
+  }
+
+  /** Until the next token comes. */
+  get waitMs(): number {
+    return Math.max(1, this.#filledAt + this.#refillMs - performance.now());
+  }
 }
 
 /** The API server deletes an Event after an hour, so counting starts again with a new one before that. */
@@ -45,12 +77,13 @@ export class EventRecorder {
   readonly #pending = new Set<string>();
   readonly #stopped = new AbortController();
   #sending: Promise<void> | undefined;
-  #tokens: number;
-  #filledAt = performance.now();
+  readonly #all: Bucket;
+  /** By object. */
+  readonly #each = new Map<string, Bucket>();
 
   constructor(options: EventRecorderOptions) {
-    this.#options = { burst: 25, refillMs: 5000, ...options };
-    this.#tokens = this.#options.burst;
+    this.#options = { burst: 25, refillMs: 5000, each: 10, eachMs: 60_000, ...options };
+    this.#all = new Bucket(this.#options.burst, this.#options.refillMs);
   }
 
   /** Records an event. Returns at once and never throws. */
@@ -69,6 +102,7 @@ export class EventRecorder {
       this.#forgetOldest();
     }
     if (this.#stopped.signal.aborted) return;
+    if (!this.#pending.has(key) && !this.#mayTell(object)) return;
     this.#pending.add(key);
     this.#sending ??= this.#send().finally(() => (this.#sending = undefined));
   }
@@ -105,18 +139,22 @@ export class EventRecorder {
 
   /** Waits for the rate limit. False when the recorder was stopped before that. */
   async #takeToken(): Promise<boolean> {
-    const { burst, refillMs } = this.#options;
-    const refilled = Math.floor((performance.now() - this.#filledAt) / refillMs);
-    this.#tokens = Math.min(burst, this.#tokens + refilled);
-    this.#filledAt += refilled * refillMs;
-    if (this.#tokens <= 0) {
-      await pause(this.#filledAt + refillMs - performance.now(), this.#stopped.signal);
+    while (!this.#all.take()) {
+      await pause(this.#all.waitMs, this.#stopped.signal);
       if (this.#stopped.signal.aborted) return false;
-      this.#tokens = 1;
-      this.#filledAt = performance.now();
     }
-    this.#tokens--;
     return true;
+  }
+
+  /** Whether an Event of this object may be sent now. What is not sent counts, and is told with the next equal one. */
+  #mayTell({ kind = '', metadata: { name, uid = '' } }: KubeObject): boolean {
+    const key = [kind, name, uid].join('\0');
+    const bucket = this.#each.get(key) ?? new Bucket(this.#options.each, this.#options.eachMs);
+    this.#each.delete(key);
+    this.#each.set(key, bucket);
+    const [oldest] = this.#each.keys();
+    if (this.#each.size > memory.keys && oldest !== undefined) this.#each.delete(oldest);
+    return bucket.take();
   }
 
   async #tell(told: Told): Promise<boolean> {

@@ -2,7 +2,7 @@ import { hostname } from 'node:os';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { isIP } from 'node:net';
 import { parseDuration } from '../api/duration.ts';
-import { levels, type Level } from '../log.ts';
+import { formats, levels, type Format, type Level } from '../log.ts';
 
 export interface Flags {
   kubeconfig?: string;
@@ -20,6 +20,7 @@ export interface Flags {
   renewDeadline: number;
   retryPeriod: number;
   logLevel: Level;
+  logFormat: Format;
 }
 
 /** Prints help, or one line about a wrong flag, and ends the process, as commander does. */
@@ -58,7 +59,18 @@ export function parseFlags(argv: readonly string[]): Flags {
     .option('--renew-deadline <time>', 'a leader that could not renew for so long gives up', time, 10_000)
     .option('--retry-period <time>', 'between two attempts to take the Lease or renew it', time, 2_000)
     .addOption(
-      new Option('--log-level <level>', 'least severe level that is printed').choices(levels).default('info'),
+      new Option(
+        '--log-level <level>',
+        'least severe level that is printed; SIGUSR1 switches to debug and back',
+      )
+        .choices(levels)
+        .default('info'),
+    )
+    .addOption(
+      new Option('--log-format <format>', 'text or json, one line each')
+        .choices(formats)
+        .env('LOG_FORMAT')
+        .default('text'),
     )
     .allowExcessArguments(false)
     .parse(argv);

@@ -1,5 +1,5 @@
 import { setFlagsFromString } from 'node:v8';
-import { createLog } from '../log.ts';
+import { createLog, followSignal } from '../log.ts';
 import { parseFlags } from './flags.ts';
 import { startOperator } from './run.ts';
 
@@ -8,7 +8,8 @@ setFlagsFromString('--heap-growing-percent=100');
 
 async function main(): Promise<void> {
   const flags = parseFlags(process.argv);
-  const log = createLog({ level: flags.logLevel, component: 'operator' });
+  const log = createLog({ level: flags.logLevel, component: 'operator', format: flags.logFormat });
+  followSignal(log);
   const operator = await startOperator(flags, log);
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.once(signal, () => {

@@ -64,6 +64,7 @@ test('one that is started within another process serves, leads, and gives the Le
       renewDeadline: 10_000,
       retryPeriod: 100,
       logLevel: 'error',
+      logFormat: 'text',
     },
     silent,
   );

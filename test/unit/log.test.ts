@@ -1,4 +1,6 @@
 import { afterEach, expect, jest, test } from '@jest/globals';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { createLog, line } from '../../src/log.ts';
 
 const format = process.env.LOG_FORMAT;
@@ -55,5 +57,48 @@ test('LOG_FORMAT=json makes each line an object, an error its message', () => {
   expect(written('warn')).toEqual([
     '{"time":"T","level":"warn","component":"agent","message":"refused","error":"no right"}\n',
     '{"time":"T","level":"error","component":"agent","message":"gone"}\n',
+  ]);
+});
+
+test('the format that is given counts, whatever LOG_FORMAT says', () => {
+  process.env.LOG_FORMAT = 'json';
+  const lines: string[] = [];
+  jest.spyOn(process.stderr, 'write').mockImplementation((text) => lines.push(String(text)) > 0);
+  createLog({ level: 'info', component: 'agent', format: 'text' }).info('done', { peers: 3 });
+  createLog({ level: 'info', component: 'agent', format: 'json' }).info('done', { peers: 3 });
+  expect(lines[0]).toMatch(/^\S+ info agent done peers=3\n$/);
+  expect(JSON.parse(lines[1]!)).toMatchObject({ level: 'info', message: 'done', peers: 3 });
+});
+
+test('SIGUSR1 switches a log to debug and back, and opens no debugger', async () => {
+  const source = new URL('../../src/log.ts', import.meta.url).href;
+  const script = `
+    import { createLog, followSignal } from '${source}';
+    const log = createLog({ level: 'warn', component: 'agent', format: 'text' });
+    followSignal(log);
+    process.on('SIGUSR1', () => { log.debug('detail'); process.stdout.write('.'); });
+    setInterval(() => {}, 1_000);
+    process.stdout.write('.');
+  `;
+  const env = { ...process.env, NODE_OPTIONS: '' };
+  const child = spawn(process.execPath, ['--input-type=module', '-e', script], { env });
+  let said = '';
+  child.stderr.on('data', (chunk: Buffer) => (said += chunk.toString()));
+  const dot = () => once(child.stdout, 'data');
+  try {
+    await dot();
+    for (let turn = 0; turn < 2; turn++) {
+      child.kill('SIGUSR1');
+      await dot();
+    }
+  } finally {
+    child.kill('SIGKILL');
+  }
+  await once(child, 'close');
+  expect(said.replace(/^\S+ /gm, '').split('\n')).toEqual([
+    'error agent log level changed by SIGUSR1 level=debug',
+    'debug agent detail',
+    'error agent log level changed by SIGUSR1 level=warn',
+    '',
   ]);
 });
