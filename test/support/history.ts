@@ -1,4 +1,4 @@
-import { changes, mark, type Change } from '../../hack/chaos/allocation/history.ts';
+import { changes, mark, type Change } from '../chaos/allocation/history.ts';
 import type { AgentAllocation, KubeObject } from '../../src/api/types.ts';
 
 /** One version of an object of ours, as etcd stored it. */

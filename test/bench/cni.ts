@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { goEnvironment } from '../parts/plugins.ts';
-import { go } from '../parts/part.ts';
+import { goEnvironment } from '../../hack/parts/plugins.ts';
+import { go } from '../../hack/parts/part.ts';
 import type { Figure } from './table.ts';
 
 /** A line that src/cni/bench_test.go prints; times in ms. */

@@ -1,4 +1,4 @@
-import { say } from '../../../parts/progress.ts';
+import { say } from '../../../../hack/parts/progress.ts';
 import { aWhile, entries, leaderOf, red, settle, shown, until, type Story } from '../scene.ts';
 
 /** With fewer the sleeper has done all before its caches follow. */

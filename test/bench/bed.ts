@@ -11,9 +11,9 @@ import {
   overlayNetworks,
   type Node,
 } from '../../src/kube/resources.ts';
-import { startControlPlane, type OwnControlPlane } from '../../test/support/controlplane.ts';
-import { TempDir } from '../../test/support/kubeprocess.ts';
-import { environmentOf } from '../build.ts';
+import { startControlPlane, type OwnControlPlane } from '../support/controlplane.ts';
+import { TempDir } from '../support/kubeprocess.ts';
+import { environmentOf } from '../../hack/build.ts';
 import { inParallel } from '../../src/operator/parallel.ts';
 
 const root = join(import.meta.dirname, '..', '..');

@@ -1,8 +1,8 @@
 import { join } from 'node:path';
-import type { Mutation } from '../../../test/support/simulation/mutations.ts';
-import { patching } from '../../../test/support/simulation/patching.ts';
-import { buildBundles, bundle } from '../../build.ts';
-import { root } from '../../testbed/lab.ts';
+import type { Mutation } from '../../support/simulation/mutations.ts';
+import { patching } from '../../support/simulation/patching.ts';
+import { buildBundles, bundle } from '../../../hack/build.ts';
+import { root } from '../../../hack/testbed/lab.ts';
 
 /** The operator as it is: its bundle's path. */
 export async function operatorBundle(): Promise<string> {

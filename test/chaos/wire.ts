@@ -1,8 +1,8 @@
 import type { Underlay } from '../../src/api/types.ts';
 import { DataPath } from '../../src/linux/datapath.ts';
 import { silent } from '../../src/log.ts';
-import { cluster, nodeAddresses } from '../../test/support/cluster.ts';
-import { connect, Netns } from '../../test/support/netns.ts';
+import { cluster, nodeAddresses } from '../support/cluster.ts';
+import { connect, Netns } from '../support/netns.ts';
 import { makePod, network, recordOf, type Pod } from './pods.ts';
 
 export type Outer = 4 | 6;

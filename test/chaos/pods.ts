@@ -1,8 +1,8 @@
 import type { Attachment } from '../../src/dataplane/attachment.ts';
 import { DataPath } from '../../src/linux/datapath.ts';
 import { silent } from '../../src/log.ts';
-import { cluster, nodeAddresses } from '../../test/support/cluster.ts';
-import { Netns } from '../../test/support/netns.ts';
+import { cluster, nodeAddresses } from '../support/cluster.ts';
+import { Netns } from '../support/netns.ts';
 import type { Parties, Party } from './speaker.ts';
 
 /** A container as the CNI plugin would have made it. */

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { agentAllocations, allocationLedgers, leases } from '../../../src/kube/resources.ts';
-import { say } from '../../parts/progress.ts';
+import { say } from '../../../hack/parts/progress.ts';
 import type { Arena } from './arena.ts';
 import { mark } from './history.ts';
 import type { LeaseTimes, Operator } from './operators.ts';

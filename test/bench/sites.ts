@@ -1,10 +1,10 @@
 import { DataPath } from '../../src/linux/datapath.ts';
 import { silent } from '../../src/log.ts';
-import { cluster, nodeAddresses } from '../../test/support/cluster.ts';
-import { connect, Netns } from '../../test/support/netns.ts';
+import { cluster, nodeAddresses } from '../support/cluster.ts';
+import { connect, Netns } from '../support/netns.ts';
 import { bridge, makePod, network, recordOf, type Pod } from '../chaos/pods.ts';
 
-/** What joins the nodes of a site. `hack/bench/peers.ts` has the peers'. */
+/** What joins the nodes of a site. `test/bench/peers.ts` has the peers'. */
 export interface Way {
   name: string;
   /** Makes the bridge and what else the containers need; the second call finds the pod that the node has by then. */

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { join } from 'node:path';
-import type { OwnControlPlane } from '../../../test/support/controlplane.ts';
-import { ServerProcess } from '../../../test/support/kubeprocess.ts';
+import type { OwnControlPlane } from '../../support/controlplane.ts';
+import { ServerProcess } from '../../support/kubeprocess.ts';
 import type { Dice } from './dice.ts';
 import { calm, FaultyProxy, type Ambush, type Weather } from './proxy.ts';
 

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import type { Netns } from '../../test/support/netns.ts';
+import type { Netns } from '../support/netns.ts';
 import { buildFrames } from './build.ts';
 
 export interface Sent {

@@ -1,4 +1,4 @@
-import { table } from '../../testbed/table.ts';
+import { table } from '../../../hack/testbed/table.ts';
 import type { Counted } from '../kills.ts';
 import type { Outcome } from './run.ts';
 

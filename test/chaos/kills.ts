@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
-import { goEnvironment } from '../parts/plugins.ts';
-import { go } from '../parts/part.ts';
+import { goEnvironment } from '../../hack/parts/plugins.ts';
+import { go } from '../../hack/parts/part.ts';
 
 /** One thing that was counted, and whether it is as it has to be. */
 export interface Counted {

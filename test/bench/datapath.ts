@@ -1,6 +1,6 @@
 import { join } from 'node:path';
-import { go } from '../parts/part.ts';
-import { buildProgram } from '../parts/plugins.ts';
+import { go } from '../../hack/parts/part.ts';
+import { buildProgram } from '../../hack/parts/plugins.ts';
 import { bare, flannel, vxlan } from './peers.ts';
 import { overlaynet, Sites, type Site } from './sites.ts';
 import { quantile, type Figure } from './table.ts';
@@ -12,7 +12,7 @@ const seconds = 0.25;
 /** Ahead of every other program, and with the same priority on both sides. */
 const first = ['chrt', '--fifo', '1'] as const;
 
-/** What is measured; `kind` as hack/traffic names it. */
+/** What is measured; `kind` as test/bench/traffic names it. */
 const rows = [
   { kind: 'udp', what: '64-byte UDP packets, thousand/s', unit: 1e3 },
   { kind: 'rr', what: 'TCP request and response, thousand/s', unit: 1e3 },
@@ -43,7 +43,7 @@ type Rates<T> = Map<string, Map<string, T>>;
 
 /** The middle of each row's rounds. */
 async function measure(sites: readonly Site[]): Promise<Rates<number>> {
-  const traffic = await buildProgram(join(root, 'hack', 'traffic'), join(root, 'dist', 'traffic'), go);
+  const traffic = await buildProgram(join(root, 'test', 'bench', 'traffic'), join(root, 'dist', 'traffic'), go);
   const [program, ...options] = [...first, traffic];
   const servers = sites.map(({ server }) => server.netns.spawn(program, [...options, 'serve']));
   for (const { ready } of servers) await ready;

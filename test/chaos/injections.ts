@@ -1,4 +1,4 @@
-import type { Netns } from '../../test/support/netns.ts';
+import type { Netns } from '../support/netns.ts';
 import { ethernet, etherType, fragmentHeader, ipv4, ipv6, paddingHeader, udp, vxlan } from './packets.ts';
 import type { Pod } from './pods.ts';
 import { sendFrames, sendUnprivileged } from './traffic.ts';

@@ -1,6 +1,6 @@
 import type { BlockState } from '../../../src/api/types.ts';
-import { handAnnotation } from '../../../hack/chaos/allocation/hands.ts';
-import { atRest, Judge } from '../../../hack/chaos/allocation/judge.ts';
+import { handAnnotation } from '../../chaos/allocation/hands.ts';
+import { atRest, Judge } from '../../chaos/allocation/judge.ts';
 
 /** A history told change by change, and what the judge says of it. */
 class Told {

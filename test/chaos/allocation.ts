@@ -1,12 +1,12 @@
-import { say, since } from '../parts/progress.ts';
-import { provideParts } from '../parts/provide.ts';
-import { ensurePackages } from '../parts/packages.ts';
+import { say, since } from '../../hack/parts/progress.ts';
+import { provideParts } from '../../hack/parts/provide.ts';
+import { ensurePackages } from '../../hack/parts/packages.ts';
 import { mutantBundle, operatorBundle } from './allocation/bundle.ts';
 import { figures, renderCounted, renderViolations } from './allocation/figures.ts';
-import { mutations, type Mutation } from '../../test/support/simulation/mutations.ts';
+import { mutations, type Mutation } from '../support/simulation/mutations.ts';
 import { parseOptions, type Options } from './allocation/options.ts';
 import { run } from './allocation/run.ts';
-import { table } from '../testbed/table.ts';
+import { table } from '../../hack/testbed/table.ts';
 import { stories, told } from './allocation/stories.ts';
 import type { Story } from './allocation/scene.ts';
 

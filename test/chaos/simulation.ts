@@ -1,5 +1,5 @@
-import { mutations } from '../../test/support/simulation/mutations.ts';
-import { renderFigures, renderOutcome, Simulation } from '../../test/support/simulation/simulate.ts';
+import { mutations } from '../support/simulation/mutations.ts';
+import { renderFigures, renderOutcome, Simulation } from '../support/simulation/simulate.ts';
 
 /** Most histories that an operator broken on purpose may need before it is caught. */
 const most = 2_000;

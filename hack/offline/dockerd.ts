@@ -3,20 +3,11 @@ import { closeSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync
 import { join } from 'node:path';
 import { command } from '../parts/command.ts';
 import { cacheDirectory } from '../parts/part.ts';
-import { findRunc } from '../parts/cluster.ts';
 import { say } from '../parts/progress.ts';
+import { docker, type Engine } from '../testbed/engine.ts';
 import { logFile, UserError, type Lab } from '../testbed/lab.ts';
 import { end, lastWords, marks, processesOf, until } from '../testbed/processes.ts';
-
-/** A Docker engine, and where its networks are. */
-export interface Engine {
-  /** For DOCKER_HOST. */
-  host: string;
-  /** Ours alone, in a network namespace without an uplink; else the user's, beside everything that runs there. */
-  sealed: boolean;
-  /** Start of a command line that runs the rest of it in the engine's network namespace. */
-  inside: string[];
-}
+import { findRunc } from './parts.ts';
 
 /** Sockets have short names, and a reboot clears them away. */
 const runDirectory = '/run/overlaynet-e2e';
@@ -24,31 +15,6 @@ const socket = join(runDirectory, 'docker.sock');
 /** Parent of all containers' cgroups: what is left of them after a kill can be told from others'. */
 const cgroup = 'overlaynet-e2e';
 const role = 'engine';
-
-/** A local engine that answers: of DOCKER_HOST, or at the default socket. */
-export async function runningEngine(): Promise<Engine | undefined> {
-  const host = process.env.DOCKER_HOST ?? 'unix:///var/run/docker.sock';
-  const answer = await command('timeout', [
-    '5',
-    'docker',
-    '-H',
-    host,
-    'version',
-    '-f',
-    '{{.Server.Version}}',
-  ]).catch(() => undefined);
-  if (answer === undefined) return undefined;
-  if (!host.startsWith('unix://')) {
-    throw new UserError(
-      `DOCKER_HOST=${host}: the engine must be this machine's, since rules that seal the cluster go here`,
-    );
-  }
-  return { host, sealed: false, inside: [] };
-}
-
-/** Runs docker against the engine and returns what it printed. */
-export const docker = (engine: Engine, args: string[], input?: string): Promise<string> =>
-  command('docker', ['-H', engine.host, ...args], input === undefined ? {} : { input });
 
 /**
  * Process 1 of the engine's namespaces: with it the kernel ends everything in there. It reaps what containers leave, which
