@@ -43,7 +43,11 @@ type Rates<T> = Map<string, Map<string, T>>;
 
 /** The middle of each row's rounds. */
 async function measure(sites: readonly Site[]): Promise<Rates<number>> {
-  const traffic = await buildProgram(join(root, 'test', 'bench', 'traffic'), join(root, 'dist', 'traffic'), go);
+  const traffic = await buildProgram(
+    join(root, 'test', 'bench', 'traffic'),
+    join(root, 'dist', 'traffic'),
+    go,
+  );
   const [program, ...options] = [...first, traffic];
   const servers = sites.map(({ server }) => server.netns.spawn(program, [...options, 'serve']));
   for (const { ready } of servers) await ready;

@@ -1,5 +1,5 @@
 import { Memory, plan } from '../../src/allocate/plan.ts';
-import { Cluster, configSpec } from '../unit/allocate/cluster.ts';
+import { Cluster, configSpec } from '../support/plancluster.ts';
 import { ms, quantile, type Figure } from './table.ts';
 import type { Size } from './scale.ts';
 

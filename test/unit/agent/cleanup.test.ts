@@ -4,7 +4,7 @@ import { removeAll } from '../../../src/agent/cleanup.ts';
 import { CNIFiles } from '../../../src/containers/cni.ts';
 import type { Failure } from '../../../src/dataplane/state.ts';
 import { silent } from '../../../src/log.ts';
-import { attachment, directoriesIn, recordingLog, scratch, snapshot } from './fixture.ts';
+import { attachment, directoriesIn, recordingLog, scratch, snapshot } from '../../support/fixture.ts';
 
 let at: ReturnType<typeof scratch>;
 const directories = () => directoriesIn(at);

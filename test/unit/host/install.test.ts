@@ -11,7 +11,7 @@ import {
 import { install } from '../../../src/host/install.ts';
 import { installDropIns, removeDropIns } from '../../../src/host/dropins.ts';
 import { installPlugins, removePlugins } from '../../../src/host/plugins.ts';
-import { recordingLog, scratch } from '../agent/fixture.ts';
+import { recordingLog, scratch } from '../../support/fixture.ts';
 
 let at: ReturnType<typeof scratch>;
 let log: ReturnType<typeof recordingLog>;

@@ -1,11 +1,11 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Directories } from '../../../src/host/directories.ts';
-import type { AgentAllocationSpec, EffectiveConfig, NetworkSubnet } from '../../../src/api/types.ts';
-import type { Attachment } from '../../../src/dataplane/attachment.ts';
-import type { Snapshot } from '../../../src/dataplane/snapshot.ts';
-import type { Log } from '../../../src/log.ts';
+import type { Directories } from '../../src/host/directories.ts';
+import type { AgentAllocationSpec, EffectiveConfig, NetworkSubnet } from '../../src/api/types.ts';
+import type { Attachment } from '../../src/dataplane/attachment.ts';
+import type { Snapshot } from '../../src/dataplane/snapshot.ts';
+import type { Log } from '../../src/log.ts';
 
 export const config: EffectiveConfig = {
   vtepSubnets: ['44.128.0.0/20', 'fd01:a::/64'],

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
-import { Memory, plan, type Plan } from '../../../src/allocate/plan.ts';
-import { allocationStatus, configStatus, gather, networkStatus } from '../../../src/allocate/status.ts';
-import { keyOf, spacesName, type NodeFacts, type View, type Write } from '../../../src/allocate/view.ts';
+import { Memory, plan, type Plan } from '../../src/allocate/plan.ts';
+import { allocationStatus, configStatus, gather, networkStatus } from '../../src/allocate/status.ts';
+import { keyOf, spacesName, type NodeFacts, type View, type Write } from '../../src/allocate/view.ts';
 import type {
   AgentAllocation,
   AllocationLedger,
@@ -10,7 +10,7 @@ import type {
   OverlayConfig,
   OverlayNetwork,
   OverlayNetworkSpec,
-} from '../../../src/api/types.ts';
+} from '../../src/api/types.ts';
 
 export const configSpec: OverlayConfig['spec'] = {
   vtepSubnets: ['44.128.0.0/20', 'fd01:a::/64'],

@@ -1,5 +1,5 @@
-import { believe, wakeAt, type Belief } from '../../../src/belief/belief.ts';
-import { snapshotOf } from '../../../src/belief/snapshot.ts';
+import { believe, wakeAt, type Belief } from '../../src/belief/belief.ts';
+import { snapshotOf } from '../../src/belief/snapshot.ts';
 import type {
   AgentAllocation,
   AgentAllocationSpec,
@@ -7,8 +7,8 @@ import type {
   OverlayConfig,
   OverlayConfigStatus,
   OverlayNetwork,
-} from '../../../src/api/types.ts';
-import type { Snapshot } from '../../../src/dataplane/snapshot.ts';
+} from '../../src/api/types.ts';
+import type { Snapshot } from '../../src/dataplane/snapshot.ts';
 import { config, dcos, dcos6, node2 } from './fixture.ts';
 
 export const peerName = (i: number): string => `peer${String(i).padStart(3, '0')}`;

@@ -24,8 +24,8 @@ import {
   overlayConfigs,
   overlayNetworks,
 } from '../../src/kube/resources.ts';
-import { startControlPlane, type OwnControlPlane } from '../support/controlplane.ts';
-import { config, directoriesIn, node1, node2, recordingLog, scratch } from '../unit/agent/fixture.ts';
+import { startControlPlane, type OwnControlPlane } from './controlplane.ts';
+import { config, directoriesIn, node1, node2, recordingLog, scratch } from './fixture.ts';
 
 /** A kernel that takes every snapshot, and fails as told. */
 export class FakeKernel implements Kernel {
