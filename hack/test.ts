@@ -23,7 +23,7 @@ const checks: Record<string, string[]> = {
 const lanes = [['apiserver'], ['netns', 'lab'], [...Object.keys(checks), 'unit', 'cni', 'live']];
 /** What the netns suite needs for engines of its own, and for their containers. */
 const forDocker = { docker: 'docker.io', dockerd: 'docker.io', busybox: 'busybox-static' };
-/** What the live suite needs to try alerts and dashboards. */
+/** What the suites lab and live need to try alerts and dashboards. */
 const forMonitoring = { prometheus: 'prometheus', promtool: 'prometheus' };
 /** Names of labs that tests start. */
 const testLabs = ['ovt-lab', 'ovt-other'];
@@ -70,7 +70,7 @@ async function main(): Promise<boolean> {
   if (real) {
     await ensurePackages({
       ...(chosen.includes('netns') ? forDocker : {}),
-      ...(chosen.includes('live') ? forMonitoring : {}),
+      ...(chosen.includes('live') || chosen.includes('lab') ? forMonitoring : {}),
     });
     await provideParts();
   }

@@ -1,8 +1,8 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { stringify } from 'yaml';
+import { parseAllDocuments, stringify } from 'yaml';
 import { command } from '../../hack/parts/command.ts';
 import { expressionsOf, readDashboard } from '../support/dashboards.ts';
 import { filesBelow } from '../support/source.ts';
@@ -34,6 +34,34 @@ test('Prometheus understands each query of the dashboards', async () => {
       writeFileSync(path, stringify({ groups: [{ name: 'x', rules: [{ record: 'x', expr: 'sum by (' }] }] }));
       await expect(promtool('check', 'rules', path)).rejects.toThrow('parse error');
     }
+  } finally {
+    rmSync(dir, { recursive: true });
+  }
+});
+
+test('the component adds to deploy/ what Prometheus needs, and changes nothing else', async () => {
+  const dir = mkdtempSync(join(tmpdir(), 'ovt-component-'));
+  try {
+    const rendered = async (kustomization: object): Promise<string[]> => {
+      writeFileSync(join(dir, 'kustomization.yaml'), stringify(kustomization));
+      const kubectl = join(process.env.KUBEBUILDER_ASSETS ?? '', 'kubectl');
+      return parseAllDocuments(await command(kubectl, ['kustomize', dir])).map(String);
+    };
+    const resources = [relative(dir, join(folder, '..'))];
+    const bare = await rendered({ resources });
+    const monitored = await rendered({ resources, components: [relative(dir, folder)] });
+    expect(bare.filter((text) => !monitored.includes(text))).toEqual([]);
+    const added = monitored
+      .filter((text) => !bare.includes(text))
+      .map((text) => /^kind: (\S+)$/m.exec(text)?.[1]);
+    expect(added.sort()).toEqual([
+      'ClusterRole',
+      'ClusterRoleBinding',
+      'PodMonitor',
+      'PrometheusRule',
+      'Secret',
+      'ServiceAccount',
+    ]);
   } finally {
     rmSync(dir, { recursive: true });
   }

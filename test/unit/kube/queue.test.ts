@@ -31,6 +31,7 @@ describe('KeyedQueue', () => {
   test('tells how many keys wait, since when, and how many runs failed', async () => {
     const { queue } = recorded(1_000);
     expect(queue.load).toEqual({ depth: 0, oldestMs: 0, retries: 0 });
+    await jest.advanceTimersByTimeAsync(5_000);
     queue.add('busy');
     queue.add('a');
     queue.add('busy');
