@@ -1,5 +1,6 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { NodeUsage } from '../api/usage.ts';
+import type { Done } from '../containers/socket.ts';
 import type { Failure } from '../dataplane/state.ts';
 import { requestMetrics } from '../kube/metrics.ts';
 import type { Answered } from '../kube/transport.ts';
@@ -106,6 +107,19 @@ export class Metrics {
     registers: this.#registers,
   });
 
+  readonly #operations = new Counter({
+    name: `${prefix}cni_operations_total`,
+    help: 'Commands of the CNI plugin that ended, by command and code of the error; 0: done.',
+    labelNames: ['command', 'code'],
+    registers: this.#registers,
+  });
+  readonly #operationTime = new Histogram({
+    name: `${prefix}cni_operation_duration_seconds`,
+    help: 'Time of a command of the CNI plugin.',
+    labelNames: ['command'],
+    buckets: [0.01, 0.03, 0.1, 0.3, 1, 3, 10],
+    registers: this.#registers,
+  });
   /** Counts a request to the API server. */
   readonly requested: (request: Answered) => void;
   #stop: () => void = () => undefined;
@@ -200,6 +214,12 @@ export class Metrics {
         },
       });
     }
+  }
+
+  /** A command of the CNI plugin has ended. */
+  done({ command, code, seconds }: Done): void {
+    this.#operations.inc({ command, code: String(code) });
+    this.#operationTime.observe({ command }, seconds);
   }
 
   /** @param code of the refusal, 0 for none */

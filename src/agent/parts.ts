@@ -128,5 +128,6 @@ const socketOf = (
     onAnswer: (code) => {
       metrics.asked(code);
     },
+    onDone: metrics.done.bind(metrics),
     log,
   });

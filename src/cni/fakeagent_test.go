@@ -38,6 +38,13 @@ type offer struct {
 	DefaultRoutes []string       `json:"defaultRoutes"`
 }
 
+// ending is what the plugin tells of a command that ended, exactly as it is agreed.
+type ending struct {
+	Command string  `json:"command"`
+	Code    uint    `json:"code"`
+	Seconds float64 `json:"seconds"`
+}
+
 // fakeAgent answers as the agent does.
 type fakeAgent struct {
 	socket string
@@ -50,6 +57,7 @@ type fakeAgent struct {
 	usage    string
 	answer   func(http.ResponseWriter, question)
 	received []question
+	ended    []ending
 	// halfway are the connections by which half an answer has gone; cut is how many of them it was killed on.
 	halfway map[net.Conn]bool
 	cut     int
@@ -124,6 +132,10 @@ func (a *fakeAgent) answers(with func(http.ResponseWriter, question)) {
 
 func (a *fakeAgent) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var asked question
+	if r.URL.Path == donePath {
+		a.takeDone(r)
+		return
+	}
 	if r.Method == http.MethodPost && r.URL.Path == "/v1/usage" && a.usage != "" {
 		json.NewEncoder(w).Encode(map[string]string{"usage": a.usage})
 		return
@@ -141,6 +153,15 @@ func (a *fakeAgent) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	writeNetworks(w, reply(asked, offers))
+}
+
+func (a *fakeAgent) takeDone(r *http.Request) {
+	var ended ending
+	if json.NewDecoder(r.Body).Decode(&ended) == nil {
+		a.mutex.Lock()
+		defer a.mutex.Unlock()
+		a.ended = append(a.ended, ended)
+	}
 }
 
 func writeNetworks(w http.ResponseWriter, networks []offer) {

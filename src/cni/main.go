@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/containernetworking/cni/pkg/skel"
 	"github.com/containernetworking/cni/pkg/types"
@@ -28,7 +29,8 @@ func main() {
 	// if the runtime goes away in the middle, writing fails and the work is undone, instead of the process being
 	// killed
 	signal.Ignore(syscall.SIGPIPE)
-	asked, err := versionAsked()
+	started := time.Now()
+	asked, socket, err := versionAsked()
 	if err != nil {
 		fail(asked, types.NewError(types.ErrIOFailure, "the network configuration cannot be read", err.Error()))
 	}
@@ -41,39 +43,41 @@ func main() {
 		os.Setenv("CNI_PATH", defaultBinDir)
 	}
 	functions := skel.CNIFuncs{Add: add, Del: del, Check: check, GC: collect, Status: status}
-	if failed := skel.PluginMainFuncsWithError(functions, versions, "CNI plugin of overlaynet"); failed != nil {
+	failed := skel.PluginMainFuncsWithError(functions, versions, "CNI plugin of overlaynet")
+	tell(socket, os.Getenv("CNI_COMMAND"), failed, time.Since(started))
+	if failed != nil {
 		fail(asked, failed)
 	}
 }
 
-// versionAsked finds the protocol version that the runtime speaks. Errors and VERSION have to repeat it, which skel
-// does not do. Standard input can still be read afterwards.
-func versionAsked() (string, error) {
-	asked := struct{ CNIVersion string }{version.Current()}
+// versionAsked finds the protocol version that the runtime speaks, and the agent's socket. Errors and VERSION have to
+// repeat the version, which skel does not do. Standard input can still be read afterwards.
+func versionAsked() (cniVersion, socket string, err error) {
+	asked := struct{ CNIVersion, Socket string }{version.Current(), defaultSocket}
 	command := os.Getenv("CNI_COMMAND")
 	// a person who asks for the version sends no input
 	ready := []unix.PollFd{{Fd: 0, Events: unix.POLLIN}}
 	if count, _ := unix.Poll(ready, 100); command == "" || command == "VERSION" && count == 0 {
-		return asked.CNIVersion, nil
+		return asked.CNIVersion, asked.Socket, nil
 	}
 	text, err := io.ReadAll(os.Stdin)
 	if err != nil {
-		return asked.CNIVersion, err
+		return asked.CNIVersion, asked.Socket, err
 	}
 	// the command that needs the input reports invalid JSON
 	_ = json.Unmarshal(text, &asked)
 	again, err := unix.MemfdCreate("configuration", unix.MFD_CLOEXEC)
 	if err != nil {
-		return asked.CNIVersion, err
+		return asked.CNIVersion, asked.Socket, err
 	}
 	os.Stdin = os.NewFile(uintptr(again), "configuration")
 	if _, err := os.Stdin.Write(text); err != nil {
-		return asked.CNIVersion, err
+		return asked.CNIVersion, asked.Socket, err
 	}
 	if _, err := os.Stdin.Seek(0, io.SeekStart); err != nil {
-		return asked.CNIVersion, err
+		return asked.CNIVersion, asked.Socket, err
 	}
-	return asked.CNIVersion, nil
+	return asked.CNIVersion, asked.Socket, nil
 }
 
 func fail(version string, failed *types.Error) {

@@ -22,7 +22,11 @@ const (
 // cost of an ADD. It speaks HTTP/1.0, so the reply has no chunks and ends with the connection. At most one byte above
 // the limit is read.
 func post(socket, path string, body []byte) (status int, reply []byte, err error) {
-	said, err := exchange(socket, fmt.Appendf(nil,
+	return postWithin(agentTimeout, socket, path, body)
+}
+
+func postWithin(timeout time.Duration, socket, path string, body []byte) (status int, reply []byte, err error) {
+	said, err := exchange(timeout, socket, fmt.Appendf(nil,
 		"POST %s HTTP/1.0\r\nHost: agent\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", path, len(body), body))
 	if err != nil {
 		return 0, nil, err
@@ -47,14 +51,14 @@ func post(socket, path string, body []byte) (status int, reply []byte, err error
 
 // exchange writes to a UNIX socket and reads the reply to its end. It blocks, unlike package net, so it needs no
 // poller and no threads that wake each other.
-func exchange(socket string, request []byte) ([]byte, error) {
-	deadline := time.Now().Add(agentTimeout)
+func exchange(timeout time.Duration, socket string, request []byte) ([]byte, error) {
+	deadline := time.Now().Add(timeout)
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, err
 	}
 	defer unix.Close(fd)
-	limit := unix.NsecToTimeval(int64(agentTimeout))
+	limit := unix.NsecToTimeval(int64(timeout))
 	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &limit); err != nil {
 		return nil, err
 	}
@@ -72,7 +76,7 @@ func exchange(socket string, request []byte) ([]byte, error) {
 	for len(said) < headerLimit+replyLimit {
 		left := time.Until(deadline)
 		if left <= 0 {
-			return nil, fmt.Errorf("no answer within %s", agentTimeout)
+			return nil, fmt.Errorf("no answer within %s", timeout)
 		}
 		limit = unix.NsecToTimeval(int64(left) + 1000) // a time-out of zero would mean no limit
 		if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &limit); err != nil {

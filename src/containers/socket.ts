@@ -25,15 +25,38 @@ const probeMs = 1_000;
 /** Where the plugin asks how full this node's networks are. */
 const usagePath = '/v1/usage';
 
+/** Where the plugin tells how a command ended. */
+const donePath = '/v1/done';
+const commands = ['ADD', 'DEL', 'CHECK', 'GC', 'STATUS'];
+
+/** How a command of the plugin ended: with an error of that code, or 0. */
+export interface Done {
+  command: string;
+  code: number;
+  seconds: number;
+}
+
+function parseDone(body: string): Done | undefined {
+  try {
+    const { command, code, seconds } = JSON.parse(body) as Partial<Done>;
+    if (command === undefined || !commands.includes(command)) return undefined;
+    if (!Number.isInteger(code) || typeof seconds !== 'number' || !(seconds >= 0)) return undefined;
+    return { command, code: Number(code), seconds };
+  } catch {
+    return undefined;
+  }
+}
+
 /**
  * The UNIX socket at which the CNI plugin asks for a container's networks (`POST /v1/networks`), and, where no address is
- * left, how full they all are (`POST /v1/usage`).
+ * left, how full they all are (`POST /v1/usage`). When a command ends the plugin tells (`POST /v1/done`).
  */
 export class AgentSocket {
   readonly path: string;
   readonly #answer: (ask: Ask) => Promise<Choice>;
   readonly #usage: () => string;
   readonly #onAnswer: (code: number) => void;
+  readonly #onDone: (done: Done) => void;
   readonly #log: Log;
   #server: Server | undefined;
   #inode: number | undefined;
@@ -41,18 +64,21 @@ export class AgentSocket {
   /**
    * @param options.usage returns how full this node's networks are, in words
    * @param options.onAnswer called for each question that was understood, with the refusal's code or 0
+   * @param options.onDone called for each command of the plugin that ended
    */
   constructor(options: {
     path: string;
     answer: (ask: Ask) => Promise<Choice>;
     usage?: () => string;
     onAnswer?: (code: number) => void;
+    onDone?: (done: Done) => void;
     log: Log;
   }) {
     this.path = options.path;
     this.#answer = options.answer;
     this.#usage = options.usage ?? (() => '');
     this.#onAnswer = options.onAnswer ?? (() => undefined);
+    this.#onDone = options.onDone ?? (() => undefined);
     this.#log = options.log;
   }
 
@@ -154,12 +180,18 @@ export class AgentSocket {
   /** @throws CutOff */
   async #reply(request: IncomingMessage): Promise<Reply> {
     const { method = '', url = '' } = request;
-    if (url !== networksPath && url !== usagePath)
-      return refuse(404, `no such path; there are ${networksPath} and ${usagePath}`);
+    if (![networksPath, usagePath, donePath].includes(url))
+      return refuse(404, `no such path; there are ${networksPath}, ${usagePath} and ${donePath}`);
     if (method !== 'POST') return { ...refuse(405, `${method} is not allowed`), headers: { allow: 'POST' } };
     const body = await readBody(request);
     if (body === undefined) return refuse(413, `the request has more than ${largestBody} bytes`);
     if (url === usagePath) return { status: 200, body: { usage: this.#usage() } };
+    if (url === donePath) {
+      const done = parseDone(body);
+      if (done === undefined) return refuse(400, 'command, code and seconds of a command are expected');
+      this.#onDone(done);
+      return { status: 200, body: {} };
+    }
     const ask = parseAsk(body);
     if ('code' in ask) {
       this.#log.debug('CNI socket: bad request', { error: ask.msg });

@@ -51,6 +51,19 @@ test('containers are counted by network, and those of a network that is gone no 
   ]);
 });
 
+test('commands of the CNI plugin count by code, with their time', async () => {
+  const metrics = new Metrics('0');
+  metrics.done({ command: 'ADD', code: 0, seconds: 0.05 });
+  metrics.done({ command: 'ADD', code: 105, seconds: 0.02 });
+  expect(await agentLines(metrics, 'cni_operations_total')).toEqual([
+    'overlaynet_agent_cni_operations_total{command="ADD",code="0"} 1',
+    'overlaynet_agent_cni_operations_total{command="ADD",code="105"} 1',
+  ]);
+  expect(await agentLines(metrics, 'cni_operation_duration_seconds_count')).toEqual([
+    'overlaynet_agent_cni_operation_duration_seconds_count{command="ADD"} 2',
+  ]);
+});
+
 test('Docker operations count by result', async () => {
   const metrics = new Metrics('0');
   metrics.docker('create', true);

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { spawn } from 'node:child_process';
 import type { Ask } from '../../../src/containers/ask.ts';
 import type { Choice } from '../../../src/containers/choose.ts';
-import { AgentSocket } from '../../../src/containers/socket.ts';
+import { AgentSocket, type Done } from '../../../src/containers/socket.ts';
 import { recordingLog, scratch } from '../../support/fixture.ts';
 
 let at: ReturnType<typeof scratch>;
@@ -29,8 +29,9 @@ const path = () => at.path('run', 'agent.sock');
 async function listening(
   answer: (ask: Ask) => Promise<Choice> = () => Promise.resolve({ networks: [] }),
   usage = () => '',
+  onDone: (done: Done) => void = () => undefined,
 ) {
-  const socket = new AgentSocket({ path: path(), answer, usage, log });
+  const socket = new AgentSocket({ path: path(), answer, usage, onDone, log });
   open.push(socket);
   await socket.listen();
   return socket;
@@ -75,6 +76,22 @@ test('how full the networks of the node are is told to whoever finds one full', 
     status: 200,
     body: { usage: 'dcos 9.0.1.0/25 (CNI): 125 of 125 used' },
   });
+});
+
+test('how a command of the plugin ended is taken, and nothing that is no such report', async () => {
+  const ended: Done[] = [];
+  await listening(undefined, undefined, (done) => ended.push(done));
+  const done = { command: 'ADD', code: 105, seconds: 0.02 };
+  expect(await post(JSON.stringify(done), { url: '/v1/done' })).toEqual({ status: 200, body: {} });
+  for (const wrong of [
+    '',
+    '[]',
+    '{}',
+    '{"command":"X","code":0,"seconds":1}',
+    '{"command":"ADD","code":0,"seconds":-1}',
+  ])
+    expect((await post(wrong, { url: '/v1/done' })).status).toBe(400);
+  expect(ended).toEqual([done]);
 });
 
 const said = (level: string) => log.lines.filter((line) => line.startsWith(level));
