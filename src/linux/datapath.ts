@@ -180,8 +180,8 @@ export class DataPath {
     const hidden = await clearHidden(counted, chains.hidden);
     rules.push(...hidden.failures, ...(await execute(counted, plan, ['staleSets'])));
     failures.push(...rules);
-    // after a failure everything is read again soon, and what could not be written is not expected to be there
     this.#written = { backend: chains.backend, chains: state.chains };
+    // after a failure everything is read again soon, and what could not be written is not expected to be there
     this.#looks = rules.length > 0 ? [] : looksAt(chains.backend, state.chains);
     if (flushing && rules.every(({ leftover }) => leftover === true))
       failures.push(...(await this.#flush(counted, policy, observed)));
