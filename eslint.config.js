@@ -88,6 +88,13 @@ export default tseslint.config(
     message: 'The contract of src/kube knows nothing around it.',
   }),
   {
+    files: ['src/**/*.ts'],
+    rules: {
+      'max-lines': ['error', { max: 300, skipBlankLines: false, skipComments: false }],
+      'max-lines-per-function': ['error', { max: 60, skipBlankLines: false, skipComments: false }],
+    },
+  },
+  {
     // Jest's matchers and parsed JSON are any
     files: ['test/**/*.ts'],
     rules: {
