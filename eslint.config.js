@@ -26,6 +26,7 @@ const layers = {
   serve: ['net', 'kube'],
   host: ['net', 'api', 'dataplane', 'linux'],
   containers: ['net', 'api', 'dataplane', 'belief', 'rows', 'linux', 'docker', 'kube', 'serve', 'host'],
+  use: ['net', 'api', 'dataplane', 'linux', 'docker', 'kube', 'host', 'containers'],
   report: ['api', 'dataplane', 'kube', 'host'],
   operator: ['net', 'api', 'allocate', 'rows', 'kube', 'serve'],
   cli: ['net', 'api', 'rows', 'kube'],
@@ -41,6 +42,7 @@ const layers = {
     'serve',
     'host',
     'containers',
+    'use',
     'report',
   ],
 };

@@ -21,7 +21,7 @@ import { Knowledge } from './known.ts';
 import type { Metrics } from './metrics.ts';
 import { Pass, type Kernel } from './pass.ts';
 import { Report } from './report.ts';
-import { Use } from './use.ts';
+import { Use } from '../use/use.ts';
 
 export interface AgentOptions {
   node: string;

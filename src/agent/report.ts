@@ -14,7 +14,7 @@ import type { Judge } from './judge.ts';
 import type { Pass } from './pass.ts';
 import type { OwnRanges } from '../host/ranges.ts';
 import { register, registrationOf, type SeenVersion } from '../report/registration.ts';
-import type { Use } from './use.ts';
+import type { Use } from '../use/use.ts';
 import { brief, renderStatus, sameStatus } from '../report/status.ts';
 
 /** An OverlayAgent that lived this long was not deleted as a reaction to being made. */

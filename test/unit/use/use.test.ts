@@ -1,13 +1,13 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { jest } from '@jest/globals';
-import { Use } from '../../../src/agent/use.ts';
+import { Use } from '../../../src/use/use.ts';
 import { inUseFinalizer } from '../../../src/api/inuse.ts';
 import type { DeletionPolicy, OverlayAgentStatus, OverlayNetwork } from '../../../src/api/types.ts';
 import type { Ask } from '../../../src/containers/ask.ts';
 import type { Known } from '../../../src/containers/choose.ts';
 import type { Endpoint } from '../../../src/docker/engine.ts';
 import { networksInForce } from '../../../src/belief/snapshot.ts';
-import { scratch } from './fixture.ts';
+import { scratch } from '../agent/fixture.ts';
 
 const deletion = '2026-01-01T00:00:00Z';
 const ask: Ask = { containerID: 'c2', ifname: 'eth0', namespace: 'default', pod: 'web-2' };

@@ -1,14 +1,21 @@
 import { parseDuration } from '../api/duration.ts';
 import { defaultStaleAfterMs, isWaiting } from '../api/inuse.ts';
-import type { NetworkUser, NetworkUsers } from '../api/types.ts';
+import type {
+  AgentAllocationSpec,
+  NetworkUser,
+  NetworkUsers,
+  OverlayAgent,
+  OverlayConfig,
+  OverlayNetwork,
+} from '../api/types.ts';
 import type { NodeUsage } from '../api/usage.ts';
 import type { Ask } from '../containers/ask.ts';
 import type { Choice, Known } from '../containers/choose.ts';
-import { printable, Users } from '../containers/users.ts';
+import { printable, Users } from './users.ts';
+import type { Snapshot } from '../dataplane/snapshot.ts';
 import type { Docker } from '../docker/docker.ts';
-import type { Caches } from './caches.ts';
-import type { Pass } from './pass.ts';
-import { Usage, type Counted } from './usage.ts';
+import type { Informer } from '../kube/informer.ts';
+import { UsageCounter, type Counted } from './counter.ts';
 
 /** How soon after a container it is counted, and how often while a network waits for its last ones. */
 const soonMs = 1_000;
@@ -25,8 +32,21 @@ interface Parts {
   leaseDir: string;
   links: (() => ReadonlySet<string>) | undefined;
   docker: Pick<Docker, 'endpoints' | 'blocks' | 'finding'> | undefined;
-  caches: Pick<Caches, 'agents' | 'agent' | 'networks' | 'configs'>;
-  pass: Pick<Pass, 'snapshot' | 'held' | 'applied'>;
+  caches: {
+    agents: Pick<Informer<OverlayAgent>, 'hasSynced'>;
+    /** This node's own. */
+    agent: OverlayAgent | undefined;
+    networks: Pick<Informer<OverlayNetwork>, 'list'>;
+    configs: Pick<Informer<OverlayConfig>, 'get'>;
+  };
+  /** The last pass over the kernel. */
+  pass: {
+    snapshot: Snapshot | undefined;
+    /** This node's part of the snapshot. */
+    held: AgentAllocationSpec | undefined;
+    /** Undefined before the first pass has ended. */
+    applied: unknown;
+  };
   /** Told of each count of addresses. */
   onCount: (usage: NodeUsage) => void;
 }
@@ -43,7 +63,7 @@ export interface SaidUse {
 /** Who uses the networks of this node, and how much of them. */
 export class Use {
   readonly #parts: Parts;
-  readonly #usage: Usage;
+  readonly #usage: UsageCounter;
   readonly #users: Users;
   /** By network: when a container was last seen to use it. */
   readonly #seen = new Map<string, number>();
@@ -53,7 +73,7 @@ export class Use {
   constructor(parts: Parts) {
     this.#parts = parts;
     const { stateDir, leaseDir, links, docker, onCount } = parts;
-    this.#usage = new Usage({ leaseDir, docker, onCount });
+    this.#usage = new UsageCounter({ leaseDir, docker, onCount });
     this.#users = new Users({ stateDir, links });
   }
 
