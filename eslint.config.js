@@ -94,6 +94,13 @@ export default tseslint.config(
     rules: {
       'max-lines': ['error', { max: 300, skipBlankLines: false, skipComments: false }],
       'max-lines-per-function': ['error', { max: 60, skipBlankLines: false, skipComments: false }],
+      'no-restricted-syntax': [
+        'error',
+        {
+          selector: "ConditionalExpression[consequent.property.name='message'][alternate.callee.name='String']",
+          message: 'The text of an error: `messageOf` of src/error.ts.',
+        },
+      ],
     },
   },
   {

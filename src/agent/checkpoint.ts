@@ -6,7 +6,8 @@ import type { Log } from '../log.ts';
 import { isName } from '../net/name.ts';
 import type { Belief } from '../belief/belief.ts';
 import type { Namespace } from '../containers/wish.ts';
-import { readIfPresent, reasonOf, writeAtomically } from '../host/file.ts';
+import { readIfPresent, writeAtomically } from '../host/file.ts';
+import { messageOf } from '../error.ts';
 
 const version = 1;
 const file = 'checkpoint.json';
@@ -69,7 +70,7 @@ export class CheckpointFile {
       }
       this.#moveAside(read);
     } catch (error) {
-      this.#report(`cannot read the checkpoint: ${reasonOf(error)}`);
+      this.#report(`cannot read the checkpoint: ${messageOf(error)}`);
     }
     return undefined;
   }
@@ -107,7 +108,7 @@ export class CheckpointFile {
       this.#report(undefined);
     } catch (error) {
       this.#written = undefined;
-      this.#report(`cannot write the checkpoint: ${reasonOf(error)}`);
+      this.#report(`cannot write the checkpoint: ${messageOf(error)}`);
     }
   }
 
@@ -143,7 +144,7 @@ export function parseCheckpoint(text: string, node: string): Checkpoint | string
   try {
     value = JSON.parse(text);
   } catch (error) {
-    return `the checkpoint is corrupt: ${reasonOf(error)}`;
+    return `the checkpoint is corrupt: ${messageOf(error)}`;
   }
   const read = value as Partial<Checkpoint & { version: unknown }> | null;
   if (read?.version !== version) return `the checkpoint is corrupt: its version is not ${version}`;

@@ -5,12 +5,12 @@ import { DataPath } from '../linux/datapath.ts';
 import { createLog, type Log } from '../log.ts';
 import { CNIFiles } from '../containers/cni.ts';
 import { networksInCheckpoint } from './checkpoint.ts';
-import { isErrno, reasonOf } from '../host/file.ts';
 import { socketIn, type Directories, type HostFlags } from '../host/directories.ts';
 import { removeDropIns } from '../host/dropins.ts';
 import { removePlugins } from '../host/plugins.ts';
 import { answers } from '../containers/socket.ts';
 import type { Failure } from '../dataplane/state.ts';
+import { isErrno, messageOf } from '../error.ts';
 
 /** The part of src/linux/datapath.ts that `cleanup` needs. */
 interface Kernel {
@@ -66,12 +66,12 @@ export async function removeAll(options: {
   const withdrawn = cni.removeAll();
   const networks = await docker
     ?.cleanup()
-    .catch((error: unknown) => ({ removed: [], failures: [{ message: reasonOf(error) }] }));
+    .catch((error: unknown) => ({ removed: [], failures: [{ message: messageOf(error) }] }));
   for (const name of networks?.removed ?? []) removed.push(`Docker network ${name}`);
   withdrawn.push(...(networks?.failures ?? []));
   const { changes, failures } = await kernel
     .cleanup()
-    .catch((error: unknown) => ({ changes: 0, failures: [{ message: reasonOf(error) }] }));
+    .catch((error: unknown) => ({ changes: 0, failures: [{ message: messageOf(error) }] }));
   if (changes > 0) removed.push(`${changes} kernel entries (links, routes, rules, sets, chains)`);
   const leases = cni.removeLeases(new Set()).failures;
   return [
@@ -95,7 +95,7 @@ function removeState(dir: string, removed: string[]): Failure[] {
       }
     }
   } catch (error) {
-    return isErrno(error, 'ENOENT') ? [] : [{ message: reasonOf(error) }];
+    return isErrno(error, 'ENOENT') ? [] : [{ message: messageOf(error) }];
   }
   return removeEmpty(dir, removed);
 }
@@ -107,7 +107,7 @@ function removeEmpty(dir: string, removed: string[]): Failure[] {
     removed.push(dir);
   } catch (error) {
     if (['ENOENT', 'ENOTEMPTY', 'EBUSY'].some((code) => isErrno(error, code))) return [];
-    return [{ message: reasonOf(error) }];
+    return [{ message: messageOf(error) }];
   }
   return [];
 }

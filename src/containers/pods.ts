@@ -1,8 +1,8 @@
 import type { Client } from '../kube/client.ts';
 import { ApiError } from '../kube/error.ts';
 import { podMetadata } from '../kube/resources.ts';
-import { reasonOf } from '../host/file.ts';
 import { networkAnnotation } from './wish.ts';
+import { messageOf } from '../error.ts';
 
 /** Shorter than the 5 s that the plugin waits for its answer. */
 const lookupMs = 2_000;
@@ -26,7 +26,7 @@ export class Pods {
     } catch (error) {
       const remedy =
         error instanceof ApiError && error.status === 403 ? '; deploy/pods gives that right' : '';
-      return `${lost}, and the API server cannot be asked: ${reasonOf(error)}${remedy}`;
+      return `${lost}, and the API server cannot be asked: ${messageOf(error)}${remedy}`;
     }
   }
 }

@@ -7,7 +7,7 @@ import { ListenError } from '../serve/http.ts';
 import type { Log } from '../log.ts';
 import { parseAsk, refusals, type Ask, type CNIRefusal } from './ask.ts';
 import type { Choice } from './choose.ts';
-import { isErrno, reasonOf } from '../host/file.ts';
+import { isErrno, messageOf } from '../error.ts';
 
 /** Where the plugin asks. */
 export const networksPath = '/v1/networks';
@@ -73,7 +73,7 @@ export class AgentSocket {
       this.#inode = lstatSync(this.path).ino;
     } catch (cause) {
       if (cause instanceof ListenError) throw cause;
-      throw new ListenError(`cannot listen at ${this.path}: ${reasonOf(cause)}`, { cause });
+      throw new ListenError(`cannot listen at ${this.path}: ${messageOf(cause)}`, { cause });
     }
   }
 
@@ -147,7 +147,7 @@ export class AgentSocket {
         return;
       }
       this.#log.error('CNI socket: a request failed', { error });
-      send(response, refusal(500, { code: refusals.tryAgain, msg: `the agent failed: ${reasonOf(error)}` }));
+      send(response, refusal(500, { code: refusals.tryAgain, msg: `the agent failed: ${messageOf(error)}` }));
     }
   }
 

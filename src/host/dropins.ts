@@ -1,8 +1,9 @@
 import { existsSync, rmdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Log } from '../log.ts';
-import { isErrno, readIfPresent, reasonOf, temporaryOf, writeAtomically } from './file.ts';
+import { readIfPresent, temporaryOf, writeAtomically } from './file.ts';
 import type { Failure } from '../dataplane/state.ts';
+import { isErrno, messageOf } from '../error.ts';
 
 /** Our file that tells a program of the host which objects are not its own. Paths are below the host's root. */
 interface DropIn {
@@ -111,7 +112,7 @@ function removeDropIn(path: string, removed: string[], directoryStays: boolean):
     }
     if (!directoryStays) rmdirSync(dirname(path));
   } catch (error) {
-    if (!isErrno(error, 'ENOENT') && !isErrno(error, 'ENOTEMPTY')) return [{ message: reasonOf(error) }];
+    if (!isErrno(error, 'ENOENT') && !isErrno(error, 'ENOTEMPTY')) return [{ message: messageOf(error) }];
   }
   return [];
 }
