@@ -97,7 +97,8 @@ export default tseslint.config(
       'no-restricted-syntax': [
         'error',
         {
-          selector: "ConditionalExpression[consequent.property.name='message'][alternate.callee.name='String']",
+          selector:
+            "ConditionalExpression[consequent.property.name='message'][alternate.callee.name='String']",
           message: 'The text of an error: `messageOf` of src/error.ts.',
         },
       ],
