@@ -8,7 +8,7 @@ import type { Caches } from './caches.ts';
 import type { Judge } from './judge.ts';
 import type { Pass } from './pass.ts';
 
-/** The plugin waits 5 s, and a namespace may have to be looked up, too. */
+/** So long an answer waits for the first pass: the plugin waits `answerMs`, and a lookup (`lookupMs`) may follow. */
 const firstPassMs = 2_000;
 
 /** What the agent can tell containers: by the last pass, and by what the objects say beyond it. */

@@ -5,11 +5,9 @@ import { ApiError } from '../kube/error.ts';
 import { Informer } from '../kube/informer.ts';
 import { namespaceMetadata } from '../kube/resources.ts';
 import type { Log } from '../log.ts';
+import { lookupMs } from './ask.ts';
 import { networkAnnotation, type Namespace } from './wish.ts';
 import { messageOf } from '../error.ts';
-
-/** Shorter than the 5 s that the plugin waits for its answer. */
-const lookupMs = 2_000;
 
 /**
  * The namespaces' labels and annotation. They come from the checkpoint until the API server has listed them. The data

@@ -1,11 +1,9 @@
 import type { Client } from '../kube/client.ts';
 import { ApiError } from '../kube/error.ts';
 import { podMetadata } from '../kube/resources.ts';
+import { lookupMs } from './ask.ts';
 import { networkAnnotation } from './wish.ts';
 import { messageOf } from '../error.ts';
-
-/** Shorter than the 5 s that the plugin waits for its answer. */
-const lookupMs = 2_000;
 
 /** Pods' annotations from the API server, for runtimes that do not pass them on. */
 export class Pods {

@@ -5,15 +5,14 @@ import { dirname } from 'node:path';
 import { CutOff, largestBody, readBody } from '../serve/body.ts';
 import { ListenError } from '../serve/http.ts';
 import type { Log } from '../log.ts';
-import { parseAsk, refusals, type Ask, type CNIRefusal } from './ask.ts';
+import { answerMs, parseAsk, refusals, type Ask, type CNIRefusal } from './ask.ts';
 import type { Choice } from './choose.ts';
 import { isErrno, messageOf } from '../error.ts';
 
 /** Where the plugin asks. */
 export const networksPath = '/v1/networks';
 
-/** The plugin waits so long for an answer, and sends all at once. */
-export const answerMs = 5_000;
+/** The plugin sends all at once. */
 const headersMs = 2_000;
 
 /** Longest path that fits into sockaddr_un (unix(7)) with the final zero. */
