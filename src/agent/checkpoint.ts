@@ -49,7 +49,7 @@ export class CheckpointFile {
   #timer: NodeJS.Timeout | undefined;
   #lastAttempt = -Infinity;
 
-  /** @param options.onProblem called when `problem` appears, changes or ends */
+  /** @param options.onProblem called when `problem` changes after the start: `load` only sets it */
   constructor(options: { dir: string; log: Log; onProblem?: () => void; intervalMs?: number }) {
     this.path = join(options.dir, file);
     this.#log = options.log;
@@ -70,7 +70,7 @@ export class CheckpointFile {
       }
       this.#moveAside(read);
     } catch (error) {
-      this.#report(`cannot read the checkpoint: ${messageOf(error)}`);
+      this.#note(`cannot read the checkpoint: ${messageOf(error)}`);
     }
     return undefined;
   }
@@ -121,10 +121,14 @@ export class CheckpointFile {
 
   #report(problem: string | undefined): void {
     if (problem === this.problem) return;
+    this.#note(problem);
+    this.#onProblem();
+  }
+
+  #note(problem: string | undefined): void {
     if (problem !== undefined) this.#log.error(problem, { file: this.path });
     else this.#log.info('the checkpoint is written again', { file: this.path });
     this.problem = problem;
-    this.#onProblem();
   }
 }
 

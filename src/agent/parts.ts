@@ -60,6 +60,7 @@ export function assemble(options: AgentOptions, loop: Loop) {
   const caches = new Caches(client, node, log);
   const checkpoint = checkpointOf(options, loop);
   const last = checkpoint.load(node);
+  metrics.checkpoint(checkpoint.problem !== undefined);
   const seen = new SeenVersion(last?.seenResourceVersion);
   const cni = conflistsOf(options, last?.networks ?? []);
   const namespaces = new Namespaces({
