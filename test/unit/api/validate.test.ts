@@ -6,7 +6,11 @@ import { refusedByBoth, takenByBoth } from '../../support/validation.ts';
 /** What the API server fills in. */
 const defaults: Record<string, object> = {
   OverlayNetwork: { enabled: true, containerizers: ['CNI', 'Docker'] },
-  OverlayConfig: { vtepSubnets: ['44.128.0.0/20', 'fd01:a::/64'], vtepMACOUI: '70:B3:D5:00:00:00' },
+  OverlayConfig: {
+    vtepSubnets: ['44.128.0.0/20', 'fd01:a::/64'],
+    vtepMACOUI: '70:B3:D5:00:00:00',
+    defaultNetwork: 'dcos',
+  },
 };
 
 const validate = ({ kind, metadata, spec }: Manifest) => {
