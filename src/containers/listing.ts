@@ -136,7 +136,7 @@ function rowsOf(
   }));
 }
 
-/** Which link a container of Docker has, the engine does not say, and a bridge forgets who was silent for five minutes. */
+/** The engine does not say which link a container has, and a bridge forgets a MAC address after five minutes without a packet. */
 function dockerRow(network: string, member: Member, seen: ReadonlyMap<string, string> | undefined): Row {
   const { id, name, mac, addresses, created } = member;
   const hostLink = seen?.get(mac) ?? '';

@@ -54,7 +54,7 @@ export class UsageCounter {
 
   /**
    * Counts. @param stored the status as it is, where an agent before this one may have said it
-   * @returns whether the status is to say something else than it did, and when to count again
+   * @returns whether the status changes, and when to count again
    */
   async look(
     counted: Counted,

@@ -60,7 +60,7 @@ export interface SaidUse {
   users: ReadonlyMap<string, NetworkUsers>;
 }
 
-/** Who uses the networks of this node, and how much of them. */
+/** Which containers use the networks of this node, and how full its blocks are. */
 export class Use {
   readonly #parts: Parts;
   readonly #usage: UsageCounter;
@@ -86,7 +86,7 @@ export class Use {
     return this.#usage.text(this.#counted);
   }
 
-  /** Counts. @returns whether the status is to say something else, and when to count again; undefined: too early */
+  /** Counts. @returns whether the status changes, and when to count again; undefined before the first pass */
   async look(): Promise<{ news: boolean; againMs: number } | undefined> {
     const { pass, caches } = this.#parts;
     if (pass.applied === undefined || !caches.agents.hasSynced) return undefined;
@@ -113,7 +113,7 @@ export class Use {
       const { name } = metadata;
       if (metadata.deletionTimestamp === undefined) continue;
       if (spec.deletionPolicy === 'Drain') closing.set(name, 'spec.deletionPolicy is Drain');
-      // the agent has told, or is about to tell, that nobody uses it here: that stays so
+      // the agent has reported, or is about to report, that no container uses it here: that must stay true
       else if (usersOf(name).length === 0) closing.set(name, 'no pod on this node uses it any more');
       else open.push(name);
     }
@@ -168,7 +168,7 @@ export class Use {
       if (!isWaiting(metadata)) continue;
       any = true;
       const last = before.get(name) ?? this.#stored(name);
-      // from when the pass has seen it, nobody joins where nobody is
+      // once a pass has seen the deletion, no container joins a network without containers
       if (applied.has(name) && applied.get(name) !== deletion) continue;
       // an engine that has not answered yet may have the network
       if (docker !== undefined && docker.blocks === undefined) {
