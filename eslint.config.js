@@ -26,6 +26,7 @@ const layers = {
   serve: ['net', 'kube'],
   host: ['net', 'api', 'dataplane', 'linux'],
   containers: ['net', 'api', 'dataplane', 'belief', 'rows', 'linux', 'docker', 'kube', 'serve', 'host'],
+  use: ['net', 'api', 'dataplane', 'linux', 'docker', 'kube', 'host', 'containers'],
   report: ['api', 'dataplane', 'kube', 'host'],
   operator: ['net', 'api', 'allocate', 'rows', 'kube', 'serve'],
   cli: ['net', 'api', 'rows', 'kube'],
@@ -41,6 +42,7 @@ const layers = {
     'serve',
     'host',
     'containers',
+    'use',
     'report',
   ],
 };
@@ -136,6 +138,21 @@ export default tseslint.config(
       .map((folder) => `**/src/${folder}/**`),
     message: 'The contract of src/kube knows nothing around it.',
   }),
+  {
+    files: ['src/**/*.ts'],
+    rules: {
+      'max-lines': ['error', { max: 300, skipBlankLines: false, skipComments: false }],
+      'max-lines-per-function': ['error', { max: 60, skipBlankLines: false, skipComments: false }],
+      'no-restricted-syntax': [
+        'error',
+        {
+          selector:
+            "ConditionalExpression[consequent.property.name='message'][alternate.callee.name='String']",
+          message: 'The text of an error: `messageOf` of src/error.ts.',
+        },
+      ],
+    },
+  },
   {
     // Jest's matchers and parsed JSON are any
     files: ['test/**/*.ts'],

@@ -1,12 +1,12 @@
 import { renderAgent, type AgentState } from '../api/state.ts';
 import type { Scope } from '../dataplane/state.ts';
-import { reasonOf } from '../host/file.ts';
 import { KeyedQueue, type Result } from '../kube/queue.ts';
 import type { ContainerHealth } from '../report/findings.ts';
 import { sameSnapshot } from './checkpoint.ts';
 import { assemble, type AgentOptions } from './parts.ts';
 import { ownAllocation } from '../dataplane/snapshot.ts';
 import { tunnelName } from '../net/name.ts';
+import { messageOf } from '../error.ts';
 
 /** Kinds of work, each of which runs by itself. */
 type Work = 'data path' | 'docker' | 'report' | 'checkpoint' | 'sweep' | 'host' | 'use' | 'node condition';
@@ -226,7 +226,7 @@ export class Agent {
       await this.#parts.socket.repair();
       this.#socketProblem = undefined;
     } catch (error) {
-      this.#socketProblem = reasonOf(error);
+      this.#socketProblem = messageOf(error);
     }
   }
 

@@ -6,7 +6,8 @@ import type { Log } from '../log.ts';
 import { isName } from '../net/name.ts';
 import type { Belief } from '../belief/belief.ts';
 import type { Namespace } from '../containers/wish.ts';
-import { readIfPresent, reasonOf, writeAtomically } from '../host/file.ts';
+import { readIfPresent, writeAtomically } from '../host/file.ts';
+import { messageOf } from '../error.ts';
 
 const version = 1;
 const file = 'checkpoint.json';
@@ -48,7 +49,7 @@ export class CheckpointFile {
   #timer: NodeJS.Timeout | undefined;
   #lastAttempt = -Infinity;
 
-  /** @param options.onProblem called when `problem` appears, changes or ends */
+  /** @param options.onProblem called when `problem` changes after the start: `load` only sets it */
   constructor(options: { dir: string; log: Log; onProblem?: () => void; intervalMs?: number }) {
     this.path = join(options.dir, file);
     this.#log = options.log;
@@ -69,7 +70,7 @@ export class CheckpointFile {
       }
       this.#moveAside(read);
     } catch (error) {
-      this.#report(`cannot read the checkpoint: ${reasonOf(error)}`);
+      this.#note(`cannot read the checkpoint: ${messageOf(error)}`);
     }
     return undefined;
   }
@@ -107,7 +108,7 @@ export class CheckpointFile {
       this.#report(undefined);
     } catch (error) {
       this.#written = undefined;
-      this.#report(`cannot write the checkpoint: ${reasonOf(error)}`);
+      this.#report(`cannot write the checkpoint: ${messageOf(error)}`);
     }
   }
 
@@ -120,10 +121,14 @@ export class CheckpointFile {
 
   #report(problem: string | undefined): void {
     if (problem === this.problem) return;
+    this.#note(problem);
+    this.#onProblem();
+  }
+
+  #note(problem: string | undefined): void {
     if (problem !== undefined) this.#log.error(problem, { file: this.path });
     else this.#log.info('the checkpoint is written again', { file: this.path });
     this.problem = problem;
-    this.#onProblem();
   }
 }
 
@@ -143,7 +148,7 @@ export function parseCheckpoint(text: string, node: string): Checkpoint | string
   try {
     value = JSON.parse(text);
   } catch (error) {
-    return `the checkpoint is corrupt: ${reasonOf(error)}`;
+    return `the checkpoint is corrupt: ${messageOf(error)}`;
   }
   const read = value as Partial<Checkpoint & { version: unknown }> | null;
   if (read?.version !== version) return `the checkpoint is corrupt: its version is not ${version}`;

@@ -5,7 +5,6 @@ import { DataPath } from '../linux/datapath.ts';
 import { createLog, silent, type Log } from '../log.ts';
 import { CNIFiles } from '../containers/cni.ts';
 import { networksInCheckpoint } from './checkpoint.ts';
-import { isErrno, reasonOf } from '../host/file.ts';
 import { socketIn, type Directories, type HostFlags } from '../host/directories.ts';
 import { removeDropIns } from '../host/dropins.ts';
 import { removePlugins } from '../host/plugins.ts';
@@ -13,6 +12,7 @@ import { Removal } from '../host/removal.ts';
 import { answers } from '../containers/socket.ts';
 import type { Failure } from '../dataplane/state.ts';
 import type { Run } from '../linux/run.ts';
+import { isErrno, messageOf } from '../error.ts';
 
 /** The part of src/linux/datapath.ts that `cleanup` needs. */
 type Kernel = Pick<DataPath, 'remains'> & {
@@ -86,11 +86,11 @@ export async function removeAll(options: {
   const withdrawn = cni.removeAll();
   const networks = await docker
     ?.cleanup({ dry })
-    .catch((error: unknown) => ({ removed: [], failures: [{ message: reasonOf(error) }] }));
+    .catch((error: unknown) => ({ removed: [], failures: [{ message: messageOf(error) }] }));
   for (const name of networks?.removed ?? []) removed.push(`Docker network ${name}`);
   withdrawn.push(...(networks?.failures ?? []));
   const failures = await (dry ? findInKernel(kernel, removed) : removeFromKernel(kernel, removed)).catch(
-    (error: unknown) => [{ message: reasonOf(error) }],
+    (error: unknown) => [{ message: messageOf(error) }],
   );
   const leases = cni.removeLeases(new Set()).failures;
   return [
@@ -131,7 +131,7 @@ function removeState(dir: string, removal: Removal): Failure[] {
       if (/^checkpoint\.json(\.corrupt-.*)?$|^\..*\.tmp$/.test(file)) removal.remove(join(dir, file));
     }
   } catch (error) {
-    return isErrno(error, 'ENOENT') ? [] : [{ message: reasonOf(error) }];
+    return isErrno(error, 'ENOENT') ? [] : [{ message: messageOf(error) }];
   }
   return removal.removeEmpty(dir);
 }

@@ -6,7 +6,7 @@ import { certificateFiles, type CertificateFiles } from '../serve/certificate.ts
 import { parseListen } from '../serve/http.ts';
 import { formats, levels, type Format, type Level } from '../log.ts';
 import type { Directories } from '../host/directories.ts';
-import { reasonOf } from '../host/file.ts';
+import { messageOf } from '../error.ts';
 
 /** A flag is invalid. The user sees one line; the exit status is 2. */
 export class FlagError extends Error {
@@ -65,7 +65,7 @@ export function parseRunFlags(flags: RunFlags): RunOptions {
     parseListen(flags.listen);
     certificate = certificateFiles(tlsCert, tlsKey);
   } catch (cause) {
-    throw new FlagError(reasonOf(cause), { cause });
+    throw new FlagError(messageOf(cause), { cause });
   }
   for (const [flag, path] of [
     ['--state-dir', flags.stateDir],

@@ -8,10 +8,10 @@ import type { Caches } from './caches.ts';
 import type { Judge } from './judge.ts';
 import type { Pass } from './pass.ts';
 
-/** The plugin waits 5 s, and a namespace may have to be looked up, too. */
+/** So long an answer waits for the first pass: the plugin waits `answerMs`, and a lookup (`lookupMs`) may follow. */
 const firstPassMs = 2_000;
 
-/** What the agent can tell containers: by the last pass, and by what the objects say beyond it. */
+/** What the answer to the CNI plugin follows from: the last pass, and networks that came or went since. */
 export class Knowledge {
   readonly #parts: Parts;
 
@@ -19,7 +19,7 @@ export class Knowledge {
     this.#parts = parts;
   }
 
-  /** What a container's networks follow from; text, where the data path was never complete: what is awaited. */
+  /** The basis of an answer; or, while the data path was never complete, a text that says what is awaited. */
   get now(): Known | string {
     const { pass, caches } = this.#parts;
     const { complete, snapshot, applied } = pass;
@@ -35,8 +35,8 @@ export class Knowledge {
   }
 
   /**
-   * `now`, of an agent that has just started once its first pass has ended: a runtime that is told to try again does so
-   * only after seconds.
+   * `now`; an agent that has just started waits for its first pass. A runtime that gets "try again later" does so only
+   * after seconds.
    */
   async settled(): Promise<Known | string> {
     const { pass } = this.#parts;

@@ -21,7 +21,7 @@ import { Knowledge } from './known.ts';
 import type { Metrics } from './metrics.ts';
 import { Pass, type Kernel } from './pass.ts';
 import { Report } from './report.ts';
-import { Use } from './use.ts';
+import { Use } from '../use/use.ts';
 
 export interface AgentOptions {
   node: string;
@@ -60,6 +60,7 @@ export function assemble(options: AgentOptions, loop: Loop) {
   const caches = new Caches(client, node, log);
   const checkpoint = checkpointOf(options, loop);
   const last = checkpoint.load(node);
+  metrics.checkpoint(checkpoint.problem !== undefined);
   const seen = new SeenVersion(last?.seenResourceVersion);
   const cni = conflistsOf(options, last?.networks ?? []);
   const namespaces = new Namespaces({

@@ -6,7 +6,6 @@ import type { Result } from '../kube/queue.ts';
 import type { Caches } from './caches.ts';
 import { sameSnapshot, type CheckpointFile } from './checkpoint.ts';
 import type { CNIFiles } from '../containers/cni.ts';
-import { reasonOf } from '../host/file.ts';
 import type { Judge } from './judge.ts';
 import type { Metrics } from './metrics.ts';
 import type { SeenVersion } from '../report/registration.ts';
@@ -14,6 +13,7 @@ import type { Failure } from '../dataplane/state.ts';
 import type { PassContainers } from '../report/findings.ts';
 import { brief, failureText, grave, mendable, type Applied } from '../report/status.ts';
 import type { Namespace } from '../containers/wish.ts';
+import { messageOf } from '../error.ts';
 
 /** What the agent needs of src/linux/datapath.ts. */
 export interface Kernel {
@@ -208,7 +208,7 @@ export class Pass {
     try {
       return await this.#parts.kernel.reconcile(snapshot, scope);
     } catch (error) {
-      return { changes: 0, failures: [{ message: reasonOf(error) }], unread: [] };
+      return { changes: 0, failures: [{ message: messageOf(error) }], unread: [] };
     }
   }
 }

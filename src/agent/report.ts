@@ -7,15 +7,15 @@ import type { Docker } from '../docker/docker.ts';
 import type { Log } from '../log.ts';
 import type { Caches } from './caches.ts';
 import type { CheckpointFile } from './checkpoint.ts';
-import { reasonOf } from '../host/file.ts';
 import { findingsOf, leftWithoutSocket, refusalOf, type ContainerHealth } from '../report/findings.ts';
 import type { Problem } from '../host/problem.ts';
 import type { Judge } from './judge.ts';
 import type { Pass } from './pass.ts';
 import type { OwnRanges } from '../host/ranges.ts';
 import { register, registrationOf, type SeenVersion } from '../report/registration.ts';
-import type { Use } from './use.ts';
+import type { Use } from '../use/use.ts';
 import { brief, renderStatus, sameStatus } from '../report/status.ts';
+import { messageOf } from '../error.ts';
 
 /** An OverlayAgent that lived this long was not deleted as a reaction to being made. */
 const settledMs = 60_000;
@@ -74,13 +74,13 @@ export class Report {
     try {
       waitMs = Math.min(waitMs, await this.#register());
     } catch (error) {
-      this.#registrationFailure = `cannot register: ${reasonOf(error)}`;
+      this.#registrationFailure = `cannot register: ${messageOf(error)}`;
       failures.push(this.#registrationFailure);
     }
     try {
       await this.#writeStatus();
     } catch (error) {
-      failures.push(`cannot write the status: ${reasonOf(error)}`);
+      failures.push(`cannot write the status: ${messageOf(error)}`);
     }
     if (failures.length > 0) throw new Error(failures.join('; '));
     return waitMs === Infinity ? undefined : { requeueAfterMs: waitMs };

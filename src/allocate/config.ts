@@ -39,7 +39,7 @@ export function settingsOf(
 }
 
 /**
- * Where nodes may have their addresses; undefined: nobody has said. Without an OverlayConfig it is what the last one said;
+ * Where nodes may have their addresses; undefined: not given. Without an OverlayConfig it is what the last one said;
  * what a hand made unreadable allows nothing.
  */
 export const nodeSubnetsOf = (

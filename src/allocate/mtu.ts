@@ -1,6 +1,7 @@
 import type { LedgerIndex, Underlay } from '../api/types.ts';
 import { vtepSpace } from './space.ts';
 import type { Refusal, View } from './view.ts';
+import { familyOf } from '../net/address.ts';
 
 /** What IPv6 needs of every link (RFC 8200, section 5). */
 export const leastIPv6MTU = 1280;
@@ -10,9 +11,9 @@ export const overhead = (underlay: Underlay): number => (underlay === 'IPv4' ? 5
 
 /** What has IPv6 addresses, in words; undefined where nothing has. The tunnel's own addresses count, without any network. */
 export function ipv6InUse({ spaces }: LedgerIndex, vtepSubnets: readonly string[]): string | undefined {
-  const subnet = vtepSubnets.find((cidr) => cidr.includes(':'));
+  const subnet = vtepSubnets.find((cidr) => familyOf(cidr) === 6);
   if (subnet !== undefined) return `the IPv6 VTEP subnet ${subnet}`;
-  const space = spaces.find(({ cidr, retiredAt }) => cidr.includes(':') && retiredAt === undefined);
+  const space = spaces.find(({ cidr, retiredAt }) => familyOf(cidr) === 6 && retiredAt === undefined);
   return space === undefined ? undefined : `${space.cidr} of network ${space.network}`;
 }
 

@@ -1,4 +1,4 @@
-/** Who is served first: the older, then by name. Times are RFC 3339 in UTC, so that they sort as text. */
+/** The order in which nodes are served: the older first, then by name. Times are RFC 3339 in UTC, so that they sort as text. */
 export function byAge(
   a: { creationTimestamp?: string; name: string },
   b: { creationTimestamp?: string; name: string },

@@ -132,7 +132,7 @@ export class Draft {
     return block.state === 'Quarantined' ? to(block, 'Held', demand.now) : block;
   }
 
-  /** Who a block that is being taken back goes to without a rest: its node, or while lost words are collected the only agent that says it holds it. */
+  /** The node that gets a block back without a rest: its last one, or during a restore the only one whose agent reports to hold it. */
   #heir(block: LedgerBlock, plan: SpacePlan, demand: Demand): Claimant | undefined {
     const may = (claimant: Claimant | undefined) =>
       claimant !== undefined && !plan.holders.has(claimant.node) && block.index < demand.capacity;

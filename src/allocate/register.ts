@@ -1,6 +1,6 @@
 import { tunnelAddress } from '../api/state.ts';
 import type { AgentAllocationSpec, OverlayAgent, Underlay } from '../api/types.ts';
-import { isAddress } from '../net/address.ts';
+import { familyName, familyOf, isAddress } from '../net/address.ts';
 import { parseCidr, type Cidr } from '../net/cidr.ts';
 import { believed, conflict, overlap, own, outside, unproven, type TakenSpace } from './addresses.ts';
 import type { Claimant } from './demand.ts';
@@ -207,7 +207,7 @@ const sameTexts = (a: readonly string[], b: readonly string[]): boolean =>
 
 function fits({ spec }: OverlayAgent, { underlay, mtu }: Rules): Refusal | undefined {
   const outer = tunnelAddress(spec.addresses, { underlay });
-  if (outer === '' || outer.includes(':') !== (underlay === 'IPv6')) {
+  if (outer === '' || familyName(familyOf(outer)) !== underlay) {
     return {
       reason: 'NoUnderlayAddress',
       message: `spec.addresses: ${spec.addresses.join(', ')} has no ${underlay} address, which the underlay needs`,

@@ -74,7 +74,7 @@ function wentBack({ agents }: View, known: Restored | undefined): boolean {
   return false;
 }
 
-/** Whether the agent had seen a higher version than the object that says so has. */
+/** Whether the agent reports a higher version than its own object has. */
 const sawMore = remembered(
   (agent: OverlayAgent) => Number(agent.spec.seenResourceVersion ?? 0) > version(agent),
 );
@@ -105,7 +105,7 @@ function lostLedger({ ledger, allocations, agents }: View): boolean {
 const holdsSomething = ({ spec }: OverlayAgent): boolean =>
   spec.vtep !== undefined || (spec.networks ?? []).length > 0;
 
-/** One whose registration is not accepted is not heard: what it says it holds is nobody's in the ledger. */
+/** A registration that is not accepted does not count: the ledger takes up nothing that it reports. */
 function unheard(
   view: View,
   id: string | undefined,

@@ -47,7 +47,7 @@ export function isReadable({ cidr, prefix }: Pick<LedgerSpace, 'cidr' | 'prefix'
   return length !== undefined && prefix > length && prefix <= length + mostPrefixBits;
 }
 
-/** The prefix length of a range; undefined where nobody can read it. */
+/** The prefix length of a range; undefined where the text is invalid. */
 export const readLength = (cidr: string): number | undefined => readable(() => parseCidr(cidr).length);
 
 /** How many blocks the space holds. */
@@ -110,7 +110,7 @@ export const markOf = (page: string, { index, since }: Pick<LedgerBlock, 'index'
 
 type Words = Pick<AgentAllocationSpec | OverlayAgentSpec, 'vtep' | 'networks'>;
 
-/** Which block of the space these words say is held; undefined for none, and for words that nobody can read. */
+/** The index of the block that a registration reports to hold in the space; undefined for none, and for invalid text. */
 export const statedIndex = (
   space: LedgerSpace,
   words: Words,

@@ -1,6 +1,6 @@
 import type { ObjectMeta } from './types.ts';
 
-/** On an OverlayNetwork as long as containers use it: whoever deletes it waits, as `spec.deletionPolicy` says. */
+/** On an OverlayNetwork as long as containers use it: its deletion waits, as `spec.deletionPolicy` says. */
 export const inUseFinalizer = 'overlaynet.dev/in-use';
 
 type Lifetime = Pick<ObjectMeta, 'deletionTimestamp' | 'finalizers'>;

@@ -1,7 +1,7 @@
 import { AddressError, bits } from '../net/address.ts';
-import { contains, overlaps, parseCidr, type Cidr } from '../net/cidr.ts';
+import { contains, formatCidr, overlaps, parseCidr, type Cidr } from '../net/cidr.ts';
 import { defaultWarnAt } from './usage.ts';
-import { isName, reservedNames } from '../net/name.ts';
+import { isName, mostNetworks, reservedNames } from '../net/name.ts';
 import type { OverlayConfigSpec, OverlayNetwork } from './types.ts';
 
 /** What is wrong with an object by itself. The CRDs' rules say the same; an older CRD may have let it pass. */
@@ -69,8 +69,16 @@ export function validateConfig(spec: OverlayConfigSpec): Invalid | undefined {
     if ('message' in cidr) return cidr;
   }
   if (families.size === 0) return invalid('spec.vtepSubnets: at least one is needed');
+  const names = spec.defaultNetwork.split(',').length;
+  if (names > mostNetworks)
+    return invalid(`spec.defaultNetwork: lists ${names} networks; at most ${mostNetworks} are allowed`);
   if (!/^([0-9A-Fa-f]{2}:){3}00:00:00$/.test(spec.vtepMACOUI)) {
     return invalid(`spec.vtepMACOUI: "${spec.vtepMACOUI}" is not three octets followed by 00:00:00`);
+  }
+  if (/^.[13579BDFbdf]/.test(spec.vtepMACOUI)) {
+    return invalid(
+      `spec.vtepMACOUI: "${spec.vtepMACOUI}" is a multicast address; its first octet must be even`,
+    );
   }
   return undefined;
 }
@@ -79,7 +87,10 @@ const invalid = (message: string): Invalid => ({ reason: 'Invalid', message });
 
 function parsed(text: string, field: string): Cidr | Invalid {
   try {
-    return parseCidr(text);
+    const cidr = parseCidr(text);
+    const canonical = formatCidr(cidr);
+    if (canonical === text) return cidr;
+    return invalid(`${field}: "${text}" is not in canonical form (RFC 5952); write ${canonical}`);
   } catch (error) {
     if (error instanceof AddressError) return invalid(`${field}: ${error.message}`);
     throw error;

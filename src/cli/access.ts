@@ -6,6 +6,7 @@ import { requestToken } from '../kube/token.ts';
 import { pathOf, type Kind, type Page, type Rows } from '../rows/row.ts';
 import { apiFailure, Failure, operatorFailure } from './failure.ts';
 import { ask, fingerprintOf, trustFile, wayTo, type Trust, type Way } from './operator.ts';
+import { messageOf } from '../error.ts';
 
 /** How the user wants the cluster and its operator to be reached. */
 export interface AccessOptions {
@@ -53,7 +54,7 @@ export class Access {
       return this.#client;
     } catch (error) {
       throw new Failure(
-        error instanceof Error ? error.message : String(error),
+        messageOf(error),
         'give --kubeconfig or set KUBECONFIG to a file that kubectl works with; or give --server and --token',
         error,
       );

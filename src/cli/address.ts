@@ -1,4 +1,4 @@
-import { formatAddress, isAddress, parseAddress, type Address } from '../net/address.ts';
+import { type Address, formatAddress, isAddress, parseAddress, withoutLength } from '../net/address.ts';
 import { addressAt, containsAddress, parseCidr, type Cidr } from '../net/cidr.ts';
 import type { AgentRow, BlockRow, ContainerRow, SpaceRow, Unanswered } from '../rows/row.ts';
 import type { Access } from './access.ts';
@@ -94,7 +94,7 @@ export async function whose(
 /** The nearest answer: a container, the bridge's own address, the tunnel's end, the node, the block, the subnet. */
 export function ownerOf(address: Address, known: Known): Owner {
   const text = formatAddress(address);
-  const is = (other: string | undefined) => other !== undefined && other.replace(/\/.*/, '') === text;
+  const is = (other: string | undefined) => other !== undefined && withoutLength(other) === text;
   const container = known.containers?.find(({ addresses }) => addresses.some(is));
   if (container !== undefined) return ofContainer(text, container);
   const node = known.agents.find(({ addresses }) => addresses.some(is));

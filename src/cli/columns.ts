@@ -1,6 +1,7 @@
 import type { Rows } from '../rows/row.ts';
 import type { Column } from './table.ts';
 import { age } from './text.ts';
+import { withoutLength } from '../net/address.ts';
 
 /** Kinds that a command lists. */
 export type Listed = 'networks' | 'agents' | 'blocks' | 'containers';
@@ -33,13 +34,13 @@ export const columns: { [K in Listed]: readonly Column<Rows[K]>[] } = {
     { name: 'NODE', of: ({ node }) => node },
     { name: 'STATE', of: ({ state }) => state },
     { name: 'ADDRESS', of: ({ addresses }) => addresses.join(',') },
-    { name: 'VTEP', of: ({ vtep }) => (vtep?.ip ?? vtep?.ip6 ?? '').replace(/\/.*/, '') },
+    { name: 'VTEP', of: ({ vtep }) => withoutLength(vtep?.ip ?? vtep?.ip6 ?? '') },
     {
       name: 'NETWORKS',
       of: ({ networks }) => `${networks.filter(({ state }) => state === 'OK').length}/${networks.length}`,
     },
     ageOf('AGE', ({ created }) => created),
-    { name: 'VTEP6', wide: true, of: ({ vtep }) => (vtep?.ip6 ?? '').replace(/\/.*/, '') },
+    { name: 'VTEP6', wide: true, of: ({ vtep }) => withoutLength(vtep?.ip6 ?? '') },
     { name: 'MAC', wide: true, of: ({ vtep }) => vtep?.mac ?? '' },
     { name: 'MESSAGE', wide: true, of: ({ message }) => message },
   ],

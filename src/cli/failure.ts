@@ -1,4 +1,5 @@
 import { ApiError } from '../kube/error.ts';
+import { messageOf } from '../error.ts';
 
 /** What a command could not do, and what the user can do next. */
 export class Failure extends Error {
@@ -17,7 +18,7 @@ const command = 'overlaynet-command';
 /** What went wrong between the command and the API server, with what to do. */
 export function apiFailure(error: unknown, server: string, namespace: string): Failure {
   if (error instanceof Failure) return error;
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   if (error instanceof ApiError && error.status === 401)
     return new Failure(
       `the API server ${server} does not know you: ${message}`,

@@ -6,6 +6,7 @@ import type { Output } from './output.ts';
 import { sorted, Table, type Column } from './table.ts';
 import { harmless, harmlessJSON } from './text.ts';
 import { yamlPrinter } from './yaml.ts';
+import { messageOf } from '../error.ts';
 
 export const forms = ['wide', 'json', 'yaml', 'name'] as const;
 
@@ -70,7 +71,7 @@ async function follow<K extends Listed>(
       failed = '';
     } catch (error) {
       if (first) throw error;
-      const said = error instanceof Error ? error.message : String(error);
+      const said = messageOf(error);
       if (said !== failed) out.warn(`${said}; trying again`);
       failed = said;
     }
@@ -155,11 +156,7 @@ class Printer<K extends Listed> {
     try {
       return sorted(rows, columns[this.#kind] as readonly Column<Rows[K]>[], sortBy, Date.now());
     } catch (error) {
-      throw new Failure(
-        error instanceof Error ? error.message : String(error),
-        'name one of these columns',
-        error,
-      );
+      throw new Failure(messageOf(error), 'name one of these columns', error);
     }
   }
 }

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import pkg from '../../package.json' with { type: 'json' };
 import { createProgram } from './program.ts';
+import { messageOf } from '../error.ts';
 
 /** What help needs is loaded at once, and the rest only where it is needed: the command starts in a moment. */
 const program = createProgram(pkg.version, async (...given) => {
@@ -16,7 +17,7 @@ try {
   await program.parseAsync();
 } catch (error) {
   const { harmless } = await import('./text.ts');
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   process.stderr.write(`error: ${harmless(message)}\n`);
   if (error instanceof Error && 'next' in error && typeof error.next === 'string')
     process.stderr.write(`  ${harmless(error.next)}\n`);

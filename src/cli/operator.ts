@@ -5,6 +5,7 @@ import { connect as connectTCP, isIP } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { connect as connectTLS, type TLSSocket } from 'node:tls';
 import { Failure } from './failure.ts';
+import { messageOf } from '../error.ts';
 
 /** How an operator is reached. */
 export interface Way {
@@ -62,7 +63,7 @@ export function trustFile(file: string): Trust {
     return { ca };
   } catch (error) {
     throw new Failure(
-      `--ca-file ${file} holds no certificate: ${error instanceof Error ? error.message : String(error)}`,
+      `--ca-file ${file} holds no certificate: ${messageOf(error)}`,
       'give a file in PEM',
       error,
     );
@@ -86,11 +87,7 @@ export async function ask(
   } catch (error) {
     if (error instanceof Failure) throw error;
     const late = signal.aborted;
-    const why = late
-      ? `no answer within ${timeoutMs / 1_000} s`
-      : error instanceof Error
-        ? error.message
-        : String(error);
+    const why = late ? `no answer within ${timeoutMs / 1_000} s` : messageOf(error);
     throw new Failure(
       `the operator at ${way.name} cannot be reached: ${why}`,
       'does it run? kubectl get pods -n overlaynet-system -l app.kubernetes.io/name=overlaynet-operator; in a lab: hack/lab ls',

@@ -8,6 +8,7 @@ import { skew } from './list.ts';
 import type { Output } from './output.ts';
 import { Table } from './table.ts';
 import { age, harmless, harmlessJSON } from './text.ts';
+import { messageOf } from '../error.ts';
 
 /** What `status` shows. */
 export interface Health {
@@ -78,7 +79,7 @@ async function healthOf(access: Access): Promise<Health> {
     try {
       return await work();
     } catch (error) {
-      unknown.push(`${what}: ${error instanceof Error ? error.message : String(error)}`);
+      unknown.push(`${what}: ${messageOf(error)}`);
       return undefined;
     }
   };

@@ -52,6 +52,18 @@ func (a *attachment) leased() bool {
 	return true
 }
 
+// networks returns their names for a message: `dcos, dual`.
+func (a *attachment) networks() string {
+	names := ""
+	for at, one := range a.Interfaces {
+		if at > 0 {
+			names += ", "
+		}
+		names += one.Network
+	}
+	return names
+}
+
 // has tells whether the lease is for an address of this container.
 func (a *attachment) has(lease held) bool {
 	for _, one := range a.Interfaces {

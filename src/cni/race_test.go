@@ -131,16 +131,80 @@ func TestADelWaitsForTheAddThatIsUnderWay(t *testing.T) {
 	n.nothingLeft()
 }
 
-// TestKilledAtAnyMoment kills the plugin, the agent, or both in the middle of an ADD, and the plugin in that of a DEL,
-// waits for nobody, and looks at what GC and sweep make of it. How often is what OVERLAYNET_CNI_KILLS says.
-func TestKilledAtAnyMoment(t *testing.T) {
-	kills := 20
-	if text := os.Getenv("OVERLAYNET_CNI_KILLS"); text != "" {
-		var err error
-		if kills, err = strconv.Atoi(text); err != nil {
-			t.Fatal(err)
-		}
+// killsWanted is how often TestKilledAtAnyMoment kills: what OVERLAYNET_CNI_KILLS says, or 20 times.
+func killsWanted(t *testing.T) int {
+	text := os.Getenv("OVERLAYNET_CNI_KILLS")
+	if text == "" {
+		return 20
 	}
+	kills, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return kills
+}
+
+// attempt is one command that is killed, and whose process: plugin, agent or both.
+type attempt struct{ command, victim string }
+
+func attemptOf(turn int) attempt {
+	if turn%4 == 3 {
+		return attempt{"DEL", "plugin"} // nobody asks the agent
+	}
+	return attempt{"ADD", []string{"plugin", "both", "agent"}[turn%3]}
+}
+
+func (a attempt) agent() bool  { return a.victim != "plugin" }
+func (a attempt) plugin() bool { return a.victim != "agent" }
+
+// killedDuring starts the command and kills the victim a moment later, another one each turn.
+func (n *node) killedDuring(t *testing.T, a attempt, c *container, turn int) said {
+	if a.command == "DEL" {
+		n.add(c)
+	}
+	if a.agent() {
+		n.agent.inHalves(6 * time.Millisecond)
+	}
+	cmd, wait := n.prepare(a.command, c, nil)
+	if err := n.start(cmd); err != nil {
+		t.Fatal(err)
+	}
+	// each takes about 10 ms: at moments all over it
+	time.Sleep(time.Duration(turn*7919%20_000) * time.Microsecond)
+	if a.agent() {
+		n.agent.kill()
+	}
+	if a.plugin() {
+		cmd.Process.Kill()
+	}
+	return wait()
+}
+
+// cleanedUp runs what a runtime does after a killed command: GC each time, DEL and sweep now and then.
+func (n *node) cleanedUp(t *testing.T, a attempt, witness, c *container, turn int) {
+	valid := []*container{witness}
+	if turn%5 == 0 {
+		valid = append(valid, c) // the runtime has it in its list still
+	}
+	if s := n.gc(valid...); s.failed {
+		t.Errorf("GC after a killed %s: %s", a.command, s.stdout)
+	}
+	if turn%5 == 0 {
+		n.del(c)
+	}
+	if turn%7 == 0 {
+		c.end()
+		n.sweep()
+	}
+	if a.agent() {
+		n.agent.answers(nil)
+		n.agent.restart(t)
+	}
+}
+
+// TestKilledAtAnyMoment kills the plugin, the agent, or both in the middle of an ADD, and the plugin in that of a DEL,
+// waits for nobody, and looks at what GC and sweep make of it.
+func TestKilledAtAnyMoment(t *testing.T) {
 	n := newNode(t, dcos, dual)
 	n.spoofTable()
 	witness := n.container()
@@ -148,70 +212,24 @@ func TestKilledAtAnyMoment(t *testing.T) {
 	owned := n.leases()
 	victims := map[string]int{}
 	done, leaked, freed, halfway := 0, 0, 0, 0
-	for turn := range kills {
-		c := n.container()
-		command, victim := "ADD", []string{"plugin", "both", "agent"}[turn%3]
-		if turn%4 == 3 {
-			command, victim = "DEL", "plugin" // nobody asks the agent
-			n.add(c)
-		}
-		agent, plugin := victim != "plugin", victim != "agent"
-		if agent {
-			n.agent.inHalves(6 * time.Millisecond)
-		}
-		cmd, wait := n.prepare(command, c, nil)
-		if err := n.start(cmd); err != nil {
-			t.Fatal(err)
-		}
-		// each takes about 10 ms: at moments all over it
-		time.Sleep(time.Duration(turn*7919%20_000) * time.Microsecond)
-		if agent {
-			n.agent.kill()
-		}
-		if plugin {
-			cmd.Process.Kill()
-		}
-		victims[victim]++
-		if s := wait(); s.failed {
+	for turn := range killsWanted(t) {
+		c, a := n.container(), attemptOf(turn)
+		victims[a.victim]++
+		if s := n.killedDuring(t, a, c, turn); s.failed {
 			halfway++
-			if !plugin && (s.error().Code != 11 || len(n.records()) != 1 || len(n.ports()) != 2) {
+			if !a.plugin() && (s.error().Code != 11 || len(n.records()) != 1 || len(n.ports()) != 2) {
 				t.Errorf("an ADD without its agent says %s; records %v, ports %v", s.stdout, n.records(), n.ports())
 			}
 		}
-		valid := []*container{witness}
-		if turn%5 == 0 {
-			valid = append(valid, c) // the runtime has it in its list still
-		}
-		if s := n.gc(valid...); s.failed {
-			t.Errorf("GC after a killed %s: %s", command, s.stdout)
-		}
-		if turn%5 == 0 {
-			n.del(c)
-		}
-		if turn%7 == 0 {
-			c.end()
-			n.sweep()
-		}
-		if agent {
-			n.agent.answers(nil)
-			n.agent.restart(t)
-		}
+		n.cleanedUp(t, a, witness, c, turn)
 		done++
 		got := n.leases()
-		for _, address := range owned {
-			if !contained(got, address) {
-				freed++
-			}
-		}
-		for _, address := range got {
-			if !contained(owned, address) {
-				leaked++
-			}
-		}
+		freed += notIn(got, owned)
+		leaked += notIn(owned, got)
 		hidden, _ := filepath.Glob(filepath.Join(n.stateDir, "attachments", ".*"))
 		if leaked+freed > 0 || len(n.records()) != 1 || len(n.ports()) != 2 || len(hidden) != 1 {
 			t.Errorf("after kill -9 (%s) in %s: leases %v, not %v; records %v, ports %v, hidden files %v",
-				victim, command, got, owned, n.records(), n.ports(), hidden)
+				a.victim, a.command, got, owned, n.records(), n.ports(), hidden)
 			break
 		}
 		c.end()
@@ -223,6 +241,17 @@ func TestKilledAtAnyMoment(t *testing.T) {
 	if halfway == 0 {
 		t.Error("no kill came before the end")
 	}
+}
+
+// notIn counts the items that the list does not have.
+func notIn(list, items []string) int {
+	missing := 0
+	for _, item := range items {
+		if !contained(list, item) {
+			missing++
+		}
+	}
+	return missing
 }
 
 func contained(list []string, item string) bool {

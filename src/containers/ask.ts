@@ -1,5 +1,11 @@
 import { namePattern } from '../net/name.ts';
 
+/** So long the plugin waits for an answer; `src/cni/testdata/contract.json` holds it to the same. */
+export const answerMs = 5_000;
+
+/** So long an answer waits for the API server, once for the pod and once for its namespace: together less than `answerMs`. */
+export const lookupMs = 2_000;
+
 /** The CNI plugin's question about one container: the body of `POST /v1/networks`. */
 export interface Ask {
   containerID: string;

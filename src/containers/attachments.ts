@@ -2,7 +2,8 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseAttachment, type Attachment, type Attachments } from '../dataplane/attachment.ts';
 import { attachmentsIn } from '../host/directories.ts';
-import { isErrno, readIfPresent, reasonOf } from '../host/file.ts';
+import { readIfPresent } from '../host/file.ts';
+import { isErrno, messageOf } from '../error.ts';
 
 /** Name of the file that the plugin keeps a record in. */
 export const recordFile = ({ containerID, ifname }: Pick<Attachment, 'containerID' | 'ifname'>): string =>
@@ -16,7 +17,7 @@ export function readAttachments(stateDir: string): Attachments {
   try {
     files = readdirSync(dir).filter((file) => /^[^.].*\.json$/.test(file));
   } catch (error) {
-    if (!isErrno(error, 'ENOENT')) result.problems.push(reasonOf(error));
+    if (!isErrno(error, 'ENOENT')) result.problems.push(messageOf(error));
     return result;
   }
   for (const file of files.sort()) {
@@ -27,7 +28,7 @@ export function readAttachments(stateDir: string): Attachments {
       if (typeof read === 'string') result.problems.push(`${join(dir, file)}: ${read}`);
       else result.attachments.push(read);
     } catch (error) {
-      result.problems.push(`${join(dir, file)}: ${reasonOf(error)}`);
+      result.problems.push(`${join(dir, file)}: ${messageOf(error)}`);
     }
   }
   return result;

@@ -5,10 +5,11 @@ import type { Log } from '../log.ts';
 import { readAttachments } from './attachments.ts';
 import { defaultConflist, isConflistOf, renderConflists, withChained, type Conflist } from './conflist.ts';
 import type { Snapshot } from '../dataplane/snapshot.ts';
-import { isErrno, readIfPresent, reasonOf, temporaryOf, writeAtomically } from '../host/file.ts';
+import { readIfPresent, temporaryOf, writeAtomically } from '../host/file.ts';
 import { attachmentsIn, markIn, socketIn, type Directories } from '../host/directories.ts';
 import { Removal } from '../host/removal.ts';
 import type { Failure } from '../dataplane/state.ts';
+import { isErrno, messageOf } from '../error.ts';
 
 const extension = '.conflist';
 
@@ -238,7 +239,7 @@ export class CNIFiles {
       work();
       return [];
     } catch (error) {
-      return [{ ...(network === undefined ? {} : { network }), message: reasonOf(error) }];
+      return [{ ...(network === undefined ? {} : { network }), message: messageOf(error) }];
     }
   }
 }

@@ -5,11 +5,11 @@ import type { Attachment } from '../dataplane/attachment.ts';
 import type { Engine, Member } from '../docker/engine.ts';
 import { NoEngine } from '../docker/socket.ts';
 import { isOurs } from '../docker/networks.ts';
-import { reasonOf } from '../host/file.ts';
 import type { Run } from '../linux/run.ts';
 import { dockerBridge } from '../net/name.ts';
 import type { ContainerRow, NodeContainers } from '../rows/row.ts';
 import { readAttachments, recordFile } from './attachments.ts';
+import { messageOf } from '../error.ts';
 
 type Row = Omit<ContainerRow, 'node'>;
 
@@ -83,7 +83,7 @@ export class ContainerListing {
       );
       return each.flat();
     } catch (error) {
-      if (!(error instanceof NoEngine)) problems.push(`Docker: ${reasonOf(error)}`);
+      if (!(error instanceof NoEngine)) problems.push(`Docker: ${messageOf(error)}`);
       return [];
     }
   }
@@ -104,7 +104,7 @@ export class ContainerListing {
       if (code !== 0) throw new Error(`${program} ${args.join(' ')}: ${stderr.trim()}`);
       return stdout.trim() === '' ? [] : (JSON.parse(stdout) as T[]);
     } catch (error) {
-      problems.push(reasonOf(error));
+      problems.push(messageOf(error));
       return undefined;
     }
   }
@@ -136,7 +136,7 @@ function rowsOf(
   }));
 }
 
-/** Which link a container of Docker has, the engine does not say, and a bridge forgets who was silent for five minutes. */
+/** The engine does not say which link a container has, and a bridge forgets a MAC address after five minutes without a packet. */
 function dockerRow(network: string, member: Member, seen: ReadonlyMap<string, string> | undefined): Row {
   const { id, name, mac, addresses, created } = member;
   const hostLink = seen?.get(mac) ?? '';

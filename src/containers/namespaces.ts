@@ -5,11 +5,9 @@ import { ApiError } from '../kube/error.ts';
 import { Informer } from '../kube/informer.ts';
 import { namespaceMetadata } from '../kube/resources.ts';
 import type { Log } from '../log.ts';
-import { reasonOf } from '../host/file.ts';
+import { lookupMs } from './ask.ts';
 import { networkAnnotation, type Namespace } from './wish.ts';
-
-/** Shorter than the 5 s that the plugin waits for its answer. */
-const lookupMs = 2_000;
+import { messageOf } from '../error.ts';
 
 /**
  * The namespaces' labels and annotation. They come from the checkpoint until the API server has listed them. The data
@@ -70,7 +68,7 @@ export class Namespaces {
     } catch (error) {
       const known = error instanceof ApiError && error.status < 500 ? undefined : this.#known.get(name);
       if (known !== undefined) return known;
-      return `namespace ${name} is not known: ${reasonOf(error)}`;
+      return `namespace ${name} is not known: ${messageOf(error)}`;
     }
   }
 

@@ -1,11 +1,9 @@
 import type { Client } from '../kube/client.ts';
 import { ApiError } from '../kube/error.ts';
 import { podMetadata } from '../kube/resources.ts';
-import { reasonOf } from '../host/file.ts';
+import { lookupMs } from './ask.ts';
 import { networkAnnotation } from './wish.ts';
-
-/** Shorter than the 5 s that the plugin waits for its answer. */
-const lookupMs = 2_000;
+import { messageOf } from '../error.ts';
 
 /** Pods' annotations from the API server, for runtimes that do not pass them on. */
 export class Pods {
@@ -26,7 +24,7 @@ export class Pods {
     } catch (error) {
       const remedy =
         error instanceof ApiError && error.status === 403 ? '; deploy/pods gives that right' : '';
-      return `${lost}, and the API server cannot be asked: ${reasonOf(error)}${remedy}`;
+      return `${lost}, and the API server cannot be asked: ${messageOf(error)}${remedy}`;
     }
   }
 }

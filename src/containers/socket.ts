@@ -5,15 +5,14 @@ import { dirname } from 'node:path';
 import { CutOff, largestBody, readBody } from '../serve/body.ts';
 import { ListenError } from '../serve/http.ts';
 import type { Log } from '../log.ts';
-import { parseAsk, refusals, type Ask, type CNIRefusal } from './ask.ts';
+import { answerMs, parseAsk, refusals, type Ask, type CNIRefusal } from './ask.ts';
 import type { Choice } from './choose.ts';
-import { isErrno, reasonOf } from '../host/file.ts';
+import { isErrno, messageOf } from '../error.ts';
 
 /** Where the plugin asks. */
 export const networksPath = '/v1/networks';
 
-/** The plugin waits so long for an answer, and sends all at once. */
-export const answerMs = 5_000;
+/** The plugin sends all at once. */
 const headersMs = 2_000;
 
 /** Longest path that fits into sockaddr_un (unix(7)) with the final zero. */
@@ -99,7 +98,7 @@ export class AgentSocket {
       this.#inode = lstatSync(this.path).ino;
     } catch (cause) {
       if (cause instanceof ListenError) throw cause;
-      throw new ListenError(`cannot listen at ${this.path}: ${reasonOf(cause)}`, { cause });
+      throw new ListenError(`cannot listen at ${this.path}: ${messageOf(cause)}`, { cause });
     }
   }
 
@@ -173,7 +172,7 @@ export class AgentSocket {
         return;
       }
       this.#log.error('CNI socket: a request failed', { error });
-      send(response, refusal(500, { code: refusals.tryAgain, msg: `the agent failed: ${reasonOf(error)}` }));
+      send(response, refusal(500, { code: refusals.tryAgain, msg: `the agent failed: ${messageOf(error)}` }));
     }
   }
 

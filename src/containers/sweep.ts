@@ -1,7 +1,7 @@
 import { CommandError, whyFailed, type Run } from '../linux/run.ts';
-import { isErrno, reasonOf } from '../host/file.ts';
 import type { Directories } from '../host/directories.ts';
 import type { Log } from '../log.ts';
+import { isErrno, messageOf } from '../error.ts';
 
 interface SweepOptions {
   /** File of the CNI plugin. */
@@ -30,7 +30,7 @@ export async function sweep({ plugin, directories, run, log }: SweepOptions): Pr
       log.info('nothing to sweep with', { file: plugin });
       return undefined;
     }
-    return `${plugin} sweep: ${reasonOf(error)}`;
+    return `${plugin} sweep: ${messageOf(error)}`;
   }
 }
 

@@ -1,5 +1,6 @@
 import { isAddress } from '../net/address.ts';
 import { portPattern } from '../net/name.ts';
+import { messageOf } from '../error.ts';
 
 /**
  * One container's stay on our networks, as the CNI plugin records it: before anything is made, until everything is
@@ -49,7 +50,7 @@ export function parseAttachment(text: string): Attachment | string {
   try {
     value = JSON.parse(text);
   } catch (error) {
-    return error instanceof Error ? error.message : String(error);
+    return messageOf(error);
   }
   const record = (value ?? {}) as Raw<Attachment>;
   if (record.version !== 1) return 'its version is not 1';

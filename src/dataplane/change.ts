@@ -1,6 +1,7 @@
 import type { Family } from '../net/address.ts';
 import { alias, protocol, setPrefix } from './ownership.ts';
 import type { Link, Route } from './state.ts';
+import { familyOf } from '../net/address.ts';
 
 /**
  * One write to the kernel, which is one line of a program's batch. `network`: the network that a failure concerns
@@ -49,7 +50,7 @@ export function render(change: Change): string {
     case 'hairpin':
       return `link set ${change.name} type bridge_slave hairpin on`;
     case 'addAddress':
-      return `addr add ${change.address} dev ${change.link}${change.address.includes(':') ? ' nodad' : ''}`;
+      return `addr add ${change.address} dev ${change.link}${familyOf(change.address) === 6 ? ' nodad' : ''}`;
     case 'deleteAddress':
       return `addr del ${change.address} dev ${change.link}`;
     case 'setNeighbour':

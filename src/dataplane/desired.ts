@@ -1,5 +1,5 @@
 import type { AgentAllocationSpec } from '../api/types.ts';
-import { familyOf, formatAddress, withoutLength, type Family } from '../net/address.ts';
+import { familyNamed, familyOf, formatAddress, withoutLength, type Family } from '../net/address.ts';
 import { bare, gateway, parseCidr } from '../net/cidr.ts';
 import { cniBridge, tunnelName } from '../net/name.ts';
 import { joinChains } from './chains.ts';
@@ -36,7 +36,7 @@ export function desired(snapshot: Snapshot): Desired | undefined {
   const own = ownAllocation(snapshot);
   if (own?.vtep === undefined) return undefined;
   const { vni, port, underlay, mtu } = snapshot.config;
-  const outer: Family = underlay === 'IPv4' ? 4 : 6;
+  const outer = familyNamed(underlay);
   const local = own.addresses.find((address) => familyOf(address) === outer);
   const state = nothing();
   if (local === undefined) {

@@ -1,4 +1,4 @@
-/** FNV-1a tells texts apart; it protects from nobody. */
+/** FNV-1a: distinguishes texts, and is no protection against forged ones. */
 const fnv1a = (text: string, bits: 32 | 64, offset: bigint, prime: bigint): bigint =>
   new TextEncoder()
     .encode(text)

@@ -1,4 +1,5 @@
 import type { Family } from '../net/address.ts';
+import { familyOf } from '../net/address.ts';
 
 /**
  * Marks by which our kernel objects are recognised after a restart. An object without a mark is never changed or
@@ -54,7 +55,7 @@ export const unmarked = '0x0/0xffffe7ff';
  * three bytes of a VTEP address are unique within its family. The high byte keeps the families apart.
  */
 export function nexthopID(vtepAddress: string): number {
-  if (vtepAddress.includes(':')) {
+  if (familyOf(vtepAddress) === 6) {
     const [high = '', low = ''] = vtepAddress.split(':').slice(-2);
     return 0x76000000 + ((parseInt(high || '0', 16) & 0xff) << 16) + parseInt(low || '0', 16);
   }

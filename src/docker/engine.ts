@@ -4,6 +4,7 @@ import { cidrOf, formatCidr, parseInterface } from '../net/cidr.ts';
 import type { Users } from './diff.ts';
 import type { DockerNetwork, NetworkShape } from './networks.ts';
 import { callText, EngineError, EngineSocket } from './socket.ts';
+import { messageOf } from '../error.ts';
 
 /** Facts that decide how networks are made. They change only when the engine restarts. */
 export interface EngineFacts {
@@ -161,7 +162,7 @@ export class Engine {
       return JSON.parse(reply) as T;
     } catch (cause) {
       const what = callText('GET', path);
-      throw new EngineError(`its answer cannot be understood: ${(cause as Error).message} (${what})`, {
+      throw new EngineError(`its answer cannot be understood: ${messageOf(cause)} (${what})`, {
         cause,
       });
     }

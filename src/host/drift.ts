@@ -43,18 +43,36 @@ interface Look {
  * every few seconds; otherwise a cheap check finds out whether the rules were flushed.
  * @param options.guarded whether the rules are still there
  */
-export function watchDrift(
-  agent: Reconciled,
-  options: {
-    resyncMs: number;
-    guarded: () => Promise<boolean>;
-    /** For tests. */
-    betweenMs?: number;
-    log: Log;
-    command?: [string, ...string[]];
-  },
-): { stop: () => void } {
+export function watchDrift(agent: Reconciled, options: DriftOptions): { stop: () => void } {
   const { resyncMs, guarded, betweenMs = guardMs.between, ...rest } = options;
+  const links = watchLinks(agent, resyncMs, rest);
+  const rules = watchRules(agent, { guarded, betweenMs, log: rest.log });
+  const resync = setInterval(() => {
+    agent.reconcile();
+  }, resyncMs);
+  return {
+    stop: () => {
+      rules.stop();
+      links.stop();
+      clearInterval(resync);
+    },
+  };
+}
+
+interface DriftOptions {
+  resyncMs: number;
+  guarded: () => Promise<boolean>;
+  /** For tests. */
+  betweenMs?: number;
+  log: Log;
+  command?: [string, ...string[]];
+}
+
+function watchLinks(
+  agent: Reconciled,
+  resyncMs: number,
+  options: Pick<DriftOptions, 'log' | 'command'>,
+): { stop: () => void } {
   let soon: NodeJS.Timeout | undefined;
   const restMs = () => {
     const { ms, endedAt } = agent.looked;
@@ -68,41 +86,47 @@ export function watchDrift(
       },
       Math.max(settleMs, restMs()),
     );
-  }, rest);
-  const resync = setInterval(() => {
-    agent.reconcile();
-  }, resyncMs);
+  }, options);
+  return {
+    stop: () => {
+      changes.stop();
+      clearTimeout(soon);
+    },
+  };
+}
+
+function watchRules(
+  agent: Reconciled,
+  { guarded, betweenMs, log }: Pick<DriftOptions, 'guarded' | 'log'> & { betweenMs: number },
+): { stop: () => void } {
   const isDue = () => {
     const { ms, endedAt } = agent.compared;
     return endedAt > -Infinity && performance.now() >= endedAt + ms * compareFactor;
   };
   let guard: NodeJS.Timeout | undefined;
   let stopped = false;
-  const watchRules = (afterMs: number) => {
+  const watch = (afterMs: number) => {
     if (stopped) return;
     guard = setTimeout(() => {
       if (isDue()) {
         agent.reconcile();
-        watchRules(betweenMs);
+        watch(betweenMs);
         return;
       }
       void guarded().then((there) => {
         if (!there && !stopped) {
-          rest.log.warn('rules are gone from iptables; putting them back');
+          log.warn('rules are gone from iptables; putting them back');
           agent.reconcile();
         }
-        watchRules(there ? betweenMs : guardMs.afterLoss);
+        watch(there ? betweenMs : guardMs.afterLoss);
       });
     }, afterMs);
   };
-  watchRules(betweenMs);
+  watch(betweenMs);
   return {
     stop: () => {
       stopped = true;
       clearTimeout(guard);
-      changes.stop();
-      clearInterval(resync);
-      clearTimeout(soon);
     },
   };
 }

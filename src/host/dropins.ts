@@ -1,9 +1,10 @@
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Log } from '../log.ts';
-import { readIfPresent, reasonOf, temporaryOf, writeAtomically } from './file.ts';
+import { readIfPresent, temporaryOf, writeAtomically } from './file.ts';
 import type { Failure } from '../dataplane/state.ts';
 import type { Removal } from './removal.ts';
+import { messageOf } from '../error.ts';
 
 /** Our file that tells a program of the host which objects are not its own. Paths are below the host's root. */
 interface DropIn {
@@ -109,7 +110,7 @@ function removeDropIn(path: string, removal: Removal, directoryStays: boolean): 
     removal.remove(temporaryOf(path));
     removal.remove(path);
   } catch (error) {
-    return [{ message: reasonOf(error) }];
+    return [{ message: messageOf(error) }];
   }
   // an empty directory without our file is the host's own
   const wasOurs = removal.removed.length > before;

@@ -10,15 +10,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-
-/** The text of an error. File operations' errors name the operation: `ENOSPC: no space left on device, write`. */
-export function reasonOf(error: unknown): string {
-  const message = (error as { message?: unknown } | null)?.message;
-  return typeof message === 'string' ? message : String(error);
-}
-
-export const isErrno = (error: unknown, code: string): boolean =>
-  (error as { code?: unknown } | null)?.code === code;
+import { isErrno } from '../error.ts';
 
 /** The file's text; undefined where it does not exist. */
 export function readIfPresent(path: string): string | undefined {

@@ -7,7 +7,7 @@ const worthBytes = 90 * 2 ** 20;
 const afterMs = 1_000;
 
 /**
- * Gives memory back that a pass needed and nobody needs any more. V8 keeps the pages that garbage was on, 40 to 60 MB at
+ * Gives back memory that only a pass needed. V8 keeps the pages that garbage was on, 40 to 60 MB at
  * 5,000 peers, until the machine itself runs short of memory.
  */
 export class Garbage {

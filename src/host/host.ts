@@ -8,10 +8,10 @@ import { run as runProgram, type Run } from '../linux/run.ts';
 import { switchedOff } from '../linux/system.ts';
 import type { Log } from '../log.ts';
 import { bridgeWildcards, linkPrefix } from '../net/name.ts';
-import { reasonOf } from './file.ts';
 import { passingOn } from './passing.ts';
 import type { Problem } from './problem.ts';
 import type { OwnRanges } from './ranges.ts';
+import { messageOf } from '../error.ts';
 
 /** Limits how often other programs' tables are read: at most so often, and for a hundredth of the time. */
 const restMs = 60_000;
@@ -89,7 +89,7 @@ export class Host {
         one.deed === 'translate' ? maskProblem(one) : refusalProblem(one, snapshot?.config.port ?? 0),
       );
     } catch (error) {
-      const message = `whether another firewall cuts or masquerades pods cannot be told: ${reasonOf(error)}`;
+      const message = `whether another firewall cuts or masquerades pods cannot be told: ${messageOf(error)}`;
       this.#interfering = [{ reason: 'FirewallUnread', message }];
     }
     this.#say();
@@ -101,7 +101,7 @@ export class Host {
     try {
       await this.#ranges.look();
     } catch (error) {
-      return [{ reason: 'RangesUnread', message: `the node's own subnets and routes: ${reasonOf(error)}` }];
+      return [{ reason: 'RangesUnread', message: `the node's own subnets and routes: ${messageOf(error)}` }];
     }
     return this.#ranges.problems(snapshot);
   }

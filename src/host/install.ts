@@ -2,10 +2,10 @@ import { join } from 'node:path';
 import { installSystem } from '../linux/system.ts';
 import { run as runProgram, type Run } from '../linux/run.ts';
 import { createLog, type Log } from '../log.ts';
-import { reasonOf } from './file.ts';
 import type { HostFlags } from './directories.ts';
 import { installDropIns } from './dropins.ts';
 import { installPlugins } from './plugins.ts';
+import { messageOf } from '../error.ts';
 
 /** The flags of `agent install` as the user gave them. */
 interface InstallFlags extends HostFlags {
@@ -26,12 +26,12 @@ export async function install(
 ): Promise<void> {
   const { log = createLog({ level: 'info', component: 'agent-install' }), run = runProgram, sysctls } = parts;
   const problems: string[] = [];
-  await installSystem(log, run, sysctls).catch((error: unknown) => problems.push(reasonOf(error)));
+  await installSystem(log, run, sysctls).catch((error: unknown) => problems.push(messageOf(error)));
   installDropIns(hostRoot, log);
   try {
     installPlugins({ from: plugins, to: join(hostRoot, cniBinDir), shown: cniBinDir, log });
   } catch (error) {
-    problems.push(reasonOf(error));
+    problems.push(messageOf(error));
   }
   if (problems.length > 0) throw new Error(`install: ${problems.join('; ')}`);
 }

@@ -2,7 +2,7 @@ import { ownAllocation, type Snapshot } from '../dataplane/snapshot.ts';
 import { uplink } from '../linux/verdict.ts';
 import type { Passing } from '../linux/interference.ts';
 import { addressAt, parseCidr } from '../net/cidr.ts';
-import { familyOf, formatAddress } from '../net/address.ts';
+import { familyNamed, familyOf, formatAddress } from '../net/address.ts';
 import { cniBridge, dockerBridge, tunnelName } from '../net/name.ts';
 
 /**
@@ -36,7 +36,7 @@ export function passingOn(snapshot: Snapshot): Passing[] {
       { ...back, hook: 'postrouting' as const },
     ];
   });
-  const outer = underlay === 'IPv4' ? 4 : 6;
+  const outer = familyNamed(underlay);
   const to = own.addresses.find((address) => familyOf(address) === outer);
   const from = snapshot.allocations
     .filter(({ node }) => node !== snapshot.node)

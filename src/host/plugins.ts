@@ -2,9 +2,10 @@ import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Log } from '../log.ts';
-import { isErrno, readIfPresent, reasonOf, temporaryOf, writeAtomically } from './file.ts';
+import { readIfPresent, temporaryOf, writeAtomically } from './file.ts';
 import type { Failure } from '../dataplane/state.ts';
 import type { Removal } from './removal.ts';
+import { isErrno, messageOf } from '../error.ts';
 
 /**
  * Our plugin, and the standard plugins chained with it under names of ours. These always come from the image, because
@@ -81,7 +82,7 @@ export function installPlugins(options: { from: string; to: string; shown: strin
       log.info('plugin copied', { plugin: `${shown}/${name}`, sha256: wanted });
     } catch (error) {
       lacking.push(present === undefined ? name : `${name} (another version is there)`);
-      reason = isErrno(error, 'EROFS') ? 'is read-only' : `cannot be written: ${reasonOf(error)}`;
+      reason = isErrno(error, 'EROFS') ? 'is read-only' : `cannot be written: ${messageOf(error)}`;
     }
   }
   if (lacking.length === 0) return;
@@ -100,7 +101,7 @@ export function removePlugins(dir: string, removal: Removal): Failure[] {
     try {
       work();
     } catch (error) {
-      failures.push({ message: reasonOf(error) });
+      failures.push({ message: messageOf(error) });
     }
   };
   for (const [name, ours] of Object.entries(record)) {

@@ -5,6 +5,7 @@ import type { HostSpace } from '../linux/ranges.ts';
 import { parseAddress, type Address } from '../net/address.ts';
 import { cidrOf, formatCidr, parseCidr, type Cidr } from '../net/cidr.ts';
 import type { Problem } from './problem.ts';
+import { messageOf } from '../error.ts';
 
 /** The most ranges that the OverlayAgent's CRD allows. */
 const most = { ranges: 64, addresses: 32 };
@@ -58,7 +59,7 @@ export class OwnRanges {
       this.#problem = undefined;
     } catch (error) {
       if (this.#space === undefined) throw error;
-      this.#problem = (error as Error).message;
+      this.#problem = messageOf(error);
     }
   }
 

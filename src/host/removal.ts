@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, rmdirSync, rmSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Failure } from '../dataplane/state.ts';
-import { isErrno, reasonOf } from './file.ts';
+import { isErrno, messageOf } from '../error.ts';
 
 /** Removes files and directories and remembers their paths, or only finds those that it would remove. */
 export class Removal {
@@ -32,7 +32,7 @@ export class Removal {
       this.removed.push(dir);
     } catch (error) {
       if (['ENOENT', 'ENOTEMPTY', 'EBUSY'].some((code) => isErrno(error, code))) return [];
-      return [{ message: reasonOf(error) }];
+      return [{ message: messageOf(error) }];
     }
     return [];
   }

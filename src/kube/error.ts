@@ -43,7 +43,3 @@ export const apiError = (
   const seconds = retryAfter === undefined ? status.details?.retryAfterSeconds : Number(retryAfter);
   return new ApiError(request, code, status, seconds);
 };
-
-/** The message of anything that was thrown. */
-export const messageOf = (error: unknown): string =>
-  typeof error === 'object' && error !== null && 'message' in error ? String(error.message) : String(error);

@@ -3,9 +3,9 @@ import { bounded } from '../api/text.ts';
 import type { KubeObject } from '../api/types.ts';
 import type { Log } from '../log.ts';
 import { ApiError, type Client } from './client.ts';
-import { messageOf } from './error.ts';
 import { events, type Event } from './resources.ts';
 import { pause } from './wait.ts';
+import { messageOf } from '../error.ts';
 
 export interface EventRecorderOptions {
   client: Client;

@@ -1,13 +1,13 @@
 import type { KubeObject } from '../api/types.ts';
 import { silent, type Log } from '../log.ts';
 import { ApiError, type Client } from './client.ts';
-import { messageOf } from './error.ts';
 import { Handlers, type ChangeHandler, type WentBackHandler } from './handlers.ts';
 import type { Resource } from './resources.ts';
 import { Store } from './store.ts';
 import { isNewer } from './version.ts';
 import { backoffDelay, pause, untilAborted, type BackoffOptions } from './wait.ts';
 import type { WatchEvent } from './watch.ts';
+import { messageOf } from '../error.ts';
 
 export interface InformerOptions {
   /** Selects one object: `metadata.name=NAME`. */

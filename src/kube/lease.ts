@@ -1,8 +1,8 @@
 import type { Log } from '../log.ts';
 import { ApiError, type Client } from './client.ts';
-import { messageOf } from './error.ts';
 import { leases, type Lease, type LeaseSpec } from './resources.ts';
 import { pause } from './wait.ts';
+import { messageOf } from '../error.ts';
 
 export interface LeaderElectionOptions {
   client: Client;

@@ -2,8 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { request as plainRequest, type IncomingMessage } from 'node:http';
 import { request as secureRequest } from 'node:https';
 import { Duplex } from 'node:stream';
-import { apiError, messageOf } from './error.ts';
+import { apiError } from './error.ts';
 import type { Access } from './transport.ts';
+import { messageOf } from '../error.ts';
 
 /**
  * A port of a pod, as kubelets have served it over WebSockets since Kubernetes 1.6 (subprotocol v4.channel.k8s.io): each message

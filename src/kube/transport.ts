@@ -3,8 +3,9 @@ import { text } from 'node:stream/consumers';
 import type { KubeConfig } from '@kubernetes/client-node';
 import { readCredentials, type Credentials } from './config.ts';
 import { Connections } from './connections.ts';
-import { apiError, messageOf } from './error.ts';
+import { apiError } from './error.ts';
 import { untilAborted } from './wait.ts';
+import { messageOf } from '../error.ts';
 
 /** Time limits, all in ms. */
 export interface TimeLimits {

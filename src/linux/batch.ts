@@ -1,4 +1,5 @@
 import { whyFailed, type Run } from './run.ts';
+import { familyOf } from '../net/address.ts';
 
 export interface FailedLine {
   /** Number of the line, from 1. */
@@ -119,7 +120,7 @@ const similar =
     mayEnd(line) && mayEnd(failed) && ofIPv6(line) === ofIPv6(failed);
 
 /** Whether the address in `neigh VERB ADDRESS …` is IPv6. */
-const ofIPv6 = (line: string): boolean => line.split(' ', 3)[2]?.includes(':') === true;
+const ofIPv6 = (line: string): boolean => familyOf(line.split(' ', 3)[2] ?? '') === 6;
 
 async function bridge(run: Run, args: string[], lines: string[]): Promise<Attempt> {
   const { stderr, code } = await run('bridge', args, { input: `${lines.join('\n')}\n` });

@@ -1,5 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import type { Log } from '../log.ts';
+import { isErrno, messageOf } from '../error.ts';
 
 /** The name that `sysctl` gives a path: `net.ipv4.ip_forward` for `net/ipv4/ip_forward`. */
 export const sysctlName = (path: string): string => path.replaceAll('/', '.');
@@ -12,7 +13,7 @@ export function readSysctl(path: string, root: string): string | undefined {
   try {
     return readFileSync(`${root}/${path}`, 'utf8').trim();
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    if (isErrno(error, 'ENOENT')) return undefined;
     throw error;
   }
 }
@@ -24,6 +25,6 @@ export function setSysctl(path: string, value: string, log: Log, root: string): 
     log.info('sysctl set', { name: sysctlName(path), value: Number(value) });
     return [];
   } catch (error) {
-    return [`${sysctlName(path)} cannot be set to ${value}: ${(error as Error).message}`];
+    return [`${sysctlName(path)} cannot be set to ${value}: ${messageOf(error)}`];
   }
 }

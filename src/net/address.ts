@@ -27,6 +27,8 @@ export const bits = (family: Family): number => (family === 4 ? 32 : 128);
 
 export const familyName = (family: Family): 'IPv4' | 'IPv6' => (family === 4 ? 'IPv4' : 'IPv6');
 
+export const familyNamed = (name: 'IPv4' | 'IPv6'): Family => (name === 'IPv4' ? 4 : 6);
+
 /** Dotted decimals without leading zeros: how nearly all IPv4 addresses come. */
 const dotted = /^(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})$/;
 /** Groups of hexadecimal digits, and at most one `::`. */

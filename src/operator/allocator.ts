@@ -16,6 +16,7 @@ import { NetworksKindReader } from './networkskind.ts';
 import { inParallel } from './parallel.ts';
 import { Answers } from './reads.ts';
 import { isMissingKind, Writer, type Result } from './writer.ts';
+import { errorOf } from '../error.ts';
 
 /** A refused registration is checked again after this many milliseconds, because its Node may have changed unseen. */
 const retryRefusedMs = 30_000;
@@ -205,7 +206,7 @@ export class Allocator {
     } catch (error) {
       // everything that does not depend on it is written all the same
       if (isMissingKind(error)) throw error;
-      run.unread = error instanceof Error ? error : new Error(String(error));
+      run.unread = errorOf(error);
       return false;
     }
   }
@@ -255,7 +256,7 @@ export class Allocator {
         results.push(result);
         this.#metrics.wrote(write.kind, result);
       } catch (thrown) {
-        const error = thrown instanceof Error ? thrown : new Error(String(thrown));
+        const error = errorOf(thrown);
         this.#metrics.wrote(write.kind, 'error');
         this.#log.error('write refused', { write: keyOf(write), error });
         refused.set(keyOf(write), error);

@@ -2,6 +2,7 @@ import { X509Certificate } from 'node:crypto';
 import { ApiError, type Client } from '../kube/client.ts';
 import { configMaps, operatorConfigMap } from '../kube/resources.ts';
 import type { Log } from '../log.ts';
+import { messageOf } from '../error.ts';
 
 /** How often is looked whether it is still there, in ms. */
 const lookMs = 60_000;
@@ -56,7 +57,7 @@ export function publishCertificate(options: {
       // another operator was faster: the next look is soon enough
       if (error instanceof ApiError && error.status === 409)
         return void setTimeout(() => void look(), 1_000).unref();
-      const said = error instanceof Error ? error.message : String(error);
+      const said = messageOf(error);
       if (said !== problem) log.warn('the certificate could not be published', { error: said });
       problem = said;
     }

@@ -10,11 +10,11 @@ import {
 import type { OverlayAgent } from '../api/types.ts';
 import { json, type Posted, type Reply } from '../serve/http.ts';
 import { ApiError, type Client } from '../kube/client.ts';
-import { messageOf } from '../kube/error.ts';
 import { agentAllocations, nodeMetadata, overlayAgents } from '../kube/resources.ts';
 import type { Log } from '../log.ts';
 import type { Caches } from './caches.ts';
 import { inParallel } from './parallel.ts';
+import { messageOf } from '../error.ts';
 
 /** Delay before an OverlayAgent that was written meanwhile is checked again. */
 const mostTries = 3;

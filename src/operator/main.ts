@@ -2,6 +2,7 @@ import { setFlagsFromString } from 'node:v8';
 import { createLog, followSignal } from '../log.ts';
 import { parseFlags } from './flags.ts';
 import { startOperator } from './run.ts';
+import { messageOf } from '../error.ts';
 
 /** With thousands of nodes V8 would let the heap grow to three times of what stays, and more, before it looks for garbage. */
 setFlagsFromString('--heap-growing-percent=100');
@@ -21,6 +22,6 @@ async function main(): Promise<void> {
 }
 
 main().catch((error: unknown) => {
-  process.stderr.write(`operator: ${error instanceof Error ? error.message : String(error)}\n`);
+  process.stderr.write(`operator: ${messageOf(error)}\n`);
   process.exit(1);
 });

@@ -4,9 +4,9 @@ import type { IncomingMessage } from 'node:http';
 import PQueue from 'p-queue';
 import { tunnelAddress } from '../api/state.ts';
 import type { AgentAllocation, OverlayConfig } from '../api/types.ts';
-import { messageOf } from '../kube/error.ts';
 import { readNodeContainers } from '../rows/nodecontainers.ts';
 import { agentContainersPath, type ContainerRow, type Unanswered } from '../rows/row.ts';
+import { messageOf } from '../error.ts';
 
 /** In ms. */
 export interface PeerTimes {

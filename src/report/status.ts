@@ -32,7 +32,7 @@ export interface Applied {
   failures: Failure[];
 }
 
-/** Who uses the networks; what is undefined is as the stored status says. */
+/** Use of the networks; where a part is undefined, the stored status keeps its own. */
 export interface NetworkUse {
   usage: NodeUsage | undefined;
   /** Names of those that containers use. */

@@ -3,6 +3,7 @@ import type { NodeFacts } from '../allocate/view.ts';
 import type { Entry } from './entry.ts';
 import type { AgentNetworkRow, AgentRow } from './row.ts';
 import { isWithoutAgent, type World } from './world.ts';
+import { withoutLength } from '../net/address.ts';
 
 export function agentEntries({ nodes, agents, allocations }: World): Entry<AgentRow>[] {
   const names = new Set([...nodes.keys(), ...agents.keys()]);
@@ -28,7 +29,7 @@ function entryOf(row: AgentRow): Entry<AgentRow> {
     ],
     ranges: () => [
       ...addresses,
-      ...[vtep?.ip, vtep?.ip6].filter((one) => one !== undefined).map((one) => one.replace(/\/.*/, '')),
+      ...[vtep?.ip, vtep?.ip6].filter((one) => one !== undefined).map(withoutLength),
       ...networks.flatMap(({ subnets }) => subnets),
     ],
   };

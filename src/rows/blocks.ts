@@ -8,6 +8,7 @@ import { vtepAt } from '../net/vtep.ts';
 import { sortable, type Entry } from './entry.ts';
 import type { BlockRow, SpaceRow } from './row.ts';
 import type { World } from './world.ts';
+import { withoutLength } from '../net/address.ts';
 
 /** Every block that is not free, the VTEPs too. */
 export function blockEntries({ ledger, config, allocations }: World): Entry<BlockRow>[] {
@@ -34,7 +35,7 @@ function entryOf(key: string, row: BlockRow): Entry<BlockRow> {
     key,
     isOf: { network: (name) => name === network, node: (name) => name === node },
     words: () => [network, node, state, space],
-    ranges: () => [space === vtepSpace ? cidr.replace(/\/.*/, '') : cidr],
+    ranges: () => [space === vtepSpace ? withoutLength(cidr) : cidr],
   };
 }
 

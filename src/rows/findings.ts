@@ -76,7 +76,7 @@ function findingRow(
   return { weight, object, ...of, type, reason, message, since: lastTransitionTime };
 }
 
-/** No condition says so: there is nobody who could. */
+/** No condition reports this: no agent is there to write one. */
 const unregistered = 'NoAgent';
 
 const withoutAgent = (node: string, since: string): FindingRow => ({

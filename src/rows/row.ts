@@ -14,7 +14,7 @@ export const pathOf = (kind: Kind): string => `/api/v1/${kind}`;
 /** Where an agent lists the containers of its node. */
 export const agentContainersPath = '/overlay-agent/containers';
 
-/** Of tokens that agents take and API servers do not: who gets hold of one can ask agents, and nothing else. */
+/** Audience of the tokens for agents. API servers refuse such a token, so a stolen one can only ask agents. */
 export const agentAudience = 'overlaynet-agent';
 
 export interface Rows {

@@ -3,6 +3,7 @@ import { hostname } from 'node:os';
 import { createSecureContext } from 'node:tls';
 import type { Log } from '../log.ts';
 import { selfSigned, type KeyPair } from './x509.ts';
+import { messageOf } from '../error.ts';
 
 /** The PEM files of `--tls-cert` and `--tls-key`, mounted by the user. */
 export interface CertificateFiles {
@@ -122,7 +123,7 @@ function text(flag: string, file: string): string {
   try {
     return readFileSync(file, 'utf8');
   } catch (cause) {
-    throw new CertificateError(`${flag} ${file}: ${(cause as Error).message}`, { cause });
+    throw new CertificateError(`${flag} ${file}: ${messageOf(cause)}`, { cause });
   }
 }
 
@@ -132,7 +133,7 @@ function usable(pair: KeyPair, files: CertificateFiles): KeyPair {
     return pair;
   } catch (cause) {
     throw new CertificateError(
-      `--tls-cert ${files.cert} and --tls-key ${files.key} are no pair of certificate and key in PEM: ${(cause as Error).message}`,
+      `--tls-cert ${files.cert} and --tls-key ${files.key} are no pair of certificate and key in PEM: ${messageOf(cause)}`,
       { cause },
     );
   }

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { CrowdedError, type User } from './review.ts';
+import { messageOf } from '../error.ts';
 
 /**
  * The questions to the API server (see review.ts). Each throws without an answer: CrowdedError when there is no room.
@@ -86,7 +87,7 @@ export class Gate {
 }
 
 const unavailable = (error: unknown): HTTPRefusal => {
-  const why = `the API server could not review the request: ${error instanceof Error ? error.message : String(error)}`;
+  const why = `the API server could not review the request: ${messageOf(error)}`;
   return error instanceof CrowdedError
     ? new HTTPRefusal(429, why, { 'retry-after': '1' })
     : new HTTPRefusal(503, why, { 'retry-after': '5' });

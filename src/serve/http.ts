@@ -7,6 +7,7 @@ import { Gate, HTTPRefusal, type Reviewer } from './gate.ts';
 import type { User } from './review.ts';
 import type { Log } from '../log.ts';
 import { Quota } from './quota.ts';
+import { messageOf } from '../error.ts';
 
 export interface Reply {
   status: number;
@@ -223,7 +224,7 @@ async function answer(routes: Routes, request: IncomingMessage, log: Log, gate?:
       log.debug('request failed', { path, error: error.message });
       return json(400, { error: error.message });
     }
-    const message = error instanceof Error ? error.message : String(error);
+    const message = messageOf(error);
     log.error('request failed', { path, error: message });
     return json(500, { error: message });
   }

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Quota } from './quota.ts';
 import type { Client } from '../kube/client.ts';
-import { messageOf } from '../kube/error.ts';
+import { messageOf } from '../error.ts';
 
 /** A user, as the API server describes the owner of a token. */
 export interface User {

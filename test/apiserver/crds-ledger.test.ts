@@ -1,6 +1,6 @@
 import { controlPlane, type ControlPlane } from '../support/controlplane.ts';
-import { allocation, block, ledger, page } from '../support/manifests.ts';
-import { install, refuses, shellTexts, type Case } from '../support/refuses.ts';
+import { allocation, block, ledger, page, shellTexts } from '../support/manifests.ts';
+import { install, refuses, type Case } from '../support/refuses.ts';
 
 let plane: ControlPlane;
 

@@ -1,6 +1,6 @@
 import { controlPlane, type ControlPlane } from '../support/controlplane.ts';
-import { agent, config } from '../support/manifests.ts';
-import { install, refuses, shellTexts, type Case } from '../support/refuses.ts';
+import { agent, config, shellTexts } from '../support/manifests.ts';
+import { install, refuses, type Case } from '../support/refuses.ts';
 
 let plane: ControlPlane;
 
@@ -12,77 +12,11 @@ beforeAll(async () => {
 afterAll(() => plane.stop());
 
 describe('an OverlayConfig', () => {
-  const vtep = (...vtepSubnets: string[]) => config({ vtepSubnets });
   refuses(
     () => plane,
     [
       ['not named default', config({}, 'ovt-config'), ['metadata.name', '"ovt-config"', 'must be "default"']],
-      ['without VTEP subnets', vtep(), ['spec.vtepSubnets', 'at least 1 item']],
-      [
-        'with three VTEP subnets',
-        vtep('44.0.0.0/16', 'fd01::/64', '45.0.0.0/16'),
-        ['spec.vtepSubnets', 'at most 2 items'],
-      ],
-      [
-        'with two of one family',
-        vtep('44.0.0.0/16', '45.0.0.0/16'),
-        ['spec.vtepSubnets', '[44.0.0.0/16, 45.0.0.0/16]', 'at most one of each family'],
-      ],
-      [
-        'with a VTEP subnet of /7',
-        vtep('44.0.0.0/7'),
-        ['spec.vtepSubnets[0]', '"44.0.0.0/7"', 'prefix length 7', '8 to 30'],
-      ],
-      ['with a VTEP subnet of /31', vtep('44.0.0.0/31'), ['spec.vtepSubnets[0]', '"44.0.0.0/31"', '8 to 30']],
-      [
-        'with a VTEP subnet of /127',
-        vtep('fd01:a::/127'),
-        ['spec.vtepSubnets[0]', '"fd01:a::/127"', '8 to 126'],
-      ],
-      [
-        'with host bits set',
-        vtep('44.128.0.1/20'),
-        ['spec.vtepSubnets[0]', '"44.128.0.1/20"', 'host bits set; the network is 44.128.0.0/20'],
-      ],
-      ['not canonical', vtep('FD01:A::/64'), ['spec.vtepSubnets[0]', '"FD01:A::/64"', 'write fd01:a::/64']],
-      ['with no CIDR', vtep('44.128.0.0/99'), ['spec.vtepSubnets[0]', '"44.128.0.0/99"', 'no CIDR']],
-      ['with loopback', vtep('127.0.0.0/16'), ['spec.vtepSubnets[0]', '"127.0.0.0/16"', 'loopback']],
-      [
-        'with a short MAC OUI',
-        config({ vtepMACOUI: '70:B3:D5' }),
-        ['spec.vtepMACOUI', '"70:B3:D5"', 'three octets in hexadecimal and then 00:00:00'],
-      ],
-      [
-        'with an OUI of four octets',
-        config({ vtepMACOUI: '70:B3:D5:01:00:00' }),
-        ['spec.vtepMACOUI', '"70:B3:D5:01:00:00"', 'three octets'],
-      ],
-      [
-        'with an OUI with hyphens',
-        config({ vtepMACOUI: '70-B3-D5-00-00-00' }),
-        ['spec.vtepMACOUI', '"70-B3-D5-00-00-00"', 'three octets'],
-      ],
-      [
-        'with a multicast OUI',
-        config({ vtepMACOUI: '71:B3:D5:00:00:00' }),
-        ['spec.vtepMACOUI', '"71:B3:D5:00:00:00"', 'multicast', 'must be even'],
-      ],
       ['with an empty list of node subnets', config({ nodeSubnets: [] }), ['spec.nodeSubnets', 'at least 1']],
-      [
-        'with a node subnet that has host bits',
-        config({ nodeSubnets: ['172.17.0.2/16'] }),
-        ['spec.nodeSubnets[0]', '"172.17.0.2/16"', 'host bits set; the network is 172.17.0.0/16'],
-      ],
-      [
-        'with a node subnet that is not canonical',
-        config({ nodeSubnets: ['FD00:17::/64'] }),
-        ['spec.nodeSubnets[0]', '"FD00:17::/64"', 'write fd00:17::/64'],
-      ],
-      [
-        'with a node subnet that is no CIDR',
-        config({ nodeSubnets: ['172.17.0.0/99'] }),
-        ['spec.nodeSubnets[0]', '"172.17.0.0/99"', 'no CIDR'],
-      ],
       ['with VNI 0', config({ vni: 0 }), ['spec.vni', '0', 'greater than or equal to 1']],
       ['with VNI 2²⁴', config({ vni: 16777216 }), ['spec.vni', '16777216', 'less than or equal to 16777215']],
       ['with port 0', config({ port: 0 }), ['spec.port', '0', 'greater than or equal to 1']],
@@ -118,16 +52,10 @@ describe('an OverlayConfig', () => {
           ['spec.defaultNetwork', 'should match'],
         ],
         [
-          `with OUI ${JSON.stringify(text)}`,
-          config({ vtepMACOUI: text }),
-          ['spec.vtepMACOUI', 'three octets'],
-        ],
-        [
           `with cooldown ${JSON.stringify(text)}`,
           config({ reuseCooldown: text }),
           ['spec.reuseCooldown', 'should match'],
         ],
-        [`with VTEP subnet ${JSON.stringify(text)}`, vtep(text), ['spec.vtepSubnets[0]', 'should match']],
       ]),
     ],
   );

@@ -45,3 +45,15 @@ export const block = (index: number, more: Fields = {}) => ({
   since: '2026-01-01T00:00:00Z',
   ...more,
 });
+
+/** Text that would do something, were it ever handed to a shell. */
+export const shellTexts = [
+  '$(reboot)',
+  '`reboot`',
+  '; reboot',
+  '| reboot',
+  "'reboot'",
+  '&& reboot',
+  '> /reboot',
+  '\nreboot',
+];

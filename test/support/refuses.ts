@@ -9,18 +9,6 @@ import { ours, refusal, type Manifest } from './dryrun.ts';
 /** What is wrong, the object, and what the API server must say: the field, the value, the rule. */
 export type Case = [what: string, object: Manifest, says: string[]];
 
-/** Text that would do something, were it ever handed to a shell. */
-export const shellTexts = [
-  '$(reboot)',
-  '`reboot`',
-  '; reboot',
-  '| reboot',
-  "'reboot'",
-  '&& reboot',
-  '> /reboot',
-  '\nreboot',
-];
-
 /** Applies a directory that holds our CRDs, and waits until the API server serves each kind. */
 export async function install(plane: ControlPlane, directory: 'crds' | 'deploy'): Promise<void> {
   const path = fileURLToPath(new URL(`../../${directory}`, import.meta.url));

@@ -85,7 +85,7 @@ export interface NetworkUsers {
 export interface NetworkUser {
   /** `default/web-0`; absent outside Kubernetes. */
   pod?: string;
-  /** A Docker container's name, a container's ID, or why it is not known who it is. */
+  /** A Docker container's name, a container's ID, or why the container is not known. */
   container?: string;
   address?: string;
 }

@@ -33,48 +33,6 @@ describe('a network is refused, with the field, the value and the rule, and noth
       'Invalid',
       'spec.subnets: "10.0.0.1/16" has host bits set; the subnet is 10.0.0.0/16',
     ],
-    [
-      'the default route',
-      { cidr: '0.0.0.0/0', prefix: 16 },
-      'Invalid',
-      'spec.subnets: 0.0.0.0/0 is the default route',
-    ],
-    [
-      'loopback',
-      { cidr: '127.0.0.0/16', prefix: 24 },
-      'Invalid',
-      'spec.subnets: 127.0.0.0/16 is loopback, link-local, multicast or reserved',
-    ],
-    [
-      'multicast',
-      { cidr: 'ff05::/64', prefix: 80 },
-      'Invalid',
-      'spec.subnets: ff05::/64 is loopback, link-local, multicast or reserved',
-    ],
-    [
-      'a prefix shorter than the subnet',
-      { cidr: '10.0.0.0/16', prefix: 12 },
-      'Invalid',
-      "spec.subnets: 10.0.0.0/16 has prefix 12, which must be longer than the subnet's 16",
-    ],
-    [
-      'a prefix too much longer',
-      { cidr: 'fd02::/64', prefix: 85 },
-      'Invalid',
-      "spec.subnets: fd02::/64 has prefix 85, which must be at most 20 longer than the subnet's 64",
-    ],
-    [
-      'no two halves',
-      { cidr: '10.0.0.0/16', prefix: 30 },
-      'Invalid',
-      'spec.subnets: 10.0.0.0/16 has prefix 30, which leaves no usable addresses; at most 29',
-    ],
-    [
-      'shell characters',
-      { cidr: '10.0.0.0/16; reboot', prefix: 24 },
-      'Invalid',
-      'spec.subnets: "10.0.0.0/16; reboot" is not of the form ADDRESS/LENGTH',
-    ],
   ];
   test.each(cases)('%s', (_what, subnet, reason, message) => {
     const cluster = started();
@@ -87,14 +45,15 @@ describe('a network is refused, with the field, the value and the rule, and noth
   });
 });
 
-test.each(['averylongname1', 'host', 'Upper', 'a;b'])('the name %s is refused', (name) => {
+// test/support/validation.ts has every rule that an object can break by itself
+test('a name that is reserved is refused', () => {
   const cluster = started();
-  cluster.network(name, [{ cidr: '10.0.0.0/16', prefix: 24 }]);
+  cluster.network('host', [{ cidr: '10.0.0.0/16', prefix: 24 }]);
   cluster.settle();
-  expect(cluster.condition(name, 'Accepted')).toMatchObject({
+  expect(cluster.condition('host', 'Accepted')).toMatchObject({
     status: 'False',
     reason: 'Invalid',
-    message: expect.stringContaining(name),
+    message: 'metadata.name: "host" is reserved by Docker',
   });
 });
 

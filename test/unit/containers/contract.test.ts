@@ -1,11 +1,11 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { dirname, join } from 'node:path';
-import { parseAsk, refusals, type Ask, type CNIRefusal } from '../../../src/containers/ask.ts';
+import { answerMs, parseAsk, refusals, type Ask, type CNIRefusal } from '../../../src/containers/ask.ts';
 import { readAttachments } from '../../../src/containers/attachments.ts';
 import { choose, type Choice, type Joined } from '../../../src/containers/choose.ts';
 import { defaultConflist, pluginDefaults, renderConflists } from '../../../src/containers/conflist.ts';
-import { AgentSocket, answerMs, networksPath } from '../../../src/containers/socket.ts';
+import { AgentSocket, networksPath } from '../../../src/containers/socket.ts';
 import { sweep } from '../../../src/containers/sweep.ts';
 import { networkAnnotation } from '../../../src/containers/wish.ts';
 import type { AttachedInterface, Attachment } from '../../../src/dataplane/attachment.ts';

@@ -1,7 +1,7 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { isErrno } from '../host/file.ts';
 import { formatAddress, parseAddress, readable } from '../net/address.ts';
+import { isErrno } from '../error.ts';
 
 /**
  * The addresses of a network that containers of this node have leased: host-local keeps a file for each.

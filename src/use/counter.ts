@@ -1,15 +1,15 @@
 import { defaultWarnAt, type NodeUsage } from '../api/usage.ts';
 import type { AllocatedNetwork, OverlayAgentStatus, OverlayNetworkSpec } from '../api/types.ts';
-import { leasedAddresses } from '../containers/leases.ts';
+import { leasedAddresses } from './leases.ts';
 import type { Docker } from '../docker/docker.ts';
 import type { Endpoint } from '../docker/engine.ts';
-import { isNews, usageOf, usageText } from '../containers/usage.ts';
+import { isNews, usageOf, usageText } from './usage.ts';
 
 /** How often addresses are counted, and how often at most the status tells of it. */
 const lookMs = 10_000;
 const sayMs = 60_000;
 
-/** What is counted for. */
+/** What addresses are counted of. */
 export interface Counted {
   /** This node's, as it is applied. */
   allocated: readonly AllocatedNetwork[];
@@ -24,7 +24,7 @@ interface Parts {
 }
 
 /** How full this node's blocks are: counted often, and said only when it makes a difference. */
-export class Usage {
+export class UsageCounter {
   readonly #parts: Parts;
   #said: NodeUsage | undefined;
   #saidAt = -Infinity;
@@ -54,7 +54,7 @@ export class Usage {
 
   /**
    * Counts. @param stored the status as it is, where an agent before this one may have said it
-   * @returns whether the status is to say something else than it did, and when to count again
+   * @returns whether the status changes, and when to count again
    */
   async look(
     counted: Counted,

@@ -1,6 +1,6 @@
 import type { NetworkUser } from '../api/types.ts';
 import { linkNames } from '../linux/links.ts';
-import { readAttachments, recordFile } from './attachments.ts';
+import { readAttachments, recordFile } from '../containers/attachments.ts';
 
 /** The plugin writes a container's record as soon as it has its answer; after so long there was none. */
 const promisedMs = 10_000;

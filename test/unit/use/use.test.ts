@@ -1,6 +1,6 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { jest } from '@jest/globals';
-import { Use } from '../../../src/agent/use.ts';
+import { Use } from '../../../src/use/use.ts';
 import { inUseFinalizer } from '../../../src/api/inuse.ts';
 import type { DeletionPolicy, OverlayAgentStatus, OverlayNetwork } from '../../../src/api/types.ts';
 import type { Ask } from '../../../src/containers/ask.ts';

@@ -1,14 +1,21 @@
 import { parseDuration } from '../api/duration.ts';
 import { defaultStaleAfterMs, isWaiting } from '../api/inuse.ts';
-import type { NetworkUser, NetworkUsers } from '../api/types.ts';
+import type {
+  AgentAllocationSpec,
+  NetworkUser,
+  NetworkUsers,
+  OverlayAgent,
+  OverlayConfig,
+  OverlayNetwork,
+} from '../api/types.ts';
 import type { NodeUsage } from '../api/usage.ts';
 import type { Ask } from '../containers/ask.ts';
 import type { Choice, Known } from '../containers/choose.ts';
-import { printable, Users } from '../containers/users.ts';
+import { printable, Users } from './users.ts';
+import type { Snapshot } from '../dataplane/snapshot.ts';
 import type { Docker } from '../docker/docker.ts';
-import type { Caches } from './caches.ts';
-import type { Pass } from './pass.ts';
-import { Usage, type Counted } from './usage.ts';
+import type { Informer } from '../kube/informer.ts';
+import { UsageCounter, type Counted } from './counter.ts';
 
 /** How soon after a container it is counted, and how often while a network waits for its last ones. */
 const soonMs = 1_000;
@@ -25,8 +32,21 @@ interface Parts {
   leaseDir: string;
   links: (() => ReadonlySet<string>) | undefined;
   docker: Pick<Docker, 'endpoints' | 'blocks' | 'finding'> | undefined;
-  caches: Pick<Caches, 'agents' | 'agent' | 'networks' | 'configs'>;
-  pass: Pick<Pass, 'snapshot' | 'held' | 'applied'>;
+  caches: {
+    agents: Pick<Informer<OverlayAgent>, 'hasSynced'>;
+    /** This node's own. */
+    agent: OverlayAgent | undefined;
+    networks: Pick<Informer<OverlayNetwork>, 'list'>;
+    configs: Pick<Informer<OverlayConfig>, 'get'>;
+  };
+  /** The last pass over the kernel. */
+  pass: {
+    snapshot: Snapshot | undefined;
+    /** This node's part of the snapshot. */
+    held: AgentAllocationSpec | undefined;
+    /** Undefined before the first pass has ended. */
+    applied: unknown;
+  };
   /** Told of each count of addresses. */
   onCount: (usage: NodeUsage) => void;
   /** Told of each count of containers, by network. */
@@ -42,10 +62,10 @@ export interface SaidUse {
   users: ReadonlyMap<string, NetworkUsers>;
 }
 
-/** Who uses the networks of this node, and how much of them. */
+/** Which containers use the networks of this node, and how full its blocks are. */
 export class Use {
   readonly #parts: Parts;
-  readonly #usage: Usage;
+  readonly #usage: UsageCounter;
   readonly #users: Users;
   /** By network: when a container was last seen to use it. */
   readonly #seen = new Map<string, number>();
@@ -55,7 +75,7 @@ export class Use {
   constructor(parts: Parts) {
     this.#parts = parts;
     const { stateDir, leaseDir, links, docker, onCount } = parts;
-    this.#usage = new Usage({ leaseDir, docker, onCount });
+    this.#usage = new UsageCounter({ leaseDir, docker, onCount });
     this.#users = new Users({ stateDir, links });
   }
 
@@ -68,7 +88,7 @@ export class Use {
     return this.#usage.text(this.#counted);
   }
 
-  /** Counts. @returns whether the status is to say something else, and when to count again; undefined: too early */
+  /** Counts. @returns whether the status changes, and when to count again; undefined before the first pass */
   async look(): Promise<{ news: boolean; againMs: number } | undefined> {
     const { pass, caches } = this.#parts;
     if (pass.applied === undefined || !caches.agents.hasSynced) return undefined;
@@ -95,7 +115,7 @@ export class Use {
       const { name } = metadata;
       if (metadata.deletionTimestamp === undefined) continue;
       if (spec.deletionPolicy === 'Drain') closing.set(name, 'spec.deletionPolicy is Drain');
-      // the agent has told, or is about to tell, that nobody uses it here: that stays so
+      // the agent has reported, or is about to report, that no container uses it here: that must stay true
       else if (usersOf(name).length === 0) closing.set(name, 'no pod on this node uses it any more');
       else open.push(name);
     }
@@ -159,7 +179,7 @@ export class Use {
       if (!isWaiting(metadata)) continue;
       any = true;
       const last = before.get(name) ?? this.#stored(name);
-      // from when the pass has seen it, nobody joins where nobody is
+      // once a pass has seen the deletion, no container joins a network without containers
       if (applied.has(name) && applied.get(name) !== deletion) continue;
       // an engine that has not answered yet may have the network
       if (docker !== undefined && docker.blocks === undefined) {

@@ -2,9 +2,9 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { jest } from '@jest/globals';
-import { Usage } from '../../../src/agent/usage.ts';
+import { UsageCounter } from '../../../src/use/counter.ts';
 import type { AllocatedNetwork } from '../../../src/api/types.ts';
-import { isNews, usageOf, usageText } from '../../../src/containers/usage.ts';
+import { isNews, usageOf, usageText } from '../../../src/use/usage.ts';
 
 const dcos: AllocatedNetwork = {
   name: 'dcos',
@@ -67,12 +67,12 @@ describe('an agent', () => {
   const lease = (...all: string[]) => {
     for (const address of all) writeFileSync(join(dir, 'dcos', address), 'id\neth0');
   };
-  const used = (usage: Usage) => usage.said?.get('dcos')?.map((one) => one.used);
+  const used = (usage: UsageCounter) => usage.said?.get('dcos')?.map((one) => one.used);
 
   test('says at most once a minute how full it is, and nothing that an agent before it has said', async () => {
     jest.useFakeTimers({ now: 0 });
     const shown: number[] = [];
-    const usage = new Usage({
+    const usage = new UsageCounter({
       leaseDir: dir,
       docker: undefined,
       onCount: (all) => shown.push(all.get('dcos')![0]!.used),
@@ -89,7 +89,7 @@ describe('an agent', () => {
     expect(used(usage)).toEqual([12, 0]);
     expect(shown).toEqual([6, 12, 12]);
 
-    const next = new Usage({ leaseDir: dir, docker: undefined, onCount: () => undefined });
+    const next = new UsageCounter({ leaseDir: dir, docker: undefined, onCount: () => undefined });
     const status = {
       networks: [{ name: 'dcos', state: 'OK' as const, usage: [...usage.said!.get('dcos')!] }],
     };
@@ -100,7 +100,7 @@ describe('an agent', () => {
   test("asks the engine for its half, and keeps an engine's last word", async () => {
     let endpoints: { network: string; container: string; addresses: string[] }[] | undefined;
     const docker = { endpoints: () => Promise.resolve(endpoints) };
-    const usage = new Usage({ leaseDir: dir, docker, onCount: () => undefined });
+    const usage = new UsageCounter({ leaseDir: dir, docker, onCount: () => undefined });
     await usage.look(counted, undefined);
     expect(usage.text(counted)).toBe('dcos 9.0.1.0/27 (CNI): 0 of 29 used');
     endpoints = [{ network: 'dcos', container: 'web', addresses: ['9.0.1.34'] }];
