@@ -37,8 +37,14 @@ const number = (text: string): number => {
   return Number(text);
 };
 
+/** A row for each, and below them the details of those that are not met. */
 export const renderMeasured = (measured: readonly Measured[]): string =>
-  table(measured.map(({ what, value, asked, ok }) => [what, value, `(${asked})`, ok ? 'ok' : 'FAILED']));
+  [
+    table(measured.map(({ what, value, asked, ok }) => [what, value, `(${asked})`, ok ? 'ok' : 'FAILED'])),
+    ...measured.flatMap(({ what, ok, details = [] }) =>
+      ok ? [] : details.map((line) => `${what}: ${line}`),
+    ),
+  ].join('\n');
 
 /**
  * `npm run chaos -- agent [SCENARIO …]`: real agents, operators, API server and etcd in a lab; faults, and what they cost the

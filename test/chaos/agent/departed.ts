@@ -1,8 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { kubectl } from '../../../hack/testbed/install.ts';
 import { kubeconfig } from '../../../hack/testbed/lab.ts';
 import { until } from '../../../hack/testbed/processes.ts';
 import { startAgent } from '../../../hack/testbed/workloads.ts';
-import { agentAllocations, nodes, overlayAgents, type Node } from '../../../src/kube/resources.ts';
+import {
+  agentAllocations,
+  nodes,
+  overlayAgents,
+  overlayConfigs,
+  type Node,
+} from '../../../src/kube/resources.ts';
 import { Players } from '../../support/players.ts';
 import { agentReady, counted, endAgent, shellOn, timed, took, type Measured, type Rig } from './rig.ts';
 
@@ -12,6 +19,14 @@ const peerAddress = (index: number) => `172.18.${index >> 8}.${index & 255}`;
 /** How many of the peers a node's kernel has: each has one FDB entry. */
 const peersIn = async (rig: Rig, node: string): Promise<number> =>
   Number(await shellOn(rig, node, 'bridge fdb show dev vtep1024 | grep -c "dst 172\\.18\\." || true'));
+
+/** All peers leave at once in the end, which the operator does not believe before a person confirms it. */
+async function confirmed({ lab, parts, client }: Rig): Promise<void> {
+  const departures = (await client.get(overlayConfigs, 'default'))?.status?.departures;
+  if (departures === undefined || departures.confirmedAt !== undefined) return;
+  const annotation = `overlaynet.dev/confirm-departures=${departures.id}`;
+  await kubectl(lab, parts, ['annotate', '--overwrite', 'overlayconfig', 'default', annotation]);
+}
 
 /**
  * Peers without a machine join: the operator and node2's agent know no difference. Then a quarter of them is deleted while that
@@ -30,11 +45,12 @@ export async function departed(rig: Rig, peers: number): Promise<Measured[]> {
       await client.delete(overlayAgents, peerName(index));
     }
     const names = new Set(indexes.map(peerName));
-    const left = async () =>
-      (await client.list(agentAllocations)).items.some(({ metadata }) => names.has(metadata.name));
-    await until('their AgentAllocations are gone', async () => ((await left()) ? undefined : true), {
-      seconds: 120,
-    });
+    const gone = async () => {
+      await confirmed(rig);
+      const { items } = await client.list(agentAllocations);
+      return items.some(({ metadata }) => names.has(metadata.name)) ? undefined : true;
+    };
+    await until('their AgentAllocations are gone', gone, { seconds: 120 });
   };
   try {
     for (const index of all) {

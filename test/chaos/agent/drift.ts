@@ -12,7 +12,7 @@ import {
 import { commandLine } from '../../../hack/parts/command.ts';
 import { difference, type Traces } from '../../support/residue.ts';
 import { handsFor, type Hand } from './hands.ts';
-import { counted, shellOn, timed, tracesOf, type Measured, type Rig } from './rig.ts';
+import { none, shellOn, timed, tracesOf, type Measured, type Rig } from './rig.ts';
 
 const node = 'node8';
 
@@ -97,10 +97,7 @@ export async function drift(rig: Rig, most = Infinity): Promise<Measured[]> {
       const ms = await repaired(rig, hand, running);
       measured.push(timed(`${hand.objects} × ${hand.what}: all is as before after`, ms, 10_000));
     }
-    measured.push({
-      ...counted("others' links, routes, rules, sets and tables that changed", lost.length, 0),
-      ...(lost.length > 0 ? { value: lost.join('; ') } : {}),
-    });
+    measured.push(none("others' links, routes, rules, sets and tables that changed", lost));
     return measured;
   } finally {
     await removeContainer(rig.lab, rig.parts, container);

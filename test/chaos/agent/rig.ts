@@ -25,6 +25,8 @@ export interface Measured {
   value: string;
   asked: string;
   ok: boolean;
+  /** What to look at where it is not met. */
+  details?: readonly string[];
 }
 
 /** A count that has to be as it is asked. */
@@ -33,6 +35,12 @@ export const counted = (what: string, value: number, asked: number): Measured =>
   value: String(value),
   asked: String(asked),
   ok: value === asked,
+});
+
+/** A list that has to be empty. */
+export const none = (what: string, found: readonly string[]): Measured => ({
+  ...counted(what, found.length, 0),
+  details: found,
 });
 
 /** A time. A machine that is busy may take ten times what is asked: only beyond that the run fails. */
@@ -108,6 +116,19 @@ export async function monitor({ lab }: Rig, node: string): Promise<() => Promise
     await ended;
     return said.split('\n').filter((line) => line !== '');
   };
+}
+
+/** Waits until the kernel has said nothing for two seconds: what was started before is done. */
+export async function quiet(rig: Rig, node: string): Promise<void> {
+  await until(
+    `nothing changes on ${node}`,
+    async () => {
+      const stop = await monitor(rig, node);
+      await new Promise((resolve) => setTimeout(resolve, 2_000));
+      return (await stop()).length === 0 ? true : undefined;
+    },
+    { seconds: 60 },
+  );
 }
 
 /** Waits, and returns the milliseconds from `start` until `holds` is true. */

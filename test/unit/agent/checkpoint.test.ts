@@ -129,8 +129,18 @@ test('what is not believed is kept, written when it changes, and absent in those
 });
 
 test.each([
-  ['removed', (path: string) => { rmSync(path); }],
-  ['changed', (path: string) => { writeFileSync(path, '{}'); }],
+  [
+    'removed',
+    (path: string) => {
+      rmSync(path);
+    },
+  ],
+  [
+    'changed',
+    (path: string) => {
+      writeFileSync(path, '{}');
+    },
+  ],
 ])('one that somebody %s is written again, although nothing else changed', (_, meddle) => {
   const file = open({ intervalMs: 0 });
   const same = checkpoint();
