@@ -5,7 +5,8 @@ import { linkNames } from '../linux/links.ts';
 import type { Log } from '../log.ts';
 import { dockerBridge } from '../net/name.ts';
 import { outdated, planNetworks, type NetworkPlan, type Step, type Users } from './diff.ts';
-import { engineAt, EngineError, NoEngine, type Endpoint, type Engine } from './engine.ts';
+import { engineAt, type Endpoint, type Engine } from './engine.ts';
+import { EngineError, NoEngine } from './socket.ts';
 import {
   blocksOf,
   isOurs,

@@ -12,7 +12,7 @@ import type { AllocatedNetwork, NetworkSubnet } from '../../src/api/types.ts';
 import { bridges } from '../../src/dataplane/desired.ts';
 import { DataPath } from '../../src/linux/datapath.ts';
 import { Netns } from '../support/netns.ts';
-import { directoriesIn, network, node2, recordingLog, scratch, snapshot } from '../unit/agent/fixture.ts';
+import { directoriesIn, network, node2, recordingLog, scratch, snapshot } from '../support/fixture.ts';
 
 /** The conflists and the socket, with the plugin itself. */
 const plugins = process.env.CNI_PATH ?? '';

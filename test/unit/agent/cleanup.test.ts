@@ -5,7 +5,7 @@ import { Removal } from '../../../src/host/removal.ts';
 import { CNIFiles } from '../../../src/containers/cni.ts';
 import type { Failure } from '../../../src/dataplane/state.ts';
 import { silent } from '../../../src/log.ts';
-import { attachment, directoriesIn, recordingLog, scratch, snapshot } from './fixture.ts';
+import { attachment, directoriesIn, recordingLog, scratch, snapshot } from '../../support/fixture.ts';
 
 let at: ReturnType<typeof scratch>;
 const directories = () => directoriesIn(at);

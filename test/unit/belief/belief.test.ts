@@ -1,7 +1,7 @@
 import { believe, heldBy, overdue, wakeAt } from '../../../src/belief/belief.ts';
 import { confirmDepartures } from '../../../src/belief/doubt.ts';
-import { dcos, node2 } from '../agent/fixture.ts';
-import { names, peer, peerName, started } from '../agent/objects.ts';
+import { dcos, node2 } from '../../support/fixture.ts';
+import { names, peer, peerName, started } from '../../support/agentcluster.ts';
 
 test('what objects add or change is taken at once', () => {
   const { cluster, belief } = started();

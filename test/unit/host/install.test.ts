@@ -12,7 +12,7 @@ import { install } from '../../../src/host/install.ts';
 import { installDropIns, removeDropIns } from '../../../src/host/dropins.ts';
 import { Removal } from '../../../src/host/removal.ts';
 import { installPlugins, removePlugins } from '../../../src/host/plugins.ts';
-import { recordingLog, scratch } from '../agent/fixture.ts';
+import { recordingLog, scratch } from '../../support/fixture.ts';
 
 let at: ReturnType<typeof scratch>;
 let log: ReturnType<typeof recordingLog>;
