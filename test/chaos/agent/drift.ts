@@ -11,33 +11,10 @@ import {
 } from '../../../hack/testbed/workloads.ts';
 import { commandLine } from '../../../hack/parts/command.ts';
 import { difference, type Traces } from '../../support/residue.ts';
-import { handsFor, type Hand } from './hands.ts';
+import { foreign, handsFor, type Hand } from './hands.ts';
 import { none, shellOn, timed, tracesOf, type Measured, type Rig } from './rig.ts';
 
 const node = 'node8';
-
-/** Others' objects in the tables that ours are in, as near to ours as can be. */
-const foreign = [
-  'ip link add m-mine type bridge',
-  'ip link set m-mine up',
-  'ip addr add 10.50.0.1/24 dev m-mine',
-  'ip link add flannel.1 type vxlan id 1 dstport 8472 local 172.17.0.9 nolearning',
-  'ip link set flannel.1 up',
-  'ip addr add 10.60.0.1/24 dev flannel.1',
-  'ip neigh add 10.60.0.2 lladdr 02:00:00:00:00:02 dev flannel.1 nud permanent',
-  'bridge fdb add 02:00:00:00:00:02 dev flannel.1 dst 172.17.0.3 self permanent',
-  'ip nexthop add id 7 via 10.60.0.2 dev flannel.1 protocol static',
-  'ip route add 10.61.0.0/24 nhid 7 proto static',
-  'ip route add 172.17.0.99 via 172.17.9.9 table 42 proto static',
-  'ip rule add from 10.0.0.0/8 lookup 42 pref 142',
-  'ip -6 rule add from fd77:b::/64 lookup 43 pref 142',
-  'ipset create others hash:net family inet',
-  'ipset add others 10.0.0.0/8',
-  'iptables-nft -t mangle -A INPUT -s 10.7.0.0/16 -j ACCEPT',
-  'iptables-nft -t filter -A FORWARD -s 10.8.0.0/16 -j ACCEPT',
-  'nft add table bridge others',
-  'nft add chain bridge others forward',
-];
 
 /** Adds a node and a container on it; `before` is what it shows without an agent. */
 async function prepare(rig: Rig): Promise<{ before: Traces; container: Container }> {

@@ -21,20 +21,20 @@ const placeOf = (line: string) =>
 const kinds: Kind[] = [
   {
     name: 'the tunnel',
-    claims: /^links: (vtep\d+):/,
+    claims: /^links: (vtep\d+):? /,
     remove: ([, link]) => [`ip link del ${link}`],
     alter: ([, link]) => [`ip link set ${link} down mtu 1300`],
   },
   {
     name: 'bridges',
-    claims: /^links: (m-[\w-]+):/,
+    claims: /^links: (m-[\w-]+):? /,
     remove: ([, link]) => [`ip link del ${link}`],
     alter: ([, link]) => [`ip link set ${link} down mtu 1300`],
   },
   {
     // the container's own: it cannot come back without the container
     name: "containers' ports",
-    claims: /^links: (c-\w+):/,
+    claims: /^links: (c-\w+):? /,
     alter: ([, link]) => [`ip link set ${link} nomaster`],
   },
   {
@@ -56,10 +56,14 @@ const kinds: Kind[] = [
   },
   {
     name: 'routing rules',
-    claims: /^rules(6?): (from .*) proto 142$/,
-    remove: ([, six, rule]) => [`ip ${six === '6' ? '-6' : '-4'} rule del ${rule} protocol 142`],
+    claims: /^rules(6?): (\d+): (from .*) proto 142$/,
+    remove: ([, six, pref, rule]) => [
+      `ip ${six === '6' ? '-6' : '-4'} rule del ${rule} pref ${pref} protocol 142`,
+    ],
     alter: ([, six]) => [
-      `ip ${six === '6' ? '-6' : '-4'} rule add from ${six === '6' ? '2001:db8:99::/64' : '198.51.100.0/24'} lookup 42 pref 143 protocol 142`,
+      six === '6'
+        ? 'ip -6 rule add from 2001:db8:99::/64 lookup 42 pref 143 protocol 142'
+        : 'ip -4 rule add from 198.51.100.0/24 lookup 42 pref 143 protocol 142',
     ],
   },
   {
@@ -175,3 +179,26 @@ export function handsFor(owned: readonly string[]): Hand[] {
     return [...hand('deleted', remove), ...hand('altered', alter)];
   });
 }
+
+/** Others' objects in the tables that ours are in, as near to ours as can be: shell commands. */
+export const foreign = [
+  'ip link add m-mine type bridge',
+  'ip link set m-mine up',
+  'ip addr add 10.50.0.1/24 dev m-mine',
+  'ip link add flannel.1 type vxlan id 1 dstport 8472 local 172.17.0.9 nolearning',
+  'ip link set flannel.1 up',
+  'ip addr add 10.60.0.1/24 dev flannel.1',
+  'ip neigh add 10.60.0.2 lladdr 02:00:00:00:00:02 dev flannel.1 nud permanent',
+  'bridge fdb add 02:00:00:00:00:02 dev flannel.1 dst 172.17.0.3 self permanent',
+  'ip nexthop add id 7 via 10.60.0.2 dev flannel.1 protocol static',
+  'ip route add 10.61.0.0/24 nhid 7 proto static',
+  'ip route add 172.17.0.99 via 172.17.9.9 table 42 proto static',
+  'ip rule add from 10.0.0.0/8 lookup 42 pref 142',
+  'ip -6 rule add from fd77:b::/64 lookup 43 pref 142',
+  'ipset create others hash:net family inet',
+  'ipset add others 10.0.0.0/8',
+  'iptables-nft -t mangle -A INPUT -s 10.7.0.0/16 -j ACCEPT',
+  'iptables-nft -t filter -A FORWARD -s 10.8.0.0/16 -j ACCEPT',
+  'nft add table bridge others',
+  'nft add chain bridge others forward',
+];

@@ -118,13 +118,16 @@ export async function monitor({ lab }: Rig, node: string): Promise<() => Promise
   };
 }
 
-/** Waits until the kernel has said nothing for two seconds: what was started before is done. */
+/**
+ * Waits until the kernel has said nothing of links and routes for 16 s: it repeats what a bridge's port is when the bridge's forward delay
+ * of 15 s is over.
+ */
 export async function quiet(rig: Rig, node: string): Promise<void> {
   await until(
     `nothing changes on ${node}`,
     async () => {
       const stop = await monitor(rig, node);
-      await new Promise((resolve) => setTimeout(resolve, 2_000));
+      await new Promise((resolve) => setTimeout(resolve, 16_000));
       return (await stop()).length === 0 ? true : undefined;
     },
     { seconds: 60 },
