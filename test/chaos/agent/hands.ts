@@ -47,7 +47,7 @@ const kinds: Kind[] = [
   },
   {
     name: 'routes',
-    claims: /^routes6?: (unreachable )?(\S+) .*\bproto 142\b/,
+    claims: /^routes6?: (unreachable )?(\S+) .*\bproto 142\b.*$/,
     remove: ([line, , to]) => [`ip ${family(to)} route del ${to} ${placeOf(line)} proto 142`],
     alter: ([line, , to]) => [
       `ip ${family(to)} route del ${to} ${placeOf(line)} proto 142`,
