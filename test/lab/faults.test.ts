@@ -38,8 +38,9 @@ test('what a reboot takes is there again before the first container is let in', 
   expectOK(await reboot(rig));
 });
 
-test('the tunnel, bridges and ports that a hand deletes or alters are repaired, and nothing of others changes', async () => {
-  expectOK(await drift(rig, 5));
+// test/netns/hands.test.ts tries every kind; the whole of it with a real agent is `npm run chaos -- agent drift`
+test('a tunnel that a hand deletes or alters is repaired, and nothing of others changes', async () => {
+  expectOK(await drift(rig, 2));
 });
 
 test('an object of a kind that no hand knows is an error', () => {
