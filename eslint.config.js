@@ -64,7 +64,7 @@ const testLayers = {
   unit: ['support', 'chaos'],
   apiserver: ['support', 'chaos'],
   netns: ['support', 'chaos'],
-  lab: ['support'],
+  lab: ['support', 'chaos'],
   live: ['support', 'chaos'],
   e2e: ['support'],
 };

@@ -1,4 +1,5 @@
 import type { Underlay } from '../src/api/types.ts';
+import { agentFaults } from '../test/chaos/agent.ts';
 import { allocation } from '../test/chaos/allocation.ts';
 import { renderFigures, type Figure } from '../test/chaos/figure.ts';
 import { injection } from '../test/chaos/injection.ts';
@@ -18,6 +19,7 @@ import { table } from './testbed/table.ts';
  * 0 only where all is as it should be. All of it is in network namespaces that end with this process.
  * `npm run chaos -- simulation` is about the operators, in memory: test/chaos/simulation.ts.
  * `npm run chaos -- allocation` is about the operators: test/chaos/allocation.ts.
+ * `npm run chaos -- agent` is about agents that are killed, cut off or meddled with: test/chaos/agent.ts.
  */
 
 async function spoofed(frames: number): Promise<Figure[]> {
@@ -59,6 +61,7 @@ function framesAsked(): number {
 async function main(): Promise<boolean> {
   if (process.argv[2] === 'simulation') return simulation(process.argv.slice(3));
   if (process.argv[2] === 'allocation') return allocation(process.argv.slice(3));
+  if (process.argv[2] === 'agent') return agentFaults(process.argv.slice(3));
   const frames = framesAsked();
   await ensurePackages();
   await provideParts();

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { renameSync } from 'node:fs';
+import { renameSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Blocks, Snapshot } from '../dataplane/snapshot.ts';
 import type { Log } from '../log.ts';
@@ -48,6 +48,8 @@ export class CheckpointFile {
   #pending: Checkpoint | undefined;
   #timer: NodeJS.Timeout | undefined;
   #lastAttempt = -Infinity;
+  /** Of the file as it was last read or written. */
+  #stamp: string | undefined;
 
   /** @param options.onProblem called when `problem` changes after the start: `load` only sets it */
   constructor(options: { dir: string; log: Log; onProblem?: () => void; intervalMs?: number }) {
@@ -66,6 +68,7 @@ export class CheckpointFile {
       if (typeof read !== 'string') {
         this.#digest = digest(read);
         this.#written = read;
+        this.#stamp = stampOf(this.path);
         return read;
       }
       this.#moveAside(read);
@@ -77,7 +80,13 @@ export class CheckpointFile {
 
   /** Saves a checkpoint now or within `intervalMs`. Nothing is written where nothing changed. */
   save(checkpoint: Checkpoint): void {
-    if (this.#written !== undefined && this.#pending === undefined && same(this.#written, checkpoint)) return;
+    if (
+      this.#written !== undefined &&
+      this.#pending === undefined &&
+      same(this.#written, checkpoint) &&
+      this.#isIntact
+    )
+      return;
     this.#pending = checkpoint;
     if (this.#timer !== undefined) return;
     const wait = this.#lastAttempt + this.#intervalMs - Date.now();
@@ -100,8 +109,9 @@ export class CheckpointFile {
     this.#lastAttempt = Date.now();
     try {
       const now = digest(pending);
-      if (now !== this.#digest || this.#written === undefined) {
+      if (now !== this.#digest || this.#written === undefined || !this.#isIntact) {
         writeAtomically(this.path, `${JSON.stringify({ version, ...pending })}\n`, 0o600);
+        this.#stamp = stampOf(this.path);
       }
       this.#digest = now;
       this.#written = pending;
@@ -110,6 +120,11 @@ export class CheckpointFile {
       this.#written = undefined;
       this.#report(`cannot write the checkpoint: ${messageOf(error)}`);
     }
+  }
+
+  /** Nobody removed or changed the file since. */
+  get #isIntact(): boolean {
+    return this.#stamp !== undefined && stampOf(this.path) === this.#stamp;
   }
 
   #moveAside(why: string): void {
@@ -130,6 +145,12 @@ export class CheckpointFile {
     else this.#log.info('the checkpoint is written again', { file: this.path });
     this.problem = problem;
   }
+}
+
+/** Distinguishes a file from one that took its place, or was written to; undefined where there is none. */
+function stampOf(path: string): string | undefined {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  return stat && `${stat.ino} ${stat.size} ${stat.mtimeMs}`;
 }
 
 /** Networks that an agent's checkpoint in `dir` names as its own, even if the rest of it is invalid. */

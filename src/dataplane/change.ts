@@ -98,8 +98,8 @@ const nexthop = ({ id, via, link }: { id: number; via: string; link: string }): 
  * The route's arguments. They go with `add`, never `replace`, so that another program's route to the same destination
  * stays and ours fails.
  */
-const route = ({ to, table, metric, nexthop }: Route): string =>
-  `${nexthop === undefined ? 'unreachable ' : ''}${to} table ${table} metric ${metric} proto ${protocol}` +
+const route = ({ to, table, metric, nexthop, altered }: Route): string =>
+  `${nexthop === undefined && altered !== true ? 'unreachable ' : ''}${to} table ${table} metric ${metric} proto ${protocol}` +
   (nexthop === undefined ? '' : ` nhid ${nexthop}`);
 
 const setType = (family: Family): string =>

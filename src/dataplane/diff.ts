@@ -123,7 +123,7 @@ function diffRoutes(
     const seen = observed.routes.get(key);
     // the kernel removed the route with its nexthop if that depended on a link that is recreated
     const stands = seen !== undefined && (seen.nexthop === undefined || nexthops.seen.has(seen.nexthop));
-    if (stands && seen.nexthop === route.nexthop) continue;
+    if (stands && seen.nexthop === route.nexthop && seen.altered !== true) continue;
     const about = {
       network: route.network,
       ...(route.nexthop !== undefined && desired.tunnel !== undefined ? { link: desired.tunnel } : {}),

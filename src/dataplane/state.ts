@@ -30,6 +30,8 @@ export interface Route {
   table: number;
   metric: number;
   nexthop?: number;
+  /** As the kernel shows it: it has our protocol, and is of a kind that we never make. */
+  altered?: true;
 }
 
 export interface IPSet {

@@ -17,6 +17,9 @@ export interface InformerOptions {
   backoff?: BackoffOptions;
 }
 
+/** An API server that returns is followed within five seconds, however long it was away. */
+const longestPauseMs = 4_000;
+
 /** A watch that ends sooner counts as failed, so the next attempt waits, longer each time. */
 const briefMs = 1000;
 
@@ -60,7 +63,7 @@ export class Informer<T extends KubeObject> {
     this.#resource = resource;
     if (options.fieldSelector !== undefined) this.#selectors.fieldSelector = options.fieldSelector;
     this.#log = options.log ?? silent;
-    this.#backoff = options.backoff ?? { baseMs: 200, maxMs: 10_000 };
+    this.#backoff = options.backoff ?? { baseMs: 200, maxMs: longestPauseMs };
     this.#handlers = new Handlers(resource.plural, this.#log);
     this.#store = new Store((...change) => {
       this.#handlers.changed(...change);

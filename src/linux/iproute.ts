@@ -106,17 +106,24 @@ interface RouteJSON {
   table?: string;
   metric?: number;
   nhid?: number;
+  /** Absent of a route that leads somewhere. */
+  type?: string;
 }
+
+/** RTN_UNREACHABLE of linux/rtnetlink.h, as `ip -N` prints it. */
+const unreachable = '7';
 
 /** Parses `ip -N -j route show table all proto 142`: our routes of both families. */
 export function parseRoutes(json: string): Map<string, Route> {
   const routes = new Map<string, Route>();
-  for (const { dst, table = mainTable, metric = 0, nhid } of JSON.parse(json) as RouteJSON[]) {
+  for (const { dst, table = mainTable, metric = 0, nhid, type } of JSON.parse(json) as RouteJSON[]) {
     const route: Route = {
       to: dst,
       table: Number(table),
       metric,
       ...(nhid === undefined ? {} : { nexthop: nhid }),
+      // of ours those without a nexthop are unreachable, and no others
+      ...(nhid === undefined && type !== unreachable ? { altered: true } : {}),
     };
     routes.set(routeKey(route), route);
   }

@@ -12,7 +12,8 @@ const commands: Record<string, string> = {
   neighbours: 'ip neigh show nud permanent',
   neighbours6: 'ip -6 neigh show nud permanent',
   nexthops: 'ip nexthop show',
-  fdb: 'bridge fdb show',
+  // learned entries are the containers'
+  fdb: 'bridge fdb show | grep permanent',
   ports: 'bridge -d link show',
   sets: 'ipset save',
   iptables: 'iptables-nft-save',

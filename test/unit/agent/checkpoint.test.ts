@@ -128,6 +128,28 @@ test('what is not believed is kept, written when it changes, and absent in those
   expect(open().load('node2')?.belief).toEqual(belief);
 });
 
+test.each([
+  [
+    'removed',
+    (path: string) => {
+      rmSync(path);
+    },
+  ],
+  [
+    'changed',
+    (path: string) => {
+      writeFileSync(path, '{}');
+    },
+  ],
+])('one that somebody %s is written again, although nothing else changed', (_, meddle) => {
+  const file = open({ intervalMs: 0 });
+  const same = checkpoint();
+  file.save(same);
+  meddle(file.path);
+  file.save(same);
+  expect(open().load('node2')).toEqual(checkpoint());
+});
+
 test('namespaces that change are written', () => {
   const file = open({ intervalMs: 0 });
   file.save(checkpoint());

@@ -53,6 +53,17 @@ test('a network from before an upgrade to Docker 28 is made anew', async () => {
   expect(fake.networks.map(({ Id }) => Id).some((id) => before.includes(id))).toBe(false);
 });
 
+test('a dry cleanup names what a real one removes, and what containers keep', async () => {
+  await docker.reconcile(cluster(1, 0));
+  fake.containers.set('web', { network: 'dcos', running: true });
+  const kept = { network: 'dcos', message: expect.stringContaining('left it: web') };
+  for (const dry of [true, false]) {
+    expect(names()).toEqual(['dcos', 'dcos6']);
+    expect(await docker.cleanup({ dry })).toEqual({ removed: ['dcos6'], failures: [kept] });
+  }
+  expect(names()).toEqual(['dcos']);
+});
+
 test('of many containers that stand in the way ten are named', async () => {
   await docker.reconcile(cluster(1, 0));
   for (let n = 10; n < 22; n++) fake.containers.set(`c${n}`, { network: 'dcos', running: true });

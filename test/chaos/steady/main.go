@@ -1,3 +1,7 @@
+// Command steady sends numbered datagrams between two containers at a fixed rate, both ways, beside one TCP stream, and says
+// what was lost. Both ends run it:
+//
+//	steady -to ADDRESS -rate N [-listen]
 package main
 
 import (
@@ -5,6 +9,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -15,13 +20,27 @@ import (
 	"time"
 )
 
-// Ports of steady traffic, apart from those of what measures rates.
 const (
-	steadyUDP = 5002
-	steadyTCP = 5003
+	udpPort = 5002
+	tcpPort = 5003
 )
 
-// What one end of steady traffic has seen. Every number in Sent of one end is to be in Received of the other.
+func main() {
+	to := flag.String("to", "", "address of the other end")
+	rate := flag.Int("rate", 1000, "datagrams a second")
+	listens := flag.Bool("listen", false, "wait for the stream, which the other end opens")
+	flag.Parse()
+	address, err := netip.ParseAddr(*to)
+	if err == nil {
+		err = steady(address, *rate, *listens)
+	}
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "steady: %v\n", err)
+		os.Exit(1)
+	}
+}
+
+// What one end has seen. Every number in Sent of one end is to be in Received of the other.
 type ends struct {
 	Sent       uint64 `json:"sent"`
 	Received   uint64 `json:"received"`
@@ -37,7 +56,7 @@ type ends struct {
 // says "ready" once both ends hear each other, and begins; a line on standard input ends the sending, the end of the input
 // all: then it prints what it has seen.
 func steady(to netip.Addr, rate int, listens bool) error {
-	conn, err := net.ListenUDP("udp", &net.UDPAddr{Port: steadyUDP})
+	conn, err := net.ListenUDP("udp", &net.UDPAddr{Port: udpPort})
 	if err != nil {
 		return err
 	}
@@ -99,7 +118,7 @@ func deepQueue(conn *net.UDPConn) error {
 
 func open(to netip.Addr, listens bool) (net.Conn, error) {
 	if !listens {
-		address := netip.AddrPortFrom(to, steadyTCP).String()
+		address := netip.AddrPortFrom(to, tcpPort).String()
 		for end := time.Now().Add(10 * time.Second); ; time.Sleep(50 * time.Millisecond) {
 			conn, err := net.DialTimeout("tcp", address, time.Second)
 			if err == nil || time.Now().After(end) {
@@ -107,7 +126,7 @@ func open(to netip.Addr, listens bool) (net.Conn, error) {
 			}
 		}
 	}
-	listener, err := net.ListenTCP("tcp", &net.TCPAddr{Port: steadyTCP})
+	listener, err := net.ListenTCP("tcp", &net.TCPAddr{Port: tcpPort})
 	if err != nil {
 		return nil, err
 	}
@@ -120,7 +139,7 @@ func open(to netip.Addr, listens bool) (net.Conn, error) {
 
 // say sends at the rate, a few at once where it was late. What the kernel refuses with an error counts as sent, and so as lost.
 func say(conn *net.UDPConn, to netip.Addr, rate int, seen *ends, stop *atomic.Bool) error {
-	target := netip.AddrPortFrom(to, steadyUDP)
+	target := netip.AddrPortFrom(to, udpPort)
 	datagram := make([]byte, 64)
 	start := time.Now()
 	for !stop.Load() {

@@ -1,0 +1,3 @@
+module overlaynet.dev/steady
+
+go 1.24
