@@ -1,7 +1,7 @@
 import { AddressError, bits } from '../net/address.ts';
 import { contains, formatCidr, overlaps, parseCidr, type Cidr } from '../net/cidr.ts';
 import { defaultWarnAt } from './usage.ts';
-import { isName, mostNetworks, reservedNames } from '../net/name.ts';
+import { isName, reservedNames } from '../net/name.ts';
 import type { OverlayConfigSpec, OverlayNetwork } from './types.ts';
 
 /** What is wrong with an object by itself. The CRDs' rules say the same; an older CRD may have let it pass. */
@@ -69,9 +69,6 @@ export function validateConfig(spec: OverlayConfigSpec): Invalid | undefined {
     if ('message' in cidr) return cidr;
   }
   if (families.size === 0) return invalid('spec.vtepSubnets: at least one is needed');
-  const names = spec.defaultNetwork.split(',').length;
-  if (names > mostNetworks)
-    return invalid(`spec.defaultNetwork: lists ${names} networks; at most ${mostNetworks} are allowed`);
   if (!/^([0-9A-Fa-f]{2}:){3}00:00:00$/.test(spec.vtepMACOUI)) {
     return invalid(`spec.vtepMACOUI: "${spec.vtepMACOUI}" is not three octets followed by 00:00:00`);
   }

@@ -178,8 +178,6 @@ const nodes = (text: string, crd: string[], operator: string): ValidationCase =>
   operator: `spec.nodeSubnets: ${operator}`,
 });
 
-const networks = (count: number) => Array.from({ length: count }, (_, at) => `n${at}`).join(',');
-
 const threeOctets = 'is not three octets followed by 00:00:00';
 
 const configCases: ValidationCase[] = [
@@ -285,7 +283,6 @@ export const takenByBoth: readonly { what: string; object: Manifest }[] = [
   { what: 'warnings at 100 percent', object: network({ warnAt: 100 }) },
   { what: 'VTEP subnets of /8 and /126', object: config({ vtepSubnets: ['44.0.0.0/8', 'fd01:a::/126'] }) },
   { what: 'a VTEP subnet of /30', object: config({ vtepSubnets: ['44.0.0.0/30'] }) },
-  { what: '16 default networks', object: config({ defaultNetwork: networks(16) }) },
   { what: 'an OUI in lower case', object: config({ vtepMACOUI: '72:b3:d5:00:00:00' }) },
   {
     what: 'node subnets of both families',

@@ -9,7 +9,6 @@ const defaults: Record<string, object> = {
   OverlayConfig: {
     vtepSubnets: ['44.128.0.0/20', 'fd01:a::/64'],
     vtepMACOUI: '70:B3:D5:00:00:00',
-    defaultNetwork: 'dcos',
   },
 };
 
