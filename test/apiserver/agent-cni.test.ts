@@ -4,7 +4,8 @@ import type { KubeObject } from '../../src/api/types.ts';
 import { namespaceMetadata, overlayNetworks, type Resource } from '../../src/kube/resources.ts';
 import { attachment, node2 } from '../support/fixture.ts';
 import { askAgent } from './agent-ask.ts';
-import { Bench, condition, eventually } from '../support/agent-harness.ts';
+import { Bench, condition } from '../support/agent-harness.ts';
+import { eventually } from '../support/eventually.ts';
 
 /** What the CNI plugin is told, by an agent with a real API server. */
 let bench: Bench;

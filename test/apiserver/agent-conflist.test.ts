@@ -2,7 +2,8 @@ import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { nodes, type Node } from '../../src/kube/resources.ts';
 import { node2 } from '../support/fixture.ts';
-import { Bench, condition, eventually } from '../support/agent-harness.ts';
+import { Bench, condition } from '../support/agent-harness.ts';
+import { eventually } from '../support/eventually.ts';
 
 let bench: Bench;
 beforeAll(async () => {

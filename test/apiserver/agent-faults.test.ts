@@ -2,7 +2,8 @@ import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { node1, node2 } from '../support/fixture.ts';
 import { askAgent } from './agent-ask.ts';
-import { Bench, condition, crds, eventually, states } from '../support/agent-harness.ts';
+import { Bench, condition, crds, states } from '../support/agent-harness.ts';
+import { eventually } from '../support/eventually.ts';
 
 let bench: Bench;
 beforeAll(async () => {

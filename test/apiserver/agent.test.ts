@@ -9,7 +9,8 @@ import {
 } from '../../src/kube/resources.ts';
 import { HttpProxy } from '../support/kubeproxy.ts';
 import { node1, node2 } from '../support/fixture.ts';
-import { Bench, condition, eventually, states } from '../support/agent-harness.ts';
+import { Bench, condition, states } from '../support/agent-harness.ts';
+import { eventually } from '../support/eventually.ts';
 
 let bench: Bench;
 beforeAll(async () => {

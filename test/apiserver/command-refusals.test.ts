@@ -8,7 +8,7 @@ import { configMaps } from '../../src/kube/resources.ts';
 import { CommandBed, namespace } from '../support/commandbed.ts';
 import { askSecurely } from '../support/https.ts';
 import { freePort } from '../support/kubeprocess.ts';
-import { eventually } from '../support/operator.ts';
+import { eventually } from '../support/eventually.ts';
 
 jest.setTimeout(90_000);
 
@@ -35,7 +35,7 @@ test('a user with the role overlaynet-command has what it needs, and nothing els
   await eventually(
     () => run('networks', user),
     ({ code }) => code === 0,
-    20_000,
+    { seconds: 20 },
   );
   expect((await run('containers', user)).code).toBe(0);
   const status = await run('status', user);

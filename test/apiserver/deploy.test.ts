@@ -10,7 +10,8 @@ import type { KubeObject } from '../../src/api/types.ts';
 import { ApiError } from '../../src/kube/client.ts';
 import { overlayConfigs } from '../../src/kube/resources.ts';
 import { startControlPlane, type ControlPlane } from '../support/controlplane.ts';
-import { eventually, OperatorProcess } from '../support/operator.ts';
+import { OperatorProcess } from '../support/operator.ts';
+import { eventually } from '../support/eventually.ts';
 
 interface Container {
   name: string;

@@ -5,8 +5,8 @@ import { Engine } from '../../src/docker/engine.ts';
 import { silent } from '../../src/log.ts';
 import { cluster, type ClusterOptions } from '../support/cluster.ts';
 import { Dockerd } from '../support/dockerd.ts';
-import { eventually } from '../support/operator.ts';
 import { Netns } from '../support/netns.ts';
+import { eventually } from '../support/eventually.ts';
 
 jest.setTimeout(60_000);
 

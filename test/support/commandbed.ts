@@ -15,8 +15,9 @@ import { startControlPlane, type OwnControlPlane } from './controlplane.ts';
 import { FakeKubelet } from './kubelet.ts';
 import { freePort, TempDir } from './kubeprocess.ts';
 import { applyNetwork, joinNode, shown } from './leader.ts';
-import { eventually, OperatorProcess } from './operator.ts';
+import { OperatorProcess } from './operator.ts';
 import { install } from './refuses.ts';
+import { eventually } from './eventually.ts';
 
 export const namespace = 'overlaynet-system';
 
@@ -106,7 +107,7 @@ export class CommandBed {
     await eventually(
       () => shown(client),
       (all) => all.get('node1')?.some((one) => one.startsWith('9.')) === true,
-      30_000,
+      { seconds: 30 },
     );
     await eventually(
       () => client.get(configMaps(namespace), 'overlaynet-operator'),

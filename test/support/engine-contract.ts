@@ -1,7 +1,7 @@
 import { Engine, NoEngine } from '../../src/docker/engine.ts';
 import { wantedNetworks } from '../../src/docker/networks.ts';
 import { cluster } from './cluster.ts';
-import { eventually } from './operator.ts';
+import { eventually } from './eventually.ts';
 
 /** An engine, and what someone else does with it. */
 export interface World {
