@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { until } from '../../hack/testbed/processes.ts';
+import { eventually } from '../support/eventually.ts';
 import { nodesOf } from '../../hack/testbed/namespaces.ts';
 import {
-import { eventually } from '../support/eventually.ts';
   addressOf,
   filesOf,
   hackLab,
