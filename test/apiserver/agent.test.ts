@@ -165,41 +165,6 @@ test('registers a new uplink MTU', async () => {
   expect(bench.node.measuredTo).toEqual(node1.addresses);
 });
 
-test('a failure is told for its network in the tool’s words, tried again, and forgotten', async () => {
-  bench.node.kernel.failures = [{ network: 'dcos6', message: 'RTNETLINK answers: Operation not permitted' }];
-  await bench.node.start(bench.plane.kubeconfig);
-  await bench.operator.allocate('node2', node2);
-  await eventually(async () => {
-    expect((await bench.stored()).status?.networks).toMatchObject([
-      { name: 'dcos', state: 'OK' },
-      { name: 'dcos6', state: 'Failed', message: 'RTNETLINK answers: Operation not permitted' },
-    ]);
-  });
-  expect(readdirSync(bench.node.at.path('conf'))).toEqual(['dcos.conflist']);
-  bench.node.kernel.failures = [];
-  await bench.settled();
-  expect(readdirSync(bench.node.at.path('conf'))).toEqual(['dcos.conflist', 'dcos6.conflist']);
-});
-
-test('what no retry can mend is said of its network, and holds up nothing else', async () => {
-  const message =
-    'this node has no IPv6 (its kernel has none) and carries nothing of the network that needs it';
-  bench.node.kernel.failures = [{ network: 'dcos6', message, lasting: true }];
-  await bench.node.start(bench.plane.kubeconfig);
-  await bench.operator.allocate('node2', node2);
-  await eventually(async () => {
-    const stored = await bench.stored();
-    expect(stored.status?.networks).toMatchObject([
-      { name: 'dcos', state: 'OK' },
-      { name: 'dcos6', state: 'Failed', message },
-    ]);
-    expect(condition(stored, 'DataPathReady')).toMatchObject({ status: 'True', reason: 'Partial' });
-    expect(condition(stored, 'ContainersReady')?.status).toBe('True');
-  });
-  expect(readdirSync(bench.node.at.path('conf'))).toEqual(['dcos.conflist']);
-  expect(existsSync(bench.node.at.path('net', '05-overlaynet.conflist'))).toBe(true);
-});
-
 test('a network that is deleted loses its conflist before its bridge, and its leases after', async () => {
   await bench.running();
   mkdirSync(bench.node.at.path('leases', 'dcos'));

@@ -4,46 +4,15 @@ import { writeFileSync } from 'node:fs';
 import { connect as connectPlain, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect as connectSecurely, TLSSocket } from 'node:tls';
-import type { Reviewer } from '../../../src/serve/gate.ts';
-import { json, serve, text, type Posted, type Server } from '../../../src/serve/http.ts';
-import { CrowdedError } from '../../../src/serve/review.ts';
+import { serve, type Server } from '../../../src/serve/http.ts';
 import { silent } from '../../../src/log.ts';
 import { selfSigned } from '../../../src/serve/x509.ts';
 import { askSecurely } from '../../support/https.ts';
 import { scratch } from '../../support/fixture.ts';
+import { reviewer, routes, secure } from './served.ts';
 
 // waits for the server's time-outs
 jest.setTimeout(30_000);
-
-/** Without an answer. */
-const failures: Record<string, Error> = {
-  away: new Error('create TokenReview: connect ECONNREFUSED'),
-  crowded: new CrowdedError('4 reviews are under way'),
-};
-/** `viewer` may get and head /state alone. */
-const reviewer: Reviewer = {
-  authenticate: (token) =>
-    failures[token] !== undefined
-      ? Promise.reject(failures[token])
-      : Promise.resolve(['viewer', 'other', 'unlucky'].includes(token) ? { username: token } : undefined),
-  allows: ({ username }, verb, path) =>
-    username === 'unlucky'
-      ? Promise.reject(new Error('create SubjectAccessReview: no answer within 5000 ms'))
-      : Promise.resolve(
-          (username === 'viewer' && path === '/state' && ['get', 'head'].includes(verb)) ||
-            (username === 'other' && path === '/take' && verb === 'post'),
-        ),
-};
-const routes = {
-  '/state': () => json(200, { a: 1 }),
-  '/secret': () => json(200, {}),
-  '/healthz': () => text(200, 'ok'),
-  '/readyz': () => text(503, 'not yet'),
-  '/take': {
-    post: ({ body, by }: Posted) => json(200, { body, by }),
-  },
-};
-const secure = { certificate: { commonName: 'overlaynet-agent', names: ['node2'] }, reviewer };
 
 let server: Server;
 let at: string;
