@@ -279,8 +279,11 @@ export const startControlPlane = async ({ large = false } = {}): Promise<OwnCont
   }
 };
 
-/** The suite's (jest --globalSetup test/support/apiserver-setup.ts), not to be broken; without that one of your own. */
+/** The environment variable with the kubeconfig of the control plane that the files of one jest worker share. */
+export const sharedBy = (worker: number | string): string => `OVT_KUBECONFIG_${worker}`;
+
+/** The one that test/support/apiserver-setup.ts started for this worker, not to be broken; without that one of your own. */
 export const controlPlane = async (): Promise<ControlPlane> => {
-  const kubeconfig = process.env.OVT_KUBECONFIG;
+  const kubeconfig = process.env[sharedBy(process.env.JEST_WORKER_ID ?? 1)];
   return kubeconfig === undefined ? startControlPlane() : new Shared(path.dirname(kubeconfig));
 };
