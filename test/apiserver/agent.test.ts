@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import {
   agentAllocations,
   endpointSlices,
@@ -71,7 +72,12 @@ test('an idle agent writes nothing to the API server, whatever it looks at', asy
     await eventually(async () => {
       expect((await bench.stored()).spec.networks).toHaveLength(2);
     });
-    await new Promise((resolve) => setTimeout(resolve, 500));
+    // what it had to say at its start is said
+    await eventually(async () => {
+      const { metadata } = await bench.stored();
+      await sleep(500);
+      expect((await bench.stored()).metadata.resourceVersion).toBe(metadata.resourceVersion);
+    });
     const [requests, passes, { metadata }] = [
       proxy.requests.length,
       bench.node.kernel.snapshots.length,
@@ -79,9 +85,13 @@ test('an idle agent writes nothing to the API server, whatever it looks at', asy
     ];
     for (let i = 0; i < 5; i++) {
       agent.reconcile();
-      await new Promise((resolve) => setTimeout(resolve, 150));
+      const expected = passes + i + 1;
+      await eventually(() => {
+        expect(bench.node.kernel.snapshots).toHaveLength(expected);
+      });
     }
-    expect(bench.node.kernel.snapshots.length).toBe(passes + 5);
+    await sleep(150);
+    expect(bench.node.kernel.snapshots).toHaveLength(passes + 5);
     expect(proxy.requests.slice(requests).filter((request) => !request.startsWith('GET '))).toEqual([]);
     expect((await bench.stored()).metadata.resourceVersion).toBe(metadata.resourceVersion);
     // registration, what it holds, a status for each step on the way, and NetworkUnavailable of its Node
