@@ -13,8 +13,9 @@ export interface Way {
 
 export interface Node {
   netns: Netns;
-  /** On the underlay. */
+  /** On the underlay, of each family. */
   ip: string;
+  ip6: string;
   /** Number of the node in its site, and of its containers' block. */
   index: number;
 }
@@ -62,12 +63,15 @@ export class Sites {
         const netns = await Netns.create();
         this.#made.push(netns);
         await netns.sh(`sysctl -qw ${sysctls}`);
-        nodes.push({ netns, index, ip: nodeAddresses(2 * at + index)[0] ?? '' });
+        const [ip = '', ip6 = ''] = nodeAddresses(2 * at + index);
+        nodes.push({ netns, index, ip, ip6 });
       }
       built.push({ way, nodes });
     }
     const nodes = built.flatMap((one) => one.nodes);
-    this.#made.push(await connect(nodes.map(({ netns, ip }) => ({ netns, addresses: [`${ip}/16`] }))));
+    this.#made.push(
+      await connect(nodes.map(({ netns, ip, ip6 }) => ({ netns, addresses: [`${ip}/16`, `${ip6}/64`] }))),
+    );
     for (const { way, nodes } of built) {
       await way.prepare(nodes, []);
       const pods: Pod[] = [];
@@ -80,7 +84,7 @@ export class Sites {
       }
       await way.prepare(nodes, pods);
       const [client, server] = pods as [Pod, Pod];
-      await client.netns.sh(`ping -n -q -c 1 -w 5 ${server.ip}`);
+      for (const to of [server.ip, server.ip6]) await client.netns.sh(`ping -n -q -c 1 -w 5 ${to}`);
       this.all.push({ name: way.name, nodes, client, server });
     }
   }
@@ -118,9 +122,13 @@ export const overlaynet = (first: number): Way => ({
   },
 });
 
+/** Address `host` of a node's block of the network's second subnet; 0 is the block itself. */
+export const address6 = (index: number, host: number): string => `fd01:b:0:0:${index}::${host}/80`;
+
 /** The containers' bridge, as the CNI plugin `bridge` makes it. */
 export async function plainBridge({ netns, index }: Node): Promise<void> {
   await netns.sh(`ip link add ${bridge} type bridge`);
   await netns.sh(`ip link set ${bridge} mtu ${mtu} up`);
   await netns.sh(`ip addr add 9.0.${index}.1/24 dev ${bridge}`);
+  await netns.sh(`ip addr add ${address6(index, 1)} dev ${bridge} nodad`);
 }

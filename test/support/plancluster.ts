@@ -1,6 +1,9 @@
 import { isDeepStrictEqual } from 'node:util';
 import { Memory, plan, type Plan } from '../../src/allocate/plan.ts';
-import { allocationStatus, configStatus, gather, networkStatus } from '../../src/allocate/status.ts';
+import { allocationStatus } from '../../src/allocate/allocationstatus.ts';
+import { configStatus } from '../../src/allocate/configstatus.ts';
+import { gather } from '../../src/allocate/facts.ts';
+import { networkStatus } from '../../src/allocate/networkstatus.ts';
 import { keyOf, spacesName, type NodeFacts, type View, type Write } from '../../src/allocate/view.ts';
 import type {
   AgentAllocation,

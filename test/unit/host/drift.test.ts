@@ -20,9 +20,16 @@ afterEach(() => {
  */
 async function watched(
   reports: number,
-  options: { resyncMs?: number; lookMs?: number; ago?: number; guarded?: () => boolean } = {},
+  options: {
+    resyncMs?: number;
+    lookMs?: number;
+    ago?: number;
+    compareMs?: number;
+    guarded?: () => boolean;
+  } = {},
 ) {
   const agent = {
+    compared: { ms: options.compareMs ?? 60_000, endedAt: performance.now() },
     looked: { ms: options.lookMs ?? 0, endedAt: performance.now() - (options.ago ?? 0) },
     looks: 0,
     at: new Set<string>(),
@@ -98,4 +105,24 @@ test('rules that are gone have everything looked at, and not again for half a mi
   expect([...agent.at]).toEqual(['all']);
   await jest.advanceTimersByTimeAsync(2_000);
   expect([agent.looks, asked]).toEqual([1, 3]);
+});
+
+test('what is cheap to compare is compared every time, and what is not waits fifty times its cost', async () => {
+  const cheap = await watched(0, { compareMs: 0 });
+  jest.advanceTimersByTime(150);
+  expect(cheap.looks).toBe(3);
+  expect([...cheap.at]).toEqual(['all']);
+  stop();
+  const dear = await watched(0, { compareMs: 100 });
+  await jest.advanceTimersByTimeAsync(4_999);
+  expect(dear.looks).toBe(0);
+  await jest.advanceTimersByTimeAsync(50);
+  expect(dear.looks).toBe(1);
+});
+
+test('an agent that has not compared yet is not told to', async () => {
+  const agent = await watched(0);
+  agent.compared = { ms: 0, endedAt: -Infinity };
+  await jest.advanceTimersByTimeAsync(500);
+  expect(agent.looks).toBe(0);
 });
