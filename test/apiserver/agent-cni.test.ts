@@ -38,7 +38,7 @@ const answered = (fields: object, expected: unknown) =>
     expect(await ask(fields)).toEqual(expected);
   });
 
-test('before the data path is complete, a container is told what is awaited; then it gets its network', async () => {
+test('before the data path is complete, a container’s error names what is missing; then it gets its network', async () => {
   await bench.node.start(bench.plane.kubeconfig);
   await answered(
     { namespace: 'shop' },
@@ -123,7 +123,7 @@ test('a namespace’s annotation and labels count as soon as they are written', 
   await answered({ namespace: 'shop', annotation: 'dcos6' }, refused);
 });
 
-test('networks that are not in force are told apart', async () => {
+test('a disabled, an unknown network and an unknown namespace have errors of their own', async () => {
   await bench.running();
   await bench.plane.client.patch(overlayNetworks, 'dcos6', { spec: { enabled: false } }, { type: 'merge' });
   const own = 'annotation overlaynet.dev/network of pod shop/web-0: ';
@@ -215,7 +215,7 @@ test('leases of a network that is gone stay until its containers are, and the co
   });
 });
 
-test('records of containers that cannot be read are told', async () => {
+test('records of containers that cannot be read are reported', async () => {
   bench.node.kernel.unread = ['cafe-eth0.json: not JSON'];
   const agent = await bench.running();
   await eventually(async () => {
@@ -232,7 +232,7 @@ test('records of containers that cannot be read are told', async () => {
   });
 });
 
-test('a directory of the runtimes that cannot be written is told, and tried again', async () => {
+test('a directory of the runtimes that cannot be written is reported, and tried again', async () => {
   rmSync(bench.node.at.path('net'), { recursive: true });
   writeFileSync(bench.node.at.path('net'), 'no directory');
   await bench.node.start(bench.plane.kubeconfig);

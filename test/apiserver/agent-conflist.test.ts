@@ -63,7 +63,7 @@ test('NetworkUnavailable of the Node is cleared once the data path is complete, 
   });
 });
 
-test('the plugin sweeps once the data path is complete, once; its failure is told and tried again', async () => {
+test('the plugin sweeps once the data path is complete, once; its failure is reported and tried again', async () => {
   const { at } = bench.node;
   const plugin = at.path('overlaynet');
   const script = (end: string) => {

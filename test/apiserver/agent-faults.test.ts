@@ -134,7 +134,7 @@ test('an agent that starts again answers once its first pass has ended, and does
   });
 });
 
-test('a failure is told for its network in the tool’s words, tried again, and forgotten', async () => {
+test('a failure is reported for its network in the tool’s words, retried, and cleared', async () => {
   bench.node.kernel.failures = [{ network: 'dcos6', message: 'RTNETLINK answers: Operation not permitted' }];
   await bench.node.start(bench.plane.kubeconfig);
   await bench.operator.allocate('node2', node2);
@@ -150,7 +150,7 @@ test('a failure is told for its network in the tool’s words, tried again, and 
   expect(readdirSync(bench.node.at.path('conf'))).toEqual(['dcos.conflist', 'dcos6.conflist']);
 });
 
-test('what no retry can mend is said of its network, and holds up nothing else', async () => {
+test('a failure that no retry can mend is reported for its network, and holds up nothing else', async () => {
   const message =
     'this node has no IPv6 (its kernel has none) and carries nothing of the network that needs it';
   bench.node.kernel.failures = [{ network: 'dcos6', message, lasting: true }];

@@ -243,7 +243,7 @@ test('a registration that the operator refuses is logged once and shown', async 
   ]);
 });
 
-test('what is wrong with the node itself shows in a condition until it is mended', async () => {
+test('a problem of the node itself shows in a condition until it is mended', async () => {
   const agent = await bench.running();
   const problem = 'net.ipv4.ip_forward is 0: packets of containers are not forwarded; set it to 1';
   for (const [system, shown] of [

@@ -250,7 +250,7 @@ export function honest(parties: Parties): Spoof[] {
   ];
 }
 
-/** A frame that bridges keep for themselves, with another's MAC: whoever learns from it sends us what is that one's. */
+/** A frame that bridges keep for themselves, with another's MAC: a bridge that learns from it sends that container's packets to us. */
 export const controlFrame = ({ self, other }: Parties, group: number): Buffer =>
   ethernet(
     `01:80:c2:00:00:0${group.toString(16)}`,

@@ -25,7 +25,7 @@ afterEach(() => netns.delete());
 
 const words = ({ failures }: DataPathOutcome): string => failures.map(({ message }) => message).join('\n');
 
-describe('what cannot be done is said, and the rest is done', () => {
+describe('what cannot be done is reported, and the rest is done', () => {
   test('a VXLAN link of that name that is not ours', async () => {
     await netns.sh('ip link add vtep1024 type vxlan id 5 dstport 9999');
     const outcome = await path.reconcile(cluster(2, 0));

@@ -201,7 +201,7 @@ test('a chain of ours in a table that iptables cannot read is found, and goes', 
   expect(await path.remains()).toEqual({ remains: new Map(), failures: [] });
 });
 
-test('what stands stays while the node has no VTEP, or no address for the tunnel', async () => {
+test('the data path stays while the node has no VTEP, or no address for the tunnel', async () => {
   await path.reconcile(cluster(2, 0));
   const expected = await everything();
   const waiting = cluster(2, 0);

@@ -99,13 +99,13 @@ test('a restart of the engine keeps them as they are', async () => {
   expect(await ids()).toBe(before);
 });
 
-test('one deleted by hand comes back', async () => {
+test('a network that was deleted by hand comes back', async () => {
   await engine.docker('network rm dcos');
   expect(await docker.reconcile(reference)).toEqual({ made: true });
   expect(await networks()).toContain('dcos,9.0.1.128/25,9.0.1.129');
 });
 
-test('where the bridge of containers is gone, that is told, and both ways out of it that are named work', async () => {
+test('a bridge that is gone although it has containers is reported, and both remedies that the message names work', async () => {
   await engine.container('web', 'dcos');
   const lose = async () => {
     await netns.sh('ip link del d-dcos');
@@ -128,7 +128,7 @@ test('where the bridge of containers is gone, that is told, and both ways out of
   expect(await netns.sh('ip -o addr show d-dcos')).toContain('9.0.1.129/25');
 });
 
-describe('what is in the way is told and left alone', () => {
+describe('what is in the way is reported and left alone', () => {
   beforeEach(() => engine.docker('network rm dcos'));
 
   test('a network of that name', async () => {
@@ -152,7 +152,7 @@ describe('what is in the way is told and left alone', () => {
     expect(await networks()).toContain('dcos,9.0.1.128/25,9.0.1.129');
   });
 
-  test('one that bears our label and another name', async () => {
+  test('a network with our label and another name', async () => {
     await engine.docker('network create --label dev.overlaynet.network=dcos copy');
     await docker.reconcile(without('dcos'));
     expect((await networks()).map((text) => text.replace(/,.*/, ''))).toEqual(['copy', 'dcos6']);
@@ -190,7 +190,7 @@ describe('what is in the way is told and left alone', () => {
   });
 });
 
-describe('what differs', () => {
+describe('a network that differs', () => {
   test('is made anew where no container has it', async () => {
     expect(await docker.reconcile(moved({ mtu: 1300 }))).toEqual({ made: true });
     expect(await networks()).toEqual(['dcos,10.0.1.128/25,10.0.1.129', expect.stringMatching(made[1]!)]);

@@ -28,7 +28,7 @@ const told = async (rules: string): Promise<string[]> => {
     .map(({ message }) => message);
 };
 
-describe('what refuses is told, with the remedy', () => {
+describe('a rule that refuses is reported, with the remedy', () => {
   test('firewalld, by both its chains and with its own commands', async () => {
     const [input = '', forward = '', ...more] = (await told(firewalld())).sort().reverse();
     expect(more).toEqual([]);
@@ -102,7 +102,7 @@ describe('what refuses is told, with the remedy', () => {
     expect(await told('')).toEqual([]);
   });
 
-  test('nft that cannot be run is told as that', async () => {
+  test('nft that cannot be run is reported as such', async () => {
     const host = new Host({
       log: silent,
       run: (_, args) => node.run('/nonexistent/nft', args),
@@ -117,7 +117,7 @@ describe('what refuses is told, with the remedy', () => {
   });
 });
 
-describe('nothing is told of', () => {
+describe('nothing is reported about', () => {
   test('firewalld with the zones and the port that docs/install.md names', async () => {
     const trusted = (hook: string) =>
       ['m-*', 'd-*', 'vtep*'].map((link) => `iifname "${link}" goto filter_${hook}_trusted`).join('\n');
@@ -231,7 +231,7 @@ describe('nothing is told of', () => {
   });
 });
 
-test('others’ tables are read once a minute, and less often where that takes long', async () => {
+test('other programs’ tables are read once a minute, and less often if that takes long', async () => {
   const slow = new Host({
     log: silent,
     run: async (...call) => {

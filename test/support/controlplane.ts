@@ -35,7 +35,7 @@ export interface OwnControlPlane extends ControlPlane {
   /** Puts etcd's last backup() back, as one does it after a disaster: the API server is stopped before, started after. */
   restore(): Promise<void>;
   killApiserver(): Promise<void>;
-  /** SIGSTOP and SIGCONT: connections stay open and nobody answers. */
+  /** SIGSTOP and SIGCONT: connections stay open, and no answer comes. */
   signalApiserver(signal: 'SIGSTOP' | 'SIGCONT'): void;
   /** On the same port, with the same data; returns when it is ready. */
   startApiserver(): Promise<void>;
@@ -218,7 +218,7 @@ class Own extends Shared implements OwnControlPlane {
     const args = {
       'etcd-servers': this.etcd.url,
       'bind-address': '127.0.0.1',
-      // given, it needs no default route; and nobody looks for an endpoint
+      // given, so that no default route is needed; no endpoint is published
       'advertise-address': '127.0.0.1',
       'endpoint-reconciler-type': 'none',
       'secure-port': new URL(this.server).port,

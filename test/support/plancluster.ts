@@ -178,7 +178,7 @@ export class Cluster {
     return true;
   }
 
-  /** Somebody else writes a node's AgentAllocation. */
+  /** Another client writes a node's AgentAllocation. */
   edit(node: string, spec: AgentAllocation['spec']): void {
     const { metadata } = this.allocations.get(node)!;
     this.allocations.set(node, {

@@ -14,7 +14,7 @@ function entries(server: MemoryServer, node: Stored) {
     .flatMap(({ spec }) => spec.subnets);
 }
 
-/** Everything has come to rest and every cooldown is over: every node has what it should, and nobody else anything. */
+/** Everything has come to rest and every cooldown is over: every node has what it should have, and nothing else is held. */
 export function checkRest(server: MemoryServer, hands: boolean): void {
   const unrest = (message: string, ...objects: unknown[]) => {
     const all = [

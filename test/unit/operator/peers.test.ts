@@ -150,7 +150,7 @@ test('page after page comes of one answer, and not longer than a while', async (
   clock.mockRestore();
 });
 
-test('agents that never answer hold nobody up: those that do come through, and all is over in time', async () => {
+test('agents that never answer do not hold up the others, and the request ends in time', async () => {
   const peers = peersOf(70, { all: 5_000, each: 2_000, kept: 0 });
   for (let at = 0; at < 40; at++) answers.set(addressOf(at), () => undefined);
   const ask = async () => {
