@@ -162,6 +162,18 @@ export default tseslint.config(
       '@typescript-eslint/no-unsafe-return': 'off',
     },
   },
+  {
+    files: ['hack/**/*.ts', 'test/**/*.ts'],
+    rules: {
+      'max-lines': ['error', { max: 300 }],
+      'max-lines-per-function': ['error', { max: 60, skipBlankLines: true, skipComments: true }],
+    },
+  },
+  // a describe block is a function that holds many tests, and so is a contract that two suites run
+  {
+    files: ['test/**/*.test.ts', 'test/support/*-contract.ts'],
+    rules: { 'max-lines-per-function': 'off' },
+  },
   { files: ['*.js'], ...tseslint.configs.disableTypeChecked },
   prettier,
 );

@@ -58,7 +58,7 @@ const unused = [
 /**
  * What halves the time that a program needs to start. Of client-node the configuration alone is used, which needs two
  * modules of its generated part and none of the 600 models. And an ESM import of node:http makes Node load its own copy
- * of undici, for exports that nobody asks for; require does not.
+ * of undici, for exports that nothing uses; require does not.
  */
 const lean: Plugin = {
   name: 'lean',

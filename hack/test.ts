@@ -10,7 +10,7 @@ import { takeDown } from './testbed/owner.ts';
 
 /**
  * `npm test [CHECK …]`: what `.ci/run` runs. Installs and builds what is needed, then runs the checks, or those that
- * are named, in three lanes beside each other: most of their time they wait. After the first that fails no more begin.
+ * are named, three at a time: most of their time they wait. After the first that fails no more begin.
  */
 
 const checks: Record<string, string[]> = {
@@ -19,8 +19,9 @@ const checks: Record<string, string[]> = {
   types: ['tsc', '--noEmit'],
   dead: ['knip'],
 };
-/** Of about the same length. */
-const lanes = [['apiserver'], ['netns', 'lab'], [...Object.keys(checks), 'unit', 'cni', 'live']];
+/** In the order in which they begin: the longest first, and what takes no time beside them. */
+const order = ['apiserver', 'netns', ...Object.keys(checks), 'unit', 'lab', 'live', 'cni'];
+const atOnce = 3;
 /** What the netns suite needs for engines of its own, and for their containers. */
 const forDocker = { docker: 'docker.io', dockerd: 'docker.io', busybox: 'busybox-static' };
 /** What the suites lab and live need to try alerts and dashboards. */
@@ -31,40 +32,38 @@ const testLabs = ['ovt-lab', 'ovt-other'];
 /** Runs what is chosen until something fails. Returns the tests' totals and whether all went well. */
 async function run(chosen: string[]): Promise<Totals & { success: boolean }> {
   const totals = { passed: 0, failed: 0, success: true };
-  const used = lanes
-    .map((lane) => lane.filter((name) => chosen.includes(name)))
-    .filter((lane) => lane.length > 0);
-  const runLane = async (lane: string[]) => {
-    for (const name of lane) {
-      if (!totals.success) break;
-      const start = performance.now();
-      say(`\n== ${name}`);
-      const label = used.length > 1 ? `${name.padEnd(9)} | ` : undefined;
-      const [program, ...args] = checks[name] ?? [];
-      let success;
-      if (program !== undefined) success = await tool(program, args, { label });
-      else {
-        const { passed, failed } = await (name === 'cni' ? goTests(await go()) : jestSuite(name, { label }));
-        totals.passed += passed;
-        totals.failed += failed;
-        success = failed === 0;
-      }
-      say(`== ${name} ${success ? 'passed' : 'failed'} in ${since(start)}`);
-      if (!success) totals.success = false;
+  const waiting = order.filter((name) => chosen.includes(name));
+  const labelled = waiting.length > 1;
+  const runOne = async (name: string) => {
+    const start = performance.now();
+    say(`\n== ${name}`);
+    const label = labelled ? `${name.padEnd(9)} | ` : undefined;
+    const [program, ...args] = checks[name] ?? [];
+    let success;
+    if (program !== undefined) success = await tool(program, args, { label });
+    else {
+      const { passed, failed } = await (name === 'cni' ? goTests(await go()) : jestSuite(name, { label }));
+      totals.passed += passed;
+      totals.failed += failed;
+      success = failed === 0;
     }
+    say(`== ${name} ${success ? 'passed' : 'failed'} in ${since(start)}`);
+    if (!success) totals.success = false;
+  };
+  const runLane = async () => {
+    for (let name; totals.success && (name = waiting.shift()) !== undefined;) await runOne(name);
   };
   // each to its end, also beside one that could not be run at all: what comes after removes what the tests made
-  for (const end of await Promise.allSettled(used.map(runLane)))
+  for (const end of await Promise.allSettled(Array.from({ length: atOnce }, runLane)))
     if (end.status === 'rejected') throw end.reason;
   return totals;
 }
 
 async function main(): Promise<boolean> {
-  const all = lanes.flat();
   const names = process.argv.slice(2);
-  const unknown = names.find((name) => !all.includes(name));
-  if (unknown !== undefined) throw new Error(`there is no "${unknown}"; there are ${all.join(', ')}`);
-  const chosen = names.length === 0 ? all : names;
+  const unknown = names.find((name) => !order.includes(name));
+  if (unknown !== undefined) throw new Error(`there is no "${unknown}"; there are ${order.join(', ')}`);
+  const chosen = names.length === 0 ? order : names;
   process.env.OVERLAYNET_DOWNLOAD = 'never';
   const real = chosen.some((name) => !(name in checks) && name !== 'unit');
   if (real) {

@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { say } from '../parts/progress.ts';
 import { root } from '../testbed/lab.ts';
 import { tool, type Running } from './tool.ts';
 
@@ -8,19 +9,24 @@ export interface Totals {
   failed: number;
 }
 
+/** How long jest may take to end once it has written its results, also on a busy machine. */
+const endMs = 30_000;
+
 /**
- * Runs jest, and keeps its results in a file. A test file that could not be run counts as a failed test, and so does a run
- * without any test.
+ * Runs jest, and keeps its results in a file. A test file that could not be run counts as a failed test, and so do a run
+ * without any test, and one that does not end because a test left something open.
  */
 export async function jest(args: string[], results: string, running: Running = {}): Promise<Totals> {
   rmSync(results, { force: true });
   mkdirSync(dirname(results), { recursive: true });
-  const { env = process.env } = running;
+  const { env = process.env, cancelled } = running;
   const options = `${env.NODE_OPTIONS ?? ''} --experimental-vm-modules --disable-warning=ExperimentalWarning`;
-  const success = await tool('jest', [...args, '--json', `--outputFile=${results}`, '--forceExit'], {
+  const hangs = leftOpen(results);
+  const success = await tool('jest', [...args, '--json', `--outputFile=${results}`], {
     ...running,
     env: { ...env, NODE_OPTIONS: options.trim() },
-  });
+    cancelled: Promise.race([hangs.found, ...(cancelled === undefined ? [] : [cancelled])]),
+  }).finally(hangs.stop);
   if (!existsSync(results)) return { passed: 0, failed: 1 };
   const counts = JSON.parse(readFileSync(results, 'utf8')) as Record<string, number>;
   const { numPassedTests: passed = 0, numFailedTests = 0, numRuntimeErrorTestSuites = 0 } = counts;
@@ -28,9 +34,34 @@ export async function jest(args: string[], results: string, running: Running = {
   return { passed, failed: success || failed > 0 ? failed : 1 };
 }
 
+/** `found` resolves when jest still runs long after its results were written: a test left a timer, socket or process open. */
+function leftOpen(results: string): { found: Promise<void>; stop: () => void } {
+  const { promise: found, resolve } = Promise.withResolvers<undefined>();
+  let written: number | undefined;
+  const timer = setInterval(() => {
+    if (existsSync(results)) written ??= performance.now();
+    if (written === undefined || performance.now() - written < endMs) return;
+    say('jest does not end: a test left something open; jest --detectOpenHandles --runInBand FILE names it');
+    resolve(undefined);
+  }, 500);
+  return {
+    found,
+    stop: () => {
+      clearInterval(timer);
+    },
+  };
+}
+
+/**
+ * How many files of a suite run at once; 1 where it is not named. Tests with an API server wait most of the time, and each worker has
+ * its own. Those in network namespaces and in the lab measure times.
+ */
+const workers: Record<string, string> = { unit: '50%', apiserver: '2' };
+
 /** Runs the tests of test/SUITE; its setup and teardown are in test/support. */
 export function jestSuite(suite: string, running: Running): Promise<Totals> {
-  const args = [`${join('test', suite)}/`, ...(suite === 'unit' ? [] : ['--runInBand'])];
+  const count = workers[suite];
+  const args = [`${join('test', suite)}/`, count === undefined ? '--runInBand' : `--maxWorkers=${count}`];
   for (const phase of ['Setup', 'Teardown']) {
     const file = join(root, 'test', 'support', `${suite}-${phase.toLowerCase()}.ts`);
     if (existsSync(file)) args.push(`--global${phase}=${file}`);

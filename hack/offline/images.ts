@@ -14,8 +14,10 @@ export const tags = { operator: 'overlaynet-operator:0.1.0', agent: 'overlaynet-
 /** What npm's Node is linked with and does not bring. */
 const libraries = ['libstdc++6'];
 
+const debianWith = (name: string, packages: string[]) => rootfs(name, 'minbase', [...packages, ...libraries]);
+
 /** A Debian with the programs for packets: below the agent, and below kube-proxy, which needs the same. */
-export const networkRootfs = () => rootfs('network', 'minbase', [...agentPackages, ...libraries]);
+export const networkRootfs = () => debianWith('network', agentPackages);
 
 /** Node 24 from npm, linked with the C libraries alone: a distribution's own needs more. hack/run keeps it in the same place. */
 async function node(): Promise<string> {
@@ -41,33 +43,47 @@ async function nodeLayer(): Promise<string> {
   return cachedFile('nodejs.tar', version, (to) => writeLayer(to, { '/usr/local/bin/node': file }));
 }
 
-const dist = join(root, 'dist');
+type Program = keyof typeof tags;
+
+/** What an image has beside Node, as its Dockerfile says; `grants.test.ts` compares the two. */
+interface Contents {
+  /** Debian packages. */
+  packages: string[];
+  /** Files by their absolute paths in the image: what each is in dist/. */
+  files: Record<string, string>;
+  config: Image['config'];
+}
+
+const variables = (program: Program): string[] =>
+  Object.entries(environmentOf(program)).map(([name, value]) => `${name}=${value}`);
+
+export const contents: Record<Program, Contents> = {
+  operator: {
+    packages: [],
+    files: { '/app/operator.mjs': 'operator.js' },
+    config: { Entrypoint: ['node', '/app/operator.mjs'], User: '65532:65532', Env: variables('operator') },
+  },
+  agent: {
+    packages: agentPackages,
+    files: {
+      '/app/agent.mjs': 'agent.js',
+      ...Object.fromEntries(plugins.map((name) => [`/opt/cni/bin/${name}`, `plugins/${name}`])),
+    },
+    config: { Entrypoint: ['node', '/app/agent.mjs'], Env: variables('agent') },
+  },
+};
 
 /** The images of operator and agent as their Dockerfiles make them, of Debian packages and npm's Node. */
 export async function assemble(work: string): Promise<Image[]> {
   const nodejs = await nodeLayer();
-  const operator = join(work, 'operator.layer');
-  const agent = join(work, 'agent.layer');
-  await writeLayer(operator, { '/app/operator.mjs': join(dist, 'operator.js') });
-  const files: Record<string, string> = { '/app/agent.mjs': join(dist, 'agent.js') };
-  for (const name of plugins) files[`/opt/cni/bin/${name}`] = join(dist, 'plugins', name);
-  await writeLayer(agent, files);
-  return [
-    {
-      tag: tags.operator,
-      layers: [await rootfs('libraries', 'extract', libraries), nodejs, operator],
-      config: { Entrypoint: ['node', '/app/operator.mjs'], User: '65532:65532', Env: variables('operator') },
-    },
-    {
-      tag: tags.agent,
-      layers: [await networkRootfs(), nodejs, agent],
-      config: {
-        Entrypoint: ['node', '/app/agent.mjs'],
-        Env: variables('agent'),
-      },
-    },
-  ];
+  const image = async (program: Program): Promise<Image> => {
+    const { packages, files, config } = contents[program];
+    const layer = join(work, `${program}.layer`);
+    const entries = Object.entries(files).map(([to, file]) => [to, join(root, 'dist', file)]);
+    await writeLayer(layer, Object.fromEntries(entries) as Record<string, string>);
+    const below =
+      packages.length === 0 ? rootfs('libraries', 'extract', libraries) : debianWith('network', packages);
+    return { tag: tags[program], layers: [await below, nodejs, layer], config };
+  };
+  return [await image('operator'), await image('agent')];
 }
-
-const variables = (program: 'operator' | 'agent'): string[] =>
-  Object.entries(environmentOf(program)).map(([name, value]) => `${name}=${value}`);

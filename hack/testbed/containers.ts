@@ -115,7 +115,7 @@ export async function addContainer(
   }
 }
 
-/** Releases what CNI gave, removes the namespace and forgets the container. One who comes second does nothing. */
+/** Releases what CNI gave, removes the namespace and forgets the container. A second call does nothing. */
 async function takeBack(lab: Lab, parts: Parts, container: Container): Promise<void> {
   const { node, name } = container;
   const dir = directory(lab, node, name);

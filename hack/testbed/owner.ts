@@ -4,7 +4,7 @@ import { UserError, type Lab } from './lab.ts';
 import { removeNamespaces } from './namespaces.ts';
 import { end, namesakes, processesOf, until } from './processes.ts';
 
-/** Who holds a lab up: a running `up`, or nobody once it is detached. */
+/** The owner of a lab: a running `up`, or none once it is detached. */
 interface Owner {
   pid: number;
   /** When that process started, in the kernel's ticks since boot: a pid alone may be someone else's by now. */

@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseAllDocuments } from 'yaml';
-import type { KubeObject, OverlayNetwork } from '../../src/api/types.ts';
+import type { AgentAllocation, KubeObject, OverlayNetwork } from '../../src/api/types.ts';
 import type { Client } from '../../src/kube/client.ts';
 import { agentAllocations, overlayNetworks } from '../../src/kube/resources.ts';
 import { say } from '../parts/progress.ts';
@@ -90,6 +90,40 @@ async function addContainers(wish: Wish, client: Client): Promise<Container[]> {
   return containers;
 }
 
+/** Starts the nodes' agents, and waits until each has what it should. Returns the AgentAllocations. */
+async function startAgents(
+  lab: Lab,
+  client: Client,
+  names: string[],
+  networks: string[],
+  done: (what: string) => void,
+): Promise<AgentAllocation[]> {
+  for (const node of names) {
+    startAgent(lab, node);
+    const { spec } = await allocated(lab, client, node, Math.min(networks.length, 1));
+    done(`${node} allocated: VTEP ${spec.vtep?.ip ?? spec.vtep?.ip6 ?? ''}`);
+  }
+  const { items: allocations } = await client.list(agentAllocations);
+  await Promise.all(
+    allocations.map((one) => working(lab, client, one.metadata.name, (one.spec.networks ?? []).length)),
+  );
+  for (const network of networks) await counted(lab, client, network);
+  done('every node reports its networks OK');
+  return allocations;
+}
+
+/** Writes the file from which shells, and `hack/lab`, know how to reach the lab. */
+function writeEnvironment(lab: Lab, stateURL: string): void {
+  const environment = {
+    KUBECONFIG: kubeconfig(lab),
+    STATE_URL: stateURL,
+    // of `kubectl overlay`
+    OVERLAYNET_SERVER: new URL(stateURL).origin,
+  };
+  const lines = Object.entries(environment).map(([name, value]) => `${name}=${value}\n`);
+  writeFileSync(join(lab.dir, 'env'), lines.join(''));
+}
+
 /** Brings a lab up, from nothing to answered pings. Throws when any part of it fails; the caller clears it away. */
 export async function raise(wish: Wish): Promise<Happened> {
   const { lab, parts } = wish;
@@ -126,17 +160,7 @@ export async function raise(wish: Wish): Promise<Happened> {
   for (const network of networks) await accepted(lab, client, network);
   done(`operators started, ${wish.overlay} applied: ${networks.join(', ')}`);
 
-  for (const node of names) {
-    startAgent(lab, node);
-    const { spec } = await allocated(lab, client, node, Math.min(networks.length, 1));
-    done(`${node} allocated: VTEP ${spec.vtep?.ip ?? spec.vtep?.ip6 ?? ''}`);
-  }
-  const { items: allocations } = await client.list(agentAllocations);
-  await Promise.all(
-    allocations.map((one) => working(lab, client, one.metadata.name, (one.spec.networks ?? []).length)),
-  );
-  for (const network of networks) await counted(lab, client, network);
-  done('every node reports its networks OK');
+  const allocations = await startAgents(lab, client, names, networks, done);
   const containers = await addContainers(wish, client);
   done(`containers started: ${containers.map((one) => `${one.node}/${one.name}`).join(', ')}`);
   const pings = await ping(lab, pingsAmong(containers, names));
@@ -154,14 +178,7 @@ export async function raise(wish: Wish): Promise<Happened> {
   };
   await client.close();
   writeFileSync(join(lab.dir, 'parts.json'), JSON.stringify(parts));
-  const environment = {
-    KUBECONFIG: kubeconfig(lab),
-    STATE_URL: stateURL,
-    // of `kubectl overlay`
-    OVERLAYNET_SERVER: new URL(stateURL).origin,
-  };
-  const lines = Object.entries(environment).map(([name, value]) => `${name}=${value}\n`);
-  writeFileSync(join(lab.dir, 'env'), lines.join(''));
+  writeEnvironment(lab, stateURL);
   process.stdout.write(`\n${report(happened)}\n\n`);
   const lost = pings.filter((one) => one.received < one.sent);
   if (lost.length > 0) {

@@ -69,6 +69,11 @@ export class Caches {
     return this.#all.every(({ informer }) => informer.hasSynced);
   }
 
+  /** Whether a kind is on its way: it was not listed yet, and the API server has not refused it. */
+  get listing(): boolean {
+    return this.#all.some(({ informer }) => !informer.hasSynced && !informer.refused);
+  }
+
   /**
    * Why kinds cannot be listed, one phrase for each. An unreachable API server is no problem once they were listed.
    */

@@ -23,6 +23,12 @@ const settledMs = 60_000;
 /** Interval for checking kinds that cannot be listed, because a changed reason gives no event. */
 const unlistedMs = 5_000;
 
+/**
+ * How long the status waits for kinds that are on their way. After an outage each informer comes back at its own time, and
+ * every agent of the cluster would write its status for each of them. Longer than an informer's longest pause.
+ */
+const listingMs = 15_000;
+
 interface Parts {
   node: string;
   addresses: string[];
@@ -48,6 +54,8 @@ export class Report {
   #uplinkMTU: number | undefined;
   #registrationFailure: string | undefined;
   #refusal: string | undefined;
+  /** When this agent first knew its OverlayAgent, by the monotonic clock. */
+  #reachableAt: number | undefined;
   #holding: string | undefined;
   /** What this node was registered with when this agent started. */
   #before: OverlayAgentSpec['networks'];
@@ -164,6 +172,8 @@ export class Report {
     const { client, caches } = this.#parts;
     const { agent, agents } = caches;
     if (agent === undefined) return;
+    this.#reachableAt ??= performance.now();
+    if (caches.listing && performance.now() < this.#reachableAt + listingMs) return;
     const { status } = this;
     if (sameStatus(agent.status, status)) return;
     agents.learn(await client.updateStatus<OverlayAgent>(overlayAgents, { ...agent, status }));

@@ -3,7 +3,8 @@ import type { KubeObject } from '../../src/api/types.ts';
 import { overlayNetworks, type Resource } from '../../src/kube/resources.ts';
 import { node2 } from '../support/fixture.ts';
 import { askAgent } from './agent-ask.ts';
-import { Bench, condition, eventually, states } from '../support/agent-harness.ts';
+import { Bench, condition, states } from '../support/agent-harness.ts';
+import { eventually } from '../support/eventually.ts';
 
 /** Which failure of a pass closes what for new containers. */
 let bench: Bench;

@@ -1,10 +1,11 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
-import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import type { KubeObject } from '../../src/api/types.ts';
 import { namespaceMetadata, overlayNetworks, type Resource } from '../../src/kube/resources.ts';
 import { attachment, node2 } from '../support/fixture.ts';
 import { askAgent } from './agent-ask.ts';
-import { Bench, condition, eventually } from '../support/agent-harness.ts';
+import { Bench, condition } from '../support/agent-harness.ts';
+import { eventually } from '../support/eventually.ts';
 
 /** What the CNI plugin is told, by an agent with a real API server. */
 let bench: Bench;
@@ -37,7 +38,7 @@ const answered = (fields: object, expected: unknown) =>
     expect(await ask(fields)).toEqual(expected);
   });
 
-test('before the data path is complete, a container is told what is awaited; then it gets its network', async () => {
+test('before the data path is complete, a container’s error names what is missing; then it gets its network', async () => {
   await bench.node.start(bench.plane.kubeconfig);
   await answered(
     { namespace: 'shop' },
@@ -122,7 +123,7 @@ test('a namespace’s annotation and labels count as soon as they are written', 
   await answered({ namespace: 'shop', annotation: 'dcos6' }, refused);
 });
 
-test('networks that are not in force are told apart', async () => {
+test('a disabled, an unknown network and an unknown namespace have errors of their own', async () => {
   await bench.running();
   await bench.plane.client.patch(overlayNetworks, 'dcos6', { spec: { enabled: false } }, { type: 'merge' });
   const own = 'annotation overlaynet.dev/network of pod shop/web-0: ';
@@ -214,7 +215,7 @@ test('leases of a network that is gone stay until its containers are, and the co
   });
 });
 
-test('records of containers that cannot be read are told', async () => {
+test('records of containers that cannot be read are reported', async () => {
   bench.node.kernel.unread = ['cafe-eth0.json: not JSON'];
   const agent = await bench.running();
   await eventually(async () => {
@@ -231,7 +232,7 @@ test('records of containers that cannot be read are told', async () => {
   });
 });
 
-test('a directory of the runtimes that cannot be written is told, and tried again', async () => {
+test('a directory of the runtimes that cannot be written is reported, and tried again', async () => {
   rmSync(bench.node.at.path('net'), { recursive: true });
   writeFileSync(bench.node.at.path('net'), 'no directory');
   await bench.node.start(bench.plane.kubeconfig);
@@ -252,37 +253,6 @@ test('a directory of the runtimes that cannot be written is told, and tried agai
       name: 'overlaynet.dev',
     });
   });
-});
-
-test('the plugin sweeps once the data path is complete, once; its failure is told and tried again', async () => {
-  const { at } = bench.node;
-  const plugin = at.path('overlaynet');
-  const script = (end: string) => {
-    writeFileSync(plugin, `#!/bin/sh\necho "$@" >> ${at.path('calls')}\n${end}\n`);
-    chmodSync(plugin, 0o755);
-  };
-  script('echo the disk is on fire >&2; exit 1');
-  bench.node.cniPlugin = plugin;
-  const agent = await bench.running();
-  await eventually(async () => {
-    expect(condition(await bench.stored(), 'ContainersReady')?.message).toBe(
-      `${plugin} sweep: the disk is on fire`,
-    );
-  });
-  expect(readFileSync(at.path('calls'), 'utf8').split('\n')[0]).toBe(
-    `sweep --state-dir ${at.path('state')} --lease-dir ${at.path('leases')}`,
-  );
-  script(`echo '{"freed":["cafe/eth0"],"kept":0}'`);
-  await eventually(async () => {
-    expect(condition(await bench.stored(), 'ContainersReady')?.reason).toBe('Ready');
-  });
-  expect(bench.node.log.lines).toContainEqual(expect.stringMatching(/^info swept freed=1 kept=0/));
-  const calls = readFileSync(at.path('calls'), 'utf8');
-  agent.reconcile();
-  await eventually(() => {
-    expect(bench.node.kernel.snapshots.length).toBeGreaterThan(1);
-  });
-  expect(readFileSync(at.path('calls'), 'utf8')).toBe(calls);
 });
 
 test('namespaces come without their specs, and changes of others in them cause no write', async () => {

@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { nodes, type Node } from '../../src/kube/resources.ts';
 import { node2 } from '../support/fixture.ts';
-import { Bench, condition, eventually } from '../support/agent-harness.ts';
+import { Bench, condition } from '../support/agent-harness.ts';
+import { eventually } from '../support/eventually.ts';
 
 let bench: Bench;
 beforeAll(async () => {
@@ -60,4 +61,35 @@ test('NetworkUnavailable of the Node is cleared once the data path is complete, 
   await eventually(async () => {
     expect(await said()).toEqual(['False OverlaynetIsUp']);
   });
+});
+
+test('the plugin sweeps once the data path is complete, once; its failure is reported and tried again', async () => {
+  const { at } = bench.node;
+  const plugin = at.path('overlaynet');
+  const script = (end: string) => {
+    writeFileSync(plugin, `#!/bin/sh\necho "$@" >> ${at.path('calls')}\n${end}\n`);
+    chmodSync(plugin, 0o755);
+  };
+  script('echo the disk is on fire >&2; exit 1');
+  bench.node.cniPlugin = plugin;
+  const agent = await bench.running();
+  await eventually(async () => {
+    expect(condition(await bench.stored(), 'ContainersReady')?.message).toBe(
+      `${plugin} sweep: the disk is on fire`,
+    );
+  });
+  expect(readFileSync(at.path('calls'), 'utf8').split('\n')[0]).toBe(
+    `sweep --state-dir ${at.path('state')} --lease-dir ${at.path('leases')}`,
+  );
+  script(`echo '{"freed":["cafe/eth0"],"kept":0}'`);
+  await eventually(async () => {
+    expect(condition(await bench.stored(), 'ContainersReady')?.reason).toBe('Ready');
+  });
+  expect(bench.node.log.lines).toContainEqual(expect.stringMatching(/^info swept freed=1 kept=0/));
+  const calls = readFileSync(at.path('calls'), 'utf8');
+  agent.reconcile();
+  await eventually(() => {
+    expect(bench.node.kernel.snapshots.length).toBeGreaterThan(1);
+  });
+  expect(readFileSync(at.path('calls'), 'utf8')).toBe(calls);
 });

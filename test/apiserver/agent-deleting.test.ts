@@ -5,7 +5,8 @@ import type { KubeObject } from '../../src/api/types.ts';
 import { overlayNetworks, type Resource } from '../../src/kube/resources.ts';
 import { node2 } from '../support/fixture.ts';
 import { askAgent } from './agent-ask.ts';
-import { Bench, eventually } from '../support/agent-harness.ts';
+import { Bench } from '../support/agent-harness.ts';
+import { eventually } from '../support/eventually.ts';
 
 /** A network is deleted while a pod of this node uses it. */
 let bench: Bench;

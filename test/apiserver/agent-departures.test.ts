@@ -3,7 +3,8 @@ import { confirmDepartures } from '../../src/belief/doubt.ts';
 import { desired } from '../../src/dataplane/desired.ts';
 import { agentAllocations } from '../../src/kube/resources.ts';
 import { peer, peerName } from '../support/agentcluster.ts';
-import { Bench, condition, eventually } from '../support/agent-harness.ts';
+import { Bench, condition } from '../support/agent-harness.ts';
+import { eventually } from '../support/eventually.ts';
 
 const peers = Array.from({ length: 10 }, (_, i) => i);
 

@@ -5,7 +5,8 @@ import { Engine } from '../../src/docker/engine.ts';
 import { silent } from '../../src/log.ts';
 import { FakeEngine } from '../support/fakeengine.ts';
 import { node2 } from '../support/fixture.ts';
-import { Bench, condition, eventually, states } from '../support/agent-harness.ts';
+import { Bench, condition, states } from '../support/agent-harness.ts';
+import { eventually } from '../support/eventually.ts';
 
 let bench: Bench;
 let engine: FakeEngine;

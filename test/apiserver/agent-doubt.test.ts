@@ -3,7 +3,8 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import type { Snapshot } from '../../src/dataplane/snapshot.ts';
 import { agentAllocations, overlayAgents, overlayNetworks } from '../../src/kube/resources.ts';
 import { node1, node2 } from '../support/fixture.ts';
-import { Bench, condition, crds, eventually } from '../support/agent-harness.ts';
+import { Bench, condition, crds } from '../support/agent-harness.ts';
+import { eventually } from '../support/eventually.ts';
 
 let bench: Bench;
 beforeAll(async () => {

@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { node1, node2 } from '../support/fixture.ts';
 import { askAgent } from './agent-ask.ts';
-import { Bench, condition, crds, eventually, states } from '../support/agent-harness.ts';
+import { Bench, condition, crds, states } from '../support/agent-harness.ts';
+import { eventually } from '../support/eventually.ts';
 
 let bench: Bench;
 beforeAll(async () => {
@@ -131,4 +132,39 @@ test('an agent that starts again answers once its first pass has ended, and does
   await eventually(async () => {
     expect(await ask()).toBe('eth0=dcos');
   });
+});
+
+test('a failure is reported for its network in the tool’s words, retried, and cleared', async () => {
+  bench.node.kernel.failures = [{ network: 'dcos6', message: 'RTNETLINK answers: Operation not permitted' }];
+  await bench.node.start(bench.plane.kubeconfig);
+  await bench.operator.allocate('node2', node2);
+  await eventually(async () => {
+    expect((await bench.stored()).status?.networks).toMatchObject([
+      { name: 'dcos', state: 'OK' },
+      { name: 'dcos6', state: 'Failed', message: 'RTNETLINK answers: Operation not permitted' },
+    ]);
+  });
+  expect(readdirSync(bench.node.at.path('conf'))).toEqual(['dcos.conflist']);
+  bench.node.kernel.failures = [];
+  await bench.settled();
+  expect(readdirSync(bench.node.at.path('conf'))).toEqual(['dcos.conflist', 'dcos6.conflist']);
+});
+
+test('a failure that no retry can mend is reported for its network, and holds up nothing else', async () => {
+  const message =
+    'this node has no IPv6 (its kernel has none) and carries nothing of the network that needs it';
+  bench.node.kernel.failures = [{ network: 'dcos6', message, lasting: true }];
+  await bench.node.start(bench.plane.kubeconfig);
+  await bench.operator.allocate('node2', node2);
+  await eventually(async () => {
+    const stored = await bench.stored();
+    expect(stored.status?.networks).toMatchObject([
+      { name: 'dcos', state: 'OK' },
+      { name: 'dcos6', state: 'Failed', message },
+    ]);
+    expect(condition(stored, 'DataPathReady')).toMatchObject({ status: 'True', reason: 'Partial' });
+    expect(condition(stored, 'ContainersReady')?.status).toBe('True');
+  });
+  expect(readdirSync(bench.node.at.path('conf'))).toEqual(['dcos.conflist']);
+  expect(existsSync(bench.node.at.path('net', '05-overlaynet.conflist'))).toBe(true);
 });

@@ -6,7 +6,8 @@ import type { AddressInfo } from 'node:net';
 import { startControlPlane, type OwnControlPlane } from '../support/controlplane.ts';
 import { freePort } from '../support/kubeprocess.ts';
 import { scratch } from '../support/fixture.ts';
-import { crds, eventually } from '../support/agent-harness.ts';
+import { crds } from '../support/agent-harness.ts';
+import { eventually } from '../support/eventually.ts';
 
 /** The program itself. Its node is never allocated, so that it touches no kernel object. */
 let plane: OwnControlPlane;

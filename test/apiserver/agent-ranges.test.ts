@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
-import { Bench, eventually } from '../support/agent-harness.ts';
+import { Bench } from '../support/agent-harness.ts';
+import { eventually } from '../support/eventually.ts';
 
 // what a node has beside the overlays, as its agent registers it with a real API server
 

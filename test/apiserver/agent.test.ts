@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import {
   agentAllocations,
   endpointSlices,
@@ -9,7 +10,8 @@ import {
 } from '../../src/kube/resources.ts';
 import { HttpProxy } from '../support/kubeproxy.ts';
 import { node1, node2 } from '../support/fixture.ts';
-import { Bench, condition, eventually, states } from '../support/agent-harness.ts';
+import { Bench, condition, states } from '../support/agent-harness.ts';
+import { eventually } from '../support/eventually.ts';
 
 let bench: Bench;
 beforeAll(async () => {
@@ -70,7 +72,12 @@ test('an idle agent writes nothing to the API server, whatever it looks at', asy
     await eventually(async () => {
       expect((await bench.stored()).spec.networks).toHaveLength(2);
     });
-    await new Promise((resolve) => setTimeout(resolve, 500));
+    // what it had to say at its start is said
+    await eventually(async () => {
+      const { metadata } = await bench.stored();
+      await sleep(500);
+      expect((await bench.stored()).metadata.resourceVersion).toBe(metadata.resourceVersion);
+    });
     const [requests, passes, { metadata }] = [
       proxy.requests.length,
       bench.node.kernel.snapshots.length,
@@ -78,9 +85,13 @@ test('an idle agent writes nothing to the API server, whatever it looks at', asy
     ];
     for (let i = 0; i < 5; i++) {
       agent.reconcile();
-      await new Promise((resolve) => setTimeout(resolve, 150));
+      const expected = passes + i + 1;
+      await eventually(() => {
+        expect(bench.node.kernel.snapshots).toHaveLength(expected);
+      });
     }
-    expect(bench.node.kernel.snapshots.length).toBe(passes + 5);
+    await sleep(150);
+    expect(bench.node.kernel.snapshots).toHaveLength(passes + 5);
     expect(proxy.requests.slice(requests).filter((request) => !request.startsWith('GET '))).toEqual([]);
     expect((await bench.stored()).metadata.resourceVersion).toBe(metadata.resourceVersion);
     // registration, what it holds, a status for each step on the way, and NetworkUnavailable of its Node
@@ -164,41 +175,6 @@ test('registers a new uplink MTU', async () => {
   expect(bench.node.measuredTo).toEqual(node1.addresses);
 });
 
-test('a failure is told for its network in the tool’s words, tried again, and forgotten', async () => {
-  bench.node.kernel.failures = [{ network: 'dcos6', message: 'RTNETLINK answers: Operation not permitted' }];
-  await bench.node.start(bench.plane.kubeconfig);
-  await bench.operator.allocate('node2', node2);
-  await eventually(async () => {
-    expect((await bench.stored()).status?.networks).toMatchObject([
-      { name: 'dcos', state: 'OK' },
-      { name: 'dcos6', state: 'Failed', message: 'RTNETLINK answers: Operation not permitted' },
-    ]);
-  });
-  expect(readdirSync(bench.node.at.path('conf'))).toEqual(['dcos.conflist']);
-  bench.node.kernel.failures = [];
-  await bench.settled();
-  expect(readdirSync(bench.node.at.path('conf'))).toEqual(['dcos.conflist', 'dcos6.conflist']);
-});
-
-test('what no retry can mend is said of its network, and holds up nothing else', async () => {
-  const message =
-    'this node has no IPv6 (its kernel has none) and carries nothing of the network that needs it';
-  bench.node.kernel.failures = [{ network: 'dcos6', message, lasting: true }];
-  await bench.node.start(bench.plane.kubeconfig);
-  await bench.operator.allocate('node2', node2);
-  await eventually(async () => {
-    const stored = await bench.stored();
-    expect(stored.status?.networks).toMatchObject([
-      { name: 'dcos', state: 'OK' },
-      { name: 'dcos6', state: 'Failed', message },
-    ]);
-    expect(condition(stored, 'DataPathReady')).toMatchObject({ status: 'True', reason: 'Partial' });
-    expect(condition(stored, 'ContainersReady')?.status).toBe('True');
-  });
-  expect(readdirSync(bench.node.at.path('conf'))).toEqual(['dcos.conflist']);
-  expect(existsSync(bench.node.at.path('net', '05-overlaynet.conflist'))).toBe(true);
-});
-
 test('a network that is deleted loses its conflist before its bridge, and its leases after', async () => {
   await bench.running();
   mkdirSync(bench.node.at.path('leases', 'dcos'));
@@ -267,7 +243,7 @@ test('a registration that the operator refuses is logged once and shown', async 
   ]);
 });
 
-test('what is wrong with the node itself shows in a condition until it is mended', async () => {
+test('a problem of the node itself shows in a condition until it is mended', async () => {
   const agent = await bench.running();
   const problem = 'net.ipv4.ip_forward is 0: packets of containers are not forwarded; set it to 1';
   for (const [system, shown] of [

@@ -11,8 +11,8 @@ import { OperatorMetrics } from '../../src/operator/metrics.ts';
 import { startControlPlane, type OwnControlPlane } from '../support/controlplane.ts';
 import { askSecurely, tokenIn } from '../support/https.ts';
 import { agent, allocation } from '../support/manifests.ts';
-import { eventually } from '../support/operator.ts';
 import { install } from '../support/refuses.ts';
+import { eventually } from '../support/eventually.ts';
 
 const namespace = 'overlaynet-system';
 const route = '/overlay-master/agents/delete';

@@ -1,41 +1,30 @@
-import { expect, jest } from '@jest/globals';
+import { expect } from '@jest/globals';
 import { writeFileSync } from 'node:fs';
 import { createServer as createPlainServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
-import type { Client } from '../../src/kube/client.ts';
 import { configMaps } from '../../src/kube/resources.ts';
-import { CommandBed, namespace } from '../support/commandbed.ts';
+import { usesCommandBed, namespace } from '../support/commandbed.ts';
 import { askSecurely } from '../support/https.ts';
 import { freePort } from '../support/kubeprocess.ts';
-import { eventually } from '../support/operator.ts';
+import { eventually } from '../support/eventually.ts';
 
-jest.setTimeout(90_000);
-
-let bed: CommandBed;
-let client: Client;
-const run = (args: string, kubeconfig?: string) => bed.run(args, kubeconfig);
-
-beforeAll(async () => {
-  bed = await CommandBed.start();
-  ({ client } = bed.plane);
-}, 120_000);
-afterAll(() => bed.stop());
+const { bed, run, client } = usesCommandBed();
 
 test('a user with the role overlaynet-command has what it needs, and nothing else of the API', async () => {
-  const user = await bed.plane.kubeconfigFor({ name: 'ovt-user' });
+  const user = await bed().plane.kubeconfigFor({ name: 'ovt-user' });
   const without = await run('networks', user);
   expect(without.code).toBe(2);
   expect(without.stderr).toContain('you lack a right: list pods: 403');
   expect(without.stderr).toContain('--clusterrole=overlaynet-command');
-  await bed.plane.kubectl(
+  await bed().plane.kubectl(
     ...['create', 'rolebinding', '-n', namespace, 'ovt-user', '--clusterrole=overlaynet-command'],
     '--serviceaccount=default:ovt-user',
   );
   await eventually(
     () => run('networks', user),
     ({ code }) => code === 0,
-    20_000,
+    { seconds: 20 },
   );
   expect((await run('containers', user)).code).toBe(0);
   const status = await run('status', user);
@@ -49,7 +38,7 @@ test('no right to forward a port is named', async () => {
   ];
   const { code, stderr } = await run(
     'networks',
-    await bed.plane.kubeconfigFor({ name: 'ovt-noforward', rules }),
+    await bed().plane.kubeconfigFor({ name: 'ovt-noforward', rules }),
   );
   expect(code).toBe(2);
   expect(stderr).toMatch(/you lack a right: create pods\/portforward .*403/);
@@ -69,20 +58,20 @@ test('a token that nobody knows, an operator without a published certificate, an
     2,
     expect.stringContaining('no operator runs in namespace default'),
   ]);
-  const found = (await client.get(configMaps(namespace), 'overlaynet-operator'))!;
-  await client.update(configMaps(namespace), { ...found, data: {} });
+  const found = (await client().get(configMaps(namespace), 'overlaynet-operator'))!;
+  await client().update(configMaps(namespace), { ...found, data: {} });
   const strange = await run('networks');
   expect([strange.code, strange.stderr]).toEqual([
     2,
     expect.stringContaining('no operator has published that'),
   ]);
-  const now = (await client.get(configMaps(namespace), 'overlaynet-operator'))!;
-  await client.update(configMaps(namespace), { ...now, data: found.data ?? {} });
+  const now = (await client().get(configMaps(namespace), 'overlaynet-operator'))!;
+  await client().update(configMaps(namespace), { ...now, data: found.data ?? {} });
   expect((await run('networks')).code).toBe(0);
 });
 
 test('--server reaches the operator itself, by the same certificate', async () => {
-  expect((await run(`networks -o name --server https://127.0.0.1:${bed.port}`)).stdout).toBe(
+  expect((await run(`networks -o name --server https://127.0.0.1:${bed().port}`)).stdout).toBe(
     'network/dcos\n',
   );
   const clear = await run('networks --server http://example.org');
@@ -90,33 +79,33 @@ test('--server reaches the operator itself, by the same certificate', async () =
 });
 
 test('an API server that is not there, an expired token of the user, no kubeconfig', async () => {
-  const nowhere = bed.plane.kubeconfigAt(`https://127.0.0.1:${await freePort()}`);
+  const nowhere = bed().plane.kubeconfigAt(`https://127.0.0.1:${await freePort()}`);
   const away = await run('networks', nowhere);
   expect([away.code, away.stderr]).toEqual([
     2,
     expect.stringMatching(/cannot be reached: .*ECONNREFUSED[^]*kubectl cluster-info/),
   ]);
-  const expired = path.join(bed.temp.path, 'expired');
-  const text = await bed.plane.kubectl('config', 'view', '--raw', '--flatten');
+  const expired = path.join(bed().temp.path, 'expired');
+  const text = await bed().plane.kubectl('config', 'view', '--raw', '--flatten');
   writeFileSync(expired, text.replace(/token: .*/, 'token: old'));
   const old = await run('networks', expired);
   expect([old.code, old.stderr]).toEqual([2, expect.stringContaining('log in again')]);
-  const none = await bed.command.run(['networks']);
+  const none = await bed().command.run(['networks']);
   expect([none.code, none.stderr]).toEqual([2, expect.stringContaining('give --kubeconfig')]);
 });
 
 test('an exec plugin gives the token; one that fails is named', async () => {
-  const text = await bed.plane.kubectl('config', 'view', '--raw', '--flatten');
+  const text = await bed().plane.kubectl('config', 'view', '--raw', '--flatten');
   const token = /token: (\S+)/.exec(text)?.[1] ?? '';
   const credential = {
     apiVersion: 'client.authentication.k8s.io/v1',
     kind: 'ExecCredential',
     status: { token },
   };
-  const script = path.join(bed.temp.path, 'plugin');
+  const script = path.join(bed().temp.path, 'plugin');
   writeFileSync(script, `#!/bin/sh\necho '${JSON.stringify(credential)}'\n`, { mode: 0o755 });
   const write = (program: string) => {
-    const file = path.join(bed.temp.path, `exec-${path.basename(program)}`);
+    const file = path.join(bed().temp.path, `exec-${path.basename(program)}`);
     const exec = `exec: {apiVersion: client.authentication.k8s.io/v1, command: "${program}", interactiveMode: Never}`;
     writeFileSync(file, text.replace(/token: \S+/, exec));
     return file;
@@ -158,10 +147,10 @@ test('an operator of another version, or something else, is said', async () => {
 
 test('wrong parameters are 400 over HTTPS too, with parameter, value and rule', async () => {
   const { stdout } = {
-    stdout: await bed.plane.kubectl('create', 'token', '-n', namespace, 'overlaynet-viewer'),
+    stdout: await bed().plane.kubectl('create', 'token', '-n', namespace, 'overlaynet-viewer'),
   };
   const ask = (route: string, method = 'GET') =>
-    askSecurely(`127.0.0.1:${bed.port}`, route, { token: stdout.trim(), method });
+    askSecurely(`127.0.0.1:${bed().port}`, route, { token: stdout.trim(), method });
   const wrong = await ask('/api/v1/networks?limit=0');
   expect([wrong.status, JSON.parse(wrong.body)]).toEqual([
     400,
@@ -178,9 +167,9 @@ test('wrong parameters are 400 over HTTPS too, with parameter, value and rule', 
 });
 
 test('what agents are shown is no token for the API server or the operator', async () => {
-  const token = await bed.agentToken();
-  expect((await askSecurely(`127.0.0.1:${bed.port}`, '/api/v1/networks', { token })).status).toBe(401);
-  expect((await askSecurely(new URL(bed.plane.server).host, '/api/v1/nodes', { token })).status).toBe(401);
-  const at = bed.agent.address.replace('0.0.0.0', '127.0.0.1');
+  const token = await bed().agentToken();
+  expect((await askSecurely(`127.0.0.1:${bed().port}`, '/api/v1/networks', { token })).status).toBe(401);
+  expect((await askSecurely(new URL(bed().plane.server).host, '/api/v1/nodes', { token })).status).toBe(401);
+  const at = bed().agent.address.replace('0.0.0.0', '127.0.0.1');
   expect((await askSecurely(at, '/overlay-agent/containers', { token })).status).toBe(200);
 });

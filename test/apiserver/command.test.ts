@@ -1,21 +1,10 @@
-import { expect, jest } from '@jest/globals';
+import { expect } from '@jest/globals';
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
-import type { Client } from '../../src/kube/client.ts';
-import { CommandBed, ownAddress } from '../support/commandbed.ts';
+import { usesCommandBed, ownAddress } from '../support/commandbed.ts';
 import { attachment } from '../support/fixture.ts';
 
-jest.setTimeout(90_000);
-
-let bed: CommandBed;
-let client: Client;
-const run = (args: string, kubeconfig?: string) => bed.run(args, kubeconfig);
-
-beforeAll(async () => {
-  bed = await CommandBed.start();
-  ({ client } = bed.plane);
-}, 120_000);
-afterAll(() => bed.stop());
+const { bed, run, client } = usesCommandBed();
 
 const lines = (text: string) =>
   text
@@ -29,7 +18,7 @@ test('networks, through the API server, with a token and a certificate that it f
   const [head, row] = lines(stdout);
   expect(head).toEqual(['NAME', 'STATE', 'SUBNETS', 'READY', 'FILL', 'ISOLATION', 'AGE']);
   expect(row?.slice(0, 4)).toEqual(['dcos', 'Waiting', '9.0.0.0/16 /24', '0/1']);
-  expect(bed.kubelet.asked.at(-1)).toContain('port=9180');
+  expect(bed().kubelet.asked.at(-1)).toContain('port=9180');
 });
 
 test('every form of output', async () => {
@@ -54,7 +43,7 @@ test('every form of output', async () => {
 });
 
 test('containers come from the agents, each held against the kernel', async () => {
-  const file = path.join(bed.stateDir, 'attachments', 'cafe:eth0.json');
+  const file = path.join(bed().stateDir, 'attachments', 'cafe:eth0.json');
   const [first] = attachment().interfaces;
   const record = attachment({
     pod: 'web\u001b[31m',
@@ -93,7 +82,7 @@ test('status tells what is wrong, waits as long as it is told, and gives 1', asy
   expect(stdout).toContain('NOT HEALTHY: 2 of 2 agents are not ready');
   expect(stdout).toMatch(/Operators {2}1 of 1 ready, operator-1 leads, version 0\.1\.0/);
   expect(stderr).toContain('waiting: ');
-  await client.raw({
+  await client().raw({
     what: 'make a policy',
     method: 'POST',
     path: '/apis/networking.k8s.io/v1/namespaces/default/networkpolicies',

@@ -2,7 +2,8 @@ import { inUseFinalizer } from '../../src/api/inuse.ts';
 import { overlayAgents, overlayNetworks } from '../../src/kube/resources.ts';
 import { startControlPlane, type OwnControlPlane } from '../support/controlplane.ts';
 import { applyNetwork, crdFiles, joinNode, makeNamespace, shown } from '../support/leader.ts';
-import { eventually, OperatorProcess } from '../support/operator.ts';
+import { OperatorProcess } from '../support/operator.ts';
+import { eventually } from '../support/eventually.ts';
 
 let plane: OwnControlPlane;
 let operator: OperatorProcess;

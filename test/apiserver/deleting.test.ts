@@ -8,8 +8,9 @@ import { connect, type Client } from '../../src/kube/client.ts';
 import { overlayAgents, overlayNetworks } from '../../src/kube/resources.ts';
 import { assets, startControlPlane, type OwnControlPlane } from '../support/controlplane.ts';
 import { applyNetwork, joinNode, shown } from '../support/leader.ts';
-import { eventually, OperatorProcess } from '../support/operator.ts';
+import { OperatorProcess } from '../support/operator.ts';
 import { install } from '../support/refuses.ts';
+import { eventually } from '../support/eventually.ts';
 
 /** A real API server with what `kubectl apply -k deploy` brings, and an operator with no more rights than that gives it. */
 

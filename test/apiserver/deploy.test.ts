@@ -7,10 +7,11 @@ import { promisify } from 'node:util';
 import { parseAllDocuments } from 'yaml';
 import { buildContext } from '../../hack/build.ts';
 import type { KubeObject } from '../../src/api/types.ts';
-import { ApiError } from '../../src/kube/client.ts';
 import { overlayConfigs } from '../../src/kube/resources.ts';
 import { startControlPlane, type ControlPlane } from '../support/controlplane.ts';
-import { eventually, OperatorProcess } from '../support/operator.ts';
+import { OperatorProcess } from '../support/operator.ts';
+import { violations } from '../support/podsecurity.ts';
+import { eventually } from '../support/eventually.ts';
 
 interface Container {
   name: string;
@@ -152,53 +153,23 @@ describe('Pod Security, level restricted, objects', () => {
     ),
   );
 
-  /** What the API server's own check finds in a pod of that template, one a line. */
-  async function violations(spec: PodSpec, where = namespace): Promise<string[]> {
-    const create = plane.client.raw({
-      what: 'create pod',
-      method: 'POST',
-      path: `/api/v1/namespaces/${where}/pods`,
-      query: { dryRun: 'All' },
-      body: {
-        apiVersion: 'v1',
-        kind: 'Pod',
-        metadata: { name: 'ovt-pod' },
-        spec: { ...spec, priorityClassName: '' },
-      },
-    });
-    const words = await create.then(
-      () => '',
-      (error: unknown) => {
-        if (error instanceof ApiError && error.status === 403) return error.message;
-        throw error;
-      },
-    );
-    if (words === '') return [];
-    const [, list] = words.split(/violates PodSecurity "[^"]*": /);
-    if (list === undefined) throw new Error(words);
-    return list
-      .split(/\), /)
-      .map((violation) => violation.replace(/ \(.*/, ''))
-      .sort();
-  }
-
   test('to neither in overlaynet-system, whose level the agent needs', async () => {
     for (const [kind, name] of [
       ['Deployment', 'overlaynet-operator'],
       ['DaemonSet', 'overlaynet-agent'],
     ] as const)
-      expect(await violations(podOf(kind, name), 'overlaynet-system')).toEqual([]);
+      expect(await violations(plane.client, podOf(kind, name), 'overlaynet-system')).toEqual([]);
   });
 
   test('to nothing of the operator but the host network', async () => {
-    expect(await violations(podOf('Deployment', 'overlaynet-operator'))).toEqual([
+    expect(await violations(plane.client, podOf('Deployment', 'overlaynet-operator'), namespace)).toEqual([
       'host namespaces',
       'hostPort',
     ]);
   });
 
   test('to of the agent what a node’s network needs', async () => {
-    expect(await violations(podOf('DaemonSet', 'overlaynet-agent'))).toEqual([
+    expect(await violations(plane.client, podOf('DaemonSet', 'overlaynet-agent'), namespace)).toEqual([
       'allowPrivilegeEscalation != false',
       'host namespaces',
       'hostPort',

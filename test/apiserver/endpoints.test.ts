@@ -9,8 +9,8 @@ import { silent } from '../../src/log.ts';
 import { startControlPlane, type OwnControlPlane } from '../support/controlplane.ts';
 import { askSecurely, tokenIn } from '../support/https.ts';
 import { freePort, ServerProcess, TempDir } from '../support/kubeprocess.ts';
-import { eventually } from '../support/operator.ts';
 import { install } from '../support/refuses.ts';
+import { eventually } from '../support/eventually.ts';
 
 jest.setTimeout(60_000);
 

@@ -10,7 +10,7 @@ import {
 } from '../../src/kube/resources.ts';
 import { controlPlane } from '../support/controlplane.ts';
 import { applyNetwork, blocks, crdFiles, joinNode, Leader, shown, wipe } from '../support/leader.ts';
-import { eventually } from '../support/operator.ts';
+import { eventually } from '../support/eventually.ts';
 
 /** What design.md names: a leader sleeps in front of a write, another one leads, the first wakes up and writes. */
 

@@ -13,8 +13,9 @@ import {
 import { reasonIs } from '../support/conditions.ts';
 import { startControlPlane, type OwnControlPlane } from '../support/controlplane.ts';
 import { applyNetwork, joinNode } from '../support/leader.ts';
-import { eventually, OperatorProcess } from '../support/operator.ts';
+import { OperatorProcess } from '../support/operator.ts';
 import { install } from '../support/refuses.ts';
+import { eventually } from '../support/eventually.ts';
 
 const namespace = 'overlaynet-system';
 const kubelet = ['--as=system:node:node2', '--as-group=system:nodes'];
@@ -57,7 +58,9 @@ beforeAll(async () => {
     ['node2', '172.17.0.3'],
   ] as const) {
     await joinNode(client, name, address);
-    await eventually(async () => (await client.get(agentAllocations, name))?.spec.vtep, Boolean, 30_000);
+    await eventually(async () => (await client.get(agentAllocations, name))?.spec.vtep, Boolean, {
+      seconds: 30,
+    });
   }
 }, 120_000);
 
@@ -149,7 +152,9 @@ test('neither spec.mtu nor a node that joins makes the tunnel smaller than it ca
   expect((await client.get(agentAllocations, 'narrow'))?.spec.vtep).toBeUndefined();
   const patch = /kubectl (patch .*) -p '(.*)'$/.exec(message)!;
   await plane.kubectl(...patch[1]!.split(' '), '-p', patch[2]!);
-  await eventually(async () => (await client.get(agentAllocations, 'narrow'))?.spec.vtep, Boolean, 30_000);
+  await eventually(async () => (await client.get(agentAllocations, 'narrow'))?.spec.vtep, Boolean, {
+    seconds: 30,
+  });
   await eventually(inForce, (mtu) => mtu === 1350);
 }, 120_000);
 
@@ -180,7 +185,7 @@ test('a network over the second LAN of a node, and a node with a LAN in a networ
   await eventually(
     () => shows('node3'),
     (names) => names?.includes('dcos') === true,
-    30_000,
+    { seconds: 30 },
   );
   await client.delete(overlayNetworks, 'over');
 }, 120_000);

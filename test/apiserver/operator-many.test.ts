@@ -11,7 +11,8 @@ import {
 import { reasonIs } from '../support/conditions.ts';
 import { controlPlane } from '../support/controlplane.ts';
 import { applyNetwork, crdFiles, joinNode, shown, wipe, makeNamespace } from '../support/leader.ts';
-import { eventually, OperatorProcess } from '../support/operator.ts';
+import { OperatorProcess } from '../support/operator.ts';
+import { eventually } from '../support/eventually.ts';
 
 /** One operator, and more nodes than a subnet has blocks. */
 
@@ -66,7 +67,7 @@ test('Nodes that are gone take their OverlayAgents and AgentAllocations with the
     await eventually(
       () => left(resource),
       (names) => !names.includes(one),
-      60_000,
+      { seconds: 60 },
     );
   }
   await Promise.all(others.map((name) => client.delete(nodes, name)));
@@ -93,7 +94,7 @@ test('Nodes that are gone take their OverlayAgents and AgentAllocations with the
     await eventually(
       () => left(resource),
       (names) => names.length === 0,
-      60_000,
+      { seconds: 60 },
     );
   }
 }, 120_000);

@@ -4,7 +4,8 @@ import { silent } from '../../src/log.ts';
 import { startOperator } from '../../src/operator/run.ts';
 import { startControlPlane, type OwnControlPlane } from '../support/controlplane.ts';
 import { applyNetwork, crdFiles, joinNode, Leader, shown, makeNamespace } from '../support/leader.ts';
-import { eventually, OperatorProcess } from '../support/operator.ts';
+import { OperatorProcess } from '../support/operator.ts';
+import { eventually } from '../support/eventually.ts';
 
 let plane: OwnControlPlane;
 let client: Client;
@@ -37,7 +38,7 @@ test('an operator that comes before the CRDs says what is missing, and begins on
     await eventually(
       () => client.get(overlayConfigs, 'default').catch(() => undefined),
       (found) => found?.status?.conditions !== undefined,
-      40_000,
+      { seconds: 40 },
     );
     expect((await operator.get('/overlay-master/state')).status).toBe(200);
   } finally {
@@ -71,7 +72,7 @@ test('one that is started within another process serves, leads, and gives the Le
   const ended = operator.run();
   try {
     expect((await fetch(`http://${operator.address}/healthz`)).status).toBe(200);
-    await eventually(holder, (name) => name === 'ovt-within', 40_000);
+    await eventually(holder, (name) => name === 'ovt-within', { seconds: 40 });
   } finally {
     await operator.stop();
   }

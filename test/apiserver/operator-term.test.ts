@@ -6,7 +6,8 @@ import { leases, overlayAgents, overlayNetworks } from '../../src/kube/resources
 import { reasonIs } from '../support/conditions.ts';
 import { controlPlane } from '../support/controlplane.ts';
 import { applyNetwork, crdFiles, joinNode, shown, wipe, makeNamespace } from '../support/leader.ts';
-import { eventually, OperatorProcess } from '../support/operator.ts';
+import { OperatorProcess } from '../support/operator.ts';
+import { eventually } from '../support/eventually.ts';
 
 /** One operator that waits for its term, behind a proxy that holds its watches half-open, and then leads. */
 

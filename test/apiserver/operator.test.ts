@@ -20,7 +20,8 @@ import {
   wipe,
   makeNamespace,
 } from '../support/leader.ts';
-import { eventually, OperatorProcess } from '../support/operator.ts';
+import { OperatorProcess } from '../support/operator.ts';
+import { eventually } from '../support/eventually.ts';
 
 let plane: ControlPlane;
 let client: Client;
@@ -58,11 +59,11 @@ const eventsOf = async (name: string): Promise<string[]> => {
 };
 
 test('the OverlayConfig is there with the defaults although nobody applied it', async () => {
-  const found = await eventually(
+  const config = await eventually(
     () => client.get(overlayConfigs, 'default'),
     (object) => object !== undefined,
   );
-  expect(found?.spec).toMatchObject({
+  expect(config.spec).toMatchObject({
     vni: 1024,
     port: 64000,
     vtepMACOUI: '70:B3:D5:00:00:00',

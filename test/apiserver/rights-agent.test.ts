@@ -1,6 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { apiVersion, type KubeObject, type OverlayAgent } from '../../src/api/types.ts';
 import { ApiError, connect, type Client } from '../../src/kube/client.ts';
 import {
@@ -15,6 +14,7 @@ import {
 import { startControlPlane, type OwnControlPlane } from '../support/controlplane.ts';
 import { install } from '../support/refuses.ts';
 import { agent, allocation, network } from '../support/manifests.ts';
+import { eventually, found } from '../support/eventually.ts';
 
 const namespace = 'overlaynet-system';
 const serviceAccount = 'overlaynet-agent';
@@ -74,24 +74,16 @@ beforeAll(async () => {
     path: pathOf(overlayAgents),
     query: { dryRun: 'All' },
   } as const;
-  await eventually('the policy', () =>
-    isForbidden(unbound.raw({ ...probe, body: overlayAgent('ovt-probe') })),
-  );
+  await eventually(() => isForbidden(unbound.raw({ ...probe, body: overlayAgent('ovt-probe') })), found, {
+    what: 'the policy',
+    seconds: 10,
+  });
 }, 90_000);
 
 afterAll(async () => {
   for (const client of [own, ofNode, unbound]) await client.close();
   await plane.stop();
 });
-
-/** The API server takes new policies and roles in within a second or two. */
-async function eventually(what: string, check: () => Promise<boolean>): Promise<void> {
-  for (let tries = 0; tries < 100; tries++) {
-    if (await check()) return;
-    await sleep(100);
-  }
-  throw new Error(`${what}: not in force after 10 s`);
-}
 
 async function isForbidden(request: Promise<unknown>): Promise<boolean> {
   try {
@@ -190,7 +182,10 @@ test('the policy holds an agent even where a role gives it more', async () => {
     subjects: [{ kind: 'ServiceAccount', name: serviceAccount, namespace }],
   } as KubeObject);
   try {
-    await eventually('the role', async () => !(await isForbidden(own.list(allocationLedgers))));
+    await eventually(async () => !(await isForbidden(own.list(allocationLedgers))), found, {
+      what: 'the role',
+      seconds: 10,
+    });
     const another = { apiVersion, ...network({}) } as KubeObject;
     await expect(own.create<KubeObject>(overlayNetworks, another)).rejects.toMatchObject(
       denied('it must not CREATE overlaynetworks'),

@@ -27,21 +27,12 @@ import {
   networks,
   page,
   spaces,
+  refusal,
   stamped,
 } from '../support/simulation/samples.ts';
 import { MemoryServer } from '../support/simulation/server.ts';
 
 /** One suite for the API server in memory, which the simulation plays on, and for the real one. */
-
-const refusal = async (call: Promise<unknown>): Promise<[number, string]> => {
-  const error: unknown = await call.then(
-    () => undefined,
-    (reason: unknown) => reason,
-  );
-  expect(error).toBeInstanceOf(ApiError);
-  const { status, reason } = error as ApiError;
-  return [status, reason];
-};
 
 let plane: ControlPlane | undefined;
 const servers = {

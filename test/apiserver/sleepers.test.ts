@@ -2,7 +2,7 @@ import type { Client } from '../../src/kube/client.ts';
 import { agentAllocations, allocationLedgers, nodes, overlayConfigs } from '../../src/kube/resources.ts';
 import { controlPlane } from '../support/controlplane.ts';
 import { applyNetwork, blocks, crdFiles, joinNode, Leader, shown, wipe } from '../support/leader.ts';
-import { eventually } from '../support/operator.ts';
+import { eventually } from '../support/eventually.ts';
 
 /** Leaders that sleep while hands, finalizers and other leaders change what they planned from. */
 

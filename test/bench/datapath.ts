@@ -64,7 +64,7 @@ async function measure(sites: readonly Site[]): Promise<Rates<number>> {
   for (const { ready } of servers) await ready;
   const seen: Rates<number[]> = new Map(rows.map((row) => [row, new Map<string, number[]>()]));
   for (let round = 0; round < rounds; round++) {
-    // nobody is always first, or always behind the same one
+    // none is always first, or always behind the same one
     const turn = round % 2 === 0 ? sites : sites.toReversed();
     for (const row of rows) {
       for (const { name, client, server } of turn) {

@@ -24,7 +24,7 @@ export function count(): Entries {
   };
 }
 
-/** Watches the kernel's own notifications, so that nobody's word is taken for when the last entry was there. */
+/** Watches the kernel's own notifications, so that the time of the last entry is measured and not reported by the agent. */
 export class Monitor {
   /** When the kernel last told of a change, by performance.now(). */
   last = 0;

@@ -55,7 +55,7 @@ export class Sample {
     return count(this) - count(before);
   }
 
-  /** Objects read one by one since `before`. Nobody but the operator reads any of these kinds. */
+  /** Objects read one by one since `before`. Only the operator reads these kinds. */
   reads(before: Sample, joins: number): { perJoin: number; text: string } {
     const each = kinds.flatMap((kind) => {
       const calls = (this.#requests.get(`GET ${kind}`) ?? 0) - (before.#requests.get(`GET ${kind}`) ?? 0);

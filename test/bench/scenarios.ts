@@ -66,7 +66,7 @@ async function bareLoop(bed: Bed, objects: number): Promise<number> {
   return took;
 }
 
-/** What a cold start may take with so many peers, in ms, on two cores that nobody else uses. */
+/** What a cold start may take with so many peers, in ms, on two cores that nothing else uses. */
 const coldMs = (peers: number) => (peers <= 200 ? 500 : peers <= 1_000 ? 700 : 2_000);
 /** Of an agent at 5,000 peers. */
 const mostMB = 120;

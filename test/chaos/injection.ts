@@ -1,5 +1,6 @@
 import type { Figure } from './figure.ts';
-import { injections, tunnelled, tunnelPayload, type Injection } from './injections.ts';
+import { injections, tunnelled } from './injections.ts';
+import { tunnelPayload, type Injection } from './sending.ts';
 import { count, markOf, sendUnprivileged } from './traffic.ts';
 import { port, type Wire } from './wire.ts';
 

@@ -14,7 +14,7 @@ export interface Parties {
   self: Party;
   /** Whom it is meant for. */
   victim: Party;
-  /** Who it pretends to be. */
+  /** The sender address that it claims. */
   other: Party;
   gateway: Party;
 }

@@ -56,22 +56,10 @@ const one = (what: string, frames: (mark: Buffer) => Buffer | Buffer[]): Spoof =
   frames: (mark) => [frames(mark)].flat(),
 });
 
-/** Everything that a container must not get through. */
-export function spoofs(parties: Parties): Spoof[] {
+/** Packets with a sender address or a MAC that is not the container's. */
+function addressSpoofs(parties: Parties): Spoof[] {
   const { self, victim, other, gateway } = parties;
   const b = new Speaker(parties);
-  const own = (mark: Buffer) =>
-    ipv4(
-      { from: self.ip, to: victim.ip },
-      17,
-      udp({ from: self.ip, to: victim.ip }, { from: 1, to: 2 }, mark),
-    );
-  const own6 = (mark: Buffer) =>
-    ipv6(
-      { from: self.ip6, to: victim.ip6 },
-      17,
-      udp({ from: self.ip6, to: victim.ip6 }, { from: 1, to: 2 }, mark),
-    );
   return [
     one("another's IPv4 address", (m) => b.datagram(m, { ip: other.ip })),
     one("another's IPv4 address and MAC", (m) => b.datagram(m, { ip: other.ip, mac: other.mac })),
@@ -88,6 +76,14 @@ export function spoofs(parties: Parties): Spoof[] {
     one("another's link-local address", (m) => b.datagram(m, { ip: other.local })),
     one("the gateway's IPv6 address", (m) => b.datagram(m, { ip: gateway.ip6 })),
     one('no IPv6 address', (m) => b.datagram(m, { ip: none })),
+  ];
+}
+
+/** ARP messages that claim another's address. */
+function arpSpoofs(parties: Parties): Spoof[] {
+  const { self, other, gateway } = parties;
+  const b = new Speaker(parties);
+  return [
     one('gratuitous ARP for another', (m) =>
       b.arp(m, 1, { mac: self.mac, ip: other.ip }, { to: everyone, ip: other.ip }),
     ),
@@ -106,6 +102,14 @@ export function spoofs(parties: Parties): Spoof[] {
     one('ARP probe for an address', (m) =>
       b.arp(m, 1, { mac: self.mac, ip: '0.0.0.0' }, { to: everyone, ip: other.ip }),
     ),
+  ];
+}
+
+/** Neighbour discovery that claims another's address. */
+function neighbourSpoofs(parties: Parties): Spoof[] {
+  const { self, other, gateway } = parties;
+  const b = new Speaker(parties);
+  return [
     one('neighbour advertisement for another', (m) => b.advertise(m, other.ip6)),
     one('neighbour advertisement for another, from it', (m) =>
       b.advertise(m, other.ip6, { from: other.ip6 }),
@@ -134,6 +138,14 @@ export function spoofs(parties: Parties): Spoof[] {
     ...wraps.map(([how, wrap]) =>
       one(`neighbour advertisement for another ${how}`, (m) => b.advertise(m, other.ip6, { wrap: wrap(m) })),
     ),
+  ];
+}
+
+/** Messages that only a router sends. */
+function routerSpoofs(parties: Parties): Spoof[] {
+  const { self, other, gateway } = parties;
+  const b = new Speaker(parties);
+  return [
     one('router advertisement', (m) => b.routerAdvertisement(m)),
     one("router advertisement from the gateway's address", (m) =>
       b.routerAdvertisement(m, undefined, gateway.local),
@@ -148,6 +160,26 @@ export function spoofs(parties: Parties): Spoof[] {
       b.router(137, Buffer.concat([m, address(self.local), address(other.ip6), linkOption(2, self.mac)])),
     ),
     one('query for listeners of multicast', (m) => b.router(130, Buffer.concat([m, address(none)]))),
+  ];
+}
+
+/** Frames of other protocols, and packets behind a tag. */
+function frameSpoofs(parties: Parties): Spoof[] {
+  const { self, victim } = parties;
+  const b = new Speaker(parties);
+  const own = (mark: Buffer) =>
+    ipv4(
+      { from: self.ip, to: victim.ip },
+      17,
+      udp({ from: self.ip, to: victim.ip }, { from: 1, to: 2 }, mark),
+    );
+  const own6 = (mark: Buffer) =>
+    ipv6(
+      { from: self.ip6, to: victim.ip6 },
+      17,
+      udp({ from: self.ip6, to: victim.ip6 }, { from: 1, to: 2 }, mark),
+    );
+  return [
     one('own IPv4 packet in a VLAN', (m) => b.frame(0x8100, Buffer.concat([tag(etherType.ip), own(m)]))),
     one('own IPv6 packet in a VLAN', (m) => b.frame(0x8100, Buffer.concat([tag(etherType.ip6), own6(m)]))),
     one('own ARP in a VLAN', (m) =>
@@ -173,6 +205,10 @@ export function spoofs(parties: Parties): Spoof[] {
     ),
   ];
 }
+
+/** Everything that a container must not get through. */
+export const spoofs = (parties: Parties): Spoof[] =>
+  [addressSpoofs, arpSpoofs, neighbourSpoofs, routerSpoofs, frameSpoofs].flatMap((of) => of(parties));
 
 /** What a container sends all day. */
 export function honest(parties: Parties): Spoof[] {
@@ -214,7 +250,7 @@ export function honest(parties: Parties): Spoof[] {
   ];
 }
 
-/** A frame that bridges keep for themselves, with another's MAC: whoever learns from it sends us what is that one's. */
+/** A frame that bridges keep for themselves, with another's MAC: a bridge that learns from it sends that container's packets to us. */
 export const controlFrame = ({ self, other }: Parties, group: number): Buffer =>
   ethernet(
     `01:80:c2:00:00:0${group.toString(16)}`,

@@ -1,7 +1,8 @@
 import { jest } from '@jest/globals';
 import { join } from 'node:path';
-import { controlPlane, eventually, get, kubectl, nodes, onNode, overlay } from '../support/e2e.ts';
+import { controlPlane, get, kubectl, nodes, onNode, overlay } from '../support/e2e.ts';
 import { rememberNodes } from '../support/e2e-traces.ts';
+import { eventually, found } from '../support/eventually.ts';
 
 const root = join(import.meta.dirname, '..', '..');
 jest.setTimeout(180_000);
@@ -55,7 +56,6 @@ test('every node gets Ready, none before its data path is complete', async () =>
   const early: string[] = [];
   const seen = new Set<string>();
   await eventually(
-    'three nodes Ready',
     async () => {
       for (const name of await ready()) {
         if (!seen.has(name)) early.push(...(await lacking(name)));
@@ -63,16 +63,21 @@ test('every node gets Ready, none before its data path is complete', async () =>
       }
       return seen.size === nodes.length;
     },
-    120,
+    found,
+    { what: 'three nodes Ready', seconds: 120 },
   );
   expect(early).toEqual([]);
-  await eventually('a route to each peer', async () => {
-    for (const name of nodes) {
-      const routes = await onNode(name, 'ip route show proto 142');
-      expect(routes.split('via 44.128.0.')).toHaveLength(nodes.length);
-    }
-    return true;
-  });
+  await eventually(
+    async () => {
+      for (const name of nodes) {
+        const routes = await onNode(name, 'ip route show proto 142');
+        expect(routes.split('via 44.128.0.')).toHaveLength(nodes.length);
+      }
+      return true;
+    },
+    found,
+    { what: 'a route to each peer', seconds: 30 },
+  );
 });
 
 test('operator, agents and CoreDNS run', async () => {
@@ -110,7 +115,8 @@ test.each([
         (said) => said.includes('yes'),
         () => false,
       );
-    for (const what of may) await eventually(`${role} may ${what}`, () => can(what));
+    for (const what of may)
+      await eventually(() => can(what), found, { what: `${role} may ${what}`, seconds: 30 });
     for (const what of mayNot) expect([what, await can(what)]).toEqual([what, false]);
   } finally {
     await kubectl(`delete clusterrolebinding ${binding}`);

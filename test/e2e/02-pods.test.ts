@@ -1,16 +1,7 @@
 import { jest } from '@jest/globals';
-import {
-  apply,
-  client,
-  controlPlane,
-  eventually,
-  get,
-  kubectl,
-  onNode,
-  tool,
-  workers,
-} from '../support/e2e.ts';
+import { apply, client, controlPlane, get, kubectl, onNode, tool, workers } from '../support/e2e.ts';
 import { addressOf, makeNamespace, nodeAddresses, pod, ready } from '../support/e2e-objects.ts';
+import { eventually, found } from '../support/eventually.ts';
 
 jest.setTimeout(120_000);
 const namespace = 'ovt-pods';
@@ -110,7 +101,10 @@ const isReady = async (name: string): Promise<boolean> => {
 test('kubelet’s probes reach pods by HTTP, TCP and exec, and tell the truth', async () => {
   expect(await isReady('exec')).toBe(false);
   await exec('exec', 'write /tmp/ready yes');
-  await eventually('the exec probe to succeed', () => isReady('exec'));
+  await eventually(() => isReady('exec'), found, { what: 'the exec probe to succeed', seconds: 30 });
   await exec('http', 'get http://localhost:8080/switch?healthy=false');
-  await eventually('the HTTP probe to fail', async () => !(await isReady('http')));
+  await eventually(async () => !(await isReady('http')), found, {
+    what: 'the HTTP probe to fail',
+    seconds: 30,
+  });
 });

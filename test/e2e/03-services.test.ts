@@ -1,5 +1,5 @@
 import { jest } from '@jest/globals';
-import { apply, client, eventually, get, kubectl, nodes, onNode, tool, workers } from '../support/e2e.ts';
+import { apply, client, get, kubectl, nodes, onNode, tool, workers } from '../support/e2e.ts';
 import {
   addressOf,
   host,
@@ -10,6 +10,7 @@ import {
   service,
   workload,
 } from '../support/e2e-objects.ts';
+import { eventually, found } from '../support/eventually.ts';
 
 jest.setTimeout(120_000);
 const namespace = 'ovt-services';
@@ -52,7 +53,10 @@ beforeAll(async () => {
   await kubectl(`rollout status -n ${namespace} deployment/pair --timeout=60s`);
   // kube-proxy hears of endpoints a moment later
   for (const name of ['own', 'remote', 'pair'])
-    await eventually(`Service ${name}`, () => exec('client', `get http://${name}/`));
+    await eventually(() => exec('client', `get http://${name}/`), found, {
+      what: `Service ${name}`,
+      seconds: 30,
+    });
 });
 
 /** Names of the pods that answer a URL asked 20 times. */

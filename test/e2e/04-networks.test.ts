@@ -1,5 +1,5 @@
 import { jest } from '@jest/globals';
-import { apply, eventually, get, kubectl, tool, workers } from '../support/e2e.ts';
+import { apply, get, kubectl, tool, workers } from '../support/e2e.ts';
 import {
   addressesOf,
   addressOf,
@@ -12,6 +12,7 @@ import {
   ready,
   service,
 } from '../support/e2e-objects.ts';
+import { eventually, found } from '../support/eventually.ts';
 
 jest.setTimeout(120_000);
 const namespace = 'ovt-networks';
@@ -73,16 +74,20 @@ test('a dual-stack Service answers on both its addresses, by name and by each', 
   const { spec } = await get<{ spec: { clusterIPs: string[] } }>(`-n ${namespace} service dual`);
   expect(spec.clusterIPs).toHaveLength(2);
   for (const address of spec.clusterIPs)
-    await eventually(`the Service at ${address}`, async () =>
-      (await exec('dual-here', `get http://${host(address)}/`)).startsWith('dual-there '),
+    await eventually(
+      async () => (await exec('dual-here', `get http://${host(address)}/`)).startsWith('dual-there '),
+      found,
+      { what: `the Service at ${address}`, seconds: 30 },
     );
   expect((await exec('dual-here', 'lookup dual')).split('\n').sort()).toEqual([...spec.clusterIPs].sort());
 });
 
 test('an IPv6 Service answers pods of an IPv6 network', async () => {
   const { spec } = await get<{ spec: { clusterIP: string } }>(`-n ${namespace} service dcos6`);
-  await eventually('the Service', async () =>
-    (await exec('dcos6-here', `get http://[${spec.clusterIP}]/`)).startsWith('dcos6-there '),
+  await eventually(
+    async () => (await exec('dcos6-here', `get http://[${spec.clusterIP}]/`)).startsWith('dcos6-there '),
+    found,
+    { what: 'the Service', seconds: 30 },
   );
 });
 
@@ -113,7 +118,10 @@ describe('kubectl describe pod says why a pod gets no network, and what to do', 
     ['malformed', 'Not/A Name', /overlaynet\.dev\/network.*Not\/A Name/],
   ])('%s', async (name, annotation, words) => {
     await apply(pod(name, { namespace, node: here, network: annotation }));
-    await eventually('the event', async () => words.test(await eventsOf(namespace, name)));
+    await eventually(async () => words.test(await eventsOf(namespace, name)), found, {
+      what: 'the event',
+      seconds: 30,
+    });
     await kubectl(`delete pod -n ${namespace} ${name} --wait=false`);
   });
 });

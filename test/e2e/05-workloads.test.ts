@@ -1,5 +1,5 @@
 import { jest } from '@jest/globals';
-import { apply, eventually, get, kubectl, onNode, tool, workers } from '../support/e2e.ts';
+import { apply, get, kubectl, onNode, tool, workers } from '../support/e2e.ts';
 import {
   eventsOf,
   makeNamespace,
@@ -10,6 +10,7 @@ import {
   service,
   workload,
 } from '../support/e2e-objects.ts';
+import { eventually, found } from '../support/eventually.ts';
 
 jest.setTimeout(240_000);
 const namespace = 'ovt-workloads';
@@ -50,8 +51,9 @@ test('a StatefulSet rolls: each pod comes back by its name and is reached by it'
     const name = `${metadata.name}.web`;
     // CoreDNS answers from what it knew for up to five seconds
     await eventually(
-      `${name} to resolve`,
       async () => (await tool('client', `lookup ${name}`, namespace)) === status.podIP,
+      found,
+      { what: `${name} to resolve`, seconds: 30 },
     );
     expect(await tool('client', `get http://${name}:8080/`, namespace)).toMatch(
       new RegExp(`^${metadata.name} `),
@@ -70,10 +72,16 @@ test('a burst of 40 pods on one node: all get an address, each its own', async (
 test('more pods than a subnet has addresses: as many run, the others say why, the node stays Ready; freed addresses are used', async () => {
   // of the node's /28 the CNI half is a /29: eight addresses less network, broadcast and gateway
   await apply(workload('Deployment', 'tiny', 8, { namespace, node: here, network: 'tiny' }));
-  await eventually('five pods to run', async () => (await running('tiny')).length === 5, 60);
+  await eventually(async () => (await running('tiny')).length === 5, found, {
+    what: 'five pods to run',
+    seconds: 60,
+  });
   const waiting = (await podsOf('tiny')).find(({ status }) => status.phase !== 'Running')!;
-  await eventually('the event', async () =>
-    /network tiny.*(full|no (free )?address)/i.test(await eventsOf(namespace, waiting.metadata.name)),
+  await eventually(
+    async () =>
+      /network tiny.*(full|no (free )?address)/i.test(await eventsOf(namespace, waiting.metadata.name)),
+    found,
+    { what: 'the event', seconds: 30 },
   );
   const leases = async () =>
     (await onNode(here, 'ls /var/lib/cni/networks/tiny'))
@@ -92,5 +100,5 @@ test('more pods than a subnet has addresses: as many run, the others say why, th
   );
   await kubectl(`rollout status -n ${namespace} deployment/tiny --timeout=120s`);
   await kubectl(`delete deployment -n ${namespace} tiny`);
-  await eventually('no lease left', async () => (await leases()).length === 0);
+  await eventually(async () => (await leases()).length === 0, found, { what: 'no lease left', seconds: 30 });
 });

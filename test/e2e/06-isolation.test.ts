@@ -1,5 +1,5 @@
 import { jest } from '@jest/globals';
-import { apply, eventually, get, kubectl, onNode, tool, workers } from '../support/e2e.ts';
+import { apply, get, kubectl, onNode, tool, workers } from '../support/e2e.ts';
 import {
   addressOf,
   makeNamespace,
@@ -10,6 +10,7 @@ import {
   ready,
   service,
 } from '../support/e2e-objects.ts';
+import { eventually, found } from '../support/eventually.ts';
 
 jest.setTimeout(120_000);
 const namespace = 'ovt-isolation';
@@ -41,8 +42,10 @@ const url = async (name: string) => `http://${await addressOf(namespace, name)}:
 
 test('within an isolated network pods reach each other, also by their Service', async () => {
   expect(await exec('blue-here', `get ${await url('blue-there')}`)).toMatch(/^blue-there /);
-  await eventually('Service blue', async () =>
-    (await exec('blue-here', 'get http://blue/')).startsWith('blue-there '),
+  await eventually(
+    async () => (await exec('blue-here', 'get http://blue/')).startsWith('blue-there '),
+    found,
+    { what: 'Service blue', seconds: 30 },
   );
 });
 
@@ -56,7 +59,10 @@ test.each([
 });
 
 test('a Service is no way around: kube-proxy’s rules come before ours, and ours still decide', async () => {
-  await eventually('Service green', () => exec('green-there', 'get http://green/'));
+  await eventually(() => exec('green-there', 'get http://green/'), found, {
+    what: 'Service green',
+    seconds: 30,
+  });
   await expect(exec('blue-here', 'get http://green/')).rejects.toThrow(/timeout|timed out|deadline/i);
   await expect(exec('green', 'get http://blue/')).rejects.toThrow(/timeout|timed out|deadline/i);
 });
@@ -91,7 +97,7 @@ test('nor do its pods reach another node’s processes, by that node’s address
   );
   const urls = [`${other!}:${port}`, `${spec.clusterIP}:${port}`, `${own!}:${spec.ports[0]!.nodePort}`];
   for (const url of urls) {
-    await eventually(url, () => exec('green', `get http://${url}/healthz`));
+    await eventually(() => exec('green', `get http://${url}/healthz`), found, { what: url, seconds: 30 });
     await expect(exec('blue-here', `get http://${url}/healthz`)).rejects.toThrow(
       /timeout|timed out|deadline/i,
     );

@@ -1,7 +1,8 @@
 import { jest } from '@jest/globals';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { apply, eventually, get, kubectl, tool, workers } from '../support/e2e.ts';
+import { apply, get, kubectl, tool, workers } from '../support/e2e.ts';
 import { addressOf, host, makeNamespace, pod, ready, service } from '../support/e2e-objects.ts';
+import { eventually, found } from '../support/eventually.ts';
 
 jest.setTimeout(180_000);
 const namespace = 'ovt-rollout';
@@ -35,7 +36,11 @@ beforeAll(async () => {
     stream('by-service', `${spec.clusterIP}:80`),
   );
   await ready(namespace, ...flows);
-  for (const name of flows) await eventually(`flow ${name}`, async () => (await flowOf(name)).answered > 100);
+  for (const name of flows)
+    await eventually(async () => (await flowOf(name)).answered > 100, found, {
+      what: `flow ${name}`,
+      seconds: 30,
+    });
 });
 afterAll(() => kubectl(`delete namespace ${namespace}`));
 

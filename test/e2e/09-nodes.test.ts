@@ -1,6 +1,7 @@
 import { jest } from '@jest/globals';
-import { apply, eventually, get, kubectl, onNode, restart, tool, workers } from '../support/e2e.ts';
+import { apply, get, kubectl, onNode, restart, tool, workers } from '../support/e2e.ts';
 import { addressOf, makeNamespace, nodeAddresses, pod, ready, workload } from '../support/e2e-objects.ts';
+import { eventually, found } from '../support/eventually.ts';
 
 jest.setTimeout(240_000);
 const namespace = 'ovt-nodes';
@@ -42,7 +43,6 @@ test('a drained node’s pods come up on others and are reached there', async ()
     }[];
   }
   const addresses = await eventually(
-    'four pods on other nodes',
     async () => {
       const { items } = await get<Pods>(`-n ${namespace} pods -l app=web`);
       const staying = items.filter(
@@ -51,11 +51,14 @@ test('a drained node’s pods come up on others and are reached there', async ()
       const known = staying.flatMap(({ status }) => status.podIP ?? []);
       return known.length === 4 && known;
     },
-    60,
+    found,
+    { what: 'four pods on other nodes', seconds: 60 },
   );
   for (const address of addresses)
-    await eventually('an answer', async () =>
-      (await tool('client', `get http://${address}:8080/`, namespace)).startsWith('web-'),
+    await eventually(
+      async () => (await tool('client', `get http://${address}:8080/`, namespace)).startsWith('web-'),
+      found,
+      { what: 'an answer', seconds: 30 },
     );
 });
 
@@ -65,15 +68,14 @@ test('a deleted node is forgotten by operator and peers', async () => {
   expect(await fdb()).toContain(ip);
   await onNode(there, 'systemctl stop kubelet');
   await kubectl(`delete node ${there}`);
-  await eventually(
-    'its allocation to go',
-    async () => !(await kubectl('get agentallocations')).includes(`${there} `),
-    60,
-  );
-  await eventually(
-    'its entry to leave the peer’s kernel',
-    async () => !(await fdb()).includes(`dst ${ip!} `),
-  );
+  await eventually(async () => !(await kubectl('get agentallocations')).includes(`${there} `), found, {
+    what: 'its allocation to go',
+    seconds: 60,
+  });
+  await eventually(async () => !(await fdb()).includes(`dst ${ip!} `), found, {
+    what: 'its entry to leave the peer’s kernel',
+    seconds: 30,
+  });
 });
 
 test('the node joins again, gets its blocks back, and its pods are reached', async () => {
@@ -81,10 +83,14 @@ test('the node joins again, gets its blocks back, and its pods are reached', asy
   await kubectl(`wait --for=create node/${there} --timeout=60s`);
   await kubectl(`wait --for=condition=Ready node/${there} --timeout=120s`);
   await kubectl('-n overlaynet-system rollout status --timeout=60s daemonset/overlaynet-agent');
-  await eventually('its blocks', async () => {
-    expect(await blocks(there)).toEqual(blocksBefore);
-    return true;
-  });
+  await eventually(
+    async () => {
+      expect(await blocks(there)).toEqual(blocksBefore);
+      return true;
+    },
+    found,
+    { what: 'its blocks', seconds: 30 },
+  );
   await apply(pod('back', { namespace, node: there }));
   await ready(namespace, 'back');
   expect(await tool('client', `get http://${await addressOf(namespace, 'back')}:8080/`, namespace)).toMatch(
@@ -104,7 +110,6 @@ test('a node that starts again has its data path back before it is Ready, and no
   await restart(there);
   // with /run the mark is gone that the CNI plugin's STATUS looks for; the conflist is still there
   const routes = await eventually(
-    'the node to be Ready',
     async () => {
       const { status } = await get<{ status: { conditions: Condition[] } }>(`node ${there}`);
       const ready = status.conditions.find(({ type }) => type === 'Ready')!;
@@ -112,17 +117,18 @@ test('a node that starts again has its data path back before it is Ready, and no
       const spoken = Date.parse(ready.lastHeartbeatTime) > since;
       return spoken && ready.status === 'True' && (await onNode(there, 'ip route show proto 142'));
     },
-    120,
+    found,
+    { what: 'the node to be Ready', seconds: 120 },
   );
   expect(routes.split('via 44.128.0.')).toHaveLength(3);
   await eventually(
-    'its pod to run again',
     async () => {
       const address = await addressOf(namespace, 'back');
       expect(await tool('client', `get http://${address}:8080/`, namespace)).toMatch(/^back /);
       return true;
     },
-    120,
+    found,
+    { what: 'its pod to run again', seconds: 120 },
   );
   const addresses = (
     await get<{ items: { spec: { hostNetwork?: boolean }; status: { podIP?: string } }[] }>(
@@ -130,11 +136,11 @@ test('a node that starts again has its data path back before it is Ready, and no
     )
   ).items.flatMap(({ spec, status }) => (spec.hostNetwork === true || !status.podIP ? [] : [status.podIP]));
   await eventually(
-    'the leases to be those of its pods',
     async () => {
       expect((await leases()).sort()).toEqual(addresses.filter((one) => one.startsWith('9.')).sort());
       return true;
     },
-    60,
+    found,
+    { what: 'the leases to be those of its pods', seconds: 60 },
   );
 });

@@ -76,7 +76,7 @@ test('a pod gets the default network, another what it asks for, a third what its
   }
 });
 
-test('a pod that asks for what there is not is told so', async () => {
+test('a pod that asks for a network that does not exist gets an error', async () => {
   const pod = await made('wrong', { annotation: 'nowhere' });
   expect(await joinPod(pod)).toEqual({
     error: expect.stringContaining(

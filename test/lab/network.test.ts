@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { until } from '../../hack/testbed/processes.ts';
+import { eventually } from '../support/eventually.ts';
 import { nodesOf } from '../../hack/testbed/namespaces.ts';
 import {
   addressOf,
@@ -35,16 +36,8 @@ async function checkpointed(): Promise<true | undefined> {
 }
 
 /** Runs a command in a new container until it succeeds: a network is on its way to the nodes. */
-async function eventually(...args: string[]): Promise<string> {
-  const end = performance.now() + 10_000;
-  for (;;) {
-    try {
-      return await hackLab(...args);
-    } catch (error) {
-      if (performance.now() > end) throw error;
-    }
-  }
-}
+const runOnceThere = (...args: string[]): Promise<string> =>
+  eventually(() => hackLab('run', ...args), undefined, { seconds: 10 });
 
 afterEach(() => withdraw('third'));
 
@@ -55,10 +48,10 @@ test('a network comes and goes by kubectl, beside traffic that loses nothing, an
 
   await kubectl(['apply', '-f', '-'], third);
   const applied = performance.now();
-  await eventually('run', 'node3', 'third', '--name', 'probe', '--', 'true');
+  await runOnceThere('node3', 'third', '--name', 'probe', '--', 'true');
   const ping =
     'ip -br address show dev eth0; ping -n -c 2 -i 0.2 -W 1 10.77.2.1 && ping -n -c 2 -i 0.2 -W 1 fd77:0:0:2::1';
-  const output = await eventually('run', 'node2', 'third', '--name', 'probe', '--', 'sh', '-c', ping);
+  const output = await runOnceThere('node2', 'third', '--name', 'probe', '--', 'sh', '-c', ping);
   expect(performance.now() - applied).toBeLessThan(10_000);
   expect(output).toMatch(/10\.77\.1\.\d+\/25/);
   expect(output).toMatch(/fd77:0:0:1:/);

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type {
   AgentAllocation,
@@ -206,26 +205,6 @@ export class LiveCluster {
     const member = this.#members.get(name);
     if (member === undefined) throw new Error(`${name} never joined`);
     return member;
-  }
-}
-
-/** Waits until `holds` gives something else than undefined, false, or an error; its last error, or `what`, is what fails. */
-export async function until<T>(
-  what: string,
-  holds: () => Promise<T | undefined | false> | T | undefined | false,
-  ms = 45_000,
-): Promise<T> {
-  const end = performance.now() + ms;
-  for (;;) {
-    let problem: unknown;
-    try {
-      const found = await holds();
-      if (found !== undefined && found !== false) return found;
-    } catch (error) {
-      problem = error;
-    }
-    if (performance.now() > end) throw new Error(`not within ${ms} ms: ${what}`, { cause: problem });
-    await sleep(25);
   }
 }
 

@@ -5,7 +5,8 @@ import type { AgentAllocation } from '../../src/api/types.ts';
 import type { Snapshot } from '../../src/dataplane/snapshot.ts';
 import { agentAllocations } from '../../src/kube/resources.ts';
 import { applyNetwork } from '../support/leader.ts';
-import { blocksOf, crdFolder, LiveCluster, until } from './cluster.ts';
+import { blocksOf, crdFolder, LiveCluster } from './cluster.ts';
+import { eventually, found } from '../support/eventually.ts';
 
 // CRDs that go and come
 jest.setTimeout(180_000);
@@ -31,15 +32,19 @@ const apply = () =>
     networks.map((name) => applyNetwork(cluster.client, name, [{ cidr: subnets[name], prefix: 24 }])),
   );
 const settled = () =>
-  until('every node to have its blocks', async () => {
-    const shown = await cluster.allShown();
-    for (const name of all) {
-      expect([name, shown.get(name)?.length]).toEqual([name, 5]);
-      expect([name, blocksOf(cluster.held(name))]).toEqual([name, shown.get(name)]);
-    }
-    for (const name of reals) expect(cluster.inKernel(name)).toEqual(shown);
-    return shown;
-  });
+  eventually(
+    async () => {
+      const shown = await cluster.allShown();
+      for (const name of all) {
+        expect([name, shown.get(name)?.length]).toEqual([name, 5]);
+        expect([name, blocksOf(cluster.held(name))]).toEqual([name, shown.get(name)]);
+      }
+      for (const name of reals) expect(cluster.inKernel(name)).toEqual(shown);
+      return shown;
+    },
+    found,
+    { what: 'every node to have its blocks', seconds: 45 },
+  );
 
 /** Lacks of a snapshot: networks, peers and blocks that should be there. */
 const lacks = (
@@ -60,18 +65,18 @@ const lacks = (
 const lost = (should: Map<string, string[]>): string[] =>
   reals.flatMap((name) => cluster.real(name).kernel.snapshots.flatMap((snapshot) => lacks(snapshot, should)));
 
-const restored = (status: 'True' | 'False', reason: string, timeoutMs?: number) =>
-  until(
-    `Restored to be ${status}, ${reason}`,
+const restored = (status: 'True' | 'False', reason: string, seconds = 45) =>
+  eventually(
     async () => {
       expect(await cluster.condition('Restored')).toMatchObject({ status, reason });
       return true;
     },
-    timeoutMs,
+    found,
+    { what: `Restored to be ${status}, ${reason}`, seconds },
   );
 
 /** An informer that asked for a kind in vain asks again after a pause that grows. */
-const networksMissing = () => restored('True', 'NetworksMissing', 60_000);
+const networksMissing = () => restored('True', 'NetworksMissing', 60);
 
 test('CRDs deleted and installed again take nothing from anybody, and all get what they had', async () => {
   const before = await settled();

@@ -3,7 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { confirmDepartures } from '../../src/allocate/departures.ts';
 import { nodes } from '../../src/kube/resources.ts';
 import { applyNetwork } from '../support/leader.ts';
-import { blocksOf, LiveCluster, until } from './cluster.ts';
+import { blocksOf, LiveCluster } from './cluster.ts';
+import { eventually, found } from '../support/eventually.ts';
 
 jest.setTimeout(60_000);
 
@@ -30,26 +31,34 @@ afterAll(async () => {
 
 /** These have their blocks, and every real kernel of them has these nodes and no other. */
 const everybody = (names: readonly string[]) =>
-  until(`all of ${names.join()} to be in every kernel`, async () => {
-    const shown = await cluster.allShown();
-    expect([...shown.keys()].sort()).toEqual([...names].sort());
-    for (const name of names) {
-      expect([name, shown.get(name)?.length]).toEqual([name, 4]);
-      expect([name, cluster.inKernel(name)]).toEqual([name, shown]);
-    }
-    return shown;
-  });
+  eventually(
+    async () => {
+      const shown = await cluster.allShown();
+      expect([...shown.keys()].sort()).toEqual([...names].sort());
+      for (const name of names) {
+        expect([name, shown.get(name)?.length]).toEqual([name, 4]);
+        expect([name, cluster.inKernel(name)]).toEqual([name, shown]);
+      }
+      return shown;
+    },
+    found,
+    { what: `all of ${names.join()} to be in every kernel`, seconds: 45 },
+  );
 
 /** Six of ten Nodes deleted at once, and that it is not believed; its id. */
 const depart = async (): Promise<string> => {
   for (const name of staying) cluster.real(name).kernel.snapshots.length = 0;
   await Promise.all(going.map((name) => cluster.switchOff(name)));
   await Promise.all(going.map((name) => cluster.client.delete(nodes, name)));
-  const degraded = await until('the departure not to be believed', async () => {
-    const found = await cluster.condition('Degraded');
-    expect(found).toMatchObject({ status: 'True', reason: 'MassDeparture' });
-    return found;
-  });
+  const degraded = await eventually(
+    async () => {
+      const found = await cluster.condition('Degraded');
+      expect(found).toMatchObject({ status: 'True', reason: 'MassDeparture' });
+      return found;
+    },
+    found,
+    { what: 'the departure not to be believed', seconds: 45 },
+  );
   const { departures } = (await cluster.config())!.status!;
   expect(degraded.message).toMatch(
     /^6 of 10 nodes are gone at once: node4, node5, node6, node7, node8, … \(6 in all\); /,
@@ -75,12 +84,19 @@ test('more than half of the nodes that go at once keep what they had until they 
       await cluster.startAgent(name);
     }),
   );
-  await until('all to be well', async () => {
-    expect(await cluster.condition('Degraded')).toMatchObject({ status: 'False', reason: 'NoMassDeparture' });
-    expect((await cluster.config())?.status?.departures).toBeUndefined();
-    expect(await cluster.metric('overlaynet_operator_disbelieved_departures')).toBe(0);
-    return true;
-  });
+  await eventually(
+    async () => {
+      expect(await cluster.condition('Degraded')).toMatchObject({
+        status: 'False',
+        reason: 'NoMassDeparture',
+      });
+      expect((await cluster.config())?.status?.departures).toBeUndefined();
+      expect(await cluster.metric('overlaynet_operator_disbelieved_departures')).toBe(0);
+      return true;
+    },
+    found,
+    { what: 'all to be well', seconds: 45 },
+  );
   expect(await everybody(all)).toEqual(before);
   for (const name of staying) {
     for (const { allocations } of cluster.real(name).kernel.snapshots)
@@ -95,19 +111,30 @@ test('a person who confirms it has their blocks released, and agents drop them',
   await everybody(staying);
   const ms = Math.round(performance.now() - start);
   process.stdout.write(`a confirmed departure of six nodes was in all kernels after ${ms} ms\n`);
-  await until('all to be well', async () => {
-    expect(await cluster.condition('Degraded')).toMatchObject({ status: 'False', reason: 'NoMassDeparture' });
-    return true;
-  });
+  await eventually(
+    async () => {
+      expect(await cluster.condition('Degraded')).toMatchObject({
+        status: 'False',
+        reason: 'NoMassDeparture',
+      });
+      return true;
+    },
+    found,
+    { what: 'all to be well', seconds: 45 },
+  );
   await sleep(1_500);
   // lowest first, by those that come next
   await cluster.join('later', 'played', '172.17.0.20');
-  await until('a new node to get what is free', async () => {
-    const blocks = [...going.map((name) => before.get(name)!)].flat();
-    const shown = await cluster.shown('later');
-    expect(shown).toHaveLength(4);
-    expect(blocks).toEqual(expect.arrayContaining(shown));
-    return true;
-  });
+  await eventually(
+    async () => {
+      const blocks = [...going.map((name) => before.get(name)!)].flat();
+      const shown = await cluster.shown('later');
+      expect(shown).toHaveLength(4);
+      expect(blocks).toEqual(expect.arrayContaining(shown));
+      return true;
+    },
+    found,
+    { what: 'a new node to get what is free', seconds: 45 },
+  );
   expect(await cluster.shared()).toEqual([]);
 });

@@ -2,7 +2,8 @@ import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { agentAllocations, nodes, overlayAgents, type Node } from '../../src/kube/resources.ts';
 import { applyNetwork, blocks } from '../support/leader.ts';
-import { blocksOf, LiveCluster, until } from './cluster.ts';
+import { blocksOf, LiveCluster } from './cluster.ts';
+import { eventually, found } from '../support/eventually.ts';
 
 jest.setTimeout(60_000);
 
@@ -25,26 +26,30 @@ afterAll(async () => {
 
 /** It holds VTEP and block, and the peer's kernel has just that of it. */
 const has = (name: string): Promise<string[]> =>
-  until(`${name} to have a block everywhere`, async () => {
-    const shown = await cluster.shown(name);
-    expect(shown).toHaveLength(4);
-    expect(blocksOf(cluster.held(name))).toEqual(shown);
-    expect(cluster.inKernel(watcher).get(name)).toEqual(shown);
-    return shown;
-  });
+  eventually(
+    async () => {
+      const shown = await cluster.shown(name);
+      expect(shown).toHaveLength(4);
+      expect(blocksOf(cluster.held(name))).toEqual(shown);
+      expect(cluster.inKernel(watcher).get(name)).toEqual(shown);
+      return shown;
+    },
+    found,
+    { what: `${name} to have a block everywhere`, seconds: 45 },
+  );
 const joined = async (name: string, address?: string): Promise<string[]> => {
   await cluster.join(name, 'played', address);
   return has(name);
 };
 const inPeer = (name: string) => cluster.inKernel(watcher).has(name);
 const free = (name: string) =>
-  until(
-    `what ${name} had to be free`,
-    async () => !(await blocks(cluster.client)).some((text) => text.includes(` ${name} `)),
-  );
+  eventually(async () => !(await blocks(cluster.client)).some((text) => text.includes(` ${name} `)), found, {
+    what: `what ${name} had to be free`,
+    seconds: 45,
+  });
 const gone = async (name: string): Promise<void> => {
   await cluster.leave(name);
-  await until(`${name} to leave the peer`, () => !inPeer(name));
+  await eventually(() => !inPeer(name), found, { what: `${name} to leave the peer`, seconds: 45 });
 };
 
 test('one that is deleted leaves its peers within a second; its block rests, and is the first to be given again', async () => {
@@ -53,7 +58,7 @@ test('one that is deleted leaves its peers within a second; its block rests, and
   await cluster.switchOff('first');
   const start = performance.now();
   await cluster.client.delete(nodes, 'first');
-  await until('first to leave the peer', () => !inPeer('first'));
+  await eventually(() => !inPeer('first'), found, { what: 'first to leave the peer', seconds: 45 });
   const ms = Math.round(performance.now() - start);
   process.stdout.write(`a deleted node left its peer after ${ms} ms; 1000 are asked\n`);
   // a busy machine may take ten times that
@@ -79,11 +84,15 @@ test('the same name back while its block rests gets the same, and so does one ma
   const { uid } = (await cluster.client.get(nodes, 'back'))!.metadata;
   await cluster.client.delete(nodes, 'back');
   await cluster.kubelet('back');
-  await until('the new uid', async () => {
-    const found = await cluster.client.get(agentAllocations, 'back');
-    const node = await cluster.client.get(nodes, 'back');
-    return found?.spec.nodeUID !== uid && found?.spec.nodeUID === node?.metadata.uid;
-  });
+  await eventually(
+    async () => {
+      const found = await cluster.client.get(agentAllocations, 'back');
+      const node = await cluster.client.get(nodes, 'back');
+      return found?.spec.nodeUID !== uid && found?.spec.nodeUID === node?.metadata.uid;
+    },
+    found,
+    { what: 'the new uid', seconds: 45 },
+  );
   expect(await has('back')).toEqual(had);
 });
 
@@ -109,7 +118,7 @@ test('one that a finalizer keeps keeps its block as long', async () => {
     '-p',
     '{"metadata":{"finalizers":null}}',
   );
-  await until(`${name} to leave the peer`, () => !inPeer(name));
+  await eventually(() => !inPeer(name), found, { what: `${name} to leave the peer`, seconds: 45 });
   await free(name);
   expect(await joined('after')).toEqual(had);
 });
@@ -118,17 +127,21 @@ test('one that is renamed, and keeps its address, is served once its old Node is
   const old = await joined('old-name', '172.17.1.1');
   await cluster.switchOff('old-name');
   await cluster.join('new-name', 'played', '172.17.1.1');
-  await until('the address to be refused', async () => {
-    const found = await cluster.client.get(agentAllocations, 'new-name');
-    expect(found?.status?.conditions?.map(({ reason }) => reason)).toContain('AddressConflict');
-    return true;
-  });
+  await eventually(
+    async () => {
+      const found = await cluster.client.get(agentAllocations, 'new-name');
+      expect(found?.status?.conditions?.map(({ reason }) => reason)).toContain('AddressConflict');
+      return true;
+    },
+    found,
+    { what: 'the address to be refused', seconds: 45 },
+  );
   expect(await cluster.shown('new-name')).toEqual([]);
   await cluster.client.delete(nodes, 'old-name');
   const had = await has('new-name');
   expect(had.filter((block) => old.includes(block))).toEqual([]);
   // departures wait a quarter of a second for others that follow
-  await until('the peer to drop the old name', () => !inPeer('old-name'));
+  await eventually(() => !inPeer('old-name'), found, { what: 'the peer to drop the old name', seconds: 45 });
 });
 
 test('one that is re-imaged with the same name and address keeps its block', async () => {
@@ -153,8 +166,10 @@ test('a changed address reaches every peer within seconds and costs no block', a
   await cluster.kubelet('moving');
   const start = performance.now();
   await cluster.startAgent('moving');
-  await until('the address in both kernels', () =>
-    [watcher, 'moving'].every((name) => addressIn(name)?.join() === '172.17.2.2'),
+  await eventually(
+    () => [watcher, 'moving'].every((name) => addressIn(name)?.join() === '172.17.2.2'),
+    found,
+    { what: 'the address in both kernels', seconds: 45 },
   );
   const ms = Math.round(performance.now() - start);
   process.stdout.write(`a changed address reached the peer ${ms} ms after the agent started\n`);
@@ -172,10 +187,14 @@ test('an OverlayAgent that a hand deletes comes back, and frees nothing', async 
   const from = await cluster.plane.etcd.revision();
   const { uid } = (await cluster.client.get(overlayAgents, 'here'))!.metadata;
   await cluster.client.delete(overlayAgents, 'here');
-  await until('it to be made again', async () => {
-    const found = await cluster.client.get(overlayAgents, 'here');
-    return found !== undefined && found.metadata.uid !== uid && found.spec.vtep !== undefined;
-  });
+  await eventually(
+    async () => {
+      const found = await cluster.client.get(overlayAgents, 'here');
+      return found !== undefined && found.metadata.uid !== uid && found.spec.vtep !== undefined;
+    },
+    found,
+    { what: 'it to be made again', seconds: 45 },
+  );
   // also of one whose agent is down
   await cluster.switchOff('here');
   await cluster.client.delete(overlayAgents, 'here');

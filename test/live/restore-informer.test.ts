@@ -2,7 +2,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@j
 import type { KubeObject } from '../../src/api/types.ts';
 import type { Resource } from '../../src/kube/resources.ts';
 import { startControlPlane, type OwnControlPlane } from '../support/controlplane.ts';
-import { backoff, Following, names, until, type ConfigMap, type Followed } from '../support/following.ts';
+import { backoff, Following, names, type ConfigMap, type Followed } from '../support/following.ts';
+import { eventually, found } from '../support/eventually.ts';
 
 // a real restore: etcd and API server stop and start
 jest.setTimeout(120_000);
@@ -25,7 +26,10 @@ describe('When etcd is put back', () => {
     holds: (informer: Follower['informer']) => boolean,
   ) => {
     const start = performance.now();
-    await until(what, () => all.every(({ informer }) => holds(informer)), 10 * limitMs);
+    await eventually(() => all.every(({ informer }) => holds(informer)), found, {
+      what: what,
+      seconds: (10 * limitMs) / 1_000,
+    });
     const ms = Math.round(performance.now() - start);
     console.log(`${what}: ${all.length} informers within ${ms} ms, expected ${limitMs}`);
   };
@@ -78,7 +82,10 @@ describe('When etcd is put back', () => {
       informer.onWentBack((from, to) => {
         told.push(Number(from) > Number(to) ? informer.resource.plural : `${from} to ${to}`);
       });
-    await until('all watches', () => all.every(({ informer }) => informer.counters.watches > 0));
+    await eventually(() => all.every(({ informer }) => informer.counters.watches > 0), found, {
+      what: 'all watches',
+      seconds: 10,
+    });
     const lost = Math.max(...all.map(({ informer }) => Number(informer.resourceVersion)));
     for (const { changes } of all) changes.length = 0;
 
@@ -86,10 +93,16 @@ describe('When etcd is put back', () => {
     const away = { status: 503 };
     refusing.fault = deafening.fault = () => away;
     for (const proxy of [refusing, deafening]) proxy.cut();
-    await until('both to be refused', () => [refused, deaf].every(({ informer }) => informer.lastError));
+    await eventually(() => [refused, deaf].every(({ informer }) => informer.lastError), found, {
+      what: 'both to be refused',
+      seconds: 10,
+    });
     await plane.killApiserver();
     // the first is the watch that broke
-    await until('an attempt without answer', () => late.informer.counters.failures >= 2);
+    await eventually(() => late.informer.counters.failures >= 2, found, {
+      what: 'an attempt without answer',
+      seconds: 10,
+    });
     delaying.fault = () => away;
     await plane.restore();
     refusing.fault = () => undefined;
@@ -102,7 +115,10 @@ describe('When etcd is put back', () => {
       if (url.includes('limit=1')) return { status: 200, body: `{"metadata":{"resourceVersion":"${lost}"}}` };
       return url.includes('/configmaps/') ? { status: 403 } : undefined;
     };
-    await until('a watch from the future', () => deaf.informer.counters.watches === 2);
+    await eventually(() => deaf.informer.counters.watches === 2, found, {
+      what: 'a watch from the future',
+      seconds: 10,
+    });
     deafening.fault = () => undefined;
     await within('a restore, on a watch that was silent', [deaf], followed);
 
@@ -124,7 +140,10 @@ describe('When etcd is put back', () => {
       expect([names(informer), changes]).toEqual([['deleted', 'same'], ['+deleted']]);
     expect(names(direct[2].informer)).not.toContain('lost');
     await make(resource, 'after');
-    await until('what comes later', () => maps.every(({ informer }) => informer.get('after') !== undefined));
+    await eventually(() => maps.every(({ informer }) => informer.get('after') !== undefined), found, {
+      what: 'what comes later',
+      seconds: 10,
+    });
     expect(all.map(({ informer }) => informer.counters.restores)).toEqual(all.map(() => 1));
   });
 
@@ -134,7 +153,10 @@ describe('When etcd is put back', () => {
     await history(resource);
     const one = follow(resource, plane.server, { silenceMs });
     const asked = follow(resource);
-    await until('the watches', () => [one, asked].every(({ informer }) => informer.counters.watches > 0));
+    await eventually(() => [one, asked].every(({ informer }) => informer.counters.watches > 0), found, {
+      what: 'the watches',
+      seconds: 10,
+    });
     await plane.etcd.restore();
     // from the API server's own cache, which has no reason to doubt itself
     const lists = (await client.list(resource)).items;
@@ -152,6 +174,6 @@ describe('When etcd is put back', () => {
     await plane.killApiserver();
     await plane.startApiserver();
     const holds = () => [one, asked].every(({ informer }) => names(informer).join() === restored.join());
-    await until('the restored data', holds, 10 * limitMs);
+    await eventually(holds, found, { what: 'the restored data', seconds: (10 * limitMs) / 1_000 });
   });
 });

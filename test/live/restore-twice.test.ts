@@ -3,7 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { confirmRestore } from '../../src/allocate/restore.ts';
 import { nodes, overlayAgents } from '../../src/kube/resources.ts';
 import { applyNetwork } from '../support/leader.ts';
-import { blocksOf, LiveCluster, until } from './cluster.ts';
+import { blocksOf, LiveCluster } from './cluster.ts';
+import { eventually, found } from '../support/eventually.ts';
 
 // a real restore: etcd and API server stop and start
 jest.setTimeout(120_000);
@@ -20,10 +21,14 @@ afterAll(async () => {
 const twice = '9.0.3.0/24';
 
 const holds = (name: string) =>
-  until(`${name} to hold a VTEP and a block`, () => {
-    const blocks = blocksOf(cluster.held(name));
-    return blocks.length === 4 && blocks;
-  });
+  eventually(
+    () => {
+      const blocks = blocksOf(cluster.held(name));
+      return blocks.length === 4 && blocks;
+    },
+    found,
+    { what: `${name} to hold a VTEP and a block`, seconds: 45 },
+  );
 
 test('a block that two agents hold stays with both, is shown once, and is told until one of them is gone', async () => {
   await applyNetwork(cluster.client, 'dcos', [{ cidr: '9.0.0.0/16', prefix: 24 }]);
@@ -47,12 +52,16 @@ test('a block that two agents hold stays with both, is shown once, and is told u
   await cluster.kubelet('node4');
   await cluster.startAgent('node4');
   await cluster.startAgent('node1');
-  await until('both to be named', async () => {
-    const found = await cluster.condition('Quarantined');
-    expect(found).toMatchObject({ status: 'True', reason: 'HeldTwice' });
-    expect(found?.message).toContain(`block ${twice} of network dcos by node5 and node4`);
-    return true;
-  });
+  await eventually(
+    async () => {
+      const found = await cluster.condition('Quarantined');
+      expect(found).toMatchObject({ status: 'True', reason: 'HeldTwice' });
+      expect(found?.message).toContain(`block ${twice} of network dcos by node5 and node4`);
+      return true;
+    },
+    found,
+    { what: 'both to be named', seconds: 45 },
+  );
   const { status } = (await cluster.config())!;
   expect(status?.quarantined).toContainEqual({
     network: 'dcos',
@@ -61,7 +70,10 @@ test('a block that two agents hold stays with both, is shown once, and is told u
   });
   expect((await cluster.events()).join('\n')).toContain('HeldTwice: held by two nodes');
   // whoever noticed the restore, if anybody did
-  await until('no restore to last', async () => (await cluster.condition('Restored'))?.status !== 'True');
+  await eventually(async () => (await cluster.condition('Restored'))?.status !== 'True', found, {
+    what: 'no restore to last',
+    seconds: 45,
+  });
   // longer than an agent waits after the end of a restore
   await sleep(6_000);
   for (const name of ['node4', 'node5']) {
@@ -78,54 +90,84 @@ test('a block that two agents hold stays with both, is shown once, and is told u
 
   // the node that the ledger names goes: nobody holds the block twice any more
   await cluster.leave('node5');
-  await until('nothing to be held twice', async () => {
-    expect(await cluster.condition('Quarantined')).toMatchObject({
-      status: 'False',
-      reason: 'NoneHeldTwice',
-    });
-    return true;
-  });
-  await until('node4 to hold one block alone', async () => {
-    const shown = await cluster.shown('node4');
-    expect(shown).toHaveLength(4);
-    expect(blocksOf(cluster.held('node4'))).toEqual(shown);
-    return true;
-  });
+  await eventually(
+    async () => {
+      expect(await cluster.condition('Quarantined')).toMatchObject({
+        status: 'False',
+        reason: 'NoneHeldTwice',
+      });
+      return true;
+    },
+    found,
+    { what: 'nothing to be held twice', seconds: 45 },
+  );
+  await eventually(
+    async () => {
+      const shown = await cluster.shown('node4');
+      expect(shown).toHaveLength(4);
+      expect(blocksOf(cluster.held('node4'))).toEqual(shown);
+      return true;
+    },
+    found,
+    { what: 'node4 to hold one block alone', seconds: 45 },
+  );
   expect(await cluster.shared()).toEqual([]);
   await cluster.client.delete(nodes, 'node4');
 });
 
 test('a restore that a node without an agent holds up ends when a person confirms it', async () => {
   await cluster.join('mute', 'played');
-  await until('mute to be served', async () => (await cluster.shown('mute')).length === 4);
+  await eventually(async () => (await cluster.shown('mute')).length === 4, found, {
+    what: 'mute to be served',
+    seconds: 45,
+  });
   await cluster.switchOff('mute');
-  await until('an agent to say that it saw more', async () => {
-    const agent = (await cluster.client.get(overlayAgents, 'node2'))!;
-    const spec = { ...agent.spec, seenResourceVersion: '999999999' };
-    return cluster.client.update(overlayAgents, { ...agent, spec });
-  });
-  const found = await until('the restore to wait for mute', async () => {
-    const condition = await cluster.condition('Restored');
-    expect(condition?.status).toBe('True');
-    expect(condition?.message).toMatch(/until these nodes have registered again: mute[ ;]/);
-    return condition;
-  });
+  await eventually(
+    async () => {
+      const agent = (await cluster.client.get(overlayAgents, 'node2'))!;
+      const spec = { ...agent.spec, seenResourceVersion: '999999999' };
+      return cluster.client.update(overlayAgents, { ...agent, spec });
+    },
+    found,
+    { what: 'an agent to say that it saw more', seconds: 45 },
+  );
+  const waiting = await eventually(
+    async () => {
+      const condition = await cluster.condition('Restored');
+      expect(condition?.status).toBe('True');
+      expect(condition?.message).toMatch(/until these nodes have registered again: mute[ ;]/);
+      return condition;
+    },
+    found,
+    { what: 'the restore to wait for mute', seconds: 45 },
+  );
   await cluster.join('node6', 'played');
-  await until('node6 to be waited for no more', async () => {
-    const agent = await cluster.client.get(overlayAgents, 'node6');
-    return agent?.spec.restore !== undefined;
-  });
+  await eventually(
+    async () => {
+      const agent = await cluster.client.get(overlayAgents, 'node6');
+      return agent?.spec.restore !== undefined;
+    },
+    found,
+    { what: 'node6 to be waited for no more', seconds: 45 },
+  );
   await sleep(1_000);
   expect(await cluster.shown('node6')).toEqual([]);
 
   const { restored } = (await cluster.config())!.status!;
-  expect(found.message).toContain(`${confirmRestore}=${restored?.id}`);
+  expect(waiting.message).toContain(`${confirmRestore}=${restored?.id}`);
   await cluster.annotate(confirmRestore, restored!.id);
-  await until('node6 to be served', async () => (await cluster.shown('node6')).length === 4);
-  await until('the restore to be over', async () => {
-    expect(await cluster.condition('Restored')).toMatchObject({ status: 'False', reason: 'NotRestored' });
-    return true;
+  await eventually(async () => (await cluster.shown('node6')).length === 4, found, {
+    what: 'node6 to be served',
+    seconds: 45,
   });
+  await eventually(
+    async () => {
+      expect(await cluster.condition('Restored')).toMatchObject({ status: 'False', reason: 'NotRestored' });
+      return true;
+    },
+    found,
+    { what: 'the restore to be over', seconds: 45 },
+  );
   expect((await cluster.config())?.status?.restored).toBeUndefined();
   expect(await cluster.shared()).toEqual([]);
 });

@@ -2,7 +2,8 @@ import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globa
 import type { OverlayAgent } from '../../src/api/types.ts';
 import { overlayNetworks } from '../../src/kube/resources.ts';
 import { applyNetwork } from '../support/leader.ts';
-import { blocksOf, LiveCluster, until } from './cluster.ts';
+import { blocksOf, LiveCluster } from './cluster.ts';
+import { eventually, found } from '../support/eventually.ts';
 
 // a real restore: etcd and API server stop and start
 jest.setTimeout(120_000);
@@ -26,14 +27,18 @@ describe('A state from before ten joins, three leaves and a replaced network', (
     Promise.all(names.map((name) => cluster.join(name, isReal(name) ? 'real' : 'played')));
   /** Every node has a VTEP and so many blocks, and its kernel has the same. */
   const settled = (names: readonly string[], blocks: number) =>
-    until(`all of ${names.join()} to hold ${blocks} blocks`, async () => {
-      const shown = await cluster.allShown();
-      for (const name of names) {
-        expect([name, shown.get(name)?.length]).toEqual([name, 3 + blocks]);
-        expect([name, blocksOf(cluster.held(name))]).toEqual([name, shown.get(name)]);
-      }
-      return shown;
-    });
+    eventually(
+      async () => {
+        const shown = await cluster.allShown();
+        for (const name of names) {
+          expect([name, shown.get(name)?.length]).toEqual([name, 3 + blocks]);
+          expect([name, blocksOf(cluster.held(name))]).toEqual([name, shown.get(name)]);
+        }
+        return shown;
+      },
+      found,
+      { what: `all of ${names.join()} to hold ${blocks} blocks`, seconds: 45 },
+    );
 
   /** Joins, leaves and a network replaced; what everybody holds then. */
   const live = async (): Promise<Map<string, string[]>> => {
@@ -49,13 +54,17 @@ describe('A state from before ten joins, three leaves and a replaced network', (
     await settled(staying, 1);
     await applyNetwork(cluster.client, 'new', [{ cidr: '9.2.0.0/16', prefix: 24 }]);
     const held = await settled(staying, 2);
-    await until('the new network to be in force', () => {
-      for (const name of cluster.reals.filter((real) => staying.includes(real))) {
-        const networks = cluster.real(name).kernel.last?.networks ?? [];
-        expect([name, ...networks.map(({ metadata }) => metadata.name)]).toEqual([name, 'kept', 'new']);
-      }
-      return true;
-    });
+    await eventually(
+      () => {
+        for (const name of cluster.reals.filter((real) => staying.includes(real))) {
+          const networks = cluster.real(name).kernel.last?.networks ?? [];
+          expect([name, ...networks.map(({ metadata }) => metadata.name)]).toEqual([name, 'kept', 'new']);
+        }
+        return true;
+      },
+      found,
+      { what: 'the new network to be in force', seconds: 45 },
+    );
     expect(await cluster.shared()).toEqual([]);
     return held;
   };
@@ -68,17 +77,25 @@ describe('A state from before ten joins, three leaves and a replaced network', (
     await cluster.plane.restore();
     const start = performance.now();
     await cluster.join('fresh', 'real');
-    const restored = await until('status.restored', async () => {
-      const { restored } = (await cluster.config())?.status ?? {};
-      return restored;
-    });
+    const restored = await eventually(
+      async () => {
+        const { restored } = (await cluster.config())?.status ?? {};
+        return restored;
+      },
+      found,
+      { what: 'status.restored', seconds: 45 },
+    );
     process.stdout.write(`a restore was noticed ${Math.round(performance.now() - start)} ms after it\n`);
     await Promise.all(joining.map((name) => cluster.kubelet(name)));
-    const waiting = await until('the three to be waited for', async () => {
-      const found = await cluster.condition('Restored');
-      expect(found?.message).toMatch(/until these nodes have registered again: a4, a5, a6[ ;]/);
-      return found;
-    });
+    const waiting = await eventually(
+      async () => {
+        const found = await cluster.condition('Restored');
+        expect(found?.message).toMatch(/until these nodes have registered again: a4, a5, a6[ ;]/);
+        return found;
+      },
+      found,
+      { what: 'the three to be waited for', seconds: 45 },
+    );
     process.stdout.write(`all others had registered after ${Math.round(performance.now() - start)} ms\n`);
     expect(waiting).toMatchObject({ status: 'True', reason: 'WaitingForNodes' });
     expect(waiting.message).toContain(`overlaynet.dev/confirm-restore=${restored.id}`);
@@ -88,10 +105,14 @@ describe('A state from before ten joins, three leaves and a replaced network', (
     await applyNetwork(cluster.client, 'new', [{ cidr: '9.2.0.0/16', prefix: 24 }]);
     await cluster.client.delete(overlayNetworks, 'old');
     await Promise.all(leaving.map((name) => cluster.leave(name)));
-    await until('the restore to be over', async () => {
-      expect(await cluster.condition('Restored')).toMatchObject({ status: 'False', reason: 'NotRestored' });
-      return true;
-    });
+    await eventually(
+      async () => {
+        expect(await cluster.condition('Restored')).toMatchObject({ status: 'False', reason: 'NotRestored' });
+        return true;
+      },
+      found,
+      { what: 'the restore to be over', seconds: 45 },
+    );
     const after = await settled([...staying, 'fresh'], 2);
     for (const name of staying) expect([name, after.get(name)]).toEqual([name, held.get(name)]);
     expect((await cluster.config())?.status?.restored).toBeUndefined();

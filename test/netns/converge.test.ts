@@ -1,12 +1,9 @@
 import { jest } from '@jest/globals';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { DataPath, type DataPathOutcome } from '../../src/linux/datapath.ts';
-import { run, type Run } from '../../src/linux/run.ts';
 import { silent } from '../../src/log.ts';
-import { cluster, nodeAddresses } from '../support/cluster.ts';
-import { Netns } from '../support/netns.ts';
+import { cluster } from '../support/cluster.ts';
+import type { Netns } from '../support/netns.ts';
+import { withUplink } from '../support/uplinked.ts';
 
 // a busy machine takes its time to start a hundred programs
 jest.setTimeout(30_000);
@@ -17,14 +14,8 @@ let netns: Netns;
 let path: DataPath;
 
 beforeEach(async () => {
-  netns = await Netns.create();
+  netns = await withUplink();
   path = new DataPath({ log: silent, run: netns.run });
-  await netns.sh('ip link add eth0 type veth peer name wire');
-  const [ip, ip6] = nodeAddresses(0);
-  await netns.sh(`ip addr add ${ip!}/16 dev eth0`);
-  await netns.sh(`ip addr add ${ip6!}/64 dev eth0 nodad`);
-  await netns.sh('ip link set eth0 up');
-  await netns.sh('ip link set wire up');
 });
 afterEach(() => netns.delete());
 
@@ -214,7 +205,7 @@ test('a chain of ours in a table that iptables cannot read is found, and goes', 
   expect(await path.remains()).toEqual({ remains: new Map(), failures: [] });
 });
 
-test('what stands stays while the node has no VTEP, or no address for the tunnel', async () => {
+test('the data path stays while the node has no VTEP, or no address for the tunnel', async () => {
   await path.reconcile(cluster(2, 0));
   const expected = await everything();
   const waiting = cluster(2, 0);
@@ -244,75 +235,4 @@ test('the number of processes does not depend on the number of peers', async () 
   expect((await path.reconcile(cluster(200, 0))).processes).toBe(idle.processes);
   // half of them read tables of iptables, one at a time
   expect(few.processes).toBeLessThanOrEqual(29);
-});
-
-describe('what cannot be done is said, and the rest is done', () => {
-  test('a VXLAN link of that name that is not ours', async () => {
-    await netns.sh('ip link add vtep1024 type vxlan id 5 dstport 9999');
-    const outcome = await path.reconcile(cluster(2, 0));
-    expect(outcome.failures).toEqual([
-      { message: expect.stringMatching(/vtep1024 .*not overlaynet's/) as string },
-    ]);
-    expect(await netns.sh('ip -d link show vtep1024')).toContain('vxlan id 5');
-    expect(await netns.sh('ip addr show m-dcos')).toContain('9.0.0.1/25');
-  });
-
-  test('a bridge of that name that is not ours fails its network alone', async () => {
-    await netns.sh('ip link add m-dcos type bridge');
-    const outcome = await path.reconcile(cluster(2, 0));
-    expect(outcome.failures).toEqual([
-      { network: 'dcos', message: expect.stringContaining('m-dcos') as string },
-    ]);
-    expect(await netns.sh('ip -o addr show')).not.toContain('m-dcos ');
-    expect(await netns.sh('ip addr show m-dcos6')).toContain('fd01:b::1/81');
-  });
-
-  test('the UDP port in use', async () => {
-    const script = 'process.stdin.resume().on("end", () => process.exit()); ';
-    const bind = 'require("dgram").createSocket("udp4").bind(64000, () => console.log("bound"))';
-    const listener = netns.spawn(process.execPath, ['-e', script + bind]);
-    await listener.ready;
-    const outcome = await path.reconcile(cluster(2, 0));
-    await listener.stop();
-    expect(outcome.failures).toEqual([
-      { message: expect.stringContaining('Address already in use') as string },
-    ]);
-    expect(await path.reconcile(cluster(2, 0))).toMatchObject({ failures: [] });
-    expect(await path.reconcile(cluster(2, 0))).toMatchObject(settled);
-  });
-
-  test('foreign routes and nexthops in the way', async () => {
-    await netns.sh('ip route add 9.0.1.0/24 via 172.17.9.9');
-    await netns.sh('ip nexthop add id 1979711491 via 172.17.9.9 dev eth0');
-    const outcome = await path.reconcile(cluster(3, 0));
-    expect(outcome.failures).toEqual([
-      { message: expect.stringMatching(/nexthop 1979711491.*fd01:a::3.*not overlaynet's/) as string },
-      { network: 'dcos', message: expect.stringContaining('File exists (route add 9.0.1.0/24') as string },
-    ]);
-    expect(await netns.sh('ip route show 9.0.1.0/24')).toContain('via 172.17.9.9');
-    expect(await netns.sh('ip route show 9.0.2.0/24')).toContain('via 44.128.0.3');
-  });
-
-  test('a tool that fails or is missing', async () => {
-    const dir = mkdtempSync(join(tmpdir(), 'ovt-'));
-    const broken =
-      (program: string): Run =>
-      (name, args, options) =>
-        netns.run(name === program ? join(dir, name) : name, args, options);
-    try {
-      writeFileSync(join(dir, 'ip'), '#!/bin/sh\necho "ip: out of order" >&2\nexit 3\n', { mode: 0o755 });
-      const failing = await new DataPath({ log: silent, run: broken('ip') }).reconcile(cluster(2, 0));
-      expect(words(failing)).toContain('ip: out of order');
-      // what does not need ip was done
-      expect(await netns.sh('ipset list -n')).toContain('overlaynet-overlays-4');
-      const missing: Run = (name, args, options) =>
-        name === 'ipset' ? run(join(dir, 'ipset'), args, options) : netns.run(name, args, options);
-      const outcome = await new DataPath({ log: silent, run: missing }).reconcile(cluster(2, 0));
-      expect(words(outcome)).toMatch(/ipset: not found/);
-      expect(await netns.sh('ip route show 9.0.1.0/24')).toContain('via 44.128.0.2');
-    } finally {
-      rmSync(dir, { recursive: true });
-    }
-    expect(await path.reconcile(cluster(2, 0))).toMatchObject({ failures: [] });
-  });
 });

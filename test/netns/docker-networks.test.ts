@@ -1,11 +1,9 @@
 import { jest } from '@jest/globals';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { Docker } from '../../src/docker/docker.ts';
 import { Engine } from '../../src/docker/engine.ts';
 import { silent } from '../../src/log.ts';
 import { cluster, type ClusterOptions } from '../support/cluster.ts';
 import { Dockerd } from '../support/dockerd.ts';
-import { eventually } from '../support/operator.ts';
 import { Netns } from '../support/netns.ts';
 
 jest.setTimeout(60_000);
@@ -101,13 +99,13 @@ test('a restart of the engine keeps them as they are', async () => {
   expect(await ids()).toBe(before);
 });
 
-test('one deleted by hand comes back', async () => {
+test('a network that was deleted by hand comes back', async () => {
   await engine.docker('network rm dcos');
   expect(await docker.reconcile(reference)).toEqual({ made: true });
   expect(await networks()).toContain('dcos,9.0.1.128/25,9.0.1.129');
 });
 
-test('where the bridge of containers is gone, that is told, and both ways out of it that are named work', async () => {
+test('a bridge that is gone although it has containers is reported, and both remedies that the message names work', async () => {
   await engine.container('web', 'dcos');
   const lose = async () => {
     await netns.sh('ip link del d-dcos');
@@ -130,7 +128,7 @@ test('where the bridge of containers is gone, that is told, and both ways out of
   expect(await netns.sh('ip -o addr show d-dcos')).toContain('9.0.1.129/25');
 });
 
-describe('what is in the way is told and left alone', () => {
+describe('what is in the way is reported and left alone', () => {
   beforeEach(() => engine.docker('network rm dcos'));
 
   test('a network of that name', async () => {
@@ -154,7 +152,7 @@ describe('what is in the way is told and left alone', () => {
     expect(await networks()).toContain('dcos,9.0.1.128/25,9.0.1.129');
   });
 
-  test('one that bears our label and another name', async () => {
+  test('a network with our label and another name', async () => {
     await engine.docker('network create --label dev.overlaynet.network=dcos copy');
     await docker.reconcile(without('dcos'));
     expect((await networks()).map((text) => text.replace(/,.*/, ''))).toEqual(['copy', 'dcos6']);
@@ -192,7 +190,7 @@ describe('what is in the way is told and left alone', () => {
   });
 });
 
-describe('what differs', () => {
+describe('a network that differs', () => {
   test('is made anew where no container has it', async () => {
     expect(await docker.reconcile(moved({ mtu: 1300 }))).toEqual({ made: true });
     expect(await networks()).toEqual(['dcos,10.0.1.128/25,10.0.1.129', expect.stringMatching(made[1]!)]);
@@ -279,55 +277,4 @@ test('cleanup removes ours, those apart that containers have, and nothing else',
   await engine.docker('rm -f web');
   expect(await docker.cleanup()).toEqual({ removed: ['dcos'], failures: [] });
   expect((await networks()).map((text) => text.replace(/,.*/, ''))).toEqual(['other']);
-});
-
-test('events tell when to look: a network removed, a container that leaves, an engine that restarts or goes', async () => {
-  const events: boolean[] = [];
-  const watch = docker.watch((restarted) => events.push(restarted));
-  const next = async (restarted: boolean) => {
-    await eventually(
-      () => events,
-      (seen) => seen.includes(restarted),
-    );
-    // what follows it is not to be taken for the next
-    for (let seen = -1; seen !== events.length;) {
-      seen = events.length;
-      await sleep(500);
-    }
-    events.length = 0;
-  };
-  try {
-    await next(true);
-    await engine.container('web', 'dcos6');
-    await next(false);
-    await engine.docker('stop web');
-    await next(false);
-    // it is what an MTU that differs waits for
-    await engine.docker('rm web');
-    await next(false);
-    await engine.docker('network rm dcos');
-    await next(false);
-    await engine.down();
-    await next(true);
-    await engine.up();
-    await next(true);
-  } finally {
-    watch.stop();
-  }
-});
-
-test('an engine of another network namespace is found out, and left without networks', async () => {
-  const elsewhere = await Netns.create();
-  await docker.cleanup();
-  const stranger = new Docker({ engine: new Engine(engine.socket), links: elsewhere.links, log: silent });
-  for (let run = 0; run < 2; run++) expect(await stranger.reconcile(reference)).toEqual({ made: false });
-  expect(stranger.finding).toMatchObject({
-    status: 'False',
-    reason: 'Unsupported',
-    message: expect.stringMatching(
-      / it is in another network namespace or machine: it made no link d-dcos here$/,
-    ),
-  });
-  expect(await networks()).toEqual([]);
-  await elsewhere.delete();
 });

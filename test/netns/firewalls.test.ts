@@ -4,6 +4,7 @@ import { DataPath } from '../../src/linux/datapath.ts';
 import { silent } from '../../src/log.ts';
 import { Netns } from '../support/netns.ts';
 import { node2, snapshot } from '../support/fixture.ts';
+import { firewalld, kubeProxy } from '../support/rulesets.ts';
 
 // a busy machine takes its time to start a hundred programs
 jest.setTimeout(30_000);
@@ -27,55 +28,7 @@ const told = async (rules: string): Promise<string[]> => {
     .map(({ message }) => message);
 };
 
-/** As firewalld 1 to 2 writes them, with a zone for all links, and what each zone and the ports add. */
-const firewalld = ({ zones = '', forwardZones = '', ports = 'tcp dport 22 accept' } = {}) => `
-table inet firewalld {
-  chain filter_IN_public { jump filter_IN_public_allow
-    meta l4proto { icmp, ipv6-icmp } accept
-    reject with icmpx type admin-prohibited
-  }
-  chain filter_IN_public_allow { ${ports}
-  }
-  chain filter_IN_trusted { accept
-  }
-  chain filter_FWD_public { jump filter_FWD_public_allow
-    reject with icmpx type admin-prohibited
-  }
-  chain filter_FWD_public_allow { oifname "eth0" accept
-  }
-  chain filter_FWD_trusted { accept
-  }
-  chain filter_INPUT_ZONES { ${zones}
-    iifname "eth0" goto filter_IN_public
-    goto filter_IN_public
-  }
-  chain filter_FORWARD_ZONES { ${forwardZones}
-    iifname "eth0" goto filter_FWD_public
-    goto filter_FWD_public
-  }
-  chain filter_INPUT { type filter hook input priority filter + 10; policy accept;
-    ct state { established, related } accept
-    ct status dnat accept
-    iifname "lo" accept
-    ct state invalid drop
-    jump filter_INPUT_ZONES
-    reject with icmpx type admin-prohibited
-  }
-  chain filter_FORWARD { type filter hook forward priority filter + 10; policy accept;
-    ct state { established, related } accept
-    ct status dnat accept
-    iifname "lo" accept
-    ct state invalid drop
-    ip6 daddr { ::/96, 2002::/24 } reject with icmpv6 type addr-unreachable
-    jump filter_FORWARD_ZONES
-    reject with icmpx type admin-prohibited
-  }
-  chain filter_OUTPUT { type filter hook output priority filter + 10; policy accept;
-    oifname "lo" accept
-  }
-}`;
-
-describe('what refuses is told, with the remedy', () => {
+describe('a rule that refuses is reported, with the remedy', () => {
   test('firewalld, by both its chains and with its own commands', async () => {
     const [input = '', forward = '', ...more] = (await told(firewalld())).sort().reverse();
     expect(more).toEqual([]);
@@ -149,7 +102,7 @@ describe('what refuses is told, with the remedy', () => {
     expect(await told('')).toEqual([]);
   });
 
-  test('nft that cannot be run is told as that', async () => {
+  test('nft that cannot be run is reported as such', async () => {
     const host = new Host({
       log: silent,
       run: (_, args) => node.run('/nonexistent/nft', args),
@@ -164,7 +117,7 @@ describe('what refuses is told, with the remedy', () => {
   });
 });
 
-describe('nothing is told of', () => {
+describe('nothing is reported about', () => {
   test('firewalld with the zones and the port that docs/install.md names', async () => {
     const trusted = (hook: string) =>
       ['m-*', 'd-*', 'vtep*'].map((link) => `iifname "${link}" goto filter_${hook}_trusted`).join('\n');
@@ -201,33 +154,7 @@ describe('nothing is told of', () => {
   });
 
   test('kube-proxy’s nftables mode', async () => {
-    expect(
-      await told(`
-table ip kube-proxy {
-  map no-endpoint-services { type ipv4_addr . inet_proto . inet_service : verdict; }
-  map firewall-ips { type ipv4_addr . inet_proto . inet_service : verdict; }
-  set cluster-ips { type ipv4_addr; }
-  chain reject-chain { reject
-  }
-  chain firewall-check { ip daddr . meta l4proto . th dport vmap @firewall-ips
-  }
-  chain service-endpoints-check { ip daddr . meta l4proto . th dport vmap @no-endpoint-services
-  }
-  chain cluster-ips-check { ip daddr @cluster-ips reject comment "Reject traffic to invalid ports of ClusterIPs"
-    ip daddr { 172.30.0.0/16 } drop comment "Drop traffic to unallocated ClusterIPs"
-  }
-  chain filter-input { type filter hook input priority -110; policy accept;
-    ct state new jump service-endpoints-check
-  }
-  chain filter-forward { type filter hook forward priority -110; policy accept;
-    ct state new jump service-endpoints-check
-    ct state new jump cluster-ips-check
-  }
-  chain filter-input-firewall { type filter hook input priority -110; policy accept;
-    ct state new jump firewall-check
-  }
-}`),
-    ).toEqual([]);
+    expect(await told(kubeProxy)).toEqual([]);
   });
 
   test.each([
@@ -304,7 +231,7 @@ table ip kube-proxy {
   });
 });
 
-test('others’ tables are read once a minute, and less often where that takes long', async () => {
+test('other programs’ tables are read once a minute, and less often if that takes long', async () => {
   const slow = new Host({
     log: silent,
     run: async (...call) => {

@@ -2,7 +2,8 @@ import { jest } from '@jest/globals';
 import type { Underlay } from '../../src/api/types.ts';
 import { renderFigures, type Figure } from '../chaos/figure.ts';
 import { injection, onThatPort } from '../chaos/injection.ts';
-import { injections, rawFrames, tunnelled, tunnelPayload } from '../chaos/injections.ts';
+import { injections, tunnelled } from '../chaos/injections.ts';
+import { rawFrames, tunnelPayload } from '../chaos/sending.ts';
 import { count, markOf, sendFrames } from '../chaos/traffic.ts';
 import { otherLink, registered, Wire } from '../chaos/wire.ts';
 

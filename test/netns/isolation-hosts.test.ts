@@ -24,38 +24,15 @@ const clusterIP = (number: number, family: Family) => `${family === 4 ? '10.96.0
 const server = { 4: '172.17.0.3', 6: 'fd00:17::3' };
 const apiServers = families.map((family) => ({ address: server[family], port: 6443 }));
 
+const service = (name: string, ip: string, port: number, to: Service['to'], nodePort?: number): Service => ({
+  ...{ name, ip, protocol: 'tcp', port, to },
+  ...(nodePort === undefined ? {} : { nodePort }),
+});
 const services = (family: Family): Service[] => [
-  {
-    name: `SHUT0-${family}`,
-    ip: clusterIP(20, family),
-    protocol: 'tcp',
-    port: 8080,
-    to: { ip: shut0.ip[family]!, port: 80 },
-    nodePort: 30080,
-  },
-  {
-    name: `BLUE0-${family}`,
-    ip: clusterIP(21, family),
-    protocol: 'tcp',
-    port: 8080,
-    to: { ip: blue0.ip[family]!, port: 80 },
-    nodePort: 30081,
-  },
-  {
-    name: `PROCESS1-${family}`,
-    ip: clusterIP(22, family),
-    protocol: 'tcp',
-    port: 8080,
-    to: { ip: addressOf(1, family), port: 80 },
-    nodePort: 30082,
-  },
-  {
-    name: `API-${family}`,
-    ip: clusterIP(1, family),
-    protocol: 'tcp',
-    port: 443,
-    to: { ip: server[family], port: 6443 },
-  },
+  service(`SHUT0-${family}`, clusterIP(20, family), 8080, { ip: shut0.ip[family]!, port: 80 }, 30080),
+  service(`BLUE0-${family}`, clusterIP(21, family), 8080, { ip: blue0.ip[family]!, port: 80 }, 30081),
+  service(`PROCESS1-${family}`, clusterIP(22, family), 8080, { ip: addressOf(1, family), port: 80 }, 30082),
+  service(`API-${family}`, clusterIP(1, family), 443, { ip: server[family], port: 6443 }),
 ];
 
 beforeAll(async () => {

@@ -26,6 +26,7 @@ import {
 } from '../../src/kube/resources.ts';
 import { startControlPlane, type OwnControlPlane } from './controlplane.ts';
 import { config, directoriesIn, node1, node2, recordingLog, scratch } from './fixture.ts';
+import { eventually } from './eventually.ts';
 
 /** A kernel that takes every snapshot, and fails as told. */
 export class FakeKernel implements Kernel {
@@ -47,19 +48,6 @@ export class FakeKernel implements Kernel {
     this.scopes.push(scope);
     await this.during();
     return { changes: this.changes, failures: this.failures, unread: this.unread };
-  }
-}
-
-/** Repeats until `check` passes, and fails with its error when it does not within 15 s. */
-export async function eventually<T>(check: () => T | Promise<T>): Promise<T> {
-  const until = Date.now() + 15_000;
-  for (;;) {
-    try {
-      return await check();
-    } catch (error) {
-      if (Date.now() > until) throw error;
-    }
-    await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }
 

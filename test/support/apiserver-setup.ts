@@ -1,12 +1,15 @@
-import { startControlPlane } from './controlplane.ts';
+import { sharedBy, startControlPlane } from './controlplane.ts';
 
 /**
- * Jest's globalSetup of the API server's suite: one control plane for all its files, by OVT_KUBECONFIG.
- * It goes when this process does.
+ * Jest's globalSetup of the API server's suite: a control plane for each worker, which its files share one after the other.
+ * They end with this process.
  */
-export default async (): Promise<void> => {
-  if (process.env.OVT_KUBECONFIG !== undefined) return;
-  const own = await startControlPlane();
-  await own.client.close();
-  process.env.OVT_KUBECONFIG = own.kubeconfig;
+export default async ({ maxWorkers }: { maxWorkers: number }): Promise<void> => {
+  await Promise.all(
+    Array.from({ length: maxWorkers }, async (_, at) => {
+      const own = await startControlPlane();
+      await own.client.close();
+      process.env[sharedBy(at + 1)] = own.kubeconfig;
+    }),
+  );
 };

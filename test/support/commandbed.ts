@@ -1,3 +1,4 @@
+import { jest } from '@jest/globals';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import path from 'node:path';
@@ -15,8 +16,9 @@ import { startControlPlane, type OwnControlPlane } from './controlplane.ts';
 import { FakeKubelet } from './kubelet.ts';
 import { freePort, TempDir } from './kubeprocess.ts';
 import { applyNetwork, joinNode, shown } from './leader.ts';
-import { eventually, OperatorProcess } from './operator.ts';
+import { OperatorProcess } from './operator.ts';
 import { install } from './refuses.ts';
+import { eventually } from './eventually.ts';
 
 export const namespace = 'overlaynet-system';
 
@@ -106,7 +108,7 @@ export class CommandBed {
     await eventually(
       () => shown(client),
       (all) => all.get('node1')?.some((one) => one.startsWith('9.')) === true,
-      30_000,
+      { seconds: 30 },
     );
     await eventually(
       () => client.get(configMaps(namespace), 'overlaynet-operator'),
@@ -152,4 +154,28 @@ export class CommandBed {
       },
     });
   }
+}
+
+/** Starts a bed before the tests of a file and stops it after them; they may take longer than other tests. */
+export function usesCommandBed(): {
+  bed: () => CommandBed;
+  client: () => Client;
+  /** Runs the command, with the administrator's kubeconfig unless told. */
+  run: CommandBed['run'];
+} {
+  jest.setTimeout(90_000);
+  let started: CommandBed | undefined;
+  beforeAll(async () => {
+    started = await CommandBed.start();
+  }, 120_000);
+  afterAll(() => started?.stop());
+  const bed = () => {
+    if (started === undefined) throw new Error('the command bed is not started');
+    return started;
+  };
+  return {
+    bed,
+    client: () => bed().plane.client,
+    run: (args, kubeconfig) => bed().run(args, kubeconfig),
+  };
 }

@@ -1,7 +1,7 @@
 import type { Condition, KubeObject } from '../../src/api/types.ts';
 import type { Client } from '../../src/kube/client.ts';
 import type { Resource } from '../../src/kube/resources.ts';
-import { eventually } from './operator.ts';
+import { eventually } from './eventually.ts';
 
 type WithConditions = KubeObject & { status?: { conditions?: Condition[] } };
 
@@ -26,5 +26,5 @@ export const reasonIs = (
   eventually(
     () => conditionOf(client, resource, name, type),
     (found) => found?.reason === reason,
-    60_000,
+    { seconds: 60 },
   );

@@ -35,7 +35,7 @@ export interface OwnControlPlane extends ControlPlane {
   /** Puts etcd's last backup() back, as one does it after a disaster: the API server is stopped before, started after. */
   restore(): Promise<void>;
   killApiserver(): Promise<void>;
-  /** SIGSTOP and SIGCONT: connections stay open and nobody answers. */
+  /** SIGSTOP and SIGCONT: connections stay open, and no answer comes. */
   signalApiserver(signal: 'SIGSTOP' | 'SIGCONT'): void;
   /** On the same port, with the same data; returns when it is ready. */
   startApiserver(): Promise<void>;
@@ -218,7 +218,7 @@ class Own extends Shared implements OwnControlPlane {
     const args = {
       'etcd-servers': this.etcd.url,
       'bind-address': '127.0.0.1',
-      // given, it needs no default route; and nobody looks for an endpoint
+      // given, so that no default route is needed; no endpoint is published
       'advertise-address': '127.0.0.1',
       'endpoint-reconciler-type': 'none',
       'secure-port': new URL(this.server).port,
@@ -279,8 +279,11 @@ export const startControlPlane = async ({ large = false } = {}): Promise<OwnCont
   }
 };
 
-/** The suite's (jest --globalSetup test/support/apiserver-setup.ts), not to be broken; without that one of your own. */
+/** The environment variable with the kubeconfig of the control plane that the files of one jest worker share. */
+export const sharedBy = (worker: number | string): string => `OVT_KUBECONFIG_${worker}`;
+
+/** The one that test/support/apiserver-setup.ts started for this worker, not to be broken; without that one of your own. */
 export const controlPlane = async (): Promise<ControlPlane> => {
-  const kubeconfig = process.env.OVT_KUBECONFIG;
+  const kubeconfig = process.env[sharedBy(process.env.JEST_WORKER_ID ?? 1)];
   return kubeconfig === undefined ? startControlPlane() : new Shared(path.dirname(kubeconfig));
 };

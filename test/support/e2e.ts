@@ -1,5 +1,4 @@
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { command } from '../../hack/parts/command.ts';
 
 /** The cluster of `npm run e2e`: its commands are in the directory OVERLAYNET_E2E. Throws without one. */
@@ -47,26 +46,3 @@ export const client = (words: string): Promise<string> =>
 /** Runs the tool in a pod: `tool('a', 'get http://…')`. */
 export const tool = (pod: string, words: string, namespace = 'default'): Promise<string> =>
   kubectl(`exec -n ${namespace} ${pod} --`, '/tool', ...words.split(' ')).then((text) => text.trim());
-
-/**
- * Asks every half second until `probe` gives something that is neither undefined nor false; what it throws on the way is no
- * end. Throws after `seconds`, with the last of that.
- */
-export async function eventually<T>(
-  what: string,
-  probe: () => Promise<T | undefined | false>,
-  seconds = 30,
-): Promise<T> {
-  const end = performance.now() + seconds * 1000;
-  for (;;) {
-    let words = '';
-    try {
-      const result = await probe();
-      if (result !== undefined && result !== false) return result;
-    } catch (error) {
-      words = `: ${error instanceof Error ? error.message : String(error)}`;
-    }
-    if (performance.now() > end) throw new Error(`${what}: not within ${seconds} s${words}`);
-    await sleep(500);
-  }
-}

@@ -2,7 +2,7 @@ import { Engine } from '../../src/docker/engine.ts';
 import { NoEngine } from '../../src/docker/socket.ts';
 import { wantedNetworks } from '../../src/docker/networks.ts';
 import { cluster } from './cluster.ts';
-import { eventually } from './operator.ts';
+import { eventually } from './eventually.ts';
 
 /** An engine, and what someone else does with it. */
 export interface World {
@@ -45,7 +45,7 @@ export function engineContract(world: () => World): void {
     }
   });
 
-  test('a second of one name is refused, and so is removing what is not there', async () => {
+  test('a second network of one name is refused, and so is removing one that does not exist', async () => {
     const [{ shape }] = wanted() as [ReturnType<typeof wanted>[0]];
     await engine.create(shape);
     await expect(engine.create(shape)).rejects.toThrow(
@@ -56,7 +56,7 @@ export function engineContract(world: () => World): void {
     await expect(engine.remove(Id)).rejects.toThrow(/not found \(DELETE .*: 404\)$/);
   });
 
-  test('who uses a network is told by name, and it is not removed from under who runs', async () => {
+  test('the users of a network are named, and it is not removed while containers run on it', async () => {
     const [{ shape }] = wanted() as [ReturnType<typeof wanted>[0]];
     await engine.create(shape);
     const { Id } = (await named('dcos'))!;
@@ -86,7 +86,7 @@ export function engineContract(world: () => World): void {
     await engine.remove(Id);
   });
 
-  test('events are told as long as they are listened to', async () => {
+  test('events arrive until the listener ends', async () => {
     const seen = { open: false, events: 0 };
     const listening = new AbortController();
     const followed = engine.follow(
@@ -108,7 +108,7 @@ export function engineContract(world: () => World): void {
     await expect(followed).rejects.toThrow();
   });
 
-  test('where there is none, that is what is said', async () => {
+  test('without an engine the error says so', async () => {
     const none = new Engine(`${world().socket}.none`);
     await expect(none.facts()).rejects.toThrow(NoEngine);
     await expect(none.facts()).rejects.toThrow(`there is no Docker engine: no ${world().socket}.none`);

@@ -55,7 +55,7 @@ export class FakeEngine {
     this.#server = undefined;
   }
 
-  /** Ends it as one that is killed: its socket stays, and nobody listens. */
+  /** Ends it as one that is killed: its socket stays, and no process listens. */
   async kill(): Promise<void> {
     await this.down();
     const script = 'require("net").createServer().listen(process.argv[1], () => console.log("up"))';

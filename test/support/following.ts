@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { KubeObject } from '../../src/api/types.ts';
 import { connect } from '../../src/kube/client.ts';
 import { Informer } from '../../src/kube/informer.ts';
@@ -12,14 +11,6 @@ export type ConfigMap = KubeObject & { data?: Record<string, string> };
 const namespaces: Resource<KubeObject> = { apiVersion: 'v1', kind: 'Namespace', plural: 'namespaces' };
 
 export const backoff = { baseMs: 50, maxMs: 400 };
-
-export const until = async (what: string, holds: () => boolean, ms = 10_000): Promise<void> => {
-  const end = performance.now() + ms;
-  while (!holds()) {
-    if (performance.now() > end) throw new Error(`not within ${ms} ms: ${what}`);
-    await sleep(20);
-  }
-};
 
 /** An informer whose changes are recorded as `+name`, `~name`, `-name`, and what it logs above debug. */
 export interface Followed<T extends KubeObject> {

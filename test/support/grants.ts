@@ -77,7 +77,7 @@ export function rulesOf(account: string, manifests: Manifest[]): string[] {
     });
 }
 
-/** ClusterRoles that nobody is bound to until a user does it, and what each lets do. */
+/** ClusterRoles without a binding, for users to bind, and the rights of each. */
 export function offeredRoles(manifests: Manifest[]): Map<string, string[]> {
   const bound = new Set(manifests.map(({ roleRef }) => roleRef?.name));
   return new Map(

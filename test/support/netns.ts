@@ -45,7 +45,7 @@ export class Netns {
 
   readonly run: Run = (program, args, options) => run(...this.enter(program, args), options);
 
-  /** As `readSwitch` of src/linux/ipv6.ts: /proc/sys/net shows the namespace of who reads it. */
+  /** As `readSwitch` of src/linux/ipv6.ts: /proc/sys/net shows the namespace of the reader. */
   readonly readSwitch = async (path: string): Promise<string | undefined> => {
     const { stdout, code } = await this.run('cat', [`/proc/sys/${path}`]);
     return code === 0 ? stdout : undefined;

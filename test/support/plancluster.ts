@@ -14,6 +14,7 @@ import type {
   OverlayNetwork,
   OverlayNetworkSpec,
 } from '../../src/api/types.ts';
+import { stored, told } from './planned.ts';
 
 export const configSpec: OverlayConfig['spec'] = {
   vtepSubnets: ['44.128.0.0/20', 'fd01:a::/64'],
@@ -177,7 +178,7 @@ export class Cluster {
     return true;
   }
 
-  /** Somebody else writes a node's AgentAllocation. */
+  /** Another client writes a node's AgentAllocation. */
   edit(node: string, spec: AgentAllocation['spec']): void {
     const { metadata } = this.allocations.get(node)!;
     this.allocations.set(node, {
@@ -273,14 +274,6 @@ export class Cluster {
   }
 }
 
-/** As the API server gives it back: another object, its keys in the order of the alphabet. */
-function stored<T>(value: T): T {
-  if (Array.isArray(value)) return value.map(stored) as T;
-  if (typeof value !== 'object' || value === null) return value;
-  const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
-  return Object.fromEntries(entries.map(([key, child]) => [key, stored(child) as unknown])) as T;
-}
-
 export const dcos = [{ cidr: '9.0.0.0/8', prefix: 24 }];
 export const dcos6 = [{ cidr: 'fd01:b::/64', prefix: 80 }];
 
@@ -297,13 +290,3 @@ export function reference(config: Partial<OverlayConfig['spec']> = {}): Cluster 
   cluster.join('node3', '172.17.0.3');
   return cluster.settle();
 }
-
-/** All that a plan says. */
-const told = ({ writes, reads, wakeAt, registrations, refusedNetworks, exhausted }: Plan) => ({
-  writes,
-  reads,
-  wakeAt,
-  registrations,
-  refusedNetworks,
-  exhausted,
-});

@@ -8,7 +8,7 @@ export interface Service {
   port: number;
   to: { ip: string; port: number };
   nodePort?: number;
-  /** `externalTrafficPolicy: Local`: who comes from outside keeps its address. */
+  /** `externalTrafficPolicy: Local`: clients from outside keep their address. */
   local?: boolean;
 }
 

@@ -1,7 +1,8 @@
 import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import type { Client } from '../../../src/kube/client.ts';
 import { controlPlane, type ControlPlane } from '../../support/controlplane.ts';
-import { backoff, Following, names, until } from '../../support/following.ts';
+import { backoff, Following, names } from '../../support/following.ts';
+import { eventually, found } from '../../support/eventually.ts';
 
 // a busy machine takes its time
 jest.setTimeout(40_000);
@@ -28,7 +29,7 @@ describe('Informer, asked', () => {
     const [a, b] = [await make(resource, 'a'), await make(resource, 'b')];
     const proxy = await httpProxy();
     const { informer, changes } = follow(resource, proxy.url);
-    await until('the watch', () => informer.counters.watches > 0);
+    await eventually(() => informer.counters.watches > 0, found, { what: 'the watch', seconds: 10 });
     proxy.fault = (_, url) => (url.includes('watch=true') ? { status: 503 } : undefined);
     proxy.cut();
     const newer = await client.update(resource, { ...a, data: { k: '2' } });
@@ -45,7 +46,10 @@ describe('Informer, asked', () => {
     await make(resource, 'b');
     await make(resource, 'd');
     proxy.fault = () => undefined;
-    await until('the watch to catch up', () => informer.get('d') !== undefined);
+    await eventually(() => informer.get('d') !== undefined, found, {
+      what: 'the watch to catch up',
+      seconds: 10,
+    });
     expect(changes).toEqual([...told, '+b', '+d']);
     expect(informer.counters).toMatchObject({ relists: 1, restores: 0 });
     proxy.fault = () => ({ status: 500 });
@@ -58,7 +62,7 @@ describe('Informer, asked', () => {
     const a = await make(resource, 'a');
     const proxy = await httpProxy();
     const { informer, changes } = follow(resource, proxy.url);
-    await until('the watch', () => informer.counters.watches > 0);
+    await eventually(() => informer.counters.watches > 0, found, { what: 'the watch', seconds: 10 });
     proxy.fault = (_, url) => (url.includes('watch=true') ? { status: 503 } : undefined);
     proxy.cut();
     await client.delete(resource, 'a');
@@ -68,7 +72,7 @@ describe('Informer, asked', () => {
     expect(Number(informer.resourceVersion)).toBeGreaterThanOrEqual(Number(metadata.resourceVersion));
     const lists = () => proxy.requests.filter((request) => request.includes('limit=500')).length;
     const first = informer.relist();
-    await until('its request', () => lists() === 3);
+    await eventually(() => lists() === 3, found, { what: 'its request', seconds: 10 });
     await Promise.all([first, informer.relist(), informer.relist()]);
     expect(lists()).toBe(4);
     proxy.fault = () => ({ status: 500 });
@@ -77,7 +81,7 @@ describe('Informer, asked', () => {
     proxy.fault = () => undefined;
     // it goes on by itself, and follows
     await client.create(resource, { metadata: { name: a.metadata.name } });
-    await until('the watch', () => informer.get('a') !== undefined);
+    await eventually(() => informer.get('a') !== undefined, found, { what: 'the watch', seconds: 10 });
     expect(changes.slice(1).sort()).toEqual(['+a', '+b', '-a']);
     await informer.stop();
     await expect(informer.relist()).rejects.toThrow('the informer of configmaps was stopped');
@@ -97,10 +101,10 @@ describe('Informer, asked', () => {
     const resource = await configMapsIn('quiet');
     await make(resource, 'a');
     const { informer, changes, logged } = follow(resource, plane.server, { silenceMs: 1100 });
-    await until('a third watch', () => informer.counters.watches === 3);
+    await eventually(() => informer.counters.watches === 3, found, { what: 'a third watch', seconds: 10 });
     expect(informer.counters).toMatchObject({ relists: 1, failures: 0, restores: 0 });
     await make(resource, 'b');
-    await until('b', () => informer.get('b') !== undefined);
+    await eventually(() => informer.get('b') !== undefined, found, { what: 'b', seconds: 10 });
     expect([changes, logged]).toEqual([['+a', '+b'], []]);
   });
 });

@@ -2,7 +2,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@j
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from '../../../src/kube/client.ts';
 import { startControlPlane, type OwnControlPlane } from '../../support/controlplane.ts';
-import { Following, names, until } from '../../support/following.ts';
+import { Following, names } from '../../support/following.ts';
+import { eventually, found } from '../../support/eventually.ts';
 
 // a busy machine takes its time
 jest.setTimeout(40_000);
@@ -34,11 +35,11 @@ describe('Informer', () => {
     const seen: unknown[] = [];
     informer.onChange((_, object, old) => seen.push([object?.data, old?.metadata.resourceVersion]));
     await client.update(resource, { ...made, data: { k: 'v' } });
-    await until('the change', () => seen.length === 1);
+    await eventually(() => seen.length === 1, found, { what: 'the change', seconds: 10 });
     expect(seen).toEqual([[{ k: 'v' }, made.metadata.resourceVersion]]);
     await make(resource, 'b');
     await client.delete(resource, 'a');
-    await until('the deletion', () => informer.get('a') === undefined);
+    await eventually(() => informer.get('a') === undefined, found, { what: 'the deletion', seconds: 10 });
     expect(changes).toEqual(['+a', '~a', '+b', '-a']);
     expect(names(informer)).toEqual(['b']);
     expect(informer.lastError).toBeUndefined();
@@ -55,7 +56,7 @@ describe('Informer', () => {
     own.onChange((name) => seen.push(name));
     await own.synced();
     await make(resource, 'b');
-    await until('the second object', () => seen.length === 2);
+    await eventually(() => seen.length === 2, found, { what: 'the second object', seconds: 10 });
     expect(seen).toEqual(['a', 'b']);
   });
 
@@ -70,10 +71,10 @@ describe('Informer', () => {
     informer.learn(first);
     expect(informer.get('a')?.data).toEqual({ k: '2' });
     await make(resource, 'b');
-    await until('b', () => informer.get('b') !== undefined);
+    await eventually(() => informer.get('b') !== undefined, found, { what: 'b', seconds: 10 });
     expect(changes).toEqual(['+a', '~a', '+b']);
     await client.delete(resource, 'a');
-    await until('the deletion', () => informer.get('a') === undefined);
+    await eventually(() => informer.get('a') === undefined, found, { what: 'the deletion', seconds: 10 });
     informer.learn(second);
     expect(informer.get('a')).toBeUndefined();
   });
@@ -104,7 +105,7 @@ describe('Informer', () => {
       return at.length < 4 ? { status: 503, body: 'no' } : undefined;
     };
     const { informer, changes } = follow(resource, proxy.url);
-    await until('the first error', () => informer.lastError !== undefined);
+    await eventually(() => informer.lastError !== undefined, found, { what: 'the first error', seconds: 10 });
     expect(informer.lastError).toMatch(/^list configmaps: 429/);
     await informer.synced();
     expect(at[1]! - at[0]!).toBeGreaterThanOrEqual(1000);
@@ -114,9 +115,12 @@ describe('Informer', () => {
     let faults = 0;
     proxy.fault = (_, url) => (url.includes('watch=true') && faults++ < 3 ? { status: 500 } : undefined);
     proxy.cut();
-    await until('another watch', () => informer.counters.watches > watches);
+    await eventually(() => informer.counters.watches > watches, found, {
+      what: 'another watch',
+      seconds: 10,
+    });
     await make(resource, 'b');
-    await until('b', () => informer.get('b') !== undefined);
+    await eventually(() => informer.get('b') !== undefined, found, { what: 'b', seconds: 10 });
     expect(changes).toEqual(['+a', '+b']);
     expect(informer.counters.relists).toBe(1);
     expect(informer.lastError).toBeUndefined();
@@ -132,16 +136,16 @@ describe('Informer', () => {
       silenceMs: 700,
       connectMs: 500,
     });
-    await until('the watch', () => informer.counters.watches > 0);
+    await eventually(() => informer.counters.watches > 0, found, { what: 'the watch', seconds: 10 });
     proxy.blackHole();
     await client.delete(resource, 'a');
     await make(resource, 'c');
-    await until('a time-out', () => informer.lastError !== undefined);
+    await eventually(() => informer.lastError !== undefined, found, { what: 'a time-out', seconds: 10 });
     expect(informer.lastError).toMatch(/^list configmaps: (no answer within 500 ms|Connect Timeout)/);
     await sleep(500);
     expect(names(informer)).toEqual(['a', 'b']);
     proxy.heal();
-    await until('recovery', () => names(informer).join() === 'b,c');
+    await eventually(() => names(informer).join() === 'b,c', found, { what: 'recovery', seconds: 10 });
     expect(changes.sort()).toEqual(['+a', '+b', '+c', '-a']);
   });
 
@@ -151,7 +155,7 @@ describe('Informer', () => {
     await make(resource, 'b');
     const proxy = await httpProxy();
     const { informer, changes } = follow(resource, proxy.url);
-    await until('the watch', () => informer.counters.watches > 0);
+    await eventually(() => informer.counters.watches > 0, found, { what: 'the watch', seconds: 10 });
     // refused until the API server's watch cache has forgotten where the informer was
     proxy.fault = () => ({ status: 503 });
     proxy.cut();
@@ -162,12 +166,12 @@ describe('Informer', () => {
     await plane.killApiserver();
     await plane.startApiserver();
     proxy.fault = () => undefined;
-    await until('recovery', () => names(informer).join() === 'a,c');
+    await eventually(() => names(informer).join() === 'a,c', found, { what: 'recovery', seconds: 10 });
     expect(informer.counters.relists).toBe(2);
     expect(changes.slice(0, 2).sort()).toEqual(['+a', '+b']);
     expect(changes.slice(2).sort()).toEqual(['+c', '-b', '~a']);
     await make(resource, 'd');
-    await until('d', () => informer.get('d') !== undefined);
+    await eventually(() => informer.get('d') !== undefined, found, { what: 'd', seconds: 10 });
   });
 
   test('survives the API server: killed, away for a while, started again', async () => {
@@ -177,16 +181,20 @@ describe('Informer', () => {
     const late = follow(resource, plane.server);
     await Promise.all([informer.synced(), late.informer.synced()]);
     await plane.killApiserver();
-    await until('the error', () => informer.lastError !== undefined);
+    await eventually(() => informer.lastError !== undefined, found, { what: 'the error', seconds: 10 });
     expect(names(informer)).toEqual(['a']);
     const early = follow(resource);
-    await until('three attempts', () => early.informer.counters.failures >= 3);
+    await eventually(() => early.informer.counters.failures >= 3, found, {
+      what: 'three attempts',
+      seconds: 10,
+    });
     expect(early.informer.lastError).toMatch(/^list configmaps: connect ECONNREFUSED/);
     await plane.startApiserver();
     await Promise.all([early.informer.synced(), make(resource, 'b')]);
-    await until('b everywhere', () =>
-      [informer, early.informer].every((each) => each.get('b') !== undefined),
-    );
+    await eventually(() => [informer, early.informer].every((each) => each.get('b') !== undefined), found, {
+      what: 'b everywhere',
+      seconds: 10,
+    });
     expect(changes).toEqual(['+a', '+b']);
     expect([informer.lastError, early.informer.lastError]).toEqual([undefined, undefined]);
   });
@@ -196,7 +204,7 @@ describe('Informer', () => {
     await make(resource, 'a');
     const proxy = await httpProxy();
     const { informer, changes } = follow(resource, proxy.url);
-    await until('the watch', () => informer.counters.watches > 0);
+    await eventually(() => informer.counters.watches > 0, found, { what: 'the watch', seconds: 10 });
     // what an etcd restored from a backup looks like to a watch
     const older = { type: 'BOOKMARK', object: { metadata: { resourceVersion: '1' } } };
     let once = true;
@@ -206,7 +214,7 @@ describe('Informer', () => {
       return { status: 200, body: `${JSON.stringify(older)}\n` };
     };
     proxy.cut();
-    await until('a second list', () => informer.counters.relists === 2);
+    await eventually(() => informer.counters.relists === 2, found, { what: 'a second list', seconds: 10 });
     expect(changes).toEqual(['+a']);
   });
 

@@ -9,6 +9,7 @@ import { leases, type Resource } from '../../../src/kube/resources.ts';
 import { silent } from '../../../src/log.ts';
 import { controlPlane, type ControlPlane } from '../../support/controlplane.ts';
 import { TcpProxy } from '../../support/kubeproxy.ts';
+import { eventually, found } from '../../support/eventually.ts';
 
 const namespaces: Resource<KubeObject> = { apiVersion: 'v1', kind: 'Namespace', plural: 'namespaces' };
 const namespace = `ovt-lease-${Date.now().toString(36)}`;
@@ -16,14 +17,6 @@ const namespace = `ovt-lease-${Date.now().toString(36)}`;
 jest.setTimeout(30_000);
 
 const times = { leaseDurationMs: 2000, renewDeadlineMs: 1400, retryPeriodMs: 300 };
-
-const until = async (what: string, holds: () => boolean, ms = 8000): Promise<void> => {
-  const end = performance.now() + ms;
-  while (!holds()) {
-    if (performance.now() > end) throw new Error(`not within ${ms} ms: ${what}`);
-    await sleep(10);
-  }
-};
 
 describe('LeaderElection', () => {
   let plane: ControlPlane;
@@ -63,7 +56,7 @@ describe('LeaderElection', () => {
   test('one of two leads and renews; a released Lease is taken without waiting for its end', async () => {
     const log: string[] = [];
     const a = candidate('two', 'a', log);
-    await until('a leads', () => a.isLeader);
+    await eventually(() => a.isLeader, found, { what: 'a leads', seconds: 8 });
     const b = candidate('two', 'b', log);
     await sleep(2500);
     expect([log, a.isLeader, b.isLeader]).toEqual([['a leads'], true, false]);
@@ -73,7 +66,7 @@ describe('LeaderElection', () => {
     expect(lease?.spec?.renewTime).not.toBe(lease?.spec?.acquireTime);
     await a.stop();
     const released = performance.now();
-    await until('b leads', () => b.isLeader);
+    await eventually(() => b.isLeader, found, { what: 'b leads', seconds: 8 });
     expect(performance.now() - released).toBeLessThan(1500);
     expect(log).toEqual(['a leads', 'a aborted', 'a stopped', 'b leads']);
     expect((await plane.client.get(leases(namespace), 'two'))?.spec).toMatchObject({ leaseTransitions: 1 });
@@ -84,16 +77,16 @@ describe('LeaderElection', () => {
     const proxy = await TcpProxy.to(plane.server);
     undo.push(() => proxy.close());
     const a = candidate('cut', 'a', log, proxy.url);
-    await until('a leads', () => a.isLeader);
+    await eventually(() => a.isLeader, found, { what: 'a leads', seconds: 8 });
     const b = candidate('cut', 'b', log);
     await sleep(400);
     proxy.blackHole();
-    await until('b leads', () => b.isLeader);
+    await eventually(() => b.isLeader, found, { what: 'b leads', seconds: 8 });
     expect(a.isLeader).toBe(false);
     expect(log).toEqual(['a leads', 'a aborted', 'a stopped', 'b leads']);
     proxy.heal();
     await b.stop();
-    await until('a leads again', () => a.isLeader);
+    await eventually(() => a.isLeader, found, { what: 'a leads again', seconds: 8 });
   });
 
   test('a paused process is overtaken, and stops when it wakes up', async () => {
@@ -109,13 +102,16 @@ describe('LeaderElection', () => {
     undo.push(() => void child.kill('SIGKILL'));
     let said = '';
     child.stdout.on('data', (chunk: Buffer) => (said += chunk.toString()));
-    await until('the child leads', () => said === 'leading\n');
+    await eventually(() => said === 'leading\n', found, { what: 'the child leads', seconds: 8 });
     child.kill('SIGSTOP');
     const log: string[] = [];
     const b = candidate('paused', 'b', log);
-    await until('b leads', () => b.isLeader);
+    await eventually(() => b.isLeader, found, { what: 'b leads', seconds: 8 });
     child.kill('SIGCONT');
-    await until('the child stops', () => said === 'leading\naborted\nstopped\n');
+    await eventually(() => said === 'leading\naborted\nstopped\n', found, {
+      what: 'the child stops',
+      seconds: 8,
+    });
     await sleep(500);
     expect([log, b.isLeader]).toEqual([['b leads'], true]);
   });
@@ -123,7 +119,7 @@ describe('LeaderElection', () => {
   test('a candidate that stops leaves the Lease to its leader', async () => {
     const log: string[] = [];
     const a = candidate('leave', 'a', log);
-    await until('a leads', () => a.isLeader);
+    await eventually(() => a.isLeader, found, { what: 'a leads', seconds: 8 });
     const b = candidate('leave', 'b', log);
     await sleep(300);
     await b.stop();

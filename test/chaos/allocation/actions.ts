@@ -34,7 +34,7 @@ const oneOf = async (
   if (name !== undefined) await cluster.try(() => act(name));
 };
 
-/** A finalizer of somebody else's: DELETE answers 200 and the object stays. */
+/** A foreign finalizer: DELETE answers 200 and the object stays. */
 const finalizer = 'ovt.example.com/held';
 
 async function holdAndLeave(cluster: Cluster, dice: Dice): Promise<void> {

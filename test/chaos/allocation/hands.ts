@@ -5,7 +5,7 @@ import type { Cluster } from './cluster.ts';
 import type { Dice } from './dice.ts';
 
 /**
- * Whoever judges the history afterwards must know which writes were a person's. The annotation says so: a write that changes
+ * The judge must know which writes were a person's. The annotation says so: a write that changes
  * it is by hand, and so is a deletion right after a write that changed it.
  */
 export const handAnnotation = 'ovt.example.com/by-hand';

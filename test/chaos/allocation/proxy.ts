@@ -218,7 +218,7 @@ export class FaultyProxy {
     return new Promise((resolve, reject) => {
       const forward = https.request(this.#target + url, { method, headers, agent: this.#agent }, resolve);
       forward.on('error', reject);
-      // who gives up a watch ends it; a write that is on its way is done all the same
+      // a watch ends when its client goes; a write that is under way is still done
       if (watchedBy(url) !== undefined) response.on('close', () => forward.destroy());
       forward.end(body);
     });

@@ -50,7 +50,7 @@ const condition = ({ status }: OverlayNetwork | OverlayConfig, type: string) =>
 
 const isAccepted = (network: OverlayNetwork): boolean => condition(network, 'Accepted')?.status === 'True';
 
-/** Everything that is not yet as it has to be once nobody disturbs the cluster any more; empty when it has converged. */
+/** Everything that is not yet as it has to be once the cluster is left alone; empty when it has converged. */
 export function unrest(still: Still): string[] {
   return [
     ...strangers(still),

@@ -65,7 +65,7 @@ export async function entries({ plane }: Arena): Promise<Map<number, string>> {
 
 export const leaderOf = ({ operators }: Arena): Operator => {
   const { leader } = operators;
-  if (leader === undefined) throw new Error('nobody leads');
+  if (leader === undefined) throw new Error('no operator leads');
   return leader;
 };
 

@@ -1,36 +1,16 @@
-import type { AllocationLedger } from '../../../src/api/types.ts';
 import { Agents } from './agents.ts';
-import { claimsOf } from './claims.ts';
 import type { Clock } from './clock.ts';
 import { Invariants } from './invariants.ts';
 import { SimulatedOperator } from './operator.ts';
+import type { Outcome, Trouble } from './outcome.ts';
 import { smallPage, type Program } from './program.ts';
 import type { Random } from './random.ts';
-import { checkRest, lowestFree } from './rest.ts';
+import { checkOrder, checkRest, confirmations, lowestFree } from './rest.ts';
 import { noFaults, Scheduler, type Process } from './scheduler.ts';
 import { MemoryServer } from './server.ts';
 import { Trace } from './trace.ts';
 import { Violation, type Kind } from './violation.ts';
 import { World } from './world.ts';
-
-/** Kinds of trouble that a history may have, beside operators that sleep, die and take turns. */
-export interface Trouble {
-  /** Objects of ours are edited and deleted by hand: the ledger, too. */
-  hands: boolean;
-  /** Foreign finalizers on AgentAllocations. */
-  finalizers: boolean;
-}
-
-export interface Outcome {
-  seed: number;
-  trouble: Trouble;
-  hash: string;
-  steps: number;
-  revisions: number;
-  violation: Violation | undefined;
-  /** The last steps. */
-  last: string[];
-}
 
 const endless = 10_000;
 /** Longer than a refused registration waits, and than every cooldown. */
@@ -294,25 +274,13 @@ export class History {
     this.#world.join('n99');
     await this.#pass(3_000, endless);
     checkRest(this.#server, false);
-    for (const claim of claimsOf(this.#server)) {
-      const expected = lowest.get(claim.space.cidr);
-      if (claim.node !== 'n99' || expected === undefined || claim.index === expected) continue;
-      throw new Violation('order', `n99 got ${claim.space.cidr} ${claim.index}, and ${expected} was free`, [
-        claim,
-      ]);
-    }
+    checkOrder(this.#server, 'n99', lowest);
   }
 
   async #rest(): Promise<void> {
     await this.#pass(restMs, endless);
     // what the operator disbelieves a person confirms
-    const index = (this.#server.get('allocationledgers', 'spaces') as AllocationLedger | undefined)?.spec
-      .index;
-    const { restored, departures } = index ?? {};
-    const annotations = {
-      ...(restored === undefined ? {} : { 'overlaynet.dev/confirm-restore': restored.id }),
-      ...(departures === undefined ? {} : { 'overlaynet.dev/confirm-departures': departures.id }),
-    };
+    const annotations = confirmations(this.#server);
     if (Object.keys(annotations).length === 0) return;
     this.#server.patch('overlayconfigs', 'default', { metadata: { annotations } }, undefined, 'world');
     await this.#pass(restMs, endless);

@@ -10,7 +10,7 @@ const allocateIntervalMs = 50;
 
 const uncounted = { planned: () => undefined, wrote: () => undefined } as unknown as OperatorMetrics;
 
-/** The operator's real parts, wired as its main program wires them; the Lease is a hint that somebody else gives. */
+/** The operator's real parts, wired as its main program wires them; the simulation decides who has the Lease. */
 export class SimulatedOperator {
   readonly process: Process;
   /** The revision at which the run under way began: what it destroys has to be right as of a later one. */

@@ -1,4 +1,4 @@
-import type { AgentAllocation, OverlayNetwork } from '../../../src/api/types.ts';
+import type { AgentAllocation, AllocationLedger, OverlayNetwork } from '../../../src/api/types.ts';
 import { selects } from '../../../src/api/selector.ts';
 import { claimsOf, overlap, rangeOf, shownBy } from './claims.ts';
 import type { MemoryServer, Stored } from './server.ts';
@@ -14,7 +14,7 @@ function entries(server: MemoryServer, node: Stored) {
     .flatMap(({ spec }) => spec.subnets);
 }
 
-/** Everything has come to rest and every cooldown is over: every node has what it should, and nobody else anything. */
+/** Everything has come to rest and every cooldown is over: every node has what it should have, and nothing else is held. */
 export function checkRest(server: MemoryServer, hands: boolean): void {
   const unrest = (message: string, ...objects: unknown[]) => {
     const all = [
@@ -66,4 +66,24 @@ export function lowestFree(server: MemoryServer): Map<string, number> {
       return [cidr, lowest];
     }),
   );
+}
+
+/** A node that joined at rest has the lowest free block of each space. */
+export function checkOrder(server: MemoryServer, node: string, lowest: Map<string, number>): void {
+  for (const claim of claimsOf(server)) {
+    const expected = lowest.get(claim.space.cidr);
+    if (claim.node !== node || expected === undefined || claim.index === expected) continue;
+    const message = `${node} got ${claim.space.cidr} ${claim.index}, and ${expected} was free`;
+    throw new Violation('order', message, [claim]);
+  }
+}
+
+/** The annotations by which a person confirms what the operator disbelieves. */
+export function confirmations(server: MemoryServer): Record<string, string> {
+  const ledger = server.get('allocationledgers', 'spaces') as AllocationLedger | undefined;
+  const { restored, departures } = ledger?.spec.index ?? {};
+  return {
+    ...(restored === undefined ? {} : { 'overlaynet.dev/confirm-restore': restored.id }),
+    ...(departures === undefined ? {} : { 'overlaynet.dev/confirm-departures': departures.id }),
+  };
 }

@@ -7,7 +7,7 @@ import {
   type LedgerIndex,
   type LedgerPage,
 } from '../../../src/api/types.ts';
-import type { Client } from '../../../src/kube/client.ts';
+import { ApiError, type Client } from '../../../src/kube/client.ts';
 import { agentAllocations, allocationLedgers, type Resource } from '../../../src/kube/resources.ts';
 
 export const stamped = <T extends KubeObject>({ kind }: Resource<T>, object: object): T =>
@@ -54,3 +54,13 @@ export async function eventsAfter(
   stop.abort();
   return seen;
 }
+
+/** Status and reason of the ApiError that the call fails with. */
+export const refusal = async (call: Promise<unknown>): Promise<[number, string]> => {
+  const error: unknown = await call.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  if (!(error instanceof ApiError)) throw new Error(`no ApiError: ${String(error)}`);
+  return [error.status, error.reason];
+};

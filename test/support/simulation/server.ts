@@ -29,7 +29,7 @@ export interface Commit {
   /** As it is now; of a deleted one the last state, at this revision. */
   object: Stored;
   old: Stored | undefined;
-  /** Who did it. */
+  /** The client that made it. */
   actor: string;
 }
 
@@ -40,7 +40,7 @@ export interface Preconditions {
 
 const nodeRules: Rules = { status: true, unconditional: true };
 
-/** Objects are shared between those who read them: one that somebody changes in place would lie to all others. */
+/** Objects are shared between their readers, so they are frozen: a change in place would be seen by all of them. */
 function frozen<T>(value: T): T {
   if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
     Object.freeze(value);

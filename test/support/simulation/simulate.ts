@@ -1,5 +1,6 @@
 import { Clock } from './clock.ts';
-import { History, type Outcome, type Trouble } from './history.ts';
+import { History } from './history.ts';
+import type { Outcome, Trouble } from './outcome.ts';
 import { loadProgram, type Program, type Surroundings } from './program.ts';
 import type { Edit } from './patching.ts';
 import { Random } from './random.ts';

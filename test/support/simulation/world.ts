@@ -1,54 +1,17 @@
 import type { KubeObject, OverlayNetwork, OverlayNetworkSpec } from '../../../src/api/types.ts';
 import { nodes, overlayConfigs, overlayNetworks, type Resource } from '../../../src/kube/resources.ts';
 import type { Agents } from './agents.ts';
+import { byHand, foreign, most, usual, variants, type Happening } from './happenings.ts';
 import type { Random } from './random.ts';
 import type { MemoryServer, Stored } from './server.ts';
 import type { Trace } from './trace.ts';
 
-/** Networks that may be there at once: they do not overlap. Each is one of its variants at a time. */
-const variants: Record<string, { cidr: string; prefix: number }[][]> = {
-  a: [
-    [{ cidr: '9.0.0.0/24', prefix: 28 }],
-    [{ cidr: '9.0.0.0/24', prefix: 27 }],
-    [{ cidr: '9.0.0.0/25', prefix: 28 }],
-  ],
-  b: [
-    [{ cidr: '9.1.0.0/24', prefix: 28 }],
-    [
-      { cidr: '9.1.0.0/24', prefix: 28 },
-      { cidr: '9.2.0.0/24', prefix: 27 },
-    ],
-  ],
-  c: [[{ cidr: '9.3.0.0/25', prefix: 28 }]],
-};
-const most = 6;
-
-/** How often each thing happens. */
-const usual = {
-  join: 4,
-  leave: 3,
-  flap: 1,
-  label: 2,
-  addNetwork: 1.5,
-  deleteNetwork: 1,
-  replaceNetwork: 1,
-  editSelector: 1,
-  toggleNetwork: 1,
-  drain: 0.3,
-  editCooldown: 0.2,
-  containersExit: 1,
-  touchStatus: 0.7,
-};
-const byHand = {
-  deleteAllocation: 1,
-  deletePage: 2,
-  deleteAgent: 0.7,
-  deleteSpaces: 0.3,
-  emptyAllocation: 0.5,
-};
-const foreign = { addFinalizer: 1.5, dropFinalizers: 0.7 };
-
-type Happening = keyof typeof usual | keyof typeof byHand | keyof typeof foreign;
+/** What a happening may be about: an object of each kind, where there is one. */
+interface Picked {
+  network: OverlayNetwork | undefined;
+  node: string | undefined;
+  allocation: string | undefined;
+}
 
 /** Everybody but the operators: nodes that come and go, people with kubectl, and foreign controllers. */
 export class World {
@@ -57,6 +20,76 @@ export class World {
   readonly #random: Random;
   readonly #trace: Trace;
   readonly #weights: Record<Happening, number>;
+  readonly #happenings: Record<Happening, (picked: Picked) => void> = {
+    join: () => {
+      this.join();
+    },
+    leave: ({ node }) => {
+      if (node !== undefined) this.#leave(node);
+    },
+    flap: ({ node }) => {
+      if (node !== undefined) this.#flap(node);
+    },
+    label: ({ node }) => {
+      if (node !== undefined) this.#label(node);
+    },
+    addNetwork: () => {
+      this.#addNetwork();
+    },
+    deleteNetwork: ({ network }) => {
+      if (network !== undefined) this.#delete('overlaynetworks', network.metadata.name);
+    },
+    replaceNetwork: ({ network }) => {
+      if (network !== undefined) this.#replaceNetwork(network);
+    },
+    editSelector: ({ network }) => {
+      if (network !== undefined) this.#editSelector(network);
+    },
+    toggleNetwork: ({ network }) => {
+      if (network !== undefined) this.#edit(network, { enabled: !network.spec.enabled });
+    },
+    drain: ({ network }) => {
+      if (network !== undefined) this.#drain(network);
+    },
+    editCooldown: () => {
+      const reuseCooldown = this.#random.pick(['1s', '2s', '5s']);
+      this.#patch('overlayconfigs', 'default', { spec: { reuseCooldown } });
+    },
+    containersExit: () => {
+      this.#agents.containersExit(this.#random.pick(this.#agents.running) ?? '');
+    },
+    touchStatus: ({ allocation }) => {
+      if (allocation !== undefined) this.#touchStatus(allocation);
+    },
+    deleteAllocation: ({ allocation }) => {
+      if (allocation !== undefined) this.#delete('agentallocations', allocation);
+    },
+    emptyAllocation: ({ allocation }) => {
+      if (allocation !== undefined)
+        this.#patch('agentallocations', allocation, { spec: { vtep: null, networks: null } });
+    },
+    deletePage: () => {
+      const pages = this.#server
+        .list('allocationledgers')
+        .filter(({ metadata }) => metadata.name !== 'spaces');
+      const page = this.#random.pick(pages);
+      if (page !== undefined) this.#delete('allocationledgers', page.metadata.name);
+    },
+    deleteSpaces: () => {
+      this.#delete('allocationledgers', 'spaces');
+    },
+    deleteAgent: () => {
+      const agent = this.#any('overlayagents');
+      if (agent !== undefined) this.#delete('overlayagents', agent);
+    },
+    addFinalizer: ({ allocation }) => {
+      if (allocation !== undefined)
+        this.#patch('agentallocations', allocation, { metadata: { finalizers: ['foreign.dev/hold'] } });
+    },
+    dropFinalizers: ({ allocation }) => {
+      if (allocation !== undefined) this.#dropFinalizers(allocation);
+    },
+  };
 
   constructor(options: {
     server: MemoryServer;
@@ -113,84 +146,17 @@ export class World {
   }
 
   #do(what: Happening): void {
-    const random = this.#random;
-    const one = (plural: string) => random.pick(this.#server.list(plural))?.metadata.name;
-    const network = random.pick(this.#server.list('overlaynetworks')) as unknown as
-      OverlayNetwork | undefined;
-    const node = one('nodes');
-    const allocation = one('agentallocations');
-    switch (what) {
-      case 'join':
-        this.join();
-        return;
-      case 'leave':
-        if (node !== undefined) this.#leave(node);
-        return;
-      case 'flap':
-        if (node !== undefined) this.#flap(node);
-        return;
-      case 'label':
-        if (node !== undefined) this.#label(node);
-        return;
-      case 'addNetwork':
-        this.#addNetwork();
-        return;
-      case 'deleteNetwork':
-        if (network !== undefined) this.#delete('overlaynetworks', network.metadata.name);
-        return;
-      case 'replaceNetwork':
-        if (network !== undefined) this.#replaceNetwork(network);
-        return;
-      case 'editSelector':
-        if (network !== undefined) this.#editSelector(network);
-        return;
-      case 'toggleNetwork':
-        if (network !== undefined) this.#edit(network, { enabled: !network.spec.enabled });
-        return;
-      case 'drain':
-        if (network !== undefined) this.#drain(network);
-        return;
-      case 'editCooldown':
-        this.#patch('overlayconfigs', 'default', {
-          spec: { reuseCooldown: random.pick(['1s', '2s', '5s']) },
-        });
-        return;
-      case 'containersExit':
-        this.#agents.containersExit(random.pick(this.#agents.running) ?? '');
-        return;
-      case 'touchStatus':
-        if (allocation !== undefined) this.#touchStatus(allocation);
-        return;
-      case 'deleteAllocation':
-        if (allocation !== undefined) this.#delete('agentallocations', allocation);
-        return;
-      case 'emptyAllocation':
-        if (allocation !== undefined)
-          this.#patch('agentallocations', allocation, { spec: { vtep: null, networks: null } });
-        return;
-      case 'deletePage': {
-        const pages = this.#server
-          .list('allocationledgers')
-          .filter(({ metadata }) => metadata.name !== 'spaces');
-        const page = random.pick(pages);
-        if (page !== undefined) this.#delete('allocationledgers', page.metadata.name);
-        return;
-      }
-      case 'deleteSpaces':
-        this.#delete('allocationledgers', 'spaces');
-        return;
-      case 'deleteAgent': {
-        const agent = one('overlayagents');
-        if (agent !== undefined) this.#delete('overlayagents', agent);
-        return;
-      }
-      case 'addFinalizer':
-        if (allocation !== undefined)
-          this.#patch('agentallocations', allocation, { metadata: { finalizers: ['foreign.dev/hold'] } });
-        return;
-      case 'dropFinalizers':
-        if (allocation !== undefined) this.#dropFinalizers(allocation);
-    }
+    const picked = {
+      network: this.#random.pick(this.#server.list('overlaynetworks')) as unknown as
+        OverlayNetwork | undefined,
+      node: this.#any('nodes'),
+      allocation: this.#any('agentallocations'),
+    };
+    this.#happenings[what](picked);
+  }
+
+  #any(plural: string): string | undefined {
+    return this.#random.pick(this.#server.list(plural))?.metadata.name;
   }
 
   #leave(name: string): void {

@@ -30,7 +30,7 @@ test('what was saved is loaded, and only root can read it', () => {
   expect(readdirSync(at.dir)).toEqual(['checkpoint.json']);
 });
 
-test('where there is none, none is loaded, and that is no problem', () => {
+test('without a file no checkpoint is loaded, and that is not a problem', () => {
   const file = open({ dir: at.path('absent') });
   expect(file.load('node2')).toBeUndefined();
   expect(file.problem).toBeUndefined();

@@ -130,7 +130,7 @@ test('a Docker engine that fails in the midst keeps nothing else from going', as
   expect(existsSync(at.path('state'))).toBe(false);
 });
 
-test('what the kernel refuses is told, and the rest goes all the same', async () => {
+test('what the kernel refuses to remove is reported, and the rest is removed', async () => {
   installed();
   const { failures } = await clean(() => Promise.reject(new Error('ip: not found; install iproute2')));
   expect(failures).toEqual([{ message: 'ip: not found; install iproute2' }]);

@@ -59,7 +59,7 @@ test('one that waits for its deletion keeps its blocks, and gives no node a new 
   expect(cluster.status('dcos').agents!.waiting).toBe(0);
 });
 
-test('it goes when every node that has a block says that nobody uses it', () => {
+test('it is deleted once every node with a block reports that it has no users', () => {
   const cluster = reference();
   remove(cluster);
   say(cluster, 'node1', []);

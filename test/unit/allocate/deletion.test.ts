@@ -126,7 +126,7 @@ test('a node that is there is alive, also while it is being deleted', () => {
   ]);
 });
 
-test('an address that nobody has, or nobody has any more, is unknown', () => {
+test('an address without a node, now or any more, is unknown', () => {
   const nobodys = [{ ip: '172.17.0.3', reason: 'no AgentAllocation and no OverlayAgent has this address' }];
   expect(judged().unknown).toEqual(nobodys);
   expect(judged({}).unknown).toEqual(nobodys);

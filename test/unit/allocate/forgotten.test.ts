@@ -93,7 +93,7 @@ describe('spaces deleted by hand while another network takes the range of one th
     );
   });
 
-  test('a page that comes back although another network has its range: its blocks rest, and nobody gets them', () => {
+  test('a page that comes back although another network has its range: its blocks rest, and no node gets them', () => {
     const cluster = reference();
     const page = cluster.ledger.get('net-dcos-1')!;
     cluster.networks.delete('dcos');

@@ -65,7 +65,7 @@ test('a node whose addresses run out is named, of pods as of Docker, and how to 
   );
 });
 
-test('an agent that says what no range is stops nothing', () => {
+test('an agent that reports an invalid range stops nothing', () => {
   const all = cluster(2);
   const usage: AddressUsage[] = [
     { cidr: '10.1.0.0/33; reboot', containerizer: 'CNI', addresses: 1, used: 1, free: 0 },
@@ -86,7 +86,7 @@ test('a subnet that drains warns of nothing', () => {
   expect(condition(all)).toBeUndefined();
 });
 
-test('a warnAt that is none is refused with field, value and rule', () => {
+test('an invalid warnAt is refused with field, value and rule', () => {
   const all = cluster(1, { warnAt: 0 });
   expect(all.condition('net', 'Accepted')).toMatchObject({
     status: 'False',

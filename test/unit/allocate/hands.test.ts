@@ -11,7 +11,7 @@ const editIndex = (cluster: Cluster, edit: (index: LedgerIndex) => LedgerIndex) 
 const allShown = (cluster: Cluster) =>
   [...cluster.allocations.keys()].map((node) => [cluster.spec(node).vtep?.ip, ...cluster.shown(node)]);
 
-test('an AgentAllocation that a finalizer keeps is emptied before its blocks rest, and nobody shares them', () => {
+test('an AgentAllocation that a finalizer keeps is emptied before its blocks rest, and no other node gets them', () => {
   const cluster = reference();
   cluster.allocations.get('node2')!.metadata.finalizers = ['example.com/keep'];
   cluster.leave('node2');
@@ -81,7 +81,7 @@ test.each([
   expect(cluster.shown('node4')[0]).toBe('9.0.3.0/24');
 });
 
-test('a node that cannot become ready keeps nobody waiting, and keeps what it holds', () => {
+test('a node that cannot become ready keeps no other node waiting, and keeps what it holds', () => {
   const cluster = reference();
   const before = cluster.shown('node1');
   cluster.agents.delete('node1');

@@ -1,6 +1,6 @@
 import { reference, type Cluster } from '../../support/plancluster.ts';
 
-test('a block that somebody took out of a page is nobody else’s as long as the AgentAllocation of a node that is gone shows it', () => {
+test('a block that a person removed from a page is not given out as long as the AgentAllocation of a node that is gone shows it', () => {
   const cluster = reference();
   cluster.leave('node2');
   for (const name of ['vtep-0', 'net-dcos-1', 'net-dcos6-2']) {

@@ -116,7 +116,7 @@ test('a VTEP subnet too small for one more node: that node is told, the others s
   });
 });
 
-test('what the ledger lost is taken up from the AgentAllocations, and nobody else gets it before the cooldown is over', () => {
+test('what the ledger lost is taken up from the AgentAllocations, and no other node gets it before the cooldown is over', () => {
   const cluster = reference();
   const before = ['node1', 'node2', 'node3'].map((name) => cluster.shown(name));
   cluster.leave('node1');

@@ -44,7 +44,7 @@ function serveAnother(cluster: Cluster, lost: string[]): void {
   cluster.agents.set('node4', agent4);
 }
 
-test('after a backup was brought back nobody gets a block before every node has registered again, and what they hold is theirs', () => {
+test('after a restore no node gets a block before every node has registered again, and each keeps what it holds', () => {
   const { cluster, lost } = broughtBack();
   cluster.join('node5', '172.17.0.6');
   cluster.nodes.get('node5')!.creationTimestamp = '2020-01-01T00:00:00Z';
@@ -67,7 +67,7 @@ test('after a backup was brought back nobody gets a block before every node has 
   expect(restored(cluster)).toBeUndefined();
 });
 
-test('a node whose registration is refused is waited for as well: what it says it holds is given to nobody', () => {
+test('a node whose registration is refused is waited for as well: no other node gets the blocks that it reports', () => {
   const { cluster, lost } = broughtBack();
   cluster.join('node5', '172.17.0.6');
   // its Node was made again, and states its addresses a moment later
@@ -149,7 +149,7 @@ test('a block that two agents hold is quarantined and named; the ledger’s node
   expect(cluster.blocks()).toContain('net-dcos-1/3 node5 Held');
 });
 
-test('where nobody noticed the restore, the block is quarantined, and the other is shown a new one only once the status says so', () => {
+test('if the restore was not noticed, the block is quarantined, and the other is shown a new one only once the status says so', () => {
   const { cluster, lost } = broughtBack();
   // the API server has counted past what the agent had seen
   const { metadata, spec } = cluster.agents.get('node4')!;

@@ -40,7 +40,7 @@ test('a node that joins meanwhile is not one of those that come later', () => {
   expect(cluster.shown('late')).toHaveLength(2);
 });
 
-test('nodes whose update is refused hold back nobody', () => {
+test('nodes whose update is refused hold back no other node', () => {
   for (let at = 0; at < mostUpdates; at++) cluster.refusals.set(`update-allocation node${at}`, 'denied');
   rollOut();
   for (let at = mostUpdates; at < nodes; at++) expect(cluster.shown(`node${at}`)).toHaveLength(2);

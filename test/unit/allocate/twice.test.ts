@@ -73,7 +73,7 @@ test('a restore ends only once the last agent, which holds a contested block, is
   expect(cluster.ledger.get('spaces')!.spec.index!.restored?.over).toBeDefined();
 });
 
-test('of more than the status lists, the rest is cut from nobody: those nodes wait', () => {
+test('if there are more than the status lists, no node loses the rest: those nodes wait', () => {
   const cluster = new Cluster();
   cluster.network('dcos', dcos);
   for (let at = 0; at < 40; at++) cluster.join(`a${at}`, `172.17.0.${at + 1}`);

@@ -28,7 +28,7 @@ test('whatever the text, nothing is longer than allowed, no character is cut in 
   );
 });
 
-test('a condition’s message is bounded, whoever wrote it', () => {
+test('a condition’s message is bounded, also if another program wrote it', () => {
   const message = `node7: ${'x'.repeat(32_768)}`;
   const [condition] = withCondition(
     [],

@@ -3,7 +3,7 @@ import { confirmDepartures } from '../../../src/belief/doubt.ts';
 import { dcos, node2 } from '../../support/fixture.ts';
 import { names, peer, peerName, started } from '../../support/agentcluster.ts';
 
-test('what objects add or change is taken at once', () => {
+test('additions and changes of objects are taken over at once', () => {
   const { cluster, belief } = started();
   cluster.join(peer(10));
   cluster.join({ ...peer(3), addresses: ['172.17.9.9'] });
@@ -232,7 +232,7 @@ describe('networks', () => {
     expect(cluster.believe(now).snapshot.networks).toHaveLength(1);
   });
 
-  test('one that somebody disables is withdrawn at once', () => {
+  test('a network that a person disables is withdrawn at once', () => {
     const { cluster, belief } = started();
     cluster.networks.get('dcos')!.spec = { ...dcos.spec, enabled: false };
     expect(cluster.believe(belief).snapshot.networks.map(({ metadata }) => metadata.name)).toEqual(['dcos6']);
@@ -279,7 +279,7 @@ test('where nothing was known before, the objects are followed', () => {
   ).toBeUndefined();
 });
 
-test('what says the same is the same object: a pass over the kernel would be for nothing', () => {
+test('equal content is the same object, so that no pass runs for nothing', () => {
   const { cluster, belief } = started();
   cluster.wentBack = true;
   cluster.join({ ...node2, revision: 8, networks: [] }, 'node2');

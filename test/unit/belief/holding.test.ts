@@ -14,7 +14,7 @@ const shown = (status: OverlayConfigStatus = {}): OverlayConfig => ({
 const of = (changes: Partial<Belief>, held: Partial<Held> = {}, status: OverlayConfigStatus = {}) =>
   holdingOf({ ...started().belief, ...changes }, { ...nothing, ...held }, shown(status), noon);
 
-test('where all is as the objects say there is no condition', () => {
+test('while everything is as the objects say, there is no condition', () => {
   expect(of({})).toBeUndefined();
   // one that is about to leave
   expect(of({}, { peers: ['node7'] })).toBeUndefined();

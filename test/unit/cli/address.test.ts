@@ -34,7 +34,7 @@ test.each([
   expect(ownerOf(parseAddress(text), known())).toMatchObject({ is, message: expect.stringContaining(words) });
 });
 
-test('without the containers, or the node’s answer, nobody says that an address is free', () => {
+test('without the containers, or the node’s answer, an address is not called free', () => {
   const silent = { unanswered: [{ node: 'node2', reason: 'late' }] };
   for (const more of [{ containers: undefined }, silent])
     expect(ownerOf(parseAddress('9.0.1.9'), known(more))).toMatchObject({ is: 'Unknown', node: 'node2' });

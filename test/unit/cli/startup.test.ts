@@ -4,7 +4,7 @@ import { CommandLine } from '../../support/commandline.ts';
 const wantedMs = 150;
 const allowedMs = 10 * wantedMs;
 
-test('the bundled command starts in a moment, and asks nobody for its help', async () => {
+test('the bundled command starts quickly, and prints its help without a server', async () => {
   const command = await CommandLine.build();
   try {
     const times: number[] = [];

@@ -1,6 +1,6 @@
 import { sorted, Table, type Column } from '../../../src/cli/table.ts';
 
-test('columns are of one width, three spaces apart; what is empty is <none>', () => {
+test('columns are aligned, three spaces apart; an empty value is <none>', () => {
   expect(
     new Table({ colours: false }).lines([
       ['NAME', 'STATE'],
@@ -35,7 +35,7 @@ test('rows are sorted by a column, numbers by their value', () => {
   expect(sorted(rows, columns, 'FILL', 0).map(({ fill }) => fill)).toEqual([9, 100]);
 });
 
-test('a column that is none is refused, with those that there are', () => {
+test('an unknown column is refused, and the error lists the columns', () => {
   expect(() => sorted(rows, columns, 'size', 0)).toThrow(
     '--sort-by "size": no such column; there are name, fill',
   );

@@ -2,7 +2,7 @@ import { age, harmless, harmlessIn, harmlessJSON } from '../../../src/cli/text.t
 
 const hostile = 'a\u001b]0;x\u0007b\nc\u009b31m\u202ed';
 
-test('what a terminal would obey is written out, in text, JSON and every part of a value', () => {
+test('control characters are escaped, in text, in JSON and in every part of a value', () => {
   const shown = 'a\\u001b]0;x\\u0007b\\u000ac\\u009b31m\\u202ed';
   expect(harmless(hostile)).toBe(shown);
   expect(harmless('web-0 ä 漢')).toBe('web-0 ä 漢');
@@ -31,7 +31,7 @@ test.each([
   expect(age(new Date(now - seconds * 1_000).toISOString(), now)).toBe(text);
 });
 
-test('a time that is none, or to come, says so', () => {
+test('an invalid time, and one in the future, is shown as such', () => {
   expect(age('', 0)).toBe('<unknown>');
   expect(age('2026-01-01T00:00:00Z', 0)).toBe('<invalid>');
 });

@@ -83,7 +83,7 @@ describe('where the annotations of the pod did not come with it', () => {
   });
 });
 
-test('before the data path was complete, what is awaited is told', async () => {
+test('before the data path is complete, the answer names what it waits for', async () => {
   const waiting = {
     ...sources().of,
     known: () => Promise.resolve("this node's AgentAllocation has no VTEP"),

@@ -3,7 +3,7 @@ import { parseAsk } from '../../../src/containers/ask.ts';
 
 const body = (changes: object) => JSON.stringify({ containerID: 'cafe', ifname: 'eth0', ...changes });
 
-test('what a runtime gives is taken, what it leaves empty is not there, and the rest is for others', () => {
+test('fields that the runtime fills are read, empty ones are absent, unknown ones are ignored', () => {
   const all = { namespace: 'default', pod: 'web-0.a', annotation: 'dcos, DCOS', network: '0net' };
   expect(parseAsk(body({ ...all, netns: '/var/run/netns/x', podUID: 'u', later: [1] }))).toEqual({
     containerID: 'cafe',

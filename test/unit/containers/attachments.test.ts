@@ -10,7 +10,7 @@ afterEach(() => {
   at.drop();
 });
 
-test('records are read; what is locked or being written is none; a broken one is told', () => {
+test('records are read; locks and unfinished files are skipped; a broken record is reported', () => {
   expect(readAttachments(at.dir)).toEqual({ attachments: [], problems: [] });
   mkdirSync(at.path('attachments'));
   const write = (file: string, text: string) => {

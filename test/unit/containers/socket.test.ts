@@ -70,7 +70,7 @@ async function raw(bytes: string | Buffer): Promise<string> {
   return text;
 }
 
-test('how full the networks of the node are is told to whoever finds one full', async () => {
+test('a plugin that finds a network full is told how full the node’s networks are', async () => {
   await listening(undefined, () => 'dcos 9.0.1.0/25 (CNI): 125 of 125 used');
   expect(await post('{}', { url: '/v1/usage' })).toEqual({
     status: 200,
@@ -175,7 +175,7 @@ test('a body over 64 KiB is refused without being read', async () => {
   expect(await post(good)).toMatchObject({ status: 200 });
 });
 
-test('who sends headers or body too slowly is cut off', async () => {
+test('a client that sends headers or body too slowly is disconnected', async () => {
   await listening();
   const started = Date.now();
   const slow = ['POST /v1/netw', `POST /v1/networks HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\n{`];
@@ -197,7 +197,7 @@ test('an answer that fails is an error for that one alone', async () => {
   expect(await post(good)).toMatchObject({ status: 200 });
 });
 
-test('what an agent that was killed left is replaced; a stopped one leaves nothing', async () => {
+test('the socket of a killed agent is replaced; a stopped agent leaves none', async () => {
   mkdirSync(at.path('run'));
   const script = `require('net').createServer().listen(${JSON.stringify(path())}, () => console.log('up'))`;
   const dead = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'ignore'] });
@@ -221,7 +221,7 @@ test('another agent that lives is left alone, also one that is too busy to answe
   expect(await post(good)).toMatchObject({ status: 200 });
 });
 
-test('what is no socket is left alone', async () => {
+test('a file that is not a socket is left alone', async () => {
   mkdirSync(at.path('run'));
   writeFileSync(path(), 'mine');
   await expect(listening()).rejects.toThrow(`${path()} exists and is no socket; it is left as it is`);

@@ -197,7 +197,7 @@ test('a foreign nexthop of our id is named, and its routes wait', () => {
   expect(lines(plan).routing?.some((line) => line.includes('1870659586'))).toBe(false);
 });
 
-test('of what could not be read nothing is changed', () => {
+test('objects that could not be read are not changed', () => {
   const unknown: Observed = {
     links: undefined,
     neighbours: undefined,

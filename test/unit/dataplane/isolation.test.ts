@@ -121,7 +121,7 @@ test("allowAPIServer opens the API servers' own addresses and ports to networks 
   expect(state.failures).toEqual([]);
 });
 
-test('allowAPIServer fails its network while nobody knows where the API server is', () => {
+test('allowAPIServer fails its network while the API server’s address is unknown', () => {
   const failures = nodes(2, shut, { ...shut, allowAPIServer: true }).failures;
   expect(failures).toEqual([{ network: 'b', message: expect.stringContaining('allowAPIServer') as string }]);
 });

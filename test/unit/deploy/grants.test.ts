@@ -2,7 +2,8 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parse, parseAllDocuments } from 'yaml';
-import { environmentOf, agentPackages, plugins } from '../../../hack/build.ts';
+import { plugins } from '../../../hack/build.ts';
+import { contents as images } from '../../../hack/offline/images.ts';
 import { offeredRoles, powersOf, rulesOf, subjectsOf, type Manifest } from '../../support/grants.ts';
 
 const file = (name: string) => fileURLToPath(new URL(`../../../${name}`, import.meta.url));
@@ -105,13 +106,40 @@ test('docs/rights.md has every right, capability, directory of the host and prog
   }
 });
 
-test('the images that hack/ assembles have what the agent’s Dockerfile says', () => {
-  expect(agentPackages).toContain('iproute2');
-  expect(environmentOf('agent')).toMatchObject({
-    NODE_OPTIONS: '--max-semi-space-size=2',
-    MALLOC_ARENA_MAX: '1',
+/** What a Dockerfile puts into its image, in the form of hack/offline/images.ts. */
+function madeBy(dockerfile: string) {
+  const lines = dockerfile.split('\n');
+  const said = (instruction: string) =>
+    lines
+      .filter((line) => line.startsWith(`${instruction} `))
+      .map((line) => line.slice(instruction.length + 1));
+  const files = said('COPY').flatMap((words) => {
+    const [from = '', to = ''] = words.split(' ');
+    return from === 'plugins/' ? plugins.map((name) => [to + name, from + name]) : [[to, from]];
   });
-});
+  const [user] = said('USER');
+  return {
+    packages: (/--no-install-recommends (.*) \\$/m.exec(dockerfile)?.[1] ?? '')
+      .split(' ')
+      .filter((word) => word !== '')
+      .map((word) => word.replace(/=.*/, '')),
+    files: Object.fromEntries(files) as Record<string, string>,
+    config: {
+      Entrypoint: JSON.parse(said('ENTRYPOINT')[0]!) as string[],
+      ...(user === undefined ? {} : { User: user }),
+      Env: said('ENV').flatMap((words) => words.split(' ')),
+    },
+  };
+}
+
+test.each(['operator', 'agent'] as const)(
+  'the image of the %s that hack/ assembles without a registry has what its Dockerfile says',
+  (name) => {
+    const dockerfile = readFileSync(file(`deploy/${name}.Dockerfile`), 'utf8');
+    expect(images[name]).toEqual(madeBy(dockerfile));
+    expect(images[name].config.Env).toContain('MALLOC_ARENA_MAX=1');
+  },
+);
 
 test('each with a reason', () => {
   for (const [who, rows] of documented) {

@@ -4,7 +4,7 @@ import type { DockerNetwork } from '../../../src/docker/networks.ts';
 import { silent } from '../../../src/log.ts';
 import { cluster } from '../../support/cluster.ts';
 import { FakeEngine } from '../../support/fakeengine.ts';
-import { eventually } from '../../support/operator.ts';
+import { eventually } from '../../support/eventually.ts';
 
 let fake: FakeEngine;
 let docker: Docker;

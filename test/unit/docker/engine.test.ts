@@ -44,7 +44,7 @@ test.each([
   expect(fake.requests).toEqual(['GET /version', `GET /v1.${minor}/info`, `GET /v1.${minor}/networks`]);
 });
 
-test('an engine that was stopped, or says nothing that can be understood, is no crash', async () => {
+test('an engine that was stopped, or gives an answer that cannot be parsed, is an error and not a crash', async () => {
   await fake.down();
   const server = createServer((socket) => socket.end('SSH-2.0-x\r\n')).listen(fake.socket);
   await once(server, 'listening');
@@ -95,7 +95,7 @@ const info29 = {
   FirewallBackend: { Driver: 'nftables', Info: [] },
 };
 
-test('an engine whose configuration names no pools has those that are built in; what is no range is no pool', async () => {
+test('an engine whose configuration names no pools has those that are built in; an invalid range is not a pool', async () => {
   for (const DefaultAddressPools of [undefined, null, []]) {
     fake.info = { DefaultAddressPools };
     const { pools } = await new Engine(fake.socket).facts();

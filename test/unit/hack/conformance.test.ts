@@ -52,7 +52,7 @@ describe('the choice of specs', () => {
     expect(choose([text]).leftOut.size).toBe(0);
   });
 
-  test('words narrow it down, also what is said to be left out', () => {
+  test('words narrow it down, also those that are left out', () => {
     expect(named([required, dual, other], ['collisions', 'ipv6'])).toEqual({
       '[Feature:IPv6DualStack]': [dual],
       'the other specs': [other],
@@ -115,7 +115,7 @@ describe("ginkgo's report", () => {
     },
   );
 
-  test('what failed before the first spec is a failure, too', () => {
+  test('a failure before the first spec counts as one', () => {
     const before = { ...spec('', 'failed', failure('no nodes')), LeafNodeType: 'SynchronizedBeforeSuite' };
     expect(resultsOf(report({ ...before, ContainerHierarchyTexts: null }))).toMatchObject([
       { text: '[SynchronizedBeforeSuite]', state: 'failed' },

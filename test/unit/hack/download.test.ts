@@ -52,7 +52,7 @@ describe('a download', () => {
   const fetched = (name: string) =>
     download(`${origin}/${name}`, `${origin}/${name}.sha256`, join(dir, name));
 
-  test('that is what was published is kept', async () => {
+  test('with the published checksum is kept', async () => {
     await fetched('good');
     expect(readFileSync(join(dir, 'good'), 'utf8')).toBe('binary');
   });

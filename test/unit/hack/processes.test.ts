@@ -10,7 +10,7 @@ afterAll(async () => {
   rmSync(lab.dir, { recursive: true });
 });
 
-test('what a killed process leaves running is not taken for it, and is ended with its role', async () => {
+test('children of a killed process are not taken for it, and are ended with its role', async () => {
   const pid = start(lab, 'agent', ['sh', '-c', 'sleep 300 & wait']);
   await until('its child runs', () => (processesOf(lab).length === 2 ? true : undefined));
   expect(leaderOf(lab, 'agent')?.pid).toBe(pid);

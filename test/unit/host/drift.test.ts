@@ -1,16 +1,25 @@
+import { jest } from '@jest/globals';
+import { setImmediate as turn } from 'node:timers/promises';
 import { watchDrift } from '../../../src/host/drift.ts';
-import { silent } from '../../../src/log.ts';
+import { recordingLog } from '../../support/fixture.ts';
 
-const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+/** The kernel's reports come from a real process; everything that waits goes by the test's clock. */
+beforeEach(() => {
+  jest.useFakeTimers({ doNotFake: ['setImmediate', 'clearImmediate', 'nextTick', 'queueMicrotask'] });
+});
 
 let stop: () => void = () => undefined;
 afterEach(() => {
   stop();
+  jest.useRealTimers();
 });
 
-/** An agent that counts how often it is asked to look; `script` stands for `ip monitor`. */
-function watched(
-  script: string,
+/**
+ * An agent that counts how often it is asked to look, after `reports` of the kernel: the program that stands for `ip monitor`
+ * prints them and ends, and is started again after 5 s.
+ */
+async function watched(
+  reports: number,
   options: {
     resyncMs?: number;
     lookMs?: number;
@@ -29,79 +38,91 @@ function watched(
       agent.at.add(scope);
     },
   };
+  const log = recordingLog();
+  const script = `for i in $(seq ${reports}); do echo link; done`;
   ({ stop } = watchDrift(agent, {
     resyncMs: options.resyncMs ?? 60_000,
     guarded: () => Promise.resolve(options.guarded?.() ?? true),
     betweenMs: 50,
-    log: silent,
+    log,
     command: ['sh', '-c', script],
   }));
+  // it has read all that the program printed
+  while (!log.lines.some((line) => line.includes('ip monitor ended'))) await turn();
   return agent;
 }
-const until = async (check: () => boolean) => {
-  for (const end = Date.now() + 4_000; !check() && Date.now() < end;) await pause(20);
-  expect(check()).toBe(true);
-};
 
 test('a burst of reports from the kernel is one look', async () => {
-  const agent = watched('for i in 1 2 3 4 5; do echo link; done; exec sleep 9');
-  await until(() => agent.looks > 0);
-  await pause(500);
+  const agent = await watched(5);
+  jest.advanceTimersByTime(299);
+  expect(agent.looks).toBe(0);
+  jest.advanceTimersByTime(4_000);
   expect(agent.looks).toBe(1);
 });
 
-test('a report of the kernel has links looked at, and not the rules of everybody; the resync has all', async () => {
-  const reported = watched('echo link; exec sleep 9');
-  await until(() => reported.looks > 0);
-  expect([...reported.at]).toEqual(['links']);
-  stop();
-  const resynced = watched('exec sleep 9', { resyncMs: 100 });
-  await until(() => resynced.looks > 0);
-  expect([...resynced.at]).toEqual(['all']);
+test('a report of the kernel has links looked at, and not the rules of everybody', async () => {
+  const agent = await watched(1);
+  jest.advanceTimersByTime(300);
+  expect([...agent.at]).toEqual(['links']);
 });
 
-test('the rest between looks grows with what one costs, without a limit but the resync', async () => {
-  const agent = watched('echo link; exec sleep 9', { lookMs: 1_000 });
-  await pause(3_000);
+test('the rest between looks is twenty times what one costs', async () => {
+  const agent = await watched(1, { lookMs: 1_000 });
+  jest.advanceTimersByTime(19_999);
   expect(agent.looks).toBe(0);
+  jest.advanceTimersByTime(1);
+  expect(agent.looks).toBe(1);
+});
+
+test('the rest ends with the resync', async () => {
+  const agent = await watched(1, { lookMs: 1_000, resyncMs: 10_000 });
+  jest.advanceTimersByTime(9_999);
+  expect(agent.looks).toBe(0);
+  jest.advanceTimersByTime(1);
+  expect([...agent.at]).toContain('links');
 });
 
 test('after a quiet time a report is looked at at once, whatever a look costs', async () => {
-  const agent = watched('echo link; exec sleep 9', { lookMs: 1_000, ago: 20_000 });
-  await until(() => agent.looks > 0);
+  const agent = await watched(1, { lookMs: 1_000, ago: 20_000 });
+  jest.advanceTimersByTime(300);
+  expect(agent.looks).toBe(1);
 });
 
-test('without a report it looks at every resync, and after stop no more', async () => {
-  const agent = watched('exec sleep 9', { resyncMs: 100 });
-  await until(() => agent.looks > 2);
-  stop();
-  const { looks } = agent;
-  await pause(300);
-  expect(agent.looks).toBe(looks);
-});
-
-test('rules that are gone have all looked at, once for a while: somebody else may take them away each time', async () => {
-  let asked = 0;
-  const agent = watched('exec sleep 9', { guarded: () => ++asked < 3 });
-  await until(() => agent.looks > 0);
+test('without a report it looks at everything at every resync, and after stop no more', async () => {
+  const agent = await watched(0, { resyncMs: 100 });
+  jest.advanceTimersByTime(300);
+  expect(agent.looks).toBe(3);
   expect([...agent.at]).toEqual(['all']);
-  await pause(500);
+  stop();
+  jest.advanceTimersByTime(300);
+  expect(agent.looks).toBe(3);
+});
+
+test('rules that are gone have everything looked at, and not again for half a minute: another program may remove them each time', async () => {
+  let asked = 0;
+  const agent = await watched(0, { guarded: () => ++asked < 3 });
+  await jest.advanceTimersByTimeAsync(150);
+  expect([...agent.at]).toEqual(['all']);
+  await jest.advanceTimersByTimeAsync(2_000);
   expect([agent.looks, asked]).toEqual([1, 3]);
 });
 
-test('what is cheap to compare is compared again and again, and what is not at the resync alone', async () => {
-  const cheap = watched('exec sleep 9', { compareMs: 2 });
-  await until(() => cheap.looks > 2);
+test('what is cheap to compare is compared every time, and what is not waits fifty times its cost', async () => {
+  const cheap = await watched(0, { compareMs: 0 });
+  jest.advanceTimersByTime(150);
+  expect(cheap.looks).toBe(3);
   expect([...cheap.at]).toEqual(['all']);
   stop();
-  const dear = watched('exec sleep 9', { compareMs: 100 });
-  await pause(1_000);
+  const dear = await watched(0, { compareMs: 100 });
+  await jest.advanceTimersByTimeAsync(4_999);
   expect(dear.looks).toBe(0);
+  await jest.advanceTimersByTimeAsync(50);
+  expect(dear.looks).toBe(1);
 });
 
 test('an agent that has not compared yet is not told to', async () => {
-  const agent = watched('exec sleep 9');
+  const agent = await watched(0);
   agent.compared = { ms: 0, endedAt: -Infinity };
-  await pause(500);
+  await jest.advanceTimersByTimeAsync(500);
   expect(agent.looks).toBe(0);
 });

@@ -10,6 +10,7 @@ import {
 } from 'node:fs';
 import { writeAtomically } from '../../../src/host/file.ts';
 import { scratch } from '../../support/fixture.ts';
+import { eventually } from '../../support/eventually.ts';
 
 let at: ReturnType<typeof scratch>;
 /** On a filesystem of its own. */
@@ -40,7 +41,7 @@ test('who watches the directory sees a rename in it: containerd passes over what
   const seen: (string | null)[] = [];
   const watcher = watch(at.path('net'), { persistent: false }, (_, name) => seen.push(name));
   writeAtomically(at.path('net', 'a.conflist'), 'one', 0o644, at.path('conf'));
-  await new Promise((resolve) => setTimeout(resolve, 100));
+  await eventually(() => seen.includes('a.conflist'));
   watcher.close();
   expect(seen).toEqual(['.a.conflist.tmp', '.a.conflist.tmp', 'a.conflist']);
 });

@@ -33,7 +33,7 @@ test('a process that is small is left alone', () => {
   expect(collecting).not.toHaveBeenCalled();
 });
 
-test('a collection takes what nobody holds', async () => {
+test('a collection frees unreferenced objects', async () => {
   const ref = new WeakRef({ some: 'garbage' });
   await turn();
   collect();

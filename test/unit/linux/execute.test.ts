@@ -64,7 +64,7 @@ test("a failed line is its network's failure, in the program's words, told once 
   ]);
 });
 
-test('what needs a link that could not be had says nothing more', async () => {
+test('changes that need a link that could not be made report nothing more', async () => {
   const plan = emptyPlan();
   plan.linkLayer.push(
     { kind: 'linkUp', name: 'vtep1' },

@@ -67,7 +67,7 @@ test.each([
   expect(said[0]).toMatch(why);
 });
 
-test('several tables that cannot be read are told of one by one', async () => {
+test('each table that cannot be read is reported', async () => {
   const { written, said } = await plan({
     'iptables-nft mangle': incompatible('mangle'),
     'iptables-nft filter': { stderr: 'iptables: Permission denied\n', code: 4 },
@@ -151,7 +151,7 @@ test('a program that is not installed, and is needed, is said once', async () =>
   expect((await plan({ 'iptables-nft': absent })).said).toEqual([absent.message]);
 });
 
-test('what cleanup could not read it says, but for programs that are not installed', async () => {
+test('cleanup reports what it could not read, except for programs that are not installed', async () => {
   const { said } = await plan(
     {
       'ip6tables-nft': new CommandError('ip6tables-nft: not found; install iptables'),

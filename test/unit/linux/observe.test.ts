@@ -19,7 +19,7 @@ test('a list that changed while it was read is read again', async () => {
   expect(failures).toEqual([]);
 });
 
-test('one that never comes whole is no list, and that is said', async () => {
+test('a list that never arrives whole is an error', async () => {
   const { observed, failures } = await observe(interruptedTimes(9), nothing());
   expect(observed.links).toBeUndefined();
   expect(failures).toEqual([

@@ -31,7 +31,7 @@ test('one that ends without reading a long input does no harm', async () => {
   expect((await run('true', [], { input: 'x'.repeat(1_000_000) })).code).toBe(0);
 });
 
-test('output comes line by line to who asks for it, more of it than a string can hold', async () => {
+test('output can be read line by line, also if it is longer than a string can be', async () => {
   const seen = { lines: 0, last: '' };
   const onLine = (line: string) => {
     seen.lines++;

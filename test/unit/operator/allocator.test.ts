@@ -98,7 +98,7 @@ test('a kind that the API server does not know ends a run at once', async () => 
   expect(plane.count('create', agentAllocations.plural)).toBeLessThanOrEqual(20);
 });
 
-test('while the CRD of OverlayNetwork cannot be read, a network that is gone is taken from nobody', async () => {
+test('while the CRD of OverlayNetwork cannot be read, no node loses a network that seems to be gone', async () => {
   plane.network('dcos', [{ cidr: '9.0.0.0/16', prefix: 24 }]);
   plane.join('node1', ['172.17.0.2']);
   const leader = await plane.leader();

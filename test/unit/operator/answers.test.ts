@@ -19,7 +19,7 @@ const held: Partial<OverlayAgentSpec> = {
   seenResourceVersion: '120',
 };
 
-test('an agent that says what it holds, and nothing else, has nobody wait', () => {
+test('an agent that reports only what it holds keeps no one waiting', () => {
   expect(isAnswer(agent(held, { generation: 2 }), before)).toBe(true);
 });
 

@@ -17,7 +17,7 @@ test('an operator adds its certificate to those of the others, by fingerprint, a
   expect(published(both, first, now)).toEqual(both);
 });
 
-test('what is over, or is no certificate, goes; and of many operators the newest stay', () => {
+test('expired and invalid certificates are removed, and only those of the newest operators stay', () => {
   const own = certificate(100);
   expect(published({ 'old.crt': certificate(-400, 10), 'ca.crt': 'hello' }, own, now)).toEqual(
     published({}, own, now),

@@ -135,7 +135,7 @@ test('a healthy agent has six true conditions', () => {
   ]);
 });
 
-test('what no retry can mend is said of its network, and leaves the data path ready', () => {
+test('a failure that no retry can mend is reported for its network, and leaves the data path ready', () => {
   const failures = [{ network: 'dcos6', message: 'this node has no IPv6', lasting: true as const }];
   expect(finding('DataPathReady', { applied: applied({ failures }) })).toMatchObject({
     status: 'True',
@@ -167,7 +167,7 @@ test('a refused registration shows the operator’s words', () => {
   );
 });
 
-test('what is wrong with the API, the kernel, the disk and the node itself is told apart', () => {
+test('problems of the API, the kernel, the disk and the node have conditions of their own', () => {
   expect(finding('Synced', { unlisted: ['list overlaynetworks: 404'] })).toMatchObject({
     status: 'False',
     message: 'the data path stays as it was: list overlaynetworks: 404',
@@ -199,7 +199,7 @@ test('what is wrong with the API, the kernel, the disk and the node itself is to
   });
 });
 
-test('what keeps containers from joining is told, the worst first', () => {
+test('reasons why containers cannot join are reported, the worst first', () => {
   const worst = {
     complete: false,
     failures: ['EROFS: read-only file system'],

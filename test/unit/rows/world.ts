@@ -108,28 +108,69 @@ const spaces: LedgerSpace[] = [
   },
 ];
 
+const config = (): OverlayConfig => ({
+  metadata: { name: 'default' },
+  spec: {
+    vtepSubnets: ['44.128.0.0/20', 'fd01:a::/64'],
+    vtepMACOUI: '70:B3:D5:00:00:00',
+    vni: 1024,
+    port: 64000,
+    underlay: 'IPv4',
+    defaultNetwork: 'dcos',
+    reuseCooldown: '10m',
+  },
+  status: {
+    conditions: [
+      condition('Accepted', 'True', 'Accepted'),
+      condition('Degraded', 'True', 'MassDeparture', '3 of 5 nodes are gone at once'),
+      condition('Restored', 'False', 'NotRestored'),
+    ],
+  },
+});
+
+const networks = (): World['networks'] => [
+  network(
+    'dcos',
+    [['9.0.0.0/16', 24]],
+    [
+      condition('Accepted', 'True', 'Accepted'),
+      condition('Ready', 'False', 'AgentsFailed', 'node2: no vxlan'),
+      condition('Reconciling', 'True', 'AgentsFailed'),
+    ],
+  ),
+  network(
+    'dcos6',
+    [],
+    [condition('Accepted', 'False', 'Overlap', 'overlaps dcos'), condition('Ready', 'False', 'NotAccepted')],
+    {
+      isolation: { mode: 'Isolated', allow: ['dcos'] },
+      subnets: [{ cidr: 'fd01:b::/64', prefix: 80, state: 'Active' }],
+    },
+  ),
+];
+
+const agents = (): World['agents'] =>
+  new Map([
+    ['node1', agent('node1', 0)],
+    [
+      'node2',
+      agent('node2', 1, {
+        revision: 1,
+        networks: [{ name: 'dcos', state: 'Failed', message: 'no vxlan' }],
+        conditions: [
+          ok,
+          condition('DataPathReady', 'False', 'Failed', 'no vxlan'),
+          condition('SystemReady', 'False', 'Firewall', 'a rule is in the way'),
+        ],
+      }),
+    ],
+    ['node3', agent('node3', 2, {})],
+    ['lost', agent('lost', 5)],
+  ]);
+
 /** Three nodes with an agent, one without, and one that has gone: something of everything. */
 export function world(): World {
-  const config: OverlayConfig = {
-    metadata: { name: 'default' },
-    spec: {
-      vtepSubnets: ['44.128.0.0/20', 'fd01:a::/64'],
-      vtepMACOUI: '70:B3:D5:00:00:00',
-      vni: 1024,
-      port: 64000,
-      underlay: 'IPv4',
-      defaultNetwork: 'dcos',
-      reuseCooldown: '10m',
-    },
-    status: {
-      conditions: [
-        condition('Accepted', 'True', 'Accepted'),
-        condition('Degraded', 'True', 'MassDeparture', '3 of 5 nodes are gone at once'),
-        condition('Restored', 'False', 'NotRestored'),
-      ],
-    },
-  };
-  const { vtepSubnets, vtepMACOUI, vni, port, underlay } = config.spec;
+  const { vtepSubnets, vtepMACOUI, vni, port, underlay } = config().spec;
   const page = (name: string, space: string, prefix: number, blocks: LedgerBlock[]) =>
     [
       name,
@@ -137,30 +178,8 @@ export function world(): World {
     ] as const;
   return {
     now: Date.parse(since),
-    config,
-    networks: [
-      network(
-        'dcos',
-        [['9.0.0.0/16', 24]],
-        [
-          condition('Accepted', 'True', 'Accepted'),
-          condition('Ready', 'False', 'AgentsFailed', 'node2: no vxlan'),
-          condition('Reconciling', 'True', 'AgentsFailed'),
-        ],
-      ),
-      network(
-        'dcos6',
-        [],
-        [
-          condition('Accepted', 'False', 'Overlap', 'overlaps dcos'),
-          condition('Ready', 'False', 'NotAccepted'),
-        ],
-        {
-          isolation: { mode: 'Isolated', allow: ['dcos'] },
-          subnets: [{ cidr: 'fd01:b::/64', prefix: 80, state: 'Active' }],
-        },
-      ),
-    ],
+    config: config(),
+    networks: networks(),
     nodes: new Map(
       [
         facts('node1'),
@@ -170,23 +189,7 @@ export function world(): World {
         facts('win', { 'kubernetes.io/os': 'windows' }),
       ].map((one) => [one.name, one]),
     ),
-    agents: new Map([
-      ['node1', agent('node1', 0)],
-      [
-        'node2',
-        agent('node2', 1, {
-          revision: 1,
-          networks: [{ name: 'dcos', state: 'Failed', message: 'no vxlan' }],
-          conditions: [
-            ok,
-            condition('DataPathReady', 'False', 'Failed', 'no vxlan'),
-            condition('SystemReady', 'False', 'Firewall', 'a rule is in the way'),
-          ],
-        }),
-      ],
-      ['node3', agent('node3', 2, {})],
-      ['lost', agent('lost', 5)],
-    ]),
+    agents: agents(),
     allocations: new Map([
       ['node1', allocation('node1', 0)],
       ['node2', allocation('node2', 1)],

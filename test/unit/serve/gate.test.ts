@@ -86,7 +86,7 @@ test.each([
   expect(flooding.statuses()).toContain(429);
 });
 
-test('beside garbage from another address viewers get in who were never seen before', async () => {
+test('new viewers get in while another address sends garbage', async () => {
   const { at, asked } = await served();
   flood(at, '127.0.0.2');
   while (asked.length < 4) await sleep(10);

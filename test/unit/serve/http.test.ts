@@ -44,7 +44,7 @@ test('GET answers, with a query too; HEAD has the same headers and no body', asy
   expect(await head.text()).toBe('');
 });
 
-test('a route gets what stands behind the question mark, as it is', async () => {
+test('a route gets the query string unchanged', async () => {
   for (const [url, query] of [
     ['/query', ''],
     ['/query?', ''],
@@ -65,7 +65,7 @@ test.each(['POST', 'PUT', 'DELETE', 'OPTIONS', 'PATCH'])(
 const post = (body: string, type = 'application/json') =>
   ask('/take', { method: 'POST', body, headers: { 'content-type': type } });
 
-test('what is posted is handed on as it came, up to 64 KiB', async () => {
+test('a posted body of up to 64 KiB is passed on unchanged', async () => {
   for (const body of ['{"a": "ä"}', '', `"${'x'.repeat(65_534)}"`]) {
     expect((await post(body, 'application/json; charset=utf-8')).status).toBe(200);
     expect(posted.pop()).toEqual({ body });
@@ -75,7 +75,7 @@ test('what is posted is handed on as it came, up to 64 KiB', async () => {
   expect(posted).toEqual([]);
 });
 
-test('what a page in a browser could post without being asked is refused', async () => {
+test('requests that a web page in a browser could send by itself are refused', async () => {
   for (const type of ['text/plain', 'application/x-www-form-urlencoded', 'text/plain;application/json']) {
     const refused = await post('{}', type);
     expect([refused.status, await refused.json()]).toEqual([

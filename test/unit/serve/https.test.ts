@@ -4,46 +4,15 @@ import { writeFileSync } from 'node:fs';
 import { connect as connectPlain, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect as connectSecurely, TLSSocket } from 'node:tls';
-import type { Reviewer } from '../../../src/serve/gate.ts';
-import { json, serve, text, type Posted, type Server } from '../../../src/serve/http.ts';
-import { CrowdedError } from '../../../src/serve/review.ts';
+import { serve, type Server } from '../../../src/serve/http.ts';
 import { silent } from '../../../src/log.ts';
 import { selfSigned } from '../../../src/serve/x509.ts';
 import { askSecurely } from '../../support/https.ts';
 import { scratch } from '../../support/fixture.ts';
+import { reviewer, routes, secure } from './served.ts';
 
 // waits for the server's time-outs
 jest.setTimeout(30_000);
-
-/** Without an answer. */
-const failures: Record<string, Error> = {
-  away: new Error('create TokenReview: connect ECONNREFUSED'),
-  crowded: new CrowdedError('4 reviews are under way'),
-};
-/** `viewer` may get and head /state alone. */
-const reviewer: Reviewer = {
-  authenticate: (token) =>
-    failures[token] !== undefined
-      ? Promise.reject(failures[token])
-      : Promise.resolve(['viewer', 'other', 'unlucky'].includes(token) ? { username: token } : undefined),
-  allows: ({ username }, verb, path) =>
-    username === 'unlucky'
-      ? Promise.reject(new Error('create SubjectAccessReview: no answer within 5000 ms'))
-      : Promise.resolve(
-          (username === 'viewer' && path === '/state' && ['get', 'head'].includes(verb)) ||
-            (username === 'other' && path === '/take' && verb === 'post'),
-        ),
-};
-const routes = {
-  '/state': () => json(200, { a: 1 }),
-  '/secret': () => json(200, {}),
-  '/healthz': () => text(200, 'ok'),
-  '/readyz': () => text(503, 'not yet'),
-  '/take': {
-    post: ({ body, by }: Posted) => json(200, { body, by }),
-  },
-};
-const secure = { certificate: { commonName: 'overlaynet-agent', names: ['node2'] }, reviewer };
 
 let server: Server;
 let at: string;
@@ -75,7 +44,7 @@ test(':PORT is bound for both families', async () => {
   }
 });
 
-test('health is everybody’s, by GET and HEAD', async () => {
+test('health needs no token, by GET and HEAD', async () => {
   expect([(await ask('/healthz')).status, (await ask('/readyz')).status]).toEqual([200, 503]);
   expect((await ask('/healthz', { method: 'HEAD' })).status).toBe(200);
   expect((await ask('/healthz', { method: 'POST' })).status).toBe(405);
@@ -107,7 +76,7 @@ test('no token, or none that the API server knows, is 401 with the challenge, on
   }
 });
 
-test('who may gets the same as in the clear; HEAD its headers; who may not a message that names him, verb and path', async () => {
+test('an authorised user gets the same answer as without TLS, HEAD gets its headers, and a refusal names user, verb and path', async () => {
   const { status, body, headers } = await ask('/state', { token: 'viewer' });
   expect([status, JSON.parse(body)]).toEqual([200, { a: 1 }]);
   const head = await ask('/state', { token: 'viewer', method: 'HEAD' });
@@ -128,7 +97,7 @@ test('who may gets the same as in the clear; HEAD its headers; who may not a mes
   expect((await ask('/state', { token: 'viewer', method: 'DELETE' })).status).toBe(405);
 });
 
-test('who may post is taken, by name; nobody else’s request is', async () => {
+test('a POST of an authorised user is handled with the user’s name, and every other is refused', async () => {
   const post = { method: 'POST', body: '{}' };
   const { status, body } = await ask('/take', { token: 'other', ...post });
   expect([status, JSON.parse(body)]).toEqual([200, { body: '{}', by: 'other' }]);
@@ -144,7 +113,7 @@ test('who may post is taken, by name; nobody else’s request is', async () => {
   expect((await ask('/take', { token: 'away', ...post })).status).toBe(503);
 });
 
-test('while the API server cannot be asked nobody is let in', async () => {
+test('while the API server does not answer, every request is refused', async () => {
   for (const [token, words] of [
     ['away', 'connect ECONNREFUSED'],
     ['unlucky', 'no answer within 5000 ms'],
@@ -155,7 +124,7 @@ test('while the API server cannot be asked nobody is let in', async () => {
   }
 });
 
-test('who asks too much at once is told to come again', async () => {
+test('a client with too many requests at once gets 429', async () => {
   const { status, body, headers } = await ask('/state', { token: 'crowded' });
   expect([status, headers['retry-after']]).toEqual([429, '1']);
   expect(body).toContain('4 reviews are under way');
@@ -200,7 +169,7 @@ const say = (words: string, over: Socket) => {
 const plain = () => connectPlain(port(), '127.0.0.1');
 const tls = () => connectSecurely({ port: port(), host: '127.0.0.1', rejectUnauthorized: false });
 
-test('who says nothing, or says it slowly, is cut off within seconds, and garbage harms nobody', async () => {
+test('silent and slow clients are disconnected within seconds, and garbage does no harm', async () => {
   const slow = tls();
   const drip = setInterval(() => slow.write('x-a: b\r\n'), 300);
   const times = await Promise.all([
@@ -267,7 +236,7 @@ test('closing does not wait for those who are connected', async () => {
   expect(performance.now() - start).toBeLessThan(1_000);
 });
 
-test("whoever opens hundreds of connections keeps nobody else's probes out", async () => {
+test("a client that opens hundreds of connections does not keep other clients' probes out", async () => {
   const crowd: Socket[] = [];
   const open = () => {
     const socket = connectPlain({ port: port(), host: '127.0.0.1', localAddress: '127.0.0.2' });

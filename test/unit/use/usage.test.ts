@@ -37,13 +37,13 @@ test('a part of IPv6 loses two addresses, and more than can be counted are 2^53 
   expect(six('fd01:b::/64')).toBe(Number.MAX_SAFE_INTEGER);
 });
 
-test('where it is not known who has addresses, the last count stays', () => {
+test('while the users of addresses are unknown, the last count stays', () => {
   const before = count(3, 5);
   const now = usageOf([dcos], { cni: () => addresses(7), docker: () => undefined }, before);
   expect(now.get('dcos')!.map(({ used }) => used)).toEqual([7, 5]);
 });
 
-test('another tenth, the threshold of the network, and the last address are news; a container by itself is none', () => {
+test('another tenth, the threshold of the network, and the last address are news; one more container is not', () => {
   expect(isNews(count(3), count(5), at80)).toBe(false);
   expect(isNews(count(5), count(6), at80)).toBe(true);
   expect(isNews(count(24), count(25), () => 84)).toBe(true);

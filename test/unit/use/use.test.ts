@@ -144,7 +144,7 @@ test('a network is in use from its first container on until a minute after its l
   expect(users()).toBeUndefined();
 });
 
-test('who uses a network that somebody deletes is named, pods and Docker’s containers', async () => {
+test('the users of a network that is being deleted are named: pods and Docker’s containers', async () => {
   attach('1', 'web-0', '9.0.1.2');
   blocks = [{ name: 'dcos', subnets: ['9.0.1.0/24'] }];
   endpoints = [{ network: 'dcos', container: 'redis', addresses: ['9.0.1.130'] }];

@@ -40,7 +40,7 @@ export const sleeper: Story = {
     // the last in its queue: until it comes to them its caches have followed what happened meanwhile
     const losers = left.slice(Math.floor(left.length / 2));
     if (losers.length === 0) throw new Error('the leader had done all before it slept');
-    // the ledger has given them their blocks, and nobody has shown them yet: the other withdraws them by one write
+    // the ledger has given them their blocks, and no AgentAllocation shows them yet: the other withdraws them by one write
     await Promise.all(losers.map((name) => cluster.label(name, { role: 'b' })));
     const count = nodes - losers.length;
     await until(arena, 'the other finishes it', async () => (await shown(arena, 'red')).size === count);

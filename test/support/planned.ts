@@ -1,0 +1,19 @@
+import type { Plan } from '../../src/allocate/plan.ts';
+
+/** As the API server gives it back: another object, its keys in the order of the alphabet. */
+export function stored<T>(value: T): T {
+  if (Array.isArray(value)) return value.map(stored) as T;
+  if (typeof value !== 'object' || value === null) return value;
+  const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
+  return Object.fromEntries(entries.map(([key, child]) => [key, stored(child) as unknown])) as T;
+}
+
+/** All that a plan says. */
+export const told = ({ writes, reads, wakeAt, registrations, refusedNetworks, exhausted }: Plan) => ({
+  writes,
+  reads,
+  wakeAt,
+  registrations,
+  refusedNetworks,
+  exhausted,
+});
