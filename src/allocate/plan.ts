@@ -12,6 +12,7 @@ import {
   takenSpaces,
   withVtepSpace,
 } from './config.ts';
+import { drainOf } from './draining.ts';
 import { judgeDepartures, type DepartureVerdict } from './departures.ts';
 import { mtuRule, tunnelMTU } from './mtu.ts';
 import { judgeNetworks } from './networks.ts';
@@ -201,6 +202,10 @@ class Planner {
       mtu,
       remains: this.#remains,
       mayRetire: (network) => !this.#restore.active && this.#certain.ofNetwork(network),
+      isDrained: (network, { cidr }) =>
+        !this.#departures.disbelieved &&
+        !this.#departures.unsettled &&
+        drainOf(network, cidr, view).state === 'Drained',
     });
   }
 

@@ -13,6 +13,7 @@ import type {
 } from '../api/types.ts';
 import { countAgents, type AgentCounts } from './counts.ts';
 import { spaceCapacity } from './capacity.ts';
+import { drainingFinding, drainingSubnets, isGone } from './draining.ts';
 import { exhausting, tightBlocks } from './fullness.ts';
 import { isolation } from './isolation.ts';
 import { overhead } from './mtu.ts';
@@ -88,7 +89,7 @@ export function networkStatus(network: OverlayNetwork, facts: Facts): OverlayNet
   const refusal = facts.plan.refusedNetworks.get(name);
   const accepted = finding(
     'Accepted',
-    refusal ?? notStored(network, spaces, facts.view),
+    refusal ?? notStored(network, spaces, facts),
     'Accepted',
     'every subnet is in use',
   );
@@ -98,12 +99,22 @@ export function networkStatus(network: OverlayNetwork, facts: Facts): OverlayNet
   const capacities = spaces.map((space) => spaceCapacity(facts.view.ledger, space, facts.index));
   conditions = withRaised(conditions, progress(accepted, ready, capacities), facts.now, generation);
   conditions = withRaised(conditions, warnings(network, capacities, facts), facts.now, generation);
+  const draining = drainingSubnets(network, facts);
+  const drains = drainingFinding(draining);
+  conditions =
+    draining.length > 0
+      ? withCondition(conditions, drains, facts.now, generation)
+      : withRaised(conditions, [drains], facts.now, generation);
   const isolated = isolation(network, facts.view.networks);
   if (isolated !== undefined) conditions = withCondition(conditions, isolated, facts.now, generation);
   return {
     ...(generation === undefined ? {} : { observedGeneration: generation }),
-    subnets: network.spec.subnets.map(({ cidr, prefix }) => `${cidr} /${prefix}`).join(', '),
+    subnets: network.spec.subnets
+      .filter((entry) => !isGone(entry, facts.index, name))
+      .map(({ cidr, prefix }) => `${cidr} /${prefix}`)
+      .join(', '),
     capacity: capacities,
+    ...(draining.length === 0 ? {} : { draining }),
     agents: {
       allocated: agents.allocated,
       ready: agents.ready,
@@ -136,12 +147,14 @@ function warnings(
 
 /** Accepted is what the ledger says: a decision that could not be stored is in force nowhere. */
 function notStored(
-  { spec }: OverlayNetwork,
+  { spec, metadata }: OverlayNetwork,
   spaces: readonly LedgerSpace[],
-  { refusal }: View,
+  { view: { refusal }, index }: Facts,
 ): Refusal | undefined {
   const rest = spec.subnets.filter(
-    (entry) => !spaces.some(({ cidr, prefix }) => cidr === entry.cidr && prefix === entry.prefix),
+    (entry) =>
+      !isGone(entry, index, metadata.name) &&
+      !spaces.some(({ cidr, prefix }) => cidr === entry.cidr && prefix === entry.prefix),
   );
   if (rest.length === 0) return undefined;
   const why = refusal('write-index');

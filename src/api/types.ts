@@ -140,6 +140,8 @@ export interface NetworkSubnet {
   prefix: number;
   /** Draining: nodes keep their blocks and routes, no new block is given out and no new container gets an address. */
   state: 'Active' | 'Draining';
+  /** Once it is Draining and no container uses it, it is taken out of force; the entry itself stays where it is. */
+  removeWhenDrained?: boolean;
 }
 
 /** Who may open connections; with mode Open the rest is kept and not in force. docs/isolation.md says it exactly. */
@@ -186,14 +188,40 @@ export interface SubnetCapacity {
   free: number;
 }
 
+/**
+ * `AgentsAsked`: agents have not answered yet. `Drained`: no container uses it. `Removed`: it is out of force, by
+ * `removeWhenDrained`.
+ */
+export type DrainingState = 'AgentsAsked' | 'InUse' | 'Drained' | 'Removed';
+
+/** An entry that drains: which containers still use it. */
+export interface DrainingSubnet {
+  cidr: string;
+  state: DrainingState;
+  /** Nodes that hold a block of it. */
+  nodes: number;
+  /** Containers that use it, as far as agents have answered. */
+  containers: number;
+  /** At most 20 of them. */
+  users?: DrainingUser[];
+  /** Nodes whose agents have not answered yet, at most 20. */
+  waitsFor?: string[];
+}
+
+export interface DrainingUser extends NetworkUser {
+  node: string;
+}
+
 export interface OverlayNetworkStatus {
   observedGeneration?: number;
   /** The cidrs, joined by a comma: for the printer column, which shows one value. */
   subnets?: string;
   capacity?: SubnetCapacity[];
+  /** Each entry that is Draining. */
+  draining?: DrainingSubnet[];
   /** Nodes that hold all they should, that report OK, that report Failed, that wait for a block. */
   agents?: { allocated: number; ready: number; failed: number; waiting: number };
-  /** `Accepted`, `Ready`; once they were raised also `Deleting`, `Exhausting`, `TightBlocks`, `Stalled`, `Reconciling`, `Isolated`. */
+  /** `Accepted`, `Ready`; once they were raised also `Deleting`, `Draining`, `Exhausting`, `TightBlocks`, `Stalled`, `Reconciling`, `Isolated`. */
   conditions?: Condition[];
 }
 
@@ -265,6 +293,21 @@ export interface AgentNetwork {
   inUse?: boolean;
   /** Only while somebody deletes the network and it waits. */
   users?: NetworkUsers;
+  /** Each of the node's blocks of an entry that drains. */
+  draining?: DrainingBlock[];
+}
+
+/** Containers that use a block whose entry drains. */
+export interface DrainingBlock {
+  /** The node's block. */
+  cidr: string;
+  /** UID of the network that was in force. */
+  networkUID: string;
+  /** And its `metadata.generation`: while that is the same, a count of 0 stays so. */
+  generation: number;
+  count: number;
+  /** At most 20 of them. */
+  named?: NetworkUser[];
 }
 
 /** Containers that use a network that somebody deletes. */
@@ -361,7 +404,7 @@ export interface LedgerIndex {
 
 export type LedgerSettings = Pick<
   OverlayConfigSpec,
-  'mtu' | 'defaultNetwork' | 'nodeSubnets' | 'reuseCooldown'
+  'mtu' | 'defaultNetwork' | 'nodeSubnets' | 'reuseCooldown' | 'staleAfter'
 >;
 
 export interface LedgerSpace {
@@ -383,6 +426,8 @@ export interface LedgerSpace {
   recovering?: number[];
   /** Set when the network or the entry is gone: its pages get `retired`, and it goes when all have cooled. */
   retiredAt?: string;
+  /** It was retired by `removeWhenDrained`: the entry that is still in the network's spec does not bring it back. */
+  drained?: boolean;
 }
 
 /**

@@ -11,7 +11,8 @@ import { scratch } from './fixture.ts';
 
 const deletion = '2026-01-01T00:00:00Z';
 const ask: Ask = { containerID: 'c2', ifname: 'eth0', namespace: 'default', pod: 'web-2' };
-const joined = (name: string) => ({ networks: [{ name }] }) as never;
+const joined = (name: string, ...subnets: string[]) =>
+  ({ networks: [{ name, ranges: subnets.map((subnet) => ({ subnet })) }] }) as never;
 
 let at: ReturnType<typeof scratch>;
 let network: OverlayNetwork;
@@ -20,6 +21,8 @@ let links: Set<string>;
 let blocks: { name: string; subnets: string[] }[] | undefined;
 let endpoints: Endpoint[] | undefined;
 let use: Use;
+/** What the last pass worked from, where that matters. */
+let shown: Known['snapshot'] | undefined;
 
 beforeEach(() => {
   at = scratch();
@@ -28,6 +31,7 @@ beforeEach(() => {
   status = undefined;
   blocks = [];
   endpoints = [];
+  shown = undefined;
   network = {
     metadata: { name: 'dcos', uid: 'u', finalizers: [inUseFinalizer] },
     spec: {
@@ -73,10 +77,15 @@ function agent(): Use {
     pass: {
       applied: {},
       get snapshot() {
-        return snapshot();
+        return shown ?? snapshot();
       },
       held: {
-        networks: [{ name: 'dcos', subnets: [{ cidr: '9.0.1.0/24', bridges: { cni: '9.0.1.0/25' } }] }],
+        networks: [
+          {
+            name: 'dcos',
+            subnets: [{ cidr: '9.0.1.0/24', bridges: { cni: '9.0.1.0/25' } }, { cidr: '10.0.1.0/24' }],
+          },
+        ],
       },
     } as never,
     onCount: () => undefined,
@@ -258,4 +267,95 @@ test('an agent that starts anew says what the one before it said', async () => {
   use = agent();
   expect((await use.look())?.news).toBe(true);
   expect(users()).toEqual(status.networks![0]!.users);
+});
+
+describe('an entry that drains', () => {
+  /** The network of generation 7 has 9.0.0.0/8 draining, and this node has blocks of both. */
+  function drain(generation = 7): void {
+    const { metadata, spec } = network;
+    const counts = { blocks: 1, held: 1, releasing: 0, cooling: 0, quarantined: 0, free: 0 };
+    network = {
+      metadata: { ...metadata, generation },
+      spec: {
+        ...spec,
+        subnets: [
+          { cidr: '9.0.0.0/8', prefix: 24, state: 'Draining', removeWhenDrained: true },
+          { cidr: '10.0.0.0/8', prefix: 24, state: 'Active' },
+        ],
+      },
+      status: { capacity: ['9.0.0.0/8', '10.0.0.0/8'].map((cidr) => ({ cidr, ...counts })) },
+    };
+    shown = snapshot();
+  }
+  const answer = () => use.said.draining.get('dcos');
+  const of = (count: number, ...named: object[]) => [
+    { cidr: '9.0.1.0/24', networkUID: 'u', generation: 7, count, ...(named.length > 0 && { named }) },
+  ];
+  const question = () => use.known({ snapshot: shown!, idle: new Map(), failed: new Map() }, ask);
+
+  test('is used by containers that have addresses of it, and by no others', async () => {
+    expect(answer()).toBeUndefined();
+    drain();
+    attach('1', 'web-0', '9.0.1.2');
+    attach('2', 'web-1', '10.0.1.2');
+    expect(await use.look()).toEqual({ news: true, againMs: 2_000 });
+    expect(answer()).toEqual(of(1, { pod: 'default/web-0', address: '9.0.1.2' }));
+    detach('1');
+    expect((await use.look())?.news).toBe(true);
+    expect(answer()).toEqual(of(0));
+    expect((await use.look())?.news).toBe(false);
+    drain(8);
+    expect((await use.look())?.news).toBe(true);
+    expect(answer()![0]!.generation).toBe(8);
+  });
+
+  test('is used by a container that was told to take an address of it, until its record is there', async () => {
+    drain();
+    use.answered(ask, joined('dcos', '10.0.1.0/25'));
+    await use.look();
+    expect(answer()).toEqual(of(0));
+    use.answered(ask, joined('dcos', '9.0.1.0/25'));
+    await use.look();
+    expect(answer()).toEqual(of(1, { pod: 'default/web-2' }));
+  });
+
+  test('is not counted while a container that asked before may still be told to take an address of it', async () => {
+    shown = snapshot();
+    question();
+    drain();
+    expect(await use.look()).toMatchObject({ againMs: 2_000 });
+    expect(answer()).toBeUndefined();
+    use.answered(ask, joined('dcos', '9.0.1.0/25'));
+    await use.look();
+    expect(answer()).toEqual(of(1, { pod: 'default/web-2' }));
+    use.answered(ask, { code: 102, msg: 'no' });
+    question();
+    await use.look();
+    expect(answer()).toEqual(of(0));
+  });
+
+  test('is used as long as Docker’s network is on it, and nobody knows before the engine has answered', async () => {
+    drain();
+    blocks = undefined;
+    await use.look();
+    expect(answer()).toBeUndefined();
+    blocks = [{ name: 'dcos', subnets: ['9.0.1.0/24'] }];
+    endpoints = [{ network: 'dcos', container: 'redis', addresses: ['9.0.1.130'] }];
+    await use.look();
+    expect(answer()).toEqual(of(1, { container: 'redis', address: '9.0.1.130' }));
+    blocks = [{ name: 'dcos', subnets: ['10.0.1.0/24'] }];
+    await use.look();
+    expect(answer()).toEqual(of(0));
+  });
+
+  test('may have a user in a record that cannot be read, or in one without an address', async () => {
+    drain();
+    attach('1', 'web-0', 'fe80::2');
+    await use.look();
+    expect(answer()).toEqual(of(1, { pod: 'default/web-0' }));
+    detach('1');
+    writeFileSync(at.path('attachments', 'bad.json'), '{');
+    await use.look();
+    expect(answer()![0]!.count).toBe(1);
+  });
 });
