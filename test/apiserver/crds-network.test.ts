@@ -1,3 +1,5 @@
+import type { OverlayNetwork } from '../../src/api/types.ts';
+import { overlayNetworks } from '../../src/kube/resources.ts';
 import { controlPlane, type ControlPlane } from '../support/controlplane.ts';
 import { network, subnet } from '../support/manifests.ts';
 import { install, refuses, shellTexts, type Case } from '../support/refuses.ts';
@@ -34,6 +36,31 @@ describe('a name of a network', () => {
       ]),
     ],
   );
+});
+
+describe("a network's subnets", () => {
+  const going = (cidr: string, state?: string) =>
+    subnet(cidr, 24, { ...(state && { state }), removeWhenDrained: true });
+  const rule = ['spec.subnets', 'must keep an entry that is not both Draining and removeWhenDrained'];
+  refuses(
+    () => plane,
+    [
+      [
+        'that all go by themselves',
+        network({ subnets: [going('9.0.0.0/8', 'Draining'), going('10.0.0.0/8', 'Draining')] }),
+        rule,
+      ],
+      [
+        'whose removeWhenDrained is no truth',
+        network({ subnets: [subnet('9.0.0.0/8', 24, { removeWhenDrained: 'yes' })] }),
+        ['spec.subnets[0].removeWhenDrained', 'boolean'],
+      ],
+    ],
+  );
+  test('may go by themselves beside one that stays', async () => {
+    const subnets = [going('9.0.0.0/8', 'Draining'), going('10.0.0.0/8')];
+    await plane.client.create(overlayNetworks, network({ subnets }, 'goes') as OverlayNetwork);
+  });
 });
 
 describe("a network's cidr", () => {
