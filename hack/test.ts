@@ -128,7 +128,11 @@ async function main(): Promise<boolean> {
   process.env.OVERLAYNET_DOWNLOAD = 'never';
   const real = chosen.some((name) => !(name in checks) && name !== 'unit');
   if (real) {
-    await ensurePackages(chosen.includes('netns') ? forDocker : {});
+    await ensurePackages({
+      ...(chosen.includes('netns') ? forDocker : {}),
+      // runs Argo CD's health checks
+      ...(chosen.includes('apiserver') ? { 'lua5.1': 'lua5.1' } : {}),
+    });
     await provideParts();
   }
   // Ctrl-C ends the tool that runs; what that leaves is cleared below
