@@ -11,14 +11,17 @@ import { leaderOf, start, until } from './processes.ts';
 import { writeAccess } from './install.ts';
 
 const bundle = (name: string) => join(root, 'dist', `${name}.js`);
-const run = (name: string) => [process.execPath, bundle(name)];
+const run = (name: string, file = bundle(name)) => [process.execPath, file];
 
 const refuseSecond = (lab: Lab, role: string) => {
   if (leaderOf(lab, role)) throw new UserError(`${role} is running already`);
 };
 
-/** Starts operator 1, 2 …, all on the hub's loopback at ports from 9181 on. */
-export function startOperator(lab: Lab, number: number): void {
+/**
+ * Starts operator 1, 2 …, all on the hub's loopback at ports from 9181 on.
+ * @param file of another version's bundle
+ */
+export function startOperator(lab: Lab, number: number, file?: string): void {
   const role = `operator-${number}`;
   if (!existsSync(kubeconfig(lab, 'operator')) || number < 1 || number > 8) {
     throw new UserError(`no operator ${number}: the lab has operators 1 and 2`);
@@ -26,12 +29,15 @@ export function startOperator(lab: Lab, number: number): void {
   refuseSecond(lab, role);
   const flags = ['--kubeconfig', kubeconfig(lab, 'operator'), '--listen', `127.0.0.1:${9180 + number}`];
   const inHub = ['nsenter', `--net=/run/netns/${hub(lab)}`];
-  const argv = [...inHub, ...run('operator'), ...flags, '--identity', role];
+  const argv = [...inHub, ...run('operator', file), ...flags, '--identity', role];
   start(lab, role, argv, { env: environmentOf('operator') });
 }
 
-/** Starts a node's agent; its own endpoints are on the node's loopback, port 9181. */
-export function startAgent(lab: Lab, node: string): void {
+/**
+ * Starts a node's agent; its own endpoints are on the node's loopback, port 9181.
+ * @param file of another version's bundle
+ */
+export function startAgent(lab: Lab, node: string, file?: string): void {
   const role = `agent-${node}`;
   refuseSecond(lab, role);
   const flags = [
@@ -44,7 +50,7 @@ export function startAgent(lab: Lab, node: string): void {
     '--cni-plugin',
     join(root, 'dist', 'cni', 'overlaynet'),
   ];
-  const argv = [...inNode(lab, node), ...run('agent'), 'run', ...flags];
+  const argv = [...inNode(lab, node), ...run('agent', file), 'run', ...flags];
   start(lab, role, argv, { node, env: environmentOf('agent') });
 }
 

@@ -174,6 +174,11 @@ export class Cluster {
     return true;
   }
 
+  /** What was put in by hand has been written before that version. */
+  continueFrom(version: number): void {
+    this.version = version;
+  }
+
   /** Somebody else writes a node's AgentAllocation. */
   edit(node: string, spec: AgentAllocation['spec']): void {
     const { metadata } = this.allocations.get(node)!;
