@@ -16,7 +16,7 @@ import { contains, parseCidr, type Cidr } from '../net/cidr.ts';
 import { named } from './alarms.ts';
 import { userText } from './deleting.ts';
 import { spaceOf } from './space.ts';
-import type { Facts } from './status.ts';
+import type { Facts } from './facts.ts';
 import type { View } from './view.ts';
 
 /** Containers, and nodes, that are named at most. */

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import type { DrainingBlock, NetworkSubnet, OverlayNetwork } from '../../../src/api/types.ts';
 import { contains, parseCidr } from '../../../src/net/cidr.ts';
-import { Cluster } from './cluster.ts';
+import { Cluster } from '../../support/plancluster.ts';
 
 type State = 'Active' | 'Draining' | 'going' | 'absent';
 type Step =

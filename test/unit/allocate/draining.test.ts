@@ -4,7 +4,7 @@ import type {
   NetworkUser,
   OverlayNetworkSpec,
 } from '../../../src/api/types.ts';
-import { reference, type Cluster } from './cluster.ts';
+import { reference, type Cluster } from '../../support/plancluster.ts';
 
 const old = { cidr: '9.0.0.0/8', prefix: 24 };
 const next: NetworkSubnet = { cidr: '10.0.0.0/8', prefix: 24, state: 'Active' };

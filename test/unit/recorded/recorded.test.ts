@@ -12,7 +12,7 @@ import { leasedAddresses } from '../../../src/containers/leases.ts';
 import { parseAttachment } from '../../../src/dataplane/attachment.ts';
 import { desired } from '../../../src/dataplane/desired.ts';
 import { recorded, recordedFile, recordedFiles, versions } from '../../support/recorded.ts';
-import { Cluster } from '../allocate/cluster.ts';
+import { Cluster } from '../../support/plancluster.ts';
 
 /** What the last versions left on disk and in the API server, read by this one (test/recorded/record.ts). */
 
