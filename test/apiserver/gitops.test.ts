@@ -85,7 +85,7 @@ describe('Argo CD', () => {
     expect(argo(config!)[0]).toBe('Healthy');
     expect(argo(restored)).toEqual(['Degraded', 'Restored it is']);
     const [agent] = recorded('overlayagents');
-    expect(argo(agent!)).toEqual(['Healthy', '']);
+    expect(argo(agent!)).toEqual(['Healthy']);
     const failed = { ...condition('DataPathReady'), status: 'False', message: 'no vtep1024' };
     expect(argo({ ...agent, status: { conditions: [failed] } })).toEqual([
       'Degraded',
