@@ -59,7 +59,10 @@ describe("a network's subnets", () => {
   );
   test('may go by themselves beside one that stays', async () => {
     const subnets = [going('9.0.0.0/8', 'Draining'), going('10.0.0.0/8')];
-    await plane.client.create(overlayNetworks, { apiVersion, ...network({ subnets }, 'goes') } as OverlayNetwork);
+    await plane.client.create(overlayNetworks, {
+      apiVersion,
+      ...network({ subnets }, 'goes'),
+    } as OverlayNetwork);
   });
 });
 
