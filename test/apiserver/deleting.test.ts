@@ -153,9 +153,6 @@ test('the operator may change nothing of a network but its finalizer', async () 
 
 test('uninstalling in the documented order ends although containers use a network', async () => {
   await used('late', '10.5.0.0/16');
-  // kubectl deletes these right after the namespace, quicker than any operator
-  for (const kind of ['clusterrolebinding', 'clusterrole'])
-    await kubectl('delete', kind, 'overlaynet-operator');
   const folder = (name: string) => fileURLToPath(new URL(`../../${name}`, import.meta.url));
   await kubectl('delete', '-k', folder('deploy/system'), '--wait=false');
   await eventually(
