@@ -1,3 +1,5 @@
+import { apiVersion, type OverlayNetwork } from '../../src/api/types.ts';
+import { overlayNetworks } from '../../src/kube/resources.ts';
 import { controlPlane, type ControlPlane } from '../support/controlplane.ts';
 import { network, subnet } from '../support/manifests.ts';
 import { install, refuses, shellTexts, type Case } from '../support/refuses.ts';
@@ -55,6 +57,13 @@ describe("a network's subnets", () => {
       ],
     ],
   );
+  test('may go by themselves beside one that stays', async () => {
+    const subnets = [going('9.0.0.0/8', 'Draining'), going('10.0.0.0/8')];
+    await plane.client.create(overlayNetworks, {
+      apiVersion,
+      ...network({ subnets }, 'goes'),
+    } as OverlayNetwork);
+  });
 });
 
 describe("a network's cidr", () => {

@@ -1,11 +1,17 @@
-import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { execFile, execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { parse } from 'yaml';
 import { apiVersion, type KubeObject } from '../../src/api/types.ts';
+import { assets, startControlPlane, type OwnControlPlane } from '../support/controlplane.ts';
 import { recorded } from '../support/recorded.ts';
+import { install } from '../support/refuses.ts';
 
-/** deploy/gitops tried on objects that a real run left: Argo CD's checks, by Lua. */
+/** deploy/gitops tried on objects that a real run left: Argo CD's checks by Lua, Flux's by the API server's CEL. */
 
+const run = promisify(execFile);
 const gitops = (file: string): unknown => parse(readFileSync(`deploy/gitops/${file}`, 'utf8'));
 const networks = recorded('overlaynetworks');
 const named = (name: string) => networks.find(({ metadata }) => metadata.name === name)!;
@@ -88,5 +94,120 @@ describe('Argo CD', () => {
     const [allocation] = recorded('agentallocations');
     expect(argo(allocation!)[0]).toBe('Healthy');
     expect(argo(recorded('allocationledgers')[0]!)[0]).toBe('Healthy');
+  });
+});
+
+interface Expressions {
+  kind: string;
+  inProgress: string;
+  failed: string;
+  current: string;
+}
+const { spec } = gitops('flux-health.yaml') as { spec: { healthCheckExprs: Expressions[] } };
+const verdicts = ['inProgress', 'failed', 'current'] as const;
+
+describe('Flux', () => {
+  let plane: OwnControlPlane;
+  let dir: string;
+  beforeAll(async () => {
+    dir = mkdtempSync(join(tmpdir(), 'ovt-gitops-'));
+    plane = await startControlPlane();
+    await install(plane, 'crds');
+    // Flux has the object's fields at the root; a policy has them in `object`, and says what is not true
+    for (const { kind, ...expressions } of spec.healthCheckExprs) {
+      const name = kind.toLowerCase();
+      const validations = verdicts.map((verdict) => ({
+        expression: `!(${expressions[verdict].replace(/(?<![.\w])(status|metadata|spec)(?=\.)/g, 'object.$1')})`,
+        message: `VERDICT=${verdict}`,
+      }));
+      await apply({
+        apiVersion: 'admissionregistration.k8s.io/v1',
+        kind: 'ValidatingAdmissionPolicy',
+        metadata: { name },
+        spec: {
+          failurePolicy: 'Fail',
+          matchConstraints: {
+            resourceRules: [
+              {
+                apiGroups: ['overlaynet.dev'],
+                apiVersions: ['*'],
+                operations: ['UPDATE'],
+                resources: [`${name}s/status`],
+              },
+            ],
+          },
+          validations,
+        },
+      });
+      await apply({
+        apiVersion: 'admissionregistration.k8s.io/v1',
+        kind: 'ValidatingAdmissionPolicyBinding',
+        metadata: { name },
+        spec: { policyName: name, validationActions: ['Warn'] },
+      });
+    }
+  }, 90_000);
+  afterAll(async () => {
+    await plane.stop();
+    rmSync(dir, { recursive: true });
+  });
+
+  const kubectl = async (object: object, ...args: string[]) => {
+    const file = join(dir, 'object.json');
+    writeFileSync(file, JSON.stringify(object));
+    const { stderr, stdout } = await run(join(assets(), 'kubectl'), [
+      '--kubeconfig',
+      plane.kubeconfig,
+      ...args,
+      '-f',
+      file,
+    ]);
+    return stderr + stdout;
+  };
+  const apply = (object: object) => kubectl(object, 'apply', '--server-side', '--force-conflicts');
+
+  /** As Flux asks: what is in progress first, then what failed. */
+  async function flux(recorded: KubeObject, observedGeneration?: number): Promise<string | undefined> {
+    const { kind, metadata, spec, status } = recorded as KubeObject & { spec: object; status: object };
+    await apply({ apiVersion, kind, metadata: { name: metadata.name }, spec });
+    const object = { apiVersion, kind, metadata: { name: metadata.name }, spec };
+    const now = { ...status, observedGeneration: observedGeneration ?? 1 };
+    // a new policy is in force within a second or two
+    for (let tries = 0; tries < 50; tries++) {
+      const said = await kubectl(
+        { ...object, status: now },
+        ...['apply', '--server-side', '--force-conflicts', '--subresource=status'],
+      );
+      const verdict = verdicts.find((one) => said.includes(`VERDICT=${one}`));
+      if (verdict !== undefined) return verdict;
+      await kubectl(
+        { ...object, status: { ...now, observedGeneration: 99 } },
+        'apply',
+        '--server-side',
+        '--force-conflicts',
+        '--subresource=status',
+      );
+    }
+    return undefined;
+  }
+
+  test.each([
+    ['fine', 'dcos6', 'current'],
+    ['disabled', 'disabled', 'current'],
+    ['on no node', 'nowhere', 'current'],
+    ['refused', 'refused', 'failed'],
+    ['without a free block', 'full', 'failed'],
+    ['waiting for an agent', 'waiting', 'inProgress'],
+  ])('sees that a network is %s', async (_, name, verdict) => {
+    expect([name, await flux(named(name))]).toEqual([name, verdict]);
+  });
+
+  test('waits for the operator after each change', async () => {
+    expect(await flux(named('dcos6'), 0)).toBe('inProgress');
+  });
+
+  test('judges the configuration, too', async () => {
+    expect(await flux(config!)).toBe('current');
+    expect(await flux(restored)).toBe('failed');
   });
 });
