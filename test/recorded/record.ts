@@ -7,7 +7,7 @@ import { brotliCompressSync, constants } from 'node:zlib';
 /**
  * Records what a version leaves behind in a cluster: the objects of each kind, a node's checkpoint, records and leases, and
  * its two bundles. `node test/recorded/record.ts COMMIT` raises a lab of that commit, as root, and writes
- * `test/recorded/COMMIT`. Later versions are tried against it (test/unit/recorded, test/apiserver/gitops).
+ * `test/recorded/COMMIT`. Later versions are tried against it (test/unit/recorded, test/apiserver/recorded, test/lab/versions).
  */
 
 const [commit = ''] = process.argv.slice(2);

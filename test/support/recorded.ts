@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { brotliDecompressSync } from 'node:zlib';
 import type { KubeObject } from '../../src/api/types.ts';
 
 const root = join(import.meta.dirname, '..', 'recorded');
@@ -26,3 +27,7 @@ export const recordedFiles = (dir: string, version = last): string[] =>
 /** The objects that a version left in its cluster. */
 export const recorded = <T extends KubeObject = KubeObject>(kind: string, version = last): T[] =>
   (JSON.parse(recordedFile(`${kind}.json`, version)) as { items: T[] }).items;
+
+/** A version's bundle. */
+export const recordedBundle = (program: 'agent' | 'operator', version = last): Buffer =>
+  brotliDecompressSync(readFileSync(join(root, version, `${program}.js.br`)));
