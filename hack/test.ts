@@ -70,6 +70,8 @@ async function main(): Promise<boolean> {
     await ensurePackages({
       ...(chosen.includes('netns') ? forDocker : {}),
       ...(chosen.includes('live') || chosen.includes('lab') ? forMonitoring : {}),
+      // runs Argo CD's health checks
+      ...(chosen.includes('apiserver') ? { 'lua5.1': 'lua5.1' } : {}),
     });
     await provideParts();
   }

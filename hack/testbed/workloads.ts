@@ -11,14 +11,18 @@ import { leaderOf, start, until } from './processes.ts';
 import { writeAccess } from './install.ts';
 
 const bundle = (name: string) => join(root, 'dist', `${name}.js`);
-const run = (name: string) => [process.execPath, bundle(name)];
+const run = (name: string, file = bundle(name)) => [process.execPath, file];
 
 const refuseSecond = (lab: Lab, role: string) => {
   if (leaderOf(lab, role)) throw new UserError(`${role} is running already`);
 };
 
-/** Starts operator 1, 2 …, all at ports from 9181 on. @param address in the hub; its loopback unless told */
-export function startOperator(lab: Lab, number: number, address = '127.0.0.1'): void {
+/**
+ * Starts operator 1, 2 …, all at ports from 9181 on.
+ * @param address in the hub; its loopback unless told
+ * @param file of another version's bundle
+ */
+export function startOperator(lab: Lab, number: number, address = '127.0.0.1', file?: string): void {
   const role = `operator-${number}`;
   if (!existsSync(kubeconfig(lab, 'operator')) || number < 1 || number > 8) {
     throw new UserError(`no operator ${number}: the lab has operators 1 and 2`);
@@ -26,12 +30,16 @@ export function startOperator(lab: Lab, number: number, address = '127.0.0.1'): 
   refuseSecond(lab, role);
   const flags = ['--kubeconfig', kubeconfig(lab, 'operator'), '--listen', `${address}:${9180 + number}`];
   const inHub = ['nsenter', `--net=/run/netns/${hub(lab)}`];
-  const argv = [...inHub, ...run('operator'), ...flags, '--identity', role];
+  const argv = [...inHub, ...run('operator', file), ...flags, '--identity', role];
   start(lab, role, argv, { env: environmentOf('operator') });
 }
 
-/** Starts a node's agent; its own endpoints are at port 9181. @param address of the node; its loopback unless told */
-export function startAgent(lab: Lab, node: string, address = '127.0.0.1'): void {
+/**
+ * Starts a node's agent; its own endpoints are at port 9181.
+ * @param address of the node; its loopback unless told
+ * @param file of another version's bundle
+ */
+export function startAgent(lab: Lab, node: string, address = '127.0.0.1', file?: string): void {
   const role = `agent-${node}`;
   refuseSecond(lab, role);
   const flags = [
@@ -46,7 +54,7 @@ export function startAgent(lab: Lab, node: string, address = '127.0.0.1'): void 
     '--listen',
     `${address}:9181`,
   ];
-  const argv = [...inNode(lab, node), ...run('agent'), 'run', ...flags];
+  const argv = [...inNode(lab, node), ...run('agent', file), 'run', ...flags];
   start(lab, role, argv, { node, env: environmentOf('agent') });
 }
 

@@ -23,18 +23,20 @@ export function settingsOf(
   before: LedgerSettings | undefined,
 ): LedgerSettings | undefined {
   if (config === undefined) return before;
-  const { mtu, defaultNetwork, nodeSubnets, reuseCooldown } = config.spec;
+  const { mtu, defaultNetwork, nodeSubnets, reuseCooldown, staleAfter } = config.spec;
   const same =
     before?.mtu === mtu &&
     before?.defaultNetwork === defaultNetwork &&
     before.nodeSubnets?.join() === nodeSubnets?.join() &&
-    before.reuseCooldown === reuseCooldown;
+    before.reuseCooldown === reuseCooldown &&
+    before.staleAfter === staleAfter;
   if (same) return before;
   return {
     ...(mtu === undefined ? {} : { mtu }),
     defaultNetwork,
     ...(nodeSubnets === undefined ? {} : { nodeSubnets }),
     reuseCooldown,
+    ...(staleAfter === undefined ? {} : { staleAfter }),
   };
 }
 

@@ -150,7 +150,7 @@ function findingOf(
 }
 
 /** `pod default/web-0 (node1, 9.0.1.5)` */
-function userText(node: string, { pod, container, address }: NetworkUser): string {
+export function userText(node: string, { pod, container, address }: NetworkUser): string {
   const who = pod === undefined ? `container ${container ?? 'without a name'}` : `pod ${pod}`;
   return `${who} (${[node, address].filter((text) => text !== undefined).join(', ')})`;
 }

@@ -3,6 +3,8 @@ import { isLeaving } from '../api/inuse.ts';
 import { validateNetwork } from '../api/validate.ts';
 import { familyName, familyOf, parseAddress, type Family } from '../net/address.ts';
 import { containsAddress, overlaps, parseCidr, type Cidr } from '../net/cidr.ts';
+import { isRemoved } from './draining.ts';
+import { goesWhenDrained } from '../api/draining.ts';
 import { byAge } from './order.ts';
 import { leastIPv6MTU } from './mtu.ts';
 import { rangeRefusal } from './overlap.ts';
@@ -34,6 +36,8 @@ export interface NetworkContext {
   remains: (space: LedgerSpace) => LedgerSpace;
   /** Whether a space of that network may be retired. */
   mayRetire: (network: string) => boolean;
+  /** Whether no container uses that entry of the network. */
+  isDrained: (network: OverlayNetwork, entry: NetworkSubnet) => boolean;
 }
 
 /** What the CRD of AgentAllocation allows. */
@@ -77,8 +81,9 @@ export function judgeNetworks(
 function retireOrKeep(
   space: LedgerSpace,
   network: OverlayNetwork | undefined,
-  { now, vtepSubnets, pinned, mayRetire }: NetworkContext,
+  context: NetworkContext,
 ): LedgerSpace {
+  const { now, vtepSubnets, pinned, mayRetire } = context;
   if (space.cidr === vtepSpace) return space;
   if (space.retiredAt !== undefined) {
     // a leader whose clock was ahead must not keep it for years
@@ -86,12 +91,14 @@ function retireOrKeep(
       ? { ...space, retiredAt: new Date(now).toISOString() }
       : space;
   }
-  const declared = network?.spec.subnets.some((entry) => isOf(space, network, entry)) === true;
+  const entry = network?.spec.subnets.find((one) => isOf(space, network, one));
   // before the VTEP subnets are pinned they can still be taken away from under a network
   const carried = pinned || hasVTEPSubnet(vtepSubnets, familyOf(space.cidr));
-  if (!declared || !carried) {
-    return mayRetire(space.network) ? { ...space, retiredAt: new Date(now).toISOString() } : space;
-  }
+  const retired = { ...space, retiredAt: new Date(now).toISOString() };
+  if (network === undefined || entry === undefined || !carried)
+    return mayRetire(space.network) ? retired : space;
+  if (goesWhenDrained(entry) && context.isDrained(network, entry) && mayRetire(space.network))
+    return { ...retired, drained: true };
   const networkUID = network.metadata.uid ?? '';
   return space.networkUID === networkUID ? space : { ...space, networkUID };
 }
@@ -107,6 +114,7 @@ function admit(
 ): Refusal | undefined {
   const at = spaces.findIndex((space) => isOf(space, network, entry));
   const known = spaces[at];
+  if (isRemoved(entry, known) && (known !== undefined || !isHeld(network, entry, context))) return undefined;
   const uncarried = withoutVTEP(entry.cidr, context);
   if (known !== undefined && uncarried !== undefined) return uncarried;
   if (known !== undefined) {
@@ -114,7 +122,7 @@ function admit(
       const taken = overlapInUse(parseCidr(entry.cidr), entry.cidr, spaces);
       if (taken !== undefined) return taken;
       // back before it was forgotten: the same blocks go to the same nodes
-      const { retiredAt: was, ...rest } = known;
+      const { retiredAt: was, drained, ...rest } = known;
       spaces[at] = { ...rest, networkUID: network.metadata.uid ?? '' };
     }
     return undefined;
@@ -131,6 +139,13 @@ function admit(
   spaces.push(context.remains({ cidr, prefix, network: name, networkUID: uid, pages: [] }));
   return undefined;
 }
+
+/** Agents hold blocks of an entry that the ledger does not know: it was lost. */
+const isHeld = (
+  { metadata }: OverlayNetwork,
+  { cidr, prefix }: NetworkSubnet,
+  { users }: NetworkContext,
+): boolean => users({ cidr, prefix, network: metadata.name, networkUID: '', pages: [] }).length > 0;
 
 function overlapInUse(cidr: Cidr, text: string, spaces: readonly LedgerSpace[]): Refusal | undefined {
   const other = spaces.find(

@@ -2,13 +2,14 @@ import { withCondition, withRaised, type Finding } from '../api/conditions.ts';
 import type { LedgerSpace, OverlayNetwork, OverlayNetworkStatus, SubnetCapacity } from '../api/types.ts';
 import { spaceCapacity } from './capacity.ts';
 import { countAgents, type AgentCounts } from './counts.ts';
+import { drainingFinding, drainingSubnets, isGone } from './draining.ts';
 import type { Facts } from './facts.ts';
 import { exhausting, tightBlocks } from './fullness.ts';
 import { isolation } from './isolation.ts';
 import { progress } from './progress.ts';
 import { vtepSpace } from './space.ts';
 import { verdict, waits } from './verdict.ts';
-import type { Refusal, View } from './view.ts';
+import type { Refusal } from './view.ts';
 
 export function networkStatus(network: OverlayNetwork, facts: Facts): OverlayNetworkStatus {
   const { name, generation } = network.metadata;
@@ -19,7 +20,7 @@ export function networkStatus(network: OverlayNetwork, facts: Facts): OverlayNet
   const refusal = facts.plan.refusedNetworks.get(name);
   const accepted = verdict(
     'Accepted',
-    refusal ?? notStored(network, spaces, facts.view),
+    refusal ?? notStored(network, spaces, facts),
     'Accepted',
     'every subnet is in use',
   );
@@ -29,12 +30,22 @@ export function networkStatus(network: OverlayNetwork, facts: Facts): OverlayNet
   const capacities = spaces.map((space) => spaceCapacity(facts.view.ledger, space, facts.index));
   conditions = withRaised(conditions, progress(accepted, ready, capacities), facts.now, generation);
   conditions = withRaised(conditions, warnings(network, capacities, facts), facts.now, generation);
+  const draining = drainingSubnets(network, facts);
+  const drains = drainingFinding(draining);
+  conditions =
+    draining.length > 0
+      ? withCondition(conditions, drains, facts.now, generation)
+      : withRaised(conditions, [drains], facts.now, generation);
   const isolated = isolation(network, facts.view.networks);
   if (isolated !== undefined) conditions = withCondition(conditions, isolated, facts.now, generation);
   return {
     ...(generation === undefined ? {} : { observedGeneration: generation }),
-    subnets: network.spec.subnets.map(({ cidr, prefix }) => `${cidr} /${prefix}`).join(', '),
+    subnets: network.spec.subnets
+      .filter((entry) => !isGone(entry, facts.index, name))
+      .map(({ cidr, prefix }) => `${cidr} /${prefix}`)
+      .join(', '),
     capacity: capacities,
+    ...(draining.length === 0 ? {} : { draining }),
     agents: {
       allocated: agents.allocated,
       ready: agents.ready,
@@ -67,12 +78,14 @@ function warnings(
 
 /** Accepted is what the ledger says: a decision that could not be stored is in force nowhere. */
 function notStored(
-  { spec }: OverlayNetwork,
+  { spec, metadata }: OverlayNetwork,
   spaces: readonly LedgerSpace[],
-  { refusal }: View,
+  { view: { refusal }, index }: Facts,
 ): Refusal | undefined {
   const rest = spec.subnets.filter(
-    (entry) => !spaces.some(({ cidr, prefix }) => cidr === entry.cidr && prefix === entry.prefix),
+    (entry) =>
+      !isGone(entry, index, metadata.name) &&
+      !spaces.some(({ cidr, prefix }) => cidr === entry.cidr && prefix === entry.prefix),
   );
   if (rest.length === 0) return undefined;
   const why = refusal('write-index');

@@ -4,6 +4,7 @@ import { Allocations, type Memory } from './allocations.ts';
 import { Certainty } from './certainty.ts';
 import type { SpacePlan } from './demand.ts';
 import { configRefusal, cooldown, nodeSubnetsOf, pinnedNext, takenSpaces, withVtepSpace } from './config.ts';
+import { drainOf } from './draining.ts';
 import { judgeDepartures, type DepartureVerdict } from './departures.ts';
 import { mtuRule, tunnelMTU } from './mtu.ts';
 import { judgeNetworks } from './networks.ts';
@@ -181,6 +182,10 @@ class Planner {
       mtu,
       remains: this.#remains,
       mayRetire: (network) => !this.#restore.active && this.#certain.ofNetwork(network),
+      isDrained: (network, { cidr }) =>
+        !this.#departures.disbelieved &&
+        !this.#departures.unsettled &&
+        drainOf(network, cidr, view).state === 'Drained',
     });
   }
 

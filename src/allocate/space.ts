@@ -50,6 +50,14 @@ export function isReadable({ cidr, prefix }: Pick<LedgerSpace, 'cidr' | 'prefix'
 /** The prefix length of a range; undefined where the text is invalid. */
 export const readLength = (cidr: string): number | undefined => readable(() => parseCidr(cidr).length);
 
+/** The space of a network's entry. */
+export const spaceOf = (
+  spaces: readonly LedgerSpace[],
+  network: string,
+  { cidr, prefix }: Pick<LedgerSpace, 'cidr' | 'prefix'>,
+): LedgerSpace | undefined =>
+  spaces.find((space) => space.network === network && space.cidr === cidr && space.prefix === prefix);
+
 /** How many blocks the space holds. */
 export function capacity(space: LedgerSpace, config: PinnedConfig | undefined): number {
   if (space.cidr === vtepSpace) return config === undefined ? 0 : vtepCapacity(config.vtepSubnets);

@@ -2,6 +2,7 @@ import { AddressError, bits } from '../net/address.ts';
 import { contains, formatCidr, overlaps, parseCidr, type Cidr } from '../net/cidr.ts';
 import { defaultWarnAt } from './usage.ts';
 import { isName, reservedNames } from '../net/name.ts';
+import { goesWhenDrained } from './draining.ts';
 import type { OverlayConfigSpec, OverlayNetwork } from './types.ts';
 
 /** What is wrong with an object by itself. The CRDs' rules say the same; an older CRD may have let it pass. */
@@ -44,11 +45,15 @@ export function validateNetwork({ metadata, spec }: OverlayNetwork): Invalid | u
     }
     seen.push(cidr);
   }
+  if (spec.subnets.every(goesWhenDrained)) return invalid(`spec.subnets: ${allGo}`);
   const { warnAt = defaultWarnAt } = spec;
   if (!(warnAt >= 1 && warnAt <= 100))
     return invalid(`spec.warnAt: ${warnAt} is not a percentage from 1 to 100`);
   return undefined;
 }
+
+const allGo =
+  'at least one entry must not be both Draining and removeWhenDrained; delete the network to give up all of them';
 
 export function validateConfig(spec: OverlayConfigSpec): Invalid | undefined {
   const families = new Set<number>();

@@ -53,6 +53,7 @@ function inForce(network: OverlayNetwork): Snapshot['networks'] {
   const { metadata, spec } = network;
   const subnets = spec.enabled && !isLeaving(metadata) ? subnetsInForce(network) : [];
   if (subnets.length === 0) return [];
+  const drains = subnets.some(({ state }) => state === 'Draining');
   // the rest of the metadata changes with every status, and would look like a change of the network
   const { name, uid } = metadata;
   return [
@@ -60,6 +61,7 @@ function inForce(network: OverlayNetwork): Snapshot['networks'] {
       metadata: {
         name,
         ...(uid === undefined ? {} : { uid }),
+        ...(drains && metadata.generation !== undefined ? { generation: metadata.generation } : {}),
         ...(isWaiting(metadata) ? { deletionTimestamp: metadata.deletionTimestamp ?? '' } : {}),
         ...overlapsConfirmed(metadata),
       },

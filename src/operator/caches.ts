@@ -75,7 +75,8 @@ export class Caches {
   start(onChange: (soon: boolean) => void, onStatus: () => void): void {
     for (const informer of this.all) {
       informer.onChange((_name, object, old) => {
-        if (matters(object, old)) onChange(!isAnswer(object, old) && !this.#isEarly(object, old));
+        if (matters(object, old) || isDrainAnswer(object, old))
+          onChange(!isAnswer(object, old) && !this.#isEarly(object, old));
         else if (informer !== (this.nodes as unknown)) onStatus();
       });
       informer.start();
@@ -153,6 +154,13 @@ export function isAnswer(object: KubeObject | undefined, old: KubeObject | undef
     !matters({ ...now, metadata: { ...now.metadata, generation } as ObjectMeta }, before) &&
     isDeepStrictEqual(identity(now), identity(before))
   );
+}
+
+/** Whether an agent says something else of the containers on blocks that drain: an entry may go with the last of them. */
+export function isDrainAnswer(object: KubeObject | undefined, old: KubeObject | undefined): boolean {
+  if (object?.kind !== overlayAgents.kind || old === undefined) return false;
+  const said = ({ status }: OverlayAgent) => status?.networks?.flatMap(({ draining = [] }) => draining) ?? [];
+  return !isDeepStrictEqual(said(object as OverlayAgent), said(old as OverlayAgent));
 }
 
 const identity = ({ spec }: OverlayAgent) => [spec.addresses, spec.uplinkMTU, spec.restore];

@@ -214,6 +214,11 @@ class StatusPut<T extends WithConditions> {
       if (old?.reason === condition.reason || quiet.has(condition.reason)) return [];
       // these repeat what the others report
       if (condition.type === 'Stalled' || condition.type === 'Reconciling') return [];
+      // that is what the user asked for
+      if (condition.type === 'Draining')
+        return condition.reason === 'AgentsAsked' || condition.reason === 'NotDraining'
+          ? []
+          : [['Normal', condition]];
       if (old === undefined && condition.status === 'True' && condition.type === 'Ready') return [];
       const bad = alarmTypes.has(condition.type) ? 'True' : 'False';
       return [[condition.status === bad ? 'Warning' : 'Normal', condition]];
@@ -226,6 +231,7 @@ const substance = (status: OverlayNetworkStatus | undefined): string =>
   JSON.stringify([
     status?.subnets,
     status?.capacity?.map(({ cidr }) => cidr),
+    status?.draining?.map(({ cidr, state }) => [cidr, state]),
     status?.conditions?.map(({ type, status: is, reason, observedGeneration }) => [
       type,
       is,

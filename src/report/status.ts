@@ -5,6 +5,7 @@ import type {
   AgentAllocationSpec,
   AgentNetwork,
   AllocatedNetwork,
+  DrainingBlock,
   NetworkUser,
   NetworkUsers,
   OverlayAgentStatus,
@@ -38,6 +39,8 @@ export interface NetworkUse {
   /** Names of those that containers use. */
   inUse: ReadonlySet<string> | undefined;
   users: ReadonlyMap<string, NetworkUsers>;
+  /** Answers of this process alone: one before it may have told containers something else. */
+  draining: ReadonlyMap<string, readonly DrainingBlock[]>;
 }
 
 interface StatusInput {
@@ -83,17 +86,19 @@ export function renderStatus({
 
 function useOf(
   name: string,
-  { usage, inUse, users }: NetworkUse,
+  { usage, inUse, users, draining }: NetworkUse,
   stored: OverlayAgentStatus | undefined,
-): Pick<AgentNetwork, 'usage' | 'inUse' | 'users'> {
+): Pick<AgentNetwork, 'usage' | 'inUse' | 'users' | 'draining'> {
   const before = stored?.networks?.find((one) => one.name === name);
   const full = usage?.get(name) ?? before?.usage ?? [];
   const isUsed = inUse?.has(name) ?? before?.inUse === true;
+  const drains = draining.get(name) ?? [];
   const said = users.get(name) ?? (inUse === undefined ? before?.users : undefined);
   return {
     ...(full.length === 0 ? {} : { usage: [...full] }),
     ...(isUsed ? { inUse: true } : {}),
     ...(said === undefined ? {} : { users: said }),
+    ...(drains.length === 0 ? {} : { draining: [...drains] }),
   };
 }
 
@@ -135,14 +140,23 @@ const sameBlocks = (a: AllocatedNetwork, b: AllocatedNetwork): boolean =>
 function statusText(status: OverlayAgentStatus | undefined): string {
   return JSON.stringify([
     status?.revision,
-    (status?.networks ?? []).map(({ name, state, message, usage = [], inUse = false, users }) => [
-      name,
-      state,
-      message,
-      inUse,
-      users && [users.deletion, users.at, users.count, users.named?.map(userText)],
-      usage.map(({ cidr, containerizer, addresses, used }) => [cidr, containerizer, addresses, used]),
-    ]),
+    (status?.networks ?? []).map(
+      ({ name, state, message, usage = [], inUse = false, users, draining = [] }) => [
+        name,
+        state,
+        message,
+        inUse,
+        users && [users.deletion, users.at, users.count, users.named?.map(userText)],
+        draining.map((one) => [
+          one.cidr,
+          one.networkUID,
+          one.generation,
+          one.count,
+          one.named?.map(userText),
+        ]),
+        usage.map(({ cidr, containerizer, addresses, used }) => [cidr, containerizer, addresses, used]),
+      ],
+    ),
     (status?.conditions ?? []).map(({ type, status: is, reason, message }) => [type, is, reason, message]),
   ]);
 }

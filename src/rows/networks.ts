@@ -23,13 +23,16 @@ export function networkEntries({ networks, allocations }: World): Entry<NetworkR
 export function networkRow(network: OverlayNetwork): NetworkRow {
   const { metadata, spec, status } = network;
   const accepted = new Set(acceptedSubnets(network).map(({ cidr }) => cidr));
+  const removed = new Set(
+    status?.draining?.filter(({ state }) => state === 'Removed').map(({ cidr }) => cidr),
+  );
   return {
     name: metadata.name,
     ...stateOf(network),
     subnets: spec.subnets.map(({ cidr, prefix, state }) => ({
       cidr,
       prefix,
-      state: accepted.has(cidr) ? state : 'Refused',
+      state: accepted.has(cidr) ? state : removed.has(cidr) ? 'Removed' : 'Refused',
     })),
     containerizers: [...spec.containerizers],
     isolation: spec.isolation?.mode ?? 'Open',

@@ -70,8 +70,8 @@ export interface NetworkSubnetRow {
   cidr: string;
   /** Length of a node's block in it. */
   prefix: number;
-  /** `Refused`: not in force. */
-  state: 'Active' | 'Draining' | 'Refused';
+  /** `Refused`: not in force. `Removed`: it had drained, and went (`removeWhenDrained`). */
+  state: 'Active' | 'Draining' | 'Refused' | 'Removed';
 }
 
 export interface AgentRow {

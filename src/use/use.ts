@@ -14,6 +14,8 @@ import type { Choice, Known } from '../containers/choose.ts';
 import { printable, Users } from './users.ts';
 import type { Snapshot } from '../dataplane/snapshot.ts';
 import type { Docker } from '../docker/docker.ts';
+import { drainAnswers, isDraining, type DrainAnswers } from './drain.ts';
+import { recordFile } from '../containers/attachments.ts';
 import type { Informer } from '../kube/informer.ts';
 import { UsageCounter, type Counted } from './counter.ts';
 
@@ -23,6 +25,9 @@ const waitingMs = 2_000;
 
 /** A network counts as used so long after its last container: containers that come and go are no news each. */
 const restMs = 60_000;
+
+/** The plugin does not wait for an answer any longer. */
+const askedMs = 10_000;
 
 /** What the status names at most. */
 const mostNamed = 20;
@@ -60,6 +65,7 @@ export interface SaidUse {
   /** Undefined before the first count. */
   inUse: ReadonlySet<string> | undefined;
   users: ReadonlyMap<string, NetworkUsers>;
+  draining: DrainAnswers;
 }
 
 /** Which containers use the networks of this node, and how full its blocks are. */
@@ -71,6 +77,9 @@ export class Use {
   readonly #seen = new Map<string, number>();
   #inUse: ReadonlySet<string> | undefined;
   #said: ReadonlyMap<string, NetworkUsers> = new Map();
+  #draining: DrainAnswers = new Map();
+  /** Containers that are about to be told what to join, and by what. */
+  readonly #asking = new Map<string, { by: Known['snapshot']; at: number }>();
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -80,7 +89,7 @@ export class Use {
   }
 
   get said(): SaidUse {
-    return { usage: this.#usage.said, inUse: this.#inUse, users: this.#said };
+    return { usage: this.#usage.said, inUse: this.#inUse, users: this.#said, draining: this.#draining };
   }
 
   /** How full this node's networks are, in words. */
@@ -95,15 +104,17 @@ export class Use {
     const { news, againMs } = await this.#usage.look(this.#counted, caches.agent?.status);
     const changed = this.#judgeUse();
     const waiting = this.#judgeUsers();
+    const draining = this.#judgeDraining();
     return {
-      news: news || changed || waiting.news,
-      againMs: waiting.any ? Math.min(againMs, waitingMs) : againMs,
+      news: news || changed || waiting.news || draining.news,
+      againMs: waiting.any || draining.any ? Math.min(againMs, waitingMs) : againMs,
     };
   }
 
   /** What a container's networks follow from, with those that somebody deletes. It counts as theirs until it is `answered`. */
   known(known: Known | string, ask: Ask): Known | string {
     if (typeof known === 'string') return known;
+    this.#asking.set(recordFile(ask), { by: known.snapshot, at: performance.now() });
     const closing = new Map<string, string>();
     const open: string[] = [];
     const isClosing = known.snapshot.networks.some(
@@ -119,19 +130,27 @@ export class Use {
       else if (usersOf(name).length === 0) closing.set(name, 'no pod on this node uses it any more');
       else open.push(name);
     }
-    if (open.length > 0) this.#users.promise(open, ask);
+    if (open.length > 0)
+      this.#users.promise(
+        open.map((name) => ({ name })),
+        ask,
+      );
     return closing.size === 0 ? known : { ...known, closing };
   }
 
   /** The plugin has its answer. @returns when to count, in milliseconds; undefined: nothing follows */
   answered(ask: Ask, choice: Choice): number | undefined {
+    this.#asking.delete(recordFile(ask));
     if (!('networks' in choice)) {
       this.#users.forget(ask);
       return undefined;
     }
-    const names = choice.networks.map(({ name }) => name);
-    this.#users.promise(names, ask);
-    return names.every((name) => this.#inUse?.has(name)) ? undefined : soonMs;
+    const joined = choice.networks.map(({ name, ranges }) => ({
+      name,
+      ranges: ranges.map(({ subnet }) => subnet),
+    }));
+    this.#users.promise(joined, ask);
+    return joined.every(({ name }) => this.#inUse?.has(name)) ? undefined : soonMs;
   }
 
   get #counted(): Counted {
@@ -194,6 +213,27 @@ export class Use {
     return { news: text(next) !== text(before), any };
   }
 
+  #judgeDraining(): { news: boolean; any: boolean } {
+    const { pass, docker } = this.#parts;
+    const { snapshot, held } = pass;
+    const now = performance.now();
+    for (const [key, { at }] of this.#asking) if (at + askedMs < now) this.#asking.delete(key);
+    const before = this.#draining;
+    const asking = [...this.#asking.values()].some(({ by }) => by !== snapshot);
+    this.#draining = drainAnswers(
+      {
+        snapshot,
+        allocated: held?.networks ?? [],
+        read: () => this.#users.read(),
+        docker: (network, block) =>
+          docker !== undefined && docker.blocks === undefined ? undefined : this.#dockers(network, block),
+        asking,
+      },
+      before,
+    );
+    return { news: this.#draining !== before, any: asking || isDraining(this.#draining) };
+  }
+
   #answer(
     name: string,
     deletion: string,
@@ -225,9 +265,11 @@ export class Use {
   }
 
   /** As long as Docker's network is there, a container may start on it. */
-  #dockers(name: string): NetworkUser[] {
+  #dockers(name: string, block?: string): NetworkUser[] {
     const { docker } = this.#parts;
-    if (docker?.blocks?.some((network) => network.name === name) !== true) return [];
+    const blocks = docker?.blocks?.find((network) => network.name === name)?.subnets;
+    if (docker === undefined || blocks === undefined || (block !== undefined && !blocks.includes(block)))
+      return [];
     const here = this.#usage.endpoints?.filter(({ network }) => network === name) ?? [];
     if (here.length === 0)
       return [{ container: printable(`Docker network ${name}: ${docker.finding.message}`) }];

@@ -1,3 +1,5 @@
+import { apiVersion, type OverlayNetwork } from '../../src/api/types.ts';
+import { overlayNetworks } from '../../src/kube/resources.ts';
 import { controlPlane, type ControlPlane } from '../support/controlplane.ts';
 import { network, shellTexts, subnet } from '../support/manifests.ts';
 import { install, refuses, type Case } from '../support/refuses.ts';
@@ -10,6 +12,34 @@ beforeAll(async () => {
 }, 90_000);
 
 afterAll(() => plane.stop());
+
+describe("a network's subnets", () => {
+  const going = (cidr: string, state?: string) =>
+    subnet(cidr, 24, { ...(state && { state }), removeWhenDrained: true });
+  const rule = ['spec.subnets', 'must keep an entry that is not both Draining and removeWhenDrained'];
+  refuses(
+    () => plane,
+    [
+      [
+        'that all go by themselves',
+        network({ subnets: [going('9.0.0.0/8', 'Draining'), going('10.0.0.0/8', 'Draining')] }),
+        rule,
+      ],
+      [
+        'whose removeWhenDrained is no truth',
+        network({ subnets: [subnet('9.0.0.0/8', 24, { removeWhenDrained: 'yes' })] }),
+        ['spec.subnets[0].removeWhenDrained', 'boolean'],
+      ],
+    ],
+  );
+  test('may go by themselves beside one that stays', async () => {
+    const subnets = [going('9.0.0.0/8', 'Draining'), going('10.0.0.0/8')];
+    await plane.client.create(overlayNetworks, {
+      apiVersion,
+      ...network({ subnets }, 'goes'),
+    } as OverlayNetwork);
+  });
+});
 
 describe('a network', () => {
   const many = Array.from({ length: 9 }, (_, i) => subnet(`10.${i}.0.0/16`, 24));

@@ -178,6 +178,11 @@ export class Cluster {
     return true;
   }
 
+  /** What was put in by hand has been written before that version. */
+  continueFrom(version: number): void {
+    this.version = version;
+  }
+
   /** Another client writes a node's AgentAllocation. */
   edit(node: string, spec: AgentAllocation['spec']): void {
     const { metadata } = this.allocations.get(node)!;

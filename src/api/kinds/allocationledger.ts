@@ -33,7 +33,7 @@ export interface LedgerIndex {
 
 export type LedgerSettings = Pick<
   OverlayConfigSpec,
-  'mtu' | 'defaultNetwork' | 'nodeSubnets' | 'reuseCooldown'
+  'mtu' | 'defaultNetwork' | 'nodeSubnets' | 'reuseCooldown' | 'staleAfter'
 >;
 
 export interface LedgerSpace {
@@ -55,6 +55,8 @@ export interface LedgerSpace {
   recovering?: number[];
   /** Set when the network or the entry is gone: its pages get `retired`, and it goes when all have cooled. */
   retiredAt?: string;
+  /** It was retired by `removeWhenDrained`: the entry that is still in the network's spec does not bring it back. */
+  drained?: boolean;
 }
 
 /**

@@ -69,6 +69,21 @@ export interface AgentNetwork {
   inUse?: boolean;
   /** Only while somebody deletes the network and it waits. */
   users?: NetworkUsers;
+  /** Each of the node's blocks of an entry that drains. */
+  draining?: DrainingBlock[];
+}
+
+/** Containers that use a block whose entry drains. */
+export interface DrainingBlock {
+  /** The node's block. */
+  cidr: string;
+  /** UID of the network that was in force. */
+  networkUID: string;
+  /** And its `metadata.generation`: while that is the same, a count of 0 stays so. */
+  generation: number;
+  count: number;
+  /** At most 20 of them. */
+  named?: NetworkUser[];
 }
 
 /** Containers that use a network that somebody deletes. */

@@ -1,3 +1,4 @@
+import type { NetworkUser } from './overlayagent.ts';
 import type { Condition, KubeObject, LabelSelector } from './meta.ts';
 
 export type Containerizer = 'CNI' | 'Docker';
@@ -8,6 +9,8 @@ export interface NetworkSubnet {
   prefix: number;
   /** Draining: nodes keep their blocks and routes, no new block is given out and no new container gets an address. */
   state: 'Active' | 'Draining';
+  /** Once it is Draining and no container uses it, it is taken out of force; the entry itself stays where it is. */
+  removeWhenDrained?: boolean;
 }
 
 /** Who may open connections; with mode Open the rest is kept and not in force. docs/isolation.md says it exactly. */
@@ -54,13 +57,39 @@ export interface SubnetCapacity {
   free: number;
 }
 
+/**
+ * `AgentsAsked`: agents have not answered yet. `Drained`: no container uses it. `Removed`: it is out of force, by
+ * `removeWhenDrained`.
+ */
+export type DrainingState = 'AgentsAsked' | 'InUse' | 'Drained' | 'Removed';
+
+/** An entry that drains: which containers still use it. */
+export interface DrainingSubnet {
+  cidr: string;
+  state: DrainingState;
+  /** Nodes that hold a block of it. */
+  nodes: number;
+  /** Containers that use it, as far as agents have answered. */
+  containers: number;
+  /** At most 20 of them. */
+  users?: DrainingUser[];
+  /** Nodes whose agents have not answered yet, at most 20. */
+  waitsFor?: string[];
+}
+
+export interface DrainingUser extends NetworkUser {
+  node: string;
+}
+
 export interface OverlayNetworkStatus {
   observedGeneration?: number;
   /** The cidrs, joined by a comma: for the printer column, which shows one value. */
   subnets?: string;
   capacity?: SubnetCapacity[];
+  /** Each entry that is Draining. */
+  draining?: DrainingSubnet[];
   /** Nodes that hold all they should, that report OK, that report Failed, that wait for a block. */
   agents?: { allocated: number; ready: number; failed: number; waiting: number };
-  /** `Accepted`, `Ready`; once they were raised also `Deleting`, `Exhausting`, `TightBlocks`, `Stalled`, `Reconciling`, `Isolated`. */
+  /** `Accepted`, `Ready`; once they were raised also `Deleting`, `Draining`, `Exhausting`, `TightBlocks`, `Stalled`, `Reconciling`, `Isolated`. */
   conditions?: Condition[];
 }

@@ -15,7 +15,7 @@ const of = (changes: Partial<Parameters<typeof renderStatus>[0]>) =>
     applied: applied(),
     docker: [],
     findings: [],
-    use: { usage: undefined, inUse: undefined, users: new Map() },
+    use: { usage: undefined, inUse: undefined, users: new Map(), draining: new Map() },
     stored: undefined,
     now,
     ...changes,
