@@ -9,7 +9,7 @@ import { yamlPrinter } from './yaml.ts';
 
 /** `import`: prints the objects. @returns 0; 1 where something is not kept; 2 where it is refused, and nothing is printed */
 export async function importConfig(
-  { config: files, output }: { config: string[]; output?: 'json' },
+  { config: files, output }: { config: string[]; output: 'yaml' | 'json' },
   out: Output,
 ): Promise<number> {
   const { Findings, findingText } = await import('../import/finding.ts');

@@ -190,7 +190,9 @@ export function createProgram(version: string, action: Action): Command {
   add('ip').argument('<address>', 'one address, without a length').addOption(form('json', 'yaml'));
   add('import')
     .requiredOption('--config <file...>', 'config.yaml, master.json, agent.json; several say one part each')
-    .addOption(form('json'));
+    .addOption(
+      new Option('-o, --output <form>', 'how it is printed').choices(['yaml', 'json']).default('yaml'),
+    );
   add('export');
   add('version').option('--client', 'of the command alone').addOption(form('json'));
   add('completion').addArgument(new Argument('<shell>', 'of which shell').choices(['bash', 'zsh', 'fish']));

@@ -113,12 +113,16 @@ function tidied(text: string, findings: Findings): Tree[] | undefined {
     }
     return again.roots;
   }
-  for (const { line, message } of (kept.lines.size > 0 ? again.faults : plain.faults).slice(0, 10))
+  const judged =
+    kept.lines.size > 0 ? { faults: again.faults, text: mended } : { faults: plain.faults, text };
+  for (const { line: where, message } of judged.faults.slice(0, 10)) {
+    const line = /closing/i.test(message) ? opening(judged.text, where) : where;
     findings.refuse(
       line,
       `this is not valid YAML: ${reason(message)}: ${quoted(lineOf(text, line))}`,
       remedy(message, lineOf(text, line)),
     );
+  }
   return undefined;
 }
 
@@ -235,6 +239,12 @@ function unflatten(text: string, steps: string[]): string {
       return next;
     })
     .join('\n');
+}
+
+/** The line in which a quotation begins that never ends: YAML notices it at the end of the text. */
+function opening(text: string, line: number): number {
+  const at = text.split('\n').findIndex((one) => ((one.match(/"/g) ?? []).length & 1) === 1);
+  return at < 0 ? line : at + 1;
 }
 
 const lineOf = (text: string, line: number): string => text.split('\n')[line - 1] ?? '';
