@@ -159,6 +159,13 @@ test.each([
   expect(found.some((one) => one.startsWith(`config.yaml:${line}: `))).toBe(true);
 });
 
+test('tabs that could mean more than one thing are refused', () => {
+  const source = 'dcos_overlay_network:\n    overlays:\n\tvtep_subnet: 44.128.0.0/20\n';
+  expect(refusals(source).join()).toContain(
+    'config.yaml:3: refused: this is not valid YAML: the line is indented by a tab',
+  );
+});
+
 test('files of one cluster are put together, and two that differ are refused', () => {
   const read = (source: string) => {
     const findings = new Findings('x.json');
