@@ -11,7 +11,7 @@ const io = {
   message: 'This folder is pure: effects live at the rim.',
 };
 /** Folders of src that do no I/O. */
-const pure = ['net', 'api', 'allocate', 'dataplane', 'belief', 'rows'];
+const pure = ['net', 'api', 'allocate', 'dataplane', 'belief', 'rows', 'import'];
 /** Each folder of src, and which others it may import. A folder is named before those that import it, so there is no circle. */
 const layers = {
   net: [],
@@ -29,7 +29,8 @@ const layers = {
   use: ['net', 'api', 'dataplane', 'linux', 'docker', 'kube', 'host', 'containers'],
   report: ['api', 'dataplane', 'kube', 'host'],
   operator: ['net', 'api', 'allocate', 'rows', 'kube', 'serve'],
-  cli: ['net', 'api', 'rows', 'kube'],
+  import: ['net', 'api'],
+  cli: ['net', 'api', 'rows', 'kube', 'import'],
   agent: [
     'net',
     'api',

@@ -14,6 +14,10 @@ export const act: Action = async (name, [first], options, program) => {
     out.line(completion(program, first as Shell));
     return 0;
   }
+  if (name === 'import') {
+    const { importConfig } = await import('./import.ts');
+    return importConfig(options as unknown as Parameters<typeof importConfig>[0], out);
+  }
   const access = new Access(options as unknown as AccessOptions);
   try {
     switch (name) {
@@ -30,6 +34,10 @@ export const act: Action = async (name, [first], options, program) => {
           { ...(options as unknown as ListOptions), ...(first === undefined ? {} : { network: first }) },
           out,
         );
+      case 'export': {
+        const { exportConfig } = await import('./export.ts');
+        return await exportConfig(access, out);
+      }
       case 'networks':
       case 'agents':
       case 'containers':

@@ -84,6 +84,24 @@ const texts: Record<string, Text> = {
       ['ip fd01:b::7 -o json', 'the same for programs'],
     ],
   },
+  import: {
+    name: 'import',
+    summary: 'turn a configuration of DC/OS into objects',
+    description:
+      'Reads the config.yaml of a DC/OS cluster, or files of /etc/overlay/config, and prints the OverlayConfig and OverlayNetworks that say the same. Asks no cluster and changes nothing. What is read in another way than it is written, what is not kept and what is refused is said on standard error, with the line. Exit status: 0 all is kept, 1 something is not kept, 2 refused.',
+    examples: [
+      ['import --config config.yaml', 'show the objects'],
+      ['import --config config.yaml | kubectl apply -f -', 'create them'],
+      ['import --config master.json --config agent.json', 'the same from the files of a master and an agent'],
+    ],
+  },
+  export: {
+    name: 'export',
+    summary: 'print the configuration as DC/OS’s config.yaml',
+    description:
+      'Prints a config.yaml of DC/OS that says what OverlayConfig and the OverlayNetworks say; import reads it back. What DC/OS has no words for is said on standard error. Exit status: 0 all is in it, 1 something is not, 2 could not tell.',
+    examples: [['export > config.yaml', 'write it']],
+  },
   version: {
     name: 'version',
     summary: 'print the versions of command and operator',
@@ -174,6 +192,12 @@ export function createProgram(version: string, action: Action): Command {
       .option('--no-headers', 'leave the names of the columns out');
   }
   add('ip').argument('<address>', 'one address, without a length').addOption(form('json', 'yaml'));
+  add('import')
+    .requiredOption('--config <file...>', 'config.yaml, master.json, agent.json; several say one part each')
+    .addOption(
+      new Option('-o, --output <form>', 'how it is printed').choices(['yaml', 'json']).default('yaml'),
+    );
+  add('export');
   add('version').option('--client', 'of the command alone').addOption(form('json'));
   add('completion').addArgument(new Argument('<shell>', 'of which shell').choices(['bash', 'zsh', 'fish']));
   return program;

@@ -1,0 +1,69 @@
+import { overlaps, parseCidr, type Cidr } from '../net/cidr.ts';
+import { quoted, type Findings } from './finding.ts';
+import type { DcosConfig } from './model.ts';
+import { isPublic } from './public.ts';
+import type { Entry } from './tree.ts';
+
+/** Rules between networks. */
+export function judge(
+  { networks, vtepSubnet, vtepSubnet6, mtu }: DcosConfig,
+  network: ReadonlyMap<string, Entry> | undefined,
+  findings: Findings,
+): void {
+  const lineOf = (key: string) => network?.get(key)?.line ?? 0;
+  const spaces = [
+    ...(vtepSubnet === undefined
+      ? []
+      : [{ text: vtepSubnet, whose: 'vtep_subnet', line: lineOf('vtep_subnet') }]),
+    ...(vtepSubnet6 === undefined
+      ? []
+      : [{ text: vtepSubnet6, whose: 'vtep_subnet6', line: lineOf('vtep_subnet6') }]),
+    ...networks.flatMap(({ name, subnet, subnet6, line }) =>
+      [subnet, subnet6].flatMap((text) =>
+        text === undefined ? [] : [{ text, whose: `network ${name}`, line }],
+      ),
+    ),
+  ];
+  const seen: { cidr: Cidr; text: string; whose: string; line: number }[] = [];
+  for (const { text, whose, line } of spaces) {
+    const cidr = parseCidr(text);
+    const other = seen.find((one) => overlaps(one.cidr, cidr));
+    if (other !== undefined)
+      findings.refuse(
+        line,
+        `${text} of ${whose} overlaps ${other.text} of ${other.whose}${other.line > 0 ? ` in line ${other.line}` : ''}`,
+        'give one of them another range',
+      );
+    if (line > 0 && isPublic(cidr))
+      findings.add(
+        'warning',
+        line,
+        `${text} of ${whose} is public address space, and is kept: its owners’ hosts cannot be reached from the cluster`,
+      );
+    seen.push({ cidr, text, whose, line });
+  }
+  const names = new Map<string, number>();
+  for (const { name, line } of networks) {
+    const before = names.get(name);
+    if (before !== undefined)
+      findings.refuse(
+        line,
+        `overlays: ${quoted(name)} is there twice, here and in line ${before}`,
+        'give one of them another name',
+      );
+    names.set(name, line);
+  }
+  const six = networks.find(({ subnet6 }) => subnet6 !== undefined);
+  if (mtu < 1280 && (six !== undefined || vtepSubnet6 !== undefined))
+    findings.refuse(
+      six?.line,
+      `the MTU ${mtu} is too small for IPv6, which needs 1280 (RFC 8200)`,
+      'raise dcos_overlay_mtu, or take vtep_subnet6 and the IPv6 subnets out',
+    );
+  if (networks.length > 256)
+    findings.refuse(
+      undefined,
+      `there are ${networks.length} networks, and a cluster may have 256`,
+      'take those out that nobody uses',
+    );
+}
