@@ -7,6 +7,7 @@ import { command } from '../parts/command.ts';
 import { downloadsAllowed } from '../parts/download.ts';
 import { arch, cachedDirectory, cacheDirectory } from '../parts/part.ts';
 import { say, timed } from '../parts/progress.ts';
+import { pageFiles } from '../page/build.ts';
 import { root, type Lab } from '../testbed/lab.ts';
 import { writeArchive, writeLayer, type Image } from './archive.ts';
 import { docker, type Engine } from './engine.ts';
@@ -62,7 +63,11 @@ async function assemble(work: string): Promise<Image[]> {
   const nodejs = await nodeLayer();
   const operator = join(work, 'operator.layer');
   const agent = join(work, 'agent.layer');
-  await writeLayer(operator, { '/app/operator.mjs': join(dist, 'operator.js') });
+  const page = Object.entries(await pageFiles(join(dist, 'ui')));
+  await writeLayer(operator, {
+    '/app/operator.mjs': join(dist, 'operator.js'),
+    ...Object.fromEntries(page.map(([name, file]) => [`/app/ui/${name}`, file])),
+  });
   const files: Record<string, string> = { '/app/agent.mjs': join(dist, 'agent.js') };
   for (const name of plugins) files[`/opt/cni/bin/${name}`] = join(dist, 'plugins', name);
   await writeLayer(agent, files);

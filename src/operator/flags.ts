@@ -1,4 +1,5 @@
 import { hostname } from 'node:os';
+import { dirname, join } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { isIP } from 'node:net';
 import { parseDuration } from '../api/duration.ts';
@@ -15,6 +16,7 @@ export interface Flags {
   firstConfig?: string;
   agentPort: number;
   agentTokenFile?: string;
+  page: string;
   /** Milliseconds, as are the two below. */
   leaseDuration: number;
   renewDeadline: number;
@@ -53,6 +55,12 @@ export function parseFlags(argv: readonly string[]): Flags {
     .option(
       '--agent-token-file <file>',
       'token that is shown to agents, for their audience, overlaynet-agent; default: none',
+    )
+    .addOption(
+      new Option('--page <directory>', 'files of the page under /ui/').default(
+        join(dirname(argv[1] ?? ''), 'ui'),
+        'ui beside the program',
+      ),
     )
     .option('--lease-duration <time>', 'how long others wait for a leader that does not renew', time, 15_000)
     .option('--renew-deadline <time>', 'a leader that could not renew for so long gives up', time, 10_000)

@@ -2,13 +2,16 @@ import { connect, type Client } from '../kube/client.ts';
 import { EventRecorder } from '../kube/events.ts';
 import { LeaderElection } from '../kube/lease.ts';
 import { KeyedQueue } from '../kube/queue.ts';
+import { changesPath } from '../rows/row.ts';
 import { Reviews } from '../serve/review.ts';
 import { certificateFiles } from '../serve/certificate.ts';
 import { serve } from '../serve/http.ts';
+import { pageRoutes } from '../serve/page.ts';
 import type { Log } from '../log.ts';
 import { Allocator, type Settled } from './allocator.ts';
 import { publishCertificate } from './certificate.ts';
 import { Caches } from './caches.ts';
+import { Changes } from './changes.ts';
 import { Deletions } from './deletion.ts';
 import { endpoints, unsynced } from './endpoints.ts';
 import { readFirstConfig } from './firstconfig.ts';
@@ -123,11 +126,14 @@ export async function startOperator(flags: Flags, log: Log): Promise<Operator> {
     port: flags.agentPort,
     tokenFile: flags.agentTokenFile,
   });
+  const changes = new Changes();
   const server = await serve({
     listen: flags.listen,
     routes: {
       ...endpoints(caches, metrics, deletions),
       ...rowEndpoints(caches, peers, () => unsynced(caches)),
+      [changesPath]: () => changes.follow(),
+      ...pageRoutes(flags.page),
     },
     log,
     secure: {
@@ -141,9 +147,11 @@ export async function startOperator(flags: Flags, log: Log): Promise<Operator> {
   metrics.watch(caches);
   caches.start(
     (soon) => {
+      changes.mark();
       queue.addAfter('allocate', soon ? 0 : answersIntervalMs);
     },
     () => {
+      changes.mark();
       statusQueue.add('status');
     },
   );
