@@ -29,6 +29,7 @@ const layers = {
   report: ['api', 'dataplane', 'kube', 'host'],
   operator: ['net', 'api', 'allocate', 'rows', 'kube', 'serve'],
   cli: ['net', 'api', 'rows', 'kube'],
+  page: ['net', 'api', 'rows'],
   agent: [
     'net',
     'api',
@@ -72,10 +73,10 @@ export default tseslint.config(
       'max-lines': ['error', { max: 300, skipBlankLines: true, skipComments: true }],
     },
   },
-  only(['src/**/*.ts', 'hack/**/*.ts', 'test/**/*.ts'], clientNode),
+  only(['src/**/*.{ts,tsx}', 'hack/**/*.ts', 'test/**/*.{ts,tsx}'], clientNode),
   ...Object.entries(layers).map(([folder, allowed]) =>
     only(
-      [`src/${folder}/**/*.ts`],
+      [`src/${folder}/**/*.{ts,tsx}`],
       elsewhere(folder, allowed),
       ...(folder === 'kube' ? [] : [clientNode]),
       ...(pure.includes(folder) ? [io] : []),
@@ -89,7 +90,7 @@ export default tseslint.config(
   }),
   {
     // Jest's matchers and parsed JSON are any
-    files: ['test/**/*.ts'],
+    files: ['test/**/*.{ts,tsx}'],
     rules: {
       '@typescript-eslint/no-non-null-assertion': 'off',
       '@typescript-eslint/no-unsafe-assignment': 'off',

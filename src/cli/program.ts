@@ -84,6 +84,16 @@ const texts: Record<string, Text> = {
       ['ip fd01:b::7 -o json', 'the same for programs'],
     ],
   },
+  ui: {
+    name: 'ui',
+    summary: 'show the page in a browser',
+    description:
+      'Makes the page of an operator reachable on this machine, opens it in a browser and signs in, until you end the command. The URL holds a word that only this command takes; the token itself stays in the command, which asks for a new one in time.',
+    examples: [
+      ['ui', 'open the page'],
+      ['ui --port 8080 --no-browser', 'print the URL alone, with this port'],
+    ],
+  },
   version: {
     name: 'version',
     summary: 'print the versions of command and operator',
@@ -170,6 +180,9 @@ export function createProgram(version: string, action: Action): Command {
       .option('--no-headers', 'leave the names of the columns out');
   }
   add('ip').argument('<address>', 'one address, without a length').addOption(form('json', 'yaml'));
+  add('ui')
+    .option('--port <port>', 'on this machine; default: one that is free')
+    .option('--no-browser', 'open no browser');
   add('version').option('--client', 'of the command alone').addOption(form('json'));
   add('completion').addArgument(new Argument('<shell>', 'of which shell').choices(['bash', 'zsh', 'fish']));
   return program;

@@ -65,17 +65,25 @@ export function AddressSpace({ space, blocks }: { space: SpaceRow; blocks: reado
     <div class="space">
       <div>
         <div class="tools">
-          <button type="button" onClick={() => zoom(-2)} disabled={bits === 0}>
+          <button
+            type="button"
+            onClick={() => {
+              zoom(-2);
+            }}
+            disabled={bits === 0}
+          >
             <span aria-hidden="true">+</span> {text.value.zoomIn}
-          </button>
-          <button type="button" onClick={() => zoom(2)} disabled={bits === all}>
-            <span aria-hidden="true">−</span> {text.value.zoomOut}
           </button>
           <button
             type="button"
-            onClick={() => (part.value = { from: 0, bits: all })}
+            onClick={() => {
+              zoom(2);
+            }}
             disabled={bits === all}
           >
+            <span aria-hidden="true">−</span> {text.value.zoomOut}
+          </button>
+          <button type="button" onClick={() => (part.value = { from: 0, bits: all })} disabled={bits === all}>
             {text.value.whole}
           </button>
           <span>{text.value.shown(formatCidr(partCidr(whole, space.prefix, part.value)), 2 ** bits)}</span>
@@ -267,5 +275,10 @@ function draw(context: CanvasRenderingContext2D, { picture, size, part, byIndex,
   const frame = Math.max(size, 6);
   context.strokeStyle = colour('cursor');
   context.lineWidth = 2;
-  context.strokeRect(x * size - (frame - size) / 2 + 1, y * size - (frame - size) / 2 + 1, frame - 2 - gap, frame - 2 - gap);
+  context.strokeRect(
+    x * size - (frame - size) / 2 + 1,
+    y * size - (frame - size) / 2 + 1,
+    frame - 2 - gap,
+    frame - 2 - gap,
+  );
 }

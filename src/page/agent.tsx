@@ -83,13 +83,13 @@ function Networks({ row, blocks }: { row: AgentRow; blocks: readonly BlockRow[] 
               <th scope="col">{text.value.state}</th>
               <th scope="col">CNI</th>
               <th scope="col">Docker</th>
-              <th scope="col">{text.value.agents}</th>
+              <th scope="col">{text.value.says}</th>
               <th scope="col">{text.value.since}</th>
             </tr>
           </thead>
           <tbody>
             {own.map(({ cidr, network, state, bridges, since }) => {
-              const network_ = said.get(network);
+              const report = said.get(network);
               return (
                 <tr key={cidr}>
                   <th scope="row">
@@ -110,8 +110,8 @@ function Networks({ row, blocks }: { row: AgentRow; blocks: readonly BlockRow[] 
                     <code>{bridges?.docker ?? '–'}</code>
                   </td>
                   <td>
-                    {network_ === undefined ? null : <State state={network_.state} />}{' '}
-                    {harmless(network_?.message ?? '')}
+                    {report === undefined ? null : <State state={report.state} />}{' '}
+                    {harmless(report?.message ?? '')}
                   </td>
                   <td>
                     <Age since={since} />

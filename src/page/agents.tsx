@@ -1,47 +1,38 @@
-import { useSignal } from '@preact/signals';
-import { useEffect } from 'preact/hooks';
+import { useMemo } from 'preact/hooks';
 import { harmless } from '../api/text.ts';
 import { withoutLength } from '../net/address.ts';
 import type { AgentRow } from '../rows/row.ts';
 import { Heading } from './heading.tsx';
 import { Age, Name, Notice, shapeOf, State, To, toneOf } from './marks.tsx';
 import { href, replaceRoute } from './route.ts';
+import { SearchField } from './searchfield.tsx';
 import { Table, type Column } from './table.tsx';
 import { stateText, text } from './texts.ts';
 import { useRows } from './userows.ts';
 
 /** With more nodes than this, the grid has a mark for each, and no name. */
 const mostNamed = 60;
-const typingMs = 200;
+/** node2 before node10. */
+const natural = new Intl.Collator(undefined, { numeric: true });
 
 export function Agents({ search = '' }: { search?: string | undefined }) {
-  const typed = useSignal(search);
-  useEffect(() => {
-    if (typed.value !== search) typed.value = search;
-  }, [search]);
-  useEffect(() => {
-    const timer = setTimeout(() => {
-      const next = typed.value.trim();
-      if (next !== search) replaceRoute({ view: 'agents', search: next });
-    }, typingMs);
-    return () => {
-      clearTimeout(timer);
-    };
-  }, [typed.value]);
   return (
     <>
       <Heading title={text.value.agents} />
-      <form class="filters" role="search" onSubmit={(event) => event.preventDefault()}>
-        <label class="search">
-          <span class="heard">{text.value.agentsSearch}</span>
-          <input
-            type="search"
-            maxLength={256}
-            placeholder={text.value.agentsSearch}
-            value={typed.value}
-            onInput={(event) => (typed.value = event.currentTarget.value)}
-          />
-        </label>
+      <form
+        class="filters"
+        role="search"
+        onSubmit={(event) => {
+          event.preventDefault();
+        }}
+      >
+        <SearchField
+          label={text.value.agentsSearch}
+          value={search}
+          onSearch={(next) => {
+            replaceRoute({ view: 'agents', search: next });
+          }}
+        />
       </form>
       <AgentRows wish={search === '' ? {} : { search }} />
     </>
@@ -51,17 +42,19 @@ export function Agents({ search = '' }: { search?: string | undefined }) {
 /** Nodes as a grid and as a list. */
 export function AgentRows({ wish }: { wish: { search?: string; network?: string } }) {
   const { found } = useRows('agents', wish);
+  const rows = useMemo(() => found.items.toSorted((a, b) => natural.compare(a.node, b.node)), [found.items]);
   if (!found.here || found.total === 0)
     return <Notice here={found.here} problem={found.problem} empty={text.value.noRows} />;
   return (
     <>
       <Notice here problem={found.problem} />
-      <Summary rows={found.items} />
-      <Grid rows={found.items} />
+      <Summary rows={rows} />
+      <Grid rows={rows} />
       <Table
         label={text.value.list}
         columns={columns()}
-        rows={found.items}
+        rows={rows}
+        sortedBy="state"
         total={found.total}
         keyOf={({ node }) => node}
       />
@@ -105,7 +98,7 @@ function Grid({ rows }: { rows: readonly AgentRow[] }) {
             class={toneOf(state)}
             href={href({ view: 'agent', name: node })}
             aria-label={`${harmless(node)}: ${stateText(state)}`}
-            title={harmless(`${node}: ${stateText(state)}${message === '' ? '' : `\n${message}`}`)}
+            title={`${harmless(node)}: ${stateText(state)}${message === '' ? '' : `\n${harmless(message)}`}`}
           >
             <span aria-hidden="true">{shapeOf(state)}</span>
             {named ? (

@@ -1,5 +1,3 @@
-import { useSignal } from '@preact/signals';
-import { useEffect } from 'preact/hooks';
 import { harmless } from '../api/text.ts';
 import type { ContainerRow } from '../rows/row.ts';
 import { csv, download } from './csv.ts';
@@ -7,50 +5,44 @@ import { Heading } from './heading.tsx';
 import { Age, Copied, Name, Notice, State, To } from './marks.tsx';
 import { replaceRoute } from './route.ts';
 import type { RowSet, Wish } from './rowset.ts';
+import { SearchField } from './searchfield.tsx';
 import { Table, type Column } from './table.tsx';
 import { text } from './texts.ts';
 import { useRows } from './userows.ts';
 
 const first = 200;
-/** Letters that come closer to each other are one search. */
-const typingMs = 200;
 
 /** Every container of the cluster. */
 export function Containers({ search = '', network, node }: Wish) {
-  const typed = useSignal(search);
-  useEffect(() => {
-    if (typed.value !== search) typed.value = search;
-  }, [search]);
   const { found: networks } = useRows('networks', {});
-  useEffect(() => {
-    const timer = setTimeout(() => {
-      const next = typed.value.trim();
-      if (next !== search) replaceRoute({ view: 'containers', search: next, network: network ?? '', node: node ?? '' });
-    }, typingMs);
-    return () => {
-      clearTimeout(timer);
-    };
-  }, [typed.value]);
   return (
     <>
       <Heading title={text.value.containers} />
-      <form class="filters" role="search" onSubmit={(event) => event.preventDefault()}>
-        <label class="search">
-          <span class="heard">{text.value.containersSearch}</span>
-          <input
-            type="search"
-            maxLength={256}
-            placeholder={text.value.containersSearch}
-            value={typed.value}
-            onInput={(event) => (typed.value = event.currentTarget.value)}
-          />
-        </label>
+      <form
+        class="filters"
+        role="search"
+        onSubmit={(event) => {
+          event.preventDefault();
+        }}
+      >
+        <SearchField
+          label={text.value.containersSearch}
+          value={search}
+          onSearch={(next) => {
+            replaceRoute({ view: 'containers', search: next, network: network ?? '', node: node ?? '' });
+          }}
+        />
         <label>
           <span class="heard">{text.value.network}</span>
           <select
             value={network ?? ''}
             onChange={(event) => {
-              replaceRoute({ view: 'containers', search, network: event.currentTarget.value, node: node ?? '' });
+              replaceRoute({
+                view: 'containers',
+                search,
+                network: event.currentTarget.value,
+                node: node ?? '',
+              });
             }}
           >
             <option value="">{text.value.allNetworks}</option>
@@ -175,7 +167,7 @@ const sortable = (address: string): string =>
         .map((part) => part.padStart(3, '0'))
         .join('.')}`;
 
-function columns(with_: { network: boolean; node: boolean }): Column<ContainerRow>[] {
+function columns(shown: { network: boolean; node: boolean }): Column<ContainerRow>[] {
   const all: (Column<ContainerRow> & { left?: boolean })[] = [
     {
       id: 'address',
@@ -204,7 +196,7 @@ function columns(with_: { network: boolean; node: boolean }): Column<ContainerRo
       id: 'network',
       label: text.value.network,
       width: 'minmax(6rem, 0.8fr)',
-      left: !with_.network,
+      left: !shown.network,
       by: ({ network }) => network,
       cell: ({ network }) => (
         <To to={{ view: 'network', name: network }}>
@@ -216,7 +208,7 @@ function columns(with_: { network: boolean; node: boolean }): Column<ContainerRo
       id: 'node',
       label: text.value.node,
       width: 'minmax(7rem, 1fr)',
-      left: !with_.node,
+      left: !shown.node,
       by: ({ node }) => node,
       cell: ({ node }) => (
         <To to={{ view: 'agent', name: node }}>
@@ -227,7 +219,7 @@ function columns(with_: { network: boolean; node: boolean }): Column<ContainerRo
     {
       id: 'runtime',
       label: text.value.runtime,
-      width: '5.5rem',
+      width: '6.5rem',
       by: ({ runtime }) => runtime,
       cell: ({ runtime }) => runtime,
     },
@@ -243,12 +235,14 @@ function columns(with_: { network: boolean; node: boolean }): Column<ContainerRo
       label: text.value.kernel,
       width: '7rem',
       by: ({ kernel }) => kernel,
-      cell: ({ kernel }) => <State state={kernel} tone={kernel === 'Missing' ? 'bad' : kernel === 'Present' ? 'good' : 'off'} />,
+      cell: ({ kernel }) => (
+        <State state={kernel} tone={kernel === 'Missing' ? 'bad' : kernel === 'Present' ? 'good' : 'off'} />
+      ),
     },
     {
       id: 'since',
       label: text.value.joined,
-      width: '5rem',
+      width: '5.5rem',
       by: ({ since }) => since,
       cell: ({ since }) => <Age since={since} />,
     },
@@ -258,7 +252,20 @@ function columns(with_: { network: boolean; node: boolean }): Column<ContainerRo
 
 export const containersCSV = (rows: readonly ContainerRow[]): string =>
   csv(
-    ['network', 'node', 'namespace', 'name', 'runtime', 'addresses', 'mac', 'interface', 'hostLink', 'id', 'since', 'kernel'],
+    [
+      'network',
+      'node',
+      'namespace',
+      'name',
+      'runtime',
+      'addresses',
+      'mac',
+      'interface',
+      'hostLink',
+      'id',
+      'since',
+      'kernel',
+    ],
     rows.map((row) => [
       row.network,
       row.node,

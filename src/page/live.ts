@@ -23,7 +23,8 @@ export function follow(): () => void {
 
 async function run(ended: AbortSignal): Promise<void> {
   let failures = 0;
-  for (let first = true; !ended.aborted && session.value === 'in'; first = false) {
+  const isOver = () => ended.aborted || session.value !== 'in';
+  while (!isOver()) {
     const attempt = new AbortController();
     const abort = AbortSignal.any([ended, attempt.signal]);
     let watchdog = setTimeout(() => undefined, 0);
@@ -39,8 +40,8 @@ async function run(ended: AbortSignal): Promise<void> {
       const body = await openChanges(abort);
       failures = 0;
       link.value = 'live';
-      // something may have changed while nobody listened
-      if (!first) change.value++;
+      // something may have changed while nobody listened, also between the first rows and this
+      change.value++;
       await listen(body, alive);
     } catch (error) {
       if (error instanceof Refusal && error.status === 401) return;
@@ -49,7 +50,7 @@ async function run(ended: AbortSignal): Promise<void> {
       clearTimeout(watchdog);
       attempt.abort();
     }
-    if (ended.aborted) return;
+    if (isOver()) return;
     // an operator ends each stream after a while: that is no loss
     if (failures > 0) link.value = 'lost';
     await new Promise((resolve) => setTimeout(resolve, pauses[Math.min(failures, pauses.length - 1)]));

@@ -88,8 +88,16 @@ export function Copied({ value, children }: { value: string; children: Component
   return (
     <span class="copied">
       {children}
-      <button type="button" class="icon" onClick={copy} aria-label={text.value.copy(value)} title={text.value.copy(value)}>
-        <span aria-hidden="true">{done.value ? '✓' : '⧉'}</span>
+      <button
+        type="button"
+        class="icon"
+        onClick={copy}
+        aria-label={text.value.copy(value)}
+        title={text.value.copy(value)}
+      >
+        <svg viewBox="0 0 16 16" width="14" height="14" aria-hidden="true">
+          {done.value ? <path d="M3 8.5 6.5 12 13 4.5" /> : <path d="M5.5 5.5h8v8h-8zM10.5 5.5v-3h-8v8h3" />}
+        </svg>
         <span class="heard" role="status">
           {done.value ? text.value.copied : ''}
         </span>
@@ -99,7 +107,15 @@ export function Copied({ value, children }: { value: string; children: Component
 }
 
 /** What stands in place of rows that are not there. */
-export function Notice({ here, problem, empty }: { here: boolean; problem: string; empty?: string | undefined }) {
+export function Notice({
+  here,
+  problem,
+  empty,
+}: {
+  here: boolean;
+  problem: string;
+  empty?: string | undefined;
+}) {
   if (problem !== '')
     return (
       <p class="problem" role="alert">

@@ -1,12 +1,16 @@
+import { useSignal } from '@preact/signals';
 import { harmless } from '../api/text.ts';
 import type { FindingRow, NetworkRow, SpaceRow } from '../rows/row.ts';
 import { Heading } from './heading.tsx';
-import { Age, Bar, Name, Notice, State, To, toneOf } from './marks.tsx';
+import { Age, Bar, Name, Notice, State, To } from './marks.tsx';
 import type { Route } from './route.ts';
 import { stateText, text } from './texts.ts';
 import { useRows } from './userows.ts';
 
-const mostFindings = 50;
+/** More of them hide the networks; the rest comes when somebody asks. */
+const firstFindings = 5;
+/** Of more, `kubectl overlay status` tells. */
+const mostFindings = 500;
 
 /** Whether all is well, what is not, and the networks. */
 export function Overview() {
@@ -45,31 +49,50 @@ function Health() {
       {findings.total === 0 ? null : (
         <section aria-labelledby="findings">
           <h2 id="findings">{text.value.findings}</h2>
-          <Findings rows={findings.items.slice(0, mostFindings)} />
-          {findings.total > mostFindings ? (
-            <p>{text.value.moreFindings(findings.total - mostFindings)}</p>
-          ) : null}
+          <Findings rows={findings.items} />
         </section>
       )}
     </>
   );
 }
 
-export const Findings = ({ rows }: { rows: readonly FindingRow[] }) => (
-  <ul class="findings">
-    {rows.map((row) => (
-      <li key={`${row.object}/${row.type}`} class={toneOf(row.weight)}>
-        <State state={row.weight} />
-        <span>
-          {placeOf(row)} <span class="quiet">{`${row.type} ${row.reason}`}</span>
-          <br />
-          {harmless(row.message)}
-        </span>
-        <Age since={row.since} />
-      </li>
-    ))}
-  </ul>
-);
+function Findings({ rows }: { rows: readonly FindingRow[] }) {
+  const whole = useSignal(false);
+  const shown = rows.slice(0, whole.value ? mostFindings : firstFindings);
+  return (
+    <>
+      <ul class="findings">
+        {shown.map((row) => (
+          <li key={`${row.object}/${row.type}`}>
+            <State state={row.weight} />
+            <span>
+              {placeOf(row)} <span class="quiet">{`${row.type} ${row.reason}`}</span>
+              <br />
+              {harmless(row.message)}
+            </span>
+            <Age since={row.since} />
+          </li>
+        ))}
+      </ul>
+      {rows.length <= firstFindings ? null : (
+        <p>
+          <button
+            type="button"
+            aria-expanded={whole.value}
+            onClick={() => {
+              whole.value = !whole.value;
+            }}
+          >
+            {whole.value ? text.value.fewer : text.value.all(rows.length)}
+          </button>
+          {whole.value && rows.length > mostFindings
+            ? text.value.moreFindings(rows.length - mostFindings)
+            : null}
+        </p>
+      )}
+    </>
+  );
+}
 
 function placeOf({ object, network, node }: FindingRow) {
   const to: Route | undefined =

@@ -16,7 +16,9 @@ export function parseRoute(hash: string): Route {
   const [view, rest] = [path.split('/')[0], path.split('/').slice(1).join('/')];
   const name = decoded(rest);
   const given = new URLSearchParams(query);
-  const chosen = Object.fromEntries(filters.flatMap((one) => (given.get(one) ? [[one, given.get(one)]] : [])));
+  const chosen = Object.fromEntries(
+    filters.flatMap((one) => (given.get(one) ? [[one, given.get(one)]] : [])),
+  );
   if (view === 'networks' && name !== '') return { view: 'network', name };
   if (view === 'agents' && name !== '') return { view: 'agent', name };
   if (view === 'agents') return { view, ...(chosen.search ? { search: chosen.search } : {}) };
@@ -68,7 +70,7 @@ export function followURL(): void {
 /** Writes the route into the URL without a new entry in the history, as for each letter of a search. */
 export function replaceRoute(next: Route): void {
   history.replaceState(null, '', href(next));
-  route.value = next;
+  route.value = parseRoute(location.hash);
 }
 
 /** A token that `kubectl overlay ui` handed over. It does not stay in the URL. */

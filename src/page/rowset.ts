@@ -1,4 +1,4 @@
-import { effect, signal } from '@preact/signals';
+import { signal } from '@preact/signals';
 import type { Kind, Rows, Unanswered } from '../rows/row.ts';
 import { ask, messageOf } from './api.ts';
 import { change } from './live.ts';
@@ -57,8 +57,7 @@ export class RowSet<K extends Kind> {
     this.#poll = poll;
     this.#wanted = first;
     let begun = false;
-    this.#stopFollowing = effect(() => {
-      void change.value;
+    this.#stopFollowing = change.subscribe(() => {
       if (begun) this.#soon(leastPauseMs);
       begun = true;
     });

@@ -1,10 +1,5 @@
 import { useSignal } from '@preact/signals';
-import {
-  elementScroll,
-  observeElementOffset,
-  observeElementRect,
-  Virtualizer,
-} from '@tanstack/virtual-core';
+import { elementScroll, observeElementOffset, observeElementRect, Virtualizer } from '@tanstack/virtual-core';
 import type { ComponentChildren } from 'preact';
 import { useLayoutEffect, useMemo, useReducer, useRef } from 'preact/hooks';
 import { text } from './texts.ts';
@@ -28,6 +23,8 @@ interface TableProps<T> {
   /** Asks for rows up to that number. */
   want?: (count: number) => void;
   keyOf: (row: T) => string;
+  /** Column that the rows are sorted by at first; absent: as they come. */
+  sortedBy?: string;
 }
 
 const rowHeight = 36;
@@ -38,8 +35,10 @@ const compare = (a: string | number, b: string | number): number =>
     : String(a).localeCompare(String(b), undefined, { numeric: true });
 
 /** A table of any length: only the rows in sight are in the document. Screen readers hear of all of them. */
-export function Table<T>({ label, columns, rows, total, want, keyOf }: TableProps<T>) {
-  const sort = useSignal<{ id: string; down: boolean } | undefined>(undefined);
+export function Table<T>({ label, columns, rows, total, want, keyOf, sortedBy }: TableProps<T>) {
+  const sort = useSignal<{ id: string; down: boolean } | undefined>(
+    sortedBy === undefined ? undefined : { id: sortedBy, down: false },
+  );
   const element = useRef<HTMLDivElement>(null);
   const [, redraw] = useReducer((count: number) => count + 1, 0);
 
