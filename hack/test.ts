@@ -17,12 +17,16 @@ const checks: Record<string, string[]> = {
   format: ['prettier', '--check', '.'],
   lint: ['eslint', '--max-warnings', '0', '.'],
   types: ['tsc', '--noEmit'],
+  // the page and its tests, which have a browser's document
+  page: ['tsc', '--noEmit', '-p', 'test/unit/page'],
   dead: ['knip'],
 };
 /** Of about the same length. */
 const lanes = [['apiserver'], ['netns', 'lab'], [...Object.keys(checks), 'unit', 'cni', 'live']];
 /** What the netns suite needs for engines of its own, and for their containers. */
 const forDocker = { docker: 'docker.io', dockerd: 'docker.io', busybox: 'busybox-static' };
+/** What the live suite looks at the page with. */
+const forBrowser = { chromium: 'chromium' };
 /** Names of labs that tests start. */
 const testLabs = ['ovt-lab', 'ovt-other'];
 
@@ -66,7 +70,10 @@ async function main(): Promise<boolean> {
   process.env.OVERLAYNET_DOWNLOAD = 'never';
   const real = chosen.some((name) => !(name in checks) && name !== 'unit');
   if (real) {
-    await ensurePackages(chosen.includes('netns') ? forDocker : {});
+    await ensurePackages({
+      ...(chosen.includes('netns') ? forDocker : {}),
+      ...(chosen.includes('live') ? forBrowser : {}),
+    });
     await provideParts();
   }
   // Ctrl-C ends the tool that runs; what that leaves is cleared below

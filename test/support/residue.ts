@@ -34,7 +34,8 @@ const commands: Record<string, string> = {
 export type Traces = readonly string[];
 
 /** What other programs change by themselves: kube-proxy, Docker's DNS, the kernel’s own addresses, multicast and anycast. */
-const alive = /^[#:]|KUBE-|DOCKER_|^COMMIT|^\*|fe80:|multicast|anycast|^find: |^(33:33|01:00:5e):|^ff[0-9a-f]{2}::/;
+const alive =
+  /^[#:]|KUBE-|DOCKER_|^COMMIT|^\*|fe80:|multicast|anycast|^find: |^(33:33|01:00:5e):|^ff[0-9a-f]{2}::/;
 /**
  * What others make and share: iptables its tables, empty, at the first look; portmap its chains, for every CNI that uses
  * it; the container runtime its cache of CNI results.

@@ -59,7 +59,7 @@ test('a stream ends after its time, so that the token is looked at again', async
   );
 });
 
-test('the 201st page is refused, and has a place once another has gone', async () => {
+test('the 201st page is refused, and has a place once another has gone', () => {
   const changes = new Changes({ tick: 10, heartbeat: 10 });
   const stops = Array.from({ length: 200 }, () =>
     (changes.follow() as Stream).begin({ send: () => true, end: () => undefined }),
