@@ -183,5 +183,7 @@ export async function buildContext(): Promise<void> {
 if (process.argv[1] === import.meta.filename) {
   const start = performance.now();
   await buildContext();
-  say(`dist/operator.js, dist/agent.js, dist/kubectl-overlay, dist/ui and dist/plugins built in ${since(start)}`);
+  say(
+    `dist/operator.js, dist/agent.js, dist/kubectl-overlay, dist/ui and dist/plugins built in ${since(start)}`,
+  );
 }

@@ -74,7 +74,7 @@ function Networks({ row, blocks }: { row: AgentRow; blocks: readonly BlockRow[] 
   return (
     <section aria-labelledby="blocks">
       <h2 id="blocks">{text.value.blocks}</h2>
-      <div class="wide" tabIndex={0} role="region" aria-labelledby="blocks">
+      <div class="wide" tabIndex={0} role="group" aria-labelledby="blocks">
         <table>
           <thead>
             <tr>

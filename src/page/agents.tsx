@@ -97,7 +97,7 @@ function Grid({ rows }: { rows: readonly AgentRow[] }) {
           <a
             class={toneOf(state)}
             href={href({ view: 'agent', name: node })}
-            aria-label={`${harmless(node)}: ${stateText(state)}`}
+            aria-label={named ? undefined : `${harmless(node)} ${stateText(state)}`}
             title={`${harmless(node)}: ${stateText(state)}${message === '' ? '' : `\n${harmless(message)}`}`}
           >
             <span aria-hidden="true">{shapeOf(state)}</span>

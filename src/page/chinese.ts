@@ -5,7 +5,7 @@ const number = (value: number) => value.toLocaleString('zh');
 export const chinese: Texts = {
   language: 'zh',
   number,
-  other: { language: 'English', label: '英文' },
+  other: { code: 'en', name: 'English' },
   title: 'overlaynet',
   skip: '跳到正文',
   views: '视图',

@@ -29,7 +29,7 @@ export function Conditions({ rows }: { rows: readonly Condition[] }) {
   return (
     <section aria-labelledby="conditions">
       <h2 id="conditions">{text.value.conditions}</h2>
-      <div class="wide" tabIndex={0} role="region" aria-labelledby="conditions">
+      <div class="wide" tabIndex={0} role="group" aria-labelledby="conditions">
         <table>
           <thead>
             <tr>

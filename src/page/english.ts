@@ -5,7 +5,7 @@ const many = (count: number, one: string, more = `${one}s`): string =>
 export const english = {
   language: 'en',
   number: (value: number) => value.toLocaleString('en'),
-  other: { language: '中文', label: 'Chinese' },
+  other: { code: 'zh', name: '中文' },
   title: 'overlaynet',
   skip: 'Skip to the content',
   views: 'Views',

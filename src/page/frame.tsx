@@ -22,18 +22,18 @@ export function Frame() {
   });
   return (
     <>
-      <a class="skip" href={href(route.value)} onClick={skip}>
-        {text.value.skip}
-      </a>
       <header>
+        <a class="skip" href={href(route.value)} onClick={skip}>
+          {text.value.skip}
+        </a>
         <a class="brand" href={href({ view: 'overview' })}>
           overlaynet
         </a>
         {session.value === 'in' ? <Views /> : null}
         <span class="right">
           {session.value === 'in' ? <Link /> : null}
-          <button type="button" onClick={switchLanguage} aria-label={text.value.other.label}>
-            {text.value.other.language}
+          <button type="button" onClick={switchLanguage} lang={text.value.other.code}>
+            {text.value.other.name}
           </button>
           {session.value === 'in' ? (
             <button

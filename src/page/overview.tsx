@@ -123,7 +123,7 @@ function Networks() {
         empty={found.here && found.total === 0 ? text.value.noNetworks : undefined}
       />
       {found.items.length === 0 ? null : (
-        <div class="wide" tabIndex={0} role="region" aria-labelledby="networks">
+        <div class="wide" tabIndex={0} role="group" aria-labelledby="networks">
           <table>
             <thead>
               <tr>

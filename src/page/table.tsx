@@ -88,7 +88,7 @@ export function Table<T>({ label, columns, rows, total, want, keyOf, sortedBy }:
   return (
     <>
       {column !== undefined && !whole ? <p role="status">{text.value.sorting}</p> : null}
-      <div class="scroller" ref={element} tabIndex={0} role="region" aria-label={label}>
+      <div class="scroller" ref={element} tabIndex={0} role="group" aria-label={label}>
         <div
           class="table"
           role="table"

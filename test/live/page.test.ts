@@ -24,7 +24,7 @@ let tab: Tab;
 let page: Page;
 
 /** Waits until the page shows it: a busy machine takes its time. */
-const sees = (text: string | RegExp) => page.getByText(text).first().waitFor({ timeout: 60_000 });
+const sees = (text: string | RegExp) => page.getByText(text).first().waitFor({ timeout: 20_000 });
 
 function container(name: string, pod: string, address: string): void {
   const [first] = attachment().interfaces;
@@ -70,7 +70,7 @@ test('a token is asked for once, and a link leads to its view behind that', asyn
   // what the browser itself writes of the two answers with 401
   tab.errors = tab.errors.filter((one) => !one.includes('401'));
   await signIn(await token('overlaynet-inspector'));
-  await page.getByRole('heading', { name: /^dcos/, level: 1 }).waitFor({ timeout: 60_000 });
+  await page.getByRole('heading', { name: /^dcos/, level: 1 }).waitFor({ timeout: 20_000 });
   const stored = await page.evaluate('JSON.stringify([localStorage, sessionStorage, document.cookie])');
   expect(stored).toBe('[{},{},""]');
 });
@@ -83,7 +83,7 @@ test.each([
   ['#/containers', 'Containers', 'default/web-0'],
 ])('%s shows what the operator knows, and axe finds nothing', async (hash, heading, text) => {
   await page.evaluate(`location.hash = '${hash}'`);
-  await page.getByRole('heading', { name: heading, level: 1 }).waitFor({ timeout: 60_000 });
+  await page.getByRole('heading', { name: heading, level: 1 }).waitFor({ timeout: 20_000 });
   await sees(text);
   await sees('Live');
   expect(await accessibility(page)).toEqual([]);
@@ -137,7 +137,7 @@ test('what an agent says new comes by itself', async () => {
     },
   });
   await sees('ip link add vtep1024: Operation not supported');
-  await page.getByRole('heading', { name: 'node1 Failed' }).waitFor({ timeout: 60_000 });
+  await page.getByRole('heading', { name: 'node1 Failed' }).waitFor({ timeout: 20_000 });
 });
 
 test('an operator that restarts is said, and the page goes on with what is new', async () => {
@@ -190,8 +190,8 @@ test('kubectl overlay ui leads there, with a word in place of the token', async 
       text + out.wrong,
     ];
     const there = await openTab(browser, `http://${address}/ui/#token=${word}`);
-    await there.page.getByRole('heading', { name: 'Overview' }).waitFor({ timeout: 60_000 });
-    await there.page.getByText('Live').waitFor({ timeout: 60_000 });
+    await there.page.getByRole('heading', { name: 'Overview' }).waitFor({ timeout: 20_000 });
+    await there.page.getByText('Live').waitFor({ timeout: 20_000 });
     expect(there.page.url()).toBe(`http://${address}/ui/#/`);
     expect([there.errors, [...there.origins]]).toEqual([[], [`http://${address}`]]);
     const ask = (url: string, headers: Record<string, string> = {}, method = 'GET') =>
