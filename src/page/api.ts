@@ -10,6 +10,11 @@ export class Refusal extends Error {
     super(message);
     this.status = status;
   }
+
+  /** Whether the same question would be refused again. */
+  get isFinal(): boolean {
+    return this.status < 500 && this.status !== 429;
+  }
 }
 
 /** `looking`: it is not known yet whether a token is needed. */

@@ -50,7 +50,7 @@ export const chinese: Texts = {
   fill: '已用地址块',
   isolation: '隔离',
   age: '存在时间',
-  reason: '原因',
+  conditionReason: '原因',
   message: '说明',
   condition: '状况',
   since: '自',

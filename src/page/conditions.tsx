@@ -35,7 +35,7 @@ export function Conditions({ rows }: { rows: readonly Condition[] }) {
             <tr>
               <th scope="col">{text.value.condition}</th>
               <th scope="col">{text.value.state}</th>
-              <th scope="col">{text.value.reason}</th>
+              <th scope="col">{text.value.conditionReason}</th>
               <th scope="col">{text.value.message}</th>
               <th scope="col">{text.value.since}</th>
             </tr>

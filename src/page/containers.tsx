@@ -172,7 +172,7 @@ function columns(shown: { network: boolean; node: boolean }): Column<ContainerRo
     {
       id: 'address',
       label: text.value.address,
-      width: 'minmax(11rem, 1.2fr)',
+      width: 'minmax(10rem, 1.2fr)',
       by: (row) => sortable(mainAddresses(row)[0] ?? ''),
       cell: (row) =>
         mainAddresses(row).map((one) => (
@@ -184,7 +184,7 @@ function columns(shown: { network: boolean; node: boolean }): Column<ContainerRo
     {
       id: 'container',
       label: text.value.container,
-      width: 'minmax(12rem, 2fr)',
+      width: 'minmax(11rem, 2fr)',
       by: nameOf,
       cell: (row) => (
         <span title={harmless(nameOf(row))}>
@@ -219,14 +219,14 @@ function columns(shown: { network: boolean; node: boolean }): Column<ContainerRo
     {
       id: 'runtime',
       label: text.value.runtime,
-      width: '6.5rem',
+      width: '6rem',
       by: ({ runtime }) => runtime,
       cell: ({ runtime }) => runtime,
     },
     {
       id: 'mac',
       label: text.value.mac,
-      width: '10rem',
+      width: '9.8rem',
       by: ({ mac }) => mac,
       cell: ({ mac }) => <code>{harmless(mac)}</code>,
     },

@@ -51,7 +51,7 @@ export const english = {
   fill: 'Blocks in use',
   isolation: 'Isolation',
   age: 'Age',
-  reason: 'Reason',
+  conditionReason: 'Reason',
   message: 'Message',
   condition: 'Condition',
   since: 'Since',

@@ -1,6 +1,6 @@
 import { signal } from '@preact/signals';
 import type { Kind, Rows, Unanswered } from '../rows/row.ts';
-import { ask, messageOf } from './api.ts';
+import { ask, messageOf, Refusal } from './api.ts';
 import { change } from './live.ts';
 
 /** Rows as far as they are here. */
@@ -122,13 +122,13 @@ export class RowSet<K extends Kind> {
     } catch (error) {
       if (!this.#ended.signal.aborted)
         this.found.value = { ...this.found.value, here: true, problem: messageOf(error) };
-      // an operator that restarts is there again in a moment
-      this.#again = true;
+      // an operator that restarts is there again in a moment; one that refuses would refuse again
+      if (!(error instanceof Refusal && error.isFinal)) this.#again = true;
     }
     this.#tookMs = performance.now() - start;
     this.#running = false;
     if (this.#again) this.#soon(leastPauseMs);
-    else if (this.#poll) this.#soon(leastPollMs);
+    else if (this.#poll && this.found.value.problem === '') this.#soon(leastPollMs);
     this.#again = false;
   }
 

@@ -108,7 +108,9 @@ test('a name that is a program is shown and does not run', async () => {
   container('evil', hostile, '9.0.0.9');
   await sees(/alert\(1\)/);
   await page.evaluate("location.hash = '#/agents/%3Cimg%20src%3Dx%20onerror%3Dalert(3)%3E'");
-  await sees(/There is no node <img src=x/);
+  await sees(/parameter node="<img src=x/);
+  // what the browser itself writes of a question that the operator does not take
+  tab.errors = tab.errors.filter((one) => !one.includes('400'));
   await page.evaluate("location.hash = '#/containers?search=%3Cscript%3Ealert(4)%3C%2Fscript%3E'");
   await sees(/1 container/);
   expect(await page.locator('[onerror]').count()).toBe(0);
