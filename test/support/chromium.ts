@@ -1,8 +1,5 @@
-import { createRequire } from 'node:module';
-import { readFileSync } from 'node:fs';
+import axe from 'axe-core';
 import { chromium, type Browser, type BrowserContext, type Page } from 'playwright-core';
-
-const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
 /** A tab, and what it did that it should not. */
 export interface Tab {
@@ -51,7 +48,7 @@ export async function openTab(
 /** What axe finds on the page, each with where it is. */
 export async function accessibility(page: Page): Promise<string[]> {
   // not as an element of the page: its policy takes none
-  const found = await page.evaluate(`${axe}; axe.run({ resultTypes: ['violations'] })`);
+  const found = await page.evaluate(`${axe.source}; axe.run({ resultTypes: ['violations'] })`);
   const { violations } = found as {
     violations: { id: string; help: string; nodes: { html: string; failureSummary: string }[] }[];
   };
