@@ -212,6 +212,13 @@ test('nodes that did not answer are named', async () => {
 test('a change is shown by itself', async () => {
   await open('#/agents');
   await screen.findByRole('link', { name: 'node2 Failed' });
+  // once the page has asked again because it listens now
+  await waitFor(
+    () => {
+      expect(operator.asked.filter(({ url }) => url.pathname.endsWith('/agents')).length).toBe(2);
+    },
+    { timeout: 8_000 },
+  );
   const next = world();
   operator.world = { ...next, agents: new Map([...next.agents].filter(([name]) => name !== 'node2')) };
   await listening();
