@@ -25,15 +25,18 @@ const passed = [
   'x-frame-options',
 ];
 
+/** How the operator is reached. */
+type Reach = Pick<Access, 'connection' | 'freshToken' | 'forget'>;
+
 type Refusal = [status: number, error: string, headers?: Record<string, string>];
 
 const isPage = ({ url = '' }: IncomingMessage): boolean => url.startsWith('/ui/');
 
 /** Connections to the operator, each used for one request after another. */
 class Connections extends Agent {
-  readonly #access: Access;
+  readonly #access: Reach;
 
-  constructor(access: Access) {
+  constructor(access: Reach) {
     super({ keepAlive: true, maxSockets: 8 });
     this.#access = access;
   }
@@ -57,16 +60,21 @@ class Connections extends Agent {
 
 /** Hands a browser's requests on to an operator, with the operator's token in place of a word that only the page knows. */
 export class Relay {
-  readonly #access: Access;
+  readonly #access: Reach;
   readonly #knows: (word: string) => boolean;
   readonly #connections: Connections;
   #token: { at: number; value: Promise<string | undefined> } | undefined;
 
   /** @param knows whether that is the page's word */
-  constructor(access: Access, knows: (word: string) => boolean) {
+  constructor(access: Reach, knows: (word: string) => boolean) {
     this.#access = access;
     this.#knows = knows;
     this.#connections = new Connections(access);
+  }
+
+  /** Ends the connections to the operator. */
+  close(): void {
+    this.#connections.destroy();
   }
 
   async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {

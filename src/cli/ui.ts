@@ -36,6 +36,7 @@ export async function ui(access: Access, { port, browser = true }: UIOptions, ou
     });
   });
   server.close();
+  relay.close();
   return 0;
 }
 
