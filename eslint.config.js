@@ -31,6 +31,7 @@ const layers = {
   operator: ['net', 'api', 'allocate', 'rows', 'kube', 'serve'],
   import: ['net', 'api'],
   cli: ['net', 'api', 'rows', 'kube', 'import'],
+  page: ['net', 'api', 'rows'],
   agent: [
     'net',
     'api',
@@ -52,7 +53,8 @@ const hackLayers = {
   parts: [],
   testbed: ['parts'],
   checks: ['parts', 'testbed'],
-  offline: ['parts', 'testbed'],
+  page: [],
+  offline: ['parts', 'testbed', 'page'],
   kind: ['parts', 'testbed', 'offline'],
   conformance: ['parts', 'testbed', 'offline', 'kind'],
   reference: [],
@@ -80,7 +82,7 @@ const within = (tree, table, ...patterns) =>
   Object.entries(table).flatMap(([folder, allowed]) =>
     [1, 2, 3].map((depth) =>
       only(
-        [`${tree}/${folder}/${'*/'.repeat(depth - 1)}*.ts`],
+        [`${tree}/${folder}/${'*/'.repeat(depth - 1)}*.{ts,tsx}`],
         {
           regex: `^(\\.\\./){${depth}}(?!(${[folder, ...allowed].join('|')})/)[a-z]+/`,
           message: `${tree}/${folder} imports ${allowed.join(', ') || 'no other folder'} of ${tree}: see \`${tree}Layers\` in eslint.config.js.`,
@@ -118,15 +120,15 @@ export default tseslint.config(
       'max-lines': ['error', { max: 300, skipBlankLines: true, skipComments: true }],
     },
   },
-  only(['src/**/*.ts', 'hack/**/*.ts', 'test/**/*.ts'], clientNode),
-  only(['src/**/*.ts'], clientNode, upwards('hack', 'test')),
+  only(['src/**/*.{ts,tsx}', 'hack/**/*.ts', 'test/**/*.{ts,tsx}'], clientNode),
+  only(['src/**/*.{ts,tsx}'], clientNode, upwards('hack', 'test')),
   only(['hack/*.ts'], clientNode, upwards('test')),
   only(['hack/chaos.ts', 'hack/bench.ts'], clientNode),
   ...within('hack', hackLayers, upwards('test')),
   ...within('test', testLayers),
   ...Object.entries(layers).map(([folder, allowed]) =>
     only(
-      [`src/${folder}/**/*.ts`],
+      [`src/${folder}/**/*.{ts,tsx}`],
       elsewhere(folder, allowed),
       upwards('hack', 'test'),
       ...(folder === 'kube' ? [] : [clientNode]),
@@ -156,7 +158,7 @@ export default tseslint.config(
   },
   {
     // Jest's matchers and parsed JSON are any
-    files: ['test/**/*.ts'],
+    files: ['test/**/*.{ts,tsx}'],
     rules: {
       '@typescript-eslint/no-non-null-assertion': 'off',
       '@typescript-eslint/no-unsafe-assignment': 'off',

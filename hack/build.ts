@@ -3,6 +3,7 @@ import { chmod, copyFile, mkdir, rename } from 'node:fs/promises';
 import { isBuiltin } from 'node:module';
 import { dirname, join } from 'node:path';
 import type { Plugin } from 'esbuild';
+import { buildPage } from './page/build.ts';
 import { go } from './parts/part.ts';
 import { buildPlugin, chained } from './parts/plugins.ts';
 import { say, since } from './parts/progress.ts';
@@ -119,15 +120,20 @@ function fresh(): boolean {
     ...sources.filter((file) => !file.startsWith('cni/')).map((file) => join('src', file)),
     'package-lock.json',
     'hack/build.ts',
+    'hack/page/build.ts',
   ];
   const newest = Math.max(...files.map((file) => written(join(root, file))));
-  return Object.values(bundles).every((file) => written(join(dist, file)) > newest);
+  const made = [...Object.values(bundles), 'ui/index.html'];
+  return made.every((file) => written(join(dist, file)) > newest);
 }
 
-/** Bundles each program into one file: dist/operator.js, dist/agent.js and dist/kubectl-overlay, unless they are up to date. */
+/** Bundles each program into one file: dist/operator.js, dist/agent.js and dist/kubectl-overlay, and the operator's page into dist/ui; unless they are up to date. */
 export async function buildBundles(): Promise<void> {
   if (fresh()) return;
-  await Promise.all(Object.entries(bundles).map(([name, file]) => bundle(name, join(dist, file))));
+  await Promise.all([
+    ...Object.entries(bundles).map(([name, file]) => bundle(name, join(dist, file))),
+    buildPage(join(dist, 'ui')),
+  ]);
 }
 
 /** Bundles one of them into `file`, with its sources as the plugins change them. */
@@ -177,5 +183,7 @@ export async function buildContext(): Promise<void> {
 if (process.argv[1] === import.meta.filename) {
   const start = performance.now();
   await buildContext();
-  say(`dist/operator.js, dist/agent.js, dist/kubectl-overlay and dist/plugins built in ${since(start)}`);
+  say(
+    `dist/operator.js, dist/agent.js, dist/kubectl-overlay, dist/ui and dist/plugins built in ${since(start)}`,
+  );
 }

@@ -17,6 +17,8 @@ const checks: Record<string, string[]> = {
   format: ['prettier', '--check', '.'],
   lint: ['eslint', '--max-warnings', '0', '.'],
   types: ['tsc', '--noEmit'],
+  // the page and its tests, which have a browser's document
+  page: ['tsc', '--noEmit', '-p', 'test/unit/page'],
   dead: ['knip'],
 };
 /** In the order in which they begin: the longest first, and what takes no time beside them. */
@@ -26,6 +28,8 @@ const atOnce = 3;
 const forDocker = { docker: 'docker.io', dockerd: 'docker.io', busybox: 'busybox-static' };
 /** What the suites lab and live need to try alerts and dashboards. */
 const forMonitoring = { prometheus: 'prometheus', promtool: 'prometheus' };
+/** What the live suite looks at the page with. */
+const forBrowser = { chromium: 'chromium' };
 /** Names of labs that tests start. */
 const testLabs = ['ovt-lab', 'ovt-other'];
 
@@ -72,6 +76,7 @@ async function main(): Promise<boolean> {
       ...(chosen.includes('live') || chosen.includes('lab') ? forMonitoring : {}),
       // runs Argo CD's health checks
       ...(chosen.includes('apiserver') ? { 'lua5.1': 'lua5.1' } : {}),
+      ...(chosen.includes('live') ? forBrowser : {}),
     });
     await provideParts();
   }

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { environmentOf, agentPackages, plugins } from '../build.ts';
 import { command } from '../parts/command.ts';
@@ -49,7 +49,7 @@ type Program = keyof typeof tags;
 interface Contents {
   /** Debian packages. */
   packages: string[];
-  /** Files by their absolute paths in the image: what each is in dist/. */
+  /** Files and directories by their absolute paths in the image: what each is in dist/. */
   files: Record<string, string>;
   config: Image['config'];
 }
@@ -60,7 +60,7 @@ const variables = (program: Program): string[] =>
 export const contents: Record<Program, Contents> = {
   operator: {
     packages: [],
-    files: { '/app/operator.mjs': 'operator.js' },
+    files: { '/app/operator.mjs': 'operator.js', '/app/ui': 'ui' },
     config: { Entrypoint: ['node', '/app/operator.mjs'], User: '65532:65532', Env: variables('operator') },
   },
   agent: {
@@ -73,14 +73,20 @@ export const contents: Record<Program, Contents> = {
   },
 };
 
+/** A file, or the files of a directory: where each goes. */
+const filesOf = (from: string, to: string): [string, string][] =>
+  statSync(from).isDirectory()
+    ? readdirSync(from).flatMap((name) => filesOf(join(from, name), `${to}/${name}`))
+    : [[to, from]];
+
 /** The images of operator and agent as their Dockerfiles make them, of Debian packages and npm's Node. */
 export async function assemble(work: string): Promise<Image[]> {
   const nodejs = await nodeLayer();
   const image = async (program: Program): Promise<Image> => {
     const { packages, files, config } = contents[program];
     const layer = join(work, `${program}.layer`);
-    const entries = Object.entries(files).map(([to, file]) => [to, join(root, 'dist', file)]);
-    await writeLayer(layer, Object.fromEntries(entries) as Record<string, string>);
+    const entries = Object.entries(files).flatMap(([to, file]) => filesOf(join(root, 'dist', file), to));
+    await writeLayer(layer, Object.fromEntries(entries));
     const below =
       packages.length === 0 ? rootfs('libraries', 'extract', libraries) : debianWith('network', packages);
     return { tag: tags[program], layers: [await below, nodejs, layer], config };

@@ -96,6 +96,15 @@ GET and HEAD alone (405 otherwise, with \`Allow\`); an unknown path is 404, a pa
 itself, its value and the rule. 401 and 403 say what is missing. 503 comes until the operator has seen all objects. Errors are an
 [Error](#error).`;
 
+/** A stream is not what openapi.json's schemas describe. */
+const changes = `## GET /api/v1/changes
+
+Tells that rows have changed, as server-sent events: \`data: \` and a number whenever another answer may have become different, at most one a
+second, and a comment at least every ten seconds. What changed is not said. Changes of containers are not told: only agents know them.
+
+Served by the operator; needs the role \`overlaynet-viewer\` or \`overlaynet-inspector\`. An operator ends each stream after five minutes, so
+that the token is looked at anew, and serves at most 200 at once (429 beyond).`;
+
 /** docs/reference/http.md. */
 export function apiPage({ info, paths, components }: OpenAPI): string {
   const schemas = Object.entries(components.schemas).map(([name, schema]) =>
@@ -104,5 +113,5 @@ export function apiPage({ info, paths, components }: OpenAPI): string {
     ),
   );
   const operations = Object.entries(paths).map(([path, item]) => operationText(path, item));
-  return `${[head(info.description), ...operations, ...schemas].join('\n\n')}\n`;
+  return `${[head(info.description), ...operations, changes, ...schemas].join('\n\n')}\n`;
 }

@@ -19,42 +19,15 @@ import { judgeRestore, notRestored, type RestoreVerdict } from './restore.ts';
 import { Listing, unlistedPages } from './listing.ts';
 import { allWrittenSince } from './evidence.ts';
 import { statedIndex } from './space.ts';
+import type { Plan } from './planned.ts';
 import { planSpaces } from './spaces.ts';
-import {
-  indexOf,
-  keyOf,
-  noReads,
-  spacesName,
-  type NodeFacts,
-  type Reads,
-  type Refusal,
-  type View,
-  type Write,
-} from './view.ts';
+import { indexOf, keyOf, noReads, spacesName, type NodeFacts, type Reads, type View } from './view.ts';
 
 export { Memory } from './allocations.ts';
+export type { Plan } from './planned.ts';
 
 /** While a network waits for its deletion, its CRD is looked at again after so many milliseconds. */
 const kindAgainMs = 5_000;
-
-export interface Plan {
-  /** Safe to do now, in any order among themselves. Plan again once they are done. */
-  writes: Write[];
-  /** What must be read before the rest can be planned. */
-  reads: Reads;
-  /** When something cools off, in milliseconds since the epoch; Infinity: never. */
-  wakeAt: number;
-  /** For the conditions. */
-  registrations: Registrations;
-  refusedNetworks: Map<string, Refusal>;
-  refusedConfig: Refusal | undefined;
-  departures: DepartureVerdict;
-  restore: RestoreVerdict;
-  /** Bytes; undefined until an agent has registered. */
-  mtu: number | undefined;
-  /** Nodes that wait for a block of that space, and find none. */
-  exhausted: { space: LedgerSpace; nodes: string[] }[];
-}
 
 /** The next writes toward every node holding what it should; empty when all is as it should be. */
 export function plan(view: View, memory: Memory): Plan {

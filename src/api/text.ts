@@ -14,3 +14,39 @@ export function bounded(text: string, most = mostCharacters): string {
   const kept = Math.max(0, most - note(0).length);
   return characters.slice(0, kept).join('') + note(kept);
 }
+
+/** Controls, and characters that turn the direction of a line: a terminal would obey them, and a reader would be deceived. */
+// eslint-disable-next-line no-control-regex
+export const controls = /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g;
+
+/** The text with what a terminal would obey written out: `\u001b`. */
+export const harmless = (text: string): string =>
+  text.replace(controls, (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, '0')}`);
+
+/** How long ago, as kubectl says it: `45s`, `3m20s`, `5h`, `12d`, `2y30d`; `<unknown>` where it is not known. */
+export function age(since: string, now: number): string {
+  const seconds = Math.floor((now - Date.parse(since)) / 1_000);
+  if (Number.isNaN(seconds)) return '<unknown>';
+  if (seconds < -1) return '<invalid>';
+  const parts: [
+    limit: number,
+    unit: number,
+    name: string,
+    inner: number,
+    innerName: string,
+    withInner: number,
+  ][] = [
+    [120, 1, 's', 0, '', 0],
+    [10_800, 60, 'm', 1, 's', 600],
+    [172_800, 3_600, 'h', 60, 'm', 28_800],
+    [63_072_000, 86_400, 'd', 3_600, 'h', 691_200],
+    [Infinity, 31_536_000, 'y', 86_400, 'd', 252_288_000],
+  ];
+  const shown = Math.max(0, seconds);
+  for (const [limit, unit, name, inner, innerName, withInner] of parts) {
+    if (shown >= limit) continue;
+    const rest = inner === 0 ? 0 : Math.floor((shown % unit) / inner);
+    return `${Math.floor(shown / unit)}${name}${rest > 0 && shown < withInner ? `${rest}${innerName}` : ''}`;
+  }
+  return '<unknown>';
+}

@@ -1,11 +1,12 @@
 import { X509Certificate } from 'node:crypto';
+import type { Duplex } from 'node:stream';
 import pkg from '../../package.json' with { type: 'json' };
 import type { Client } from '../kube/client.ts';
 import { configMaps, operatorConfigMap, pods, type Pod } from '../kube/resources.ts';
 import { requestToken } from '../kube/token.ts';
 import { pathOf, type Kind, type Page, type Rows } from '../rows/row.ts';
 import { apiFailure, Failure, operatorFailure } from './failure.ts';
-import { ask, fingerprintOf, trustFile, wayTo, type Trust, type Way } from './operator.ts';
+import { ask, fingerprintOf, opened, trustFile, wayTo, type Trust, type Way } from './operator.ts';
 import { messageOf } from '../error.ts';
 
 /** How the user wants the cluster and its operator to be reached. */
@@ -114,6 +115,25 @@ export class Access {
     const page = pageIn<Rows[K]>(body, way);
     this.operatorVersion = page.version;
     return page;
+  }
+
+  /** A connection to the operator, held against the certificates that operators publish. @throws Failure */
+  async connection(signal: AbortSignal): Promise<Duplex> {
+    const way = await (this.#way ??= this.#find());
+    // an operator that was restarted has another certificate
+    return opened(way, await this.#trusted(way), signal);
+  }
+
+  /** A token that the operator takes for everything that it tells; undefined on a loopback address. @throws Failure */
+  async freshToken(): Promise<string | undefined> {
+    const way = await (this.#way ??= this.#find());
+    this.#tokens.clear();
+    return this.#token(way, 'overlaynet-inspector');
+  }
+
+  /** Looks for an operator anew: the one before may be gone. */
+  forget(): void {
+    this.#way = undefined;
   }
 
   async close(): Promise<void> {

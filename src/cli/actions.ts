@@ -5,6 +5,7 @@ import { list, type ListOptions } from './list.ts';
 import { terminal } from './output.ts';
 import type { Action } from './program.ts';
 import { status } from './status.ts';
+import { ui } from './ui.ts';
 import { showVersion } from './version.ts';
 
 /** Does what a command is asked to. */
@@ -25,6 +26,8 @@ export const act: Action = async (name, [first], options, program) => {
         return await status(access, options, out);
       case 'ip':
         return await whose(access, first ?? '', options, out);
+      case 'ui':
+        return await ui(access, options, out);
       case 'version':
         return await showVersion(access, options, out);
       case 'blocks':

@@ -1,3 +1,4 @@
+import { messageOf } from '../error.ts';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Finding } from '../import/finding.ts';
@@ -51,7 +52,7 @@ async function bytesOf(file: string): Promise<Uint8Array> {
     return await readFile(file);
   } catch (error) {
     throw new Failure(
-      `${harmless(file)} cannot be read: ${error instanceof Error ? error.message : String(error)}`,
+      `${harmless(file)} cannot be read: ${messageOf(error)}`,
       'give --config the config.yaml that DC/OS was installed with',
       error,
     );

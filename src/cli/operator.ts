@@ -81,8 +81,7 @@ export async function ask(
 ): Promise<{ status: number; body: string }> {
   const signal = AbortSignal.timeout(timeoutMs);
   try {
-    const socket = await way.open(signal);
-    const channel = way.secure ? await secured(socket, way, options.trust) : socket;
+    const channel = await opened(way, options.trust, signal);
     return await answered(channel, path, options.token, signal);
   } catch (error) {
     if (error instanceof Failure) throw error;
@@ -94,6 +93,12 @@ export async function ask(
       error,
     );
   }
+}
+
+/** A connection that requests can be sent over. @throws Failure where the certificate is not an operator's */
+export async function opened(way: Way, trust: Trust | undefined, signal: AbortSignal): Promise<Duplex> {
+  const socket = await way.open(signal);
+  return way.secure ? secured(socket, way, trust) : socket;
 }
 
 /** The token goes out only once the certificate is known to be an operator's. */

@@ -102,6 +102,16 @@ const texts: Record<string, Text> = {
       'Prints a config.yaml of DC/OS that says what OverlayConfig and the OverlayNetworks say; import reads it back. What DC/OS has no words for is said on standard error. Exit status: 0 all is in it, 1 something is not, 2 could not tell.',
     examples: [['export > config.yaml', 'write it']],
   },
+  ui: {
+    name: 'ui',
+    summary: 'show the page in a browser',
+    description:
+      'Makes the page of an operator reachable on this machine, opens it in a browser and signs in, until you end the command. The URL holds a word that only this command takes; the token itself stays in the command, which asks for a new one in time.',
+    examples: [
+      ['ui', 'open the page'],
+      ['ui --port 8080 --no-browser', 'print the URL alone, with this port'],
+    ],
+  },
   version: {
     name: 'version',
     summary: 'print the versions of command and operator',
@@ -198,6 +208,9 @@ export function createProgram(version: string, action: Action): Command {
       new Option('-o, --output <form>', 'how it is printed').choices(['yaml', 'json']).default('yaml'),
     );
   add('export');
+  add('ui')
+    .option('--port <port>', 'on this machine; default: one that is free')
+    .option('--no-browser', 'open no browser');
   add('version').option('--client', 'of the command alone').addOption(form('json'));
   add('completion').addArgument(new Argument('<shell>', 'of which shell').choices(['bash', 'zsh', 'fish']));
   return program;

@@ -7,14 +7,7 @@ import { dockerBridge } from '../net/name.ts';
 import { outdated, planNetworks, type NetworkPlan, type Step, type Users } from './diff.ts';
 import { engineAt, type Endpoint, type Engine } from './engine.ts';
 import { EngineError, NoEngine } from './socket.ts';
-import {
-  blocksOf,
-  isOurs,
-  wantedNetworks,
-  type DockerNetwork,
-  type NetworkShape,
-  type WantedNetwork,
-} from './networks.ts';
+import { blocksByName, isOurs, wantedNetworks, type DockerNetwork, type WantedNetwork } from './networks.ts';
 import { watchEngine } from './watch.ts';
 
 export interface DockerOutcome {
@@ -173,7 +166,7 @@ export class Docker {
       .filter(({ name }) => !going.has(name))
       .map((want) => (closed.has(want.name) ? { ...want, draining: true } : want));
     const networks = await this.#engine.networks();
-    this.#blocks = blocks(networks);
+    this.#blocks = blocksByName(networks);
     const unfit = () => unsupported ?? this.#elsewhere;
     if (unfit() === undefined) await this.#apply(wanted, networks, version, { record, going });
     const why = unfit();
@@ -193,11 +186,11 @@ export class Docker {
     const blocked = planned.blocked.filter(({ network }) => network === undefined || !going.has(network));
     const plan = { ...planned, blocked };
     const coming = plan.steps.flatMap((step) => (step.kind === 'create' ? [step.shape] : []));
-    this.#blocks = blocks([...networks, ...coming]);
+    this.#blocks = blocksByName([...networks, ...coming]);
     if (coming.length > 0) record();
     const failed = await this.#execute(plan.steps);
     const now = plan.steps.length > 0 ? await this.#engine.networks() : networks;
-    this.#blocks = blocks(now);
+    this.#blocks = blocksByName(now);
     if (this.#elsewhere !== undefined) return;
     this.#failures = [...plan.failures, ...failed, ...plan.blocked];
     this.#finding = this.#verdict(version, plan, failed, now);
@@ -289,18 +282,4 @@ export function dockerAt(
 ): Docker | undefined {
   const engine = engineAt(socket);
   return engine && new Docker({ engine, log, ...(onOperation && { onOperation }) });
-}
-
-/**
- * Collects blocks by network name. An engine lists networks in any order, and one that is replaced appears twice
- * here.
- */
-function blocks(networks: readonly NetworkShape[]): Blocks {
-  const all = new Map<string, Set<string>>();
-  for (const network of networks.filter(isOurs)) {
-    all.set(network.Name, new Set([...(all.get(network.Name) ?? []), ...blocksOf(network)]));
-  }
-  return [...all]
-    .map(([name, subnets]) => ({ name, subnets: [...subnets] }))
-    .sort((a, b) => (a.name < b.name ? -1 : 1));
 }

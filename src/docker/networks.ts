@@ -1,3 +1,4 @@
+import type { Blocks } from '../dataplane/snapshot.ts';
 import type { AllocatedNetwork, NetworkSubnet } from '../api/types.ts';
 import { ownAllocation, type Snapshot } from '../dataplane/snapshot.ts';
 import { formatAddress, readable } from '../net/address.ts';
@@ -144,3 +145,17 @@ export const blocksOf = ({ Labels }: NetworkShape): string[] =>
   (Labels?.[blocksLabel] ?? '').split(',').filter(isBlock).slice(0, 2);
 
 const isBlock = (text: string): boolean => readable(() => formatCidr(parseCidr(text))) === text;
+
+/**
+ * Collects blocks by network name. An engine lists networks in any order, and one that is replaced appears twice
+ * here.
+ */
+export function blocksByName(networks: readonly NetworkShape[]): Blocks {
+  const all = new Map<string, Set<string>>();
+  for (const network of networks.filter(isOurs)) {
+    all.set(network.Name, new Set([...(all.get(network.Name) ?? []), ...blocksOf(network)]));
+  }
+  return [...all]
+    .map(([name, subnets]) => ({ name, subnets: [...subnets] }))
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
+}

@@ -4,28 +4,38 @@ import type { DcosConfig } from './model.ts';
 import { isPublic } from './public.ts';
 import type { Entry } from './tree.ts';
 
+interface Range {
+  text: string;
+  whose: string;
+  line: number;
+}
+
+/** Every range of addresses that the configuration names. */
+function rangesOf(
+  { networks, vtepSubnet, vtepSubnet6 }: DcosConfig,
+  network: ReadonlyMap<string, Entry> | undefined,
+): Range[] {
+  const range = (text: string | undefined, whose: string, line: number): Range[] =>
+    text === undefined ? [] : [{ text, whose, line }];
+  const lineOf = (key: string) => network?.get(key)?.line ?? 0;
+  return [
+    ...range(vtepSubnet, 'vtep_subnet', lineOf('vtep_subnet')),
+    ...range(vtepSubnet6, 'vtep_subnet6', lineOf('vtep_subnet6')),
+    ...networks.flatMap(({ name, subnet, subnet6, line }) =>
+      [subnet, subnet6].flatMap((text) => range(text, `network ${name}`, line)),
+    ),
+  ];
+}
+
 /** Rules between networks. */
 export function judge(
-  { networks, vtepSubnet, vtepSubnet6, mtu }: DcosConfig,
+  config: DcosConfig,
   network: ReadonlyMap<string, Entry> | undefined,
   findings: Findings,
 ): void {
-  const lineOf = (key: string) => network?.get(key)?.line ?? 0;
-  const spaces = [
-    ...(vtepSubnet === undefined
-      ? []
-      : [{ text: vtepSubnet, whose: 'vtep_subnet', line: lineOf('vtep_subnet') }]),
-    ...(vtepSubnet6 === undefined
-      ? []
-      : [{ text: vtepSubnet6, whose: 'vtep_subnet6', line: lineOf('vtep_subnet6') }]),
-    ...networks.flatMap(({ name, subnet, subnet6, line }) =>
-      [subnet, subnet6].flatMap((text) =>
-        text === undefined ? [] : [{ text, whose: `network ${name}`, line }],
-      ),
-    ),
-  ];
-  const seen: { cidr: Cidr; text: string; whose: string; line: number }[] = [];
-  for (const { text, whose, line } of spaces) {
+  const { networks, vtepSubnet6, mtu } = config;
+  const seen: (Range & { cidr: Cidr })[] = [];
+  for (const { text, whose, line } of rangesOf(config, network)) {
     const cidr = parseCidr(text);
     const other = seen.find((one) => overlaps(one.cidr, cidr));
     if (other !== undefined)

@@ -17,9 +17,6 @@ export interface InformerOptions {
   backoff?: BackoffOptions;
 }
 
-/** An API server that returns is followed within five seconds, however long it was away. */
-const longestPauseMs = 4_000;
-
 /** A watch that ends sooner counts as failed, so the next attempt waits, longer each time. */
 const briefMs = 1000;
 
@@ -63,7 +60,8 @@ export class Informer<T extends KubeObject> {
     this.#resource = resource;
     if (options.fieldSelector !== undefined) this.#selectors.fieldSelector = options.fieldSelector;
     this.#log = options.log ?? silent;
-    this.#backoff = options.backoff ?? { baseMs: 200, maxMs: longestPauseMs };
+    // an API server that returns is followed within five seconds, however long it was away
+    this.#backoff = options.backoff ?? { baseMs: 200, maxMs: 4_000 };
     this.#handlers = new Handlers(resource.plural, this.#log);
     this.#store = new Store((...change) => {
       this.#handlers.changed(...change);

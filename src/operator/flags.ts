@@ -1,4 +1,5 @@
 import { hostname } from 'node:os';
+import { dirname, join } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { isIP } from 'node:net';
 import { parseDuration } from '../api/duration.ts';
@@ -15,6 +16,7 @@ export interface Flags {
   firstConfig?: string;
   agentPort: number;
   agentTokenFile?: string;
+  page: string;
   /** Milliseconds, as are the two below. */
   leaseDuration: number;
   renewDeadline: number;
@@ -23,9 +25,8 @@ export interface Flags {
   logFormat: Format;
 }
 
-/** Prints help, or one line about a wrong flag, and ends the process, as commander does. */
-export function parseFlags(argv: readonly string[]): Flags {
-  const command = new Command('operator')
+const commandOf = (argv: readonly string[]): Command =>
+  new Command('operator')
     .description("Holds overlaynet's master allocation: every node's subnets and tunnel endpoint.")
     .option(
       '--kubeconfig <file>',
@@ -55,6 +56,12 @@ export function parseFlags(argv: readonly string[]): Flags {
       '--agent-token-file <file>',
       'token that is shown to agents, for their audience, overlaynet-agent; default: none',
     )
+    .addOption(
+      new Option('--page <directory>', 'files of the page under /ui/').default(
+        join(dirname(argv[1] ?? ''), 'ui'),
+        'ui beside the program',
+      ),
+    )
     .option('--lease-duration <time>', 'how long others wait for a leader that does not renew', time, 15_000)
     .option('--renew-deadline <time>', 'a leader that could not renew for so long gives up', time, 10_000)
     .option('--retry-period <time>', 'between two attempts to take the Lease or renew it', time, 2_000)
@@ -72,8 +79,11 @@ export function parseFlags(argv: readonly string[]): Flags {
         .env('LOG_FORMAT')
         .default('text'),
     )
-    .allowExcessArguments(false)
-    .parse(argv);
+    .allowExcessArguments(false);
+
+/** Prints help, or one line about a wrong flag, and ends the process, as commander does. */
+export function parseFlags(argv: readonly string[]): Flags {
+  const command = commandOf(argv).parse(argv);
   const flags = command.opts<Flags>();
   const { leaseDuration, renewDeadline, retryPeriod } = flags;
   if (renewDeadline >= leaseDuration) {

@@ -2,13 +2,16 @@ import pkg from '../../package.json' with { type: 'json' };
 import { connect, type Client } from '../kube/client.ts';
 import { EventRecorder } from '../kube/events.ts';
 import { LeaderElection } from '../kube/lease.ts';
+import { changesPath } from '../rows/row.ts';
 import { Reviews } from '../serve/review.ts';
 import { certificateFiles } from '../serve/certificate.ts';
 import { serve, type Server } from '../serve/http.ts';
+import { pageRoutes } from '../serve/page.ts';
 import type { Log } from '../log.ts';
 import { Allocator } from './allocator.ts';
 import { publishCertificate } from './certificate.ts';
 import { Caches } from './caches.ts';
+import { Changes } from './changes.ts';
 import { Deletions } from './deletion.ts';
 import { endpoints, unsynced } from './endpoints.ts';
 import { readFirstConfig } from './firstconfig.ts';
@@ -58,7 +61,8 @@ export async function startOperator(flags: Flags, log: Log): Promise<Operator> {
       work.allocate();
     },
   });
-  const server = await serveOperator({ client, flags, metrics, caches, deletions, log });
+  const changes = new Changes();
+  const server = await serveOperator({ client, flags, metrics, caches, deletions, changes, log });
   log.info('serving', { address: server.address });
   const { namespace } = flags;
   const publication = publishCertificate({ client, namespace, certificate: () => server.certificate(), log });
@@ -69,9 +73,11 @@ export async function startOperator(flags: Flags, log: Log): Promise<Operator> {
   });
   caches.start(
     (soon) => {
+      changes.mark();
       work.allocate(soon ? 0 : answersIntervalMs);
     },
     () => {
+      changes.mark();
       work.writeStatuses();
     },
   );
@@ -138,8 +144,9 @@ function serveOperator({
   metrics,
   caches,
   deletions,
+  changes,
   log,
-}: Basis & { deletions: Deletions }): Promise<Server> {
+}: Basis & { deletions: Deletions; changes: Changes }): Promise<Server> {
   const files = certificateFiles(flags.tlsCert, flags.tlsKey);
   const peers = new Peers({
     allocations: () => caches.allocations.list(),
@@ -152,6 +159,8 @@ function serveOperator({
     routes: {
       ...endpoints(caches, metrics, deletions),
       ...rowEndpoints(caches, peers, () => unsynced(caches)),
+      [changesPath]: () => changes.follow(),
+      ...pageRoutes(flags.page),
     },
     log,
     secure: {

@@ -11,6 +11,9 @@ export type Kind = (typeof kinds)[number];
 
 export const pathOf = (kind: Kind): string => `/api/v1/${kind}`;
 
+/** Where an operator tells that rows have changed, as server-sent events. */
+export const changesPath = '/api/v1/changes';
+
 /** Where an agent lists the containers of its node. */
 export const agentContainersPath = '/overlay-agent/containers';
 

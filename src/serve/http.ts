@@ -8,16 +8,17 @@ import type { User } from './review.ts';
 import type { Log } from '../log.ts';
 import { Quota } from './quota.ts';
 import { messageOf } from '../error.ts';
+import { send, type Reply, type Stream } from './send.ts';
 
-export interface Reply {
-  status: number;
-  contentType: string;
-  body: string;
-  headers?: Record<string, string>;
-}
+export type { Reply, Stream };
 
 /** Answers GET and HEAD of one path. @param query what stands behind `?`, empty where nothing does */
-type Read = (query: string) => Reply | Promise<Reply>;
+type Read = (query: string) => Reply | Stream | Promise<Reply | Stream>;
+
+/** Answers GET and HEAD without a token: for what is the same for everybody. */
+interface Open {
+  open: () => Reply;
+}
 
 /** A POST request as its handler sees it. */
 export interface Posted {
@@ -31,7 +32,7 @@ interface Write {
   post: (request: Posted) => Reply | Promise<Reply>;
 }
 
-export type Route = Read | Write;
+export type Route = Read | Open | Write;
 
 export interface Server {
   /** `host:port` as bound; differs from what was asked for when the port was 0. */
@@ -153,9 +154,7 @@ type Routes = ReadonlyMap<string, Route>;
 
 function plain(routes: Routes, log: Log) {
   const server = createPlainServer(limits, (request, response) => {
-    void answer(routes, request, log).then((reply) => {
-      send(request, response, reply);
-    });
+    handle(routes, request, response, log);
   });
   return { server, stop: () => undefined, certificate: () => undefined };
 }
@@ -172,9 +171,7 @@ function guarded(
   const gate = new Gate(secure.reviewer);
   const tls = { ...certificate.pair, minVersion: 'TLSv1.2', handshakeTimeout: handshakeMs } as const;
   const server = createSecureServer({ ...limits, ...tls }, (request, response) => {
-    void answer(routes, request, log, gate).then((reply) => {
-      send(request, response, reply);
-    });
+    handle(routes, request, response, log, gate);
   });
   const stop = certificate.follow((pair) => {
     server.setSecureContext({ ...tls, ...pair });
@@ -199,23 +196,45 @@ export function parseListen(listen: string): { host: string; port: number } {
   return { host, port };
 }
 
-async function answer(routes: Routes, request: IncomingMessage, log: Log, gate?: Gate): Promise<Reply> {
+function handle(
+  routes: Routes,
+  request: IncomingMessage,
+  response: ServerResponse,
+  log: Log,
+  gate?: Gate,
+): void {
+  answer(routes, request, log, gate)
+    .then((reply) => send(request, response, reply))
+    .catch((error: unknown) => {
+      log.error('reply failed', { path: request.url, error });
+      response.destroy();
+    });
+}
+
+async function answer(
+  routes: Routes,
+  request: IncomingMessage,
+  log: Log,
+  gate?: Gate,
+): Promise<Reply | Stream> {
   const url = request.url ?? '/';
   const path = url.replace(/[?#].*/s, '');
   const method = request.method ?? '';
   try {
-    const user = gate === undefined || free.has(path) ? undefined : await gate.authenticate(request);
-    if (user instanceof HTTPRefusal) return refused(user);
     const route = routes.get(path);
+    const isFree = gate === undefined || free.has(path) || (typeof route === 'object' && 'open' in route);
+    const user = isFree ? undefined : await gate.authenticate(request);
+    if (user instanceof HTTPRefusal) return refused(user);
     if (route === undefined) {
       return json(404, { error: `no such path; there are ${[...routes.keys()].join(', ')}` });
     }
-    const allowed = typeof route === 'function' ? ['GET', 'HEAD'] : ['POST'];
+    const allowed = 'post' in route ? ['POST'] : ['GET', 'HEAD'];
     if (!allowed.includes(method)) {
       return { ...json(405, { error: `${method} is not allowed` }), headers: { allow: allowed.join(', ') } };
     }
     const refusal = user && (await gate?.authorize(user, method, path));
     if (refusal !== undefined) return refused(refusal);
+    if ('open' in route) return route.open();
     return typeof route === 'function'
       ? await route(url.slice(path.length + 1))
       : await take(route, request, user);
@@ -242,18 +261,3 @@ async function take({ post }: Write, request: IncomingMessage, user: User | unde
 }
 
 const refused = ({ status, error, headers }: HTTPRefusal): Reply => ({ ...json(status, { error }), headers });
-
-function send(
-  request: IncomingMessage,
-  response: ServerResponse,
-  { status, contentType, body, headers }: Reply,
-): void {
-  response.writeHead(status, {
-    'content-type': contentType,
-    'content-length': Buffer.byteLength(body),
-    ...headers,
-    // close the connection instead of waiting for a body that nobody reads
-    ...(request.method === 'GET' || request.method === 'HEAD' ? {} : { connection: 'close' }),
-  });
-  response.end(request.method === 'HEAD' ? undefined : body);
-}

@@ -63,6 +63,7 @@ test('one that is started within another process serves, leads, and gives the Le
       leaseDuration: 15_000,
       agentPort: 9181,
       renewDeadline: 10_000,
+      page: '',
       retryPeriod: 100,
       logLevel: 'error',
       logFormat: 'text',

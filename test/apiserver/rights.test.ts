@@ -136,7 +136,9 @@ test('the operator may try this and nothing else', async () => {
   ]);
 }, 120_000);
 
-const rows = ['networks', 'agents', 'blocks', 'spaces', 'findings'].map((kind) => rightOf(`/api/v1/${kind}`));
+const rows = ['networks', 'agents', 'blocks', 'spaces', 'findings', 'changes'].map((kind) =>
+  rightOf(`/api/v1/${kind}`),
+);
 const inspected = [rightOf('/api/v1/containers'), '/overlay-agent/containers'];
 
 test('an inspector may read what a viewer may of rows, and containers; the operator asks agents for them', async () => {

@@ -44,15 +44,19 @@ export class CommandBed {
   operator!: OperatorProcess;
   agent!: Server;
   #agentClient!: Client;
+  readonly #moreFlags: readonly string[];
+  #operatorFlags: string[] = [];
 
-  static async start(): Promise<CommandBed> {
+  /** @param flags of the operator, beside those that it needs */
+  static async start(...flags: string[]): Promise<CommandBed> {
     const [plane, command] = await Promise.all([startControlPlane(), CommandLine.build()]);
-    const bed = new CommandBed(plane, command);
+    const bed = new CommandBed(plane, command, flags);
     await bed.#start();
     return bed;
   }
 
-  private constructor(plane: OwnControlPlane, command: CommandLine) {
+  private constructor(plane: OwnControlPlane, command: CommandLine, flags: readonly string[]) {
+    this.#moreFlags = flags;
     this.plane = plane;
     this.command = command;
     this.stateDir = path.join(this.temp.path, 'state');
@@ -89,6 +93,17 @@ export class CommandBed {
     await this.temp.remove();
   }
 
+  /** Also again, after it was ended. */
+  async startOperator(): Promise<void> {
+    const kubeconfig = await this.plane.kubeconfigFor({ name: 'overlaynet-operator', namespace });
+    this.operator = await OperatorProcess.start(
+      kubeconfig,
+      'operator-1',
+      ...this.#operatorFlags,
+      ...this.#moreFlags,
+    );
+  }
+
   async #start(): Promise<void> {
     const { client } = this.plane;
     await install(this.plane, 'deploy');
@@ -98,11 +113,15 @@ export class CommandBed {
     writeFileSync(tokenFile, await this.agentToken());
     this.port = await freePort();
     const agentPort = this.agent.address.replace(/.*:/, '');
-    this.operator = await OperatorProcess.start(
-      await this.plane.kubeconfigFor({ name: 'overlaynet-operator', namespace }),
-      'operator-1',
-      ...['--listen', `:${this.port}`, '--agent-port', agentPort, '--agent-token-file', tokenFile],
-    );
+    this.#operatorFlags = [
+      '--listen',
+      `:${this.port}`,
+      '--agent-port',
+      agentPort,
+      '--agent-token-file',
+      tokenFile,
+    ];
+    await this.startOperator();
     await applyNetwork(client, 'dcos', [{ cidr: '9.0.0.0/16', prefix: 24 }]);
     await joinNode(client, 'node1', ownAddress);
     await eventually(

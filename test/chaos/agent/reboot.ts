@@ -6,6 +6,7 @@ import {
   commandInContainer,
   containerNamed,
   removeContainer,
+  type Container,
 } from '../../../hack/testbed/containers.ts';
 import { pathInNode } from '../../../hack/testbed/namespaces.ts';
 import { addNode, allocated, removeNode, startAgent, working } from '../../../hack/testbed/workloads.ts';
@@ -59,61 +60,54 @@ export async function reboot(rig: Rig): Promise<Measured[]> {
       },
       () => 0,
     );
-    const start = performance.now();
-    startAgent(lab, node);
-    let refused = 0;
-    for (;;) {
-      try {
-        const container = await join1();
-        const ms = performance.now() - start;
-        const mark = existsSync(pathInNode(lab, node, '/run/overlaynet/complete')) ? 1 : 0;
-        const target = containerNamed(lab, 'node2', 'dcos').addresses[0] ?? '';
-        const ping = await commandInContainer(lab, container, [
-          'ping',
-          '-n',
-          '-c',
-          '3',
-          '-i',
-          '0.2',
-          '-W',
-          '1',
-          target,
-        ]);
-        await removeContainer(lab, parts, container);
-        const after = async () => difference(running, await tracesOf(rig, node));
-        let left = await after();
-        for (let tries = 0; left.length > 0 && tries < 20; tries++) {
-          await sleep(500);
-          left = await after();
-        }
-        const what = 'reboot';
-        return [
-          {
-            ...counted(`${what}: lines of kernel state and files that were lost`, lost, lost),
-            ok: lost > 100,
-          },
-          counted(`${what}: containers let in while no agent ran`, early, 0),
-          counted(`${what}: the data path was complete when the first container was let in`, mark, 1),
-          counted(
-            `${what}: pings of the first container answered, of 3`,
-            Number(/(\d+) received/.exec(ping)?.[1]),
-            3,
-          ),
-          none(`${what}: lines that differ from before`, left),
-          timed(
-            `${what}: first container after the agent's start (${refused} were refused before)`,
-            ms,
-            5_000,
-          ),
-        ];
-      } catch (error) {
-        if (performance.now() - start > 60_000) throw error;
-        refused++;
-        await sleep(20);
-      }
-    }
+    const { refused, ms, complete, answered } = await firstContainer(rig, join1);
+    const left = await restored(() => tracesOf(rig, node), running);
+    return [
+      {
+        ...counted('reboot: lines of kernel state and files that were lost', lost, lost),
+        ok: lost > 100,
+      },
+      counted('reboot: containers let in while no agent ran', early, 0),
+      counted('reboot: the data path was complete when the first container was let in', complete, 1),
+      counted('reboot: pings of the first container answered, of 3', answered, 3),
+      none('reboot: lines that differ from before', left),
+      timed(`reboot: first container after the agent's start (${refused} were refused before)`, ms, 5_000),
+    ];
   } finally {
     rmSync(join(lab.dir, 'containers', node), { recursive: true, force: true });
     await removeNode(lab, client, node);
+  }
+}
+
+/** Starts the agent and asks for a container until one is let in, which then calls its peer. */
+async function firstContainer({ lab, parts }: Rig, join1: () => Promise<Container>) {
+  const start = performance.now();
+  startAgent(lab, node);
+  for (let refused = 0; ; refused++) {
+    try {
+      const container = await join1();
+      const ms = performance.now() - start;
+      const complete = existsSync(pathInNode(lab, node, '/run/overlaynet/complete')) ? 1 : 0;
+      const target = containerNamed(lab, 'node2', 'dcos').addresses[0] ?? '';
+      const words = ['ping', '-n', '-c', '3', '-i', '0.2', '-W', '1', target];
+      const ping = await commandInContainer(lab, container, words);
+      await removeContainer(lab, parts, container);
+      return { refused, ms, complete, answered: Number(/(\d+) received/.exec(ping)?.[1]) };
+    } catch (error) {
+      if (performance.now() - start > 60_000) throw error;
+      await sleep(20);
+    }
+  }
+}
+
+/** What still differs from before after ten seconds. */
+async function restored(
+  traces: () => ReturnType<typeof tracesOf>,
+  before: Awaited<ReturnType<typeof tracesOf>>,
+) {
+  for (let tries = 0; ; tries++) {
+    const left = difference(before, await traces());
+    if (left.length === 0 || tries === 20) return left;
+    await sleep(500);
   }
 }

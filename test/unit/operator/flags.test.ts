@@ -29,3 +29,8 @@ test.each([
     exit.mockRestore();
   }
 });
+
+test('the page is beside the program, unless another directory is named', () => {
+  expect(parseFlags(['node', '/app/operator.mjs']).page).toBe('/app/ui');
+  expect(parse('--page', '/srv/page').page).toBe('/srv/page');
+});

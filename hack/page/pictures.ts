@@ -1,0 +1,61 @@
+import { join } from 'node:path';
+import { chromium } from 'playwright-core';
+import { record } from './recorded.ts';
+import { serveRecorded } from './serve.ts';
+
+interface Picture {
+  name: string;
+  nodes: 3 | 1_000;
+  hash: string;
+  dark?: boolean;
+  /** Of the window, in pixels; default 1,200 × 760. */
+  width?: number;
+  height?: number;
+  locale?: string;
+}
+
+/** The views that the documentation shows, and those that are looked at after a change. */
+export const pictures: readonly Picture[] = [
+  { name: 'overview', nodes: 3, hash: '#/' },
+  { name: 'overview-dark', nodes: 3, hash: '#/', dark: true },
+  { name: 'overview-1000', nodes: 1_000, hash: '#/' },
+  { name: 'overview-narrow', nodes: 3, hash: '#/', width: 360 },
+  { name: 'overview-chinese', nodes: 3, hash: '#/', locale: 'zh-CN' },
+  { name: 'agents', nodes: 3, hash: '#/agents' },
+  { name: 'agents-1000', nodes: 1_000, hash: '#/agents' },
+  { name: 'agents-1000-narrow', nodes: 1_000, hash: '#/agents', width: 360 },
+  { name: 'agent-dark', nodes: 3, hash: '#/agents/node3', dark: true, height: 1_200 },
+  { name: 'network', nodes: 3, hash: '#/networks/web', height: 1_100 },
+  { name: 'network-1000', nodes: 1_000, hash: '#/networks/web', dark: true, height: 1_100 },
+  { name: 'network-narrow', nodes: 3, hash: '#/networks/dcos6', width: 360, height: 1_600 },
+  { name: 'containers-1000', nodes: 1_000, hash: '#/containers' },
+  { name: 'containers-search', nodes: 1_000, hash: '#/containers?search=postgres-1' },
+  { name: 'containers-narrow', nodes: 3, hash: '#/containers', width: 360, dark: true },
+];
+
+/** @param names of these alone; none: of all */
+export async function takePictures(page: string, to: string, names: readonly string[]): Promise<void> {
+  const clusters = {
+    3: record({ nodes: 3, containers: 120 }),
+    1_000: record({ nodes: 1_000, containers: 50_000 }),
+  };
+  const browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox'] });
+  for (const { name, nodes, hash, dark = false, width = 1_200, height = 760, locale = 'en-US' } of pictures) {
+    if (names.length > 0 && !names.includes(name)) continue;
+    const server = await serveRecorded(page, () => clusters[nodes]);
+    const context = await browser.newContext({
+      viewport: { width, height },
+      colorScheme: dark ? 'dark' : 'light',
+      locale,
+    });
+    const tab = await context.newPage();
+    await tab.goto(`http://${server.address}/ui/${hash}`);
+    await tab.locator('[role="row"], tbody tr').nth(1).waitFor();
+    // whatever else the view asks for
+    await tab.waitForTimeout(1_500);
+    await tab.screenshot({ path: join(to, `${name}.png`) });
+    await context.close();
+    await server.close();
+  }
+  await browser.close();
+}

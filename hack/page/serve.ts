@@ -1,0 +1,45 @@
+import pkg from '../../package.json' with { type: 'json' };
+import { Changes } from '../../src/operator/changes.ts';
+import { pageOf, storedKinds } from '../../src/rows/answer.ts';
+import { containerEntries } from '../../src/rows/containers.ts';
+import { paged } from '../../src/rows/entry.ts';
+import { parseQuery } from '../../src/rows/query.ts';
+import { changesPath, pathOf } from '../../src/rows/row.ts';
+import { json, serve, type Route, type Server } from '../../src/serve/http.ts';
+import { pageRoutes } from '../../src/serve/page.ts';
+import { silent } from '../../src/log.ts';
+import type { Recorded } from './recorded.ts';
+
+/**
+ * Serves the page with recorded data on a loopback address: the operator's own rows, pages and stream, without a cluster behind
+ * them.
+ */
+export async function serveRecorded(
+  directory: string,
+  recorded: () => Recorded,
+  listen = '127.0.0.1:0',
+): Promise<Server & { changes: Changes }> {
+  const changes = new Changes({ tick: 100 });
+  const answer = (page: object) => json(200, { version: pkg.version, ...page });
+  const stored = storedKinds.map((kind): [string, Route] => [
+    pathOf(kind),
+    (query) => answer(pageOf(kind, recorded().world, parseQuery(kind, query))),
+  ]);
+  const server = await serve({
+    listen,
+    log: silent,
+    routes: {
+      ...Object.fromEntries(stored),
+      [pathOf('containers')]: (query) => {
+        const { containers, unanswered } = recorded();
+        return answer({
+          ...paged('containers', containerEntries(containers), parseQuery('containers', query)),
+          unanswered,
+        });
+      },
+      [changesPath]: () => changes.follow(),
+      ...pageRoutes(directory),
+    },
+  });
+  return { ...server, changes };
+}

@@ -1,0 +1,74 @@
+import { json, type Reply, type Stream } from '../serve/http.ts';
+
+/** In ms. */
+interface ChangeTimes {
+  /** Changes that come close to each other are told as one. */
+  tick: number;
+  /** Something is sent at least so often: who hears nothing for longer knows that the connection is lost. */
+  heartbeat: number;
+  /** A stream ends after this time. Who goes on shows the token anew. */
+  most: number;
+}
+
+const times: ChangeTimes = { tick: 1_000, heartbeat: 10_000, most: 300_000 };
+const mostListeners = 200;
+
+type Client = Parameters<Stream['begin']>[0];
+
+/**
+ * Tells pages that something changed, as server-sent events. What changed is not said: a page asks for the rows that it
+ * shows. One timer serves all pages, and each change costs one short write a page, however many objects changed.
+ */
+export class Changes {
+  readonly #times: ChangeTimes;
+  readonly #listeners = new Map<Client, number>();
+  #timer: NodeJS.Timeout | undefined;
+  #change = 0;
+  #told = 0;
+  #saidAt = 0;
+
+  constructor(own: Partial<ChangeTimes> = {}) {
+    this.#times = { ...times, ...own };
+  }
+
+  /** Something that rows are made of has changed. */
+  mark(): void {
+    this.#change++;
+  }
+
+  /** A stream for one more page. */
+  follow(): Reply | Stream {
+    if (this.#listeners.size >= mostListeners)
+      return { ...json(429, { error: `${mostListeners} follow already` }), headers: { 'retry-after': '30' } };
+    return {
+      contentType: 'text/event-stream',
+      begin: (client) => {
+        this.#listeners.set(client, Date.now() + this.#times.most);
+        client.send(this.#event());
+        this.#timer ??= setInterval(() => {
+          this.#tell();
+        }, this.#times.tick);
+        return () => {
+          this.#listeners.delete(client);
+          if (this.#listeners.size > 0) return;
+          clearInterval(this.#timer);
+          this.#timer = undefined;
+        };
+      },
+    };
+  }
+
+  #tell(): void {
+    const now = Date.now();
+    const isNews = this.#change !== this.#told;
+    if (!isNews && now - this.#saidAt < this.#times.heartbeat) return;
+    this.#told = this.#change;
+    this.#saidAt = now;
+    const text = isNews ? this.#event() : ': \n\n';
+    for (const [client, until] of this.#listeners) if (!client.send(text) || now > until) client.end();
+  }
+
+  #event(): string {
+    return `data: ${this.#change}\n\n`;
+  }
+}

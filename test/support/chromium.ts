@@ -1,0 +1,58 @@
+import axe from 'axe-core';
+import { chromium, type Browser, type BrowserContext, type Page } from 'playwright-core';
+
+/** A tab, and what it did that it should not. */
+export interface Tab {
+  page: Page;
+  context: BrowserContext;
+  /** Origins that were asked for anything. */
+  origins: Set<string>;
+  /** Errors on the console, of scripts, and of the page's policy. */
+  errors: string[];
+}
+
+export const launch = (): Promise<Browser> =>
+  chromium.launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox'] });
+
+/** A tab with nothing stored, in a window of that width. */
+export async function openTab(
+  browser: Browser,
+  url: string,
+  options: { width?: number; dark?: boolean } = {},
+): Promise<Tab> {
+  const { width = 1_280, dark = false } = options;
+  const context = await browser.newContext({
+    ignoreHTTPSErrors: true,
+    viewport: { width, height: 900 },
+    colorScheme: dark ? 'dark' : 'light',
+    locale: 'en-US',
+    reducedMotion: 'reduce',
+  });
+  const page = await context.newPage();
+  const tab: Tab = { page, context, origins: new Set(), errors: [] };
+  page.on('request', (request) => {
+    if (!request.url().startsWith('blob:')) tab.origins.add(new URL(request.url()).origin);
+  });
+  page.on('console', (message) => {
+    if (message.type() === 'error') tab.errors.push(message.text());
+  });
+  page.on('pageerror', (error) => tab.errors.push(String(error)));
+  page.on('dialog', (dialog) => {
+    tab.errors.push(`dialog: ${dialog.message()}`);
+    void dialog.dismiss();
+  });
+  await page.goto(url);
+  return tab;
+}
+
+/** What axe finds on the page, each with where it is. */
+export async function accessibility(page: Page): Promise<string[]> {
+  // not as an element of the page: its policy takes none
+  const found = await page.evaluate(`${axe.source}; axe.run({ resultTypes: ['violations'] })`);
+  const { violations } = found as {
+    violations: { id: string; help: string; nodes: { html: string; failureSummary: string }[] }[];
+  };
+  return violations.flatMap(({ id, help, nodes }) =>
+    nodes.slice(0, 3).map(({ html, failureSummary }) => `${id}: ${help}: ${html}: ${failureSummary}`),
+  );
+}
