@@ -5,7 +5,7 @@ import { KeyedQueue, type Result } from '../kube/queue.ts';
 import type { ContainerHealth } from '../report/findings.ts';
 import { sameSnapshot } from './checkpoint.ts';
 import { assemble, type AgentOptions } from './parts.ts';
-import { ownAllocation } from '../dataplane/snapshot.ts';
+import { ownAllocation, type Snapshot } from '../dataplane/snapshot.ts';
 
 /** Kinds of work, each of which runs by itself. */
 type Work = 'data path' | 'docker' | 'report' | 'checkpoint' | 'sweep' | 'host' | 'use' | 'node condition';
@@ -127,6 +127,11 @@ export class Agent {
   /** The last look at links alone: what it took, and when it ended, by the monotonic clock. */
   get looked(): { ms: number; endedAt: number } {
     return this.#parts.pass.looked;
+  }
+
+  /** What the last pass worked from, or the checkpoint. */
+  get snapshot(): Snapshot | undefined {
+    return this.#parts.pass.snapshot;
   }
 
   /** This node's part of the state document; undefined before it is known. */

@@ -19,6 +19,7 @@ import { endpoints } from './endpoints.ts';
 import type { RunOptions } from './flags.ts';
 import { Garbage } from '../host/garbage.ts';
 import { Host } from '../host/host.ts';
+import { KernelListing } from './kernel.ts';
 import { Metrics } from './metrics.ts';
 import { OwnRanges } from '../host/ranges.ts';
 
@@ -80,10 +81,18 @@ export async function runAgent(options: RunOptions): Promise<void> {
     engine: engineAt(dockerSocket),
     run,
   });
+  const differences = new KernelListing({
+    node,
+    version: pkg.version,
+    stateDir: directories.stateDir,
+    leaseDir: directories.leaseDir,
+    snapshot: () => agent.snapshot,
+    run,
+  });
   await agent.listen();
   const server = await serve({
     listen,
-    routes: endpoints(agent, metrics, containers),
+    routes: endpoints(agent, metrics, containers, differences),
     log,
     secure: {
       certificate: {

@@ -96,7 +96,7 @@ export class Access {
     const parameters = new URLSearchParams();
     for (const [name, value] of Object.entries(query)) if (value !== undefined) parameters.set(name, value);
     const path = pathOf(kind);
-    const account = kind === 'containers' ? 'overlaynet-inspector' : 'overlaynet-viewer';
+    const account = kind === 'containers' || kind === 'kernel' ? 'overlaynet-inspector' : 'overlaynet-viewer';
     const way = await (this.#way ??= this.#find());
     const send = async () =>
       ask(way, `${path}?${parameters.toString()}`, {

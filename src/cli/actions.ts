@@ -1,14 +1,17 @@
 import { Access, type AccessOptions } from './access.ts';
 import { whose } from './address.ts';
+import { check } from './check.ts';
 import { completion, type Shell } from './completion.ts';
 import { list, type ListOptions } from './list.ts';
 import { terminal } from './output.ts';
 import type { Action } from './program.ts';
 import { status } from './status.ts';
+import { why } from './why.ts';
 import { showVersion } from './version.ts';
 
 /** Does what a command is asked to. */
-export const act: Action = async (name, [first], options, program) => {
+export const act: Action = async (name, args, options, program) => {
+  const [first] = args;
   const out = terminal();
   if (name === 'completion') {
     out.line(completion(program, first as Shell));
@@ -21,6 +24,10 @@ export const act: Action = async (name, [first], options, program) => {
         return await status(access, options, out);
       case 'ip':
         return await whose(access, first ?? '', options, out);
+      case 'check':
+        return await check(access, options, out);
+      case 'why':
+        return await why(access, args, options, out);
       case 'version':
         return await showVersion(access, options, out);
       case 'blocks':

@@ -63,8 +63,8 @@ export function operatorFailure(status: number, body: string, path: string, vers
     case 403:
       return new Failure(
         `you lack a right: ${said}`,
-        path.endsWith('/containers')
-          ? 'use a token of overlaynet-inspector, which may see containers: leave out --token and --service-account, or bind that ClusterRole'
+        /\/(containers|kernel)$/.test(path)
+          ? 'use a token of overlaynet-inspector, which may see containers and kernels: leave out --token and --service-account, or bind that ClusterRole'
           : 'use a token of overlaynet-viewer: leave out --token and --service-account, or bind that ClusterRole',
       );
     case 404:

@@ -1,4 +1,5 @@
 import { Argument, Command, Option } from 'commander';
+import { addInspect, inspectTexts } from './inspect.ts';
 
 /** A command's name, arguments and flags as the user gave them. @returns the exit status */
 export type Action = (
@@ -84,6 +85,7 @@ const texts: Record<string, Text> = {
       ['ip fd01:b::7 -o json', 'the same for programs'],
     ],
   },
+  ...inspectTexts,
   version: {
     name: 'version',
     summary: 'print the versions of command and operator',
@@ -170,6 +172,7 @@ export function createProgram(version: string, action: Action): Command {
       .option('--no-headers', 'leave the names of the columns out');
   }
   add('ip').argument('<address>', 'one address, without a length').addOption(form('json', 'yaml'));
+  addInspect(add);
   add('version').option('--client', 'of the command alone').addOption(form('json'));
   add('completion').addArgument(new Argument('<shell>', 'of which shell').choices(['bash', 'zsh', 'fish']));
   return program;

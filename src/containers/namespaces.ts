@@ -6,7 +6,8 @@ import { Informer } from '../kube/informer.ts';
 import { namespaceMetadata } from '../kube/resources.ts';
 import type { Log } from '../log.ts';
 import { reasonOf } from '../host/file.ts';
-import { networkAnnotation, type Namespace } from './wish.ts';
+import { networkAnnotation } from '../api/labels.ts';
+import type { Namespace } from './wish.ts';
 
 /** Shorter than the 5 s that the plugin waits for its answer. */
 const lookupMs = 2_000;

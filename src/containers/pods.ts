@@ -2,7 +2,7 @@ import type { Client } from '../kube/client.ts';
 import { ApiError } from '../kube/error.ts';
 import { podMetadata } from '../kube/resources.ts';
 import { reasonOf } from '../host/file.ts';
-import { networkAnnotation } from './wish.ts';
+import { networkAnnotation } from '../api/labels.ts';
 
 /** Shorter than the 5 s that the plugin waits for its answer. */
 const lookupMs = 2_000;

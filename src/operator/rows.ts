@@ -1,6 +1,7 @@
 import pkg from '../../package.json' with { type: 'json' };
 import { pageOf, storedKinds } from '../rows/answer.ts';
 import { containerEntries } from '../rows/containers.ts';
+import { kernelEntries } from '../rows/kernel.ts';
 import { paged } from '../rows/entry.ts';
 import { parseQuery, QueryError, type Query } from '../rows/query.ts';
 import { pathOf, type Kind, type Page } from '../rows/row.ts';
@@ -12,7 +13,7 @@ import type { Peers } from './peers.ts';
 /** `/api/v1/…`: what people and their tools ask. @param missing why nothing is known yet */
 export function rowEndpoints(
   caches: Caches,
-  peers: Pick<Peers, 'containers'>,
+  peers: Pick<Peers, 'containers' | 'kernel'>,
   missing: () => string | undefined,
 ): Record<string, Route> {
   const route =
@@ -40,7 +41,15 @@ export function rowEndpoints(
     const { rows, unanswered } = await peers.containers(query.node);
     return { ...paged('containers', containerEntries(rows), query), unanswered };
   });
-  return { ...(Object.fromEntries(stored) as Record<string, Route>), [pathOf('containers')]: containers };
+  const kernel = route('kernel', async (query) => {
+    const { rows, unanswered } = await peers.kernel(query.node);
+    return { ...paged('kernel', kernelEntries(rows), query), unanswered };
+  });
+  return {
+    ...(Object.fromEntries(stored) as Record<string, Route>),
+    [pathOf('containers')]: containers,
+    [pathOf('kernel')]: kernel,
+  };
 }
 
 const worldOf = (caches: Caches): World => ({

@@ -14,6 +14,8 @@ const run = (args: string, kubeconfig?: string) => bed.run(args, kubeconfig);
 beforeAll(async () => {
   bed = await CommandBed.start();
   ({ client } = bed.plane);
+  await bed.pass();
+  await bed.link('c-0123456789ab');
 }, 120_000);
 afterAll(() => bed.stop());
 

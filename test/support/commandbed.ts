@@ -2,10 +2,23 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import path from 'node:path';
 import { endpoints } from '../../src/agent/endpoints.ts';
+import { KernelListing } from '../../src/agent/kernel.ts';
 import { Metrics } from '../../src/agent/metrics.ts';
+import { snapshotOf } from '../../src/belief/snapshot.ts';
 import { ContainerListing } from '../../src/containers/listing.ts';
+import type { Snapshot } from '../../src/dataplane/snapshot.ts';
 import { connect, type Client } from '../../src/kube/client.ts';
-import { configMaps, nodes, pods, type Node } from '../../src/kube/resources.ts';
+import {
+  agentAllocations,
+  configMaps,
+  nodes,
+  overlayAgents,
+  overlayConfigs,
+  overlayNetworks,
+  pods,
+  type Node,
+} from '../../src/kube/resources.ts';
+import { DataPath } from '../../src/linux/datapath.ts';
 import { silent } from '../../src/log.ts';
 import { agentAudience } from '../../src/rows/row.ts';
 import { serve, type Server } from '../../src/serve/http.ts';
@@ -13,6 +26,7 @@ import { Reviews } from '../../src/serve/review.ts';
 import { CommandLine, type Ran } from './commandline.ts';
 import { startControlPlane, type OwnControlPlane } from './controlplane.ts';
 import { FakeKubelet } from './kubelet.ts';
+import { Netns } from './netns.ts';
 import { freePort, TempDir } from './kubeprocess.ts';
 import { applyNetwork, joinNode, shown } from './leader.ts';
 import { eventually, OperatorProcess } from './operator.ts';
@@ -36,12 +50,18 @@ export class CommandBed {
   readonly temp = new TempDir('ovt-cli-');
   /** Of the agent. */
   readonly stateDir: string;
+  readonly leaseDir: string;
+  /** Of node1. */
+  readonly address = ownAddress;
   /** Where the operator listens: not where its pod says, so that two beds may be there at once. */
   port = 0;
   kubelet = new FakeKubelet(() => this.port);
   operator!: OperatorProcess;
   agent!: Server;
+  /** Of node1. */
+  netns!: Netns;
   #agentClient!: Client;
+  #snapshot: Snapshot | undefined;
 
   static async start(): Promise<CommandBed> {
     const [plane, command] = await Promise.all([startControlPlane(), CommandLine.build()]);
@@ -54,6 +74,7 @@ export class CommandBed {
     this.plane = plane;
     this.command = command;
     this.stateDir = path.join(this.temp.path, 'state');
+    this.leaseDir = path.join(this.temp.path, 'leases');
     mkdirSync(path.join(this.stateDir, 'attachments'), { recursive: true });
   }
 
@@ -85,11 +106,16 @@ export class CommandBed {
     await this.plane.stop();
     await this.command.remove();
     await this.temp.remove();
+    await this.netns.delete();
   }
 
   async #start(): Promise<void> {
     const { client } = this.plane;
     await install(this.plane, 'deploy');
+    this.netns = await Netns.create();
+    await this.netns.sh('ip link add eth0 type veth peer name eth1');
+    await this.netns.sh(`ip addr add ${ownAddress}/16 dev eth0`);
+    for (const link of ['eth0', 'eth1']) await this.netns.sh(`ip link set ${link} up`);
     await this.#pod('operator-1', await this.kubelet.start());
     this.agent = await this.#serveAgent();
     const tokenFile = path.join(this.temp.path, 'token');
@@ -131,20 +157,66 @@ export class CommandBed {
     });
   }
 
-  /** What an agent serves, as it does it, with the rights of one; the kernel shows one link. */
+  /** A pass over the node's kernel by what the API server has. */
+  async pass(): Promise<void> {
+    const { client } = this.plane;
+    const [config, networks, allocations] = await Promise.all([
+      client.get(overlayConfigs, 'default'),
+      client.list(overlayNetworks),
+      client.list(agentAllocations),
+    ]);
+    const cached = { config, networks: networks.items, allocations: allocations.items };
+    this.#snapshot = snapshotOf('node1', cached);
+    if (this.#snapshot === undefined) throw new Error('nothing is in force');
+    const kernel = new DataPath({ log: silent, run: this.netns.run, sysctl: this.netns.readSwitch });
+    const { failures } = await kernel.reconcile(this.#snapshot);
+    if (failures.length > 0) throw new Error(JSON.stringify(failures));
+  }
+
+  /** Tells in the agent's status that all is as allocated. */
+  async report(): Promise<void> {
+    const { client } = this.plane;
+    const agent = await client.get(overlayAgents, 'node1');
+    const allocations = await client.list(agentAllocations);
+    const own = allocations.items.find(({ metadata }) => metadata.name === 'node1')?.spec;
+    if (agent === undefined || own === undefined) throw new Error('node1 has no allocation');
+    const said = (own.networks ?? []).map(({ name }) => ({ name, state: 'OK' as const }));
+    await client.updateStatus(overlayAgents, {
+      ...agent,
+      status: { revision: own.revision, networks: said },
+    });
+  }
+
+  /** A container's link on the bridge, as the plugin makes it. */
+  async link(name: string, bridge = 'm-dcos'): Promise<void> {
+    await this.netns.sh(`ip link add ${name} type veth peer name p${name.slice(-8)}`);
+    await this.netns.sh(`ip link set ${name} alias overlaynet master ${bridge} up`);
+    await this.netns.sh(`bridge link set dev ${name} hairpin on`);
+  }
+
+  /** What an agent serves, as it does it, with the rights of one, of a kernel in a network namespace. */
   async #serveAgent(): Promise<Server> {
     const kubeconfig = await this.plane.kubeconfigFor({ name: 'overlaynet-agent', namespace });
     this.#agentClient = connect({ kubeconfig });
-    const links = JSON.stringify([{ ifname: 'c-0123456789ab', master: 'm-dcos' }]);
     const listing = new ContainerListing({
       node: 'node1',
       version: '0.1.0',
       stateDir: this.stateDir,
-      run: () => Promise.resolve({ stdout: links, stderr: '', code: 0 }),
+      run: this.netns.run,
+    });
+    const kernel = new KernelListing({
+      node: 'node1',
+      version: '0.1.0',
+      stateDir: this.stateDir,
+      leaseDir: this.leaseDir,
+      snapshot: () => this.#snapshot,
+      run: this.netns.run,
+      sysctl: this.netns.readSwitch,
+      links: this.netns.links,
     });
     return serve({
       listen: '0.0.0.0:0',
-      routes: endpoints({ ready: true, state: undefined }, new Metrics('0.1.0'), listing),
+      routes: endpoints({ ready: true, state: undefined }, new Metrics('0.1.0'), listing, kernel),
       log: silent,
       secure: {
         certificate: { commonName: 'agent', names: [] },

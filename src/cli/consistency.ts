@@ -1,0 +1,322 @@
+import type { Pod } from '../kube/resources.ts';
+import { formatAddress, isAddress, parseAddress } from '../net/address.ts';
+import { containsAddress, overlaps, parseCidr } from '../net/cidr.ts';
+import type { AgentRow, BlockRow, ContainerRow, KernelRow, Unanswered } from '../rows/row.ts';
+import type { Kernels, Read } from './chain.ts';
+import { containerName } from './columns.ts';
+import type { ClusterFacts } from './whynode.ts';
+
+/** Two sources that do not say the same. */
+export interface Inconsistency {
+  /** `Leak`: held for nobody; `Duplicate`: two have it; `Stranger`: nobody gave it; `Mismatch`: it differs, or is not there. */
+  is: 'Leak' | 'Duplicate' | 'Stranger' | 'Mismatch';
+  /** `ledger`, `allocations`, `registrations`, `kernel`, `leases`, `records`, `pods`, `Docker`. */
+  between: string;
+  node: string;
+  object: string;
+  message: string;
+  next: string;
+  /** A restart of the node's agent mends it. */
+  mendable?: true;
+}
+
+export interface CheckFacts extends ClusterFacts {
+  containers: Read<{ rows: readonly ContainerRow[]; unanswered: readonly Unanswered[] }>;
+  pods: Read<readonly Pod[]>;
+}
+
+/** What does not agree, and what could not be read, a phrase each. */
+export function inconsistencies(facts: CheckFacts): { found: Inconsistency[]; unknown: string[] } {
+  const { agents, blocks, containers, kernels, pods } = facts;
+  const found = [...ofLedger(blocks), ...ofAllocations(agents, blocks), ...ofRegistrations(agents)];
+  const unknown: string[] = [];
+  if ('why' in kernels) unknown.push(`kernels: ${kernels.why}`);
+  else {
+    found.push(...kernels.value.rows.map(ofKernel));
+    unknown.push(...silence('kernel', kernels.value.unanswered));
+  }
+  if ('why' in containers) unknown.push(`containers: ${containers.why}`);
+  else {
+    found.push(...ofContainers(containers.value.rows, blocks));
+    unknown.push(...silence('containers', containers.value.unanswered));
+    if ('why' in pods) unknown.push(`pods: ${pods.why}`);
+    else found.push(...ofPods(pods.value, containers.value, facts));
+  }
+  return { found, unknown };
+}
+
+const silence = (what: string, unanswered: Kernels['unanswered']): string[] =>
+  unanswered.map(({ node, reason }) => `${what} of ${node}: ${reason}`);
+
+const status = 'kubectl overlay status; docs/allocation.md says how two nodes can come to hold one block';
+
+/** Blocks that two nodes have, by the ledger alone. */
+function ofLedger(blocks: readonly BlockRow[]): Inconsistency[] {
+  const taken = blocks.filter(({ state }) => state !== 'Cooling');
+  const quarantined = taken
+    .filter(({ state }) => state === 'Quarantined')
+    .map(({ node, cidr, network }) => ({
+      is: 'Duplicate' as const,
+      between: 'ledger',
+      node,
+      object: cidr,
+      message: `${nameOf(network)} ${cidr} is held by ${node} and by another node`,
+      next: status,
+    }));
+  const doubled = pairs(taken).map(([one, other]) => ({
+    is: 'Duplicate' as const,
+    between: 'ledger',
+    node: one.node,
+    object: one.cidr,
+    message: `${one.cidr} (${nameOf(one.network)}, ${one.node}) overlaps ${other.cidr} (${nameOf(other.network)}, ${other.node})`,
+    next: status,
+  }));
+  return [...quarantined, ...doubled];
+}
+
+const nameOf = (network: string): string => (network === '' ? 'VTEP' : network);
+
+/** Neighbours in the order of their addresses that overlap. */
+function pairs(blocks: readonly BlockRow[]): [BlockRow, BlockRow][] {
+  const ranges = blocks
+    .filter(({ cidr }) => cidr !== '')
+    .map((row) => ({ row, range: parseCidr(row.space === 'vtep' ? hostOf(row.cidr) : row.cidr) }))
+    .sort(
+      (a, b) =>
+        a.range.family - b.range.family ||
+        (a.range.base < b.range.base ? -1 : a.range.base > b.range.base ? 1 : 0),
+    );
+  return ranges.flatMap(({ row, range }, at): [BlockRow, BlockRow][] => {
+    const next = ranges[at + 1];
+    return next !== undefined && overlaps(range, next.range) ? [[row, next.row]] : [];
+  });
+}
+
+/** A VTEP's row has the length of the whole subnet. */
+const hostOf = (cidr: string): string => `${bare(cidr)}/${cidr.includes(':') ? 128 : 32}`;
+const bare = (cidr: string): string => cidr.replace(/\/.*/, '');
+
+/** The ledger beside what each node's AgentAllocation shows. */
+function ofAllocations(agents: readonly AgentRow[], blocks: readonly BlockRow[]): Inconsistency[] {
+  const between = 'ledger and allocations';
+  const found: Inconsistency[] = [];
+  const byNode = new Map(agents.map((row) => [row.node, row]));
+  for (const { node, network, cidr, state } of blocks) {
+    if (state !== 'Held') continue;
+    const row = byNode.get(node);
+    const of = { between, node, object: cidr };
+    if (row === undefined || row.state === 'Gone')
+      found.push({
+        ...of,
+        is: 'Leak',
+        message: `${nameOf(network)} ${cidr} is held for ${node}, whose Node is gone`,
+        next: 'it is released after OverlayConfig spec.nodeGoneTimeout; sooner by POST /overlay-master/agents/delete (docs/tasks.md)',
+      });
+    else if (network === '' ? !hasVTEP(row, cidr) : !subnetsOf(row).includes(cidr))
+      found.push({
+        ...of,
+        is: 'Mismatch',
+        message: `the ledger gives ${node} ${nameOf(network)} ${cidr}, and its allocation does not show it`,
+        next: 'where it stays: kubectl logs -n overlaynet-system deploy/overlaynet-operator',
+      });
+  }
+  const held = new Set(
+    blocks.filter(({ state }) => state !== 'Cooling').map(({ node, cidr }) => `${node} ${cidr}`),
+  );
+  for (const row of agents)
+    for (const cidr of subnetsOf(row))
+      if (!held.has(`${row.node} ${cidr}`))
+        found.push({
+          between,
+          node: row.node,
+          object: cidr,
+          is: 'Stranger',
+          message: `the allocation of ${row.node} shows ${cidr}, and the ledger does not give it that`,
+          next: status,
+        });
+  return found;
+}
+
+const subnetsOf = ({ networks }: AgentRow): string[] => networks.flatMap(({ subnets }) => subnets);
+const hasVTEP = ({ vtep }: AgentRow, cidr: string): boolean =>
+  [vtep?.ip, vtep?.ip6].some((one) => one !== undefined && bare(one) === bare(cidr));
+
+/** What agents registered beside what they were given. */
+function ofRegistrations(agents: readonly AgentRow[]): Inconsistency[] {
+  const between = 'registrations and allocations';
+  const bad = agents.flatMap((row): Inconsistency[] => {
+    const { node, state, message } = row;
+    const of = { between, node, object: node };
+    const next = `kubectl overlay why node ${node}`;
+    if (state === 'Missing') return [{ ...of, is: 'Mismatch', message: `${node}: ${message}`, next }];
+    if (state === 'Refused' || state === 'Waiting')
+      return [{ ...of, is: 'Mismatch', message: `${node} is ${state}: ${message}`, next }];
+    return [];
+  });
+  const doubled = repeated(
+    agents.flatMap(({ node, addresses, vtep }) =>
+      [...addresses, vtep?.mac].flatMap((one) => (one === undefined ? [] : [{ key: one, node, name: node }])),
+    ),
+  ).map(({ key, node, names }): Inconsistency => ({
+    is: 'Duplicate',
+    between,
+    node,
+    object: key,
+    message: `${names} have the same ${isAddress(key) ? 'address' : 'hardware address'} ${key}`,
+    next: 'one of them shows another’s: kubectl get overlayagents -o wide',
+  }));
+  return [...bad, ...doubled];
+}
+
+function repeated(all: readonly { key: string; node: string; name: string }[]) {
+  const owners = new Map<string, { node: string; names: Set<string> }>();
+  for (const { key, node, name } of all) {
+    const known = owners.get(key) ?? { node, names: new Set() };
+    known.names.add(name);
+    owners.set(key, known);
+  }
+  return [...owners]
+    .filter(([, { names }]) => names.size > 1)
+    .map(([key, { node, names }]) => ({ key, node, names: [...names].join(' and ') }));
+}
+
+const sources: Partial<Record<KernelRow['kind'], string>> = {
+  Lease: 'leases and records',
+  Record: 'records and allocations',
+  Port: 'records and kernel',
+};
+
+/** What an agent tells of its node. */
+function ofKernel({ node, is, kind, object, message }: KernelRow): Inconsistency {
+  const kinds = {
+    Missing: 'Mismatch',
+    Wrong: 'Mismatch',
+    Foreign: kind === 'Lease' ? 'Leak' : 'Stranger',
+  } as const;
+  // what is not ours is left as it is, and so are containers that lost their link
+  const left =
+    message.includes('not overlaynet') || (kind === 'Port' && is === 'Missing') || kind === 'Record';
+  return {
+    is: kind === 'Record' && message.includes('same address') ? 'Duplicate' : kinds[is],
+    between: sources[kind] ?? 'allocations and kernel',
+    node,
+    object: `${kind} ${object}`,
+    message: `${is}: ${message}`,
+    next: left
+      ? 'what to do is in the message'
+      : 'the agent mends it by itself; where it stays: --fix restarts that agent',
+    ...(left ? {} : { mendable: true as const }),
+  };
+}
+
+/** Containers beside their nodes' blocks and each other. */
+function ofContainers(rows: readonly ContainerRow[], blocks: readonly BlockRow[]): Inconsistency[] {
+  const real = rows.map((row) => ({
+    row,
+    addresses: row.addresses.filter((one) => !one.startsWith('fe80:')),
+  }));
+  const parts = new Map<string, ReturnType<typeof parseCidr>[]>();
+  for (const { node, network, bridges } of blocks)
+    for (const [runtime, cidr] of [
+      ['CNI', bridges?.cni],
+      ['Docker', bridges?.docker],
+    ] as const)
+      if (cidr !== undefined) {
+        const key = `${node} ${network} ${runtime}`;
+        parts.set(key, [...(parts.get(key) ?? []), parseCidr(cidr)]);
+      }
+  const strangers = real.flatMap(({ row, addresses }) => {
+    const own = parts.get(`${row.node} ${row.network} ${row.runtime}`) ?? [];
+    return addresses
+      .filter((one) => !own.some((part) => containsAddress(part, parseAddress(one))))
+      .map((one): Inconsistency => ({
+        is: 'Stranger',
+        between: row.runtime === 'Docker' ? 'Docker and allocations' : 'records and allocations',
+        node: row.node,
+        object: one,
+        message: `${containerName(row)} (${row.runtime}) has ${one}, which is in no block of ${row.node} for ${row.network}`,
+        next:
+          row.runtime === 'Docker'
+            ? `docker inspect ${row.id}; start it anew`
+            : 'delete the pod: it comes back with an address of its node',
+      }));
+  });
+  const doubled = repeated(
+    real.flatMap(({ row, addresses }) =>
+      addresses.map((key) => ({
+        key: `${row.network} ${key}`,
+        node: row.node,
+        name: `${containerName(row)} on ${row.node}`,
+      })),
+    ),
+  ).map(({ key, node, names }): Inconsistency => ({
+    is: 'Duplicate',
+    between: 'records and Docker',
+    node,
+    object: key,
+    message: `${names} have the same address ${key.replace(/.* /, '')}`,
+    next: 'end one of them',
+  }));
+  return [...strangers, ...doubled];
+}
+
+/** Pods as Kubernetes has them beside what nodes recorded. */
+function ofPods(
+  pods: readonly Pod[],
+  { rows, unanswered }: { rows: readonly ContainerRow[]; unanswered: readonly Unanswered[] },
+  { networks }: ClusterFacts,
+): Inconsistency[] {
+  const between = 'records and pods';
+  const live = new Map(
+    pods
+      .filter(({ status: said }) => said?.phase !== 'Succeeded' && said?.phase !== 'Failed')
+      .map((pod) => [`${pod.metadata.namespace ?? ''}/${pod.metadata.name}`, pod]),
+  );
+  const leaks = rows
+    .filter((row) => row.pod !== undefined)
+    .flatMap((row): Inconsistency[] => {
+      const pod = live.get(containerName(row));
+      const of = { is: 'Leak' as const, between, node: row.node, object: row.addresses.join(', ') };
+      const next = 'the runtime’s next DEL or GC frees it; where it stays: --fix restarts that agent';
+      if (pod === undefined)
+        return [
+          {
+            ...of,
+            message: `${row.node} has a record of pod ${containerName(row)}, which is gone`,
+            next,
+            mendable: true,
+          },
+        ];
+      const at = pod.spec?.nodeName;
+      return at === row.node
+        ? []
+        : [
+            {
+              ...of,
+              message: `${row.node} has a record of pod ${containerName(row)}, which is on ${at ?? 'no node'}`,
+              next,
+              mendable: true,
+            },
+          ];
+    });
+  const silent = new Set(unanswered.map(({ node }) => node));
+  const known = new Set(rows.map((row) => `${row.node} ${containerName(row)}`));
+  const subnets = networks.flatMap((row) => row.subnets.map(({ cidr }) => parseCidr(cidr)));
+  const strangers = [...live].flatMap(([name, { spec, status: said }]): Inconsistency[] => {
+    const node = spec?.nodeName;
+    if (node === undefined || silent.has(node) || known.has(`${node} ${name}`)) return [];
+    return (said?.podIPs ?? [])
+      .filter(
+        ({ ip }) => isAddress(ip) && subnets.some((subnet) => containsAddress(subnet, parseAddress(ip))),
+      )
+      .map(({ ip }) => ({
+        is: 'Stranger' as const,
+        between,
+        node,
+        object: formatAddress(parseAddress(ip)),
+        message: `pod ${name} has ${ip}, and ${node} has no record of it`,
+        next: `delete the pod: it comes back with a record`,
+      }));
+  });
+  return [...leaks, ...strangers];
+}
