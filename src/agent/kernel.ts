@@ -11,6 +11,8 @@ import type { NodeKernel } from '../rows/row.ts';
 
 /** What changes while it is read shows once; what stays shows twice. */
 const pauseMs = 300;
+/** How long an answer serves: one that came too late for its question answers the next. */
+const keptMs = 2_000;
 /** More are counted, not listed. */
 const mostDifferences = 1_000;
 
@@ -29,7 +31,7 @@ interface Options {
 /** Tells how a node's kernel, records and leases differ from what is desired, without changing anything. */
 export class KernelListing {
   readonly #options: Options;
-  /** One that is under way serves all that ask meanwhile. */
+  /** One that is under way serves all that ask meanwhile, and a moment longer. */
   #pending: Promise<NodeKernel> | undefined;
 
   constructor(options: Options) {
@@ -38,7 +40,10 @@ export class KernelListing {
 
   list(): Promise<NodeKernel> {
     this.#pending ??= this.#list().finally(() => {
-      this.#pending = undefined;
+      const timer = setTimeout(() => {
+        this.#pending = undefined;
+      }, keptMs);
+      timer.unref();
     });
     return this.#pending;
   }

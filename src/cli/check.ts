@@ -1,7 +1,8 @@
 import { pods } from '../kube/resources.ts';
 import type { Access } from './access.ts';
 import { read } from './chain.ts';
-import { inconsistencies, type CheckFacts, type Inconsistency } from './consistency.ts';
+import { inconsistencies, type CheckFacts } from './consistency.ts';
+import type { Inconsistency } from './ledgercheck.ts';
 import { Failure } from './failure.ts';
 import { skew } from './list.ts';
 import type { Output } from './output.ts';
@@ -38,11 +39,11 @@ type Result = ReturnType<typeof inconsistencies>;
 
 /** What shows in two looks: pods that come and go between two answers show in one. */
 async function lasting(access: Access, out: Output): Promise<Result> {
-  const first = inconsistencies(await gather(access));
+  const first = inconsistencies(await gather(access, out));
   if (first.found.length === 0) return first;
   out.note(`looking again, since ${first.found.length} things do not agree`);
   await out.pause(againMs);
-  const { found, unknown } = inconsistencies(await gather(access));
+  const { found, unknown } = inconsistencies(await gather(access, out));
   const before = new Set(first.found.map(textOf));
   return { found: found.filter((one) => before.has(textOf(one))), unknown };
 }
@@ -50,8 +51,8 @@ async function lasting(access: Access, out: Output): Promise<Result> {
 const textOf = ({ is, between, node, object, message }: Inconsistency): string =>
   [is, between, node, object, message].join('\n');
 
-async function gather(access: Access): Promise<CheckFacts> {
-  const facts = await clusterFacts(access);
+async function gather(access: Access, out: Output): Promise<CheckFacts> {
+  const facts = await clusterFacts(access, out);
   const containers = await containersOf(access);
   const listed = await read(() => access.api((client) => client.list(pods())));
   return { ...facts, containers, pods: 'why' in listed ? listed : { value: listed.value.items } };

@@ -17,25 +17,25 @@ export async function why(
   options: { output?: 'json' },
   out: Output,
 ): Promise<number> {
-  const chains = await chainsOf(access, kind, name);
+  const chains = await chainsOf(access, kind, name, out);
   printChains(chains, options.output, out);
   skew(access, out);
   return exitOf(chains);
 }
 
-async function chainsOf(access: Access, kind: string, name: string): Promise<Chain[]> {
+async function chainsOf(access: Access, kind: string, name: string, out: Output): Promise<Chain[]> {
   if (kind === 'pod') {
     const [namespace = '', pod = '', ...more] = name.split('/');
     if (![namespace, pod].every((one) => objectName.test(one)) || more.length > 0)
       throw new Failure(`"${name}" is not a pod’s NAMESPACE/NAME`, 'give one such as shop/web-0');
-    return podChains(await podFacts(access, namespace, pod));
+    return podChains(await podFacts(access, namespace, pod, out));
   }
   if (!objectName.test(name))
     throw new Failure(
       `"${name}" is not the name of a ${kind}`,
       `kubectl overlay ${kind === 'node' ? 'agents' : 'networks'} lists them`,
     );
-  const facts = await clusterFacts(access);
+  const facts = await clusterFacts(access, out);
   return [kind === 'node' ? nodeChain(name, facts) : networkChain(name, facts)];
 }
 
@@ -44,9 +44,32 @@ const items = async <K extends Kind>(access: Access, kind: K, query = {}): Promi
 
 const rowsIn = <T>({ items: rows, unanswered = [] }: Page<T>) => ({ rows, unanswered });
 
-/** Rows that agents tell: those of a user without that right are not known. */
-export const kernelsOf = (access: Access): Promise<Read<Kernels>> =>
-  read(async () => rowsIn(await access.all('kernel')));
+/** Nodes that are asked at once by themselves. */
+const atOnce = 8;
+
+/**
+ * What kernels show; not known to a user without that right. A kernel is long to read, and an operator waits five seconds
+ * for all of them: nodes that did not answer in that time are asked again, each by itself.
+ */
+export const kernelsOf = (access: Access, out: Output): Promise<Read<Kernels>> =>
+  read(async () => {
+    const all = rowsIn(await access.all('kernel'));
+    const late = all.unanswered.map(({ node }) => node);
+    if (late.length > atOnce) out.note(`asking ${late.length} nodes for their kernels, each by itself`);
+    const rows = [...all.rows];
+    const unanswered: Kernels['unanswered'][number][] = [];
+    const next = async (): Promise<void> => {
+      const node = late.shift();
+      if (node === undefined) return;
+      const one = rowsIn(await access.all('kernel', { node }));
+      const known = new Set(rows.map((row) => JSON.stringify(row)));
+      rows.push(...one.rows.filter((row) => !known.has(JSON.stringify(row))));
+      unanswered.push(...one.unanswered);
+      await next();
+    };
+    await Promise.all(Array.from({ length: atOnce }, next));
+    return { rows, unanswered };
+  });
 
 export const containersOf = (
   access: Access,
@@ -54,17 +77,17 @@ export const containersOf = (
 ): Promise<Read<{ rows: ContainerRow[]; unanswered: Kernels['unanswered'] }>> =>
   read(async () => rowsIn(await access.all('containers', query)));
 
-export async function clusterFacts(access: Access): Promise<ClusterFacts> {
+export async function clusterFacts(access: Access, out: Output): Promise<ClusterFacts> {
   return {
     networks: await items(access, 'networks'),
     agents: await items(access, 'agents'),
     blocks: await items(access, 'blocks'),
     spaces: await items(access, 'spaces'),
-    kernels: await kernelsOf(access),
+    kernels: await kernelsOf(access, out),
   };
 }
 
-async function podFacts(access: Access, namespace: string, name: string): Promise<PodFacts> {
+async function podFacts(access: Access, namespace: string, name: string, out: Output): Promise<PodFacts> {
   const [pod, namespaceObject, config, networks] = await Promise.all([
     read(() => access.api((client) => client.get(pods(namespace), name))),
     read(() => access.api((client) => client.get(namespaceMetadata, namespace))),
@@ -72,7 +95,7 @@ async function podFacts(access: Access, namespace: string, name: string): Promis
     read(() => access.api((client) => client.list(overlayNetworks))),
   ]);
   return {
-    ...(await clusterFacts(access)),
+    ...(await clusterFacts(access, out)),
     namespace,
     name,
     pod,

@@ -131,7 +131,7 @@ export const podMetadata = (namespace: string): Resource<KubeObject> => ({
 
 /** core/v1, as far as one looks for a pod that serves. */
 export interface Pod extends KubeObject {
-  metadata: ObjectMeta;
+  metadata: ObjectMeta & { namespace?: string };
   spec?: { nodeName?: string; hostNetwork?: boolean };
   status?: {
     phase?: string;

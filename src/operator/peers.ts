@@ -19,7 +19,7 @@ import {
 export interface PeerTimes {
   /** Nobody waits longer for what the agents say. */
   all: number;
-  /** One agent gets so long, so that those that hang do not keep the places of the others. */
+  /** One agent of all gets so long, so that those that hang do not keep the places of the others. */
   each: number;
   /** How long an answer serves: page after page comes of the same ones. */
   kept: number;
@@ -43,7 +43,7 @@ interface Said<T> {
 interface Question<T> {
   path: string;
   read: (body: string, node: string) => { rows: T[]; problems: string[] };
-  said: Map<string, { at: number; address: string; answer: Promise<Said<T>> }>;
+  said: Map<string, { at: number; address: string; failed: boolean; answer: Promise<Said<T>> }>;
 }
 
 const question = <T>(path: string, read: Question<T>['read']): Question<T> => ({
@@ -95,7 +95,10 @@ export class Peers {
     const first = targets.filter((target) => !this.#silent.has(target.node));
     const last = targets.filter((target) => this.#silent.has(target.node));
     const all = await Promise.all(
-      [...first, ...last].map(async (target) => ({ target, said: await this.#ask(asked, target, until) })),
+      [...first, ...last].map(async (target) => ({
+        target,
+        said: await this.#ask(asked, target, until, node !== undefined),
+      })),
     );
     return {
       rows: all.flatMap(({ said }) => said.rows),
@@ -123,17 +126,22 @@ export class Peers {
     });
   }
 
-  #ask<T>(asked: Question<T>, target: Target, until: number): Promise<Said<T>> {
+  /** @param alone one node that is asked for by itself has all the time, and is asked again where it did not answer */
+  #ask<T>(asked: Question<T>, target: Target, until: number, alone: boolean): Promise<Said<T>> {
     const known = asked.said.get(target.node);
-    if (known?.address === target.address && known.at + this.#times.kept > Date.now()) return known.answer;
-    const answer = this.#queue.add(() => this.#answerOf(asked, target, until));
-    asked.said.set(target.node, { at: Date.now(), address: target.address, answer });
+    const isFresh = known?.address === target.address && known.at + this.#times.kept > Date.now();
+    if (isFresh && !(alone && known.failed)) return known.answer;
+    const most = alone ? this.#times.all : this.#times.each;
+    const answer = this.#queue.add(() => this.#answerOf(asked, target, until, most));
+    const said = { at: Date.now(), address: target.address, failed: false, answer };
+    void answer.then(({ problem }) => (said.failed = problem !== undefined));
+    asked.said.set(target.node, said);
     return answer;
   }
 
-  async #answerOf<T>(asked: Question<T>, target: Target, until: number): Promise<Said<T>> {
+  async #answerOf<T>(asked: Question<T>, target: Target, until: number, most: number): Promise<Said<T>> {
     const failed = (why: string): Said<T> => ({ rows: [], problem: `${target.address}: ${why}` });
-    const left = Math.min(this.#times.each, until - Date.now());
+    const left = Math.min(most, until - Date.now());
     // it may well answer, so that it is not asked last the next time
     if (left <= 0) return failed(`it was not its turn within ${this.#times.all} ms: too many do not answer`);
     try {

@@ -1,13 +1,10 @@
 import { expect, jest } from '@jest/globals';
-import { mkdirSync, utimesSync, writeFileSync } from 'node:fs';
-import path from 'node:path';
 import type { Client } from '../../src/kube/client.ts';
 import { pods } from '../../src/kube/resources.ts';
 import { CommandBed } from '../support/commandbed.ts';
 import { eventually } from '../support/operator.ts';
-import { attachment } from '../unit/agent/fixture.ts';
 
-// `why` and `check` as users type them: a real API server and operator, and an agent's answers of a real kernel.
+// `why` as users type it: a real API server and operator, and an agent's answers of a real kernel.
 
 jest.setTimeout(90_000);
 
@@ -32,7 +29,7 @@ beforeAll(async () => {
     ...made,
     status: { phase: 'Running', podIPs: [{ ip: '9.0.0.2' }] },
   });
-  record('cafe', 'web-0', port, '9.0.0.2');
+  bed.record('cafe', 'web-0', port, '9.0.0.2');
   await bed.pass();
   await eventually(
     () => run('why node node1'),
@@ -41,29 +38,6 @@ beforeAll(async () => {
   );
 }, 120_000);
 afterAll(() => bed.stop());
-
-/** A record and a lease, as old as those of containers that run. */
-function record(id: string, name: string, host: string, address: string): void {
-  const [first] = attachment().interfaces;
-  const interfaces = [{ ...first!, host, addresses: [address] }];
-  const file = path.join(bed.stateDir, 'attachments', `${id}:eth0.json`);
-  writeFileSync(file, JSON.stringify(attachment({ containerID: id, pod: name, interfaces })));
-  const old = new Date(Date.now() - 120_000);
-  utimesSync(file, old, old);
-  lease(address, id);
-}
-
-function lease(address: string, id: string): void {
-  const dir = path.join(bed.leaseDir, 'dcos');
-  mkdirSync(dir, { recursive: true });
-  const file = path.join(dir, address);
-  writeFileSync(file, `${id}\neth0`);
-  const old = new Date(Date.now() - 120_000);
-  utimesSync(file, old, old);
-}
-
-/** An operator keeps an agent's answer for three seconds. */
-const forgotten = () => new Promise((resolve) => setTimeout(resolve, 3_100));
 
 test('a pod with which all is right', async () => {
   const { code, stdout, stderr } = await run('why pod default/web-0');
@@ -102,13 +76,20 @@ test.each([
 ])('a pod whose %s is broken in the kernel', async (what, damage, mend, words) => {
   const address = what === 'peers' ? ` ${bed.address}` : '';
   await bed.netns.sh(damage + address);
-  await forgotten();
-  const { code, stdout } = await run('why pod default/web-0');
+  const { code, stdout } = await eventually(
+    () => run('why pod default/web-0'),
+    (ran) => ran.code === 1,
+    30_000,
+  );
   if (mend !== '') await bed.netns.sh(mend);
   await bed.pass();
   expect({ code, stdout }).toEqual({ code: 1, stdout: expect.stringContaining(words) });
   expect(stdout.trimEnd().split('\n').at(-2)).toContain(`WRONG ${what}`);
-  await forgotten();
+  await eventually(
+    () => run('why pod default/web-0'),
+    (ran) => ran.code === 0,
+    30_000,
+  );
 });
 
 test('wrong arguments are refused before anybody is asked', async () => {

@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import path from 'node:path';
 import { endpoints } from '../../src/agent/endpoints.ts';
@@ -23,6 +23,7 @@ import { silent } from '../../src/log.ts';
 import { agentAudience } from '../../src/rows/row.ts';
 import { serve, type Server } from '../../src/serve/http.ts';
 import { Reviews } from '../../src/serve/review.ts';
+import { attachment } from '../unit/agent/fixture.ts';
 import { CommandLine, type Ran } from './commandline.ts';
 import { startControlPlane, type OwnControlPlane } from './controlplane.ts';
 import { FakeKubelet } from './kubelet.ts';
@@ -187,6 +188,20 @@ export class CommandBed {
     });
   }
 
+  /** A record and a lease, as old as those of containers that run. */
+  record(id: string, pod: string, host: string, address: string): void {
+    const [first] = attachment().interfaces;
+    const interfaces = [{ ...first!, host, addresses: [address] }];
+    const text = JSON.stringify(attachment({ containerID: id, pod, interfaces }));
+    writeOld(path.join(this.stateDir, 'attachments', `${id}:eth0.json`), text);
+    this.lease(address, id);
+  }
+
+  lease(address: string, id: string): void {
+    mkdirSync(path.join(this.leaseDir, 'dcos'), { recursive: true });
+    writeOld(path.join(this.leaseDir, 'dcos', address), `${id}\neth0`);
+  }
+
   /** A container's link on the bridge, as the plugin makes it. */
   async link(name: string, bridge = 'm-dcos'): Promise<void> {
     await this.netns.sh(`ip link add ${name} type veth peer name p${name.slice(-8)}`);
@@ -224,4 +239,10 @@ export class CommandBed {
       },
     });
   }
+}
+
+function writeOld(file: string, text: string): void {
+  writeFileSync(file, text);
+  const old = new Date(Date.now() - 120_000);
+  utimesSync(file, old, old);
 }
