@@ -20,6 +20,7 @@ import type { RunOptions } from './flags.ts';
 import { Garbage } from '../host/garbage.ts';
 import { Host } from '../host/host.ts';
 import { KernelListing } from './kernel.ts';
+import { routeEndpoint } from './route.ts';
 import { Metrics } from './metrics.ts';
 import { OwnRanges } from '../host/ranges.ts';
 
@@ -81,18 +82,13 @@ export async function runAgent(options: RunOptions): Promise<void> {
     engine: engineAt(dockerSocket),
     run,
   });
-  const differences = new KernelListing({
-    node,
-    version: pkg.version,
-    stateDir: directories.stateDir,
-    leaseDir: directories.leaseDir,
-    snapshot: () => agent.snapshot,
-    run,
-  });
+  const own = { node, version: pkg.version, snapshot: () => agent.snapshot, run };
+  const { stateDir, leaseDir } = directories;
+  const differences = new KernelListing({ ...own, stateDir, leaseDir });
   await agent.listen();
   const server = await serve({
     listen,
-    routes: endpoints(agent, metrics, containers, differences),
+    routes: endpoints(agent, metrics, containers, differences, routeEndpoint(own)),
     log,
     secure: {
       certificate: {

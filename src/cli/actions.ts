@@ -6,6 +6,7 @@ import { list, type ListOptions } from './list.ts';
 import { terminal } from './output.ts';
 import type { Action } from './program.ts';
 import { status } from './status.ts';
+import { traceCommand, type TraceOptions } from './trace.ts';
 import { why } from './why.ts';
 import { showVersion } from './version.ts';
 
@@ -26,6 +27,8 @@ export const act: Action = async (name, args, options, program) => {
         return await whose(access, first ?? '', options, out);
       case 'check':
         return await check(access, options, out);
+      case 'trace':
+        return await traceCommand(access, options as unknown as TraceOptions, out);
       case 'why':
         return await why(access, args, options, out);
       case 'version':

@@ -24,6 +24,17 @@ export const inspectTexts = {
       ['check -o json', 'the same for programs'],
     ] as [string, string][],
   },
+  trace: {
+    name: 'trace',
+    summary: 'follow a packet from a pod, hop by hop',
+    description:
+      'Follows the packet that a pod would send, hop by hop, on its node and on that of the target, as the kernels answer: bridge, route, our own chains and sets with the rule that gives the verdict, NAT, neighbour, forwarding entry, underlay, membership, the target’s neighbour entry. No packet is sent. Of Services it knows nothing: give the address of an endpoint. Needs the role overlaynet-inspector. Exit status: 0 every step is right, 1 one is wrong, 2 one could not be read.',
+    examples: [
+      ['trace --from shop/web-0 --to shop/db-0:5432', 'would this connection come about'],
+      ['trace --from shop/web-0 --to 9.0.1.7', 'a ping'],
+      ['trace --from shop/web-0 --to 10.1.2.3:443', 'with which source does it leave the overlay'],
+    ] as [string, string][],
+  },
 };
 
 const json = (): Option =>
@@ -36,5 +47,12 @@ export function addInspect(add: (key: keyof typeof inspectTexts) => Command): vo
     .addOption(json());
   add('check')
     .option('--fix', 'restart the agents that can mend what is left on their nodes')
+    .addOption(json());
+  add('trace')
+    .requiredOption('--from <pod>', 'the pod that sends: NAMESPACE/NAME')
+    .requiredOption('--to <target>', 'a pod, or an address; with :PORT or without')
+    .addOption(
+      new Option('--protocol <name>', 'default: tcp with a port, else icmp').choices(['tcp', 'udp', 'icmp']),
+    )
     .addOption(json());
 }

@@ -7,6 +7,7 @@ import type { AgentAllocation, OverlayConfig } from '../api/types.ts';
 import { messageOf } from '../kube/error.ts';
 import { readNodeKernel } from '../rows/kernel.ts';
 import { readNodeContainers } from '../rows/nodecontainers.ts';
+import { agentRoutePath, readNodeRoute, type Hop } from '../rows/trace.ts';
 import {
   agentContainersPath,
   agentKernelPath,
@@ -85,6 +86,23 @@ export class Peers {
   /** How nodes differ from what is desired, of one node or of all, and which nodes are missing in that. */
   kernel(node?: string): Promise<{ rows: KernelRow[]; unanswered: Unanswered[] }> {
     return this.#all(this.#kernel, node);
+  }
+
+  /** How a packet goes through a node. @returns undefined where no agent of such a node is known */
+  async trace(node: string, query: string): Promise<{ hops: Hop[] } | { problem: string } | undefined> {
+    const target = this.#targets().find((one) => one.node === node);
+    if (target === undefined) return undefined;
+    try {
+      const body = await this.#queue.add(() =>
+        this.#get(`${agentRoutePath}?${query}`, target, AbortSignal.timeout(this.#times.all)),
+      );
+      return { hops: readNodeRoute(body) };
+    } catch (error) {
+      const late = error instanceof Error && error.name === 'TimeoutError';
+      return {
+        problem: `${target.address}: ${late ? `no answer within ${this.#times.all} ms` : messageOf(error)}`,
+      };
+    }
   }
 
   async #all<T>(asked: Question<T>, node?: string): Promise<{ rows: T[]; unanswered: Unanswered[] }> {

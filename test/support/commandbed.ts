@@ -2,9 +2,11 @@ import { mkdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import path from 'node:path';
 import { endpoints } from '../../src/agent/endpoints.ts';
+import { routeEndpoint } from '../../src/agent/route.ts';
 import { KernelListing } from '../../src/agent/kernel.ts';
 import { Metrics } from '../../src/agent/metrics.ts';
 import { snapshotOf } from '../../src/belief/snapshot.ts';
+import { readAttachments } from '../../src/containers/attachments.ts';
 import { ContainerListing } from '../../src/containers/listing.ts';
 import type { Snapshot } from '../../src/dataplane/snapshot.ts';
 import { connect, type Client } from '../../src/kube/client.ts';
@@ -162,14 +164,23 @@ export class CommandBed {
   async pass(): Promise<void> {
     const { client } = this.plane;
     const [config, networks, allocations] = await Promise.all([
-      client.get(overlayConfigs, 'default'),
+      eventually(
+        () => client.get(overlayConfigs, 'default'),
+        (found) => found?.status?.effective !== undefined,
+        30_000,
+      ),
       client.list(overlayNetworks),
       client.list(agentAllocations),
     ]);
     const cached = { config, networks: networks.items, allocations: allocations.items };
     this.#snapshot = snapshotOf('node1', cached);
     if (this.#snapshot === undefined) throw new Error('nothing is in force');
-    const kernel = new DataPath({ log: silent, run: this.netns.run, sysctl: this.netns.readSwitch });
+    const kernel = new DataPath({
+      log: silent,
+      run: this.netns.run,
+      sysctl: this.netns.readSwitch,
+      attachments: () => readAttachments(this.stateDir),
+    });
     const { failures } = await kernel.reconcile(this.#snapshot);
     if (failures.length > 0) throw new Error(JSON.stringify(failures));
   }
@@ -229,9 +240,15 @@ export class CommandBed {
       sysctl: this.netns.readSwitch,
       links: this.netns.links,
     });
+    const route = routeEndpoint({
+      node: 'node1',
+      version: '0.1.0',
+      snapshot: () => this.#snapshot,
+      run: this.netns.run,
+    });
     return serve({
       listen: '0.0.0.0:0',
-      routes: endpoints({ ready: true, state: undefined }, new Metrics('0.1.0'), listing, kernel),
+      routes: endpoints({ ready: true, state: undefined }, new Metrics('0.1.0'), listing, kernel, route),
       log: silent,
       secure: {
         certificate: { commonName: 'agent', names: [] },
