@@ -44,6 +44,49 @@ const layers = {
     'report',
   ],
 };
+/** Each folder of hack, likewise. The entries, `hack/*.ts`, may import all of them. */
+const hackLayers = {
+  parts: [],
+  testbed: ['parts'],
+  checks: ['parts', 'testbed'],
+  offline: ['parts', 'testbed'],
+  kind: ['parts', 'testbed', 'offline'],
+  conformance: ['parts', 'testbed', 'offline', 'kind'],
+  reference: [],
+};
+/** Each folder of test, likewise. A suite imports no other suite: what two of them share is in `support`. */
+const testLayers = {
+  support: [],
+  chaos: ['support'],
+  bench: ['support', 'chaos'],
+  unit: ['support', 'chaos'],
+  apiserver: ['support', 'chaos'],
+  netns: ['support', 'chaos'],
+  lab: ['support'],
+  live: ['support', 'chaos'],
+  e2e: ['support'],
+};
+/** src imports src alone, hack imports src, test imports both. */
+const upwards = (...trees) => ({
+  regex: `^(\\.\\./)+(${trees.join('|')})/`,
+  message:
+    'src imports neither hack nor test; hack does not import test, but for its entries chaos.ts and bench.ts.',
+});
+/** For the files of a folder and of its folders, as deep as they go: which other folders of the tree they may import. */
+const within = (tree, table, ...patterns) =>
+  Object.entries(table).flatMap(([folder, allowed]) =>
+    [1, 2, 3].map((depth) =>
+      only(
+        [`${tree}/${folder}/${'*/'.repeat(depth - 1)}*.ts`],
+        {
+          regex: `^(\\.\\./){${depth}}(?!(${[folder, ...allowed].join('|')})/)[a-z]+/`,
+          message: `${tree}/${folder} imports ${allowed.join(', ') || 'no other folder'} of ${tree}: see \`${tree}Layers\` in eslint.config.js.`,
+        },
+        clientNode,
+        ...patterns,
+      ),
+    ),
+  );
 const elsewhere = (folder, allowed) => ({
   regex: `^\\.\\./(?!(${allowed.join('|')})/)[a-z]+/`,
   message: `src/${folder} imports ${allowed.join(', ') || 'no other folder'}: see \`layers\` in eslint.config.js.`,
@@ -73,15 +116,21 @@ export default tseslint.config(
     },
   },
   only(['src/**/*.ts', 'hack/**/*.ts', 'test/**/*.ts'], clientNode),
+  only(['src/**/*.ts'], clientNode, upwards('hack', 'test')),
+  only(['hack/*.ts'], clientNode, upwards('test')),
+  only(['hack/chaos.ts', 'hack/bench.ts'], clientNode),
+  ...within('hack', hackLayers, upwards('test')),
+  ...within('test', testLayers),
   ...Object.entries(layers).map(([folder, allowed]) =>
     only(
       [`src/${folder}/**/*.ts`],
       elsewhere(folder, allowed),
+      upwards('hack', 'test'),
       ...(folder === 'kube' ? [] : [clientNode]),
       ...(pure.includes(folder) ? [io] : []),
     ),
   ),
-  only(['test/apiserver/kube/**/*.ts'], {
+  only(['test/apiserver/kube/**/*.ts'], clientNode, {
     group: Object.keys(layers)
       .filter((folder) => folder !== 'kube' && !layers.kube.includes(folder))
       .map((folder) => `**/src/${folder}/**`),

@@ -1,12 +1,12 @@
 import type { Underlay } from '../src/api/types.ts';
-import { allocation } from './chaos/allocation.ts';
-import { renderFigures, type Figure } from './chaos/figure.ts';
-import { injection } from './chaos/injection.ts';
-import { kills } from './chaos/kills.ts';
-import { PodBed } from './chaos/pods.ts';
-import { simulation } from './chaos/simulation.ts';
-import { spoofing } from './chaos/spoofing.ts';
-import { Wire } from './chaos/wire.ts';
+import { allocation } from '../test/chaos/allocation.ts';
+import { renderFigures, type Figure } from '../test/chaos/figure.ts';
+import { injection } from '../test/chaos/injection.ts';
+import { kills } from '../test/chaos/kills.ts';
+import { PodBed } from '../test/chaos/pods.ts';
+import { simulation } from '../test/chaos/simulation.ts';
+import { spoofing } from '../test/chaos/spoofing.ts';
+import { Wire } from '../test/chaos/wire.ts';
 import { ensurePackages } from './parts/packages.ts';
 import { say, since } from './parts/progress.ts';
 import { provideParts } from './parts/provide.ts';
@@ -16,8 +16,8 @@ import { table } from './testbed/table.ts';
  * `npm run chaos [FRAMES]`: sends what must not arrive, ten thousand times each unless told, and what must, and counts; then
  * kills the CNI plugin in the middle of its work, a thousand times, or as many as frames if those are fewer. The status is
  * 0 only where all is as it should be. All of it is in network namespaces that end with this process.
- * `npm run chaos -- simulation` is about the operators, in memory: hack/chaos/simulation.ts.
- * `npm run chaos -- allocation` is about the operators: hack/chaos/allocation.ts.
+ * `npm run chaos -- simulation` is about the operators, in memory: test/chaos/simulation.ts.
+ * `npm run chaos -- allocation` is about the operators: test/chaos/allocation.ts.
  */
 
 async function spoofed(frames: number): Promise<Figure[]> {

@@ -6,7 +6,7 @@ import { summary } from './conformance/report.ts';
 import { listSpecs, output, runGroup } from './conformance/run.ts';
 import { choose, table, type Choice } from './conformance/specs.ts';
 import { kind } from './kind/cluster.ts';
-import type { Engine } from './kind/engine.ts';
+import type { Engine } from './testbed/engine.ts';
 import { lab } from './kind/raise.ts';
 import { done, session } from './kind/session.ts';
 import { findConformanceParts, type ConformanceParts } from './parts/conformance.ts';

@@ -1,7 +1,7 @@
-import { spawn } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
+import { jest, type Totals } from './checks/jest.ts';
 import { binDirectory } from './kind/cluster.ts';
 import { lab } from './kind/raise.ts';
 import { done, interrupted, session } from './kind/session.ts';
@@ -24,40 +24,6 @@ const suite = join(root, 'test', 'e2e');
 /** The last: takes overlaynet away. */
 const uninstall = 'uninstall';
 
-interface Totals {
-  passed: number;
-  failed: number;
-}
-
-/** Runs one file of tests; one that could not be run counts as a failed test. */
-async function runFile(file: string): Promise<Totals> {
-  const results = join(lab.dir, 'results.json');
-  rmSync(results, { force: true });
-  const options = [
-    '--forceExit',
-    '--verbose',
-    '--json',
-    `--outputFile=${results}`,
-    '--runTestsByPath',
-    join(suite, file),
-  ];
-  const child = spawn(process.execPath, [join(root, 'node_modules', '.bin', 'jest'), ...options], {
-    cwd: root,
-    stdio: ['ignore', 'ignore', 'inherit'],
-    env: {
-      ...process.env,
-      OVERLAYNET_E2E: binDirectory(lab),
-      NODE_OPTIONS: '--experimental-vm-modules --disable-warning=ExperimentalWarning',
-    },
-  });
-  void interrupted.then(() => child.kill());
-  await new Promise((resolve) => child.on('exit', resolve));
-  if (!existsSync(results)) return { passed: 0, failed: 1 };
-  const counts = JSON.parse(readFileSync(results, 'utf8')) as Record<string, number>;
-  const { numPassedTests: passed = 0, numFailedTests = 0, numRuntimeErrorTestSuites = 0 } = counts;
-  return { passed, failed: numFailedTests + numRuntimeErrorTestSuites };
-}
-
 /** Runs the files of test/e2e in the order of their names, until one fails: each goes on with the cluster of those before. */
 async function test(): Promise<Totals> {
   const files = readdirSync(suite)
@@ -68,7 +34,12 @@ async function test(): Promise<Totals> {
   if (files.length === 0) throw new UserError(`no test in test/e2e has a name with ${tests.join(' or ')}`);
   const totals = { passed: 0, failed: 0 };
   for (const file of files) {
-    const { passed, failed } = await runFile(file);
+    const args = ['--verbose', '--runTestsByPath', join(suite, file)];
+    const { passed, failed } = await jest(args, join(lab.dir, 'results.json'), {
+      quiet: true,
+      cancelled: interrupted,
+      env: { ...process.env, OVERLAYNET_E2E: binDirectory(lab) },
+    });
     totals.passed += passed;
     totals.failed += failed;
     done(`${file}: ${passed} passed${failed > 0 ? `, ${failed} failed` : ''}`);

@@ -1,13 +1,11 @@
-import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
-import { createInterface } from 'node:readline';
+import { jestSuite, type Totals } from './checks/jest.ts';
+import { tool } from './checks/tool.ts';
 import { goTests } from './gotest.ts';
 import { ensurePackages } from './parts/packages.ts';
 import { say, since } from './parts/progress.ts';
 import { provideParts } from './parts/provide.ts';
 import { go } from './parts/part.ts';
-import { labNamed, root } from './testbed/lab.ts';
+import { labNamed } from './testbed/lab.ts';
 import { takeDown } from './testbed/owner.ts';
 
 /**
@@ -28,66 +26,6 @@ const forDocker = { docker: 'docker.io', dockerd: 'docker.io', busybox: 'busybox
 /** Names of labs that tests start. */
 const testLabs = ['ovt-lab', 'ovt-other'];
 
-/**
- * Runs one of the project's tools with the Node in use; tells whether it succeeded.
- * @param label before each line of its output; none: it has the terminal to itself
- */
-function tool(
-  [name = '', ...args]: string[],
-  label: string | undefined,
-  env: NodeJS.ProcessEnv = process.env,
-): Promise<boolean> {
-  const file = join(root, 'node_modules', '.bin', name);
-  return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [file, ...args], {
-      cwd: root,
-      stdio: label === undefined ? 'inherit' : ['ignore', 'pipe', 'pipe'],
-      env,
-    });
-    for (const stream of [child.stdout, child.stderr]) {
-      if (!stream) continue;
-      createInterface({ input: stream }).on('line', (line) => {
-        say(`${label ?? ''}${line}`);
-      });
-    }
-    child.on('error', reject);
-    child.on('close', (code) => {
-      resolve(code === 0);
-    });
-  });
-}
-
-interface Totals {
-  passed: number;
-  failed: number;
-}
-
-/** Runs a suite; a test file that could not be run counts as one failed test, and so does a suite without any. */
-async function jest(suite: string, label: string | undefined): Promise<Totals> {
-  const results = join(root, 'dist', `results-${suite}.json`);
-  rmSync(results, { force: true });
-  mkdirSync(join(root, 'dist'), { recursive: true });
-  const options = `${process.env.NODE_OPTIONS ?? ''} --experimental-vm-modules --disable-warning=ExperimentalWarning`;
-  // a test that failed may have left a timer or a socket, for which jest would wait
-  const args = [
-    '--json',
-    `--outputFile=${results}`,
-    '--forceExit',
-    ...(suite === 'unit' ? [] : ['--runInBand']),
-  ];
-  for (const phase of ['Setup', 'Teardown']) {
-    const file = join(root, 'test', 'support', `${suite}-${phase.toLowerCase()}.ts`);
-    if (existsSync(file)) args.push(`--global${phase}=${file}`);
-  }
-  const env = { ...process.env, NODE_OPTIONS: options.trim() };
-  const success = await tool(['jest', `${join('test', suite)}/`, ...args], label, env);
-  if (!existsSync(results)) return { passed: 0, failed: 1 };
-  const counts = JSON.parse(readFileSync(results, 'utf8')) as Record<string, number>;
-  const { numPassedTests: passed = 0, numFailedTests = 0, numRuntimeErrorTestSuites = 0 } = counts;
-  const failed = numFailedTests + numRuntimeErrorTestSuites;
-  return { passed, failed: success || failed > 0 ? failed : 1 };
-}
-
 /** Runs what is chosen until something fails. Returns the tests' totals and whether all went well. */
 async function run(chosen: string[]): Promise<Totals & { success: boolean }> {
   const totals = { passed: 0, failed: 0, success: true };
@@ -100,11 +38,11 @@ async function run(chosen: string[]): Promise<Totals & { success: boolean }> {
       const start = performance.now();
       say(`\n== ${name}`);
       const label = used.length > 1 ? `${name.padEnd(9)} | ` : undefined;
-      const check = checks[name];
+      const [program, ...args] = checks[name] ?? [];
       let success;
-      if (check) success = await tool(check, label);
+      if (program !== undefined) success = await tool(program, args, { label });
       else {
-        const { passed, failed } = await (name === 'cni' ? goTests(await go()) : jest(name, label));
+        const { passed, failed } = await (name === 'cni' ? goTests(await go()) : jestSuite(name, { label }));
         totals.passed += passed;
         totals.failed += failed;
         success = failed === 0;

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { writeArchive, writeLayer, type Image } from '../kind/archive.ts';
-import { rootfs } from '../kind/rootfs.ts';
+import { writeArchive, writeLayer, type Image } from '../offline/archive.ts';
+import { rootfs } from '../offline/rootfs.ts';
 import { command } from '../parts/command.ts';
 import type { ConformanceParts } from '../parts/conformance.ts';
 import { say } from '../parts/progress.ts';

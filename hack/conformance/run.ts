@@ -3,7 +3,7 @@ import { createWriteStream, mkdirSync } from 'node:fs';
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import type { Engine } from '../kind/engine.ts';
+import type { Engine } from '../testbed/engine.ts';
 import { interrupted } from '../kind/session.ts';
 import { command } from '../parts/command.ts';
 import type { ConformanceParts } from '../parts/conformance.ts';

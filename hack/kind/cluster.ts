@@ -4,7 +4,7 @@ import { findKind, findTool } from '../parts/cluster.ts';
 import { command } from '../parts/command.ts';
 import { findParts } from '../parts.ts';
 import { root, type Lab } from '../testbed/lab.ts';
-import type { Engine } from './engine.ts';
+import type { Engine } from '../testbed/engine.ts';
 import { networkName } from './network.ts';
 
 export const clusterName = 'overlaynet-e2e';

@@ -1,5 +1,5 @@
 import { command } from '../parts/command.ts';
-import { docker, type Engine } from './engine.ts';
+import { docker, type Engine } from '../testbed/engine.ts';
 
 /** For KIND_EXPERIMENTAL_DOCKER_NETWORK: a network of our own. */
 export const networkName = 'overlaynet-e2e';

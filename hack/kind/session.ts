@@ -3,7 +3,7 @@ import { ensurePackages } from '../parts/packages.ts';
 import { say } from '../parts/progress.ts';
 import { claim, own, takeDown } from '../testbed/owner.ts';
 import { binDirectory } from './cluster.ts';
-import type { Engine } from './engine.ts';
+import type { Engine } from '../testbed/engine.ts';
 import { engineOf, lab, raise, remove } from './raise.ts';
 
 /** Settles with the first signal that asks this process to end. */

@@ -65,7 +65,7 @@ const imagesPart: Part = {
 /** Kubernetes' own suite in the version of the cluster: downloaded or built, and what is in its images built. */
 export async function findConformanceParts(): Promise<ConformanceParts> {
   const suite = await find(suitePart);
-  const testdns = ownPart('testdns', {
+  const testdns = ownPart('kind/go/testdns', {
     version: corednsVersion,
     module: corednsModule,
     buildTime: 'a minute',

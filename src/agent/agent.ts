@@ -134,6 +134,11 @@ export class Agent {
     return this.#parts.pass.snapshot;
   }
 
+  /** The last complete comparison: the same. */
+  get compared(): { ms: number; endedAt: number } {
+    return this.#parts.pass.compared;
+  }
+
   /** This node's part of the state document; undefined before it is known. */
   get state(): AgentState | undefined {
     const { wanted } = this.#parts.pass;

@@ -1,45 +1,65 @@
-import { existsSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { dockerAt, type Docker } from '../docker/docker.ts';
 import { DataPath } from '../linux/datapath.ts';
-import { createLog, type Log } from '../log.ts';
+import { createLog, silent, type Log } from '../log.ts';
 import { CNIFiles } from '../containers/cni.ts';
 import { networksInCheckpoint } from './checkpoint.ts';
 import { isErrno, reasonOf } from '../host/file.ts';
 import { socketIn, type Directories, type HostFlags } from '../host/directories.ts';
 import { removeDropIns } from '../host/dropins.ts';
 import { removePlugins } from '../host/plugins.ts';
+import { Removal } from '../host/removal.ts';
 import { answers } from '../containers/socket.ts';
 import type { Failure } from '../dataplane/state.ts';
+import type { Run } from '../linux/run.ts';
 
 /** The part of src/linux/datapath.ts that `cleanup` needs. */
-interface Kernel {
+type Kernel = Pick<DataPath, 'remains'> & {
   cleanup(): Promise<{ changes: number; failures: Failure[] }>;
-}
+};
 
 /** The part of src/docker that it needs. */
 type Networks = Pick<Docker, 'cleanup'>;
 
+export interface CleanupFlags extends Directories, HostFlags {
+  dockerSocket?: string;
+  /** Only say what is there; an error if there is anything. */
+  check?: boolean;
+  /** Only say what would be done. */
+  dryRun?: boolean;
+}
+
 /**
  * Runs `agent cleanup` and prints what was removed. It can be repeated.
- * @throws Error with what could not be removed, or because an agent runs
+ * @param run for tests, which run every program in a network namespace
+ * @throws Error with what could not be removed, or because an agent runs; with `check`, because something is there
  */
-export async function cleanup(flags: Directories & HostFlags & { dockerSocket?: string }): Promise<void> {
-  const { dockerSocket, hostRoot, cniBinDir, ...directories } = flags;
+export async function cleanup(flags: CleanupFlags, run?: Run): Promise<void> {
+  const { dockerSocket, hostRoot, cniBinDir, check = false, dryRun = false, ...directories } = flags;
+  const dry = check || dryRun;
   const socket = socketIn(directories.runDir);
-  if (existsSync(socket) && (await answers(socket))) {
+  const running = existsSync(socket) && (await answers(socket));
+  if (running && !dry) {
     throw new Error(
       `an agent runs on this node and would recreate everything: stop it first (it listens at ${socket})`,
     );
   }
-  const removed: string[] = [];
-  const log = createLog({ level: 'warn', component: 'agent' });
+  const removal = new Removal({ dry });
+  const log = dry ? silent : createLog({ level: 'warn', component: 'agent' });
   const docker = dockerAt(dockerSocket, log);
-  const failures = await removeAll({ directories, kernel: new DataPath({ log }), docker, log, removed });
-  failures.push(...removePlugins(join(hostRoot, cniBinDir), removed), ...removeDropIns(hostRoot, removed));
-  for (const what of removed) process.stdout.write(`removed ${what}\n`);
+  const kernel = new DataPath({ log, ...(run === undefined ? {} : { run }) });
+  const failures = await removeAll({ directories, kernel, docker, log, removal });
+  failures.push(...removePlugins(join(hostRoot, cniBinDir), removal), ...removeDropIns(hostRoot, removal));
+  const { removed } = removal;
+  const verb = check ? '' : dryRun ? 'would remove ' : 'removed ';
+  for (const what of removed) process.stdout.write(`${verb}${what}\n`);
   if (removed.length === 0 && failures.length === 0) process.stdout.write('nothing of overlaynet is here\n');
+  if (dryRun && running)
+    process.stdout.write(`an agent runs on this node: stop it first (it listens at ${socket})\n`);
   if (failures.length > 0) throw new Error(`cleanup: ${failures.map(({ message }) => message).join('; ')}`);
+  if (check && removed.length > 0)
+    throw new Error('cleanup --check: the lines above are of overlaynet; `agent cleanup` removes them');
 }
 
 /**
@@ -51,63 +71,67 @@ export async function removeAll(options: {
   kernel: Kernel;
   docker?: Networks | undefined;
   log: Log;
-  /** Names of removed things are added to it. */
-  removed: string[];
+  removal: Removal;
 }): Promise<Failure[]> {
-  const { directories, kernel, docker, log, removed } = options;
+  const { directories, kernel, docker, log, removal } = options;
+  const { removed, dry } = removal;
   const cni = new CNIFiles({
     directories,
     log,
     owned: networksInCheckpoint(directories.stateDir),
-    onRemoved: (path) => removed.push(path),
+    removal,
     // after this, containers lose their links here, too
     links: () => new Set(),
   });
   const withdrawn = cni.removeAll();
   const networks = await docker
-    ?.cleanup()
+    ?.cleanup({ dry })
     .catch((error: unknown) => ({ removed: [], failures: [{ message: reasonOf(error) }] }));
   for (const name of networks?.removed ?? []) removed.push(`Docker network ${name}`);
   withdrawn.push(...(networks?.failures ?? []));
-  const { changes, failures } = await kernel
-    .cleanup()
-    .catch((error: unknown) => ({ changes: 0, failures: [{ message: reasonOf(error) }] }));
-  if (changes > 0) removed.push(`${changes} kernel entries (links, routes, rules, sets, chains)`);
+  const failures = await (dry ? findInKernel(kernel, removed) : removeFromKernel(kernel, removed)).catch(
+    (error: unknown) => [{ message: reasonOf(error) }],
+  );
   const leases = cni.removeLeases(new Set()).failures;
   return [
     ...withdrawn,
     ...failures,
     ...leases,
-    ...removeState(directories.stateDir, removed),
-    ...removeEmpty(directories.runDir, removed),
-    ...removeEmpty(directories.cniConfDir, removed),
-    ...removeEmpty(directories.leaseDir, removed),
+    ...removeState(directories.stateDir, removal),
+    ...removal.removeEmpty(directories.runDir),
+    ...removal.removeEmpty(directories.cniConfDir),
+    // where nothing else is ours, an empty directory of leases is not either
+    ...(removed.length > 0 ? removal.removeEmpty(directories.leaseDir) : []),
   ];
 }
 
+async function removeFromKernel(kernel: Kernel, removed: string[]): Promise<Failure[]> {
+  const { changes, failures } = await kernel.cleanup();
+  if (changes > 0) removed.push(`${changes} kernel entries (links, routes, rules, sets, chains)`);
+  return failures;
+}
+
+async function findInKernel(kernel: Kernel, removed: string[]): Promise<Failure[]> {
+  const { remains, failures } = await kernel.remains();
+  for (const [kind, names] of remains) removed.push(`${kind} (${names.length}): ${listing(names)}`);
+  return failures;
+}
+
+/** How many names of a kind are listed: a node has a route for each of up to thousands of peers. */
+const mostNames = 20;
+
+const listing = (names: readonly string[]): string =>
+  names.slice(0, mostNames).join(', ') +
+  (names.length > mostNames ? ` and ${names.length - mostNames} more` : '');
+
 /** Removes only our files, because the user may share the directory with something else. */
-function removeState(dir: string, removed: string[]): Failure[] {
+function removeState(dir: string, removal: Removal): Failure[] {
   try {
     for (const file of readdirSync(dir)) {
-      if (/^checkpoint\.json(\.corrupt-.*)?$|^\..*\.tmp$/.test(file)) {
-        rmSync(join(dir, file), { force: true });
-        removed.push(join(dir, file));
-      }
+      if (/^checkpoint\.json(\.corrupt-.*)?$|^\..*\.tmp$/.test(file)) removal.remove(join(dir, file));
     }
   } catch (error) {
     return isErrno(error, 'ENOENT') ? [] : [{ message: reasonOf(error) }];
   }
-  return removeEmpty(dir, removed);
-}
-
-/** Removes a directory. One that is a mount, or that holds other files, stays. */
-function removeEmpty(dir: string, removed: string[]): Failure[] {
-  try {
-    rmdirSync(dir);
-    removed.push(dir);
-  } catch (error) {
-    if (['ENOENT', 'ENOTEMPTY', 'EBUSY'].some((code) => isErrno(error, code))) return [];
-    return [{ message: reasonOf(error) }];
-  }
-  return [];
+  return removal.removeEmpty(dir);
 }

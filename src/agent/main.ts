@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { Command, Option } from 'commander';
-import { defaultBinDir, defaultDirectories, type Directories, type HostFlags } from '../host/directories.ts';
+import { defaultBinDir, defaultDirectories, type HostFlags } from '../host/directories.ts';
+import type { CleanupFlags } from './cleanup.ts';
 import { FlagError, parseRunFlags, type RunFlags } from './flags.ts';
 
 const program = new Command('agent')
@@ -76,7 +77,14 @@ host(
   ),
 )
   .addOption(dockerSocket())
-  .action(async (flags: Directories & HostFlags & { dockerSocket?: string }) => {
+  .addOption(
+    new Option(
+      '--check',
+      'remove nothing: print what is there, exit status 1 if there is anything',
+    ).conflicts('dryRun'),
+  )
+  .option('--dry-run', 'remove nothing: print what would be removed')
+  .action(async (flags: CleanupFlags) => {
     const { cleanup } = await import('./cleanup.ts');
     await cleanup(flags);
   });

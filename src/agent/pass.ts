@@ -50,6 +50,8 @@ export class Pass {
   passed = false;
   /** Of the last pass that was asked for links alone: what it took, and when it ended, by the monotonic clock. */
   looked = { ms: 0, endedAt: -Infinity };
+  /** Of the last complete comparison: the same. */
+  compared = { ms: 0, endedAt: -Infinity };
   readonly #parts: Parts;
   readonly #ended = Promise.withResolvers<undefined>();
   /** Undefined before the first pass of this process. */
@@ -113,9 +115,12 @@ export class Pass {
     }
     const settled = stands && this.#last?.changes === 0;
     const start = performance.now();
-    const outcome = await this.#apply(snapshot, settled && look === 'links' ? 'links' : 'all');
-    const ms = performance.now() - start;
-    if (look === 'links') this.looked = { ms, endedAt: performance.now() };
+    const scope = settled && look === 'links' ? 'links' : 'all';
+    const outcome = await this.#apply(snapshot, scope);
+    const endedAt = performance.now();
+    const ms = endedAt - start;
+    if (look === 'links') this.looked = { ms, endedAt };
+    if (scope === 'all') this.compared = { ms, endedAt };
     this.#last = outcome;
     this.#ended.resolve(undefined);
     this.save();

@@ -2,15 +2,15 @@ import { setFlagsFromString } from 'node:v8';
 import pkg from '../../package.json' with { type: 'json' };
 import { dockerAt } from '../docker/docker.ts';
 import { engineAt } from '../docker/engine.ts';
-import { serve } from '../serve/http.ts';
-import { connect } from '../kube/client.ts';
+import { serve, type Route, type Server } from '../serve/http.ts';
+import { connect, type Client } from '../kube/client.ts';
 import { agentAudience } from '../rows/row.ts';
 import { Reviews } from '../serve/review.ts';
 import { DataPath } from '../linux/datapath.ts';
 import { hostSpace } from '../linux/ranges.ts';
 import { run } from '../linux/run.ts';
 import { uplinkMTU } from '../linux/uplink.ts';
-import { createLog } from '../log.ts';
+import { createLog, type Log } from '../log.ts';
 import { Agent } from './agent.ts';
 import { readAttachments } from '../containers/attachments.ts';
 import { ContainerListing } from '../containers/listing.ts';
@@ -35,30 +35,68 @@ setFlagsFromString('--heap-growing-percent=50');
  * @throws ListenError
  */
 export async function runAgent(options: RunOptions): Promise<void> {
-  const {
-    node,
-    addresses,
-    kubeconfig,
-    listen,
-    certificate,
-    resyncMs,
-    logLevel,
-    cniPlugin,
-    conflistMode,
-    dockerSocket,
-    ...directories
-  } = options;
-  const log = createLog({ level: logLevel, component: 'agent' });
+  const log = createLog({ level: options.logLevel, component: 'agent' });
+  const stop = await startAgent(options, log);
+  const signal = await new Promise<string>((resolve) => {
+    for (const name of ['SIGTERM', 'SIGINT']) process.once(name, resolve);
+  });
+  log.info('stopping; the kernel stays as it is', { signal });
+  await Promise.race([stop(), new Promise((resolve) => setTimeout(resolve, graceMs))]);
+  process.exit(0);
+}
+
+/** Starts the agent and serves what it knows. Returns what ends it. @throws ListenError */
+async function startAgent(options: RunOptions, log: Log): Promise<() => Promise<void>> {
+  const { node, addresses, kubeconfig, stateDir, resyncMs } = options;
   const client = connect(kubeconfig === undefined ? {} : { kubeconfig });
   const metrics = new Metrics(pkg.version);
-  const kernel = new DataPath({ log, attachments: () => readAttachments(directories.stateDir) });
+  const kernel = new DataPath({ log, attachments: () => readAttachments(stateDir) });
+  const agent = agentOf(options, { client, metrics, kernel, log });
+  await agent.listen();
+  const routes = routesOf(options, agent, metrics);
+  const server = await serveAgent(options, client, routes, log).catch(async (error: unknown) => {
+    await agent.stop();
+    throw error;
+  });
+  const drift = watchDrift(agent, { resyncMs, guarded: () => kernel.guarded(), log });
+  agent.start();
+  log.info('agent started', { node, addresses: addresses.join(','), listen: server.address });
+  return async () => {
+    drift.stop();
+    await Promise.all([agent.stop(), server.close()]);
+    await client.close();
+  };
+}
+
+function routesOf(
+  { node, stateDir, leaseDir, dockerSocket }: RunOptions,
+  agent: Agent,
+  metrics: Metrics,
+): Record<string, Route> {
+  const own = { node, version: pkg.version, run };
+  const known = { ...own, snapshot: () => agent.snapshot };
+  const containers = new ContainerListing({ ...own, stateDir, engine: engineAt(dockerSocket) });
+  const differences = new KernelListing({ ...known, stateDir, leaseDir });
+  return endpoints(agent, metrics, containers, differences, routeEndpoint(known));
+}
+
+interface Surroundings {
+  client: Client;
+  metrics: Metrics;
+  kernel: DataPath;
+  log: Log;
+}
+
+function agentOf(options: RunOptions, { client, metrics, kernel, log }: Surroundings): Agent {
+  const { node, addresses, cniPlugin, conflistMode, dockerSocket } = options;
+  const { stateDir, cniConfDir, cniNetDir, leaseDir, runDir } = options;
   const garbage = new Garbage();
   const docker = dockerAt(dockerSocket, log);
   const ranges = new OwnRanges({ read: () => hostSpace(), addresses, pools: () => docker?.pools ?? [] });
-  const agent = new Agent({
+  return new Agent({
     node,
     addresses,
-    directories,
+    directories: { stateDir, cniConfDir, cniNetDir, leaseDir, runDir },
     cniPlugin,
     conflistMode,
     client,
@@ -75,20 +113,17 @@ export async function runAgent(options: RunOptions): Promise<void> {
     metrics,
     log,
   });
-  const containers = new ContainerListing({
-    node,
-    version: pkg.version,
-    stateDir: directories.stateDir,
-    engine: engineAt(dockerSocket),
-    run,
-  });
-  const own = { node, version: pkg.version, snapshot: () => agent.snapshot, run };
-  const { stateDir, leaseDir } = directories;
-  const differences = new KernelListing({ ...own, stateDir, leaseDir });
-  await agent.listen();
-  const server = await serve({
+}
+
+const serveAgent = (
+  { node, addresses, listen, certificate }: RunOptions,
+  client: Client,
+  routes: Record<string, Route>,
+  log: Log,
+): Promise<Server> =>
+  serve({
     listen,
-    routes: endpoints(agent, metrics, containers, differences, routeEndpoint(own)),
+    routes,
     log,
     secure: {
       certificate: {
@@ -98,20 +133,4 @@ export async function runAgent(options: RunOptions): Promise<void> {
       },
       reviewer: new Reviews(client, { audience: agentAudience }),
     },
-  }).catch(async (error: unknown) => {
-    await agent.stop();
-    throw error;
   });
-  const drift = watchDrift(agent, { resyncMs, guarded: () => kernel.guarded(), log });
-  agent.start();
-  log.info('agent started', { node, addresses: addresses.join(','), listen: server.address });
-
-  const signal = await new Promise<string>((resolve) => {
-    for (const name of ['SIGTERM', 'SIGINT']) process.once(name, resolve);
-  });
-  log.info('stopping; the kernel stays as it is', { signal });
-  drift.stop();
-  const stopped = Promise.all([agent.stop(), server.close()]).then(() => client.close());
-  await Promise.race([stopped, new Promise((resolve) => setTimeout(resolve, graceMs))]);
-  process.exit(0);
-}

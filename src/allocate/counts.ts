@@ -1,6 +1,6 @@
 import { selects } from '../api/selector.ts';
 import type { LedgerSpace, OverlayNetwork } from '../api/types.ts';
-import type { Facts } from './status.ts';
+import type { Facts } from './facts.ts';
 
 /** How far the nodes are that should have a network. */
 export interface AgentCounts {

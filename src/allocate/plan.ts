@@ -3,25 +3,18 @@ import { isLeaving, isWaiting } from '../api/inuse.ts';
 import { Allocations, type Memory } from './allocations.ts';
 import { Certainty } from './certainty.ts';
 import type { SpacePlan } from './demand.ts';
-import {
-  configRefusal,
-  cooldown,
-  nodeSubnetsOf,
-  pinnedNext,
-  settingsOf,
-  takenSpaces,
-  withVtepSpace,
-} from './config.ts';
+import { configRefusal, cooldown, nodeSubnetsOf, pinnedNext, takenSpaces, withVtepSpace } from './config.ts';
 import { judgeDepartures, type DepartureVerdict } from './departures.ts';
 import { mtuRule, tunnelMTU } from './mtu.ts';
 import { judgeNetworks } from './networks.ts';
+import { nextIndex } from './nextindex.ts';
 import { byAge } from './order.ts';
 import { subnetsInForce } from './overlap.ts';
 import { claimantsOf, judgeRegistrations, type Registrations, type Rules } from './register.ts';
 import type { Holdings } from './render.ts';
 import { listedNames, remainsOf } from './forgotten.ts';
 import { repairedIndex } from './repair.ts';
-import { judgeRestore, type RestoreVerdict } from './restore.ts';
+import { judgeRestore, notRestored, type RestoreVerdict } from './restore.ts';
 import { Listing, unlistedPages } from './listing.ts';
 import { allWrittenSince } from './evidence.ts';
 import { statedIndex } from './space.ts';
@@ -29,6 +22,7 @@ import { planSpaces } from './spaces.ts';
 import {
   indexOf,
   keyOf,
+  noReads,
   spacesName,
   type NodeFacts,
   type Reads,
@@ -77,22 +71,9 @@ class Planner {
   readonly #nodes: readonly NodeFacts[];
   readonly #holdings: Holdings;
   readonly #certain: Certainty;
-  #restore: RestoreVerdict = {
-    restored: undefined,
-    active: false,
-    ending: undefined,
-    waiting: [],
-    missing: [],
-  };
+  #restore: RestoreVerdict = notRestored;
   readonly #departures: DepartureVerdict;
-  readonly #reads: Reads = {
-    addresses: new Set(),
-    ledger: new Map(),
-    allocations: false,
-    nodes: new Set(),
-    networks: new Set(),
-    agents: new Set(),
-  };
+  readonly #reads: Reads = noReads();
   #nextPage: number;
   #wakeAt = Infinity;
 
@@ -165,15 +146,14 @@ class Planner {
   }
 
   #judgeRegistrations(config: PinnedConfig | undefined, rules: Rules): Registrations {
-    const registrations = judgeRegistrations(
-      this.#view,
-      this.#nodes,
+    const basis = {
+      view: this.#view,
       rules,
-      takenSpaces(this.#index, config),
-      subnetsInForce(this.#index, config?.vtepSubnets ?? [], this.#view),
-      (node) => this.#holdings.has(node),
-      this.#memory.standing,
-    );
+      taken: takenSpaces(this.#index, config),
+      inForce: subnetsInForce(this.#index, config?.vtepSubnets ?? [], this.#view),
+      holds: (node: string) => this.#holdings.has(node),
+    };
+    const registrations = judgeRegistrations(this.#nodes, basis, this.#memory.standing);
     for (const node of registrations.unread) this.#reads.addresses.add(node);
     return registrations;
   }
@@ -207,19 +187,13 @@ class Planner {
   #remains: (space: LedgerSpace) => LedgerSpace = (space) => space;
 
   #nextIndex(spaces: LedgerSpace[], pinned: PinnedConfig | undefined, mtu: number | undefined): LedgerIndex {
-    // keys stay in the order in which they are stored, so that what is the same has the same text
-    const next: LedgerIndex = { ...this.#index };
-    const settings = settingsOf(this.#view, next.settings);
-    if (pinned !== undefined) next.config = pinned;
-    if (settings !== undefined) next.settings = settings;
-    if (pinned !== undefined && mtu !== undefined) next.mtu = mtu;
-    const { restored } = this.#restore;
-    if (restored !== undefined) next.restored = restored;
-    const { departures } = this.#departures;
-    if (departures === undefined) delete next.departures;
-    else next.departures = departures;
-    const { networksKind: kind } = this.#view;
-    if (kind?.goes === false) next.networksCRD = kind.uid;
+    const next = nextIndex(this.#index, {
+      view: this.#view,
+      pinned,
+      mtu,
+      restored: this.#restore.restored,
+      departures: this.#departures.departures,
+    });
     next.spaces = withVtepSpace(spaces, pinned, this.#remains);
     next.nextPage = this.#nextPage;
     if (this.#isWhole(next) && unlistedPages(this.#view, next, this.#reads, true).length === 0)

@@ -1,7 +1,7 @@
 import { tunnelAddress } from '../api/state.ts';
 import type { AgentAllocationSpec, OverlayAgent, Underlay } from '../api/types.ts';
 import { isAddress } from '../net/address.ts';
-import { parseCidr } from '../net/cidr.ts';
+import { parseCidr, type Cidr } from '../net/cidr.ts';
 import { believed, conflict, overlap, own, outside, unproven, type TakenSpace } from './addresses.ts';
 import type { Claimant } from './demand.ts';
 import { uplinkRefusal, type MTURule } from './mtu.ts';
@@ -46,87 +46,136 @@ export interface Rules {
   nodeSubnets: readonly string[] | undefined;
 }
 
+/** What registrations are judged by. */
+interface Basis {
+  view: View;
+  rules: Rules;
+  taken: readonly TakenSpace[];
+  inForce: readonly SubnetInForce[];
+  /** Whether the ledger shows a block or VTEP as held by the node. */
+  holds: (node: string) => boolean;
+}
+
 /**
  * Judges every agent's registration. An address belongs to the node that has it already, as long as its Node states it,
  * else to the older.
+ * @param nodes in the order in which they are served
  */
 export function judgeRegistrations(
-  view: View,
   nodes: readonly NodeFacts[],
-  config: Rules,
-  taken: readonly TakenSpace[],
-  inForce: readonly SubnetInForce[],
-  /** Whether the ledger has something as held by a node. */
-  holds: (node: string) => boolean,
+  basis: Basis,
   memory: Standing,
 ): Registrations {
-  const result: Registrations = { accepted: new Map(), refused: new Map(), unread: new Set() };
-  const { known } = memory;
-  const basis = JSON.stringify(config);
-  if (basis !== memory.basis) known.clear();
-  memory.basis = basis;
-  let moved = false;
-  const owner = new Map<string, string>();
-  for (const [name, { spec }] of view.allocations) {
-    for (const address of spec.addresses) if (!owner.has(address)) owner.set(address, name);
+  const text = JSON.stringify(basis.rules);
+  if (text !== memory.basis) memory.known.clear();
+  memory.basis = text;
+  const judgement = new Judgement(basis, memory);
+  for (const node of nodes) judgement.judge(node);
+  return judgement.end();
+}
+
+/** The registrations, judged one after another. */
+class Judgement {
+  readonly #basis: Basis;
+  readonly #known: Standing['known'];
+  readonly #result: Registrations = { accepted: new Map(), refused: new Map(), unread: new Set() };
+  /** By address: the node that has it. */
+  readonly #owner = new Map<string, string>();
+  readonly #spaces: readonly (TakenSpace & { parsed: Cidr })[];
+  /** An address went from one node to another. */
+  #moved = false;
+
+  constructor(basis: Basis, { known }: Standing) {
+    this.#basis = basis;
+    this.#known = known;
+    for (const [name, { spec }] of basis.view.allocations)
+      for (const address of spec.addresses) if (!this.#owner.has(address)) this.#owner.set(address, name);
+    this.#spaces = basis.taken.map((space) => ({ ...space, parsed: parseCidr(space.cidr) }));
   }
-  const spaces = taken.map((space) => ({ ...space, parsed: parseCidr(space.cidr) }));
-  for (const node of nodes) {
+
+  judge(node: NodeFacts): void {
+    const { view } = this.#basis;
     const agent = view.agents.get(node.name);
     const had = view.allocations.get(node.name)?.spec;
-    const sameNode = had?.nodeUID === node.uid;
-    const keep = () => {
-      // a Node that was made anew keeps its name's blocks, and not the addresses, which nobody has checked
-      const addresses = sameNode ? had.addresses.filter(isAddress) : [];
-      moved ||= addresses.some((address) => (owner.get(address) ?? node.name) !== node.name);
-      if (addresses.length > 0 || holds(node.name)) {
-        const further = sameNode ? had.furtherAddresses : undefined;
-        result.accepted.set(node.name, { addresses, uplinkMTU: undefined, further });
-      }
-    };
     if (agent === undefined) {
-      keep();
-      continue;
+      this.#keep(node, had);
+      return;
     }
-    const before = known.get(node.name);
+    const before = this.#known.get(node.name);
     if (before?.agent === agent && before.had === had && before.uid === node.uid) {
-      if (before.entry.addresses.every((address) => owner.get(address) === node.name)) {
-        result.accepted.set(node.name, before.entry);
-        continue;
+      if (before.entry.addresses.every((address) => this.#owner.get(address) === node.name)) {
+        this.#result.accepted.set(node.name, before.entry);
+        return;
       }
     }
-    known.delete(node.name);
-    // what is in force was checked against every space, and every space since against it
-    const pinned = sameNode ? had.addresses.filter(isAddress) : [];
-    const standing = sameNode && sameTexts(had.addresses, agent.spec.addresses);
-    // nobody takes from a member what its containers are on
-    const isMember = holds(node.name) || had?.vtep !== undefined || agent.spec.vtep !== undefined;
-    const refusal =
-      (standing ? undefined : own(view, node, agent, pinned)) ??
-      outside(agent, config.nodeSubnets) ??
-      conflict(view, agent, node, owner, result.unread) ??
-      (standing ? undefined : overlap(agent, spaces)) ??
-      (isMember ? undefined : joinRefusal(agent, inForce)) ??
-      fits(agent, config) ??
-      (standing ? undefined : unproven(view, agent, pinned, config.nodeSubnets));
+    this.#known.delete(node.name);
+    const standing = had?.nodeUID === node.uid && sameTexts(had.addresses, agent.spec.addresses);
+    const refusal = this.#refusal(node, agent, had, standing);
     if (refusal === undefined) {
-      const { addresses, uplinkMTU } = agent.spec;
-      for (const address of addresses) {
-        moved ||= (owner.get(address) ?? node.name) !== node.name;
-        owner.set(address, node.name);
-      }
-      const entry = { addresses, uplinkMTU, further: believed(agent, config.nodeSubnets) };
-      result.accepted.set(node.name, entry);
-      if (standing) known.set(node.name, { agent, had, uid: node.uid, entry });
+      const entry = this.#accept(node, agent);
+      if (standing) this.#known.set(node.name, { agent, had, uid: node.uid, entry });
     } else {
-      if (refusal === 'unread') result.unread.add(node.name);
-      else result.refused.set(node.name, refusal);
-      keep();
+      if (refusal === 'unread') this.#result.unread.add(node.name);
+      else this.#result.refused.set(node.name, refusal);
+      this.#keep(node, had);
     }
   }
-  for (const name of known.keys()) if (!view.nodes.has(name)) known.delete(name);
-  if (moved) dropLost(result, owner);
-  return result;
+
+  /** What was judged, once every node was. */
+  end(): Registrations {
+    for (const name of this.#known.keys()) if (!this.#basis.view.nodes.has(name)) this.#known.delete(name);
+    if (this.#moved) dropLost(this.#result, this.#owner);
+    return this.#result;
+  }
+
+  /** @param standing the addresses are those that are in force: they were checked against every space, and every space since against them */
+  #refusal(
+    node: NodeFacts,
+    agent: OverlayAgent,
+    had: AgentAllocationSpec | undefined,
+    standing: boolean,
+  ): Refusal | 'unread' | undefined {
+    const { view, rules, inForce, holds } = this.#basis;
+    const pinned = had?.nodeUID === node.uid ? had.addresses.filter(isAddress) : [];
+    // a member's containers use its subnets, so nobody takes those from it
+    const isMember = holds(node.name) || had?.vtep !== undefined || agent.spec.vtep !== undefined;
+    return (
+      (standing ? undefined : own(view, node, agent, pinned)) ??
+      outside(agent, rules.nodeSubnets) ??
+      conflict(view, agent, node, this.#owner, this.#result.unread) ??
+      (standing ? undefined : overlap(agent, this.#spaces)) ??
+      (isMember ? undefined : joinRefusal(agent, inForce)) ??
+      fits(agent, rules) ??
+      (standing ? undefined : unproven(view, agent, pinned, rules.nodeSubnets))
+    );
+  }
+
+  #accept(node: NodeFacts, agent: OverlayAgent): Accepted {
+    const { addresses, uplinkMTU } = agent.spec;
+    this.#moved ||= this.#isAnothers(addresses, node);
+    for (const address of addresses) this.#owner.set(address, node.name);
+    const entry = { addresses, uplinkMTU, further: believed(agent, this.#basis.rules.nodeSubnets) };
+    this.#result.accepted.set(node.name, entry);
+    return entry;
+  }
+
+  /** Leaves a node what it had. A Node that was made anew keeps its name's blocks, but not the addresses, which nobody has checked. */
+  #keep(node: NodeFacts, had: AgentAllocationSpec | undefined): void {
+    const same = had?.nodeUID === node.uid ? had : undefined;
+    const addresses = (same?.addresses ?? []).filter(isAddress);
+    this.#moved ||= this.#isAnothers(addresses, node);
+    if (addresses.length > 0 || this.#basis.holds(node.name)) {
+      this.#result.accepted.set(node.name, {
+        addresses,
+        uplinkMTU: undefined,
+        further: same?.furtherAddresses,
+      });
+    }
+  }
+
+  #isAnothers(addresses: readonly string[], { name }: NodeFacts): boolean {
+    return addresses.some((address) => (this.#owner.get(address) ?? name) !== name);
+  }
 }
 
 /** Accepted nodes, in the order in which they are served, and whether each may get something new. */

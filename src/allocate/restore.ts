@@ -24,6 +24,15 @@ export interface RestoreVerdict {
   missing: string[];
 }
 
+/** Nothing came back older than it was. */
+export const notRestored: RestoreVerdict = {
+  restored: undefined,
+  active: false,
+  ending: undefined,
+  waiting: [],
+  missing: [],
+};
+
 /**
  * Whether the cluster's data came back older than it was (etcd from a backup, the CRDs installed anew), and whether
  * everybody has said since what they hold.
@@ -45,8 +54,7 @@ export function judgeRestore(
     const restored = { id: newId(view.now), since };
     return { restored, active: true, ending: undefined, ...unheard(view, undefined, accepted) };
   }
-  if (began === undefined)
-    return { restored: known, active: false, ending: undefined, waiting: [], missing: [] };
+  if (began === undefined) return { ...notRestored, restored: known };
   const { waiting, missing } = unheard(view, began.id, accepted);
   const confirmed = view.config?.metadata.annotations?.[confirmRestore] === began.id;
   const lasts = !confirmed && waiting.length + missing.length > 0;

@@ -131,3 +131,12 @@ export interface Reads {
   /** OverlayAgents of nodes of which a block is about to be free: containers may still use it. */
   agents: Set<string>;
 }
+
+export const noReads = (): Reads => ({
+  addresses: new Set(),
+  ledger: new Map(),
+  allocations: false,
+  nodes: new Set(),
+  networks: new Set(),
+  agents: new Set(),
+});

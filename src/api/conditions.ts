@@ -28,3 +28,18 @@ export function withCondition(
 
 export const isTrue = (conditions: readonly Condition[] | undefined, type: string): boolean =>
   conditions?.some((condition) => condition.type === type && condition.status === 'True') ?? false;
+
+/** Adds findings of which True is bad news. One that is False is added only where the condition exists already. */
+export const withRaised = (
+  conditions: Condition[],
+  findings: readonly Finding[],
+  now: string,
+  generation: number | undefined,
+): Condition[] =>
+  findings.reduce(
+    (all, one) =>
+      one.status === 'True' || all.some(({ type }) => type === one.type)
+        ? withCondition(all, one, now, generation)
+        : all,
+    conditions,
+  );

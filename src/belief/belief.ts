@@ -3,6 +3,7 @@ import type { AgentAllocationSpec, OverlayConfig, OverlayNetwork } from '../api/
 import { ownAllocation, type Snapshot } from '../dataplane/snapshot.ts';
 import { judgeDepartures, nextJudgement, type Gone } from './departures.ts';
 import { departuresConfirmed, endOf, judgeDoubt, type Doubt } from './doubt.ts';
+import { isAllShown } from './shown.ts';
 import { union, withQuarantined } from './union.ts';
 
 /**
@@ -129,7 +130,8 @@ const interrupted = (before: Belief | undefined): Belief | undefined =>
 const without = ({ snapshot, gone, absent }: Belief) => ({ snapshot, gone, absent });
 
 function judgeGone(before: Belief, next: Snapshot, evidence: Evidence & { config: OverlayConfig }): Gone[] {
-  const { now, refused, config, released } = evidence;
+  const { now, refused, config, released, networks } = evidence;
+  const others = next.allocations.map(({ spec }) => spec);
   const last = before.snapshot.allocations.filter(({ node }) => node !== next.node);
   // what left just before an interruption gets as much time to come back as everything else
   const gone = before.interrupted
@@ -139,7 +141,8 @@ function judgeGone(before: Belief, next: Snapshot, evidence: Evidence & { config
     last,
     present: new Set(next.allocations.map(({ node }) => node).filter((node) => node !== next.node)),
     released,
-    others: next.allocations.map(({ spec }) => spec),
+    others,
+    allShown: () => isAllShown(networks, others),
     unsure: refused,
     confirmed: departuresConfirmed(config),
     now,

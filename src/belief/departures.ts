@@ -8,6 +8,9 @@ const fewestPeers = 8;
 /** Losses within this time count together, and a lost peer has this long to come back. */
 const windowMs = 60_000;
 
+/** A released peer leaves after this time: the operator shows at once again what a person deleted. */
+const releasedMs = 500;
+
 /** How long it takes until a mass departure is believed without confirmation. */
 const disbeliefMs = 600_000;
 
@@ -20,6 +23,8 @@ export interface Gone {
   since: number;
   /** More than half of the peers went with it, so its departure is not believed. */
   mass: boolean;
+  /** The ledger has given out nothing that no AgentAllocation shows: it has taken this peer's blocks back. */
+  released?: true;
 }
 
 /** The facts that departures are judged by. */
@@ -32,6 +37,8 @@ export interface DepartureView {
   released: ReadonlySet<string>;
   /** Every present AgentAllocation, this node's included. */
   others: readonly AgentAllocationSpec[];
+  /** Whether AgentAllocations show everything that the ledger has given out. Asked only when a peer is lost. */
+  allShown: () => boolean;
   /** The objects cannot show now what is gone, so no peer leaves. */
   unsure: boolean;
   /** A person confirmed the departure that the operator does not believe. */
@@ -42,15 +49,25 @@ export interface DepartureView {
 
 /**
  * Judges again which peers are lost. Each stays for a minute, in which the operator can show it again, or for ten
- * minutes where more than half of at least eight peers went within a minute.
+ * minutes where more than half of at least eight peers went within a minute. What was released while this agent did
+ * not run leaves at once.
  */
 export function judgeDepartures(before: readonly Gone[], view: DepartureView): Gone[] {
   const { present, unsure, confirmed, now } = view;
-  const all = goneNow(before, view);
-  if (all.length === 0) return [];
+  const lost = goneNow(before, view);
+  if (lost.length === 0) return [];
+  const isReleased = !unsure && view.allShown();
+  const all = lost.map(({ node, spec, since, mass }): Gone => ({
+    ...{ node, spec, since, mass },
+    ...(isReleased ? { released: true } : {}),
+  }));
   if (unsure) return all.map((one) => (one.mass ? one : { ...one, since: now }));
   const counted = all.filter((one) => now < staysUntil(one) && !(confirmed && one.mass));
-  const isMass = !confirmed && present.size + counted.length >= fewestPeers && counted.length > present.size;
+  const isMass =
+    !confirmed &&
+    !isReleased &&
+    present.size + counted.length >= fewestPeers &&
+    counted.length > present.size;
   return isMass ? counted.map((one) => ({ ...one, mass: true })) : counted;
 }
 
@@ -61,7 +78,8 @@ export const nextJudgement = (gone: readonly Gone[]): number => Math.min(...gone
 export const believedAt = (gone: readonly Gone[]): number =>
   Math.max(...gone.filter(({ mass }) => mass).map(staysUntil));
 
-const staysUntil = ({ mass, since }: Gone): number => since + (mass ? disbeliefMs : windowMs);
+const staysUntil = ({ mass, since, released }: Gone): number =>
+  since + (released === true ? releasedMs : mass ? disbeliefMs : windowMs);
 
 /** A peer whose place another has taken is gone for good and does not count any more */
 function goneNow(before: readonly Gone[], view: DepartureView): Gone[] {

@@ -111,9 +111,9 @@ const name = 'kubectl-overlay';
 const examplesText = (examples: Text['examples']): string =>
   `\nExamples:\n${examples.map(([line, what]) => `  # ${what}\n  ${name.replace('-', ' ')} ${line}`).join('\n')}\n`;
 
-/** The command with all its commands; `action` does their work. */
-export function createProgram(version: string, action: Action): Command {
-  const program = new Command(name)
+/** The command without its commands: the flags that all of them take. */
+const bareProgram = (version: string): Command =>
+  new Command(name)
     .description(
       'Answers questions about overlaynet: is it healthy, who has which block, whose is this address.',
     )
@@ -142,6 +142,10 @@ export function createProgram(version: string, action: Action): Command {
     .option('--system-namespace <name>', 'where overlaynet is installed', 'overlaynet-system')
     .showHelpAfterError('(--help says more)')
     .configureHelp({ showGlobalOptions: true });
+
+/** The command with all its commands; `action` does their work. */
+export function createProgram(version: string, action: Action): Command {
+  const program = bareProgram(version);
   const add = (key: keyof typeof texts): Command => {
     const { name: word, summary, description, examples } = texts[key] as Text;
     return program

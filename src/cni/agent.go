@@ -116,19 +116,22 @@ func refusal(socket string, status int, reply []byte) error {
 	return garbage(socket, "HTTP %d without a reason", status)
 }
 
+// saidNetwork is a network as the agent's reply has it.
+type saidNetwork struct {
+	Name          string         `json:"name"`
+	Interface     string         `json:"interface"`
+	Bridge        string         `json:"bridge"`
+	MTU           int            `json:"mtu"`
+	GatewayMAC    string         `json:"gatewayMAC"`
+	Ranges        []addressRange `json:"ranges"`
+	DefaultRoutes []netip.Prefix `json:"defaultRoutes"`
+	Routes        []netip.Prefix `json:"routes"`
+}
+
 // parseNetworks accepts only what can be made: names become file names, and everything else goes to the kernel.
 func parseNetworks(reply []byte, ifname string) ([]network, error) {
 	var said struct {
-		Networks []struct {
-			Name          string         `json:"name"`
-			Interface     string         `json:"interface"`
-			Bridge        string         `json:"bridge"`
-			MTU           int            `json:"mtu"`
-			GatewayMAC    string         `json:"gatewayMAC"`
-			Ranges        []addressRange `json:"ranges"`
-			DefaultRoutes []netip.Prefix `json:"defaultRoutes"`
-			Routes        []netip.Prefix `json:"routes"`
-		} `json:"networks"`
+		Networks []saidNetwork `json:"networks"`
 	}
 	if err := json.Unmarshal(reply, &said); err != nil {
 		return nil, err
@@ -142,43 +145,52 @@ func parseNetworks(reply []byte, ifname string) ([]network, error) {
 	var networks []network
 	names, interfaces := map[string]bool{}, map[string]bool{}
 	for _, one := range said.Networks {
-		wrong := func(format string, values ...any) ([]network, error) {
-			return nil, fmt.Errorf("network %q: "+format, append([]any{one.Name}, values...)...)
-		}
 		if utils.ValidateNetworkName(one.Name) != nil || names[one.Name] {
-			return wrong("is no name, or is there twice")
+			return nil, fmt.Errorf("network %q: is no name, or is there twice", one.Name)
 		}
 		if utils.ValidateInterfaceName(one.Interface) != nil || interfaces[one.Interface] {
-			return wrong("interface %q is no name, or is there twice", one.Interface)
+			return nil, fmt.Errorf("network %q: interface %q is no name, or is there twice", one.Name, one.Interface)
 		}
-		if utils.ValidateInterfaceName(one.Bridge) != nil {
-			return wrong("bridge %q is no name of an interface", one.Bridge)
-		}
-		mac, err := net.ParseMAC(one.GatewayMAC)
-		if err != nil || len(mac) != 6 {
-			return wrong("gatewayMAC %q is no hardware address", one.GatewayMAC)
-		}
-		if one.MTU < 68 || one.MTU > 65535 {
-			return wrong("mtu %d is not between 68 and 65535", one.MTU)
-		}
-		families := map[bool]bool{}
-		for _, part := range one.Ranges {
-			if !part.Subnet.IsValid() || part.Subnet != part.Subnet.Masked() || !part.Subnet.Contains(part.Gateway) {
-				return wrong("subnet %v with gateway %v is no range", part.Subnet, part.Gateway)
-			}
-			families[part.Gateway.Is4()] = true
-		}
-		if len(families) == 0 {
-			return wrong("there are no ranges")
-		}
-		routes := append(one.DefaultRoutes, one.Routes...)
-		for _, route := range routes {
-			if !route.IsValid() || route != route.Masked() || !families[route.Addr().Is4()] {
-				return wrong("route %v is no subnet, or of a family without a range", route)
-			}
+		parsed, err := one.parse()
+		if err != nil {
+			return nil, fmt.Errorf("network %q: %w", one.Name, err)
 		}
 		names[one.Name], interfaces[one.Interface] = true, true
-		networks = append(networks, network{one.Name, one.Interface, one.Bridge, one.MTU, mac, one.Ranges, routes})
+		networks = append(networks, parsed)
 	}
 	return networks, nil
+}
+
+// parse checks what a network has beside its names.
+func (one saidNetwork) parse() (network, error) {
+	wrong := func(format string, values ...any) (network, error) {
+		return network{}, fmt.Errorf(format, values...)
+	}
+	if utils.ValidateInterfaceName(one.Bridge) != nil {
+		return wrong("bridge %q is no name of an interface", one.Bridge)
+	}
+	mac, err := net.ParseMAC(one.GatewayMAC)
+	if err != nil || len(mac) != 6 {
+		return wrong("gatewayMAC %q is no hardware address", one.GatewayMAC)
+	}
+	if one.MTU < 68 || one.MTU > 65535 {
+		return wrong("mtu %d is not between 68 and 65535", one.MTU)
+	}
+	families := map[bool]bool{}
+	for _, part := range one.Ranges {
+		if !part.Subnet.IsValid() || part.Subnet != part.Subnet.Masked() || !part.Subnet.Contains(part.Gateway) {
+			return wrong("subnet %v with gateway %v is no range", part.Subnet, part.Gateway)
+		}
+		families[part.Gateway.Is4()] = true
+	}
+	if len(families) == 0 {
+		return wrong("there are no ranges")
+	}
+	routes := append(one.DefaultRoutes, one.Routes...)
+	for _, route := range routes {
+		if !route.IsValid() || route != route.Masked() || !families[route.Addr().Is4()] {
+			return wrong("route %v is no subnet, or of a family without a range", route)
+		}
+	}
+	return network{one.Name, one.Interface, one.Bridge, one.MTU, mac, one.Ranges, routes}, nil
 }

@@ -14,7 +14,7 @@ import (
 )
 
 // BenchmarkAttach measures ADD and DEL beside the standard `bridge` with `host-local`, in turns, one and twenty at once,
-// with the agent's anti-spoofing table in place. It prints a JSON line for each: hack/bench/cni.ts reads them.
+// with the agent's anti-spoofing table in place. It prints a JSON line for each: test/bench/cni.ts reads them.
 func BenchmarkAttach(b *testing.B) {
 	for b.Loop() {
 		for _, families := range []string{"IPv4", "dual stack"} {

@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { linkNames } from '../linux/links.ts';
 import type { Log } from '../log.ts';
@@ -7,6 +7,7 @@ import { defaultConflist, isConflistOf, renderConflists, withChained, type Confl
 import type { Snapshot } from '../dataplane/snapshot.ts';
 import { isErrno, readIfPresent, reasonOf, temporaryOf, writeAtomically } from '../host/file.ts';
 import { attachmentsIn, markIn, socketIn, type Directories } from '../host/directories.ts';
+import { Removal } from '../host/removal.ts';
 import type { Failure } from '../dataplane/state.ts';
 
 const extension = '.conflist';
@@ -30,12 +31,12 @@ export class CNIFiles {
   readonly #mode: number | undefined;
   readonly #log: Log;
   readonly #links: () => ReadonlySet<string>;
-  readonly #onRemoved: (path: string) => void;
+  readonly #removal: Pick<Removal, 'remove'> | undefined;
 
   /**
    * @param options.owned from the checkpoint
    * @param options.links names of the node's links now
-   * @param options.onRemoved called for each removed file and directory
+   * @param options.removal removes files and directories
    * @param options.mode of the conflists; by default that of an existing file, and 0644 for a new one
    */
   constructor(options: {
@@ -43,14 +44,14 @@ export class CNIFiles {
     log: Log;
     owned?: Iterable<string>;
     links?: () => ReadonlySet<string>;
-    onRemoved?: (path: string) => void;
+    removal?: Pick<Removal, 'remove'>;
     mode?: number | undefined;
   }) {
     this.#mode = options.mode;
     this.#directories = options.directories;
     this.#log = options.log;
     this.#links = options.links ?? linkNames;
-    this.#onRemoved = options.onRemoved ?? (() => undefined);
+    this.#removal = options.removal;
     this.owned = new Set(options.owned);
   }
 
@@ -228,9 +229,8 @@ export class CNIFiles {
 
   #remove(path: string): void {
     if (!existsSync(path)) return;
-    rmSync(path, { recursive: true });
+    (this.#removal ?? new Removal()).remove(path);
     this.#log.info('removed', { file: path });
-    this.#onRemoved(path);
   }
 
   #try(network: string | undefined, work: () => void): Failure[] {

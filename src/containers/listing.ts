@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { attachmentsIn } from '../host/directories.ts';
 import type { Attachment } from '../dataplane/attachment.ts';
 import type { Engine, Member } from '../docker/engine.ts';
-import { NoEngine } from '../docker/engine.ts';
+import { NoEngine } from '../docker/socket.ts';
 import { isOurs } from '../docker/networks.ts';
 import { reasonOf } from '../host/file.ts';
 import type { Run } from '../linux/run.ts';

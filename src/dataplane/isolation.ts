@@ -72,78 +72,99 @@ const toPort53 = (protocol: string) =>
 export function isolationChains(policy: Policy, tunnel: string): Record<Family, Chain[]> {
   const chains: Record<Family, Chain[]> = { 4: [], 6: [] };
   for (const family of judgedFamilies(policy)) {
-    const set = (name: SetOf, side: 'src' | 'dst') =>
-      `-m set --match-set ${isolationSet(name, family)} ${side}`;
-    const not = (name: SetOf, side: 'src' | 'dst') =>
-      `-m set ! --match-set ${isolationSet(name, family)} ${side}`;
-    const overlays = overlaySet('overlays', family);
-    const host = (side: 'src' | 'dst') =>
-      `-m set --match-set ${overlaySet('direct', family)} ${side} -m set ! --match-set ${overlays} ${side}`;
-    const further = (side: 'src' | 'dst') =>
-      `${set('further', side)} -m set ! --match-set ${overlays} ${side}`;
+    const match = matchesOf(family);
     const closed = subnetsOf(policy, policy.closed, family).length > 0;
     const toAPI = apiPorts(policy, family).map(
-      (port) => `-p tcp -m tcp --dport ${port} ${set('callers', 'src')} ${set('api', 'dst')} -j RETURN`,
+      (port) =>
+        `-p tcp -m tcp --dport ${port} ${match.set('callers', 'src')} ${match.set('api', 'dst')} -j RETURN`,
     );
+    const isolated = isolatedIn(policy, family).map(([network]) => network);
     const forward = [
       established,
       ...toDNS,
-      ...(closed
-        ? [
-            // another node's process, by a NodePort of this one
-            `${host('src')} ${set('closed', 'dst')} -m conntrack --ctstate DNAT -j DROP`,
-            `${further('src')} ${set('closed', 'dst')} -m conntrack --ctstate DNAT -j DROP`,
-            // packets that this node forwards to another node's container and may masquerade, so that they would look
-            // like its process's there
-            `-o ${tunnel} -m set ! --match-set ${overlays} src ${set('closed', 'dst')} -m conntrack ! --ctstate DNAT -j DROP`,
-            ...toAPI,
-            // another node's address reached by the uplink: masqueraded, the packet looks like one of this node's
-            // processes there
-            `${set('closed', 'src')} ${further('dst')} -j DROP`,
-            // and the reverse: kube-proxy may masquerade the packet, and then the other node cannot tell which
-            // network it belongs to
-            `${set('closed', 'src')} ${host('dst')} -m conntrack --ctstate DNAT -j DROP`,
-            // the other node takes what comes by the tunnel to port 53 for a Service's request
-            ...each((protocol) => `${toPort53(protocol)} ${set('closed', 'src')} ${host('dst')} -j DROP`),
-          ]
-        : []),
-      `-m set ! --match-set ${overlays} src -j RETURN`,
-      `-m set ! --match-set ${overlays} dst -j RETURN`,
-      ...each((protocol) => `-i ${tunnel} ${toPort53(protocol)} -j RETURN`),
-      ...isolatedIn(policy, family).flatMap(([network]) => [
-        `${set(`net-${network}`, 'src')} ${not(`may-${network}`, 'dst')} -j DROP`,
-        `${set(`net-${network}`, 'dst')} ${not(`may-${network}`, 'src')} -j DROP`,
-      ]),
+      ...(closed ? closedForward(match, tunnel, toAPI) : []),
+      ...betweenNetworks(match, tunnel, isolated),
     ];
     chains[family].push({ table: 'mangle', hook: 'FORWARD', rules: forward });
     if (!closed) continue;
-    const input = [
-      established,
-      `${not('closed', 'src')} -j RETURN`,
-      `${set('own', 'src')} -j RETURN`,
-      ...toAPI,
-      ...each(
-        (protocol) =>
-          `-i ${tunnel} ${toPort53(protocol)} -m set --match-set ${overlaySet('sources', family)} dst -j RETURN`,
-      ),
-      '-j DROP',
-    ];
-    const output = [
-      established,
-      `${not('closed', 'dst')} -j RETURN`,
-      `${set('own', 'dst')} -j RETURN`,
-      '-m addrtype ! --src-type LOCAL -j RETURN',
-      ...toDNS,
-      '-j DROP',
-    ];
     chains[family].push(
-      { table: 'mangle', hook: 'INPUT', rules: input },
+      { table: 'mangle', hook: 'INPUT', rules: closedInput(match, tunnel, toAPI) },
       // not OUTPUT, where the destination is still the Service's address
-      { table: 'mangle', hook: 'POSTROUTING', rules: output },
+      { table: 'mangle', hook: 'POSTROUTING', rules: closedOutput(match) },
     );
   }
   return chains;
 }
+
+type Side = 'src' | 'dst';
+
+/** Matches of one family that the rules are composed of. */
+function matchesOf(family: Family) {
+  const noOverlay = (side: Side) => `-m set ! --match-set ${overlaySet('overlays', family)} ${side}`;
+  const set = (name: SetOf, side: Side) => `-m set --match-set ${isolationSet(name, family)} ${side}`;
+  return {
+    set,
+    not: (name: SetOf, side: Side) => `-m set ! --match-set ${isolationSet(name, family)} ${side}`,
+    noOverlay,
+    /** Another node, by a registered address. */
+    host: (side: Side) => `-m set --match-set ${overlaySet('direct', family)} ${side} ${noOverlay(side)}`,
+    /** Another node, by one of its other addresses. */
+    further: (side: Side) => `${set('further', side)} ${noOverlay(side)}`,
+    /** To this node: to an address of its own, or its VTEP's. */
+    toNode: `-m set --match-set ${overlaySet('sources', family)} dst`,
+  };
+}
+
+type Matches = ReturnType<typeof matchesOf>;
+
+/** Between other nodes and networks that are closed to them. */
+const closedForward = ({ set, noOverlay, host, further }: Matches, tunnel: string, toAPI: string[]) => [
+  // another node's process, by a NodePort of this one
+  `${host('src')} ${set('closed', 'dst')} -m conntrack --ctstate DNAT -j DROP`,
+  `${further('src')} ${set('closed', 'dst')} -m conntrack --ctstate DNAT -j DROP`,
+  // packets that this node forwards to another node's container and may masquerade, so that they would look like its
+  // process's there
+  `-o ${tunnel} ${noOverlay('src')} ${set('closed', 'dst')} -m conntrack ! --ctstate DNAT -j DROP`,
+  ...toAPI,
+  // another node's address reached by the uplink: masqueraded, the packet looks like one of this node's processes there
+  `${set('closed', 'src')} ${further('dst')} -j DROP`,
+  // and the reverse: kube-proxy may masquerade the packet, and then the other node cannot tell which network it
+  // belongs to
+  `${set('closed', 'src')} ${host('dst')} -m conntrack --ctstate DNAT -j DROP`,
+  // the other node takes what comes by the tunnel to port 53 for a Service's request
+  ...each((protocol) => `${toPort53(protocol)} ${set('closed', 'src')} ${host('dst')} -j DROP`),
+];
+
+/** Between containers of two networks, of which one or both are isolated. */
+const betweenNetworks = ({ set, not, noOverlay }: Matches, tunnel: string, isolated: string[]) => [
+  `${noOverlay('src')} -j RETURN`,
+  `${noOverlay('dst')} -j RETURN`,
+  ...each((protocol) => `-i ${tunnel} ${toPort53(protocol)} -j RETURN`),
+  ...isolated.flatMap((network) => [
+    `${set(`net-${network}`, 'src')} ${not(`may-${network}`, 'dst')} -j DROP`,
+    `${set(`net-${network}`, 'dst')} ${not(`may-${network}`, 'src')} -j DROP`,
+  ]),
+];
+
+/** From containers of closed networks to this node's processes. */
+const closedInput = ({ set, not, toNode }: Matches, tunnel: string, toAPI: string[]) => [
+  established,
+  `${not('closed', 'src')} -j RETURN`,
+  `${set('own', 'src')} -j RETURN`,
+  ...toAPI,
+  ...each((protocol) => `-i ${tunnel} ${toPort53(protocol)} ${toNode} -j RETURN`),
+  '-j DROP',
+];
+
+/** From this node's processes to containers of closed networks. */
+const closedOutput = ({ set, not }: Matches) => [
+  established,
+  `${not('closed', 'dst')} -j RETURN`,
+  `${set('own', 'dst')} -j RETURN`,
+  '-m addrtype ! --src-type LOCAL -j RETURN',
+  ...toDNS,
+  '-j DROP',
+];
 
 function apiPorts(policy: Policy, family: Family): number[] {
   if (subnetsOf(policy, policy.callers, family).length === 0) return [];

@@ -5,7 +5,8 @@ import { linkNames } from '../linux/links.ts';
 import type { Log } from '../log.ts';
 import { dockerBridge } from '../net/name.ts';
 import { outdated, planNetworks, type NetworkPlan, type Step, type Users } from './diff.ts';
-import { engineAt, EngineError, NoEngine, type Endpoint, type Engine } from './engine.ts';
+import { engineAt, type Endpoint, type Engine } from './engine.ts';
+import { EngineError, NoEngine } from './socket.ts';
 import {
   blocksOf,
   isOurs,
@@ -129,11 +130,15 @@ export class Docker {
     return { made: this.#made };
   }
 
-  /** Removes all our networks except those that containers use. */
-  async cleanup(): Promise<{ removed: string[]; failures: Failure[] }> {
+  /**
+   * Removes all our networks except those that containers use.
+   * @param options.dry removes nothing: `removed` is what would go
+   */
+  async cleanup(options: { dry?: boolean } = {}): Promise<{ removed: string[]; failures: Failure[] }> {
     try {
       const plan = await this.#plan([], await this.#engine.networks());
-      const failures = [...plan.blocked, ...(await this.#execute(plan.steps))];
+      const failed = options.dry === true ? [] : await this.#execute(plan.steps);
+      const failures = [...plan.blocked, ...failed];
       const kept = new Set(failures.map(({ network }) => network));
       const removed = plan.steps.filter(({ network }) => !kept.has(network)).map(({ network }) => network);
       return { removed, failures };

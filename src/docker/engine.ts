@@ -1,25 +1,9 @@
-import http from 'node:http';
 import { finished } from 'node:stream/promises';
 import { formatAddress, isAddress, parseAddress, readable } from '../net/address.ts';
 import { cidrOf, formatCidr, parseInterface } from '../net/cidr.ts';
 import type { Users } from './diff.ts';
 import type { DockerNetwork, NetworkShape } from './networks.ts';
-
-/** There is no engine: its socket does not exist, or (`stopped`) no process listens on it. */
-export class NoEngine extends Error {
-  override name = 'NoEngine';
-  readonly stopped: boolean;
-
-  constructor(message: string, stopped: boolean, cause: unknown) {
-    super(message, { cause });
-    this.stopped = stopped;
-  }
-}
-
-/** The engine did not answer, or answered with an error. The message holds the engine's own words. */
-export class EngineError extends Error {
-  override name = 'EngineError';
-}
+import { callText, EngineError, EngineSocket } from './socket.ts';
 
 /** Facts that decide how networks are made. They change only when the engine restarts. */
 export interface EngineFacts {
@@ -56,21 +40,21 @@ const watched = {
   event: ['create', 'update', 'connect', 'disconnect', 'destroy', 'remove', 'prune', 'reload'],
 };
 
-/** Generous, because a network with IPv6 and iptables takes Docker a second on a busy node. */
-const patienceMs = 30_000;
-
 /**
  * The parts of the Engine API that networks need, on its UNIX socket. Every call
  * @throws NoEngine, EngineError
  */
 export class Engine {
   readonly socket: string;
+  readonly #calls: EngineSocket;
   #facts: EngineFacts | undefined;
-  readonly #timeoutMs: number;
 
-  constructor(socket: string, timeoutMs = patienceMs) {
+  constructor(socket: string, timeoutMs?: number) {
     this.socket = socket;
-    this.#timeoutMs = timeoutMs;
+    const onAway = () => {
+      this.#facts = undefined;
+    };
+    this.#calls = new EngineSocket(socket, { ...(timeoutMs !== undefined && { timeoutMs }), onAway });
   }
 
   /**
@@ -135,11 +119,11 @@ export class Engine {
   async create(shape: NetworkShape): Promise<void> {
     // before API 1.44, Docker accepts two networks with one name unless it is told to check
     const path = await this.#versioned('/networks/create');
-    await this.#request('POST', path, { CheckDuplicate: true, ...shape });
+    await this.#calls.request('POST', path, { CheckDuplicate: true, ...shape });
   }
 
   async remove(id: string): Promise<void> {
-    await this.#request('DELETE', await this.#versioned(`/networks/${id}`));
+    await this.#calls.request('DELETE', await this.#versioned(`/networks/${id}`));
   }
 
   /**
@@ -150,7 +134,7 @@ export class Engine {
     this.#facts = undefined;
     const filters = encodeURIComponent(JSON.stringify(watched));
     const path = await this.#versioned(`/events?filters=${filters}`);
-    const reply = await this.#open('GET', path, undefined, signal);
+    const reply = await this.#calls.open('GET', path, { signal });
     onOpen();
     reply.on('data', onEvent);
     await finished(reply);
@@ -172,7 +156,7 @@ export class Engine {
   }
 
   async #get<T>(path: string): Promise<T> {
-    const reply = await this.#request('GET', path);
+    const reply = await this.#calls.request('GET', path);
     try {
       return JSON.parse(reply) as T;
     } catch (cause) {
@@ -182,72 +166,11 @@ export class Engine {
       });
     }
   }
-
-  async #request(method: string, path: string, body?: unknown): Promise<string> {
-    const signal = AbortSignal.timeout(this.#timeoutMs);
-    const reply = await this.#open(method, path, body, signal);
-    // the connection may break, or time out, in the middle of the answer
-    return text(reply).catch((cause: unknown) => {
-      throw this.#broken(cause as Error, signal, callText(method, path));
-    });
-  }
-
-  #away(cause: NodeJS.ErrnoException): NoEngine | undefined {
-    const { socket } = this;
-    if (cause.code === 'ENOENT') return new NoEngine(`there is no Docker engine: no ${socket}`, false, cause);
-    if (cause.code !== 'ECONNREFUSED') return undefined;
-    return new NoEngine(`the Docker engine does not run: no process answers at ${socket}`, true, cause);
-  }
-
-  #broken(cause: Error, signal: AbortSignal, what: string): EngineError {
-    // Node reports a time-out differently before and after the reply's headers
-    const late = signal.aborted && (signal.reason as Error).name === 'TimeoutError';
-    const why = late ? `no answer within ${this.#timeoutMs / 1000} s` : cause.message;
-    return new EngineError(`${why} (${what})`, { cause });
-  }
-
-  #open(method: string, path: string, body: unknown, signal: AbortSignal): Promise<http.IncomingMessage> {
-    const what = callText(method, path);
-    return new Promise((resolve, reject) => {
-      const request = http.request(
-        {
-          socketPath: this.socket,
-          method,
-          path,
-          signal,
-          agent: false,
-          headers: { host: 'docker', ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
-        },
-        (reply) => {
-          const { statusCode = 0 } = reply;
-          if (statusCode >= 200 && statusCode < 300) resolve(reply);
-          else
-            text(reply).then(
-              (answer) => {
-                reject(new EngineError(`${words(answer)} (${what}: ${statusCode})`));
-              },
-              (cause: unknown) => {
-                reject(this.#broken(cause as Error, signal, what));
-              },
-            );
-        },
-      );
-      request.on('error', (cause: NodeJS.ErrnoException) => {
-        const away = this.#away(cause);
-        if (away !== undefined) this.#facts = undefined;
-        reject(away ?? this.#broken(cause, signal, what));
-      });
-      request.end(body === undefined ? undefined : JSON.stringify(body));
-    });
-  }
 }
 
 /** @param socket undefined or empty: there is to be none */
 export const engineAt = (socket: string | undefined): Engine | undefined =>
   socket === undefined || socket === '' ? undefined : new Engine(socket);
-
-/** `GET /v1.41/networks` */
-const callText = (method: string, path: string): string => `${method} ${path.replace(/\?.*/, '')}`;
 
 interface VersionReply {
   Version: string;
@@ -312,21 +235,4 @@ export function unsupported({ FirewallBackend, SecurityOptions }: InfoReply): st
     return 'it is rootless: its bridges are not in the node’s network namespace';
   }
   return undefined;
-}
-
-async function text(reply: http.IncomingMessage): Promise<string> {
-  let all = '';
-  for await (const chunk of reply.setEncoding('utf8')) all += chunk as string;
-  return all;
-}
-
-/** Takes the message out of Docker's error replies, `{"message":"…"}`. */
-function words(answer: string): string {
-  try {
-    const { message } = JSON.parse(answer) as { message?: unknown };
-    if (typeof message === 'string') return message;
-  } catch {
-    // other answers are shown as they are
-  }
-  return answer.trim().slice(0, 200);
 }

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Log } from '../log.ts';
-import { NoEngine, type Engine } from './engine.ts';
+import type { Engine } from './engine.ts';
+import { NoEngine } from './socket.ts';
 
 /**
  * Pauses between attempts. An engine that is installed later is found within `most`; a quick restart is noticed soon.

@@ -1,8 +1,9 @@
-import { existsSync, rmdirSync, rmSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Log } from '../log.ts';
-import { isErrno, readIfPresent, reasonOf, temporaryOf, writeAtomically } from './file.ts';
+import { readIfPresent, reasonOf, temporaryOf, writeAtomically } from './file.ts';
 import type { Failure } from '../dataplane/state.ts';
+import type { Removal } from './removal.ts';
 
 /** Our file that tells a program of the host which objects are not its own. Paths are below the host's root. */
 interface DropIn {
@@ -96,22 +97,21 @@ function installDropIn(dropIn: DropIn, hostRoot: string, log: Log): void {
   else if (existsSync(join(hostRoot, running))) log.warn(`${program} runs, and ${words}`, { command });
 }
 
-/** Removes the files. Their names are added to `removed`. */
-export const removeDropIns = (hostRoot: string, removed: string[]): Failure[] =>
+/** Removes the files, and the directories that came with them. */
+export const removeDropIns = (hostRoot: string, removal: Removal): Failure[] =>
   dropIns.flatMap(({ path, directoryStays }) =>
-    removeDropIn(join(hostRoot, path), removed, directoryStays === true),
+    removeDropIn(join(hostRoot, path), removal, directoryStays === true),
   );
 
-function removeDropIn(path: string, removed: string[], directoryStays: boolean): Failure[] {
+function removeDropIn(path: string, removal: Removal, directoryStays: boolean): Failure[] {
+  const before = removal.removed.length;
   try {
-    rmSync(temporaryOf(path), { force: true });
-    if (existsSync(path)) {
-      rmSync(path);
-      removed.push(path);
-    }
-    if (!directoryStays) rmdirSync(dirname(path));
+    removal.remove(temporaryOf(path));
+    removal.remove(path);
   } catch (error) {
-    if (!isErrno(error, 'ENOENT') && !isErrno(error, 'ENOTEMPTY')) return [{ message: reasonOf(error) }];
+    return [{ message: reasonOf(error) }];
   }
-  return [];
+  // an empty directory without our file is the host's own
+  const wasOurs = removal.removed.length > before;
+  return directoryStays || !wasOurs ? [] : removal.removeEmpty(dirname(path));
 }

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync, rmSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Log } from '../log.ts';
 import { isErrno, readIfPresent, reasonOf, temporaryOf, writeAtomically } from './file.ts';
 import type { Failure } from '../dataplane/state.ts';
+import type { Removal } from './removal.ts';
 
 /**
  * Our plugin, and the standard plugins chained with it under names of ours. These always come from the image, because
@@ -91,14 +92,10 @@ export function installPlugins(options: { from: string; to: string; shown: strin
   );
 }
 
-/** Removes the record and the unchanged plugins that we installed. Their names are added to `removed`. */
-export function removePlugins(dir: string, removed: string[]): Failure[] {
+/** Removes the record and the unchanged plugins that we installed. */
+export function removePlugins(dir: string, removal: Removal): Failure[] {
   const record = recorded(dir);
   const failures: Failure[] = [];
-  const remove = (name: string) => {
-    rmSync(join(dir, name));
-    removed.push(join(dir, name));
-  };
   const attempt = (work: () => void) => {
     try {
       work();
@@ -108,14 +105,15 @@ export function removePlugins(dir: string, removed: string[]): Failure[] {
   };
   for (const [name, ours] of Object.entries(record)) {
     attempt(() => {
-      rmSync(temporaryOf(join(dir, name)), { force: true });
+      removal.remove(temporaryOf(join(dir, name)));
       const present = digestOf(join(dir, name));
-      if (present !== undefined && ours.includes(present)) remove(name);
+      if (present !== undefined && ours.includes(present)) removal.remove(join(dir, name));
     });
   }
   attempt(() => {
-    rmSync(temporaryOf(join(dir, recordName)), { force: true });
-    if (failures.length === 0 && readIfPresent(join(dir, recordName)) !== undefined) remove(recordName);
+    removal.remove(temporaryOf(join(dir, recordName)));
+    if (failures.length === 0 && readIfPresent(join(dir, recordName)) !== undefined)
+      removal.remove(join(dir, recordName));
   });
   return failures;
 }

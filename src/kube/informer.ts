@@ -2,8 +2,9 @@ import type { KubeObject } from '../api/types.ts';
 import { silent, type Log } from '../log.ts';
 import { ApiError, type Client } from './client.ts';
 import { messageOf } from './error.ts';
+import { Handlers, type ChangeHandler, type WentBackHandler } from './handlers.ts';
 import type { Resource } from './resources.ts';
-import { Store, type ChangeHandler } from './store.ts';
+import { Store } from './store.ts';
 import { isNewer } from './version.ts';
 import { backoffDelay, pause, untilAborted, type BackoffOptions } from './wait.ts';
 import type { WatchEvent } from './watch.ts';
@@ -15,12 +16,6 @@ export interface InformerOptions {
   /** Delays between attempts while the API server is unreachable or refuses. Lists are at least `baseMs` apart. */
   backoff?: BackoffOptions;
 }
-
-/**
- * @param from the version seen before
- * @param to the version that the API server shows now
- */
-type WentBackHandler = (from: string, to: string) => void;
 
 /** A watch that ends sooner counts as failed, so the next attempt waits, longer each time. */
 const briefMs = 1000;
@@ -45,8 +40,7 @@ export class Informer<T extends KubeObject> {
   readonly #selectors: Pick<InformerOptions, 'fieldSelector'> = {};
   readonly #log: Log;
   readonly #backoff: BackoffOptions;
-  readonly #changeHandlers: ChangeHandler<T>[] = [];
-  readonly #wentBackHandlers: WentBackHandler[] = [];
+  readonly #handlers: Handlers<T>;
   readonly #stopped = new AbortController();
   readonly #synced = Promise.withResolvers<undefined>();
   readonly #store: Store<T>;
@@ -67,11 +61,9 @@ export class Informer<T extends KubeObject> {
     if (options.fieldSelector !== undefined) this.#selectors.fieldSelector = options.fieldSelector;
     this.#log = options.log ?? silent;
     this.#backoff = options.backoff ?? { baseMs: 200, maxMs: 10_000 };
-    this.#store = new Store((name, ...objects) => {
-      for (const handler of this.#changeHandlers)
-        this.#call(name, () => {
-          handler(name, ...objects);
-        });
+    this.#handlers = new Handlers(resource.plural, this.#log);
+    this.#store = new Store((...change) => {
+      this.#handlers.changed(...change);
     });
   }
 
@@ -134,12 +126,9 @@ export class Informer<T extends KubeObject> {
     return this.#store.byName;
   }
 
-  /**
-   * Calls `handler` for every object that is new, changed or gone (undefined), after the store shows it, and once for
-   * each change.
-   */
+  /** Calls `handler` once for each object that is new, changed or gone (undefined), after the store shows it. */
   onChange(handler: ChangeHandler<T>): void {
-    this.#changeHandlers.push(handler);
+    this.#handlers.onChange(handler);
   }
 
   /**
@@ -147,7 +136,7 @@ export class Informer<T extends KubeObject> {
    * over.
    */
   onWentBack(handler: WentBackHandler): void {
-    this.#wentBackHandlers.push(handler);
+    this.#handlers.onWentBack(handler);
   }
 
   /** Stores the answer to a write of this process at once, unless something newer is known. */
@@ -305,17 +294,6 @@ export class Informer<T extends KubeObject> {
     this.counters.restores++;
     const { plural: resource } = this.#resource;
     this.#log.warn('the data of the API server went back', { resource, from, to });
-    for (const handler of this.#wentBackHandlers)
-      this.#call(`version ${to}`, () => {
-        handler(from, to);
-      });
-  }
-
-  #call(name: string, handler: () => void): void {
-    try {
-      handler();
-    } catch (error) {
-      this.#log.error('a change handler failed', { resource: this.#resource.plural, name, error });
-    }
+    this.#handlers.wentBack(from, to);
   }
 }

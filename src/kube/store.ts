@@ -1,10 +1,9 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { KubeObject } from '../api/types.ts';
 import type { List } from './client.ts';
+import type { ChangeHandler } from './handlers.ts';
 import { isNewer } from './version.ts';
 import type { WatchEvent } from './watch.ts';
-
-export type ChangeHandler<T> = (name: string, object: T | undefined, old: T | undefined) => void;
 
 /**
  * What was known when a read began. A consistent read that shows anything older proves that the data was restored.

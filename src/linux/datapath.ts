@@ -20,6 +20,7 @@ import { convergeTables, removeTables } from './nft.ts';
 import { ipv6Missing, readSwitch, type ReadSwitch } from './ipv6.ts';
 import { observe } from './observe.ts';
 import { looksAt, stillThere } from './probe.ts';
+import { findRemains } from './remains.ts';
 import { run, type Run } from './run.ts';
 import { withoutLength } from '../net/address.ts';
 
@@ -103,6 +104,11 @@ export class DataPath {
       failures: distinct([...outcome.failures, ...guarded.failures]),
       unread: [],
     };
+  }
+
+  /** Finds what `cleanup` would remove. Changes nothing. */
+  remains(): ReturnType<typeof findRemains> {
+    return findRemains(this.#run, [guard, resolving]);
   }
 
   /** Undefined where links, or what belongs to them, differ from what is wanted or could not be read. */

@@ -16,21 +16,53 @@ interface TableOutcome {
  */
 export async function clearHidden(run: Run, hidden: HiddenTable[]): Promise<TableOutcome> {
   const outcome: TableOutcome = { changes: 0, failures: [] };
-  for (const { family, table, why } of hidden) {
-    const place = `${nftFamily(family)} ${table}`;
+  for (const { place, lines, failure } of await lookInto(run, hidden)) {
+    if (failure !== undefined) outcome.failures.push(failure);
+    if (lines.length === 0) continue;
     try {
-      const lines = removal(place, await nft(run, ['-j', 'list', 'table', ...place.split(' ')]));
-      if (lines.length === 0) continue;
       await nft(run, ['-f', '-'], `${lines.join('\n')}\n`);
       outcome.changes += lines.length;
     } catch (error) {
-      if (!(error instanceof CommandError) && !(error instanceof SyntaxError)) throw error;
-      const message = `iptables cannot read table ${place} (${why}), and what overlaynet has in it stays: ${error.message}`;
-      outcome.failures.push({ message, leftover: true });
+      if (!(error instanceof CommandError)) throw error;
+      outcome.failures.push(stays(place, error.message));
     }
   }
   return outcome;
 }
+
+/** Names those of the tables that have chains of ours. Changes nothing. */
+export async function mayClear(
+  run: Run,
+  hidden: HiddenTable[],
+): Promise<{ names: string[]; failures: Failure[] }> {
+  const looks = await lookInto(run, hidden);
+  return {
+    names: looks.flatMap(({ table, lines }) => (lines.length > 0 ? [`those in nftables' ${table}`] : [])),
+    failures: looks.flatMap(({ failure }) => failure ?? []),
+  };
+}
+
+/** Reads the tables, and plans what has to go from each. */
+async function lookInto(run: Run, hidden: HiddenTable[]) {
+  const looks: { table: string; place: string; lines: string[]; failure?: Failure }[] = [];
+  for (const { family, table: name, why } of hidden) {
+    const table = `${nftFamily(family)} ${name}`;
+    const place = `table ${table} (${why})`;
+    try {
+      const text = await nft(run, ['-j', 'list', 'table', ...table.split(' ')]);
+      looks.push({ table, place, lines: removal(table, text) });
+    } catch (error) {
+      if (!(error instanceof CommandError) && !(error instanceof SyntaxError)) throw error;
+      looks.push({ table, place, lines: [], failure: stays(place, error.message) });
+    }
+  }
+  return looks;
+}
+
+const stays = (place: string, why: string): Failure => ({
+  message: `iptables cannot read ${place}, and what overlaynet has in it stays: ${why}`,
+  leftover: true,
+});
 
 interface ObjectJSON {
   chain?: { name: string };

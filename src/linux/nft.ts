@@ -49,12 +49,30 @@ export async function convergeTables(run: Run, tables: Wanted[]): Promise<TableO
   return outcome;
 }
 
+/** Names those of the tables that are there. */
+export async function tablesThere(
+  run: Run,
+  specs: TableSpec[],
+): Promise<{ names: string[]; failures: Failure[] }> {
+  const looks = await Promise.all(specs.map(({ name }) => attempt(() => isThere(run, name))));
+  return {
+    names: specs.flatMap(({ name }, index) => {
+      const look = looks[index];
+      return look !== undefined && 'value' in look && look.value ? [name] : [];
+    }),
+    failures: looks.flatMap((look) => ('failures' in look ? look.failures : [])),
+  };
+}
+
+const isThere = async (run: Run, name: string): Promise<boolean> =>
+  (await nftIfThere(run, ['-t', 'list', 'table', ...name.split(' ')])) !== undefined;
+
 /** Removes the tables. */
 export async function removeTables(run: Run, specs: TableSpec[]): Promise<TableOutcome> {
   const outcome: TableOutcome = { changes: 0, failures: [] };
   for (const spec of specs) {
     const done = await attempt(async () => {
-      if ((await observe(run, spec)) === undefined) return 0;
+      if (!(await isThere(run, spec.name))) return 0;
       await nft(run, ['delete', 'table', ...spec.name.split(' ')]);
       return 1;
     });

@@ -1,18 +1,18 @@
 import { connect, type Client } from '../kube/client.ts';
 import { EventRecorder } from '../kube/events.ts';
 import { LeaderElection } from '../kube/lease.ts';
-import { KeyedQueue } from '../kube/queue.ts';
 import { Reviews } from '../serve/review.ts';
 import { certificateFiles } from '../serve/certificate.ts';
-import { serve } from '../serve/http.ts';
+import { serve, type Server } from '../serve/http.ts';
 import type { Log } from '../log.ts';
-import { Allocator, type Settled } from './allocator.ts';
+import { Allocator } from './allocator.ts';
 import { publishCertificate } from './certificate.ts';
 import { Caches } from './caches.ts';
 import { Deletions } from './deletion.ts';
 import { endpoints, unsynced } from './endpoints.ts';
 import { readFirstConfig } from './firstconfig.ts';
 import type { Flags } from './flags.ts';
+import { LeaderWork } from './leaderwork.ts';
 import { OperatorMetrics } from './metrics.ts';
 import { NetworkGuard } from './guard.ts';
 import { NodePods } from './nodepods.ts';
@@ -21,12 +21,8 @@ import { rowEndpoints } from './rows.ts';
 import { Statuses } from './statuses.ts';
 import { Uninstall } from './uninstall.ts';
 
-/** Bursts become one run; a single join waits for nothing. */
-const allocateIntervalMs = 50;
 /** Thousands of agents say what they hold after a roll-out, and no node waits for what follows from that. */
 const answersIntervalMs = 500;
-/** Counts in a status change with every join, and every agent sees them: at most so often. */
-const statusIntervalMs = 1_000;
 
 /** An operator that runs. */
 interface Operator {
@@ -40,54 +36,75 @@ interface Operator {
 
 /** Follows the API server and serves; it leads once `run` was called. @throws Error, ListenError */
 export async function startOperator(flags: Flags, log: Log): Promise<Operator> {
-  const files = certificateFiles(flags.tlsCert, flags.tlsKey);
-  const firstConfig = flags.firstConfig === undefined ? {} : readFirstConfig(flags.firstConfig);
   const client = connect(flags.kubeconfig === undefined ? {} : { kubeconfig: flags.kubeconfig });
   const metrics = new OperatorMetrics();
   const caches = new Caches(client, log);
+  const guard = new NetworkGuard(client, caches);
+  const uninstall = uninstallOf(client, flags, guard, log);
+  const { allocator, work } = workOf({ client, flags, metrics, caches, guard, log });
+  const election = electionOf(client, flags, work, metrics, log);
+  const deletions = new Deletions({
+    client,
+    caches,
+    log,
+    leading: () => work.leading,
+    released: (nodes) => {
+      allocator.confirmGone(nodes);
+      work.allocate();
+    },
+  });
+  const server = await serveOperator({ client, flags, metrics, caches, deletions, log });
+  log.info('serving', { address: server.address });
+  const { namespace } = flags;
+  const publication = publishCertificate({ client, namespace, certificate: () => server.certificate(), log });
+  metrics.watch(caches);
+  caches.start(
+    (soon) => {
+      work.allocate(soon ? 0 : answersIntervalMs);
+    },
+    () => {
+      work.writeStatuses();
+    },
+  );
+  uninstall.start();
+  const stop = async () => {
+    publication.stop();
+    await Promise.all([work.stop(), uninstall.stop()]);
+    await election.stop();
+    await caches.stop();
+    await server.close();
+    await client.close();
+  };
+  return { address: server.address, run: () => election.run(), stop };
+}
+
+/** What an operator's parts are made of. */
+interface Basis {
+  client: Client;
+  flags: Flags;
+  metrics: OperatorMetrics;
+  caches: Caches;
+  log: Log;
+}
+
+/** What the leader does. @throws Error when the file of the first configuration cannot be used */
+function workOf({ client, flags, metrics, caches, guard, log }: Basis & { guard: NetworkGuard }) {
+  const firstConfig = flags.firstConfig === undefined ? {} : readFirstConfig(flags.firstConfig);
+  const pods = new NodePods(client);
+  const onNode = pods.learn.bind(pods);
+  const allocator = new Allocator({ client, caches, log, metrics, firstConfig, onNode });
   const events = new EventRecorder({
     client,
     component: 'overlaynet-operator',
     instance: flags.identity,
     log,
   });
-  const pods = new NodePods(client);
-  const onNode = pods.learn.bind(pods);
-  const allocator = new Allocator({ client, caches, log, metrics, firstConfig, onNode });
-  const guard = new NetworkGuard(client, caches);
-  const uninstall = uninstallOf(client, flags, guard, log);
   const statuses = new Statuses({ client, caches, events, metrics, pods, guard });
+  return { allocator, work: new LeaderWork({ caches, allocator, statuses, log }) };
+}
 
-  /** While this operator leads: what was planned ends with it. */
-  let term: { signal: AbortSignal; listed: boolean; settled?: Settled } | undefined;
-  const queue = new KeyedQueue<'allocate'>({
-    log,
-    minIntervalMs: allocateIntervalMs,
-    reconcile: async (_key, signal) => {
-      const now = term;
-      if (now?.signal.aborted !== false || !caches.synced) return undefined;
-      // a standby's watches may have hung for long
-      if (!now.listed) await caches.relist();
-      now.listed = true;
-      return allocator.run(AbortSignal.any([signal, now.signal]), (state) => {
-        now.settled = state;
-        statusQueue.add('status');
-      });
-    },
-  });
-  const statusQueue = new KeyedQueue<'status'>({
-    log,
-    minIntervalMs: statusIntervalMs,
-    reconcile: async () => {
-      const now = term;
-      if (now?.settled === undefined || now.signal.aborted) return undefined;
-      const { outdated, ...result } = await statuses.write(now.settled, now.signal);
-      if (outdated) queue.add('allocate');
-      return result;
-    },
-  });
-
-  const election = new LeaderElection({
+const electionOf = (client: Client, flags: Flags, work: LeaderWork, metrics: OperatorMetrics, log: Log) =>
+  new LeaderElection({
     client,
     namespace: flags.namespace,
     name: 'overlaynet-operator',
@@ -98,32 +115,30 @@ export async function startOperator(flags: Flags, log: Log): Promise<Operator> {
     log,
     onStartedLeading: (signal) => {
       metrics.leading(true);
-      term = { signal, listed: false };
-      queue.add('allocate');
+      work.begin(signal);
     },
     onStoppedLeading: () => {
       metrics.leading(false);
-      term = undefined;
+      work.end();
     },
   });
 
-  const deletions = new Deletions({
-    client,
-    caches,
-    log,
-    leading: () => term?.signal.aborted === false,
-    released: (nodes) => {
-      allocator.confirmGone(nodes);
-      queue.add('allocate');
-    },
-  });
+function serveOperator({
+  client,
+  flags,
+  metrics,
+  caches,
+  deletions,
+  log,
+}: Basis & { deletions: Deletions }): Promise<Server> {
+  const files = certificateFiles(flags.tlsCert, flags.tlsKey);
   const peers = new Peers({
     allocations: () => caches.allocations.list(),
     config: () => caches.configs.get('default'),
     port: flags.agentPort,
     tokenFile: flags.agentTokenFile,
   });
-  const server = await serve({
+  return serve({
     listen: flags.listen,
     routes: {
       ...endpoints(caches, metrics, deletions),
@@ -135,28 +150,6 @@ export async function startOperator(flags: Flags, log: Log): Promise<Operator> {
       reviewer: new Reviews(client),
     },
   });
-  log.info('serving', { address: server.address });
-  const { namespace } = flags;
-  const publication = publishCertificate({ client, namespace, certificate: () => server.certificate(), log });
-  metrics.watch(caches);
-  caches.start(
-    (soon) => {
-      queue.addAfter('allocate', soon ? 0 : answersIntervalMs);
-    },
-    () => {
-      statusQueue.add('status');
-    },
-  );
-  uninstall.start();
-  const stop = async () => {
-    publication.stop();
-    await Promise.all([queue.stop(), statusQueue.stop(), uninstall.stop()]);
-    await election.stop();
-    await caches.stop();
-    await server.close();
-    await client.close();
-  };
-  return { address: server.address, run: () => election.run(), stop };
 }
 
 const uninstallOf = (client: Client, { namespace }: Flags, guard: NetworkGuard, log: Log) =>

@@ -1,5 +1,5 @@
 import { request } from 'node:http';
-import type { TestNode } from './agent-harness.ts';
+import type { TestNode } from '../support/agent-harness.ts';
 
 /** What the CNI plugin would be told: `eth0=dcos`, or the error's code and message; undefined while nobody listens. */
 export function askAgent(node: TestNode, fields: object): Promise<string | undefined> {

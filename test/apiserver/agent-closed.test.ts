@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import type { KubeObject } from '../../src/api/types.ts';
 import { overlayNetworks, type Resource } from '../../src/kube/resources.ts';
-import { node2 } from '../unit/agent/fixture.ts';
+import { node2 } from '../support/fixture.ts';
 import { askAgent } from './agent-ask.ts';
-import { Bench, condition, eventually, states } from './agent-harness.ts';
+import { Bench, condition, eventually, states } from '../support/agent-harness.ts';
 
 /** Which failure of a pass closes what for new containers. */
 let bench: Bench;

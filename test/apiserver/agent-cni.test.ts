@@ -2,9 +2,9 @@ import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import type { KubeObject } from '../../src/api/types.ts';
 import { namespaceMetadata, overlayNetworks, type Resource } from '../../src/kube/resources.ts';
-import { attachment, node2 } from '../unit/agent/fixture.ts';
+import { attachment, node2 } from '../support/fixture.ts';
 import { askAgent } from './agent-ask.ts';
-import { Bench, condition, eventually } from './agent-harness.ts';
+import { Bench, condition, eventually } from '../support/agent-harness.ts';
 
 /** What the CNI plugin is told, by an agent with a real API server. */
 let bench: Bench;

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { nodes, type Node } from '../../src/kube/resources.ts';
-import { node2 } from '../unit/agent/fixture.ts';
-import { Bench, condition, eventually } from './agent-harness.ts';
+import { node2 } from '../support/fixture.ts';
+import { Bench, condition, eventually } from '../support/agent-harness.ts';
 
 let bench: Bench;
 beforeAll(async () => {

@@ -3,9 +3,9 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { inUseFinalizer } from '../../src/api/inuse.ts';
 import type { KubeObject } from '../../src/api/types.ts';
 import { overlayNetworks, type Resource } from '../../src/kube/resources.ts';
-import { node2 } from '../unit/agent/fixture.ts';
+import { node2 } from '../support/fixture.ts';
 import { askAgent } from './agent-ask.ts';
-import { Bench, eventually } from './agent-harness.ts';
+import { Bench, eventually } from '../support/agent-harness.ts';
 
 /** A network is deleted while a pod of this node uses it. */
 let bench: Bench;

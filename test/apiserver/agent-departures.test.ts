@@ -2,8 +2,8 @@ import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { confirmDepartures } from '../../src/belief/doubt.ts';
 import { desired } from '../../src/dataplane/desired.ts';
 import { agentAllocations } from '../../src/kube/resources.ts';
-import { peer, peerName } from '../unit/agent/objects.ts';
-import { Bench, condition, eventually } from './agent-harness.ts';
+import { peer, peerName } from '../support/agentcluster.ts';
+import { Bench, condition, eventually } from '../support/agent-harness.ts';
 
 const peers = Array.from({ length: 10 }, (_, i) => i);
 

@@ -4,8 +4,8 @@ import { Docker } from '../../src/docker/docker.ts';
 import { Engine } from '../../src/docker/engine.ts';
 import { silent } from '../../src/log.ts';
 import { FakeEngine } from '../support/fakeengine.ts';
-import { node2 } from '../unit/agent/fixture.ts';
-import { Bench, condition, eventually, states } from './agent-harness.ts';
+import { node2 } from '../support/fixture.ts';
+import { Bench, condition, eventually, states } from '../support/agent-harness.ts';
 
 let bench: Bench;
 let engine: FakeEngine;

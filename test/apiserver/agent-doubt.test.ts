@@ -2,8 +2,8 @@ import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import type { Snapshot } from '../../src/dataplane/snapshot.ts';
 import { agentAllocations, overlayAgents, overlayNetworks } from '../../src/kube/resources.ts';
-import { node1, node2 } from '../unit/agent/fixture.ts';
-import { Bench, condition, crds, eventually } from './agent-harness.ts';
+import { node1, node2 } from '../support/fixture.ts';
+import { Bench, condition, crds, eventually } from '../support/agent-harness.ts';
 
 let bench: Bench;
 beforeAll(async () => {

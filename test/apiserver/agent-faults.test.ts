@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { node1, node2 } from '../unit/agent/fixture.ts';
+import { node1, node2 } from '../support/fixture.ts';
 import { askAgent } from './agent-ask.ts';
-import { Bench, condition, crds, eventually, states } from './agent-harness.ts';
+import { Bench, condition, crds, eventually, states } from '../support/agent-harness.ts';
 
 let bench: Bench;
 beforeAll(async () => {

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { KubeObject } from '../../src/api/types.ts';
 import type { Resource } from '../../src/kube/resources.ts';
 import { askAgent } from './agent-ask.ts';
-import { Bench, eventually } from './agent-harness.ts';
+import { Bench, eventually } from '../support/agent-harness.ts';
 
 /** Pods whose annotations the runtime did not hand on, and an agent with the rights of deploy/. */
 let bench: Bench;

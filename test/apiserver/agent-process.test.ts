@@ -5,8 +5,8 @@ import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { startControlPlane, type OwnControlPlane } from '../support/controlplane.ts';
 import { freePort } from '../support/kubeprocess.ts';
-import { scratch } from '../unit/agent/fixture.ts';
-import { crds, eventually } from './agent-harness.ts';
+import { scratch } from '../support/fixture.ts';
+import { crds, eventually } from '../support/agent-harness.ts';
 
 /** The program itself. Its node is never allocated, so that it touches no kernel object. */
 let plane: OwnControlPlane;

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
-import { Bench, eventually } from './agent-harness.ts';
+import { Bench, eventually } from '../support/agent-harness.ts';
 
 // what a node has beside the overlays, as its agent registers it with a real API server
 

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { DataPath } from '../../src/linux/datapath.ts';
 import { Netns } from '../support/netns.ts';
-import { node1 } from '../unit/agent/fixture.ts';
-import { Bench } from './agent-harness.ts';
+import { node1 } from '../support/fixture.ts';
+import { Bench } from '../support/agent-harness.ts';
 
 let bench: Bench;
 let netns: Netns;

@@ -8,8 +8,8 @@ import {
   overlayNetworks,
 } from '../../src/kube/resources.ts';
 import { HttpProxy } from '../support/kubeproxy.ts';
-import { node1, node2 } from '../unit/agent/fixture.ts';
-import { Bench, condition, eventually, states } from './agent-harness.ts';
+import { node1, node2 } from '../support/fixture.ts';
+import { Bench, condition, eventually, states } from '../support/agent-harness.ts';
 
 let bench: Bench;
 beforeAll(async () => {

@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Client } from '../../src/kube/client.ts';
 import { CommandBed, ownAddress } from '../support/commandbed.ts';
-import { attachment } from '../unit/agent/fixture.ts';
+import { attachment } from '../support/fixture.ts';
 
 jest.setTimeout(90_000);
 

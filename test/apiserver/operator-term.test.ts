@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Dice } from '../../hack/chaos/allocation/dice.ts';
-import { FaultyProxy } from '../../hack/chaos/allocation/proxy.ts';
+import { Dice } from '../chaos/allocation/dice.ts';
+import { FaultyProxy } from '../chaos/allocation/proxy.ts';
 import type { Client } from '../../src/kube/client.ts';
 import { leases, overlayAgents, overlayNetworks } from '../../src/kube/resources.ts';
 import { reasonIs } from '../support/conditions.ts';

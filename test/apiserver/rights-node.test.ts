@@ -6,7 +6,7 @@ import { connect, type Client } from '../../src/kube/client.ts';
 import { nodes, type Node } from '../../src/kube/resources.ts';
 import { startControlPlane, type OwnControlPlane } from '../support/controlplane.ts';
 import { install } from '../support/refuses.ts';
-import { recordingLog } from '../unit/agent/fixture.ts';
+import { recordingLog } from '../support/fixture.ts';
 
 /** What an agent may do to Nodes: clear one condition of its own. */
 const account = { name: 'overlaynet-agent', namespace: 'overlaynet-system' };

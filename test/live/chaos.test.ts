@@ -1,5 +1,5 @@
-import { operatorBundle } from '../../hack/chaos/allocation/bundle.ts';
-import { run } from '../../hack/chaos/allocation/run.ts';
+import { operatorBundle } from '../chaos/allocation/bundle.ts';
+import { run } from '../chaos/allocation/run.ts';
 
 test('thirty rounds of faults and hands break no rule at any revision, and all converges', async () => {
   // always the same actions, so that a run that fails can be looked into; new ones are what `npm run chaos` is for

@@ -10,11 +10,11 @@ import type {
 import type { Client } from '../../src/kube/client.ts';
 import { agentAllocations, nodes, overlayConfigs, type Node } from '../../src/kube/resources.ts';
 import { startControlPlane, type OwnControlPlane } from '../support/controlplane.ts';
-import { history, sharedIn, shownBy, type Version } from '../support/history.ts';
+import { history, sharedIn, shownBy, type Version } from './history.ts';
 import { makeNamespace } from '../support/leader.ts';
 import { OperatorProcess } from '../support/operator.ts';
 import { Players } from '../support/players.ts';
-import { TestNode } from '../apiserver/agent-harness.ts';
+import { TestNode } from '../support/agent-harness.ts';
 
 export const crdFolder = fileURLToPath(new URL('../../crds', import.meta.url));
 

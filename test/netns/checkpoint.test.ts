@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { CheckpointFile, type Checkpoint } from '../../src/agent/checkpoint.ts';
 import { cluster } from '../support/cluster.ts';
-import { recordingLog } from '../unit/agent/fixture.ts';
+import { recordingLog } from '../support/fixture.ts';
 
 /** A filesystem of 256 KiB in a mount namespace of its own, which goes with its holder. */
 let holder: ChildProcess;

@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { answer } from '../../src/containers/answer.ts';
 import type { Known } from '../../src/containers/choose.ts';
 import { cleanup, removeAll } from '../../src/agent/cleanup.ts';
+import { Removal } from '../../src/host/removal.ts';
 import { CNIFiles } from '../../src/containers/cni.ts';
 import { socketIn } from '../../src/host/directories.ts';
 import { AgentSocket } from '../../src/containers/socket.ts';
@@ -11,7 +12,7 @@ import type { AllocatedNetwork, NetworkSubnet } from '../../src/api/types.ts';
 import { bridges } from '../../src/dataplane/desired.ts';
 import { DataPath } from '../../src/linux/datapath.ts';
 import { Netns } from '../support/netns.ts';
-import { directoriesIn, network, node2, recordingLog, scratch, snapshot } from '../unit/agent/fixture.ts';
+import { directoriesIn, network, node2, recordingLog, scratch, snapshot } from '../support/fixture.ts';
 
 /** The conflists and the socket, with the plugin itself. */
 const plugins = process.env.CNI_PATH ?? '';
@@ -242,9 +243,8 @@ test('cleanup takes containers’ ports with all else, and stops where an agent 
     `an agent runs on this node and would recreate everything: stop it first (it listens at ${socketIn(at.path('run'))})`,
   );
   await socket.close();
-  const removed: string[] = [];
   const kernel = new DataPath({ log, run: node.run });
-  expect(await removeAll({ directories, kernel, log, removed })).toEqual([]);
+  expect(await removeAll({ directories, kernel, log, removal: new Removal() })).toEqual([]);
   const links = JSON.parse(await node.sh('ip -j link show')) as { ifname: string }[];
   expect(links.map(({ ifname }) => ifname)).toEqual(['lo']);
   expect((await container.try('ip link show eth0')).code).not.toBe(0);

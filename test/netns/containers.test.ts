@@ -9,7 +9,7 @@ import { silent } from '../../src/log.ts';
 import { cluster } from '../support/cluster.ts';
 import type { Netns } from '../support/netns.ts';
 import { ping, Wire } from '../support/wire.ts';
-import { recordingLog } from '../unit/agent/fixture.ts';
+import { recordingLog } from '../support/fixture.ts';
 
 // What the agent answers, what the plugin makes of it, and what the agent's passes keep of that, over two nodes.
 

@@ -182,10 +182,32 @@ test('cleanup leaves the kernel as it was, foreign entries included', async () =
   await path.reconcile(cluster(3, 0));
   await netns.sh('ip link set vtep1024 down');
   await path.reconcile(cluster(3, 0, { vni: 77 }));
-  expect(await everything()).not.toEqual(before);
+  const running = await everything();
+  expect(running).not.toEqual(before);
+  const { remains, failures } = await path.remains();
+  expect(failures).toEqual([]);
+  expect([...remains.keys()]).toEqual([
+    ...['links', 'nexthops', 'routes', 'routing rules', 'ipsets', 'iptables chains', 'nftables tables'],
+  ]);
+  expect(remains.get('links')).toEqual(expect.arrayContaining(['vtep77', 'm-dcos', 'm-dcos6']));
+  // others' are not named
+  expect(JSON.stringify([...remains])).not.toMatch(/flannel|m-mine|others|KUBE|10\.6[01]\./);
+  expect(await everything()).toEqual(running);
   expect(await path.cleanup()).toMatchObject({ failures: [] });
   expect(await everything()).toEqual(before);
   expect(await path.cleanup()).toMatchObject(settled);
+  expect(await path.remains()).toEqual({ remains: new Map(), failures: [] });
+});
+
+test('a chain of ours in a table that iptables cannot read is found, and goes', async () => {
+  await path.reconcile(cluster(2, 0));
+  await netns.sh('nft add chain ip filter foreign');
+  await netns.sh('nft add rule ip filter foreign ct state vmap { established : accept }');
+  const { remains, failures } = await path.remains();
+  expect(failures).toEqual([]);
+  expect(remains.get('iptables chains')).toContain("those in nftables' ip filter");
+  expect(await path.cleanup()).toMatchObject({ failures: [] });
+  expect(await path.remains()).toEqual({ remains: new Map(), failures: [] });
 });
 
 test('what stands stays while the node has no VTEP, or no address for the tunnel', async () => {

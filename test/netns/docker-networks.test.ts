@@ -277,6 +277,8 @@ test('cleanup removes ours, those apart that containers have, and nothing else',
     failures: [{ network: 'dcos', message: expect.stringContaining('left it: web') }],
   });
   await engine.docker('rm -f web');
+  expect(await docker.cleanup({ dry: true })).toEqual({ removed: ['dcos'], failures: [] });
+  expect((await networks()).map((text) => text.replace(/,.*/, ''))).toContain('dcos');
   expect(await docker.cleanup()).toEqual({ removed: ['dcos'], failures: [] });
   expect((await networks()).map((text) => text.replace(/,.*/, ''))).toEqual(['other']);
 });

@@ -3,7 +3,7 @@ import { Host } from '../../src/host/host.ts';
 import { DataPath } from '../../src/linux/datapath.ts';
 import { silent } from '../../src/log.ts';
 import { Netns } from '../support/netns.ts';
-import { node2, snapshot } from '../unit/agent/fixture.ts';
+import { node2, snapshot } from '../support/fixture.ts';
 
 // a busy machine takes its time to start a hundred programs
 jest.setTimeout(30_000);

@@ -5,7 +5,7 @@ import type { Run } from '../../src/linux/run.ts';
 import { silent } from '../../src/log.ts';
 import { cluster, nodeAddresses } from '../support/cluster.ts';
 import { Netns } from '../support/netns.ts';
-import { attachment } from '../unit/agent/fixture.ts';
+import { attachment } from '../support/fixture.ts';
 
 // a busy machine takes its time to start a hundred programs
 jest.setTimeout(30_000);

@@ -1,10 +1,10 @@
 import { jest } from '@jest/globals';
 import type { Underlay } from '../../src/api/types.ts';
-import { renderFigures, type Figure } from '../../hack/chaos/figure.ts';
-import { injection, onThatPort } from '../../hack/chaos/injection.ts';
-import { injections, rawFrames, tunnelled, tunnelPayload } from '../../hack/chaos/injections.ts';
-import { count, markOf, sendFrames } from '../../hack/chaos/traffic.ts';
-import { otherLink, registered, Wire } from '../../hack/chaos/wire.ts';
+import { renderFigures, type Figure } from '../chaos/figure.ts';
+import { injection, onThatPort } from '../chaos/injection.ts';
+import { injections, rawFrames, tunnelled, tunnelPayload } from '../chaos/injections.ts';
+import { count, markOf, sendFrames } from '../chaos/traffic.ts';
+import { otherLink, registered, Wire } from '../chaos/wire.ts';
 
 // a busy machine takes its time to start a hundred programs
 jest.setTimeout(90_000);

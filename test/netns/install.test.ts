@@ -180,8 +180,21 @@ test('`agent cleanup` takes what was installed, and leaves the host’s own', as
     `--${name}-dir`,
     join(dir, name),
   ]);
-  const cleanup = () =>
-    node.run(process.execPath, [main, 'cleanup', '--host-root', join(dir, 'host'), ...dirs]);
+  const cleanup = (...flags: string[]) =>
+    node.run(process.execPath, [main, 'cleanup', '--host-root', join(dir, 'host'), ...dirs, ...flags]);
+  const paths = (text: string) =>
+    text
+      .trim()
+      .split('\n')
+      .map((line) => line.replace(dir, ''));
+  const there = await cleanup('--check');
+  expect(there.code).toBe(1);
+  expect(there.stderr).toBe(
+    'agent: cleanup --check: the lines above are of overlaynet; `agent cleanup` removes them\n',
+  );
+  const would = await cleanup('--dry-run');
+  expect(would.code).toBe(0);
+  expect((await cleanup('--check', '--dry-run')).code).toBe(2);
   const { code, stdout } = await cleanup();
   expect({
     code,
@@ -195,9 +208,17 @@ test('`agent cleanup` takes what was installed, and leaves the host’s own', as
       '/host/opt/cni/bin/overlaynet',
       '/host/opt/cni/bin/.overlaynet.json',
       '/host/etc/systemd/networkd.conf.d/50-overlaynet.conf',
+      '/host/etc/systemd/networkd.conf.d',
     ].map((path) => `removed ${path}`),
   });
+  expect(paths(would.stdout)).toEqual(paths(stdout).map((line) => line.replace('removed', 'would remove')));
+  expect(paths(there.stdout)).toEqual(paths(stdout).map((line) => line.replace('removed ', '')));
   expect(readdirSync(join(dir, 'host/opt/cni/bin'))).toEqual(['loopback']);
   expect(readdirSync(join(dir, 'host/etc/systemd'))).toEqual([]);
-  expect((await cleanup()).stdout).toBe('nothing of overlaynet is here\n');
+  for (const flags of [[], ['--check'], ['--dry-run']])
+    expect(await cleanup(...flags)).toEqual({
+      code: 0,
+      stdout: 'nothing of overlaynet is here\n',
+      stderr: '',
+    });
 });

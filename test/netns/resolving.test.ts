@@ -7,7 +7,7 @@ import { cluster } from '../support/cluster.ts';
 import type { Netns } from '../support/netns.ts';
 import { Prober } from '../support/prober.ts';
 import { Wire } from '../support/wire.ts';
-import { attachment } from '../unit/agent/fixture.ts';
+import { attachment } from '../support/fixture.ts';
 
 // A container may send to any address of a network, used or not. The node that has the addresses looks for few of the unused
 // ones at a time, and for those of its containers always.

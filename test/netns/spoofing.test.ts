@@ -1,10 +1,10 @@
 import { jest } from '@jest/globals';
-import { renderFigures, type Figure } from '../../hack/chaos/figure.ts';
-import { bridge, PodBed, type Pod } from '../../hack/chaos/pods.ts';
-import type { Parties } from '../../hack/chaos/speaker.ts';
-import { spoofing } from '../../hack/chaos/spoofing.ts';
-import { controlFrame, honest, spoofs } from '../../hack/chaos/spoofs.ts';
-import { sendFrames } from '../../hack/chaos/traffic.ts';
+import { renderFigures, type Figure } from '../chaos/figure.ts';
+import { bridge, PodBed, type Pod } from '../chaos/pods.ts';
+import type { Parties } from '../chaos/speaker.ts';
+import { spoofing } from '../chaos/spoofing.ts';
+import { controlFrame, honest, spoofs } from '../chaos/spoofs.ts';
+import { sendFrames } from '../chaos/traffic.ts';
 
 // a busy machine takes its time to start a hundred programs
 jest.setTimeout(60_000);

@@ -1,7 +1,7 @@
 import { jest } from '@jest/globals';
-import { ethernet, etherType, ipv4, ipv6, udp } from '../../hack/chaos/packets.ts';
-import { bridge, network, PodBed, type Pod } from '../../hack/chaos/pods.ts';
-import { sendFrames } from '../../hack/chaos/traffic.ts';
+import { ethernet, etherType, ipv4, ipv6, udp } from '../chaos/packets.ts';
+import { bridge, network, PodBed, type Pod } from '../chaos/pods.ts';
+import { sendFrames } from '../chaos/traffic.ts';
 import { nodeAddresses } from '../support/cluster.ts';
 import { Deliveries } from '../support/deliveries.ts';
 

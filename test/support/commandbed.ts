@@ -25,7 +25,7 @@ import { silent } from '../../src/log.ts';
 import { agentAudience } from '../../src/rows/row.ts';
 import { serve, type Server } from '../../src/serve/http.ts';
 import { Reviews } from '../../src/serve/review.ts';
-import { attachment } from '../unit/agent/fixture.ts';
+import { attachment } from './fixture.ts';
 import { CommandLine, type Ran } from './commandline.ts';
 import { startControlPlane, type OwnControlPlane } from './controlplane.ts';
 import { FakeKubelet } from './kubelet.ts';

@@ -1,4 +1,5 @@
-import { Engine, NoEngine } from '../../src/docker/engine.ts';
+import { Engine } from '../../src/docker/engine.ts';
+import { NoEngine } from '../../src/docker/socket.ts';
 import { wantedNetworks } from '../../src/docker/networks.ts';
 import { cluster } from './cluster.ts';
 import { eventually } from './operator.ts';

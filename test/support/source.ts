@@ -15,8 +15,8 @@ export const filesBelow = (folder: string, ending: string): string[] =>
     .map((file) => join(folder, file))
     .sort();
 
-/** Functions whose string arguments are a condition's reason: `yes('Listed', …)`, `finding('Ready', …, 'InForce', …)`. */
-const givers: Record<string, number> = { yes: 0, no: 0, not: 0, finding: 2 };
+/** Functions whose string arguments are a condition's reason: `yes('Listed', …)`, `verdict('Ready', …, 'InForce', …)`. */
+const givers: Record<string, number> = { yes: 0, no: 0, not: 0, verdict: 2, finding: 2 };
 
 /**
  * Every reason that src/ gives a condition: texts of a property, variable or type named `reason`, and of the functions

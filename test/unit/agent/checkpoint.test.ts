@@ -1,6 +1,6 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { CheckpointFile, networksInCheckpoint, type Checkpoint } from '../../../src/agent/checkpoint.ts';
-import { config, node1, node2, recordingLog, scratch, snapshot } from './fixture.ts';
+import { config, node1, node2, recordingLog, scratch, snapshot } from '../../support/fixture.ts';
 
 let at: ReturnType<typeof scratch>;
 let log: ReturnType<typeof recordingLog>;

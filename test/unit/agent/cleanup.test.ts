@@ -1,10 +1,11 @@
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { CheckpointFile } from '../../../src/agent/checkpoint.ts';
 import { removeAll } from '../../../src/agent/cleanup.ts';
+import { Removal } from '../../../src/host/removal.ts';
 import { CNIFiles } from '../../../src/containers/cni.ts';
 import type { Failure } from '../../../src/dataplane/state.ts';
 import { silent } from '../../../src/log.ts';
-import { attachment, directoriesIn, recordingLog, scratch, snapshot } from './fixture.ts';
+import { attachment, directoriesIn, recordingLog, scratch, snapshot } from '../../support/fixture.ts';
 
 let at: ReturnType<typeof scratch>;
 const directories = () => directoriesIn(at);
@@ -16,15 +17,17 @@ afterEach(() => {
   at.drop();
 });
 
+const remains = () => Promise.reject(new Error('only a dry run asks what is there'));
+
 const clean = async (cleanup: () => Promise<{ changes: number; failures: Failure[] }>) => {
-  const removed: string[] = [];
+  const removal = new Removal();
   const failures = await removeAll({
     directories: directories(),
-    kernel: { cleanup },
+    kernel: { cleanup, remains },
     log: silent,
-    removed,
+    removal,
   });
-  return { removed: removed.map((path) => path.replace(at.dir, '')), failures };
+  return { removed: removal.removed.map((path) => path.replace(at.dir, '')), failures };
 };
 /** What an agent leaves on disk. */
 const installed = () => {
@@ -94,35 +97,36 @@ test('removes conflists before the kernel’s objects, then leases and state; on
 });
 
 test("Docker's networks go before the kernel's objects; one that containers have is told", async () => {
-  const removed: string[] = [];
+  const removal = new Removal();
   const kept = { network: 'dcos6', message: 'Docker: network dcos6 is removed once web has left it' };
   const failures = await removeAll({
     directories: directories(),
     docker: { cleanup: () => Promise.resolve({ removed: ['dcos'], failures: [kept] }) },
     kernel: {
       cleanup: () => {
-        expect(removed).toContain('Docker network dcos');
+        expect(removal.removed).toContain('Docker network dcos');
         return Promise.resolve({ changes: 0, failures: [] });
       },
+      remains,
     },
     log: silent,
-    removed,
+    removal,
   });
   expect(failures).toEqual([kept]);
 });
 
 test('a Docker engine that fails in the midst keeps nothing else from going', async () => {
   installed();
-  const removed: string[] = [];
+  const removal = new Removal();
   const failures = await removeAll({
     directories: directories(),
     docker: { cleanup: () => Promise.reject(new Error('aborted')) },
-    kernel: { cleanup: () => Promise.resolve({ changes: 7, failures: [] }) },
+    kernel: { cleanup: () => Promise.resolve({ changes: 7, failures: [] }), remains },
     log: silent,
-    removed,
+    removal,
   });
   expect(failures).toEqual([{ message: 'aborted' }]);
-  expect(removed).toContain('7 kernel entries (links, routes, rules, sets, chains)');
+  expect(removal.removed).toContain('7 kernel entries (links, routes, rules, sets, chains)');
   expect(existsSync(at.path('state'))).toBe(false);
 });
 
@@ -139,4 +143,60 @@ test('files of others in the state directory stay, and it with them', async () =
   const { failures } = await clean(() => Promise.resolve({ changes: 0, failures: [] }));
   expect(failures).toEqual([]);
   expect(readdirSync(at.path('state'))).toEqual(['notes.txt']);
+});
+
+describe('a dry run', () => {
+  const find = async (names: string[] = ['m-dcos', 'vtep1024']) => {
+    const removal = new Removal({ dry: true });
+    const asked: unknown[] = [];
+    const failures = await removeAll({
+      directories: directories(),
+      docker: {
+        cleanup: (options) => {
+          asked.push(options);
+          return Promise.resolve({ removed: ['dcos'], failures: [] });
+        },
+      },
+      kernel: {
+        cleanup: () => Promise.reject(new Error('a dry run removes nothing')),
+        remains: () =>
+          Promise.resolve({ remains: new Map(names.length > 0 ? [['links', names]] : []), failures: [] }),
+      },
+      log: silent,
+      removal,
+    });
+    expect(asked).toEqual([{ dry: true }]);
+    return { found: removal.removed.map((path) => path.replace(at.dir, '')), failures };
+  };
+  /** All files below the scratch directory. */
+  const files = () => readdirSync(at.dir, { recursive: true }).sort();
+
+  test('finds what a real one then removes, and changes nothing', async () => {
+    installed();
+    const before = files();
+    const { found, failures } = await find();
+    expect(failures).toEqual([]);
+    expect(files()).toEqual(before);
+    const { removed } = await clean(() => Promise.resolve({ changes: 7, failures: [] }));
+    const ofFiles = (lines: string[]) => lines.filter((line) => line.startsWith('/'));
+    expect(ofFiles(found)).toEqual(ofFiles(removed));
+    expect(found.filter((line) => !line.startsWith('/'))).toEqual([
+      'Docker network dcos',
+      'links (2): m-dcos, vtep1024',
+    ]);
+  });
+
+  test('of many objects it names the first twenty', async () => {
+    const { found } = await find(Array.from({ length: 30 }, (_, index) => `m-${index}`));
+    expect(found).toContainEqual(expect.stringMatching(/^links \(30\): m-0, .*m-19 and 10 more$/));
+  });
+});
+
+test('an empty directory of leases is ours only where something else is', async () => {
+  for (const dir of ['state', 'conf', 'run']) rmSync(at.path(dir), { recursive: true, force: true });
+  const nothing = () => Promise.resolve({ changes: 0, failures: [] });
+  expect(await clean(nothing)).toEqual({ removed: [], failures: [] });
+  expect(existsSync(at.path('leases'))).toBe(true);
+  mkdirSync(at.path('state'));
+  expect((await clean(nothing)).removed).toEqual(['/state', '/leases']);
 });

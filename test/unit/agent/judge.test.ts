@@ -1,6 +1,6 @@
 import { Judge } from '../../../src/agent/judge.ts';
 import { SeenVersion } from '../../../src/report/registration.ts';
-import { started } from './objects.ts';
+import { started } from '../../support/agentcluster.ts';
 
 test('objects that are older than those seen before are not believed, also where their versions are higher', () => {
   const { cluster } = started();

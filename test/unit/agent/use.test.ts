@@ -7,7 +7,7 @@ import type { Ask } from '../../../src/containers/ask.ts';
 import type { Known } from '../../../src/containers/choose.ts';
 import type { Endpoint } from '../../../src/docker/engine.ts';
 import { networksInForce } from '../../../src/belief/snapshot.ts';
-import { scratch } from './fixture.ts';
+import { scratch } from '../../support/fixture.ts';
 
 const deletion = '2026-01-01T00:00:00Z';
 const ask: Ask = { containerID: 'c2', ifname: 'eth0', namespace: 'default', pod: 'web-2' };

@@ -1,5 +1,5 @@
 import { confirmAddresses } from '../../../src/allocate/addresses.ts';
-import { Cluster, configSpec, dcos } from './cluster.ts';
+import { Cluster, configSpec, dcos } from '../../support/plancluster.ts';
 
 /** A cluster whose API server listens at an address that no node has; every node has one of each family. */
 function started(nodeSubnets?: string[]): Cluster {

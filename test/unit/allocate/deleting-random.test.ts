@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { judgeDeletion } from '../../../src/allocate/deleting.ts';
 import { inUseFinalizer, isWaiting } from '../../../src/api/inuse.ts';
 import type { DeletionPolicy } from '../../../src/api/types.ts';
-import { Cluster } from './cluster.ts';
+import { Cluster } from '../../support/plancluster.ts';
 
 type Step =
   | { kind: 'join' | 'leave' | 'silence'; node: number }

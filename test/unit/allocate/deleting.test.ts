@@ -1,7 +1,7 @@
 import { judgeDeletion } from '../../../src/allocate/deleting.ts';
 import { inUseFinalizer } from '../../../src/api/inuse.ts';
 import type { DeletionPolicy, NetworkUser } from '../../../src/api/types.ts';
-import { reference, type Cluster } from './cluster.ts';
+import { reference, type Cluster } from '../../support/plancluster.ts';
 
 const deletion = '2026-01-01T00:00:00Z';
 const web: NetworkUser = { pod: 'default/web-0', address: '9.0.1.5' };

@@ -1,6 +1,6 @@
 import { confirmDepartures } from '../../../src/allocate/departures.ts';
 import { believedAt, oneMoreLeft } from '../../../src/allocate/leaving.ts';
-import { Cluster, dcos } from './cluster.ts';
+import { Cluster, dcos } from '../../support/plancluster.ts';
 
 const names = Array.from({ length: 10 }, (_, at) => `node${at + 1}`);
 

@@ -1,6 +1,6 @@
 import { plan, Memory } from '../../../src/allocate/plan.ts';
 import { overlaps as covers, parseCidr } from '../../../src/net/cidr.ts';
-import { type Cluster, reference } from './cluster.ts';
+import { type Cluster, reference } from '../../support/plancluster.ts';
 
 /** Subnets that the index lost while their pages still hold blocks. */
 

@@ -1,6 +1,6 @@
 import { roomForPods, tightBlocks } from '../../../src/allocate/fullness.ts';
 import type { AddressUsage, OverlayNetworkSpec } from '../../../src/api/types.ts';
-import { Cluster } from './cluster.ts';
+import { Cluster } from '../../support/plancluster.ts';
 
 const small = [{ cidr: '10.1.0.0/22', prefix: 26 }];
 

@@ -1,5 +1,5 @@
 import type { LedgerIndex } from '../../../src/api/types.ts';
-import { Cluster, configSpec, dcos, reference } from './cluster.ts';
+import { Cluster, configSpec, dcos, reference } from '../../support/plancluster.ts';
 
 /** What a hand, a finalizer, a clock or an old cache does to the objects. */
 

@@ -1,6 +1,6 @@
 import { isolation } from '../../../src/allocate/isolation.ts';
 import type { Isolation } from '../../../src/api/types.ts';
-import { Cluster, dcos } from './cluster.ts';
+import { Cluster, dcos } from '../../support/plancluster.ts';
 
 const network = (name: string, of?: Isolation) => ({
   metadata: { name },

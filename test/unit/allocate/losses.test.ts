@@ -1,4 +1,4 @@
-import { reference, type Cluster } from './cluster.ts';
+import { reference, type Cluster } from '../../support/plancluster.ts';
 
 test('a block that somebody took out of a page is nobody else’s as long as the AgentAllocation of a node that is gone shows it', () => {
   const cluster = reference();

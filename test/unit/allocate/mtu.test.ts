@@ -1,5 +1,5 @@
 import type { AllocationLedger } from '../../../src/api/types.ts';
-import { Cluster, configSpec, dcos } from './cluster.ts';
+import { Cluster, configSpec, dcos } from '../../support/plancluster.ts';
 
 const onlyIPv4 = { ...configSpec, vtepSubnets: ['44.128.0.0/20'] };
 

@@ -1,5 +1,5 @@
 import type { OverlayConfig } from '../../../src/api/types.ts';
-import { Cluster, configSpec, dcos } from './cluster.ts';
+import { Cluster, configSpec, dcos } from '../../support/plancluster.ts';
 
 const other: OverlayConfig['spec'] = {
   ...configSpec,

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { renderState } from '../../../src/api/state.ts';
 import { Memory, plan } from '../../../src/allocate/plan.ts';
 import { version } from '../../../src/allocate/view.ts';
-import { Cluster, configSpec, dcos, reference } from './cluster.ts';
+import { Cluster, configSpec, dcos, reference } from '../../support/plancluster.ts';
 
 test('the three agents of the reference get what its state document shows', () => {
   const cluster = reference();

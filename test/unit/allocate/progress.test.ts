@@ -1,5 +1,5 @@
 import { progress } from '../../../src/allocate/progress.ts';
-import { reference, type Cluster } from './cluster.ts';
+import { reference, type Cluster } from '../../support/plancluster.ts';
 
 const told = (cluster: Cluster, network: string) =>
   Object.fromEntries(

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { Cluster } from './cluster.ts';
+import { Cluster } from '../../support/plancluster.ts';
 
 type Step =
   | { kind: 'join' | 'leave' | 'damage' | 'deselect'; node: number }

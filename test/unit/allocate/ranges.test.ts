@@ -1,6 +1,6 @@
 import { confirmOverlap } from '../../../src/api/ranges.ts';
 import type { HostRange } from '../../../src/api/types.ts';
-import { Cluster, configSpec, dcos } from './cluster.ts';
+import { Cluster, configSpec, dcos } from '../../support/plancluster.ts';
 
 const lan: HostRange = { cidr: '10.100.0.0/16', kind: 'Subnet', link: 'eth1' };
 const route: HostRange = { ...lan, kind: 'Route' };

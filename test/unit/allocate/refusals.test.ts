@@ -1,4 +1,4 @@
-import { Cluster, configSpec, dcos } from './cluster.ts';
+import { Cluster, configSpec, dcos } from '../../support/plancluster.ts';
 
 function started(): Cluster {
   const cluster = new Cluster();

@@ -1,5 +1,5 @@
 import { confirmRestore } from '../../../src/allocate/restore.ts';
-import { dcos, reference } from './cluster.ts';
+import { dcos, reference } from '../../support/plancluster.ts';
 
 test('a network added later reaches the nodes that exist; a removed one is withdrawn, and its blocks rest', () => {
   const cluster = reference();

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { Memory, plan } from '../../../src/allocate/plan.ts';
-import { Cluster } from './cluster.ts';
+import { Cluster } from '../../support/plancluster.ts';
 
 /** Text that was made once is the same object when it is asked for again. */
 const textOf = (cluster: Cluster, memory: Memory, cidr: string) => {

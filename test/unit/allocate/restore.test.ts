@@ -1,5 +1,5 @@
 import { confirmRestore } from '../../../src/allocate/restore.ts';
-import { Cluster, dcos, dcos6, reference } from './cluster.ts';
+import { Cluster, dcos, dcos6, reference } from '../../support/plancluster.ts';
 
 const restored = (cluster: Cluster) =>
   cluster.configStatus().conditions!.find(({ type, status }) => type === 'Restored' && status === 'True');

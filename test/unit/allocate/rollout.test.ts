@@ -1,6 +1,6 @@
 import { beforeEach, expect, test } from '@jest/globals';
 import { mostUpdates } from '../../../src/allocate/allocations.ts';
-import { Cluster, dcos } from './cluster.ts';
+import { Cluster, dcos } from '../../support/plancluster.ts';
 
 /** A network rolls out to more nodes than one plan updates. */
 const nodes = 2 * mostUpdates + 50;

@@ -1,7 +1,7 @@
 import { vtepAt } from '../../../src/net/vtep.ts';
 import { Memory, plan } from '../../../src/allocate/plan.ts';
 import { keyOf } from '../../../src/allocate/view.ts';
-import { Cluster, configSpec, dcos, reference } from './cluster.ts';
+import { Cluster, configSpec, dcos, reference } from '../../support/plancluster.ts';
 
 /** Blocks that two agents say they hold. */
 

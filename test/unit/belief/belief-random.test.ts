@@ -4,8 +4,8 @@ import { confirmDepartures } from '../../../src/belief/doubt.ts';
 import type { AgentAllocationSpec } from '../../../src/api/types.ts';
 import type { Snapshot } from '../../../src/dataplane/snapshot.ts';
 import { overlaps, parseCidr } from '../../../src/net/cidr.ts';
-import { dcos, dcos6, node2 } from '../agent/fixture.ts';
-import { Cluster, peer } from '../agent/objects.ts';
+import { dcos, dcos6, node2 } from '../../support/fixture.ts';
+import { Cluster, peer } from '../../support/agentcluster.ts';
 
 type Step =
   | { kind: 'leave' | 'lose' | 'join'; peers: number[] }

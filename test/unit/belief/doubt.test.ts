@@ -1,7 +1,7 @@
 import { firstBelief, heldBy, wakeAt, type Belief } from '../../../src/belief/belief.ts';
 import { confirmRestore } from '../../../src/belief/doubt.ts';
-import { config, dcos, dcos6, node2 } from '../agent/fixture.ts';
-import { names, peer, peerName, started } from '../agent/objects.ts';
+import { config, dcos, dcos6, node2 } from '../../support/fixture.ts';
+import { names, peer, peerName, started } from '../../support/agentcluster.ts';
 
 describe('CRDs that are deleted and installed again', () => {
   /** All of it is gone; then the operator made OverlayConfig anew. */

@@ -1,8 +1,8 @@
 import type { Belief, Held } from '../../../src/belief/belief.ts';
 import { holdingOf } from '../../../src/belief/holding.ts';
 import type { OverlayConfig, OverlayConfigStatus } from '../../../src/api/types.ts';
-import { config } from '../agent/fixture.ts';
-import { peerName, started } from '../agent/objects.ts';
+import { config } from '../../support/fixture.ts';
+import { peerName, started } from '../../support/agentcluster.ts';
 
 const nothing: Held = { peers: [], networks: [], blocks: [] };
 const noon = Date.parse('2026-01-01T12:00:00Z');

@@ -2,7 +2,7 @@ import { sameSnapshot } from '../../../src/agent/checkpoint.ts';
 import { confirmOverlap } from '../../../src/api/ranges.ts';
 import { snapshotOf, type Cached } from '../../../src/belief/snapshot.ts';
 import type { AgentAllocation, OverlayNetwork } from '../../../src/api/types.ts';
-import { config, dcos, node1, node2 } from '../agent/fixture.ts';
+import { config, dcos, node1, node2 } from '../../support/fixture.ts';
 
 const accepted = (status: 'True' | 'False') => [
   { type: 'Accepted', status, reason: 'R', message: 'm', lastTransitionTime: '2026-01-01T00:00:00Z' },

@@ -2,7 +2,7 @@ import { answer, type Sources } from '../../../src/containers/answer.ts';
 import type { Ask } from '../../../src/containers/ask.ts';
 import type { Known } from '../../../src/containers/choose.ts';
 import type { Namespace } from '../../../src/containers/wish.ts';
-import { snapshot } from '../agent/fixture.ts';
+import { snapshot } from '../../support/fixture.ts';
 
 const known: Known = { snapshot: snapshot(), idle: new Map(), failed: new Map() };
 const ask: Ask = { containerID: 'c', ifname: 'eth0', namespace: 'new', pod: 'web-0', annotated: true };

@@ -1,6 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { readAttachments } from '../../../src/containers/attachments.ts';
-import { attachment, scratch } from '../agent/fixture.ts';
+import { attachment, scratch } from '../../support/fixture.ts';
 
 let at: ReturnType<typeof scratch>;
 beforeEach(() => {

@@ -2,7 +2,7 @@ import type { Ask } from '../../../src/containers/ask.ts';
 import { choose, needsNamespace, type Known } from '../../../src/containers/choose.ts';
 import type { Namespace } from '../../../src/containers/wish.ts';
 import type { LabelSelector } from '../../../src/api/types.ts';
-import { allocated, config, network, node2, snapshot, subnet } from '../agent/fixture.ts';
+import { allocated, config, network, node2, snapshot, subnet } from '../../support/fixture.ts';
 
 const selecting = (name: string, cidr: string, namespaceSelector: LabelSelector) => {
   const { metadata, spec } = network(name, subnet(cidr));

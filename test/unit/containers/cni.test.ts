@@ -16,7 +16,7 @@ import {
   recordingLog,
   scratch,
   snapshot,
-} from '../agent/fixture.ts';
+} from '../../support/fixture.ts';
 
 let at: ReturnType<typeof scratch>;
 beforeEach(() => {

@@ -4,7 +4,7 @@ import {
   pluginDefaults,
   renderConflists,
 } from '../../../src/containers/conflist.ts';
-import { config, dcos, dcos6, network, node2, snapshot } from '../agent/fixture.ts';
+import { config, dcos, dcos6, network, node2, snapshot } from '../../support/fixture.ts';
 
 const parsed = (text: string) => JSON.parse(text) as object;
 const names = (...args: Parameters<typeof snapshot>) =>

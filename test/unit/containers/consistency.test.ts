@@ -1,7 +1,7 @@
 import { mkdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { keptDifferences, type Kept } from '../../../src/containers/consistency.ts';
 import { readKept } from '../../../src/containers/kept.ts';
-import { attachment, node2, scratch } from '../agent/fixture.ts';
+import { attachment, node2, scratch } from '../../support/fixture.ts';
 
 const record = attachment();
 const [first] = record.interfaces;

@@ -21,7 +21,7 @@ import {
   socketIn,
 } from '../../../src/host/directories.ts';
 import { interfaceName, linkPrefix, mostNetworks, portPattern } from '../../../src/net/name.ts';
-import { network, node2, recordingLog, scratch, snapshot } from '../agent/fixture.ts';
+import { network, node2, recordingLog, scratch, snapshot } from '../../support/fixture.ts';
 
 /** What the plugin and the agent both rely on. The plugin's tests check themselves against the same file. */
 interface Contract {

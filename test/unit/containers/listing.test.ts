@@ -4,7 +4,7 @@ import { Engine } from '../../../src/docker/engine.ts';
 import type { Run } from '../../../src/linux/run.ts';
 import { FakeEngine } from '../../support/fakeengine.ts';
 import { misfits, openapi } from '../../support/schema.ts';
-import { attachment, scratch } from '../agent/fixture.ts';
+import { attachment, scratch } from '../../support/fixture.ts';
 
 let at: ReturnType<typeof scratch>;
 let docker: FakeEngine;

@@ -7,7 +7,7 @@ import { spawn } from 'node:child_process';
 import type { Ask } from '../../../src/containers/ask.ts';
 import type { Choice } from '../../../src/containers/choose.ts';
 import { AgentSocket } from '../../../src/containers/socket.ts';
-import { recordingLog, scratch } from '../agent/fixture.ts';
+import { recordingLog, scratch } from '../../support/fixture.ts';
 
 let at: ReturnType<typeof scratch>;
 let log: ReturnType<typeof recordingLog>;

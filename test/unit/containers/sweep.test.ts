@@ -1,6 +1,6 @@
 import { sweep } from '../../../src/containers/sweep.ts';
 import { run } from '../../../src/linux/run.ts';
-import { directoriesIn, recordingLog, scratch } from '../agent/fixture.ts';
+import { directoriesIn, recordingLog, scratch } from '../../support/fixture.ts';
 
 const directories = directoriesIn({ path: (...parts) => ['', 'ovt', ...parts].join('/') });
 const swept = async (result: { code?: number; stdout?: string; stderr?: string }) => {

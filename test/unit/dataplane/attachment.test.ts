@@ -1,5 +1,5 @@
 import { parseAttachment } from '../../../src/dataplane/attachment.ts';
-import { attachment } from '../agent/fixture.ts';
+import { attachment } from '../../support/fixture.ts';
 
 const text = (changes: object) => JSON.stringify({ ...attachment(), ...changes });
 const port = (changes: object) => text({ interfaces: [{ ...attachment().interfaces[0], ...changes }] });

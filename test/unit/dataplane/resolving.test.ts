@@ -1,7 +1,7 @@
 import { diffNFTable } from '../../../src/dataplane/nftable.ts';
 import { desiredLeased, resolving } from '../../../src/dataplane/resolving.ts';
 import { parseTable } from '../../../src/linux/nft.ts';
-import { attachment } from '../agent/fixture.ts';
+import { attachment } from '../../support/fixture.ts';
 
 const [one] = attachment().interfaces;
 const record = attachment({ interfaces: [{ ...one!, addresses: ['9.0.1.2', 'fd01:b::2', 'fe80::1'] }] });

@@ -1,7 +1,7 @@
 import { diffNFTable, type Elements, type ObservedNFTable } from '../../../src/dataplane/nftable.ts';
 import { desiredGuard, guard as table, portKey } from '../../../src/dataplane/spoof.ts';
 import { parseTable } from '../../../src/linux/nft.ts';
-import { attachment } from '../agent/fixture.ts';
+import { attachment } from '../../support/fixture.ts';
 
 const port = 'c-0123456789ab';
 const mac = '0a:58:09:00:01:02';

@@ -2,7 +2,7 @@ import { isolationChains, isolationSets } from '../../../src/dataplane/isolation
 import { policyOf } from '../../../src/dataplane/policy.ts';
 import type { IPSet } from '../../../src/dataplane/state.ts';
 import { walk, type Packet } from '../../../src/dataplane/walk.ts';
-import { network, node2, snapshot } from '../agent/fixture.ts';
+import { network, node2, snapshot } from '../../support/fixture.ts';
 
 const sets = new Map<string, IPSet>([
   ['overlaynet-net-a-4', { family: 4, entries: new Set(['9.1.0.0/16']) }],

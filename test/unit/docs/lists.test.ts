@@ -77,7 +77,9 @@ test('flags.md has every flag of operator and agent', () => {
   // the command's own are in command.md
   const files = filesBelow('src', '.ts').filter((file) => !file.startsWith('src/cli/'));
   const flags = files.flatMap((file) =>
-    [...textOf(file).matchAll(/'(--[a-z-]+ <[^>]+>)'/g)].map(([, flag = '']) => flag),
+    [...textOf(file).matchAll(/(?:\.option|new Option)\(\s*'(--[a-z-]+(?: <[^>]+>)?)'/g)].map(
+      ([, flag = '']) => flag,
+    ),
   );
   expect(flags.length).toBeGreaterThan(20);
   expect(sorted(listed('flags', /^--/))).toEqual(sorted(flags));

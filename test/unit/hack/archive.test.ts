@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { chmodSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { writeArchive, writeLayer } from '../../../hack/kind/archive.ts';
+import { writeArchive, writeLayer } from '../../../hack/offline/archive.ts';
 
 let dir: string;
 beforeEach(() => {

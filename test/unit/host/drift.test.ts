@@ -11,9 +11,16 @@ afterEach(() => {
 /** An agent that counts how often it is asked to look; `script` stands for `ip monitor`. */
 function watched(
   script: string,
-  options: { resyncMs?: number; lookMs?: number; ago?: number; guarded?: () => boolean } = {},
+  options: {
+    resyncMs?: number;
+    lookMs?: number;
+    ago?: number;
+    compareMs?: number;
+    guarded?: () => boolean;
+  } = {},
 ) {
   const agent = {
+    compared: { ms: options.compareMs ?? 60_000, endedAt: performance.now() },
     looked: { ms: options.lookMs ?? 0, endedAt: performance.now() - (options.ago ?? 0) },
     looks: 0,
     at: new Set<string>(),
@@ -80,4 +87,21 @@ test('rules that are gone have all looked at, once for a while: somebody else ma
   expect([...agent.at]).toEqual(['all']);
   await pause(500);
   expect([agent.looks, asked]).toEqual([1, 3]);
+});
+
+test('what is cheap to compare is compared again and again, and what is not at the resync alone', async () => {
+  const cheap = watched('exec sleep 9', { compareMs: 2 });
+  await until(() => cheap.looks > 2);
+  expect([...cheap.at]).toEqual(['all']);
+  stop();
+  const dear = watched('exec sleep 9', { compareMs: 100 });
+  await pause(1_000);
+  expect(dear.looks).toBe(0);
+});
+
+test('an agent that has not compared yet is not told to', async () => {
+  const agent = watched('exec sleep 9');
+  agent.compared = { ms: 0, endedAt: -Infinity };
+  await pause(500);
+  expect(agent.looks).toBe(0);
 });

@@ -9,7 +9,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { writeAtomically } from '../../../src/host/file.ts';
-import { scratch } from '../agent/fixture.ts';
+import { scratch } from '../../support/fixture.ts';
 
 let at: ReturnType<typeof scratch>;
 /** On a filesystem of its own. */

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Host } from '../../../src/host/host.ts';
 import type { Run } from '../../../src/linux/run.ts';
 import { silent } from '../../../src/log.ts';
-import { dcos, recordingLog, snapshot } from '../agent/fixture.ts';
+import { dcos, recordingLog, snapshot } from '../../support/fixture.ts';
 
 /** nft, on a node without a table. */
 const run: Run = () => Promise.resolve({ stdout: '{"nftables": []}', stderr: '', code: 0 });

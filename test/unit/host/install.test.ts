@@ -10,8 +10,9 @@ import {
 } from 'node:fs';
 import { install } from '../../../src/host/install.ts';
 import { installDropIns, removeDropIns } from '../../../src/host/dropins.ts';
+import { Removal } from '../../../src/host/removal.ts';
 import { installPlugins, removePlugins } from '../../../src/host/plugins.ts';
-import { recordingLog, scratch } from '../agent/fixture.ts';
+import { recordingLog, scratch } from '../../support/fixture.ts';
 
 let at: ReturnType<typeof scratch>;
 let log: ReturnType<typeof recordingLog>;
@@ -107,7 +108,7 @@ describe('the plugins', () => {
     put('image', 'loopback', 'loopback 3');
     copy();
     expect(there('loopback')).toBe('loopback 2');
-    expect(removePlugins(at.path(bin), [])).toEqual([]);
+    expect(removePlugins(at.path(bin), new Removal())).toEqual([]);
   });
 
   test('a directory that cannot be written is an error that names it, what it lacks and what to do', () => {
@@ -134,8 +135,9 @@ describe('the plugins', () => {
     copy();
     rmSync(at.path(bin, 'loopback'));
     mkdirSync(at.path(bin, 'loopback'));
-    const removed: string[] = [];
-    expect(removePlugins(at.path(bin), removed)).toEqual([{ message: expect.stringContaining('EISDIR') }]);
+    const removal = new Removal();
+    const { removed } = removal;
+    expect(removePlugins(at.path(bin), removal)).toEqual([{ message: expect.stringContaining('EISDIR') }]);
     expect(removed.map((path) => path.replace(at.path(bin), ''))).toEqual(['/host-local', '/overlaynet']);
   });
 
@@ -151,17 +153,20 @@ describe('the plugins', () => {
     // of an install that was killed while it copied
     for (const name of ['overlaynet', '.overlaynet.json']) put(bin, `.${name}.tmp`, '');
     put(bin, 'bridge', 'bridge of somebody');
-    const removed: string[] = [];
-    expect(removePlugins(at.path(bin), removed)).toEqual([]);
+    const removal = new Removal();
+    const { removed } = removal;
+    expect(removePlugins(at.path(bin), removal)).toEqual([]);
     expect(readdirSync(at.path(bin))).toEqual(['bridge', 'loopback']);
     expect(removed.map((path) => path.replace(at.path(bin), ''))).toEqual([
       '/host-local',
+      '/.overlaynet.tmp',
       '/overlaynet',
+      '/..overlaynet.json.tmp',
       '/.overlaynet.json',
     ]);
-    expect(removePlugins(at.path(bin), removed)).toEqual([]);
-    expect(removePlugins(at.path('absent'), removed)).toEqual([]);
-    expect(removed).toHaveLength(3);
+    expect(removePlugins(at.path(bin), removal)).toEqual([]);
+    expect(removePlugins(at.path('absent'), removal)).toEqual([]);
+    expect(removed).toHaveLength(5);
   });
 });
 
@@ -215,13 +220,18 @@ describe('systemd-networkd’s drop-in', () => {
   test('goes again, and its directory if it is empty', () => {
     mkdirSync(at.path('host/etc/systemd'), { recursive: true });
     installDropIns(at.path('host'), log);
-    writeFileSync(at.path('host/etc/systemd/networkd.conf.d/.50-overlaynet.conf.tmp'), '');
-    const removed: string[] = [];
-    expect(removeDropIns(at.path('host'), removed)).toEqual([]);
-    expect(removed).toEqual([at.path(file)]);
+    const temporary = 'host/etc/systemd/networkd.conf.d/.50-overlaynet.conf.tmp';
+    writeFileSync(at.path(temporary), '');
+    const removal = new Removal();
+    const { removed } = removal;
+    expect(removeDropIns(at.path('host'), removal)).toEqual([]);
+    expect(removed).toEqual([temporary, file, 'host/etc/systemd/networkd.conf.d'].map((one) => at.path(one)));
     expect(readdirSync(at.path('host/etc/systemd'))).toEqual([]);
-    expect(removeDropIns(at.path('host'), removed)).toEqual([]);
-    expect(removed).toHaveLength(1);
+    // an empty directory that the host has by itself
+    mkdirSync(at.path('host/etc/systemd/networkd.conf.d'));
+    expect(removeDropIns(at.path('host'), removal)).toEqual([]);
+    expect(removed).toHaveLength(3);
+    expect(readdirSync(at.path('host/etc/systemd'))).toEqual(['networkd.conf.d']);
   });
 });
 
@@ -249,8 +259,9 @@ describe('NetworkManager’s drop-in', () => {
 
   test('goes again, and the directory, which is NetworkManager’s, stays', () => {
     installDropIns(at.path('host'), log);
-    const removed: string[] = [];
-    expect(removeDropIns(at.path('host'), removed)).toEqual([]);
+    const removal = new Removal();
+    const { removed } = removal;
+    expect(removeDropIns(at.path('host'), removal)).toEqual([]);
     expect(removed).toEqual([at.path(file)]);
     expect(readdirSync(at.path('host/etc/NetworkManager'))).toEqual(['conf.d']);
   });

@@ -4,7 +4,7 @@ import { clashes, confirmOverlap } from '../../../src/api/ranges.ts';
 import type { HostRange } from '../../../src/api/types.ts';
 import type { HostSpace } from '../../../src/linux/ranges.ts';
 import { cidrOf, formatCidr, parseCidr } from '../../../src/net/cidr.ts';
-import { dcos, snapshot } from '../agent/fixture.ts';
+import { dcos, snapshot } from '../../support/fixture.ts';
 
 const lan: HostRange = { cidr: '10.100.0.0/16', kind: 'Subnet', link: 'eth1' };
 

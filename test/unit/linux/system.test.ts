@@ -5,7 +5,7 @@ import { CommandError, type Run } from '../../../src/linux/run.ts';
 import { lowNeighbourLimits } from '../../../src/linux/neighbours.ts';
 import { installSystem, switchedOff } from '../../../src/linux/system.ts';
 import { silent } from '../../../src/log.ts';
-import { recordingLog } from '../agent/fixture.ts';
+import { recordingLog } from '../../support/fixture.ts';
 
 let root: string;
 /** Everything that was run and every switch that was set, in order. */

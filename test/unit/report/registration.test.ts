@@ -1,5 +1,5 @@
 import { registrationOf, SeenVersion } from '../../../src/report/registration.ts';
-import { node2 } from '../agent/fixture.ts';
+import { node2 } from '../../support/fixture.ts';
 
 test('a registration tells the addresses in their order, the MTU, and what the node holds', () => {
   expect(

@@ -1,6 +1,6 @@
 import { findingsOf, type Health } from '../../../src/report/findings.ts';
 import { brief, renderStatus, sameStatus, type Applied } from '../../../src/report/status.ts';
-import { node2 } from '../agent/fixture.ts';
+import { node2 } from '../../support/fixture.ts';
 
 const now = '2026-01-01T00:00:00Z';
 const applied = (changes: Partial<Applied> = {}): Applied => ({

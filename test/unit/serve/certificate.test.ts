@@ -4,7 +4,7 @@ import { writeFileSync } from 'node:fs';
 import { certificateFiles, ServerCertificate } from '../../../src/serve/certificate.ts';
 import { silent } from '../../../src/log.ts';
 import { selfSigned, type KeyPair } from '../../../src/serve/x509.ts';
-import { recordingLog, scratch } from '../agent/fixture.ts';
+import { recordingLog, scratch } from '../../support/fixture.ts';
 
 const day = 86_400_000;
 const from = new Date('2026-01-02T03:04:05Z');

@@ -10,7 +10,7 @@ import { CrowdedError } from '../../../src/serve/review.ts';
 import { silent } from '../../../src/log.ts';
 import { selfSigned } from '../../../src/serve/x509.ts';
 import { askSecurely } from '../../support/https.ts';
-import { scratch } from '../agent/fixture.ts';
+import { scratch } from '../../support/fixture.ts';
 
 // waits for the server's time-outs
 jest.setTimeout(30_000);

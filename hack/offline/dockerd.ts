@@ -1,0 +1,144 @@
+import { spawn } from 'node:child_process';
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { command } from '../parts/command.ts';
+import { cacheDirectory } from '../parts/part.ts';
+import { say } from '../parts/progress.ts';
+import { docker, type Engine } from '../testbed/engine.ts';
+import { logFile, UserError, type Lab } from '../testbed/lab.ts';
+import { end, lastWords, marks, processesOf, until } from '../testbed/processes.ts';
+import { findRunc } from './parts.ts';
+
+/** Sockets have short names, and a reboot clears them away. */
+const runDirectory = '/run/overlaynet-e2e';
+const socket = join(runDirectory, 'docker.sock');
+/** Parent of all containers' cgroups: what is left of them after a kill can be told from others'. */
+const cgroup = 'overlaynet-e2e';
+const role = 'engine';
+
+/**
+ * Process 1 of the engine's namespaces: with it the kernel ends everything in there. It reaps what containers leave, which
+ * is why it is bash, and goes when its standard input ends, which it does with the process that started it, however that
+ * ended; an engine that is kept goes with dockerd alone.
+ */
+const init = `
+ip link set lo up
+[ ! -d /etc/docker ] || mount -t tmpfs tmpfs /etc/docker # for the key of older ones
+dockerd --config-file "$1" &
+if [ "$2" = keep ]; then wait; else read -r; fi
+`;
+
+/** What nodes mount of the machine; the engine makes it where it is missing. */
+const modules = '/lib/modules';
+const noModules = join(runDirectory, 'no-modules');
+
+/** Removes what outlives the engine's processes: empty cgroups and directories, sockets. */
+const tidy = `
+for try in 1 2 3 4 5 6 7 8 9 10; do
+  find /sys/fs/cgroup -depth -type d -path '*/${cgroup}*' -exec rmdir {} + 2>/dev/null && break
+  sleep 0.2
+done
+[ ! -e ${noModules} ] || rmdir ${modules}
+rm -rf ${runDirectory}
+`;
+/** Around the engine, in the machine's own namespaces: tidies also when what started it was killed. */
+const supervise = `
+unshare --net --pid --fork --kill-child --mount --mount-proc bash -c '${init}' engine "$@"
+${tidy}`;
+
+/**
+ * Starts an engine of our own: network, process and mount namespaces, no uplink. Its images stay in the cache; one at a
+ * time uses them. With `keep` it outlives this process.
+ */
+export async function startEngine(lab: Lab, keep: boolean): Promise<Engine> {
+  await command('sh', ['-c', tidy]);
+  const data = join(cacheDirectory(), 'engine');
+  const lock = join(cacheDirectory(), 'engine.lock');
+  const engine = { host: `unix://${socket}`, sealed: true };
+  mkdirSync(data, { recursive: true });
+  if (!existsSync(modules)) {
+    mkdirSync(runDirectory, { recursive: true });
+    writeFileSync(noModules, '');
+  }
+  const configuration = {
+    'data-root': data,
+    'exec-root': join(runDirectory, 'exec'),
+    pidfile: join(runDirectory, 'dockerd.pid'),
+    hosts: [engine.host],
+    bridge: 'none',
+    'cgroup-parent': `/${cgroup}`,
+    'exec-opts': ['native.cgroupdriver=cgroupfs'],
+    runtimes: { overlaynet: { path: await findRunc() } },
+    'default-runtime': 'overlaynet',
+  };
+  mkdirSync(join(lab.dir, 'logs'), { recursive: true });
+  const file = join(lab.dir, 'dockerd.json');
+  writeFileSync(file, JSON.stringify(configuration));
+  // held by every process of the engine, and by the kernel's means: a killed one leaves none
+  const locked = ['--nonblock', '--conflict-exit-code', '75', lock, 'sh', '-c', supervise, 'supervise'];
+  const log = openSync(logFile(lab, role), 'w');
+  const child = spawn('flock', [...locked, file, keep ? 'keep' : 'end'], {
+    detached: true,
+    stdio: [keep ? 'ignore' : 'pipe', log, log],
+    env: { ...process.env, ...marks(lab, role) },
+  });
+  closeSync(log);
+  child.unref();
+  const exit = new Promise<number>((resolve) => {
+    child.on('error', () => {
+      resolve(127);
+    });
+    child.on('exit', (code) => {
+      resolve(code ?? 1);
+    });
+  });
+  let ended: number | undefined;
+  void exit.then((code) => (ended = code));
+  await until(
+    'Docker engine',
+    async () => {
+      if (ended === 75)
+        throw new UserError('another e2e cluster is up on this machine: npm run e2e -- --down there');
+      if (ended !== undefined) throw new Error(`Docker engine ended; ${lastWords(lab, role)}`);
+      if (!existsSync(socket)) return undefined;
+      return docker({ ...engine, inside: [] }, ['version']).catch(() => undefined);
+    },
+    { seconds: 60 },
+  );
+  const found = { ...engine, inside: ['nsenter', `--net=/proc/${pidOf(lab, 'dockerd')}/ns/net`] };
+  await discard(found);
+  return found;
+}
+
+/** Pid of the engine's process of that name. Throws when there is none. */
+function pidOf(lab: Lab, name: string): number {
+  const found = processesOf(lab, { role }).find(
+    ({ pid }) => readFileSync(`/proc/${pid}/comm`, 'utf8').trim() === name,
+  );
+  if (!found) throw new Error(`the Docker engine has no process ${name}; ${lastWords(lab, role)}`);
+  return found.pid;
+}
+
+/** What a killed run left in the engine's data: containers, their volumes and networks, never images. */
+async function discard(engine: Engine): Promise<void> {
+  const ids = (await docker(engine, ['ps', '-aq'])).split('\n').filter((id) => id !== '');
+  if (ids.length > 0) await docker(engine, ['rm', '-fv', ...ids]);
+  await docker(engine, ['volume', 'prune', '-f']);
+  await docker(engine, ['network', 'prune', '-f']);
+  if (ids.length > 0) say(`  removed ${ids.length} containers of an earlier run`);
+}
+
+/** Ends the engine of our own, with everything in it; also one that another command started. */
+export async function stopEngine(lab: Lab): Promise<void> {
+  if (processesOf(lab, { role }).length > 0) {
+    try {
+      process.kill(pidOf(lab, 'unshare'), 'SIGKILL'); // the rest follows it, and the supervisor clears up
+    } catch {
+      // it is ending already
+    }
+    const gone = () => (processesOf(lab, { role }).length === 0 ? true : undefined);
+    await until('Docker engine ended', gone, { seconds: 15 }).catch(() => undefined);
+  }
+  await end(lab, { role }, 'SIGKILL');
+  await command('sh', ['-c', tidy]);
+}

@@ -1,0 +1,103 @@
+import type { Condition, KubeObject } from './meta.ts';
+import type { Containerizer } from './overlaynetwork.ts';
+
+/** A tunnel endpoint: addresses with the VTEP subnet's prefix length, `44.128.0.2/20`. */
+export interface Vtep {
+  ip?: string;
+  ip6?: string;
+  /** Lower case, `70:b3:d5:80:00:02`. */
+  mac: string;
+}
+
+/** What a node's agent says of itself; name = node. Written by that node's agent alone. */
+export interface OverlayAgent extends KubeObject {
+  spec: OverlayAgentSpec;
+  status?: OverlayAgentStatus;
+}
+
+export interface OverlayAgentSpec {
+  /** The node's own addresses, at most one of each family. */
+  addresses: string[];
+  /** Bytes. */
+  uplinkMTU: number;
+  /**
+   * What it holds now, from its last allocation: the operator adopts it where its ledger was lost. Blocks that were
+   * withdrawn and that Docker's containers still use stay here, and are given to nobody meanwhile.
+   */
+  vtep?: Vtep;
+  networks?: { name: string; subnets: string[] }[];
+  /** The highest resourceVersion it had seen when it registered. */
+  seenResourceVersion?: string;
+  /** `status.restored.id` of the OverlayConfig that this registration answers: what it says it holds was said after it. */
+  restore?: string;
+  /** Address space that the node uses beside the overlays: at most 64, those of links before those of routes. */
+  ranges?: HostRange[];
+  /** How many more there are. */
+  rangesLeftOut?: number;
+  /** The node's addresses beside the registered ones, at most 32: its processes are reached by them, too. */
+  furtherAddresses?: string[];
+}
+
+/**
+ * `Subnet`: hosts of it are reached straight by the link. `Route`: it lies behind the link, beyond a router or a tunnel.
+ * `Pool`: a Docker engine may take bridge networks from it.
+ */
+export interface HostRange {
+  cidr: string;
+  kind: 'Subnet' | 'Route' | 'Pool';
+  /** Absent of a pool. */
+  link?: string;
+}
+
+export type NetworkState = 'OK' | 'Failed' | 'Configuring';
+
+export interface OverlayAgentStatus {
+  /** `spec.revision` of the AgentAllocation that the kernel shows. */
+  revision?: number;
+  networks?: AgentNetwork[];
+  conditions?: Condition[];
+}
+
+/** One network on one node. */
+export interface AgentNetwork {
+  name: string;
+  state: NetworkState;
+  message?: string;
+  /** Absent where the node has no bridges. */
+  usage?: AddressUsage[];
+  /** Containers have addresses of it, or had within the last minute; absent: none. */
+  inUse?: boolean;
+  /** Only while somebody deletes the network and it waits. */
+  users?: NetworkUsers;
+}
+
+/** Containers that use a network that somebody deletes. */
+export interface NetworkUsers {
+  /** The network's `metadata.deletionTimestamp` that this answers: none of 0 stays so, since nothing can join any more. */
+  deletion: string;
+  /** When it was said; said again as long as containers use it. */
+  at: string;
+  count: number;
+  /** At most 20 of them. */
+  named?: NetworkUser[];
+}
+
+export interface NetworkUser {
+  /** `default/web-0`; absent outside Kubernetes. */
+  pod?: string;
+  /** A Docker container's name, a container's ID, or why it is not known who it is. */
+  container?: string;
+  address?: string;
+}
+
+/** How full one part of a node's block is. */
+export interface AddressUsage {
+  /** The part: a half of a block, or all of it. */
+  cidr: string;
+  /** Whose part it is. */
+  containerizer: Containerizer;
+  /** Addresses that containers can get, at most 2^53 - 1; the sum of the others. */
+  addresses: number;
+  used: number;
+  free: number;
+}

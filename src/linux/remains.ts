@@ -1,0 +1,52 @@
+import { nothing } from '../dataplane/desired.ts';
+import type { TableSpec } from '../dataplane/nftable.ts';
+import { routeKey, type Failure, type Observed } from '../dataplane/state.ts';
+import { mayClear } from './hidden.ts';
+import { planChains } from './iptables.ts';
+import { observeChains, programOf, type Saved } from './iptablesread.ts';
+import { tablesThere } from './nft.ts';
+import { observe } from './observe.ts';
+import type { Run } from './run.ts';
+
+/** What the kernel has of ours: the kind of object in the plural → names. */
+export type Remains = Map<string, string[]>;
+
+/** Finds, by the same marks as `DataPath.cleanup`, everything that it would remove. Changes nothing. */
+export async function findRemains(
+  run: Run,
+  specs: TableSpec[],
+): Promise<{ remains: Remains; failures: Failure[] }> {
+  const [{ observed, failures }, saves, there] = await Promise.all([
+    observe(run, nothing()),
+    observeChains(run),
+    tablesThere(run, specs),
+  ]);
+  const chains = planChains(nothing().chains, saves);
+  const hidden = await mayClear(run, chains.hidden);
+  const found: [string, string[]][] = [
+    ...objectsIn(observed),
+    ['iptables chains', [...saves.flatMap(chainsIn), ...hidden.names]],
+    ['nftables tables', there.names],
+  ];
+  return {
+    remains: new Map(found.filter(([, names]) => names.length > 0)),
+    failures: [...failures, ...chains.failures, ...hidden.failures, ...there.failures],
+  };
+}
+
+const objectsIn = ({ links, nexthops, routes, rules, sets }: Observed): [string, string[]][] => [
+  ['links', [...(links?.values() ?? [])].filter(({ ours }) => ours).map(({ name }) => name)],
+  ['nexthops', [...(nexthops ?? [])].filter(([, { ours }]) => ours).map(([id]) => `id ${id}`)],
+  [
+    'routes',
+    [...(routes?.values() ?? [])].map((route) => routeKey(route).replace(/ (\S+) \S+$/, ' table $1')),
+  ],
+  ['routing rules', [...(rules[4] ?? []), ...(rules[6] ?? [])]],
+  ['ipsets', [...(sets?.keys() ?? [])]],
+];
+
+/** `OVERLAYNET-INPUT (iptables-nft, mangle)` */
+const chainsIn = ({ backend, family, rules }: Saved): string[] =>
+  [...rules.chains].flatMap(([table, { own }]) =>
+    [...own.keys()].map((name) => `${name} (${programOf(backend, family)}, ${table})`),
+  );

@@ -1,0 +1,96 @@
+import { join } from 'node:path';
+import { go } from '../../hack/parts/part.ts';
+import { buildProgram } from '../../hack/parts/plugins.ts';
+import type { Pod } from '../chaos/pods.ts';
+import { bare, flannel, vxlan } from './peers.ts';
+import { overlaynet, Sites, type Site } from './sites.ts';
+import { quantile, type Figure } from './table.ts';
+
+const root = join(import.meta.dirname, '..', '..');
+/** Short turns and many of them: what else the machine does meanwhile then meets all alike. */
+const rounds = 15;
+const seconds = 0.25;
+/** Ahead of every other program, and with the same priority on both sides. */
+const first = ['chrt', '--fifo', '1'] as const;
+
+/** What is measured, of each family; `kind` as test/bench/traffic names it. */
+const kinds = [
+  { kind: 'udp', what: '64-byte UDP packets, thousand/s', unit: 1e3 },
+  { kind: 'rr', what: 'TCP request and response, thousand/s', unit: 1e3 },
+  { kind: 'crr', what: 'TCP connect, request, close, thousand/s', unit: 1e3 },
+  { kind: 'stream', what: 'one TCP stream, Gbit/s', unit: 1e9 },
+  { kind: 'streams', what: 'eight TCP streams, Gbit/s', unit: 1e9 },
+] as const;
+
+interface Row {
+  kind: (typeof kinds)[number]['kind'];
+  what: string;
+  unit: number;
+  addressOf: (pod: Pod) => string;
+}
+
+const rows: readonly Row[] = [
+  ...kinds.map((row) => ({ ...row, addressOf: ({ ip }: Pod) => ip })),
+  ...kinds.map((row) => ({ ...row, what: `IPv6: ${row.what}`, addressOf: ({ ip6 }: Pod) => ip6 })),
+];
+
+/**
+ * Containers of two nodes with each other: by our data path, with all guards on, beside peers'. Everything is measured in
+ * turns, and the middle of the rounds counts.
+ */
+export async function datapath(): Promise<Figure[]> {
+  const ways = [bare, vxlan, flannel];
+  const sites = await Sites.up([...ways, overlaynet(2 * ways.length)]);
+  try {
+    const medians = await measure(sites.all);
+    return rows.map((row) => figure(row, (name) => medians.get(row)?.get(name) ?? NaN));
+  } finally {
+    await sites.down();
+  }
+}
+
+/** By row and site. */
+type Rates<T> = Map<Row, Map<string, T>>;
+
+/** The middle of each row's rounds. */
+async function measure(sites: readonly Site[]): Promise<Rates<number>> {
+  const traffic = await buildProgram(
+    join(root, 'test', 'bench', 'traffic'),
+    join(root, 'dist', 'traffic'),
+    go,
+  );
+  const [program, ...options] = [...first, traffic];
+  const servers = sites.map(({ server }) => server.netns.spawn(program, [...options, 'serve']));
+  for (const { ready } of servers) await ready;
+  const seen: Rates<number[]> = new Map(rows.map((row) => [row, new Map<string, number[]>()]));
+  for (let round = 0; round < rounds; round++) {
+    // nobody is always first, or always behind the same one
+    const turn = round % 2 === 0 ? sites : sites.toReversed();
+    for (const row of rows) {
+      for (const { name, client, server } of turn) {
+        const args = [...options, row.kind, '-to', row.addressOf(server), '-for', `${seconds}s`];
+        const { stdout, stderr, code } = await client.netns.run(program, args);
+        if (code !== 0) throw new Error(`${name}, ${row.what}: ${stderr.trim()}`);
+        const of = seen.get(row);
+        of?.set(name, [...(of.get(name) ?? []), Number(stdout)]);
+      }
+    }
+  }
+  for (const { stop } of servers) await stop();
+  const middle = (of: Map<string, number[]>) =>
+    new Map([...of].map(([name, rates]) => [name, quantile(rates, 0.5)]));
+  return new Map([...seen].map(([row, of]) => [row, middle(of)]));
+}
+
+function figure({ what, unit }: Row, rate: (name: string) => number): Figure {
+  const ratio = rate('overlaynet') / rate('flannel-like');
+  const text = (name: string) => (rate(name) / unit).toFixed(1);
+  return {
+    what: `${what}; bare ${text('bare')}, VXLAN ${text('VXLAN')}`,
+    measured: text('overlaynet'),
+    floor: `${text('flannel-like')} flannel-like`,
+    ratio,
+    bound: '≥ 1.0×',
+    ok: ratio >= 1,
+  };
+}

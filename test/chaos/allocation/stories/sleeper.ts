@@ -1,0 +1,57 @@
+import { say } from '../../../../hack/parts/progress.ts';
+import { aWhile, entries, leaderOf, red, settle, shown, until, type Story } from '../scene.ts';
+
+/** With fewer the sleeper has done all before its caches follow. */
+const nodes = 200;
+
+/** Updates that the leader makes before it falls asleep, and those that are under way meanwhile. */
+const before = 30;
+
+/**
+ * What once broke the promise, from its beginning to its end: a leader falls asleep in the middle of a network's
+ * roll-out; another finishes it, takes blocks back and gives them to new nodes; then the first one wakes up with the rest
+ * of its writes still in its queue.
+ */
+export const sleeper: Story = {
+  name: 'a leader sleeps in the middle of a roll-out',
+  catches: ['a write is guarded by what the cache shows when it is sent'],
+  // the second leader stays the only one, also on a busy machine
+  lease: { duration: 8_000, deadline: 7_000, retry: 300 },
+  async tell(arena) {
+    const { cluster } = arena;
+    await settle(arena, nodes);
+    const first = leaderOf(arena);
+    const asleep = Promise.withResolvers<undefined>();
+    let passed = 0;
+    first.proxy.ambush = {
+      moment: 'sent',
+      matches: (write) => write === 'update agentallocations' && ++passed > before,
+      spring: (): Promise<void> => {
+        first.stop();
+        asleep.resolve(undefined);
+        return Promise.resolve();
+      },
+    };
+    await cluster.apply('red', red);
+    await asleep.promise;
+    say('the leader sleeps');
+    const done = await shown(arena, 'red');
+    const left = [...cluster.machines.keys()].filter((name) => !done.has(name));
+    // the last in its queue: until it comes to them its caches have followed what happened meanwhile
+    const losers = left.slice(Math.floor(left.length / 2));
+    if (losers.length === 0) throw new Error('the leader had done all before it slept');
+    // the ledger has given them their blocks, and nobody has shown them yet: the other withdraws them by one write
+    await Promise.all(losers.map((name) => cluster.label(name, { role: 'b' })));
+    const count = nodes - losers.length;
+    await until(arena, 'the other finishes it', async () => (await shown(arena, 'red')).size === count);
+    await until(arena, 'blocks are taken back', async () => (await entries(arena)).size === count);
+    await cluster.join(losers.length, () => ({ role: 'a' }));
+    await until(
+      arena,
+      `${losers.length} are given to new nodes`,
+      async () => (await shown(arena, 'red')).size === nodes,
+    );
+    first.wake();
+    await aWhile(arena, 3_000);
+  },
+};
