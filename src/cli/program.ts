@@ -137,7 +137,7 @@ const bareProgram = (version: string): Command =>
     )
     .option(
       '--service-account <name>',
-      'whose token that is; default: overlaynet-viewer, for containers overlaynet-inspector',
+      'whose token that is; default: overlaynet-viewer, for containers and kernels overlaynet-inspector',
     )
     .option('--system-namespace <name>', 'where overlaynet is installed', 'overlaynet-system')
     .showHelpAfterError('(--help says more)')
