@@ -64,7 +64,7 @@ class Node {
     this.#asked = asked;
   }
 
-  async *out(): AsyncGenerator<Hop> {
+  async *out(): AsyncGenerator<Hop, void, void> {
     const { from, to } = this.#asked;
     const back = await this.#route(from);
     if (typeof back === 'string') return yield { what: 'bridge', is: 'Wrong', evidence: back };
@@ -85,7 +85,7 @@ class Node {
     else if (oif !== undefined && isBridge(oif)) yield* this.#container(oif);
   }
 
-  async *in(): AsyncGenerator<Hop> {
+  async *in(): AsyncGenerator<Hop, void, void> {
     const { to, peer } = this.#asked;
     if (peer !== undefined) yield await this.#member(peer);
     const route = await this.#route(to, '-from', this.#tunnel);
@@ -104,13 +104,11 @@ class Node {
     if (typeof answer === 'string') return `ip ${args.slice(1).join(' ')}: ${answer}`;
     const [route] = answer;
     if (route === undefined) return `ip ${args.slice(1).join(' ')} says nothing`;
-    return ['unreachable', 'blackhole', 'prohibit'].includes(route.type ?? '')
-      ? `${routeText(to, route)}`
-      : route;
+    return ['unreachable', 'blackhole', 'prohibit'].includes(route.type ?? '') ? routeText(to, route) : route;
   }
 
   /** Our own chains, in the order in which the kernel comes to them. */
-  async *#rules(links: { iif: string; oif?: string }): AsyncGenerator<Hop> {
+  async *#rules(links: { iif: string; oif?: string }): AsyncGenerator<Hop, void, void> {
     const { family, from, to, protocol, port } = this.#asked;
     const packet: Packet = {
       family,
@@ -159,7 +157,7 @@ class Node {
     }
   }
 
-  async *#tunnelled(route: Route): AsyncGenerator<Hop> {
+  async *#tunnelled(route: Route): AsyncGenerator<Hop, void, void> {
     const gateway = route.gateway ?? route.via?.host ?? '';
     const tunnel = this.#tunnel;
     const neighbours = await this.#json<{ dst: string; lladdr?: string }>([
@@ -198,7 +196,7 @@ class Node {
     else yield { what: 'underlay', is: 'OK', evidence: routeText(dst, under) };
   }
 
-  async *#container(bridge: string): AsyncGenerator<Hop> {
+  async *#container(bridge: string): AsyncGenerator<Hop, void, void> {
     const { to } = this.#asked;
     const neighbours = await this.#json<{ dst: string; lladdr?: string; state?: string[] }>([
       'ip',
