@@ -163,17 +163,20 @@ export class CommandBed {
   /** A pass over the node's kernel by what the API server has. */
   async pass(): Promise<void> {
     const { client } = this.plane;
-    const [config, networks, allocations] = await Promise.all([
-      eventually(
-        () => client.get(overlayConfigs, 'default'),
-        (found) => found?.status?.effective !== undefined,
-        30_000,
-      ),
-      client.list(overlayNetworks),
-      client.list(agentAllocations),
-    ]);
-    const cached = { config, networks: networks.items, allocations: allocations.items };
-    this.#snapshot = snapshotOf('node1', cached);
+    // the operator tells in the network's status that it is in force, after it has given blocks
+    this.#snapshot = await eventually(
+      async () => {
+        const [config, networks, allocations] = await Promise.all([
+          client.get(overlayConfigs, 'default'),
+          client.list(overlayNetworks),
+          client.list(agentAllocations),
+        ]);
+        const cached = { config, networks: networks.items, allocations: allocations.items };
+        return snapshotOf('node1', cached);
+      },
+      (found) => (found?.networks.length ?? 0) > 0,
+      30_000,
+    );
     if (this.#snapshot === undefined) throw new Error('nothing is in force');
     const kernel = new DataPath({
       log: silent,
