@@ -28,6 +28,7 @@ const layers = {
   containers: ['net', 'api', 'dataplane', 'belief', 'rows', 'linux', 'docker', 'kube', 'serve', 'host'],
   use: ['net', 'api', 'dataplane', 'linux', 'docker', 'kube', 'host', 'containers'],
   report: ['api', 'dataplane', 'kube', 'host'],
+  inspect: ['net', 'api', 'dataplane', 'rows', 'linux', 'serve', 'host', 'containers', 'use'],
   operator: ['net', 'api', 'allocate', 'rows', 'kube', 'serve'],
   import: ['net', 'api'],
   cli: ['net', 'api', 'rows', 'kube', 'import'],
@@ -46,6 +47,7 @@ const layers = {
     'containers',
     'use',
     'report',
+    'inspect',
   ],
 };
 /** Each folder of hack, likewise. The entries, `hack/*.ts`, may import all of them. */

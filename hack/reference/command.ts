@@ -22,7 +22,7 @@ on your PATH it is \`kubectl overlay\` (and \`kubectl-overlay\`); it needs Node 
 
 It finds an operator by itself: a port of its pod is forwarded through the API server, with your kubeconfig (contexts and exec plugins
 included); the operator's certificate must be one that operators have published in the ConfigMap \`overlaynet-operator\`; and the token
-that it shows is one of the ServiceAccount \`overlaynet-viewer\` (for containers \`overlaynet-inspector\`), asked for by TokenRequest, for
+that it shows is one of the ServiceAccount \`overlaynet-viewer\` (for containers and kernels \`overlaynet-inspector\`), asked for by TokenRequest, for
 ten minutes. Users who are no administrators need the ClusterRole \`overlaynet-command\`, bound in \`overlaynet-system\`
 ([rights.md](../rights.md#overlaynet-command)):
 

@@ -4,7 +4,7 @@ import { KeyedQueue, type Result } from '../kube/queue.ts';
 import type { ContainerHealth } from '../report/findings.ts';
 import { sameSnapshot } from './checkpoint.ts';
 import { assemble, type AgentOptions } from './parts.ts';
-import { ownAllocation } from '../dataplane/snapshot.ts';
+import { ownAllocation, type Snapshot } from '../dataplane/snapshot.ts';
 import { tunnelName } from '../net/name.ts';
 import { messageOf } from '../error.ts';
 
@@ -128,6 +128,11 @@ export class Agent {
   /** The last look at links alone: what it took, and when it ended, by the monotonic clock. */
   get looked(): { ms: number; endedAt: number } {
     return this.#parts.pass.looked;
+  }
+
+  /** What the last pass worked from, or the checkpoint. */
+  get snapshot(): Snapshot | undefined {
+    return this.#parts.pass.snapshot;
   }
 
   /** The last complete comparison: the same. */

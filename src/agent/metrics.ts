@@ -5,7 +5,7 @@ import type { Failure } from '../dataplane/state.ts';
 import { requestMetrics } from '../kube/metrics.ts';
 import type { Answered } from '../kube/transport.ts';
 import type { PassDetail } from '../linux/datapath.ts';
-import { followNode } from './nodemetrics.ts';
+import { followNode } from '../inspect/nodemetrics.ts';
 
 /** Counters of one kind since the start. */
 export interface InformerCounters {

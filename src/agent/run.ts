@@ -19,6 +19,8 @@ import { endpoints } from './endpoints.ts';
 import type { RunOptions } from './flags.ts';
 import { Garbage } from '../host/garbage.ts';
 import { Host } from '../host/host.ts';
+import { KernelListing } from '../inspect/kernel.ts';
+import { routeEndpoint } from '../inspect/route.ts';
 import { Metrics } from './metrics.ts';
 import { OwnRanges } from '../host/ranges.ts';
 
@@ -47,7 +49,7 @@ export async function runAgent(options: RunOptions): Promise<void> {
 
 /** Starts the agent and serves what it knows. Returns what ends it. @throws ListenError */
 async function startAgent(options: RunOptions, log: Log): Promise<() => Promise<void>> {
-  const { node, addresses, kubeconfig, stateDir, resyncMs, dockerSocket } = options;
+  const { node, addresses, kubeconfig, stateDir, resyncMs } = options;
   const metrics = new Metrics(pkg.version);
   const client = connect({
     ...(kubeconfig === undefined ? {} : { kubeconfig }),
@@ -55,20 +57,12 @@ async function startAgent(options: RunOptions, log: Log): Promise<() => Promise<
   });
   const kernel = new DataPath({ log, attachments: () => readAttachments(stateDir) });
   const agent = agentOf(options, { client, metrics, kernel, log });
-  const containers = new ContainerListing({
-    node,
-    version: pkg.version,
-    stateDir,
-    engine: engineAt(dockerSocket),
-    run,
-  });
   await agent.listen();
-  const server = await serveAgent(options, client, endpoints(agent, metrics, containers), log).catch(
-    async (error: unknown) => {
-      await agent.stop();
-      throw error;
-    },
-  );
+  const routes = routesOf(options, agent, metrics);
+  const server = await serveAgent(options, client, routes, log).catch(async (error: unknown) => {
+    await agent.stop();
+    throw error;
+  });
   const drift = watchDrift(agent, { resyncMs, guarded: () => kernel.guarded(), log });
   metrics.followNode({
     tunnel: () => agent.tunnel,
@@ -83,6 +77,18 @@ async function startAgent(options: RunOptions, log: Log): Promise<() => Promise<
     await Promise.all([agent.stop(), server.close()]);
     await client.close();
   };
+}
+
+function routesOf(
+  { node, stateDir, leaseDir, dockerSocket }: RunOptions,
+  agent: Agent,
+  metrics: Metrics,
+): Record<string, Route> {
+  const own = { node, version: pkg.version, run };
+  const known = { ...own, snapshot: () => agent.snapshot };
+  const containers = new ContainerListing({ ...own, stateDir, engine: engineAt(dockerSocket) });
+  const differences = new KernelListing({ ...known, stateDir, leaseDir });
+  return endpoints(agent, metrics, containers, differences, routeEndpoint(known));
 }
 
 interface Surroundings {

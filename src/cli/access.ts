@@ -5,6 +5,7 @@ import type { Client } from '../kube/client.ts';
 import { configMaps, operatorConfigMap, pods, type Pod } from '../kube/resources.ts';
 import { requestToken } from '../kube/token.ts';
 import { pathOf, type Kind, type Page, type Rows } from '../rows/row.ts';
+import { readNodeRoute, tracePath, type Hop } from '../rows/trace.ts';
 import { apiFailure, Failure, operatorFailure } from './failure.ts';
 import { ask, fingerprintOf, opened, trustFile, wayTo, type Trust, type Way } from './operator.ts';
 import { messageOf } from '../error.ts';
@@ -22,6 +23,8 @@ export interface AccessOptions {
 
 export const version = pkg.version;
 const port = 9180;
+const viewer = 'overlaynet-viewer';
+const inspector = 'overlaynet-inspector';
 
 /** A cluster's operator, and its API server as the user may ask it. */
 export class Access {
@@ -30,6 +33,8 @@ export class Access {
   #way: Promise<Way> | undefined;
   #trust: Promise<Trust | undefined> | undefined;
   readonly #tokens = new Map<string, Promise<string | undefined>>();
+  /** Of who answers, for messages. */
+  #name = '';
   /** Of the operator, once it has answered. */
   operatorVersion: string | undefined;
 
@@ -97,11 +102,34 @@ export class Access {
   async page<K extends Kind>(kind: K, query: Record<string, string | undefined>): Promise<Page<Rows[K]>> {
     const parameters = new URLSearchParams();
     for (const [name, value] of Object.entries(query)) if (value !== undefined) parameters.set(name, value);
-    const path = pathOf(kind);
-    const account = kind === 'containers' ? 'overlaynet-inspector' : 'overlaynet-viewer';
+    const account = kind === 'containers' || kind === 'kernel' ? inspector : viewer;
+    const page = await this.#answer(pathOf(kind), parameters.toString(), account);
+    if (Array.isArray((page as Partial<Page<Rows[K]>>).items)) return page as Page<Rows[K]>;
+    throw this.#strange();
+  }
+
+  /** How a packet goes through a node. @throws Failure */
+  async trace(node: string, query: string): Promise<Hop[]> {
+    const answer = await this.#answer(tracePath, `${query}&node=${encodeURIComponent(node)}`, inspector);
+    try {
+      return readNodeRoute(JSON.stringify(answer));
+    } catch {
+      throw this.#strange();
+    }
+  }
+
+  #strange(): Failure {
+    return new Failure(
+      `what ${this.#name} answers is not an operator’s answer`,
+      'does --server name an operator?',
+    );
+  }
+
+  async #answer(path: string, query: string, account: string): Promise<{ version?: string }> {
     const way = await (this.#way ??= this.#find());
+    this.#name = way.name;
     const send = async () =>
-      ask(way, `${path}?${parameters.toString()}`, {
+      ask(way, `${path}?${query}`, {
         trust: await (this.#trust ??= this.#trusted(way)),
         token: await this.#token(way, account),
       });
@@ -112,9 +140,10 @@ export class Access {
       ({ status, body } = await send());
     }
     if (status !== 200) throw operatorFailure(status, body, path, version);
-    const page = pageIn<Rows[K]>(body, way);
-    this.operatorVersion = page.version;
-    return page;
+    const answer = objectIn(body);
+    if (answer === undefined) throw this.#strange();
+    this.operatorVersion = answer.version;
+    return answer;
   }
 
   /** A connection to the operator, held against the certificates that operators publish. @throws Failure */
@@ -203,12 +232,11 @@ function fingerprints(pem: string): string[] {
   }
 }
 
-function pageIn<T>(body: string, { name }: Way): Page<T> {
+function objectIn(body: string): { version?: string } | undefined {
   try {
-    const page = JSON.parse(body) as Page<T> | null;
-    if (page !== null && Array.isArray(page.items)) return page;
+    const value = JSON.parse(body) as unknown;
+    return typeof value === 'object' && value !== null ? value : undefined;
   } catch {
-    // said below
+    return undefined;
   }
-  throw new Failure(`what ${name} answers is not an operator’s answer`, 'does --server name an operator?');
 }

@@ -1,15 +1,19 @@
 import { Access, type AccessOptions } from './access.ts';
 import { whose } from './address.ts';
+import { check } from './check.ts';
 import { completion, type Shell } from './completion.ts';
 import { list, type ListOptions } from './list.ts';
 import { terminal } from './output.ts';
 import type { Action } from './program.ts';
 import { status } from './status.ts';
 import { ui } from './ui.ts';
+import { traceCommand, type TraceOptions } from './trace.ts';
+import { why } from './why.ts';
 import { showVersion } from './version.ts';
 
 /** Does what a command is asked to. */
-export const act: Action = async (name, [first], options, program) => {
+export const act: Action = async (name, args, options, program) => {
+  const [first] = args;
   const out = terminal();
   if (name === 'completion') {
     out.line(completion(program, first as Shell));
@@ -28,6 +32,12 @@ export const act: Action = async (name, [first], options, program) => {
         return await whose(access, first ?? '', options, out);
       case 'ui':
         return await ui(access, options, out);
+      case 'check':
+        return await check(access, options, out);
+      case 'trace':
+        return await traceCommand(access, options as unknown as TraceOptions, out);
+      case 'why':
+        return await why(access, args, options, out);
       case 'version':
         return await showVersion(access, options, out);
       case 'blocks':

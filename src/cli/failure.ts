@@ -64,8 +64,8 @@ export function operatorFailure(status: number, body: string, path: string, vers
     case 403:
       return new Failure(
         `you lack a right: ${said}`,
-        path.endsWith('/containers')
-          ? 'use a token of overlaynet-inspector, which may see containers: leave out --token and --service-account, or bind that ClusterRole'
+        /\/(containers|kernel|trace)$/.test(path)
+          ? 'use a token of overlaynet-inspector, which may see containers and kernels: leave out --token and --service-account, or bind that ClusterRole'
           : 'use a token of overlaynet-viewer: leave out --token and --service-account, or bind that ClusterRole',
       );
     case 404:
@@ -75,6 +75,11 @@ export function operatorFailure(status: number, body: string, path: string, vers
       );
     case 429:
       return new Failure(`the operator has too much to do: ${said}`, 'try again in a moment');
+    case 502:
+      return new Failure(
+        said,
+        'does that agent run? kubectl get pods -n overlaynet-system -o wide -l app.kubernetes.io/name=overlaynet-agent',
+      );
     case 503:
       return new Failure(
         `the operator cannot tell yet: ${said}`,

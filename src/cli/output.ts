@@ -5,6 +5,8 @@ import { harmless } from './text.ts';
 export interface Output {
   /** Whether the reader is a terminal that wants colours. */
   colours: boolean;
+  /** Whether it shows more than ASCII: a terminal whose locale is of UTF-8. */
+  unicode: boolean;
   line: (text: string) => void;
   /** Beside the answer: on standard error. */
   note: (text: string) => void;
@@ -28,6 +30,9 @@ export function terminal(): Output {
   process.stdout.on('error', () => process.exit(0));
   return {
     colours: process.stdout.isTTY && process.env.NO_COLOR === undefined && process.env.TERM !== 'dumb',
+    unicode:
+      process.stdout.isTTY &&
+      /utf-?8/i.test(process.env.LC_ALL ?? process.env.LC_CTYPE ?? process.env.LANG ?? ''),
     line: (text) => process.stdout.write(`${text}\n`),
     note: (text) => process.stderr.write(`${harmless(text)}\n`),
     warn: (text) => process.stderr.write(`warning: ${harmless(text)}\n`),

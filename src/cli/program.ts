@@ -1,4 +1,5 @@
 import { Argument, Command, Option } from 'commander';
+import { addInspect, inspectTexts } from './inspect.ts';
 
 /** A command's name, arguments and flags as the user gave them. @returns the exit status */
 export type Action = (
@@ -112,6 +113,7 @@ const texts: Record<string, Text> = {
       ['ui --port 8080 --no-browser', 'print the URL alone, with this port'],
     ],
   },
+  ...inspectTexts,
   version: {
     name: 'version',
     summary: 'print the versions of command and operator',
@@ -163,7 +165,7 @@ const bareProgram = (version: string): Command =>
     )
     .option(
       '--service-account <name>',
-      'whose token that is; default: overlaynet-viewer, for containers overlaynet-inspector',
+      'whose token that is; default: overlaynet-viewer, for containers and kernels overlaynet-inspector',
     )
     .option('--system-namespace <name>', 'where overlaynet is installed', 'overlaynet-system')
     .showHelpAfterError('(--help says more)')
@@ -211,6 +213,7 @@ export function createProgram(version: string, action: Action): Command {
   add('ui')
     .option('--port <port>', 'on this machine; default: one that is free')
     .option('--no-browser', 'open no browser');
+  addInspect(add);
   add('version').option('--client', 'of the command alone').addOption(form('json'));
   add('completion').addArgument(new Argument('<shell>', 'of which shell').choices(['bash', 'zsh', 'fish']));
   return program;

@@ -1,4 +1,5 @@
 import { namePattern } from '../net/name.ts';
+import { shown } from '../net/text.ts';
 
 /** So long the plugin waits for an answer; `src/cni/testdata/contract.json` holds it to the same. */
 export const answerMs = 5_000;
@@ -107,12 +108,6 @@ export function parseAsk(body: string): Ask | CNIRefusal {
     ...(present(annotation) ? { annotation } : {}),
     ...(annotated === true ? { annotated } : {}),
   };
-}
-
-/** Makes foreign text safe for a message: quoted, ASCII on one line, and short. */
-export function shown(text: string): string {
-  const short = JSON.stringify(text.length <= 64 ? text : `${text.slice(0, 61)}...`);
-  return short.replace(/[^ -~]/g, (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
 const present = (text: string | undefined): text is string => text !== undefined && text !== '';

@@ -6,8 +6,8 @@ import { contains, formatCidr, gateway, parseCidr, type Cidr } from '../net/cidr
 import { cniBridge, interfaceName } from '../net/name.ts';
 import { refusals, type Ask, type CNIRefusal } from './ask.ts';
 import { notAcceptedYet } from '../belief/snapshot.ts';
-import { namesIn, networkAnnotation, wishOf, type Namespace } from './wish.ts';
-import { bridgesLabel } from '../api/labels.ts';
+import { namesIn, wishOf, type Namespace } from './wish.ts';
+import { bridgesLabel, networkAnnotation } from '../api/labels.ts';
 
 /** What the agent knows when a container starts. */
 export interface Known {

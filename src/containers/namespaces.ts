@@ -6,7 +6,8 @@ import { Informer } from '../kube/informer.ts';
 import { namespaceMetadata } from '../kube/resources.ts';
 import type { Log } from '../log.ts';
 import { lookupMs } from './ask.ts';
-import { networkAnnotation, type Namespace } from './wish.ts';
+import { networkAnnotation } from '../api/labels.ts';
+import type { Namespace } from './wish.ts';
 import { messageOf } from '../error.ts';
 
 /**

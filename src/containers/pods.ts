@@ -2,7 +2,7 @@ import type { Client } from '../kube/client.ts';
 import { ApiError } from '../kube/error.ts';
 import { podMetadata } from '../kube/resources.ts';
 import { lookupMs } from './ask.ts';
-import { networkAnnotation } from './wish.ts';
+import { networkAnnotation } from '../api/labels.ts';
 import { messageOf } from '../error.ts';
 
 /** Pods' annotations from the API server, for runtimes that do not pass them on. */

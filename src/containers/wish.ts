@@ -1,8 +1,6 @@
-import { isName, mostNetworks, nameRule } from '../net/name.ts';
-import { refusals, shown, type Ask, type CNIRefusal } from './ask.ts';
-
-/** Annotation of pods and of namespaces: a comma-separated list of networks. */
-export const networkAnnotation = 'overlaynet.dev/network';
+import { networkAnnotation } from '../api/labels.ts';
+import { namesOf, namesRemedy } from '../api/wish.ts';
+import { refusals, type Ask, type CNIRefusal } from './ask.ts';
 
 /** The parts of a namespace that concern networks. */
 export interface Namespace {
@@ -38,23 +36,10 @@ export function wishOf(ask: Ask, defaultNetwork: string, namespace: Namespace | 
   return { text: defaultNetwork, source, isDefault: true };
 }
 
-/** Parses a list of networks strictly, because anyone who may create pods or namespaces writes annotations. */
+/** The networks in a list, or why it is refused. */
 export function namesIn(text: string, source: string): string[] | CNIRefusal {
-  const refuse = (msg: string): CNIRefusal => ({
-    code: refusals.badRequest,
-    msg: `${source}: ${msg}`,
-    details: 'write the name of a network, or a comma list without spaces, such as dcos,dcos6',
-  });
-  const names = text.split(',');
-  if (names.length > mostNetworks) {
-    return refuse(`${shown(text)} names ${names.length} networks; at most ${mostNetworks} are allowed`);
-  }
-  if (/\s/.test(text)) return refuse(`${shown(text)} has a space in it`);
-  if (names.includes('')) return refuse(`${shown(text)} has an empty part`);
-  const wrong = names.find((name) => !isName(name));
-  if (wrong !== undefined) {
-    return refuse(`${shown(wrong)} is no network's name: ${nameRule}`);
-  }
-  const twice = names.find((name, index) => names.indexOf(name) !== index);
-  return twice === undefined ? names : refuse(`${shown(text)} names ${twice} twice`);
+  const names = namesOf(text);
+  return typeof names === 'string'
+    ? { code: refusals.badRequest, msg: `${source}: ${names}`, details: namesRemedy }
+    : names;
 }

@@ -131,16 +131,21 @@ export const podMetadata = (namespace: string): Resource<KubeObject> => ({
 
 /** core/v1, as far as one looks for a pod that serves. */
 export interface Pod extends KubeObject {
-  metadata: ObjectMeta;
-  spec?: { nodeName?: string };
-  status?: { phase?: string; conditions?: { type: string; status: string }[] };
+  metadata: ObjectMeta & { namespace?: string };
+  spec?: { nodeName?: string; hostNetwork?: boolean };
+  status?: {
+    phase?: string;
+    podIPs?: { ip: string }[];
+    conditions?: { type: string; status: string }[];
+  };
 }
 
-export const pods = (namespace: string): Resource<Pod> => ({
+/** @param namespace absent: of all, to be listed */
+export const pods = (namespace?: string): Resource<Pod> => ({
   apiVersion: 'v1',
   kind: 'Pod',
   plural: 'pods',
-  namespace,
+  ...(namespace === undefined ? {} : { namespace }),
 });
 
 /** Of all namespaces; names alone. */

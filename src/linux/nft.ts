@@ -15,26 +15,36 @@ interface Wanted {
   elements: () => Elements;
 }
 
+/** What `nft -f` would be given for one table; empty where nothing differs or it could not be read. */
+export interface TablePlan {
+  input: string;
+  changes: number;
+  failures: Failure[];
+}
+
 /**
- * Makes tables match what is wanted. One process reads each table, and one process changes each that differs,
- * atomically. The wanted elements are computed after all tables were read, so an element without a record by then
- * belongs to no container.
+ * Compares tables with what is wanted. One process reads each table. The wanted elements are computed after all tables
+ * were read, so an element without a record by then belongs to no container.
  */
-export async function convergeTables(run: Run, tables: Wanted[]): Promise<TableOutcome> {
+export async function planTables(run: Run, tables: Wanted[]): Promise<TablePlan[]> {
   const looks = await Promise.all(tables.map(({ spec }) => attempt(() => observe(run, spec))));
-  const outcome: TableOutcome = { changes: 0, failures: [] };
-  for (const [index, { spec, elements }] of tables.entries()) {
+  return tables.map(({ spec, elements }, index) => {
     const look = looks[index];
-    const done =
-      look === undefined || 'failures' in look
-        ? look
-        : await attempt(async () => {
-            const { input, changes } = diffNFTable(spec, elements(), look.value);
-            if (changes > 0) await nft(run, ['-f', '-'], input);
-            return changes;
-          });
-    if (done !== undefined && 'failures' in done) outcome.failures.push(...done.failures);
-    else outcome.changes += done?.value ?? 0;
+    if (look === undefined || 'failures' in look)
+      return { input: '', changes: 0, failures: look?.failures ?? [] };
+    return { ...diffNFTable(spec, elements(), look.value), failures: [] };
+  });
+}
+
+/** Makes tables match what is wanted. One process changes each that differs, atomically. */
+export async function convergeTables(run: Run, tables: Wanted[]): Promise<TableOutcome> {
+  const outcome: TableOutcome = { changes: 0, failures: [] };
+  for (const { input, changes, failures } of await planTables(run, tables)) {
+    outcome.failures.push(...failures);
+    if (changes === 0) continue;
+    const done = await attempt(() => nft(run, ['-f', '-'], input));
+    if ('failures' in done) outcome.failures.push(...done.failures);
+    else outcome.changes += changes;
   }
   return outcome;
 }

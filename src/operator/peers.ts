@@ -4,15 +4,23 @@ import type { IncomingMessage } from 'node:http';
 import PQueue from 'p-queue';
 import { tunnelAddress } from '../api/state.ts';
 import type { AgentAllocation, OverlayConfig } from '../api/types.ts';
-import { readNodeContainers } from '../rows/nodecontainers.ts';
-import { agentContainersPath, type ContainerRow, type Unanswered } from '../rows/row.ts';
 import { messageOf } from '../error.ts';
+import { readNodeKernel } from '../rows/kernel.ts';
+import { readNodeContainers } from '../rows/nodecontainers.ts';
+import { agentRoutePath, readNodeRoute, type Hop } from '../rows/trace.ts';
+import {
+  agentContainersPath,
+  agentKernelPath,
+  type ContainerRow,
+  type KernelRow,
+  type Unanswered,
+} from '../rows/row.ts';
 
 /** In ms. */
 export interface PeerTimes {
   /** Nobody waits longer for what the agents say. */
   all: number;
-  /** One agent gets so long, so that those that hang do not keep the places of the others. */
+  /** One agent of all gets so long, so that those that hang do not keep the places of the others. */
   each: number;
   /** How long an answer serves: page after page comes of the same ones. */
   kept: number;
@@ -27,10 +35,23 @@ interface Target {
   address: string;
 }
 
-interface Said {
-  rows: ContainerRow[];
+interface Said<T> {
+  rows: T[];
   problem?: string;
 }
+
+/** A path of agents, and how its answer is understood. */
+interface Question<T> {
+  path: string;
+  read: (body: string, node: string) => { rows: T[]; problems: string[] };
+  said: Map<string, { at: number; address: string; failed: boolean; answer: Promise<Said<T>> }>;
+}
+
+const question = <T>(path: string, read: Question<T>['read']): Question<T> => ({
+  path,
+  read,
+  said: new Map(),
+});
 
 interface PeersOptions {
   allocations: () => readonly AgentAllocation[];
@@ -47,7 +68,8 @@ export class Peers {
   readonly #options: PeersOptions;
   readonly #times: PeerTimes;
   readonly #queue = new PQueue({ concurrency: atOnce });
-  readonly #said = new Map<string, { at: number; address: string; answer: Promise<Said> }>();
+  readonly #containers = question(agentContainersPath, readNodeContainers);
+  readonly #kernel = question(agentKernelPath, readNodeKernel);
   /** Nodes whose agents did not answer the last time: they are asked last. */
   readonly #silent = new Set<string>();
 
@@ -57,15 +79,44 @@ export class Peers {
   }
 
   /** Every container that the agents know of, of one node or of all, and which nodes are missing in that. */
-  async containers(node?: string): Promise<{ rows: ContainerRow[]; unanswered: Unanswered[] }> {
+  containers(node?: string): Promise<{ rows: ContainerRow[]; unanswered: Unanswered[] }> {
+    return this.#all(this.#containers, node);
+  }
+
+  /** How nodes differ from what is desired, of one node or of all, and which nodes are missing in that. */
+  kernel(node?: string): Promise<{ rows: KernelRow[]; unanswered: Unanswered[] }> {
+    return this.#all(this.#kernel, node);
+  }
+
+  /** How a packet goes through a node. @returns undefined where no agent of such a node is known */
+  async trace(node: string, query: string): Promise<{ hops: Hop[] } | { problem: string } | undefined> {
+    const target = this.#targets().find((one) => one.node === node);
+    if (target === undefined) return undefined;
+    try {
+      const body = await this.#queue.add(() =>
+        this.#get(`${agentRoutePath}?${query}`, target, AbortSignal.timeout(this.#times.all)),
+      );
+      return { hops: readNodeRoute(body) };
+    } catch (error) {
+      const late = error instanceof Error && error.name === 'TimeoutError';
+      return {
+        problem: `${target.address}: ${late ? `no answer within ${this.#times.all} ms` : messageOf(error)}`,
+      };
+    }
+  }
+
+  async #all<T>(asked: Question<T>, node?: string): Promise<{ rows: T[]; unanswered: Unanswered[] }> {
     const targets = this.#targets().filter((target) => node === undefined || target.node === node);
-    for (const known of [...this.#said.keys(), ...this.#silent])
+    for (const known of [...asked.said.keys(), ...this.#silent])
       if (node === undefined && !targets.some((target) => target.node === known)) this.#forget(known);
     const until = Date.now() + this.#times.all;
     const first = targets.filter((target) => !this.#silent.has(target.node));
     const last = targets.filter((target) => this.#silent.has(target.node));
     const all = await Promise.all(
-      [...first, ...last].map(async (target) => ({ target, said: await this.#ask(target, until) })),
+      [...first, ...last].map(async (target) => ({
+        target,
+        said: await this.#ask(asked, target, until, node !== undefined),
+      })),
     );
     return {
       rows: all.flatMap(({ said }) => said.rows),
@@ -78,7 +129,8 @@ export class Peers {
   }
 
   #forget(node: string): void {
-    this.#said.delete(node);
+    this.#containers.said.delete(node);
+    this.#kernel.said.delete(node);
     this.#silent.delete(node);
   }
 
@@ -92,22 +144,27 @@ export class Peers {
     });
   }
 
-  #ask(target: Target, until: number): Promise<Said> {
-    const known = this.#said.get(target.node);
-    if (known?.address === target.address && known.at + this.#times.kept > Date.now()) return known.answer;
-    const answer = this.#queue.add(() => this.#answerOf(target, until));
-    this.#said.set(target.node, { at: Date.now(), address: target.address, answer });
+  /** @param alone one node that is asked for by itself has all the time, and is asked again where it did not answer */
+  #ask<T>(asked: Question<T>, target: Target, until: number, alone: boolean): Promise<Said<T>> {
+    const known = asked.said.get(target.node);
+    const isFresh = known?.address === target.address && known.at + this.#times.kept > Date.now();
+    if (isFresh && !(alone && known.failed)) return known.answer;
+    const most = alone ? this.#times.all : this.#times.each;
+    const answer = this.#queue.add(() => this.#answerOf(asked, target, until, most));
+    const said = { at: Date.now(), address: target.address, failed: false, answer };
+    void answer.then(({ problem }) => (said.failed = problem !== undefined));
+    asked.said.set(target.node, said);
     return answer;
   }
 
-  async #answerOf(target: Target, until: number): Promise<Said> {
-    const failed = (why: string): Said => ({ rows: [], problem: `${target.address}: ${why}` });
-    const left = Math.min(this.#times.each, until - Date.now());
+  async #answerOf<T>(asked: Question<T>, target: Target, until: number, most: number): Promise<Said<T>> {
+    const failed = (why: string): Said<T> => ({ rows: [], problem: `${target.address}: ${why}` });
+    const left = Math.min(most, until - Date.now());
     // it may well answer, so that it is not asked last the next time
     if (left <= 0) return failed(`it was not its turn within ${this.#times.all} ms: too many do not answer`);
     try {
-      const body = await this.#get(target, AbortSignal.timeout(left));
-      const { rows, problems } = readNodeContainers(body, target.node);
+      const body = await this.#get(asked.path, target, AbortSignal.timeout(left));
+      const { rows, problems } = asked.read(body, target.node);
       this.#silent.delete(target.node);
       return { rows, ...(problems.length === 0 ? {} : { problem: problems.join('; ') }) };
     } catch (error) {
@@ -117,7 +174,7 @@ export class Peers {
     }
   }
 
-  async #get({ address }: Target, signal: AbortSignal): Promise<string> {
+  async #get(path: string, { address }: Target, signal: AbortSignal): Promise<string> {
     const { port, tokenFile } = this.#options;
     const token = tokenFile === undefined ? undefined : (await readFile(tokenFile, 'utf8')).trim();
     const response = await new Promise<IncomingMessage>((resolve, reject) => {
@@ -125,7 +182,7 @@ export class Peers {
         {
           host: address,
           port,
-          path: agentContainersPath,
+          path,
           signal,
           agent: false,
           // Agents sign their certificates themselves. What such a one could take is a token for agents alone.

@@ -7,7 +7,10 @@ import type { Query } from './query.ts';
 import type { Kind, Page } from './row.ts';
 import type { World } from './world.ts';
 
-const entries: Record<Exclude<Kind, 'containers'>, (world: World) => Entry<unknown>[]> = {
+/** Kinds that follow from objects alone; agents are asked for the others. */
+type Stored = Exclude<Kind, 'containers' | 'kernel'>;
+
+const entries: Record<Stored, (world: World) => Entry<unknown>[]> = {
   networks: networkEntries,
   agents: agentEntries,
   blocks: blockEntries,
@@ -18,8 +21,5 @@ const entries: Record<Exclude<Kind, 'containers'>, (world: World) => Entry<unkno
 /** The kinds of rows that follow from objects alone. */
 export const storedKinds = Object.keys(entries) as (keyof typeof entries)[];
 
-export const pageOf = (
-  kind: Exclude<Kind, 'containers'>,
-  world: World,
-  query: Query,
-): Omit<Page<unknown>, 'version'> => paged(kind, entries[kind](world), query);
+export const pageOf = (kind: Stored, world: World, query: Query): Omit<Page<unknown>, 'version'> =>
+  paged(kind, entries[kind](world), query);

@@ -23,7 +23,7 @@ export function readNodeContainers(body: string, node: string): { rows: Containe
   return { rows, problems: [...said, ...(left > 0 ? [`${left} more containers were left out`] : [])] };
 }
 
-function parsed(body: string): unknown {
+export function parsed(body: string): unknown {
   try {
     return JSON.parse(body);
   } catch (cause) {
@@ -31,7 +31,8 @@ function parsed(body: string): unknown {
   }
 }
 
-const isText = (value: unknown): value is string => typeof value === 'string' && value.length <= mostText;
+export const isText = (value: unknown): value is string =>
+  typeof value === 'string' && value.length <= mostText;
 
 function rowOf(value: unknown, node: string, at: number): ContainerRow {
   const raw = (typeof value === 'object' && value !== null ? value : {}) as {

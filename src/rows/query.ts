@@ -28,6 +28,14 @@ export class QueryError extends Error {
   }
 }
 
+/** The body of that answer. */
+export const refusalOf = ({ message, parameter, value, rule }: QueryError) => ({
+  error: message,
+  parameter,
+  value,
+  rule,
+});
+
 const shortened = (text: string): string => (text.length <= 100 ? text : `${text.slice(0, 100)}…`);
 
 export const limits = { usual: 500, most: 5_000 };

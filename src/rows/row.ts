@@ -6,7 +6,7 @@ import type { Condition, Containerizer, NetworkState, SubnetCapacity } from '../
  */
 
 /** The kinds of rows, as their paths name them. */
-export const kinds = ['networks', 'agents', 'blocks', 'spaces', 'findings', 'containers'] as const;
+export const kinds = ['networks', 'agents', 'blocks', 'spaces', 'findings', 'containers', 'kernel'] as const;
 export type Kind = (typeof kinds)[number];
 
 export const pathOf = (kind: Kind): string => `/api/v1/${kind}`;
@@ -16,6 +16,9 @@ export const changesPath = '/api/v1/changes';
 
 /** Where an agent lists the containers of its node. */
 export const agentContainersPath = '/overlay-agent/containers';
+
+/** Where an agent tells how its node differs from what is desired. */
+export const agentKernelPath = '/overlay-agent/kernel';
 
 /** Audience of the tokens for agents. API servers refuse such a token, so a stolen one can only ask agents. */
 export const agentAudience = 'overlaynet-agent';
@@ -27,6 +30,7 @@ export interface Rows {
   spaces: SpaceRow;
   findings: FindingRow;
   containers: ContainerRow;
+  kernel: KernelRow;
 }
 
 /** One page of rows, in an order that stays the same from page to page. */
@@ -38,7 +42,7 @@ export interface Page<T> {
   total: number;
   /** Where rows are left: what `?continue=` takes to go on. */
   continue?: string;
-  /** Of containers: nodes whose agents did not answer, by name. */
+  /** Of containers and kernel: nodes whose agents did not answer, by name. */
   unanswered?: Unanswered[];
 }
 
@@ -175,5 +179,48 @@ export interface NodeContainers {
   version: string;
   containers: Omit<ContainerRow, 'node'>[];
   /** What could not be read, one phrase each: there may be more containers. */
+  problems: string[];
+}
+
+export const kernelKinds = [
+  'Link',
+  'Address',
+  'Port',
+  'Neighbour',
+  'FDB',
+  'Nexthop',
+  'Route',
+  'Rule',
+  'Set',
+  'Chain',
+  'Table',
+  'Lease',
+  'Record',
+] as const;
+
+/** One way in which a node's kernel, records of containers or leases differ from what is desired. */
+export interface KernelRow {
+  node: string;
+  /** `Missing`: it is not there; `Wrong`: it is there and differs; `Foreign`: it is there and should not be. */
+  is: 'Missing' | 'Wrong' | 'Foreign';
+  /** `Table`: of nftables; `Chain`: of iptables; `Port`: a container's link; `Lease`: of an address; `Record`: of a container. */
+  kind: (typeof kernelKinds)[number];
+  /** What the kernel calls it: `m-dcos`, `9.0.1.0/24 table 254 metric 0`. */
+  object: string;
+  /** Where it concerns one network. */
+  network?: string;
+  message: string;
+}
+
+/** What an agent says of its node at `agentKernelPath`. */
+export interface NodeKernel {
+  node: string;
+  version: string;
+  /** Of the allocation that it is compared with; 0 where there is none. */
+  revision: number;
+  differences: Omit<KernelRow, 'node'>[];
+  /** How many more there are. */
+  left: number;
+  /** What could not be read, one phrase each: there may be more differences. */
   problems: string[];
 }

@@ -91,6 +91,7 @@ test('kubectl overlay waits until all is well, and says whose an address is', as
   expect(said).toMatch(/^healthy\n/);
   expect(said).toMatch(/Operators +2 of 2 ready/);
   expect(said).toMatch(/Agents +3 of 3 ready/);
+  expect(await overlay('check')).toMatch(/^all agree/);
   const [dns] = (await get<Pods>('-n kube-system pods -l k8s-app=kube-dns')).items;
   const { podIP = '' } = dns?.status ?? {};
   const name = dns?.metadata.name ?? '';

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Registry } from 'prom-client';
 import { Metrics } from '../../../src/agent/metrics.ts';
-import { followNode } from '../../../src/agent/nodemetrics.ts';
+import { followNode } from '../../../src/inspect/nodemetrics.ts';
 import { selfSigned } from '../../../src/serve/x509.ts';
 
 const lines = (text: string, name: string): string[] =>

@@ -7,7 +7,7 @@ import { choose, type Choice, type Joined } from '../../../src/containers/choose
 import { defaultConflist, pluginDefaults, renderConflists } from '../../../src/containers/conflist.ts';
 import { AgentSocket, networksPath } from '../../../src/containers/socket.ts';
 import { sweep } from '../../../src/containers/sweep.ts';
-import { networkAnnotation } from '../../../src/containers/wish.ts';
+import { networkAnnotation } from '../../../src/api/labels.ts';
 import type { AttachedInterface, Attachment } from '../../../src/dataplane/attachment.ts';
 import { alias } from '../../../src/dataplane/ownership.ts';
 import { resolving } from '../../../src/dataplane/resolving.ts';

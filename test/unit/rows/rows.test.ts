@@ -2,17 +2,65 @@ import { pageOf } from '../../../src/rows/answer.ts';
 import { containerEntries } from '../../../src/rows/containers.ts';
 import { paged } from '../../../src/rows/entry.ts';
 import { parseQuery } from '../../../src/rows/query.ts';
-import type { Kind, Rows } from '../../../src/rows/row.ts';
+import { kernelEntries, readNodeKernel } from '../../../src/rows/kernel.ts';
+import type { KernelRow, Kind, Rows } from '../../../src/rows/row.ts';
 import { allFields, misfits, openapi } from '../../support/schema.ts';
 import { container, world } from './world.ts';
 
-type Stored = Exclude<Kind, 'containers'>;
+type Stored = Exclude<Kind, 'containers' | 'kernel'>;
 
 const ask = <K extends Stored>(kind: K, query = '', of = world()) =>
   pageOf(kind, of, parseQuery(kind, query)) as { items: Rows[K][]; total: number; continue?: string };
 
 const containers = (rows = [container()], query = '') =>
   paged('containers', containerEntries(rows), parseQuery('containers', query));
+
+const differences: KernelRow[] = [
+  {
+    node: 'node1',
+    is: 'Missing',
+    kind: 'Route',
+    object: '9.0.1.0/24 table 254 metric 0',
+    network: 'dcos',
+    message: 'x',
+  },
+  { node: 'node1', is: 'Wrong', kind: 'Link', object: 'vtep1024', message: 'it is down' },
+];
+const kernel = (query = '') => paged('kernel', kernelEntries(differences), parseQuery('kernel', query));
+
+test.each([
+  ['9.0.1.7', ['Route']],
+  ['vtep', ['Link']],
+  ['down', ['Link']],
+])('differences are found by %s', (search, kinds) => {
+  expect(kernel(`search=${search}`).items.map(({ kind }) => kind)).toEqual(kinds);
+  expect(kernel('network=dcos').items).toHaveLength(1);
+});
+
+test.each([
+  ['<html>', 'its answer is not JSON'],
+  ['null', 'its answer has no list of differences'],
+  ['{"differences":[{"is":"Odd"}]}', 'its difference 1 has no is that can be understood'],
+  ['{"differences":[{"is":"Wrong","kind":"Cake"}]}', 'its difference 1 has no kind that can be understood'],
+  [
+    '{"differences":[{"is":"Wrong","kind":"Link","object":7}]}',
+    'its difference 1 has no object that can be understood',
+  ],
+])('an agent that answers %s is not believed', (body, why) => {
+  expect(() => readNodeKernel(body, 'node1')).toThrow(why);
+});
+
+test('an agent speaks of its own node alone, and what it leaves out is said', () => {
+  const body = JSON.stringify({
+    differences: [{ ...differences[1], node: 'node9' }],
+    left: 3,
+    problems: ['ip: x'],
+  });
+  expect(readNodeKernel(body, 'node1')).toEqual({
+    rows: [differences[1]],
+    problems: ['ip: x', '3 more differences were left out'],
+  });
+});
 
 test('every answer is as docs/reference/openapi.json says, and every field of that occurs', () => {
   const seen = new Set<string>();
@@ -29,6 +77,8 @@ test('every answer is as docs/reference/openapi.json says, and every field of th
   const rows = [container(), container({ runtime: 'Docker', name: 'web', id: 'f00d' })];
   check('containers', { ...containers(rows, 'limit=1'), unanswered: [{ node: 'node2', reason: 'late' }] });
   check('containers', { ...containers(rows), unanswered: [] });
+  check('kernel', { ...kernel(), unanswered: [] });
+  check('kernel', { ...kernel('limit=1'), unanswered: [{ node: 'node2', reason: 'late' }] });
   const other = ['NetworksPage', 'AgentsPage'];
   expect([...known].filter((field) => !seen.has(field) && !other.includes(field)).sort()).toEqual([
     'Condition.observedGeneration',

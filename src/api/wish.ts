@@ -1,0 +1,22 @@
+import { isName, mostNetworks, nameRule } from '../net/name.ts';
+import { shown } from '../net/text.ts';
+
+/**
+ * The networks that an annotation names. Parsed strictly, because anyone who may create pods or namespaces writes
+ * annotations.
+ * @returns text: what is wrong with it
+ */
+export function namesOf(text: string): string[] | string {
+  const names = text.split(',');
+  if (names.length > mostNetworks)
+    return `${shown(text)} names ${names.length} networks; at most ${mostNetworks} are allowed`;
+  if (/\s/.test(text)) return `${shown(text)} has a space in it`;
+  if (names.includes('')) return `${shown(text)} has an empty part`;
+  const wrong = names.find((name) => !isName(name));
+  if (wrong !== undefined) return `${shown(wrong)} is no network's name: ${nameRule}`;
+  const twice = names.find((name, index) => names.indexOf(name) !== index);
+  return twice === undefined ? names : `${shown(text)} names ${twice} twice`;
+}
+
+/** What to write instead. */
+export const namesRemedy = 'write the name of a network, or a comma list without spaces, such as dcos,dcos6';

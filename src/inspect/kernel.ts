@@ -1,0 +1,92 @@
+import { keptDifferences } from './consistency.ts';
+import { readKept } from './kept.ts';
+import type { Difference } from '../dataplane/difference.ts';
+import { ownAllocation, type Snapshot } from '../dataplane/snapshot.ts';
+import { messageOf } from '../error.ts';
+import { lookAt } from '../linux/look.ts';
+import { readSwitch, type ReadSwitch } from '../linux/ipv6.ts';
+import type { Run } from '../linux/run.ts';
+import { readAttachments } from '../containers/attachments.ts';
+import type { NodeKernel } from '../rows/row.ts';
+
+/** What changes while it is read shows once; what stays shows twice. */
+const pauseMs = 300;
+/** How long an answer serves: one that came too late for its question answers the next. */
+const keptMs = 2_000;
+/** More are counted, not listed. */
+const mostDifferences = 1_000;
+
+interface Options {
+  node: string;
+  version: string;
+  stateDir: string;
+  leaseDir: string;
+  /** What the last pass worked from. */
+  snapshot: () => Snapshot | undefined;
+  run: Run;
+  sysctl?: ReadSwitch;
+  links?: () => ReadonlySet<string>;
+}
+
+/** Tells how a node's kernel, records and leases differ from what is desired, without changing anything. */
+export class KernelListing {
+  readonly #options: Options;
+  /** One that is under way serves all that ask meanwhile, and a moment longer. */
+  #pending: Promise<NodeKernel> | undefined;
+
+  constructor(options: Options) {
+    this.#options = options;
+  }
+
+  list(): Promise<NodeKernel> {
+    this.#pending ??= this.#list().finally(() => {
+      const timer = setTimeout(() => {
+        this.#pending = undefined;
+      }, keptMs);
+      timer.unref();
+    });
+    return this.#pending;
+  }
+
+  async #list(): Promise<NodeKernel> {
+    const { node, version, snapshot } = this.#options;
+    const wanted = snapshot();
+    const about = { node, version, revision: (wanted && ownAllocation(wanted)?.revision) ?? 0, left: 0 };
+    if (wanted === undefined)
+      return { ...about, differences: [], problems: ['the agent knows nothing yet: no pass has begun'] };
+    try {
+      const first = await this.#look(wanted);
+      if (first.differences.length === 0) return { ...about, ...first };
+      // a pass, or a container that comes, may have been under way
+      await new Promise((resolve) => setTimeout(resolve, pauseMs));
+      const { differences, problems } = await this.#look(snapshot() ?? wanted);
+      const before = new Set(first.differences.map(textOf));
+      const lasting = differences.filter((one) => before.has(textOf(one)));
+      return {
+        ...about,
+        differences: lasting.slice(0, mostDifferences),
+        left: Math.max(0, lasting.length - mostDifferences),
+        problems,
+      };
+    } catch (error) {
+      return { ...about, differences: [], problems: [messageOf(error)] };
+    }
+  }
+
+  async #look(wanted: Snapshot): Promise<{ differences: Difference[]; problems: string[] }> {
+    const { stateDir, leaseDir, links, run, sysctl = readSwitch } = this.#options;
+    const attachments = () => readAttachments(stateDir);
+    const { differences, problems } = await lookAt({ run, sysctl, attachments }, wanted);
+    const allocated = ownAllocation(wanted)?.networks ?? [];
+    const kept = readKept(
+      { stateDir, leaseDir, links },
+      wanted.networks.map(({ metadata }) => metadata.name),
+    );
+    return {
+      differences: [...differences, ...keptDifferences(kept, allocated)],
+      problems: [...problems, ...kept.problems],
+    };
+  }
+}
+
+const textOf = ({ is, kind, object, message }: Difference): string => [is, kind, object, message].join('\n');
