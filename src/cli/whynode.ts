@@ -1,7 +1,7 @@
 import { asksForSomething } from '../rows/agents.ts';
 import type { AgentRow, BlockRow, NetworkRow, SpaceRow } from '../rows/row.ts';
 import { kernelStep, ok, upToWrong, wrong, type Chain, type Kernels, type Read, type Step } from './chain.ts';
-import { networkStep, peerSteps } from './whypod.ts';
+import { networkStep, peerSteps } from './networksteps.ts';
 
 /** All that is known of a node, or of a network. */
 export interface ClusterFacts {

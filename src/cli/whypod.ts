@@ -18,6 +18,7 @@ import {
   type Read,
   type Step,
 } from './chain.ts';
+import { agentStep, blockStep, networkStep, peerSteps } from './networksteps.ts';
 
 /** All that is known of a pod's way onto its networks. */
 export interface PodFacts {
@@ -156,19 +157,6 @@ function* onNetwork(facts: PodFacts, node: string, network: string): Generator<S
   yield kernelStep('NAT', facts.kernels, { nodes }, nat);
 }
 
-export function networkStep(networks: readonly NetworkRow[], network: string): Step {
-  const row = networks.find(({ name }) => name === network);
-  const describe = `kubectl describe overlaynetwork ${network}`;
-  if (row === undefined) {
-    const names = networks.map(({ name }) => name).join(', ') || 'none';
-    return wrong('network', `there is no network ${network}`, `create it, or name another: ${names}`);
-  }
-  if (row.state === 'Disabled')
-    return wrong('network', `${network} is disabled`, `set spec.enabled of overlaynetwork ${network}`);
-  if (row.state === 'Refused') return wrong('network', `${network} is refused: ${row.message}`, describe);
-  return ok('network', `${network} is ${row.state}: ${row.subnets.map(({ cidr }) => cidr).join(', ')}`);
-}
-
 function selectorStep({ specs, namespaceObject, namespace }: PodFacts, network: string): Step {
   const what = 'selector';
   if ('why' in specs) return unknown(what, specs.why, look);
@@ -183,40 +171,6 @@ function selectorStep({ specs, namespaceObject, namespace }: PodFacts, network: 
         `${network} is for namespaces with ${rule}, and ${namespace} is not one`,
         `label the namespace so: kubectl label namespace ${namespace} …; or ask for another network`,
       );
-}
-
-function blockStep(held: readonly BlockRow[], node: string, network: string): Step {
-  const what = 'block';
-  const [own] = held.filter(({ state }) => state === 'Held');
-  if (own === undefined) {
-    const [other] = held;
-    const evidence =
-      other === undefined
-        ? `node ${node} holds no block of ${network}`
-        : `block ${other.cidr} of node ${node} is ${other.state}`;
-    return wrong(
-      what,
-      evidence,
-      `its nodeSelector may leave the node out, or its subnet is full: kubectl describe overlaynetwork ${network}`,
-    );
-  }
-  if (own.bridges?.cni === undefined)
-    return wrong(
-      what,
-      `block ${own.cidr} of node ${node} has no part for pods`,
-      'the network is not for CNI (spec.containerizers), or the node has the label overlaynet.dev/bridges=false',
-    );
-  return ok(what, held.map(({ cidr, bridges }) => `${cidr}, pods ${bridges?.cni ?? 'none'}`).join('; '));
-}
-
-/** What the agent says of the network. */
-export function agentStep(agents: readonly AgentRow[], node: string, network: string): Step {
-  const said = agents.find((row) => row.node === node)?.networks.find(({ name }) => name === network);
-  const describe = `kubectl describe overlayagent ${node}`;
-  if (said === undefined) return wrong('ready', `node ${node} was not given ${network} yet`, describe);
-  if (said.state === 'OK') return ok('ready', `the agent of ${node} reports ${network} OK`);
-  const why = said.message === '' ? '' : `: ${said.message}`;
-  return wrong('ready', `the agent of ${node} reports ${network} ${said.state}${why}`, describe);
 }
 
 function leaseStep(
@@ -288,34 +242,4 @@ function linkStep(kernels: Read<Kernels>, record: ContainerRow | undefined): Ste
     { nodes: [node], concerns },
     `${hostLink} is on ${cniBridge(record.network)}`,
   );
-}
-
-/** This node's entries of others, and theirs of this node: an address, a hardware address or a block of it. */
-export function* peerSteps(
-  { kernels, agents }: Pick<PodFacts, 'kernels' | 'agents'>,
-  node: string,
-  network: string | undefined,
-  held: readonly BlockRow[],
-): Generator<Step> {
-  const others = agents.filter((row) => row.node !== node && row.vtep !== undefined).map((row) => row.node);
-  const concerns = (row: { network?: string }) =>
-    network === undefined || row.network === undefined || row.network === network;
-  yield kernelStep(
-    'peers',
-    kernels,
-    { nodes: [node], concerns },
-    `entries for ${others.length} other nodes are there`,
-  );
-  const own = agents.find((row) => row.node === node);
-  const marks = [
-    ...(own?.addresses ?? []),
-    own?.vtep?.mac,
-    own?.vtep?.ip?.replace(/\/.*/, ''),
-    own?.vtep?.ip6?.replace(/\/.*/, ''),
-    ...held.map(({ cidr }) => cidr),
-  ].filter((one) => one !== undefined);
-  const mentions = ({ object }: { object: string }) => marks.some((mark) => object.split(' ').includes(mark));
-  const back = kernelStep('peers', kernels, { nodes: others, concerns: mentions }, '');
-  if (back.is !== 'OK') yield { ...back, what: 'way back' };
-  else yield ok('way back', `${others.length} other nodes have entries for ${node}`);
 }

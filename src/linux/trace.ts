@@ -1,3 +1,4 @@
+import { messageOf } from '../error.ts';
 import type { Packet } from '../dataplane/walk.ts';
 import { isIn, walk } from '../dataplane/walk.ts';
 import { membersPrefix } from '../dataplane/ownership.ts';
@@ -244,7 +245,7 @@ class Node {
     try {
       return text.stdout.trim() === '' ? [] : (JSON.parse(text.stdout) as T[]);
     } catch (error) {
-      return error instanceof Error ? error.message : String(error);
+      return messageOf(error);
     }
   }
 

@@ -1,7 +1,8 @@
 import { expect } from '@jest/globals';
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { usesCommandBed, ownAddress } from '../support/commandbed.ts';
+import { ownAddress } from '../support/commandbed.ts';
+import { usesCommandBed } from '../support/usescommandbed.ts';
 import { attachment } from '../support/fixture.ts';
 
 const { bed, run, client } = usesCommandBed();
