@@ -78,7 +78,7 @@ export function ofAllocations(agents: readonly AgentRow[], blocks: readonly Bloc
         ...of,
         is: 'Leak',
         message: `${nameOf(network)} ${cidr} is held for ${node}, whose Node is gone`,
-        next: 'it is released after OverlayConfig spec.nodeGoneTimeout; sooner by POST /overlay-master/agents/delete (docs/tasks.md)',
+        next: 'the operator releases it by itself, unless an alarm stops it: kubectl overlay status; docs/tasks.md says how to release it by hand',
       });
     else if (network === '' ? !hasVTEP(row, cidr) : !subnetsOf(row).includes(cidr))
       found.push({

@@ -33,7 +33,7 @@ function* nodeSteps(node: string, { agents, blocks, kernels }: ClusterFacts): Ge
     yield wrong(
       'node',
       row.message,
-      'it is released by itself after OverlayConfig spec.nodeGoneTimeout, or by docs/tasks.md',
+      'the operator releases it by itself, unless an alarm stops it: kubectl overlay status',
     );
   else yield ok('node', `${node} is there`);
   if (row.state === 'Missing') yield wrong('agent', row.message, pods);
