@@ -2,7 +2,6 @@
 // sockets wait by epoll, and what that takes would hide a part of what the network takes.
 //
 //	traffic serve                                      says "ready", answers until its input ends
-//	traffic steady -to ADDRESS -rate N [-listen]       until its input ends; then what was sent and what came, as JSON
 //	traffic udp|rr|crr|stream|streams -to ADDRESS -for DURATION    prints packets, rounds or bits a second
 package main
 
@@ -43,22 +42,13 @@ func main() {
 
 func run(args []string) error {
 	if len(args) == 0 {
-		return errors.New("say serve, steady, udp, rr, crr, stream or streams")
+		return errors.New("say serve, udp, rr, crr, stream or streams")
 	}
 	flags := flag.NewFlagSet(args[0], flag.ContinueOnError)
 	to := flags.String("to", "127.0.0.1", "address of the server")
 	length := flags.Duration("for", time.Second, "how long")
-	rate := flags.Int("rate", 1000, "datagrams a second")
-	listens := flags.Bool("listen", false, "waits for the stream, which the other end opens")
 	if err := flags.Parse(args[1:]); err != nil {
 		return err
-	}
-	if args[0] == "steady" {
-		address, err := netip.ParseAddr(*to)
-		if err != nil {
-			return err
-		}
-		return steady(address, *rate, *listens)
 	}
 	// everything from here on, and each thread that it starts, stays on one processor: where the scheduler puts two
 	// programs that talk decides more than the network does
