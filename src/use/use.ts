@@ -54,6 +54,11 @@ interface Parts {
   };
   /** Told of each count of addresses. */
   onCount: (usage: NodeUsage) => void;
+  /**
+   * Puts on disk what containers are told to join by, for an agent that starts without the API server.
+   * @returns whether it is there
+   */
+  record: () => boolean;
   /** Told of each count of containers, by network. */
   onContainers?: (counts: ReadonlyMap<string, { CNI: number; Docker: number }>) => void;
 }
@@ -220,7 +225,7 @@ export class Use {
     for (const [key, { at }] of this.#asking) if (at + askedMs < now) this.#asking.delete(key);
     const before = this.#draining;
     const asking = [...this.#asking.values()].some(({ by }) => by !== snapshot);
-    this.#draining = drainAnswers(
+    const next = drainAnswers(
       {
         snapshot,
         allocated: held?.networks ?? [],
@@ -231,7 +236,10 @@ export class Use {
       },
       before,
     );
-    return { news: this.#draining !== before, any: asking || isDraining(this.#draining) };
+    // the operator takes an entry away by this answer: an agent that starts again must give no address of it, either
+    const isKept = next === before || this.#parts.record();
+    if (isKept) this.#draining = next;
+    return { news: this.#draining !== before, any: asking || !isKept || isDraining(this.#draining) };
   }
 
   #answer(

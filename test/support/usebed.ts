@@ -37,6 +37,8 @@ export class UseBed {
   endpoints: Endpoint[] | undefined = [];
   /** What the last pass worked from, where that matters. */
   shown: Known['snapshot'] | undefined;
+  /** What the checkpoint has, each time that it was written; undefined: the disk is full. */
+  recorded: (Known['snapshot'] | undefined)[] | undefined = [];
   use: Use;
 
   constructor() {
@@ -92,6 +94,10 @@ export class UseBed {
           ],
         },
       } as never,
+      record: () => {
+        this.recorded?.push(get.snapshot());
+        return this.recorded !== undefined;
+      },
       onCount: () => undefined,
     });
   }

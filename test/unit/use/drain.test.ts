@@ -98,3 +98,15 @@ test('an entry that drains may have a user in a record that cannot be read, or i
   await bed.use.look();
   expect(answer()![0]!.count).toBe(1);
 });
+
+test('an entry that drains is answered for only after that it drains is on disk', async () => {
+  drain();
+  bed.recorded = undefined;
+  expect(await bed.use.look()).toMatchObject({ againMs: 2_000 });
+  expect(answer()).toBeUndefined();
+  bed.recorded = [];
+  expect((await bed.use.look())?.news).toBe(true);
+  expect(answer()).toEqual(of(0));
+  await bed.use.look();
+  expect(bed.recorded).toEqual([bed.shown]);
+});
