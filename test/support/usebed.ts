@@ -55,7 +55,7 @@ export class UseBed {
   }
 
   /** An agent that starts anew. */
-  agent(): Use {
+  agent(startedAt = -Infinity): Use {
     const get = {
       blocks: () => this.blocks,
       status: () => this.status,
@@ -94,6 +94,7 @@ export class UseBed {
           ],
         },
       } as never,
+      startedAt,
       record: () => {
         this.recorded?.push(get.snapshot());
         return this.recorded !== undefined;
