@@ -186,14 +186,10 @@ export class Agent {
 
   async #runDocker(): Promise<undefined> {
     const { docker } = this.#options;
-    const { pass, checkpoint, knowledge } = this.#parts;
+    const { pass, record, knowledge } = this.#parts;
     const { snapshot } = pass;
     if (docker === undefined || snapshot === undefined) return;
     // what is about to be made is known to an agent that starts without an engine, also if this one ends right now
-    const record = () => {
-      pass.save();
-      checkpoint.flush();
-    };
     const { made, error } = await docker.reconcile(snapshot, { record, closed: knowledge.closed });
     this.#queue.add('report');
     this.#queue.add('use');

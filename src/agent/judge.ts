@@ -106,6 +106,8 @@ export class Judge {
     return believe(this.#belief, {
       config: this.#config,
       networks: caches.cached.networks,
+      allocations: caches.cached.allocations,
+      seen: seen.before,
       next: said,
       released: caches.released,
       wentBack: seen.observe(caches.versions).wentBack,

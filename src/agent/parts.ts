@@ -79,7 +79,12 @@ export function assemble(options: AgentOptions, loop: Loop) {
   const { addresses, uplinkMTU, ranges, host, links } = options;
   const onCount = metrics.used.bind(metrics);
   const onContainers = metrics.contains.bind(metrics);
-  const use = new Use({ ...options.directories, links, docker, caches, pass, onCount, onContainers });
+  const record = () => {
+    pass.save();
+    checkpoint.flush();
+    return checkpoint.problem === undefined;
+  };
+  const use = new Use({ ...options.directories, links, docker, caches, pass, record, onCount, onContainers });
   const { containers } = loop;
   const own = { node, addresses, uplinkMTU, ranges, containers, system: () => host.problems };
   const report = new Report({ ...own, use, client, caches, judge, pass, checkpoint, docker, seen, log });
@@ -92,7 +97,20 @@ export function assemble(options: AgentOptions, loop: Loop) {
     ...caches.counters,
     { resource: 'namespaces', ...namespaces.informer.counters },
   ]);
-  return { caches, checkpoint, cni, namespaces, pass, knowledge, report, socket, sweep, available, use };
+  return {
+    caches,
+    checkpoint,
+    cni,
+    namespaces,
+    pass,
+    knowledge,
+    report,
+    socket,
+    sweep,
+    available,
+    use,
+    record,
+  };
 }
 
 function checkpointOf({ directories, metrics, log }: AgentOptions, loop: Loop): CheckpointFile {

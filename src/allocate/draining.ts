@@ -17,7 +17,7 @@ import { named } from './alarms.ts';
 import { userText } from './deleting.ts';
 import { spaceOf } from './space.ts';
 import type { Facts } from './facts.ts';
-import type { View } from './view.ts';
+import type { Ledger, View } from './view.ts';
 
 /** Containers, and nodes, that are named at most. */
 const mostNamed = 20;
@@ -40,12 +40,13 @@ interface Drain {
 export function drainOf(
   { metadata }: OverlayNetwork,
   cidr: string,
-  { nodes, allocations, agents }: Pick<View, 'nodes' | 'allocations' | 'agents'>,
+  { nodes, allocations, agents, ledger }: Pick<View, 'nodes' | 'allocations' | 'agents' | 'ledger'>,
 ): Drain {
   const drain: Drain = { state: 'Drained', nodes: 0, containers: 0, users: [], unheard: [] };
   const whole = readable(() => parseCidr(cidr));
   if (whole === undefined) return drain;
   const isPart = (block: string) => isIn(whole, block);
+  const holders = holdersOf(cidr, ledger);
   for (const node of nodes.keys()) {
     const agent = agents.get(node);
     const shown = (allocations.get(node)?.spec.networks ?? [])
@@ -60,12 +61,23 @@ export function drainOf(
       drain.containers += answer?.count ?? 0;
       for (const user of answer?.named ?? []) drain.users.push({ node, ...user });
     }
-    if (answers.includes(undefined) || left.some(isPart)) drain.unheard.push(node);
+    // its AgentAllocation was deleted, or is still to be written: it is shown its block again, and answers then
+    const isUnshown = blocks.length === 0 && holders.has(node);
+    if (answers.includes(undefined) || left.some(isPart) || isUnshown) drain.unheard.push(node);
   }
   drain.unheard.sort();
   drain.state = drain.containers > 0 ? 'InUse' : drain.unheard.length > 0 ? 'AgentsAsked' : 'Drained';
   return drain;
 }
+
+/** Nodes that hold a block of it, whatever their AgentAllocations show. */
+const holdersOf = (cidr: string, { pages }: Ledger): ReadonlySet<string> =>
+  new Set(
+    [...pages.values()]
+      .filter(({ spec }) => spec.page?.space === cidr)
+      .flatMap(({ spec }) => spec.page?.blocks ?? [])
+      .flatMap(({ node, state }) => (state === 'Held' ? [node] : [])),
+  );
 
 const isIn = (whole: Cidr, block: string): boolean =>
   readable(() => contains(whole, parseCidr(block))) === true;

@@ -1,5 +1,5 @@
 import { isLeaving } from '../api/inuse.ts';
-import type { AgentAllocationSpec, OverlayConfig, OverlayNetwork } from '../api/types.ts';
+import type { AgentAllocation, AgentAllocationSpec, OverlayConfig, OverlayNetwork } from '../api/types.ts';
 import { ownAllocation, type Snapshot } from '../dataplane/snapshot.ts';
 import { judgeDepartures, nextJudgement, type Gone } from './departures.ts';
 import { departuresConfirmed, endOf, judgeDoubt, type Doubt } from './doubt.ts';
@@ -32,6 +32,9 @@ export interface Belief {
 export interface Evidence {
   config: OverlayConfig | undefined;
   networks: readonly OverlayNetwork[];
+  allocations: readonly AgentAllocation[];
+  /** The highest resourceVersion that an earlier agent of this node saw, by its checkpoint. */
+  seen: bigint | undefined;
   /** The snapshot made from them; undefined if they do not hold enough. */
   next: Snapshot | undefined;
   /** Nodes whose AgentAllocation the operator emptied, whether or not it still exists. */
@@ -130,7 +133,7 @@ const interrupted = (before: Belief | undefined): Belief | undefined =>
 const without = ({ snapshot, gone, absent }: Belief) => ({ snapshot, gone, absent });
 
 function judgeGone(before: Belief, next: Snapshot, evidence: Evidence & { config: OverlayConfig }): Gone[] {
-  const { now, refused, config, released, networks } = evidence;
+  const { now, refused, config, released } = evidence;
   const others = next.allocations.map(({ spec }) => spec);
   const last = before.snapshot.allocations.filter(({ node }) => node !== next.node);
   // what left just before an interruption gets as much time to come back as everything else
@@ -142,7 +145,7 @@ function judgeGone(before: Belief, next: Snapshot, evidence: Evidence & { config
     present: new Set(next.allocations.map(({ node }) => node).filter((node) => node !== next.node)),
     released,
     others,
-    allShown: () => isAllShown(networks, others),
+    allShown: (lost) => isAllShown(lost, evidence),
     unsure: refused,
     confirmed: departuresConfirmed(config),
     now,

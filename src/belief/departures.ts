@@ -23,7 +23,7 @@ export interface Gone {
   since: number;
   /** More than half of the peers went with it, so its departure is not believed. */
   mass: boolean;
-  /** The ledger has given out nothing that no AgentAllocation shows: it has taken this peer's blocks back. */
+  /** The ledger has taken this peer's blocks back. */
   released?: true;
 }
 
@@ -37,8 +37,8 @@ export interface DepartureView {
   released: ReadonlySet<string>;
   /** Every present AgentAllocation, this node's included. */
   others: readonly AgentAllocationSpec[];
-  /** Whether AgentAllocations show everything that the ledger has given out. Asked only when a peer is lost. */
-  allShown: () => boolean;
+  /** Whether the ledger has taken back what these lost peers had. Asked only when a peer is lost. */
+  allShown: (lost: readonly AgentAllocationSpec[]) => boolean;
   /** The objects cannot show now what is gone, so no peer leaves. */
   unsure: boolean;
   /** A person confirmed the departure that the operator does not believe. */
@@ -56,7 +56,7 @@ export function judgeDepartures(before: readonly Gone[], view: DepartureView): G
   const { present, unsure, confirmed, now } = view;
   const lost = goneNow(before, view);
   if (lost.length === 0) return [];
-  const isReleased = !unsure && view.allShown();
+  const isReleased = !unsure && view.allShown(lost.map(({ spec }) => spec));
   const all = lost.map(({ node, spec, since, mass }): Gone => ({
     ...{ node, spec, since, mass },
     ...(isReleased ? { released: true } : {}),

@@ -119,28 +119,39 @@ export class Client {
     }
   }
 
-  create<T extends KubeObject>(resource: Resource<T>, object: T, options: CallOptions = {}): Promise<T> {
+  /** @param options `strict`: the API server refuses fields that its schema lacks, where it would drop them */
+  create<T extends KubeObject>(
+    resource: Resource<T>,
+    object: T,
+    { strict, ...options }: CallOptions & { strict?: boolean } = {},
+  ): Promise<T> {
     return this.#call(
       resource,
-      { method: 'POST', verb: 'create', about: object.metadata.name, body: object },
+      { method: 'POST', verb: 'create', about: object.metadata.name, body: object, ...checked(strict) },
       options,
     );
   }
 
   /**
    * Replaces an object (PUT). ApiError 409 when its resourceVersion is not the stored one.
-   * @param options `untracked`: the API server drops managedFields and does not compute them again
+   * @param options `untracked`: the API server drops managedFields and does not compute them again; `strict` as in `create`
    */
   update<T extends KubeObject>(
     resource: Resource<T>,
     object: T,
-    { untracked = false, ...options }: CallOptions & { untracked?: boolean } = {},
+    { untracked = false, strict, ...options }: CallOptions & { untracked?: boolean; strict?: boolean } = {},
   ): Promise<T> {
     // one empty entry clears managedFields; an absent or empty list would keep them
     const metadata = untracked ? { ...object.metadata, managedFields: [{}] } : object.metadata;
     return this.#call(
       resource,
-      { method: 'PUT', verb: 'update', name: object.metadata.name, body: { ...object, metadata } },
+      {
+        method: 'PUT',
+        verb: 'update',
+        name: object.metadata.name,
+        body: { ...object, metadata },
+        ...checked(strict),
+      },
       options,
     );
   }
@@ -264,6 +275,9 @@ export class Client {
     return taken(resource, (await this.#transport.json(request, options.timeoutMs, options.signal)) as T);
   }
 }
+
+const checked = (strict = false): Pick<Request, 'query'> =>
+  strict ? { query: { fieldValidation: 'Strict' } } : {};
 
 /**
  * Makes a client from the file `kubeconfig`, else KUBECONFIG, else the pod's service account. The first call

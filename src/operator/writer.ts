@@ -75,10 +75,7 @@ export class Writer {
         return true;
       }
       case 'write-index':
-        await this.#store(allocationLedgers, ledger, write.over, {
-          metadata: { name: spacesName },
-          spec: { index: write.index },
-        });
+        await this.#storeIndex(write);
         return true;
       case 'write-page':
         await this.#store(allocationLedgers, ledger, write.over, {
@@ -104,6 +101,24 @@ export class Writer {
   }
 
   /**
+   * A CRD of an older version would drop fields, and the index would never be as planned: nothing else would be written
+   * then. One that is refused is logged, and everything else goes on from the one that is stored.
+   */
+  async #storeIndex({ over, index }: Extract<Write, { kind: 'write-index' }>): Promise<void> {
+    const { ledger } = this.#caches;
+    const object = { metadata: { name: spacesName }, spec: { index } };
+    try {
+      await this.#store(allocationLedgers, ledger, over, object, true);
+    } catch (error) {
+      if (!(error instanceof ApiError) || error.status !== 400) throw error;
+      throw new Error(
+        `${error.message}: if its CRD is of an older version than this operator, apply the CRDs of this version`,
+        { cause: error },
+      );
+    }
+  }
+
+  /**
    * Creates the object, or updates it under the resourceVersion that was planned from. managedFields are dropped,
    * because the operator is the only writer: they are more than half of an AgentAllocation's text, and every agent
    * would receive them.
@@ -113,12 +128,13 @@ export class Writer {
     informer: Informer<T>,
     over: T | undefined,
     next: T,
+    strict = false,
   ): Promise<void> {
     const object = { ...next, apiVersion, kind: resource.kind, metadata: over?.metadata ?? next.metadata };
     const stored =
       over === undefined
-        ? await this.#client.create(resource, object)
-        : await this.#client.update(resource, object, { untracked: true });
+        ? await this.#client.create(resource, object, { strict })
+        : await this.#client.update(resource, object, { untracked: true, strict });
     informer.learn(stored);
   }
 

@@ -60,6 +60,11 @@ export class SeenVersion {
   #highest: bigint | undefined;
   #wentBack = false;
 
+  /** What an earlier agent of this node saw, by its checkpoint. */
+  get before(): bigint | undefined {
+    return this.#checkpointed;
+  }
+
   constructor(checkpointed: string | undefined) {
     this.#checkpointed =
       checkpointed !== undefined && /^[0-9]+$/.test(checkpointed) ? BigInt(checkpointed) : undefined;

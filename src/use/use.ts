@@ -54,6 +54,13 @@ interface Parts {
   };
   /** Told of each count of addresses. */
   onCount: (usage: NodeUsage) => void;
+  /**
+   * Puts on disk what containers are told to join by, for an agent that starts without the API server.
+   * @returns whether it is there
+   */
+  record: () => boolean;
+  /** When this agent started, by the monotonic clock; now, unless told. */
+  startedAt?: number;
   /** Told of each count of containers, by network. */
   onContainers?: (counts: ReadonlyMap<string, { CNI: number; Docker: number }>) => void;
 }
@@ -80,10 +87,12 @@ export class Use {
   #draining: DrainAnswers = new Map();
   /** Containers that are about to be told what to join, and by what. */
   readonly #asking = new Map<string, { by: Known['snapshot']; at: number }>();
+  readonly #startedAt: number;
 
   constructor(parts: Parts) {
     this.#parts = parts;
-    const { stateDir, leaseDir, links, docker, onCount } = parts;
+    const { stateDir, leaseDir, links, docker, onCount, startedAt = performance.now() } = parts;
+    this.#startedAt = startedAt;
     this.#usage = new UsageCounter({ leaseDir, docker, onCount });
     this.#users = new Users({ stateDir, links });
   }
@@ -219,8 +228,10 @@ export class Use {
     const now = performance.now();
     for (const [key, { at }] of this.#asking) if (at + askedMs < now) this.#asking.delete(key);
     const before = this.#draining;
-    const asking = [...this.#asking.values()].some(({ by }) => by !== snapshot);
-    this.#draining = drainAnswers(
+    // the agent before this one may have told a container what to join, whose record is not there yet
+    const isNew = now < this.#startedAt + askedMs;
+    const asking = isNew || [...this.#asking.values()].some(({ by }) => by !== snapshot);
+    const next = drainAnswers(
       {
         snapshot,
         allocated: held?.networks ?? [],
@@ -231,7 +242,10 @@ export class Use {
       },
       before,
     );
-    return { news: this.#draining !== before, any: asking || isDraining(this.#draining) };
+    // the operator takes an entry away by this answer: an agent that starts again must give no address of it, either
+    const isKept = next === before || this.#parts.record();
+    if (isKept) this.#draining = next;
+    return { news: this.#draining !== before, any: asking || !isKept || isDraining(this.#draining) };
   }
 
   #answer(

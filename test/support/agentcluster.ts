@@ -52,12 +52,20 @@ export class Cluster {
   readonly released = new Set<string>();
   wentBack = false;
   refused = false;
+  /** The highest resourceVersion that an earlier agent saw. */
+  seen: bigint | undefined;
+  private version = 0;
 
   constructor(peers: number) {
     this.network(dcos);
     this.network(dcos6);
     this.join(node2, 'node2');
     for (let i = 0; i < peers; i++) this.join(peer(i));
+  }
+
+  /** The resourceVersion of what is written next. */
+  write(): string {
+    return String(++this.version);
   }
 
   network({ metadata, spec }: Objects): void {
@@ -74,7 +82,7 @@ export class Cluster {
 
   join(spec: AgentAllocationSpec, name = peerName(Number(spec.nodeUID.slice(4)))): void {
     this.released.delete(name);
-    this.allocations.set(name, { metadata: { name }, spec });
+    this.allocations.set(name, { metadata: { name, resourceVersion: this.write() }, spec });
   }
 
   /** Their AgentAllocations are lost. */
@@ -129,10 +137,12 @@ export class Cluster {
 
   /** What node2's agent believes now, after what it believed before. */
   believe(before: Belief | undefined): Belief {
-    const { config: object, networks, next, released, wentBack, refused, now } = this;
+    const { config: object, networks, allocations, seen, next, released, wentBack, refused, now } = this;
     return believe(before, {
       config: object,
       networks: [...networks.values()],
+      allocations: [...allocations.values()],
+      seen,
       next,
       released,
       wentBack,

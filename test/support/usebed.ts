@@ -37,6 +37,8 @@ export class UseBed {
   endpoints: Endpoint[] | undefined = [];
   /** What the last pass worked from, where that matters. */
   shown: Known['snapshot'] | undefined;
+  /** What the checkpoint has, each time that it was written; undefined: the disk is full. */
+  recorded: (Known['snapshot'] | undefined)[] | undefined = [];
   use: Use;
 
   constructor() {
@@ -53,7 +55,7 @@ export class UseBed {
   }
 
   /** An agent that starts anew. */
-  agent(): Use {
+  agent(startedAt = -Infinity): Use {
     const get = {
       blocks: () => this.blocks,
       status: () => this.status,
@@ -92,6 +94,11 @@ export class UseBed {
           ],
         },
       } as never,
+      startedAt,
+      record: () => {
+        this.recorded?.push(get.snapshot());
+        return this.recorded !== undefined;
+      },
       onCount: () => undefined,
     });
   }

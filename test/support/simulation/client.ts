@@ -123,15 +123,23 @@ export class MemoryClient implements Methods {
     }
   }
 
-  create<T extends KubeObject>(resource: Resource<T>, object: T, options: CallOptions = {}): Promise<T> {
+  create<T extends KubeObject>(
+    resource: Resource<T>,
+    object: T,
+    options: CallOptions & { strict?: boolean } = {},
+  ): Promise<T> {
     return this.#write('create', resource, object.metadata.name, options, (plural) =>
-      this.#server.create(plural, object, this.#actor),
+      this.#server.create(plural, object, this.#actor, options.strict),
     );
   }
 
-  update<T extends KubeObject>(resource: Resource<T>, object: T, options: CallOptions = {}): Promise<T> {
+  update<T extends KubeObject>(
+    resource: Resource<T>,
+    object: T,
+    options: CallOptions & { strict?: boolean } = {},
+  ): Promise<T> {
     return this.#write('update', resource, object.metadata.name, options, (plural) =>
-      this.#server.update(plural, object, this.#actor),
+      this.#server.update(plural, object, this.#actor, options.strict),
     );
   }
 

@@ -61,6 +61,8 @@ export class MemoryServer {
   revision = 100;
   /** Called within the write, after the store shows it. */
   readonly onCommit: ((commit: Commit) => void)[] = [];
+  /** Fields of specs that the CRDs lack, such as `index.settings.staleAfter`: dropped, or refused where a writer is strict. */
+  readonly unknownFields: string[] = [];
   readonly #now: () => number;
   readonly #rules: Readonly<Record<string, Rules>>;
   readonly #objects = new Map<string, Map<string, Stored>>();
@@ -93,8 +95,8 @@ export class MemoryServer {
     return all;
   }
 
-  create(plural: string, given: KubeObject, actor: string): Stored {
-    const object = wire(given);
+  create(plural: string, given: KubeObject, actor: string, strict = false): Stored {
+    const object = this.#known(wire(given), strict);
     const { name } = object.metadata;
     const rules = this.#rulesOf(plural);
     if (rules.status && rules !== nodeRules) delete object.status;
@@ -111,8 +113,8 @@ export class MemoryServer {
     return this.#commit('ADDED', plural, object, undefined, actor);
   }
 
-  update(plural: string, given: KubeObject, actor: string): Stored {
-    const object = wire(given);
+  update(plural: string, given: KubeObject, actor: string, strict = false): Stored {
+    const object = this.#known(wire(given), strict);
     const { old, rules } = this.#guarded(plural, object);
     if (rules.status) {
       if (old.status === undefined) delete object.status;
@@ -164,6 +166,23 @@ export class MemoryServer {
     };
     metadata.generation = (metadata.generation ?? 0) + 1;
     this.#commit('MODIFIED', plural, { ...old, metadata }, old, actor);
+  }
+
+  #known(object: Stored, strict: boolean): Stored {
+    for (const field of this.unknownFields) {
+      const path = field.split('.');
+      const last = path.pop()!;
+      let parts: unknown[] = [object.spec];
+      for (const name of path)
+        parts = parts.flatMap((part) => (part as Record<string, unknown> | undefined)?.[name] ?? []);
+      for (const part of parts as Record<string, unknown>[]) {
+        if (part[last] === undefined) continue;
+        if (strict)
+          throw new Refused(400, 'BadRequest', `strict decoding error: unknown field "spec.${field}"`);
+        Reflect.deleteProperty(part, last);
+      }
+    }
+    return object;
   }
 
   #existing(plural: string, name: string): Stored {

@@ -182,3 +182,15 @@ test('an entry that agents hold and the lost ledger does not know is taken up ag
   cluster.settle();
   expect(old9(cluster)).toEqual(before);
 });
+
+test('a node whose AgentAllocation somebody deletes is waited for, although its agent has not registered its block yet', () => {
+  const cluster = reference();
+  apply(cluster, [going, next]);
+  say(cluster, ['node1', 'node3']);
+  cluster.allocations.delete('node2');
+  cluster.settle();
+  expect(drain(cluster)![0]).toMatchObject({ state: 'AgentsAsked', waitsFor: ['node2'] });
+  expect(old9(cluster)).toHaveLength(3);
+  say(cluster, ['node2']);
+  expect(old9(cluster)).toEqual([]);
+});

@@ -56,56 +56,6 @@ describe('peers', () => {
     expect(names(cluster.believe(now).snapshot)).toHaveLength(5);
   });
 
-  describe('that were released while this agent did not run', () => {
-    /** The operator counts so many blocks of each network as given out. */
-    const count = (cluster: ReturnType<typeof started>['cluster'], held: number, releasing = 0) => {
-      for (const network of cluster.networks.values()) {
-        const counts = { blocks: 256, held, releasing, cooling: 0, quarantined: 0, free: 0 };
-        network.status = { ...network.status, capacity: [{ cidr: '9.0.0.0/8', ...counts }] };
-      }
-    };
-
-    test.each([
-      ['some', 3],
-      ['most', 8],
-    ])('%s of them leave half a second after they are missed', (_, lost) => {
-      const { cluster, belief } = started();
-      cluster.lose(...Array.from({ length: lost }, (__, i) => i));
-      count(cluster, 11 - lost);
-      const first = cluster.believe(belief);
-      expect(names(first.snapshot)).toHaveLength(11);
-      expect(wakeAt(first, cluster.now)).toBe(cluster.started + 500);
-      cluster.now += 500;
-      expect(names(cluster.believe(first).snapshot)).toHaveLength(11 - lost);
-    });
-
-    test('not where the ledger has given out more than AgentAllocations show', () => {
-      const { cluster, belief } = started();
-      cluster.lose(3);
-      count(cluster, 11);
-      const first = cluster.believe(belief);
-      cluster.now += 1_000;
-      expect(names(cluster.believe(first).snapshot)).toContain(peerName(3));
-      // it is being taken back
-      count(cluster, 10, 1);
-      expect(names(cluster.believe(first).snapshot)).toContain(peerName(3));
-      count(cluster, 10);
-      expect(names(cluster.believe(first).snapshot)).not.toContain(peerName(3));
-    });
-
-    test('not where one network is not counted, or none is there', () => {
-      const { cluster, belief } = started();
-      cluster.lose(3);
-      count(cluster, 10);
-      delete cluster.networks.get('dcos')!.status;
-      const first = cluster.believe(belief);
-      cluster.now += 1_000;
-      expect(names(cluster.believe(first).snapshot)).toContain(peerName(3));
-      cluster.networks.clear();
-      expect(names(cluster.believe(first).snapshot)).toContain(peerName(3));
-    });
-  });
-
   test.each([
     ['half of them', 10, 5],
     ['all of seven', 7, 7],
@@ -270,6 +220,8 @@ test('where nothing was known before, the objects are followed', () => {
     believe(undefined, {
       config: undefined,
       networks: [],
+      allocations: [],
+      seen: undefined,
       next: undefined,
       released: new Set(),
       wentBack: false,

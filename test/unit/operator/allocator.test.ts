@@ -1,10 +1,12 @@
-import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { AllocationLedger } from '../../../src/api/types.ts';
 import { ApiError } from '../../../src/kube/client.ts';
 import {
   agentAllocations,
   allocationLedgers,
   definitions,
+  overlayAgents,
+  overlayConfigs,
   overlayNetworks,
 } from '../../../src/kube/resources.ts';
 import { MemoryPlane } from './plane.ts';
@@ -117,4 +119,45 @@ test('while the CRD of OverlayNetwork cannot be read, no node loses a network th
   plane.onRequest(() => undefined);
   await leader.run();
   expect(shownTo('node1')).toEqual([]);
+});
+
+describe('with a CRD of AllocationLedger that is older than the operator', () => {
+  test.each([
+    ['staleAfter', 'index.settings.staleAfter', false],
+    ['removeWhenDrained', 'index.spaces.drained', true],
+  ])(
+    '%s is refused with a word about the CRD, once a run, and nodes still get their blocks',
+    async (_, field, removeWhenDrained) => {
+      plane.network('dcos', [{ cidr: '9.0.0.0/16', prefix: 24 }]);
+      plane.network('old', [{ cidr: '10.0.0.0/16', prefix: 24 }]);
+      plane.join('node1', ['172.17.0.2']);
+      const leader = await plane.leader();
+      await leader.run();
+      plane.server.unknownFields.push(field);
+      if (removeWhenDrained) {
+        const agent = { networks: [{ name: 'old', state: 'OK', draining: [] as object[] }] };
+        const subnets = [{ cidr: '10.0.0.0/16', prefix: 24, state: 'Draining', removeWhenDrained }];
+        plane.patch(overlayNetworks.plural, 'old', { spec: { subnets } });
+        const { uid, generation } = plane.server.get(overlayNetworks.plural, 'old')!.metadata;
+        agent.networks[0]!.draining.push({ cidr: '10.0.0.0/24', networkUID: uid, generation, count: 0 });
+        plane.patch(overlayAgents.plural, 'node1', { status: agent }, 'status');
+      } else {
+        plane.patch(overlayConfigs.plural, 'default', { spec: { staleAfter: '5m' } });
+      }
+      plane.join('node2', ['172.17.0.3']);
+      await leader.caches.relist();
+      for (let run = 0; run < 3; run++) {
+        const before = plane.count('update', allocationLedgers.plural);
+        await expect(leader.run()).rejects.toThrow(
+          `unknown field "spec.${field}": if its CRD is of an older`,
+        );
+        expect(plane.count('update', allocationLedgers.plural) - before).toBeLessThan(6);
+      }
+      expect(shownTo('node1')).toHaveLength(2);
+      expect(shownTo('node2')[0]?.subnets).toMatchObject([{ cidr: '9.0.1.0/24' }]);
+      plane.server.unknownFields.pop();
+      await leader.run();
+      expect(shownTo('node1')).toHaveLength(removeWhenDrained ? 1 : 2);
+    },
+  );
 });

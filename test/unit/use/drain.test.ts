@@ -98,3 +98,25 @@ test('an entry that drains may have a user in a record that cannot be read, or i
   await bed.use.look();
   expect(answer()![0]!.count).toBe(1);
 });
+
+test('an entry that drains is answered for only after that it drains is on disk', async () => {
+  drain();
+  bed.recorded = undefined;
+  expect(await bed.use.look()).toMatchObject({ againMs: 2_000 });
+  expect(answer()).toBeUndefined();
+  bed.recorded = [];
+  expect((await bed.use.look())?.news).toBe(true);
+  expect(answer()).toEqual(of(0));
+  await bed.use.look();
+  expect(bed.recorded).toEqual([bed.shown]);
+});
+
+test('an entry that drains is not counted in the first ten seconds: the agent before may have given a container an address of it', async () => {
+  drain();
+  bed.use = bed.agent(performance.now() - 9_000);
+  expect(await bed.use.look()).toMatchObject({ againMs: 2_000 });
+  expect(answer()).toBeUndefined();
+  bed.use = bed.agent(performance.now() - 10_001);
+  await bed.use.look();
+  expect(answer()).toEqual(of(0));
+});
