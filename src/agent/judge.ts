@@ -5,6 +5,7 @@ import type { Result } from '../kube/queue.ts';
 import { believe, firstBelief, heldBy, wakeAt, type Belief, type Held } from '../belief/belief.ts';
 import type { Caches } from './caches.ts';
 import type { Checkpoint, Remembered } from './checkpoint.ts';
+import { newestOf } from '../belief/shown.ts';
 import { holdingOf } from '../belief/holding.ts';
 import type { SeenVersion } from '../report/registration.ts';
 import { snapshotOf } from '../belief/snapshot.ts';
@@ -13,11 +14,13 @@ import { snapshotOf } from '../belief/snapshot.ts';
 export class Judge {
   readonly #parts: Parts;
   #belief: Belief | undefined;
+  #newest: bigint | undefined;
   #held: Held = { peers: [], networks: [], blocks: [] };
 
   constructor(parts: Parts) {
     this.#parts = parts;
     this.#belief = parts.last && recall(parts.last);
+    this.#newest = parts.seen.before;
     parts.caches.onWentBack(() => {
       parts.seen.distrust();
     });
@@ -103,11 +106,12 @@ export class Judge {
   #judged(said: Snapshot | undefined): Belief | undefined {
     const { caches, seen } = this.#parts;
     if (!caches.synced) return this.#belief;
+    this.#newest = newestOf(caches.cached.allocations, this.#newest);
     return believe(this.#belief, {
       config: this.#config,
       networks: caches.cached.networks,
       allocations: caches.cached.allocations,
-      seen: seen.before,
+      seen: this.#newest,
       next: said,
       released: caches.released,
       wentBack: seen.observe(caches.versions).wentBack,

@@ -33,7 +33,7 @@ export interface Evidence {
   config: OverlayConfig | undefined;
   networks: readonly OverlayNetwork[];
   allocations: readonly AgentAllocation[];
-  /** The highest resourceVersion that an earlier agent of this node saw, by its checkpoint. */
+  /** The highest resourceVersion that an earlier agent of this node saw, by its checkpoint, or that an AgentAllocation had since. */
   seen: bigint | undefined;
   /** The snapshot made from them; undefined if they do not hold enough. */
   next: Snapshot | undefined;

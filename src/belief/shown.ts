@@ -7,7 +7,7 @@ interface Shown {
   networks: readonly OverlayNetwork[];
   /** All that are present. */
   allocations: readonly AgentAllocation[];
-  /** The highest resourceVersion that an earlier agent of this node saw. */
+  /** The highest resourceVersion that an earlier agent of this node saw, or that an AgentAllocation had since. */
   seen: bigint | undefined;
 }
 
@@ -60,6 +60,18 @@ const isIn = (whole: Cidr, block: string): boolean =>
 
 const blocksOf = ({ networks = [] }: AgentAllocationSpec, network: string): string[] =>
   networks.filter(({ name }) => name === network).flatMap(({ subnets }) => subnets.map(({ cidr }) => cidr));
+
+/** The highest resourceVersion of these and of what was seen before: the one that a lost peer had is not higher. */
+export function newestOf(
+  allocations: readonly AgentAllocation[],
+  before: bigint | undefined,
+): bigint | undefined {
+  const newest = allocations.reduce(
+    (most, { metadata }) => Math.max(most, Number(metadata.resourceVersion ?? 0) || 0),
+    0,
+  );
+  return newest > Number(before ?? 0) ? BigInt(newest) : before;
+}
 
 function isBefore(metadata: ObjectMeta, version: bigint): boolean {
   const own = versionOf(metadata);
