@@ -62,10 +62,13 @@ async function noBlockTwice(): Promise<void> {
   }
 }
 
-/** A network comes while both versions are there: each node gets its own block of it, and its data path. */
-async function comes(name: string, cidr: string, cidr6: string): Promise<void> {
+/**
+ * A network comes while both versions are there: each node gets its own block of it, and its data path.
+ * @param networks how many there are then
+ */
+async function comes(name: string, cidr: string, cidr6: string, networks: number): Promise<void> {
   await kubectl(['apply', '-f', '-'], manifest(name, cidr, cidr6));
-  for (const node of nodesOf(lab)) await working(lab, client, node, 3);
+  for (const node of nodesOf(lab)) await working(lab, client, node, networks);
   await noBlockTwice();
   const hub = (await holdings())
     .get('node3')!
@@ -85,7 +88,7 @@ test('an agent of the version before works under operators of this one, and is r
   // what somebody, or a later version, has added is kept when it writes
   await kubectl(['annotate', 'overlayagent', 'node3', 'example.com/kept=yes']);
   await kubectl(['label', 'overlayagent', 'node3', 'example.com/rack=a']);
-  await comes('mixed', '10.82.0.0/16', 'fd82::/48');
+  await comes('mixed', '10.82.0.0/16', 'fd82::/48', 3);
   const { metadata } = (await client.get(overlayAgents, 'node3'))!;
   expect([metadata.annotations, metadata.labels]).toMatchObject([
     { 'example.com/kept': 'yes' },
@@ -120,7 +123,7 @@ spec:
   startOperator(lab, 1, undefined, before.operator);
   startOperator(lab, 2, undefined, before.operator);
   try {
-    await comes('mixed', '10.85.0.0/16', 'fd85::/48').catch(async (error: unknown) => {
+    await comes('mixed', '10.85.0.0/16', 'fd85::/48', 4).catch(async (error: unknown) => {
       throw new Error(await kubectl(['describe', 'overlaynetworks']), { cause: error });
     });
     await withdraw('mixed');
@@ -132,9 +135,9 @@ spec:
       await hackLab('operator', 'stop', String(number));
       await hackLab('operator', 'start', String(number));
     }
+    await noBlockTwice();
+    await withdraw('later');
   }
-  await noBlockTwice();
-  await withdraw('later');
   await until('what was there before is there', async () =>
     JSON.stringify([...(await holdings())]) === JSON.stringify([...held]) ? true : undefined,
   );
