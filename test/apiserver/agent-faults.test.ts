@@ -61,6 +61,10 @@ test('a corrupt checkpoint is moved aside, said in a condition, and replaced', a
 
 test('started while the API server is away, it keeps what it had; then it goes on', async () => {
   await bench.running();
+  // the first count of addresses is the last thing that it has to say
+  await eventually(async () => {
+    expect((await bench.stored()).status?.networks?.every(({ usage }) => usage !== undefined)).toBe(true);
+  });
   await bench.node.stop();
   const before = bench.node.kernel.last;
   const passes = bench.node.kernel.snapshots.length;

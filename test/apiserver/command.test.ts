@@ -7,6 +7,11 @@ import { attachment } from '../support/fixture.ts';
 
 const { bed, run, client } = usesCommandBed();
 
+beforeAll(async () => {
+  await bed().pass();
+  await bed().link('c-0123456789ab');
+});
+
 const lines = (text: string) =>
   text
     .trimEnd()

@@ -86,6 +86,8 @@ test('what it installs is this', () => {
         `ValidatingAdmissionPolicyBinding overlaynet-${who}`,
       ]),
       'ClusterRole overlaynet-operator-admin',
+      'ClusterRole overlaynet-operator-uninstall',
+      'ClusterRoleBinding overlaynet-operator-uninstall',
       'ClusterRole overlaynet-command',
       ...['view', 'edit', 'admin'].map((who) => `ClusterRole overlaynet-${who}`),
       'ClusterRole overlaynet-break-glass',
@@ -130,12 +132,14 @@ test('the first OverlayConfig has the values that a kustomization gives it, what
   }
 }, 60_000);
 
-test('deploy/system is the same less the CRDs', async () => {
-  const kinds = parseAllDocuments(await plane.kubectl('kustomize', file('deploy/system'))).map(
-    (document) => (document.toJS() as Manifest).kind,
-  );
-  const others = manifests.map(({ kind }) => kind).filter((kind) => kind !== 'CustomResourceDefinition');
-  expect(kinds.sort()).toEqual(others.sort());
+test('deploy/system is the same less what crds/ has: the CRDs, and a right that outlasts the rest', async () => {
+  const namesIn = async (folder: string) =>
+    parseAllDocuments(await plane.kubectl('kustomize', file(folder))).map((document) => {
+      const { kind, metadata } = document.toJS() as Manifest;
+      return `${kind} ${metadata.name}`;
+    });
+  const all = manifests.map(({ kind, metadata }) => `${kind} ${metadata.name}`);
+  expect([...(await namesIn('deploy/system')), ...(await namesIn('crds'))].sort()).toEqual(all.sort());
 });
 
 describe('Pod Security, level restricted, objects', () => {

@@ -64,7 +64,7 @@ afterEach(async () => {
 
 test('a network that was deleted leaves nothing on any node', async () => {
   const before = await everywhere();
-  await kubectl(['apply', '-f', '-'], manifest('passing', '10.79.0.0/16', 'fd79::/48'));
+  await kubectl(['apply', '-f', '-'], manifest('passing', '10.86.0.0/16', 'fd86::/48'));
   const there = (node: string) => async () =>
     (await onNode(node, 'ls', '/etc/cni/overlaynet.d')).includes('passing.conflist') ? true : undefined;
   for (const node of ['node2', 'node3']) await until(`passing on ${node}`, there(node));
@@ -136,6 +136,6 @@ test('agent cleanup leaves a node as it was before it was installed, but for the
   // docs/reference/node.md lists these
   const changed = left.filter((line) => line.startsWith('+')).map((line) => line.split(' ')[2]);
   const known =
-    /^(ipv4\/ip_forward|ipv6\/conf\/\S+\/forwarding|ipv4\/conf\/all\/(forwarding|src_valid_mark)|bridge\/bridge-nf-call-ip6?tables|ipv[46]\/neigh\/default\/gc_thresh[123])$/;
+    /^(ipv4\/ip_forward|ipv6\/conf\/\S+\/forwarding|ipv4\/conf\/all\/(forwarding|accept_redirects|src_valid_mark)|bridge\/bridge-nf-call-ip6?tables|ipv[46]\/neigh\/default\/gc_thresh[123])$/;
   expect(changed.filter((path) => !known.test(path ?? ''))).toEqual([]);
 });

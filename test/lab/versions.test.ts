@@ -85,7 +85,7 @@ test('an agent of the version before works under operators of this one, and is r
   // what somebody, or a later version, has added is kept when it writes
   await kubectl(['annotate', 'overlayagent', 'node3', 'example.com/kept=yes']);
   await kubectl(['label', 'overlayagent', 'node3', 'example.com/rack=a']);
-  await comes('mixed', '10.78.0.0/16', 'fd78::/48');
+  await comes('mixed', '10.82.0.0/16', 'fd82::/48');
   const { metadata } = (await client.get(overlayAgents, 'node3'))!;
   expect([metadata.annotations, metadata.labels]).toMatchObject([
     { 'example.com/kept': 'yes' },
@@ -111,8 +111,8 @@ kind: OverlayNetwork
 metadata: { name: later }
 spec:
   subnets:
-    - { cidr: 10.80.0.0/16, prefix: 24 }
-    - { cidr: 10.81.0.0/16, prefix: 24, removeWhenDrained: true }
+    - { cidr: 10.83.0.0/16, prefix: 24 }
+    - { cidr: 10.84.0.0/16, prefix: 24, removeWhenDrained: true }
 `,
   );
   for (const node of nodesOf(lab)) await working(lab, client, node, 3);
@@ -120,7 +120,7 @@ spec:
   startOperator(lab, 1, undefined, before.operator);
   startOperator(lab, 2, undefined, before.operator);
   try {
-    await comes('mixed', '10.79.0.0/16', 'fd79::/48').catch(async (error: unknown) => {
+    await comes('mixed', '10.85.0.0/16', 'fd85::/48').catch(async (error: unknown) => {
       throw new Error(await kubectl(['describe', 'overlaynetworks']), { cause: error });
     });
     await withdraw('mixed');
