@@ -1,3 +1,5 @@
+import { harmless } from './api/text.ts';
+
 type Fields = Record<string, unknown>;
 
 /** One line a call on stderr. Fields are shown as `key=value`; an Error shows as its message. */
@@ -45,7 +47,7 @@ export const line = (
       .map(([key, value]) => `${key}=${shown(value)}`),
   ].join(' ');
 
-/** One line a call: the `level` and everything above it. @param options.format default: LOG_FORMAT, else text */
+/** One line a call, with nothing that a terminal would obey: the `level` and everything above it. @param options.format default: LOG_FORMAT, else text */
 export const createLog = (options: { level: Level; component: string; format?: Format }): LeveledLog => {
   const { component, format = process.env.LOG_FORMAT === 'json' ? 'json' : 'text' } = options;
   const json = (time: string, level: Level, message: string, fields: Fields) =>
@@ -59,7 +61,7 @@ export const createLog = (options: { level: Level; component: string; format?: F
     (level: Level) =>
     (message: string, fields: Fields = {}) => {
       if (levels.indexOf(level) > levels.indexOf(log.level)) return;
-      process.stderr.write(`${render(new Date().toISOString(), level, message, fields)}\n`);
+      process.stderr.write(`${harmless(render(new Date().toISOString(), level, message, fields))}\n`);
     };
   const log = {
     level: options.level,

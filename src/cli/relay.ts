@@ -132,6 +132,14 @@ export class Relay {
           },
         },
         (answer) => {
+          if (answer.statusCode === 401 && token === undefined) {
+            // files need no token; the operator asks for one where it has no such path
+            answer.destroy();
+            response.writeHead(404, { 'content-type': 'application/json' });
+            response.end(`${JSON.stringify({ error: 'the page has no such file' })}\n`);
+            resolve();
+            return;
+          }
           if (answer.statusCode === 401) {
             // the page asks again, and gets another one
             this.#token = undefined;

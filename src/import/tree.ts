@@ -33,6 +33,8 @@ export interface Fault {
 const deepest = 24;
 /** Values in one document: aliases make many of few. */
 const most = 200_000;
+/** To find what an alias stands for, the whole document is walked through. */
+const mostAliases = 1_000;
 
 /** The documents of a text, or what is wrong with it. */
 export function parseText(text: string): { roots: Tree[]; faults: Fault[] } {
@@ -73,6 +75,7 @@ class Reader {
   readonly #document: Document.Parsed;
   readonly #lines: LineCounter;
   #count = 0;
+  #aliases = 0;
 
   constructor(document: Document.Parsed, lines: LineCounter) {
     this.#document = document;
@@ -85,6 +88,8 @@ class Reader {
     if (++this.#count > most) throw new TooMuch(line, 'there are too many values');
     if (node === null) return { line, is: 'nothing' };
     if (isAlias(node)) {
+      if (++this.#aliases > mostAliases)
+        throw new TooMuch(line, `there are more than ${mostAliases} aliases`);
       const target = node.resolve(this.#document);
       if (target === undefined) throw new TooMuch(line, `*${node.source} refers to nothing`);
       // what it shows stands elsewhere; the line is that of the text

@@ -1,11 +1,11 @@
 import { harmless } from '../api/text.ts';
 
-/** What spreadsheets take for a formula, at the beginning of a cell. */
-const formula = /^[=+\-@\t\r]/;
+/** What spreadsheets take for a formula, at the beginning of a cell; some part cells at semicolons. */
+const formula = /(^|;)(?=[=+\-@\t\r])/g;
 
 function cell(value: string): string {
   const plain = harmless(value);
-  const safe = formula.test(plain) ? `'${plain}` : plain;
+  const safe = plain.replace(formula, "$1'");
   return /[",\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }
 

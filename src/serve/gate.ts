@@ -76,7 +76,7 @@ export class Gate {
     const role =
       verb === 'post'
         ? 'overlaynet-operator-admin'
-        : path.endsWith('/containers')
+        : /\/(containers|kernel|trace|route)$/.test(path)
           ? 'overlaynet-inspector'
           : 'overlaynet-viewer';
     return new HTTPRefusal(

@@ -102,3 +102,10 @@ test('SIGUSR1 switches a log to debug and back, and opens no debugger', async ()
     '',
   ]);
 });
+
+test.each(['text', 'json'] as const)('nothing in a value of a %s line is obeyed by a terminal', (format) => {
+  const lines: string[] = [];
+  jest.spyOn(process.stderr, 'write').mockImplementation((text) => lines.push(String(text)) > 0);
+  createLog({ level: 'info', component: 'agent', format }).info('seen', { path: '/\u001b[2J\u009b2J\u202e' });
+  expect(lines[0]).toContain('/\\u001b[2J\\u009b2J\\u202e');
+});

@@ -122,6 +122,15 @@ test('a token that the operator no longer takes is replaced; the page asks again
   expect(asked.map(({ headers }) => headers.authorization)).toEqual(['Bearer token-1', 'Bearer token-2']);
 });
 
+test('a file that the operator does not have is missing, and costs no new token', async () => {
+  await ask('/api/v1/networks');
+  status = 401;
+  expect((await ask('/ui/missing.js', {})).status).toBe(404);
+  status = 200;
+  await ask('/api/v1/networks');
+  expect(asked[2]?.headers.authorization).toBe(asked[0]?.headers.authorization);
+});
+
 test('a stream arrives while it goes on, and ends at the operator when the page has gone', async () => {
   const before = gone;
   const away = new AbortController();

@@ -77,3 +77,7 @@ test('the first language of the reader’s that the page has is taken', () => {
   expect(languageOf(['en-GB', 'zh'])).toBe('en');
   expect(languageOf(['de'])).toBe('en');
 });
+
+test('no cell is a formula where a spreadsheet parts cells at semicolons', () => {
+  expect(csv(['a'], [['x;=1+1']])).toBe("a\r\nx;'=1+1\r\n");
+});

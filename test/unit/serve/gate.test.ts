@@ -113,17 +113,21 @@ test('a right to /api/… has another name: Kubernetes lets everybody get /api/*
     },
   });
   const refusals = await Promise.all(
-    ['/api/v1/networks', '/api/v1/containers', '/metrics'].map((path) =>
-      gate.authorize({ username: 'eve' }, 'GET', path),
+    ['/api/v1/networks', '/api/v1/containers', '/api/v1/trace', '/overlay-agent/kernel', '/metrics'].map(
+      (path) => gate.authorize({ username: 'eve' }, 'GET', path),
     ),
   );
   expect(asked).toEqual([
     'get /overlay-master/api/v1/networks',
     'get /overlay-master/api/v1/containers',
+    'get /overlay-master/api/v1/trace',
+    'get /overlay-agent/kernel',
     'get /metrics',
   ]);
   expect(refusals.map((refusal) => refusal?.error.replace(/.*ClusterRole /, ''))).toEqual([
     'overlaynet-viewer to that user',
+    'overlaynet-inspector to that user',
+    'overlaynet-inspector to that user',
     'overlaynet-inspector to that user',
     'overlaynet-viewer to that user',
   ]);
