@@ -55,7 +55,9 @@ export class Operator {
       return Response.json({ error: 'the API server does not know this token' }, { status: 401 });
     if (url.pathname === '/api/v1/changes') return new Response(this.#stream());
     const kind = kinds.find((one) => url.pathname === `/api/v1/${one}`);
-    if (kind === undefined) return Response.json({ error: 'no such path' }, { status: 404 });
+    // the page does not ask for kernels
+    if (kind === undefined || kind === 'kernel')
+      return Response.json({ error: 'no such path' }, { status: 404 });
     const refused = this.refuse.get(kind);
     if (refused !== undefined) return Response.json({ error: refused[1] }, { status: refused[0] });
     const query = parseQuery(kind, url.search.slice(1));
