@@ -10,8 +10,11 @@ const root = join(import.meta.dirname, '..', '..');
 /** Short turns and many of them: what else the machine does meanwhile then meets all alike. */
 const rounds = 15;
 const seconds = 0.25;
-/** Ahead of every other program, and with the same priority on both sides. */
-const first = ['chrt', '--fifo', '1'] as const;
+/**
+ * Ahead of every other program, and with the same priority on both sides. In turns among themselves: with --fifo a thread of
+ * Go's runtime that spins never lets go of the processor to the one that it waits for.
+ */
+const first = ['chrt', '--rr', '1'] as const;
 
 /** What is measured, of each family; `kind` as test/bench/traffic names it. */
 const kinds = [
