@@ -1,4 +1,5 @@
 import { controls, harmless } from '../api/text.ts';
+import { tones, type Tone } from '../rows/tone.ts';
 
 export { age, harmless } from '../api/text.ts';
 
@@ -16,30 +17,11 @@ export function harmlessIn(value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).map(([key, one]) => [harmless(key), harmlessIn(one)]));
 }
 
-const codes = { good: '32', bad: '31', odd: '33' };
-export type Tone = keyof typeof codes;
+const codes: Record<Tone, string> = { good: '32', bad: '31', odd: '33' };
 
 export const coloured = (text: string, tone: Tone | undefined): string =>
   tone === undefined ? text : `\u001b[${codes[tone]}m${text}\u001b[0m`;
 
-/** Words of states, as they feel. */
-const tones: Record<string, Tone> = {
-  Ready: 'good',
-  OK: 'good',
-  Held: 'good',
-  Present: 'good',
-  Failed: 'bad',
-  Refused: 'bad',
-  NotReady: 'bad',
-  Missing: 'bad',
-  Quarantined: 'bad',
-  Error: 'bad',
-  Degraded: 'odd',
-  Waiting: 'odd',
-  Configuring: 'odd',
-  Gone: 'odd',
-  Releasing: 'odd',
-  Cooling: 'odd',
-  Warning: 'odd',
-};
-export const toneOf = (text: string): Tone | undefined => tones[text];
+/** The shared words, and Gone, which has no tone on the page. */
+const own: Record<string, Tone> = { ...tones, Gone: 'odd' };
+export const toneOf = (text: string): Tone | undefined => own[text];

@@ -5,7 +5,7 @@ import type { AgentRow } from '../rows/row.ts';
 import { Heading } from './heading.tsx';
 import { Age, Name, Notice, shapeOf, State, To, toneOf } from './marks.tsx';
 import { href, replaceRoute } from './route.ts';
-import { SearchField } from './searchfield.tsx';
+import { Filters } from './searchfield.tsx';
 import { Table, type Column } from './table.tsx';
 import { stateText, text } from './texts.ts';
 import { useRows } from './userows.ts';
@@ -19,21 +19,13 @@ export function Agents({ search = '' }: { search?: string | undefined }) {
   return (
     <>
       <Heading title={text.value.agents} />
-      <form
-        class="filters"
-        role="search"
-        onSubmit={(event) => {
-          event.preventDefault();
+      <Filters
+        label={text.value.agentsSearch}
+        value={search}
+        onSearch={(next) => {
+          replaceRoute({ view: 'agents', search: next });
         }}
-      >
-        <SearchField
-          label={text.value.agentsSearch}
-          value={search}
-          onSearch={(next) => {
-            replaceRoute({ view: 'agents', search: next });
-          }}
-        />
-      </form>
+      />
       <AgentRows wish={search === '' ? {} : { search }} />
     </>
   );

@@ -5,7 +5,7 @@ import { Heading } from './heading.tsx';
 import { Age, Copied, Name, Notice, State, To } from './marks.tsx';
 import { replaceRoute } from './route.ts';
 import type { RowSet, Wish } from './rowset.ts';
-import { SearchField } from './searchfield.tsx';
+import { Filters } from './searchfield.tsx';
 import { Table, type Column } from './table.tsx';
 import { text } from './texts.ts';
 import { useRows } from './userows.ts';
@@ -18,20 +18,13 @@ export function Containers({ search = '', network, node }: Wish) {
   return (
     <>
       <Heading title={text.value.containers} />
-      <form
-        class="filters"
-        role="search"
-        onSubmit={(event) => {
-          event.preventDefault();
+      <Filters
+        label={text.value.containersSearch}
+        value={search}
+        onSearch={(next) => {
+          replaceRoute({ view: 'containers', search: next, network: network ?? '', node: node ?? '' });
         }}
       >
-        <SearchField
-          label={text.value.containersSearch}
-          value={search}
-          onSearch={(next) => {
-            replaceRoute({ view: 'containers', search: next, network: network ?? '', node: node ?? '' });
-          }}
-        />
         <label>
           <span class="heard">{text.value.network}</span>
           <select
@@ -63,7 +56,7 @@ export function Containers({ search = '', network, node }: Wish) {
             {`${text.value.node}: ${harmless(node)} ✕`}
           </button>
         )}
-      </form>
+      </Filters>
       <ContainerTable wish={{ search: search || undefined, network, node }} />
     </>
   );

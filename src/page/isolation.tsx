@@ -1,6 +1,7 @@
 import { harmless } from '../api/text.ts';
 import type { NetworkRow } from '../rows/row.ts';
 import { Name, State, To } from './marks.tsx';
+import { Section } from './section.tsx';
 import { text } from './texts.ts';
 
 type Policy = Pick<NetworkRow, 'name' | 'isolation' | 'allow'>;
@@ -19,8 +20,7 @@ export function Isolation({ network, all }: { network: NetworkRow; all: readonly
   const others = all.filter(({ name, state }) => name !== network.name && state !== 'Disabled');
   const rule = network.isolation === 'Open' ? text.value.open : text.value.isolated;
   return (
-    <section aria-labelledby="isolation">
-      <h2 id="isolation">{text.value.isolation}</h2>
+    <Section id="isolation" title={text.value.isolation}>
       <p>
         {rule}
         {network.isolation === 'Isolated' && network.allow.length > 0
@@ -61,7 +61,7 @@ export function Isolation({ network, all }: { network: NetworkRow; all: readonly
           </table>
         </div>
       )}
-    </section>
+    </Section>
   );
 }
 

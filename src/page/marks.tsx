@@ -2,6 +2,7 @@ import { useSignal } from '@preact/signals';
 import type { ComponentChildren } from 'preact';
 import { age, harmless } from '../api/text.ts';
 import type { SpaceRow } from '../rows/row.ts';
+import { tones } from '../rows/tone.ts';
 import { now } from './clock.ts';
 import { href, type Route } from './route.ts';
 import { stateText, text } from './texts.ts';
@@ -10,27 +11,9 @@ import { stateText, text } from './texts.ts';
 const shapes = { good: '●', odd: '▲', bad: '✖', off: '○' } as const;
 export type Tone = keyof typeof shapes;
 
-const tones: Record<string, Tone> = {
-  Ready: 'good',
-  OK: 'good',
-  Held: 'good',
-  Active: 'good',
-  Present: 'good',
-  Failed: 'bad',
-  Refused: 'bad',
-  NotReady: 'bad',
-  Missing: 'bad',
-  Quarantined: 'bad',
-  Error: 'bad',
-  Degraded: 'odd',
-  Waiting: 'odd',
-  Configuring: 'odd',
-  Draining: 'odd',
-  Releasing: 'odd',
-  Cooling: 'odd',
-  Warning: 'odd',
-};
-export const toneOf = (state: string): Tone => tones[state] ?? 'off';
+/** The shared words, and two of subnets that commands show without a colour. */
+const own: Record<string, Tone> = { ...tones, Active: 'good', Draining: 'odd' };
+export const toneOf = (state: string): Tone => own[state] ?? 'off';
 export const shapeOf = (state: string): string => shapes[toneOf(state)];
 
 export const State = ({ state, tone = toneOf(state) }: { state: string; tone?: Tone }) => (

@@ -5,9 +5,9 @@ import { AddressSpace } from './addressspace.tsx';
 import { AgentRows } from './agents.tsx';
 import { Conditions } from './conditions.tsx';
 import { ContainerTable } from './containers.tsx';
-import { Heading } from './heading.tsx';
 import { Isolation } from './isolation.tsx';
-import { Age, Bar, Name, Notice, State } from './marks.tsx';
+import { Age, Bar, Notice, State } from './marks.tsx';
+import { ObjectView, Section } from './section.tsx';
 import { text } from './texts.ts';
 import { useRows } from './userows.ts';
 
@@ -16,33 +16,22 @@ export function Network({ name }: { name: string }) {
   const { found } = useRows('networks', {});
   const row = found.items.find((one) => one.name === name);
   return (
-    <>
-      <Heading title={harmless(name)}>
-        <Name of={name} /> {row === undefined ? null : <State state={row.state} />}
-      </Heading>
-      <Notice
-        here={found.here}
-        problem={found.problem}
-        empty={found.here && row === undefined ? text.value.unknownNetwork(harmless(name)) : undefined}
-      />
+    <ObjectView name={name} found={found} row={row} unknown={text.value.unknownNetwork(harmless(name))}>
       {row === undefined ? null : (
         <>
-          {row.message === '' ? null : <p class="problem">{harmless(row.message)}</p>}
           <Facts row={row} />
           <Subnets row={row} />
           <Isolation network={row} all={found.items} />
           <Conditions rows={row.conditions} />
-          <section aria-labelledby="nodes">
-            <h2 id="nodes">{text.value.agentsOf}</h2>
+          <Section id="nodes" title={text.value.agentsOf}>
             <AgentRows wish={{ network: name }} />
-          </section>
-          <section aria-labelledby="containers">
-            <h2 id="containers">{text.value.containers}</h2>
+          </Section>
+          <Section id="containers" title={text.value.containers}>
             <ContainerTable wish={{ network: name }} />
-          </section>
+          </Section>
         </>
       )}
-    </>
+    </ObjectView>
   );
 }
 
@@ -65,8 +54,7 @@ function Subnets({ row }: { row: NetworkRow }) {
   const chosen = useSignal('');
   const space = spaces.items.find(({ cidr }) => cidr === chosen.value) ?? spaces.items[0];
   return (
-    <section aria-labelledby="subnets">
-      <h2 id="subnets">{text.value.subnets}</h2>
+    <Section id="subnets" title={text.value.subnets}>
       <ul class="subnets">
         {row.subnets
           .filter(({ cidr }) => !spaces.items.some((one) => one.cidr === cidr))
@@ -98,6 +86,6 @@ function Subnets({ row }: { row: NetworkRow }) {
           blocks={blocks.items.filter((one) => one.space === space.cidr)}
         />
       )}
-    </section>
+    </Section>
   );
 }

@@ -4,6 +4,7 @@ import type { FindingRow, NetworkRow, SpaceRow } from '../rows/row.ts';
 import { Heading } from './heading.tsx';
 import { Age, Bar, Name, Notice, State, To } from './marks.tsx';
 import type { Route } from './route.ts';
+import { Section, WideTable } from './section.tsx';
 import { stateText, text } from './texts.ts';
 import { useRows } from './userows.ts';
 
@@ -47,10 +48,9 @@ function Health() {
         {text.value.networksReady(networks.items.filter(isReady).length, networks.total)}
       </p>
       {findings.total === 0 ? null : (
-        <section aria-labelledby="findings">
-          <h2 id="findings">{text.value.findings}</h2>
+        <Section id="findings" title={text.value.findings}>
           <Findings rows={findings.items} />
-        </section>
+        </Section>
       )}
     </>
   );
@@ -115,36 +115,31 @@ function Networks() {
   const { found: spaces } = useRows('spaces', {});
   const of = (name: string) => spaces.items.filter(({ network }) => network === name);
   return (
-    <section aria-labelledby="networks">
-      <h2 id="networks">{text.value.networks}</h2>
+    <Section id="networks" title={text.value.networks}>
       <Notice
         here={found.here}
         problem={found.problem}
         empty={found.here && found.total === 0 ? text.value.noNetworks : undefined}
       />
       {found.items.length === 0 ? null : (
-        <div class="wide" tabIndex={0} role="group" aria-labelledby="networks">
-          <table>
-            <thead>
-              <tr>
-                <th scope="col">{text.value.name}</th>
-                <th scope="col">{text.value.state}</th>
-                <th scope="col">{text.value.nodes}</th>
-                <th scope="col">{text.value.subnets}</th>
-                <th scope="col">{text.value.fill}</th>
-                <th scope="col">{text.value.isolation}</th>
-                <th scope="col">{text.value.age}</th>
-              </tr>
-            </thead>
-            <tbody>
-              {found.items.map((row) => (
-                <NetworkLine key={row.name} row={row} spaces={of(row.name)} />
-              ))}
-            </tbody>
-          </table>
-        </div>
+        <WideTable
+          labelledBy="networks"
+          head={[
+            text.value.name,
+            text.value.state,
+            text.value.nodes,
+            text.value.subnets,
+            text.value.fill,
+            text.value.isolation,
+            text.value.age,
+          ]}
+        >
+          {found.items.map((row) => (
+            <NetworkLine key={row.name} row={row} spaces={of(row.name)} />
+          ))}
+        </WideTable>
       )}
-    </section>
+    </Section>
   );
 }
 

@@ -1,19 +1,32 @@
 import { useSignal } from '@preact/signals';
+import type { ComponentChildren } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 
 /** Letters that come closer to each other are one search. */
 const typingMs = 200;
 
-/** A field whose text the URL has, too. */
-export function SearchField({
-  label,
-  value,
-  onSearch,
-}: {
+interface Search {
   label: string;
   value: string;
   onSearch: (search: string) => void;
-}) {
+}
+
+/** The search above a list, and what else chooses its rows. */
+export const Filters = ({ children, ...search }: Search & { children?: ComponentChildren }) => (
+  <form
+    class="filters"
+    role="search"
+    onSubmit={(event) => {
+      event.preventDefault();
+    }}
+  >
+    <SearchField {...search} />
+    {children}
+  </form>
+);
+
+/** A field whose text the URL has, too. */
+function SearchField({ label, value, onSearch }: Search) {
   const typed = useSignal(value);
   /** What the URL has as far as this field knows. */
   const known = useRef(value);
