@@ -1,11 +1,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { AllocatedNetwork, DrainingBlock, NetworkUser } from '../api/types.ts';
-import type { UsersOf } from './users.ts';
+import { mostNamed, type UsersOf } from './users.ts';
 import type { Snapshot } from '../dataplane/snapshot.ts';
 import { contains, parseCidr } from '../net/cidr.ts';
-
-/** What the status names at most. */
-const mostNamed = 20;
 
 /** What is counted, all of one moment. */
 interface Counting {
@@ -13,8 +10,8 @@ interface Counting {
   snapshot: Pick<Snapshot, 'networks'> | undefined;
   /** This node's, as applied. */
   allocated: readonly AllocatedNetwork[];
-  /** Reads the records and links. */
-  read: () => UsersOf;
+  /** By the records and links. */
+  usersOf: UsersOf;
   /** Docker's containers on a block; undefined: an engine has not answered yet. */
   docker: (network: string, block: string) => NetworkUser[] | undefined;
   /** A container may still be told what was in force before. */
@@ -30,11 +27,10 @@ export type DrainAnswers = ReadonlyMap<string, readonly DrainingBlock[]>;
  * the answer before stands, which is of another generation or of a moment ago.
  */
 export function drainAnswers(
-  { snapshot, allocated, read, docker, asking }: Counting,
+  { snapshot, allocated, usersOf, docker, asking }: Counting,
   before: DrainAnswers,
 ): DrainAnswers {
   const next = new Map<string, DrainingBlock[]>();
-  let usersOf: UsersOf | undefined;
   for (const { metadata, spec } of snapshot?.networks ?? []) {
     const { name, uid: networkUID = '', generation } = metadata;
     const wholes = spec.subnets
@@ -48,7 +44,6 @@ export function drainAnswers(
       const old = before.get(name)?.filter((one) => one.cidr === cidr) ?? [];
       const dockers = docker(name, cidr);
       if (asking || dockers === undefined) return old;
-      usersOf ??= read();
       const users = [...usersOf(name, block), ...dockers];
       const answer = { cidr, networkUID, generation, count: users.length };
       return [users.length === 0 ? answer : { ...answer, named: users.slice(0, mostNamed) }];

@@ -11,7 +11,7 @@ import type {
 import type { NodeUsage } from '../api/usage.ts';
 import type { Ask } from '../containers/ask.ts';
 import type { Choice, Known } from '../containers/choose.ts';
-import { printable, Users } from './users.ts';
+import { mostNamed, printable, Users, type UsersOf } from './users.ts';
 import type { Snapshot } from '../dataplane/snapshot.ts';
 import type { Docker } from '../docker/docker.ts';
 import { drainAnswers, isDraining, type DrainAnswers } from './drain.ts';
@@ -28,9 +28,6 @@ const restMs = 60_000;
 
 /** The plugin does not wait for an answer any longer. */
 const askedMs = 10_000;
-
-/** What the status names at most. */
-const mostNamed = 20;
 
 interface Parts {
   stateDir: string;
@@ -111,9 +108,10 @@ export class Use {
     const { pass, caches } = this.#parts;
     if (pass.applied === undefined || !caches.agents.hasSynced) return undefined;
     const { news, againMs } = await this.#usage.look(this.#counted, caches.agent?.status);
-    const changed = this.#judgeUse();
-    const waiting = this.#judgeUsers();
-    const draining = this.#judgeDraining();
+    const usersOf = this.#users.read();
+    const changed = this.#judgeUse(usersOf);
+    const waiting = this.#judgeUsers(usersOf);
+    const draining = this.#judgeDraining(usersOf);
     return {
       news: news || changed || waiting.news || draining.news,
       againMs: waiting.any || draining.any ? Math.min(againMs, waitingMs) : againMs,
@@ -168,13 +166,12 @@ export class Use {
   }
 
   /** @returns whether it is another */
-  #judgeUse(): boolean {
+  #judgeUse(usersOf: UsersOf): boolean {
     const stored = this.#parts.caches.agent?.status?.networks ?? [];
     const now = performance.now();
     const before =
       this.#inUse ?? new Set(stored.flatMap(({ name, inUse }) => (inUse === true ? [name] : [])));
     if (this.#inUse === undefined) for (const name of before) this.#seen.set(name, now);
-    const usersOf = this.#users.read();
     const dockers = this.#usage.endpoints ?? [];
     this.#parts.onContainers?.(
       new Map(
@@ -193,14 +190,13 @@ export class Use {
   }
 
   /** The answer to each deletion of a network. @returns whether one is another, and whether any still has to change */
-  #judgeUsers(): { news: boolean; any: boolean } {
+  #judgeUsers(usersOf: UsersOf): { news: boolean; any: boolean } {
     const { caches, pass, docker } = this.#parts;
     const before = this.#said;
     const applied = new Map(
       (pass.snapshot?.networks ?? []).map(({ metadata }) => [metadata.name, metadata.deletionTimestamp]),
     );
     const next = new Map<string, NetworkUsers>();
-    let usersOf: ((network: string) => NetworkUser[]) | undefined;
     let any = false;
     for (const { metadata } of caches.networks.list()) {
       const { name, deletionTimestamp: deletion = '' } = metadata;
@@ -214,7 +210,6 @@ export class Use {
         if (last !== undefined) next.set(name, last);
         continue;
       }
-      usersOf ??= this.#users.read();
       next.set(name, this.#answer(name, deletion, last, usersOf));
     }
     this.#said = next;
@@ -222,7 +217,7 @@ export class Use {
     return { news: text(next) !== text(before), any };
   }
 
-  #judgeDraining(): { news: boolean; any: boolean } {
+  #judgeDraining(usersOf: UsersOf): { news: boolean; any: boolean } {
     const { pass, docker } = this.#parts;
     const { snapshot, held } = pass;
     const now = performance.now();
@@ -235,7 +230,7 @@ export class Use {
       {
         snapshot,
         allocated: held?.networks ?? [],
-        read: () => this.#users.read(),
+        usersOf,
         docker: (network, block) =>
           docker !== undefined && docker.blocks === undefined ? undefined : this.#dockers(network, block),
         asking,
@@ -248,12 +243,7 @@ export class Use {
     return { news: this.#draining !== before, any: asking || !isKept || isDraining(this.#draining) };
   }
 
-  #answer(
-    name: string,
-    deletion: string,
-    before: NetworkUsers | undefined,
-    usersOf: (network: string) => NetworkUser[],
-  ): NetworkUsers {
+  #answer(name: string, deletion: string, before: NetworkUsers | undefined, usersOf: UsersOf): NetworkUsers {
     const users = [...usersOf(name), ...this.#dockers(name)];
     const now = Date.now();
     const said: NetworkUsers = {

@@ -7,6 +7,9 @@ import { readAttachments, recordFile } from '../containers/attachments.ts';
 /** The plugin writes a container's record as soon as it has its answer; after so long there was none. */
 const promisedMs = 10_000;
 
+/** Users that the status names at most, of a network or of a block. */
+export const mostNamed = 20;
+
 /** Containers that came by CNI and use a network of this node: by their records, as long as their port is there. */
 export class Users {
   readonly #stateDir: string;
