@@ -12,7 +12,7 @@ import type {
   OverlayNetwork,
 } from '../api/types.ts';
 import { readable } from '../net/address.ts';
-import { contains, parseCidr, type Cidr } from '../net/cidr.ts';
+import { isWithin, parseCidr } from '../net/cidr.ts';
 import { named } from './alarms.ts';
 import { userText } from './deleting.ts';
 import { spaceOf } from './space.ts';
@@ -45,7 +45,7 @@ export function drainOf(
   const drain: Drain = { state: 'Drained', nodes: 0, containers: 0, users: [], unheard: [] };
   const whole = readable(() => parseCidr(cidr));
   if (whole === undefined) return drain;
-  const isPart = (block: string) => isIn(whole, block);
+  const isPart = (block: string) => isWithin(whole, block);
   const holders = holdersOf(cidr, ledger);
   for (const node of nodes.keys()) {
     const agent = agents.get(node);
@@ -78,9 +78,6 @@ const holdersOf = (cidr: string, { pages }: Ledger): ReadonlySet<string> =>
       .flatMap(({ spec }) => spec.page?.blocks ?? [])
       .flatMap(({ node, state }) => (state === 'Held' ? [node] : [])),
   );
-
-const isIn = (whole: Cidr, block: string): boolean =>
-  readable(() => contains(whole, parseCidr(block))) === true;
 
 const heldBy = (agent: OverlayAgent | undefined, network: string): string[] =>
   agent?.spec.networks?.find(({ name }) => name === network)?.subnets ?? [];

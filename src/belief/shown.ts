@@ -1,6 +1,6 @@
 import type { AgentAllocation, AgentAllocationSpec, ObjectMeta, OverlayNetwork } from '../api/types.ts';
 import { readable } from '../net/address.ts';
-import { contains, parseCidr, type Cidr } from '../net/cidr.ts';
+import { isWithin, parseCidr } from '../net/cidr.ts';
 
 /** The objects that speak about it. */
 interface Shown {
@@ -45,18 +45,15 @@ function isCounted({ status }: OverlayNetwork, lost: readonly string[], shown: r
     const whole = readable(() => parseCidr(cidr));
     return whole === undefined ? [] : [{ whole, given: held + releasing + quarantined }];
   });
-  const places = new Set(lost.map((block) => counted.find(({ whole }) => isIn(whole, block))));
+  const places = new Set(lost.map((block) => counted.find(({ whole }) => isWithin(whole, block))));
   return [...places].every(
     (place) =>
       place !== undefined &&
       // as long as a block is missing this is all that is asked: the blocks of 5,000 nodes take long to parse
       place.given <= shown.length &&
-      place.given <= shown.filter((block) => isIn(place.whole, block)).length,
+      place.given <= shown.filter((block) => isWithin(place.whole, block)).length,
   );
 }
-
-const isIn = (whole: Cidr, block: string): boolean =>
-  readable(() => contains(whole, parseCidr(block))) === true;
 
 const blocksOf = ({ networks = [] }: AgentAllocationSpec, network: string): string[] =>
   networks.filter(({ name }) => name === network).flatMap(({ subnets }) => subnets.map(({ cidr }) => cidr));

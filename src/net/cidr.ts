@@ -6,6 +6,7 @@ import {
   parseAddress,
   type Address,
   type Family,
+  readable,
 } from './address.ts';
 
 /** A subnet: `base` has no bits set beyond `length`. */
@@ -52,6 +53,10 @@ export function contains(outer: Cidr, inner: Cidr): boolean {
   const shift = BigInt(bits(outer.family) - outer.length);
   return outer.base >> shift === inner.base >> shift;
 }
+
+/** Whether the text is a subnet that lies in the outer one. */
+export const isWithin = (outer: Cidr, text: string): boolean =>
+  readable(() => contains(outer, parseCidr(text))) === true;
 
 export const overlaps = (a: Cidr, b: Cidr): boolean => contains(a, b) || contains(b, a);
 
