@@ -98,10 +98,7 @@ export class Peers {
       );
       return { hops: readNodeRoute(body) };
     } catch (error) {
-      const late = error instanceof Error && error.name === 'TimeoutError';
-      return {
-        problem: `${target.address}: ${late ? `no answer within ${this.#times.all} ms` : messageOf(error)}`,
-      };
+      return { problem: `${target.address}: ${whyNot(error, this.#times.all)}` };
     }
   }
 
@@ -169,8 +166,7 @@ export class Peers {
       return { rows, ...(problems.length === 0 ? {} : { problem: problems.join('; ') }) };
     } catch (error) {
       this.#silent.add(target.node);
-      const late = error instanceof Error && error.name === 'TimeoutError';
-      return failed(late ? `no answer within ${left} ms` : messageOf(error));
+      return failed(whyNot(error, left));
     }
   }
 
@@ -208,6 +204,10 @@ export class Peers {
     throw new Error(`${response.statusCode ?? 0}: ${body.trim().slice(0, 200)}`);
   }
 }
+
+/** @param ms how long the agent had */
+const whyNot = (error: unknown, ms: number): string =>
+  error instanceof Error && error.name === 'TimeoutError' ? `no answer within ${ms} ms` : messageOf(error);
 
 /** The body as text. @throws Error where it is too long, or is cut off */
 function bounded(response: IncomingMessage, signal: AbortSignal): Promise<string> {
