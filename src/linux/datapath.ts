@@ -3,12 +3,9 @@ import type { Attachments } from '../dataplane/attachment.ts';
 import { desired, nothing } from '../dataplane/desired.ts';
 import { diff } from '../dataplane/diff.ts';
 import { mustFlush, markPending, clearPending } from '../dataplane/flows.ts';
-import { withoutIPv6 } from '../dataplane/ipv4only.ts';
 import type { Policy } from '../dataplane/policy.ts';
 import type { Snapshot } from '../dataplane/snapshot.ts';
 import { portsOf } from '../dataplane/ports.ts';
-import { desiredLeased, resolving } from '../dataplane/resolving.ts';
-import { desiredGuard, guard } from '../dataplane/spoof.ts';
 import type { Desired, Failure, Observed, Scope } from '../dataplane/state.ts';
 import { entriesOf, tally, type Tally } from '../dataplane/tally.ts';
 import type { Log } from '../log.ts';
@@ -19,8 +16,10 @@ import { clearHidden } from './hidden.ts';
 import { applyChains, planChains } from './iptables.ts';
 import { observeChains, type Backend } from './iptablesread.ts';
 import { convergeTables, removeTables } from './nft.ts';
-import { ipv6Missing, readSwitch, type ReadSwitch } from './ipv6.ts';
+import { possible, readSwitch, type ReadSwitch } from './ipv6.ts';
 import { observe } from './observe.ts';
+import { once } from './once.ts';
+import { ownTables, tableSpecs } from './owntables.ts';
 import { looksAt, stillThere } from './probe.ts';
 import { findRemains } from './remains.ts';
 import { run, type Run } from './run.ts';
@@ -81,16 +80,9 @@ export class DataPath {
     if (full?.tunnel === undefined) {
       return { changes: 0, processes: 0, failures: full?.failures ?? [], unread: [] };
     }
-    const missing = await ipv6Missing(this.#sysctl, full.tunnel);
-    const state = missing === undefined ? full : withoutIPv6(full, missing);
-    let read: Attachments | undefined;
-    const records = () => (read ??= this.#attachments());
-    const incomplete = () => records().problems.length > 0;
-    const guarding = (counted: Run) =>
-      convergeTables(counted, [
-        { spec: guard, elements: () => desiredGuard(records().attachments, incomplete()) },
-        { spec: resolving, elements: () => desiredLeased(records().attachments, incomplete()) },
-      ]);
+    const state = await possible(full, full.tunnel, this.#sysctl);
+    const records = once(this.#attachments);
+    const guarding = (counted: Run) => convergeTables(counted, ownTables(records));
     const ports = () => portsOf(records().attachments);
     const outcome =
       (scope === 'links' ? await this.#asItShould(state, ports) : undefined) ??
@@ -117,7 +109,7 @@ export class DataPath {
   /** Removes everything that this class ever made, recognised by its marks alone. */
   async cleanup(): Promise<DataPathOutcome> {
     const outcome = await this.#converge(nothing(), () => Promise.resolve({ changes: 0, failures: [] }));
-    const guarded = await removeTables(this.#run, [guard, resolving]);
+    const guarded = await removeTables(this.#run, tableSpecs);
     return {
       ...outcome,
       changes: outcome.changes + guarded.changes,
@@ -128,7 +120,7 @@ export class DataPath {
 
   /** Finds what `cleanup` would remove. Changes nothing. */
   remains(): ReturnType<typeof findRemains> {
-    return findRemains(this.#run, [guard, resolving]);
+    return findRemains(this.#run, tableSpecs);
   }
 
   /** Undefined where links, or what belongs to them, differ from what is wanted or could not be read. */

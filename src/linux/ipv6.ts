@@ -1,4 +1,5 @@
-import type { NoIPv6 } from '../dataplane/ipv4only.ts';
+import { withoutIPv6, type NoIPv6 } from '../dataplane/ipv4only.ts';
+import type { Desired } from '../dataplane/state.ts';
 import { readSysctl, sysctlName } from './sysctl.ts';
 
 /** Reads a kernel switch such as `net/ipv6/conf/all/forwarding`; undefined where it does not exist. */
@@ -8,7 +9,7 @@ export type ReadSwitch = (path: string) => Promise<string | undefined>;
 export const readSwitch: ReadSwitch = (path) => Promise.resolve(readSysctl(path, '/proc/sys'));
 
 /** Why our links have no IPv6; undefined where they have it. A new link follows `default`; `all` changes both. */
-export async function ipv6Missing(read: ReadSwitch, tunnel: string): Promise<NoIPv6 | undefined> {
+async function ipv6Missing(read: ReadSwitch, tunnel: string): Promise<NoIPv6 | undefined> {
   const path = (link: string) => `net/ipv6/conf/${link}/disable_ipv6`;
   for (const link of [tunnel, 'default']) {
     const value = await read(path(link));
@@ -16,4 +17,10 @@ export async function ipv6Missing(read: ReadSwitch, tunnel: string): Promise<NoI
     if (value !== undefined) return undefined;
   }
   return { why: 'its kernel has none', absent: true };
+}
+
+/** The state without its IPv6 part where our links have none. */
+export async function possible(state: Desired, tunnel: string, read: ReadSwitch): Promise<Desired> {
+  const missing = await ipv6Missing(read, tunnel);
+  return missing === undefined ? state : withoutIPv6(state, missing);
 }

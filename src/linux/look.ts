@@ -2,16 +2,15 @@ import type { Attachments } from '../dataplane/attachment.ts';
 import { desired } from '../dataplane/desired.ts';
 import { diff } from '../dataplane/diff.ts';
 import { differencesOf, type Difference } from '../dataplane/difference.ts';
-import { withoutIPv6 } from '../dataplane/ipv4only.ts';
 import { portsOf } from '../dataplane/ports.ts';
-import { desiredLeased, resolving } from '../dataplane/resolving.ts';
 import type { Snapshot } from '../dataplane/snapshot.ts';
-import { desiredGuard, guard } from '../dataplane/spoof.ts';
 import { planChains, type ChainPlan } from './iptables.ts';
 import { observeChains, programOf, type Saved } from './iptablesread.ts';
-import { ipv6Missing, type ReadSwitch } from './ipv6.ts';
+import { possible, type ReadSwitch } from './ipv6.ts';
 import { planTables, type TablePlan } from './nft.ts';
 import { observe } from './observe.ts';
+import { once } from './once.ts';
+import { ownTables } from './owntables.ts';
 import type { Run } from './run.ts';
 
 interface Looked {
@@ -30,18 +29,12 @@ export async function lookAt(
     const none = 'nothing is desired yet: the node has no VTEP';
     return { differences: [], problems: full?.failures.map(({ message }) => message) ?? [none] };
   }
-  const gone = await ipv6Missing(sysctl, full.tunnel);
-  const state = gone === undefined ? full : withoutIPv6(full, gone);
-  let read: Attachments | undefined;
-  const records = () => (read ??= attachments());
-  const incomplete = () => records().problems.length > 0;
+  const state = await possible(full, full.tunnel, sysctl);
+  const records = once(attachments);
   const [{ observed, failures }, saves, tables] = await Promise.all([
     observe(run, state),
     observeChains(run),
-    planTables(run, [
-      { spec: guard, elements: () => desiredGuard(records().attachments, incomplete()) },
-      { spec: resolving, elements: () => desiredLeased(records().attachments, incomplete()) },
-    ]),
+    planTables(run, ownTables(records)),
   ]);
   const { plan } = diff({ ...state, ports: portsOf(records().attachments) }, observed);
   const chains = planChains(state.chains, saves);

@@ -10,7 +10,7 @@ interface TableOutcome {
 }
 
 /** A table, and what it should hold by the time that this is called. */
-interface Wanted {
+export interface Wanted {
   spec: TableSpec;
   elements: () => Elements;
 }
@@ -52,7 +52,7 @@ export async function convergeTables(run: Run, tables: Wanted[]): Promise<TableO
 /** Names those of the tables that are there. */
 export async function tablesThere(
   run: Run,
-  specs: TableSpec[],
+  specs: readonly TableSpec[],
 ): Promise<{ names: string[]; failures: Failure[] }> {
   const looks = await Promise.all(specs.map(({ name }) => attempt(() => isThere(run, name))));
   return {
@@ -68,7 +68,7 @@ const isThere = async (run: Run, name: string): Promise<boolean> =>
   (await nftIfThere(run, ['-t', 'list', 'table', ...name.split(' ')])) !== undefined;
 
 /** Removes the tables. */
-export async function removeTables(run: Run, specs: TableSpec[]): Promise<TableOutcome> {
+export async function removeTables(run: Run, specs: readonly TableSpec[]): Promise<TableOutcome> {
   const outcome: TableOutcome = { changes: 0, failures: [] };
   for (const spec of specs) {
     const done = await attempt(async () => {

@@ -14,7 +14,7 @@ export type Remains = Map<string, string[]>;
 /** Finds, by the same marks as `DataPath.cleanup`, everything that it would remove. Changes nothing. */
 export async function findRemains(
   run: Run,
-  specs: TableSpec[],
+  specs: readonly TableSpec[],
 ): Promise<{ remains: Remains; failures: Failure[] }> {
   const [{ observed, failures }, saves, there] = await Promise.all([
     observe(run, nothing()),

@@ -8,6 +8,7 @@ import { familyOf, type Family } from '../net/address.ts';
 import { linkPrefix } from '../net/name.ts';
 import { observeChains, type Saved } from './iptablesread.ts';
 import { parseSets } from './ipset.ts';
+import { once } from './once.ts';
 import { CommandError, whyFailed, type Run } from './run.ts';
 
 /** As src/rows/trace.ts has it: this folder knows no rows. */
@@ -39,6 +40,12 @@ interface Route {
   prefsrc?: string;
 }
 
+interface Neighbour {
+  dst: string;
+  lladdr?: string;
+  state?: string[];
+}
+
 /**
  * A packet's way through this node, from what its kernel answers: routes, neighbours, forwarding entries, sets and our own
  * chains. No packet is sent. It ends at the first step that is wrong.
@@ -58,6 +65,11 @@ class Node {
   readonly #run: Run;
   readonly #tunnel: string;
   readonly #asked: Asked;
+  /** All steps judge by the same sets. */
+  readonly #sets = once(async (): Promise<ReadonlyMap<string, IPSet> | string> => {
+    const text = await this.#text(['ipset', 'save']);
+    return typeof text === 'string' ? text : parseSets(text.stdout);
+  });
 
   constructor(run: Run, tunnel: string, asked: Asked) {
     this.#run = run;
@@ -161,14 +173,7 @@ class Node {
   async *#tunnelled(route: Route): AsyncGenerator<Hop, void, void> {
     const gateway = route.gateway ?? route.via?.host ?? '';
     const tunnel = this.#tunnel;
-    const neighbours = await this.#json<{ dst: string; lladdr?: string }>([
-      'ip',
-      '-j',
-      'neigh',
-      'show',
-      'dev',
-      tunnel,
-    ]);
+    const neighbours = await this.#neighbours(tunnel);
     if (typeof neighbours === 'string')
       return yield { what: 'neighbour', is: 'Unknown', evidence: neighbours };
     const mac = neighbours.find(({ dst }) => dst === gateway)?.lladdr;
@@ -199,14 +204,7 @@ class Node {
 
   async *#container(bridge: string): AsyncGenerator<Hop, void, void> {
     const { to } = this.#asked;
-    const neighbours = await this.#json<{ dst: string; lladdr?: string; state?: string[] }>([
-      'ip',
-      '-j',
-      'neigh',
-      'show',
-      'dev',
-      bridge,
-    ]);
+    const neighbours = await this.#neighbours(bridge);
     if (typeof neighbours === 'string')
       return yield { what: 'container', is: 'Unknown', evidence: neighbours };
     const known = neighbours.find(({ dst }) => dst === to);
@@ -234,9 +232,8 @@ class Node {
     };
   }
 
-  async #sets(): Promise<ReadonlyMap<string, IPSet> | string> {
-    const text = await this.#text(['ipset', 'save']);
-    return typeof text === 'string' ? text : parseSets(text.stdout);
+  #neighbours(link: string): Promise<Neighbour[] | string> {
+    return this.#json(['ip', '-j', 'neigh', 'show', 'dev', link]);
   }
 
   async #json<T>(command: [string, ...string[]]): Promise<T[] | string> {
