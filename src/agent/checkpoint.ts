@@ -147,7 +147,7 @@ export class CheckpointFile {
   }
 }
 
-/** Distinguishes a file from one that took its place, or was written to; undefined where there is none. */
+/** Changes when the file is replaced or written to; undefined if there is no file. */
 function stampOf(path: string): string | undefined {
   const stat = statSync(path, { throwIfNoEntry: false });
   return stat && `${stat.ino} ${stat.size} ${stat.mtimeMs}`;

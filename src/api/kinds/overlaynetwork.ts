@@ -13,7 +13,7 @@ export interface NetworkSubnet {
   removeWhenDrained?: boolean;
 }
 
-/** Who may open connections; with mode Open the rest is kept and not in force. docs/isolation.md says it exactly. */
+/** Which networks and hosts may open connections. With mode Open the other fields have no effect. See docs/isolation.md. */
 export interface Isolation {
   mode: 'Open' | 'Isolated';
   /** Networks; itself is always allowed. A connection between two isolated ones must be allowed by both. */
