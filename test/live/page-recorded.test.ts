@@ -66,6 +66,8 @@ test('a newcomer’s four questions are answered by the page alone', async () =>
   await page.getByText('RTNETLINK answers: Operation not supported').first().waitFor();
   await page.goto(`http://${large.address}/ui/#/`);
   const full = page.getByRole('row', { name: /^batch/ });
+  // how full it is comes after the network itself
+  await full.getByText('126 of 128').waitFor();
   expect(await full.innerText()).toContain('126 of 128');
   await page.goto(`http://${small.address}/ui/#/networks/web`);
   await page.getByRole('row', { name: 'db allowed' }).waitFor();
