@@ -4,6 +4,8 @@ import { Bed, self, type Furnishing } from '../test/bench/bed.ts';
 import { containers } from '../test/bench/cni.ts';
 import { datapath } from '../test/bench/datapath.ts';
 import { simulated } from '../test/bench/plan.ts';
+import { reserved } from '../test/bench/reserved.ts';
+import { rows } from '../test/bench/rows.ts';
 import { scale, type Size } from '../test/bench/scale.ts';
 import { burst, coldAgent, idle, joins, takeover } from '../test/bench/scenarios.ts';
 import { renderTable, type Figure } from '../test/bench/table.ts';
@@ -12,10 +14,12 @@ import { ensurePackages } from './parts/packages.ts';
 import { say, since } from './parts/progress.ts';
 import { provideParts } from './parts/provide.ts';
 
-/** Set in the process that runs inside a network namespace of its own: the measured agent programs that one. */
+/**
+ * Set in the child process that has its own network namespace, in which the measured agent programs routes and links.
+ */
 const inside = 'OVERLAYNET_BENCH_INSIDE';
 
-/** Runs a scenario on a control plane of its own. */
+/** Runs a scenario on its own control plane. */
 async function on(run: (bed: Bed) => Promise<Figure[]>, furnishing?: Furnishing): Promise<Figure[]> {
   const bed = await Bed.start(furnishing);
   try {
@@ -57,6 +61,15 @@ const parts: Record<string, Part> = {
   5000: { title: '5000 peers', figures: () => on(scenarios[5000]) },
   '5000x1': atScale({ nodes: 5_000, networks: 1 }),
   '5000x10': atScale({ nodes: 5_000, networks: 10 }),
+  rows: {
+    title: 'what the command and the page ask for, 1000 agents and 50,000 containers',
+    figures: () => on((bed) => rows(bed, 1_000, 50)),
+  },
+  reserved: {
+    title: '2000 agents that come over from DC/OS',
+    figures: () =>
+      on((bed) => reserved(bed, 2_000), { vtepSubnets: ['44.128.0.0/20', 'fd01:a::/64'], networks: 0 }),
+  },
   plan: {
     title: 'the plan alone, 5000 and 20000 nodes in memory',
     figures: () =>
@@ -68,7 +81,7 @@ const parts: Record<string, Part> = {
   datapath: { title: 'packets between containers of two nodes, beside peers', figures: datapath },
 };
 
-/** A part by its name; `300x10` is the allocation alone at any other size. */
+/** Returns the part of that name. `300x10` measures allocation alone for 300 nodes and 10 networks. */
 function partOf(name: string): Part {
   const [, nodes, networks] = /^(\d+)x(\d+)$/.exec(name) ?? [];
   const part =
@@ -79,7 +92,7 @@ function partOf(name: string): Part {
   return part;
 }
 
-/** `npm run bench -- 200 cni`: some of the parts; without any, all. */
+/** Returns the parts that the command line names, as in `npm run bench -- 200 cni`, or all. */
 function asked(): Part[] {
   const names = process.argv.slice(2);
   return (names.length === 0 ? Object.keys(parts) : names).map(partOf);
@@ -119,7 +132,7 @@ async function main(): Promise<void> {
   await provideParts();
   await buildBundles();
   const { status } = spawnSync(
-    // it ends with this process, whichever way, and with it all that it has made
+    // the child ends with this process, even if this one is killed, and its namespaces end with it
     'setpriv',
     [
       ...['--pdeathsig', 'KILL', 'unshare', '--net', '--mount', '--'],

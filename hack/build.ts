@@ -7,13 +7,13 @@ import { buildPage } from './page/build.ts';
 import { go } from './parts/part.ts';
 import { buildPlugin, chained } from './parts/plugins.ts';
 import { say, since } from './parts/progress.ts';
-import { findParts } from './parts.ts';
+import { findPlugins } from './parts.ts';
 
 const root = join(import.meta.dirname, '..');
 const dist = join(root, 'dist');
-/** Folders of src with a program, and what each becomes in dist/. */
+/** Folders of src that hold a program, and its file in dist/. */
 const bundles = { operator: 'operator.js', agent: 'agent.js', cli: 'kubectl-overlay' };
-/** CNI plugins of the agent's image beside ours, and which of the standard ones each is. */
+/** The agent image's CNI plugins besides our own, and the standard plugin that each one is a copy of. */
 const standard = {
   ...chained,
   loopback: 'loopback',
@@ -24,69 +24,61 @@ export const plugins = ['overlaynet', ...Object.keys(standard)];
 
 type Program = 'operator' | 'agent';
 
-/** Words behind those that a program's Dockerfile has in one line. */
+/** The words after a keyword in one line of a program's Dockerfile. */
 const wordsAfter = (program: Program, words: RegExp): string[] => {
   const dockerfile = readFileSync(join(root, 'deploy', `${program}.Dockerfile`), 'utf8');
   return words.exec(dockerfile)?.[1]?.split(' ') ?? [];
 };
 
-/** A program's environment, wherever it runs. */
+/** The environment variables that a program's Dockerfile sets; labs set the same. */
 export const environmentOf = (program: Program): Record<string, string> =>
   Object.fromEntries(
     wordsAfter(program, /^ENV (.*)$/m).map((pair) => [pair.replace(/=.*/, ''), pair.replace(/^[^=]*=/, '')]),
   );
-/** Debian packages of the agent's image, without the versions that it has: a lab takes those of this machine's release. */
+/**
+ * Debian packages of the agent's image, without their pinned versions: a lab uses the versions of this machine's
+ * release.
+ */
 export const agentPackages = wordsAfter('agent', /--no-install-recommends (.*) \\$/m).map((pinned) =>
   pinned.replace(/=.*/, ''),
 );
 
-/** Some of the libraries are CommonJS and call require. */
+/** Some bundled libraries are CommonJS and call require. */
 const banner = `import { createRequire as overlaynetRequire } from 'node:module';
 const require = overlaynetRequire(import.meta.url);`;
 
 const library = '@kubernetes/client-node';
-/** What libraries import for what they are never asked here, and the names that they import of it. */
+/** The modules that stand in for parts of libraries, in tests too: see jest.config.js. */
+const standIn = (name: string): string => join(import.meta.dirname, 'standins', name);
+/** Modules that libraries import for features that this project does not use. */
 const unused = [
-  // calls of its own, and proxies
-  { by: library, name: 'undici', exports: ['Agent', 'ProxyAgent', 'fetch'] },
-  { by: library, name: 'socks-proxy-agent', exports: ['SocksProxyAgent'] },
-  { by: library, name: 'socks', exports: ['SocksClient'] },
-  { by: library, name: 'hpagent', exports: ['HttpProxyAgent', 'HttpsProxyAgent'] },
+  // its own HTTP calls, and proxies
+  ...['undici', 'socks-proxy-agent', 'socks', 'hpagent'].map((name) => ({ by: library, name })),
   // exemplars
-  { by: 'prom-client', name: '@opentelemetry/api', exports: ['context', 'trace'] },
+  { by: 'prom-client', name: '@opentelemetry/api' },
 ];
 
 /**
- * What halves the time that a program needs to start. Of client-node the configuration alone is used, which needs two
- * modules of its generated part and none of the 600 models. And an ESM import of node:http makes Node load its own copy
- * of undici, for exports that nothing uses; require does not.
+ * Halves the start time of a program. Only the configuration part of client-node is used: it needs two generated
+ * modules and none of the 600 models. An ESM import of node:http makes Node load its own copy of undici for exports
+ * that nothing uses; require does not.
  */
 const lean: Plugin = {
   name: 'lean',
   setup(build) {
-    // as esbuild names its files, also where node_modules is a link
+    // esbuild resolves links in file names, and node_modules may be a link
     const dir = realpathSync(join(root, 'node_modules', library, 'dist'));
     build.onResolve({ filter: new RegExp(`^${library}$`) }, () => ({
       path: join(dir, 'config.js'),
       sideEffects: false,
     }));
-    build.onResolve({ filter: /^\.\/gen\/index\.js$/ }, ({ importer, resolveDir }) =>
-      importer === join(dir, 'config.js') ? { path: resolveDir, namespace: 'generated' } : undefined,
+    build.onResolve({ filter: /^\.\/gen\/index\.js$/ }, ({ importer }) =>
+      importer === join(dir, 'config.js') ? { path: standIn('generated.js') } : undefined,
     );
-    build.onLoad({ filter: /.*/, namespace: 'generated' }, ({ path }) => ({
-      contents: `export { createConfiguration } from './gen/configuration.js';
-        export { ServerConfiguration } from './gen/servers.js';`,
-      resolveDir: path,
-    }));
-    for (const { by, name, exports } of unused) {
-      const filter = new RegExp(`^${name}$`);
-      build.onResolve({ filter }, ({ importer }) =>
-        importer.includes(join('node_modules', by, '')) ? { path: name, namespace: 'unused' } : undefined,
+    for (const { by, name } of unused)
+      build.onResolve({ filter: new RegExp(`^${name}$`) }, ({ importer }) =>
+        importer.includes(join('node_modules', by, '')) ? { path: standIn('unused.cjs') } : undefined,
       );
-      build.onLoad({ filter, namespace: 'unused' }, () => ({
-        contents: exports.map((one) => `export const ${one} = undefined;`).join('\n'),
-      }));
-    }
     build.onResolve({ filter: /^(node:)?http$/ }, ({ path, namespace }) =>
       namespace === 'required' ? { path, external: true } : { path, namespace: 'required' },
     );
@@ -97,8 +89,8 @@ const lean: Plugin = {
 };
 
 /**
- * Node's own modules by require, where they are first used: imports would load all of them before the first line of a
- * program, and a command whose help somebody asks for needs none.
+ * Requires Node's own modules where they are first used. Imports would load all of them before a program's first line,
+ * and `--help` needs none.
  */
 const lazy: Plugin = {
   name: 'lazy',
@@ -110,10 +102,10 @@ const lazy: Plugin = {
   },
 };
 
-/** When a file was last written, in ms; 0 where there is none. */
+/** Returns when a file was last written, in ms; 0 if it does not exist. */
 const written = (file: string) => statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0;
 
-/** Whether all bundles are newer than everything that they are made of. */
+/** Returns whether all bundles are newer than their sources. */
 function fresh(): boolean {
   const sources = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' });
   const files = [
@@ -127,7 +119,10 @@ function fresh(): boolean {
   return made.every((file) => written(join(dist, file)) > newest);
 }
 
-/** Bundles each program into one file: dist/operator.js, dist/agent.js and dist/kubectl-overlay, and the operator's page into dist/ui; unless they are up to date. */
+/**
+ * Bundles each program into one file (dist/operator.js, dist/agent.js, dist/kubectl-overlay) and the operator's page
+ * into dist/ui, unless they are up to date.
+ */
 export async function buildBundles(): Promise<void> {
   if (fresh()) return;
   await Promise.all([
@@ -136,7 +131,13 @@ export async function buildBundles(): Promise<void> {
   ]);
 }
 
-/** Bundles one of them into `file`, with its sources as the plugins change them. */
+/** Returns the file in dist/ of a program, which is bundled unless it is up to date. */
+export async function bundled(name: keyof typeof bundles): Promise<string> {
+  await buildBundles();
+  return join(dist, bundles[name]);
+}
+
+/** Bundles one program into `file`. Plugins may change its sources. */
 export async function bundle(name: string, file: string, plugins: Plugin[] = []): Promise<void> {
   const { build } = await import('esbuild');
   await mkdir(dirname(file), { recursive: true });
@@ -152,30 +153,30 @@ export async function bundle(name: string, file: string, plugins: Plugin[] = [])
     legalComments: 'none',
     minifySyntax: true,
     minifyWhitespace: true,
-    // of the time that the command needs to start, most is the reading of its own text
+    // the command spends most of its start time parsing its own text
     minifyIdentifiers: name === 'cli',
     plugins: [...plugins, ...(name === 'cli' ? [lazy] : []), lean],
     logLevel: 'error',
   });
-  // whatever the umask: the image's user is not who builds it, and a command is run by its name
+  // independent of the umask: the image runs the file as another user, and a command needs the execute bit
   await chmod(unfinished, name === 'cli' ? 0o755 : 0o644);
-  // at once: another lab may be starting it
+  // atomically: another lab may be starting the program
   await rename(unfinished, file);
 }
 
 /**
- * Makes dist/ what deploy/*.Dockerfile copy from: the bundles, and in dist/plugins the CNI plugins that the agent installs
- * on its node: ours and the standard ones.
+ * Fills dist/ with the files that deploy/*.Dockerfile copy: the bundles, and in dist/plugins the CNI plugins that the
+ * agent installs on its node, ours and the standard ones.
  */
 export async function buildContext(): Promise<void> {
-  const [overlaynet, { cni }] = await Promise.all([buildPlugin(go), findParts(), buildBundles()]);
+  const [overlaynet, cni] = await Promise.all([buildPlugin(go), findPlugins(), buildBundles()]);
   const dir = join(dist, 'plugins');
   await mkdir(dir, { recursive: true });
   const files = Object.entries(standard).map(([name, source]) => [name, join(cni, source)] as const);
   for (const [name, file] of [['overlaynet', overlaynet] as const, ...files]) {
     const unfinished = join(dir, `.${name}.${process.pid}`);
     await copyFile(file, unfinished);
-    await chmod(unfinished, 0o755); // whatever the umask
+    await chmod(unfinished, 0o755); // independent of the umask
     await rename(unfinished, join(dir, name));
   }
 }

@@ -14,12 +14,12 @@ import { provideParts } from './parts/provide.ts';
 import { table } from './testbed/table.ts';
 
 /**
- * `npm run chaos [FRAMES]`: sends what must not arrive, ten thousand times each unless told, and what must, and counts; then
- * kills the CNI plugin in the middle of its work, a thousand times, or as many as frames if those are fewer. The status is
- * 0 only where all is as it should be. All of it is in network namespaces that end with this process.
- * `npm run chaos -- simulation` is about the operators, in memory: test/chaos/simulation.ts.
- * `npm run chaos -- allocation` is about the operators: test/chaos/allocation.ts.
- * `npm run chaos -- agent` is about agents that are killed, cut off or meddled with: test/chaos/agent.ts.
+ * `npm run chaos [FRAMES]` sends forbidden and permitted frames, 10,000 of each kind by default, and counts those that
+ * arrive. It then kills the CNI plugin in the middle of its work 1,000 times, or FRAMES times if that is less. The exit
+ * status is 0 only if every count is as expected. Everything runs in network namespaces that end with this process.
+ * `npm run chaos -- simulation` tests operators in memory: test/chaos/simulation.ts.
+ * `npm run chaos -- allocation` tests operators: test/chaos/allocation.ts.
+ * `npm run chaos -- agent` kills agents, cuts them off and changes their kernel objects: test/chaos/agent.ts.
  */
 
 async function spoofed(frames: number): Promise<Figure[]> {
@@ -44,7 +44,7 @@ async function injected(underlay: Underlay, frames: number): Promise<Figure[]> {
 }
 
 const attacks: { what: string; run: (frames: number) => Promise<Figure[]> }[] = [
-  { what: 'a pod that is not what it says', run: spoofed },
+  { what: 'a pod that forges its addresses', run: spoofed },
   { what: 'forged tunnel packets over IPv4', run: (frames) => injected('IPv4', frames) },
   { what: 'forged tunnel packets over IPv6', run: (frames) => injected('IPv6', frames) },
 ];
@@ -53,7 +53,7 @@ function framesAsked(): number {
   const [text = '10000', ...more] = process.argv.slice(2);
   const frames = Number(text);
   if (more.length > 0 || !Number.isInteger(frames) || frames < 1 || frames > 1_000_000) {
-    throw new Error(`"${[text, ...more].join(' ')}" is no number of frames from 1 to 1000000`);
+    throw new Error(`"${[text, ...more].join(' ')}" is not a number of frames from 1 to 1000000`);
   }
   return frames;
 }

@@ -13,9 +13,7 @@ import { findConformanceParts, type ConformanceParts } from './parts/conformance
 import { say } from './parts/progress.ts';
 import { UserError } from './testbed/lab.ts';
 
-/**
- * `npm run conformance`: Kubernetes' own specs of `[sig-network]`, in a kind cluster with overlaynet as its only CNI.
- */
+/** `npm run conformance` runs Kubernetes' own `[sig-network]` specs in a kind cluster whose only CNI is overlaynet. */
 const flags = new Command('npm run conformance --')
   .description(
     "Makes a dual-stack kind cluster with overlaynet and runs Kubernetes' [sig-network] specs in it.",
@@ -43,9 +41,9 @@ async function chosen(parts: ConformanceParts): Promise<Choice> {
   return choice;
 }
 
-/** Installs overlaynet in a cluster and runs the groups; true when nothing failed and everything ran. */
+/** Installs overlaynet in a cluster and runs the groups. Returns whether every spec ran and none failed. */
 async function work(up: () => Promise<Engine>): Promise<boolean> {
-  // before there is a cluster: building takes long
+  // before the cluster is made: building takes long
   const parts = await findConformanceParts();
   const choice = await chosen(parts);
   const engine = await up();

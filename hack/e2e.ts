@@ -7,9 +7,7 @@ import { lab } from './kind/raise.ts';
 import { done, interrupted, session } from './kind/session.ts';
 import { root, UserError } from './testbed/lab.ts';
 
-/**
- * `npm run e2e`: a kind cluster with overlaynet as its only CNI, and the tests in test/e2e, in the order of their names.
- */
+/** `npm run e2e` makes a kind cluster whose only CNI is overlaynet and runs the tests in test/e2e, sorted by name. */
 const flags = new Command('npm run e2e --')
   .description('Makes a kind cluster, installs overlaynet as its only CNI, runs test/e2e, takes it down.')
   .argument('[tests...]', 'parts of names of test files; default: all')
@@ -21,10 +19,13 @@ const { keep = false, down = false } = flags.opts<{ keep?: boolean; down?: boole
 const tests = flags.args;
 
 const suite = join(root, 'test', 'e2e');
-/** The last: takes overlaynet away. */
+/** The last test file: it uninstalls overlaynet. */
 const uninstall = 'uninstall';
 
-/** Runs the files of test/e2e in the order of their names, until one fails: each goes on with the cluster of those before. */
+/**
+ * Runs the files of test/e2e, sorted by name, until one fails. Each continues with the cluster that the previous one
+ * left.
+ */
 async function test(): Promise<Totals> {
   const files = readdirSync(suite)
     .filter((file) => file.endsWith('.test.ts'))

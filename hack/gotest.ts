@@ -14,8 +14,8 @@ interface Event {
 }
 
 /**
- * Formatting, vet and tests of the plugin. What a failed test printed is shown; a package that could not be tested counts
- * as one failed test.
+ * Runs gofmt, vet and the tests of the plugin. Prints the output of failed tests. A package that could not be tested
+ * counts as one failed test.
  */
 export async function goTests(go: string): Promise<{ passed: number; failed: number }> {
   const options = { cwd: sources, env: goEnvironment() };
@@ -45,7 +45,7 @@ export async function goTests(go: string): Promise<{ passed: number; failed: num
   for await (const line of createInterface({ input: child.stdout })) {
     const { Action, Test = '', Output = '' } = JSON.parse(line) as Event;
     if (Action === 'output') output.set(Test, [...(output.get(Test) ?? []), Output]);
-    // what belongs to no test is the package's: it could not be built, or ended early
+    // output without a test belongs to the package: it did not compile, or it ended early
     if (Action === 'fail' || (Action === 'output' && /^(# |panic|FAIL)/.test(Output))) {
       process.stderr.write((output.get(Test) ?? []).join(''));
       output.delete(Test);
@@ -56,6 +56,6 @@ export async function goTests(go: string): Promise<{ passed: number; failed: num
     if (Action === 'pass' || Action === 'fail') output.delete(Test);
   }
   if ((await ended) !== 0 && totals.failed === 0) totals.failed = 1;
-  say(`${totals.passed} passed, ${totals.failed} failed of src/cni`);
+  say(`${totals.passed} passed, ${totals.failed} failed in src/cni`);
   return totals;
 }

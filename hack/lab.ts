@@ -109,7 +109,7 @@ node
     await client.close();
   });
 
-/** Verbs for what is started for a role. */
+/** Adds the commands that start, stop, pause and continue one kind of process. */
 function verbs(
   noun: string,
   argument: string,

@@ -9,7 +9,7 @@ import { pictures, takePictures } from './page/pictures.ts';
 import { serveRecorded } from './page/serve.ts';
 import { root } from './testbed/lab.ts';
 
-/** `npm run page -- serve` and `npm run page -- pictures`: the page with recorded data, to look at while one changes it. */
+/** `npm run page -- serve` and `npm run page -- pictures` show the page with recorded data, for work on the page. */
 
 const directory = join(root, 'dist', 'ui');
 const program = new Command('hack/run page').description('Shows the page with recorded data.');

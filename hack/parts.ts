@@ -3,7 +3,7 @@ import { goBuild, kubernetes } from './parts/go.ts';
 import { arch, downloadProgram, find, go, unpack, type Part } from './parts/part.ts';
 import { say } from './parts/progress.ts';
 
-/** Where the real programs are: paths of three, and the directory of the CNI plugins and cnitool. */
+/** Paths of the real programs; `cni` is the directory of the CNI plugins and cnitool. */
 export interface Parts {
   etcd: string;
   kubeApiserver: string;
@@ -74,7 +74,7 @@ const parts = (): Record<'etcd' | 'kubeApiserver' | 'kubectl' | 'cni', Part> => 
       const url = `${release}/cni-plugins-linux-${arch}-v${pluginsVersion}.tgz`;
       const members = plugins.map((plugin) => `./${plugin}`);
       await unpack(dir, url, `${url}.sha256`, members, 1);
-      await buildCnitool(dir); // is published as source only
+      await buildCnitool(dir); // cnitool is published as source only
     },
     build: async (dir) => {
       const path = 'github.com/containernetworking/plugins/plugins';
@@ -90,8 +90,8 @@ const parts = (): Record<'etcd' | 'kubeApiserver' | 'kubectl' | 'cni', Part> => 
 });
 
 /**
- * Finds etcd, kube-apiserver, kubectl and the CNI plugins: where KUBEBUILDER_ASSETS and CNI_PATH say, on the PATH,
- * in the cache, by download, or by building them. Says what it does when it takes time. Throws when none works.
+ * Finds etcd, kube-apiserver, kubectl and the CNI plugins in KUBEBUILDER_ASSETS and CNI_PATH, on the PATH or in the
+ * cache; else downloads or builds them. Reports steps that take time. Throws if all ways fail.
  */
 export async function findParts(): Promise<Parts> {
   const all = parts();
@@ -103,12 +103,18 @@ export async function findParts(): Promise<Parts> {
   };
 }
 
-/** The program that puts a backup of etcd back: for tests alone. */
+/** Finds the directory of the CNI plugins alone: images need no control plane. */
+export const findPlugins = (): Promise<string> => find(parts().cni);
+
+/** Finds etcdutl, which restores a backup of etcd. Only tests need it. */
 export async function findEtcdutl(): Promise<string> {
   return join(await find(etcdPart('etcdutl', 'etcdutl', 'half a minute')), 'etcdutl');
 }
 
-/** What findParts() finds, in exactly these versions, wherever others are given or on the PATH: what a node image is made of. */
+/**
+ * Finds the programs of findParts() in exactly these versions and ignores others, even those that the user names: a
+ * node image is made of them.
+ */
 export async function findExactParts(): Promise<Parts> {
   const exact = ({ given: _given, atLeast: _atLeast, ...part }: Part) => find(part);
   const all = parts();

@@ -1,39 +1,56 @@
+import { join } from 'node:path';
+import { buildBundles } from './build.ts';
 import { jestSuite, type Totals } from './checks/jest.ts';
-import { tool } from './checks/tool.ts';
+import { lint } from './checks/lint.ts';
+import { cacheFile, tool } from './checks/tool.ts';
 import { goTests } from './gotest.ts';
 import { ensurePackages } from './parts/packages.ts';
 import { say, since } from './parts/progress.ts';
 import { provideParts } from './parts/provide.ts';
-import { go } from './parts/part.ts';
+import { cacheDirectory, go } from './parts/part.ts';
 import { labNamed } from './testbed/lab.ts';
 import { takeDown } from './testbed/owner.ts';
 
 /**
- * `npm test [CHECK …]`: what `.ci/run` runs. Installs and builds what is needed, then runs the checks, or those that
- * are named, three at a time: most of their time they wait. After the first that fails no more begin.
+ * `npm test [CHECK …]`, which `.ci/run` runs: installs and builds what is needed, then runs all checks, or those that
+ * are named. Two run at a time: with three on two processors, an agent needed longer for an answer than operators wait.
+ * After a failure no further check starts.
  */
 
+/** tsc looks again at what changed, and at what that affects. */
+const typed = (name: string, ...args: string[]) => [
+  'tsc',
+  '--noEmit',
+  ...args,
+  '--incremental',
+  '--tsBuildInfoFile',
+  cacheFile(`${name}.tsbuildinfo`),
+];
 const checks: Record<string, string[]> = {
-  format: ['prettier', '--check', '.'],
-  lint: ['eslint', '--max-warnings', '0', '.'],
-  types: ['tsc', '--noEmit'],
-  // the page and its tests, which have a browser's document
-  page: ['tsc', '--noEmit', '-p', 'test/unit/page'],
+  format: [
+    ...['prettier', '--check', '.'],
+    ...['--cache', '--cache-strategy', 'content', '--cache-location', cacheFile('prettier')],
+  ],
+  types: typed('types'),
+  // the page and its tests: their types include a browser's document
+  page: typed('page', '-p', 'test/unit/page'),
   dead: ['knip'],
 };
-/** In the order in which they begin: the longest first, and what takes no time beside them. */
-const order = ['apiserver', 'netns', ...Object.keys(checks), 'unit', 'lab', 'live', 'cni'];
-const atOnce = 3;
-/** What the netns suite needs for engines of its own, and for their containers. */
+/** Checks that need neither root nor real servers. */
+const plain = [...Object.keys(checks), 'lint', 'unit'];
+/** The order in which checks start: the longest first, and beside the lab, which mostly waits, those that do not. */
+const order = ['lab', 'apiserver', 'netns', 'live', 'unit', 'lint', 'cni', ...Object.keys(checks)];
+const atOnce = 2;
+/** Packages that the netns suite needs for its own Docker engines and their containers. */
 const forDocker = { docker: 'docker.io', dockerd: 'docker.io', busybox: 'busybox-static' };
-/** What the suites lab and live need to try alerts and dashboards. */
+/** Packages that the suites lab and live need to test alerts and dashboards. */
 const forMonitoring = { prometheus: 'prometheus', promtool: 'prometheus' };
-/** What the live suite looks at the page with. */
+/** The browser in which the live suite tests the page. */
 const forBrowser = { chromium: 'chromium' };
 /** Names of labs that tests start. */
 const testLabs = ['ovt-lab', 'ovt-other'];
 
-/** Runs what is chosen until something fails. Returns the tests' totals and whether all went well. */
+/** Runs the chosen checks until one fails. Returns the tests' totals and whether all succeeded. */
 async function run(chosen: string[]): Promise<Totals & { success: boolean }> {
   const totals = { passed: 0, failed: 0, success: true };
   const waiting = order.filter((name) => chosen.includes(name));
@@ -45,6 +62,7 @@ async function run(chosen: string[]): Promise<Totals & { success: boolean }> {
     const [program, ...args] = checks[name] ?? [];
     let success;
     if (program !== undefined) success = await tool(program, args, { label });
+    else if (name === 'lint') success = await lint({ label });
     else {
       const { passed, failed } = await (name === 'cni' ? goTests(await go()) : jestSuite(name, { label }));
       totals.passed += passed;
@@ -57,7 +75,7 @@ async function run(chosen: string[]): Promise<Totals & { success: boolean }> {
   const runLane = async () => {
     for (let name; totals.success && (name = waiting.shift()) !== undefined;) await runOne(name);
   };
-  // each to its end, also beside one that could not be run at all: what comes after removes what the tests made
+  // waits for all lanes, even if one throws: the cleanup that follows must not disturb a running test
   for (const end of await Promise.allSettled(Array.from({ length: atOnce }, runLane)))
     if (end.status === 'rejected') throw end.reason;
   return totals;
@@ -69,7 +87,9 @@ async function main(): Promise<boolean> {
   if (unknown !== undefined) throw new Error(`there is no "${unknown}"; there are ${order.join(', ')}`);
   const chosen = names.length === 0 ? order : names;
   process.env.OVERLAYNET_DOWNLOAD = 'never';
-  const real = chosen.some((name) => !(name in checks) && name !== 'unit');
+  // tests start hundreds of programs, from source or bundled: each compiles its text once, not each time
+  process.env.NODE_COMPILE_CACHE ??= join(cacheDirectory(), 'compiled');
+  const real = chosen.some((name) => !plain.includes(name));
   if (real) {
     await ensurePackages({
       ...(chosen.includes('netns') ? forDocker : {}),
@@ -80,7 +100,9 @@ async function main(): Promise<boolean> {
     });
     await provideParts();
   }
-  // Ctrl-C ends the tool that runs; what that leaves is cleared below
+  // once, before suites that run side by side would each do it
+  if (real || chosen.includes('unit')) await buildBundles();
+  // Ctrl-C ends the running tools; the cleanup below removes what they leave
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined);
   try {
     const { passed, failed, success } = await run(chosen);

@@ -39,9 +39,9 @@ const flags = new Command('npm run up --')
 
 const message = (error: unknown) => (error instanceof Error ? error.message : String(error));
 
-/** Settles with the first signal that asks this process to end. */
+/** Resolves with the first signal that asks this process to end. */
 const interrupted = new Promise<NodeJS.Signals>((settle) => {
-  setInterval(() => undefined, 3_600_000); // waiting for a signal alone keeps no process alive
+  setInterval(() => undefined, 3_600_000); // waiting for a signal does not keep a process alive, a timer does
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, settle);
 });
 
@@ -52,7 +52,7 @@ async function up(): Promise<number> {
   networksIn(overlay);
   await ensurePackages();
   const built = buildBundles();
-  built.catch(() => undefined); // told where it is waited for
+  built.catch(() => undefined); // the error is reported where `built` is awaited
   const found = await findParts();
   const parts = { ...found, cni: await pluginDirectory(found.cni, go) };
   await claim(lab);
@@ -62,7 +62,7 @@ async function up(): Promise<number> {
     const happened = await raise({ lab, parts, nodes: flags.nodes, overlay, built });
     if (flags.check) await compareState(happened.stateURL, overlay === sample && flags.nodes === 3);
   })().catch((error: unknown) => {
-    if (status === 130) return; // what was being started could not be, as wanted
+    if (status === 130) return; // the start was interrupted: its failure is expected
     say(`up: ${message(error)}`);
     status = 1;
   });
@@ -81,7 +81,7 @@ async function up(): Promise<number> {
   }
   say(`taking lab ${lab.name} down`);
   await clear(lab);
-  // what was still being started has failed by now, or does
+  // the rest of the start has failed by now, or will fail
   await work;
   await clear(lab);
   return status;

@@ -1,13 +1,31 @@
 import { harmless } from './api/text.ts';
+import { commandOf, messageOf } from './error.ts';
 
 type Fields = Record<string, unknown>;
+
+/** What a line about a fault has to say. */
+export type Fault = Fields & {
+  /** What it concerns: a path, `nodes/NODE`, the name of a link or a rule. */
+  object: string;
+  /** What was run or asked: a command line, or `update overlaynetworks/dcos`. */
+  command: string;
+  /** What came back: the program's or the API server's own words, or the error. */
+  output: unknown;
+};
+
+/** @param otherwise the command, where what was thrown does not tell it */
+export const faultOf = (object: string, thrown: unknown, otherwise: string): Fault => ({
+  object,
+  command: commandOf(thrown) ?? otherwise,
+  output: messageOf(thrown),
+});
 
 /** One line a call on stderr. Fields are shown as `key=value`; an Error shows as its message. */
 export interface Log {
   debug: (message: string, fields?: Fields) => void;
   info: (message: string, fields?: Fields) => void;
-  warn: (message: string, fields?: Fields) => void;
-  error: (message: string, fields?: Fields) => void;
+  warn: (message: string, fault: Fault) => void;
+  error: (message: string, fault: Fault) => void;
 }
 
 export const levels = ['error', 'warn', 'info', 'debug'] as const;
@@ -18,6 +36,8 @@ export type Format = (typeof formats)[number];
 /** A log whose level can change while the process runs. */
 export interface LeveledLog extends Log {
   level: Level;
+  /** Prints a line that is no fault, whatever the level. */
+  always: (message: string, fields?: Fields) => void;
 }
 
 /** Swallows everything: for callers that pass no log. */
@@ -57,11 +77,13 @@ export const createLog = (options: { level: Level; component: string; format?: F
   const text = (time: string, level: Level, message: string, fields: Fields) =>
     line(time, level, component, message, fields);
   const render = format === 'json' ? json : text;
+  const write = (level: Level, message: string, fields: Fields = {}) => {
+    process.stderr.write(`${harmless(render(new Date().toISOString(), level, message, fields))}\n`);
+  };
   const at =
     (level: Level) =>
     (message: string, fields: Fields = {}) => {
-      if (levels.indexOf(level) > levels.indexOf(log.level)) return;
-      process.stderr.write(`${harmless(render(new Date().toISOString(), level, message, fields))}\n`);
+      if (levels.indexOf(level) <= levels.indexOf(log.level)) write(level, message, fields);
     };
   const log = {
     level: options.level,
@@ -69,6 +91,9 @@ export const createLog = (options: { level: Level; component: string; format?: F
     info: at('info'),
     warn: at('warn'),
     error: at('error'),
+    always: (message: string, fields?: Fields) => {
+      write('info', message, fields);
+    },
   };
   return log;
 };
@@ -81,6 +106,6 @@ export const followSignal = (log: LeveledLog): void => {
   const own = log.level;
   process.on('SIGUSR1', () => {
     log.level = log.level === 'debug' && own !== 'debug' ? own : 'debug';
-    log.error('log level changed by SIGUSR1', { level: log.level });
+    log.always('log level changed by SIGUSR1', { level: log.level });
   });
 };

@@ -9,12 +9,12 @@ export interface Totals {
   failed: number;
 }
 
-/** How long jest may take to end once it has written its results, also on a busy machine. */
+/** Time that jest may take to exit after it has written its results, on a busy machine too. */
 const endMs = 30_000;
 
 /**
- * Runs jest, and keeps its results in a file. A test file that could not be run counts as a failed test, and so do a run
- * without any test, and one that does not end because a test left something open.
+ * Runs jest and keeps its results in a file. Three things count as a failed test: a test file that could not be run, a
+ * run without any test, and a run that does not end because a test left something open.
  */
 export async function jest(args: string[], results: string, running: Running = {}): Promise<Totals> {
   rmSync(results, { force: true });
@@ -34,7 +34,10 @@ export async function jest(args: string[], results: string, running: Running = {
   return { passed, failed: success || failed > 0 ? failed : 1 };
 }
 
-/** `found` resolves when jest still runs long after its results were written: a test left a timer, socket or process open. */
+/**
+ * `found` resolves if jest is still running long after it wrote its results: a test left a timer, socket or process
+ * open.
+ */
 function leftOpen(results: string): { found: Promise<void>; stop: () => void } {
   const { promise: found, resolve } = Promise.withResolvers<undefined>();
   let written: number | undefined;
@@ -53,8 +56,8 @@ function leftOpen(results: string): { found: Promise<void>; stop: () => void } {
 }
 
 /**
- * How many files of a suite run at once; 1 where it is not named. Tests with an API server wait most of the time, and each worker has
- * its own. Those in network namespaces and in the lab measure times.
+ * How many files of a suite run at once; 1 by default. Tests with an API server mostly wait, and each worker has its
+ * own server. Tests in network namespaces and in the lab measure times, so they run alone.
  */
 const workers: Record<string, string> = { unit: '50%', apiserver: '2' };
 

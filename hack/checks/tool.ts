@@ -1,20 +1,26 @@
 import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { cacheDirectory } from '../parts/part.ts';
 import { say } from '../parts/progress.ts';
 import { root } from '../testbed/lab.ts';
 
 export interface Running {
   env?: NodeJS.ProcessEnv;
-  /** Before each line of the output. Absent: the tool has the terminal to itself. */
+  /** Prefix of each line of output. Absent: the tool writes to the terminal itself. */
   label?: string | undefined;
   /** Hides the standard output. */
   quiet?: boolean;
-  /** Resolves when the tool has to end. */
+  /** The tool is ended when this resolves. */
   cancelled?: Promise<unknown>;
 }
 
-/** Runs one of the project's tools in node_modules with the Node in use. Returns whether it succeeded. */
+/** Returns the place of a file that a check of this checkout keeps for its next run. */
+export const cacheFile = (name: string): string =>
+  join(cacheDirectory(), 'checks', createHash('sha256').update(root).digest('hex').slice(0, 16), name);
+
+/** Runs one of the tools in node_modules with the current Node. Returns whether it succeeded. */
 export function tool(name: string, args: string[], running: Running = {}): Promise<boolean> {
   const { env = process.env, label, quiet = false, cancelled } = running;
   const out = label === undefined ? 'inherit' : 'pipe';

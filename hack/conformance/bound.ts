@@ -1,6 +1,6 @@
 /**
- * A command line that ends, with all that it starts, when the process that spawns it does, also when that is killed: it runs in a
- * process namespace, whose first process the kernel ends then. Needs root.
+ * A command line whose processes end with the process that spawns it, even if that is killed. It runs in its own
+ * process namespace; when the first process of a namespace ends, the kernel ends the others. Needs root.
  * @param inside start of a command line that runs the rest of it in other namespaces; may be empty
  */
 export const bound = (inside: string[], ...argv: string[]): string[] => [

@@ -8,16 +8,19 @@ import { say } from '../parts/progress.ts';
 import type { Lab } from '../testbed/lab.ts';
 import { namesOf } from './names.ts';
 
-/** What upstream's Dockerfile of agnhost installs, by Debian's names, and what specs run in the images that it stands in for. */
+/**
+ * Debian packages in the image: those that upstream's agnhost Dockerfile installs, and the programs that specs run in
+ * images which this one replaces.
+ */
 const packages = [
   ...['bash', 'bind9-dnsutils', 'curl', 'iperf', 'iproute2', 'netcat-openbsd', 'wget'],
   ...['conntrack', 'iptables', 'procps'],
 ];
 
 /**
- * The images of upstream's specs that can be had without a registry: agnhost as its Dockerfile makes it, of Debian instead
- * of Alpine, also by the names of those that serve specs as a shell with programs for the network; and a server that
- * sends wrong packets.
+ * The images of upstream's specs that can be made without a registry. One is agnhost, built as its Dockerfile says but
+ * on Debian instead of Alpine; it also has the names of images that serve specs as a shell with network programs. The
+ * other is a server that sends wrong packets.
  */
 async function imagesOf(parts: ConformanceParts, work: string): Promise<Image[]> {
   const layer = join(work, 'agnhost.layer');
@@ -45,7 +48,7 @@ async function imagesOf(parts: ConformanceParts, work: string): Promise<Image[]>
   ];
 }
 
-/** Makes upstream's images and hands a docker-archive of them to `load`. */
+/** Makes upstream's images and passes a docker-archive of them to `load`. */
 export async function provideTestImages(
   lab: Lab,
   parts: ConformanceParts,

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { kubectl } from '../kind/cluster.ts';
 import { installation, root, type Lab } from '../testbed/lab.ts';
 
-/** One network with both families, as upstream's specs expect of a dual-stack cluster's pods. */
+/** A network with both families, because upstream's specs expect dual-stack pods. */
 const network = {
   apiVersion: 'overlaynet.dev/v1alpha1',
   kind: 'OverlayNetwork',
@@ -16,7 +16,7 @@ const network = {
   },
 };
 
-/** The CRDs are served a moment after they were applied. */
+/** Applies the network. Retries, because CRDs are served a moment after they were applied. */
 async function applyNetwork(lab: Lab): Promise<void> {
   for (let tries = 0; ; tries++) {
     try {
@@ -29,7 +29,7 @@ async function applyNetwork(lab: Lab): Promise<void> {
   }
 }
 
-/** Every node takes pods and is a zone of its own: some specs want three of either. */
+/** Lets every node run pods and gives each its own zone: some specs need three nodes or three zones. */
 async function spread(lab: Lab): Promise<void> {
   const role = 'node-role.kubernetes.io/control-plane';
   await kubectl(lab, ['taint', 'nodes', '-l', role, `${role}-`]);
@@ -40,7 +40,9 @@ async function spread(lab: Lab): Promise<void> {
     await kubectl(lab, ['label', node, `topology.kubernetes.io/zone=zone-${index + 1}`]);
 }
 
-/** Installs overlaynet from deploy/ with a dual-stack default network; waits until nodes, agents and DNS are ready. */
+/**
+ * Installs overlaynet from deploy/ with a dual-stack default network and waits until nodes, agents and DNS are ready.
+ */
 export async function install(lab: Lab): Promise<void> {
   await spread(lab);
   await kubectl(lab, ['apply', '-k', join(root, 'deploy')]);

@@ -1,11 +1,11 @@
-/** Images whose specs want a shell, programs for the network and a process that stays: agnhost has all of it. */
+/** Images that only need a shell, network programs and a process that keeps running: agnhost has all three. */
 const shells = ['agnhost', 'busybox', 'distroless-iptables', 'jessie-dnsutils', 'nginx'];
 const servers = ['regression-issue-74839'];
 
-/** Without registry and tag. */
+/** The name without registry and tag. */
 const shortName = (image: string) => image.replace(/^.*\//, '').replace(/:.*$/, '');
 
-/** Of all that the suite's `--list-images` prints, the images that can be made here, by what makes them. */
+/** Sorts the suite's `--list-images` output into the images that can be made here, by the image that replaces them. */
 export function namesOf(listed: string): { shells: string[]; servers: string[] } {
   const images = listed
     .split('\n')

@@ -1,10 +1,10 @@
-/** A spec as it went. */
+/** The result of one spec. */
 export interface Result {
   text: string;
-  /** `skipped` by the spec itself, which says why; what was not chosen is not among the results. */
+  /** `skipped`: the spec skipped itself and says why. Specs that were not chosen are not among the results. */
   state: 'passed' | 'failed' | 'skipped';
   seconds: number;
-  /** What a failed or skipped one says. Empty otherwise. */
+  /** The message of a failed or skipped spec; else empty. */
   message: string;
 }
 
@@ -40,8 +40,8 @@ function messageOf({ Failure }: SpecReport): string {
 }
 
 /**
- * The results in a report of ginkgo's (`--json-report`), in its order. Of what goes before and after the specs only what failed is a
- * result. Whatever state ginkgo gives that is neither passed nor skipped (panicked, timedout, interrupted, aborted) is a failure.
+ * Reads the results from a ginkgo report (`--json-report`), in its order. Setup and teardown steps are results only if
+ * they failed. Every state other than passed and skipped (panicked, timedout, interrupted, aborted) is a failure.
  */
 export function resultsOf(report: string): Result[] {
   return specsOf(report).flatMap((spec) => {
@@ -59,7 +59,7 @@ export function resultsOf(report: string): Result[] {
 
 const indented = (text: string) => text.replaceAll(/^/gm, '    ');
 
-/** How many of a group passed, and the text of each that failed or left itself out. */
+/** Says how many specs of a group passed, and names those that failed or skipped themselves. */
 export function summary(name: string, expected: number, results: Result[]): string {
   const of = (state: Result['state']) => results.filter((result) => result.state === state);
   const [passed, failed, skipped] = [of('passed'), of('failed'), of('skipped')];

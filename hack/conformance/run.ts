@@ -14,12 +14,12 @@ import { bound } from './bound.ts';
 import { listed, resultsOf, type Result } from './report.ts';
 import { exactly, type Group } from './specs.ts';
 
-/** Logs and reports stay there after the run. */
+/** Directory of logs and reports, which is kept after the run. */
 export const output = join(root, 'dist', 'conformance');
 
 const fileName = (name: string) => name.replaceAll(/[^A-Za-z0-9]+/g, '-').replaceAll(/^-|-$/g, '');
 
-/** All `[sig-network]` specs of the suite, by their texts. Needs no cluster. */
+/** Returns the texts of all `[sig-network]` specs in the suite. Needs no cluster. */
 export async function listSpecs({ ginkgo, suite }: ConformanceParts): Promise<string[]> {
   mkdirSync(output, { recursive: true });
   const report = ['--json-report=list.json', `--output-dir=${output}`];
@@ -34,18 +34,18 @@ export async function listSpecs({ ginkgo, suite }: ConformanceParts): Promise<st
   return listed(await readFile(join(output, 'list.json'), 'utf8'));
 }
 
-/** What runs specs in a cluster. */
+/** The tools and settings for running specs in a cluster. */
 interface Bed {
   lab: Lab;
   engine: Engine;
   parts: ConformanceParts;
-  /** How many specs run side by side, of those that may. */
+  /** How many parallel-safe specs run side by side. */
   procs: number;
-  /** Hears how many of the group have ended. */
+  /** Is called with the number of specs of the group that have ended. */
   progress: (ended: number) => void;
 }
 
-/** Runs a group of specs and returns their results; of what ginkgo could not report, none. */
+/** Runs a group of specs and returns their results: an empty list if ginkgo wrote no report. */
 export async function runGroup(
   { lab, engine, parts, procs, progress }: Bed,
   group: Group,
@@ -60,7 +60,7 @@ export async function runGroup(
     ...['--keep-going', '--silence-skips'],
     ...[`--focus=${exactly(group.specs)}`, `--json-report=${name}.json`, `--output-dir=${output}`],
     ...[parts.suite, '--', '--provider=skeleton', `--kubeconfig=${join(lab.dir, 'kubeconfig')}`],
-    // specs that want several nodes leave themselves out otherwise
+    // without this number, specs that need several nodes skip themselves
     ...[`--kubectl-path=${kubectl}`, '--disable-log-dump', '--num-nodes=3'],
   );
   const child = spawn(program, args, {
@@ -74,7 +74,7 @@ export async function runGroup(
   let ended = 0;
   createInterface(child.stdout).on('line', (line) => {
     log.write(`${line}\n`);
-    // a spec's mark, when it ends: passed and failed, or skipped
+    // ginkgo prints this mark when a spec ends: • for passed or failed, S for skipped
     if (/^(•|S) \[/.test(line)) progress(++ended);
   });
   await new Promise((resolve) => child.on('close', resolve));

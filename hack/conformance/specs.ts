@@ -1,16 +1,19 @@
-/** A kind of specs that is left out, by what their texts hold, and why. */
+/** A pattern of specs that are left out, and the reason. */
 interface Rule {
   holds: RegExp;
   why: string;
 }
 
-/** The first that fits a spec is its reason. */
+/** If several rules match a spec, the first one gives the reason. */
 const leftOut: Rule[] = [
   { holds: /\[Feature:NetworkPolicy\]/, why: 'NetworkPolicy, which overlaynet does not enforce' },
   { holds: /\[Feature:LoadBalancer\]/, why: "a cloud's load balancer" },
   { holds: /\[Feature:SCTPConnectivity\]/, why: 'SCTP, which many kernels lack' },
-  { holds: /\[Provider:|Forward PTR lookup/, why: 'names of the world: the cluster is sealed' },
-  { holds: /\[Feature:Networking-(IPv4|IPv6|DNS)\]/, why: 'a way to the world: the cluster is sealed' },
+  { holds: /\[Provider:|Forward PTR lookup/, why: 'names on the internet: the cluster has no uplink' },
+  {
+    holds: /\[Feature:Networking-(IPv4|IPv6|DNS)\]/,
+    why: 'a route to the internet: the cluster has no uplink',
+  },
   { holds: /\[Disruptive\]/, why: 'SSH to the nodes, to stop parts of Kubernetes there' },
   { holds: /\[Feature:OffByDefault\]/, why: 'a feature gate that is off in this Kubernetes' },
   {
@@ -28,13 +31,13 @@ const leftOut: Rule[] = [
   { holds: /\[Feature:PerformanceDNS\]/, why: 'ten thousand Services: a load test of API server and DNS' },
 ];
 
-/** Specs of one kind, run together. */
+/** Specs that run together. */
 export interface Group {
   name: string;
   specs: string[];
 }
 
-/** What is run, in order, and what is not, by its reason. */
+/** The specs to run, in order, and the specs that are left out, by reason. */
 export interface Choice {
   groups: Group[];
   leftOut: Map<string, string[]>;
@@ -45,7 +48,7 @@ const dualStack = /\[Feature:IPv6DualStack\]/;
 
 /**
  * Chooses among the texts of all `[sig-network]` specs. A conformance spec is never left out.
- * @param words regular expressions; a spec that holds none of them is not considered. None: all are.
+ * @param words regular expressions; a spec is considered if it matches one of them. Empty: all specs are.
  */
 export function choose(texts: string[], words: string[] = []): Choice {
   const groups: Group[] = [
@@ -66,10 +69,10 @@ export function choose(texts: string[], words: string[] = []): Choice {
   return { groups: groups.filter(({ specs }) => specs.length > 0), leftOut: left };
 }
 
-/** A regular expression, of Go too, that fits these texts and no others. */
+/** A regular expression, valid in Go too, that matches exactly these texts. */
 export const exactly = (texts: string[]): string =>
   `(?:${texts.map((text) => text.replaceAll(/[\\^$.*+?()[\]{}|]/g, '\\$&')).join('|')})$`;
 
-/** A table of what is left out, as docs/conformance.md has it. */
+/** The table of left-out specs in docs/conformance.md. */
 export const table = (left: Map<string, string[]>): string =>
   [...left].map(([why, specs]) => `${String(specs.length).padStart(4)}  ${why}`).join('\n');

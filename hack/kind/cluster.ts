@@ -9,12 +9,12 @@ import { networkName } from './network.ts';
 
 export const clusterName = 'overlaynet-e2e';
 
-/** Directory with kubectl, kubectl-overlay, docker and kind as they reach the cluster. */
+/** Directory of kubectl, kubectl-overlay, docker and kind, as wrappers that reach the cluster. */
 export const binDirectory = (lab: Lab) => join(lab.dir, 'bin');
 
 const quoted = (word: string) => `'${word.replaceAll("'", `'\\''`)}'`;
 
-/** Writes the commands that reach the cluster: in the engine's namespace, with its socket and kubeconfig. */
+/** Writes wrapper commands that run in the engine's network namespace, with its socket and kubeconfig. */
 export async function writeCommands(lab: Lab, engine: Engine): Promise<void> {
   const { kubectl } = await findParts();
   mkdirSync(binDirectory(lab), { recursive: true });
@@ -33,7 +33,7 @@ export async function writeCommands(lab: Lab, engine: Engine): Promise<void> {
   };
   for (const [name, program] of Object.entries(programs)) {
     const words = [...engine.inside, 'env', ...environment, ...program].map(quoted);
-    const path = process.env.PATH ?? ''; // without this directory: docker must not find itself
+    const path = process.env.PATH ?? ''; // without this directory: the docker wrapper must not find itself
     writeFileSync(
       join(binDirectory(lab), name),
       `#!/bin/sh\nPATH=${quoted(path)} exec ${words.join(' ')} "$@"\n`,
@@ -48,16 +48,17 @@ export const kind = (lab: Lab, args: string[]): Promise<string> =>
 export const kubectl = (lab: Lab, args: string[], input?: string): Promise<string> =>
   command(join(binDirectory(lab), 'kubectl'), args, input === undefined ? {} : { input });
 
-/** Makes the cluster: nodes are there and not ready, since no CNI is. */
+/** Makes the cluster. Its nodes stay NotReady, because it has no CNI yet. */
 export async function createCluster(lab: Lab, engine: Engine, image: string): Promise<void> {
   await writeCommands(lab, engine);
   const file = join(root, 'deploy', 'samples', 'kind.yaml');
   await kind(lab, ['create', 'cluster', '--config', file, '--image', image, '--retain', '--quiet']);
-  // RHEL's default: a packet that comes by another way than its answer would go is dropped
+  // RHEL's default, strict reverse path filtering: the kernel drops a packet that arrives by another link than the
+  // route back to its source
   const strict = ['net.ipv4.conf.all.rp_filter=1', 'net.ipv4.conf.default.rp_filter=1'];
   for (const node of (await kind(lab, ['get', 'nodes'])).split(/\s+/).filter((name) => name !== ''))
     await command(join(binDirectory(lab), 'docker'), ['exec', node, 'sysctl', '-qw', ...strict]);
-  // names of the world are not to be had in here; before the first pod can start CoreDNS stops asking for them
+  // internet names do not resolve in here; CoreDNS stops forwarding them before the first pod can start
   const config = ['-n', 'kube-system', 'get', 'configmap', 'coredns', '-o', 'json'];
   const map = JSON.parse(await kubectl(lab, config)) as { data: { Corefile: string } };
   map.data.Corefile = map.data.Corefile.replace(/\n\s*forward [^{}]*\{[^}]*\}/, '');

@@ -10,12 +10,12 @@ import { say, timed } from '../parts/progress.ts';
 import { docker, type Engine } from '../testbed/engine.ts';
 import { root, type Lab } from '../testbed/lab.ts';
 
-/** What runs in the tests' pods. */
+/** Image of the tests' pods. */
 export const toolImage = 'overlaynet-e2e/tool:1';
 
 const dist = join(root, 'dist');
 
-/** By the Dockerfiles in deploy/, with the registry that the engine reaches. */
+/** Builds the Dockerfiles in deploy/ with the engine's registry. */
 async function build(engine: Engine): Promise<void> {
   for (const name of ['operator', 'agent'] as const) {
     const args = ['build', '-f', join(root, 'deploy', `${name}.Dockerfile`), '-t', tags[name], dist];
@@ -23,12 +23,12 @@ async function build(engine: Engine): Promise<void> {
   }
 }
 
-/** References without a registry are Docker's, as containerd and kubelet write them out. */
+/** The full name of a reference without a registry: Docker Hub, as containerd and kubelet write it. */
 const qualified = (tag: string) => (/^[^/]+$/.test(tag) ? `docker.io/library/${tag}` : `docker.io/${tag}`);
 
 /**
- * Makes the images of operator, agent and the tests' pods and hands docker-archives of them to `load`. What it needs of the
- * disk meanwhile is in the lab's directory, which goes with the lab also when this process is killed.
+ * Makes the images of operator, agent and the tests' pods, and passes docker-archives of them to `load`. Temporary
+ * files are in the lab's directory, so that they are removed with the lab even if this process is killed.
  */
 export async function provideImages(
   lab: Lab,

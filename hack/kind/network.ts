@@ -1,9 +1,9 @@
 import { command } from '../parts/command.ts';
 import { docker, type Engine } from '../testbed/engine.ts';
 
-/** For KIND_EXPERIMENTAL_DOCKER_NETWORK: a network of our own. */
+/** The value of KIND_EXPERIMENTAL_DOCKER_NETWORK: kind then uses this network instead of its default. */
 export const networkName = 'overlaynet-e2e';
-/** With a name of its own, rules can name it. */
+/** A fixed bridge name, so that firewall rules can name it. */
 const bridge = 'br-ovt-e2e';
 const mark = 'overlaynet-e2e';
 const subnet6 = 'fd6f:766c:6e65::/64';
@@ -11,9 +11,9 @@ const subnet6 = 'fd6f:766c:6e65::/64';
 type Rule = [program: 'iptables' | 'ip6tables', table: string, chain: string, ...rule: string[]];
 
 /**
- * Beside the user's own engine there is an uplink. What the cluster sends stays on the bridge: nothing is forwarded from
- * it, and a packet whose source is not of the nodes' own subnet (an overlay's that went astray) is dropped before the
- * machine sees it, so that it never answers one by its default route.
+ * The user's own engine has an uplink. These rules keep the cluster's packets on the bridge: the machine forwards none
+ * of them. It also drops packets whose source is outside the nodes' own subnet (stray packets of an overlay), so that
+ * it never answers one through its default route.
  */
 function seal(subnets: string[]): Rule[] {
   const subnet4 = subnets.find((subnet) => !subnet.includes(':')) ?? '';
@@ -29,7 +29,7 @@ function seal(subnets: string[]): Rule[] {
     ...([program, 'filter', 'FORWARD', '-i', bridge] as const),
     ...['!', '-o', bridge, '-j', 'REJECT'],
   ];
-  // each is put first: the last of the list comes to stand at the top
+  // each rule is inserted at the top, so that the last one of this list is the first in the chain
   return [
     forward('iptables'),
     forward('ip6tables'),
@@ -54,7 +54,7 @@ async function unseal(): Promise<void> {
   }
 }
 
-/** Makes the cluster's network, without masquerade, and seals it. */
+/** Makes the cluster's network, without masquerade, and adds the sealing rules. */
 export async function addNetwork(engine: Engine): Promise<void> {
   await removeNetwork(engine);
   const options = [`bridge.name=${bridge}`, 'bridge.enable_ip_masquerade=false'];
@@ -62,7 +62,7 @@ export async function addNetwork(engine: Engine): Promise<void> {
     ...['network', 'create', '-d', 'bridge'],
     ...options.flatMap((option) => ['-o', `com.docker.network.${option}`]),
     ...['--ipv6', '--subnet', subnet6],
-    // where nothing else is, always the same; beside others one that the engine finds free
+    // always the same subnet in an engine of our own; beside other networks, the engine chooses a free one
     ...(engine.sealed ? ['--subnet', '172.18.0.0/16'] : []),
     networkName,
   ]);
@@ -75,7 +75,7 @@ export async function addNetwork(engine: Engine): Promise<void> {
     await command(program, ['-t', table, '-I', chain, '-m', 'comment', '--comment', mark, ...rule]);
 }
 
-/** Takes the network and the rules about it away, as far as they are there. */
+/** Removes the network and its rules, if they exist. */
 export async function removeNetwork(engine: Engine): Promise<void> {
   if (!engine.sealed) await unseal();
   const names = (await docker(engine, ['network', 'ls', '--format', '{{.Name}}'])).split('\n');

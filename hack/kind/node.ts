@@ -5,13 +5,14 @@ import { say, timed } from '../parts/progress.ts';
 import { hasImage, type Engine } from '../testbed/engine.ts';
 import type { Lab } from '../testbed/lab.ts';
 
-/** What kind 0.30 takes by default, by digest as there. */
+/** The default node image of kind 0.30, with its digest. */
 const official =
   'kindest/node:v1.34.0@sha256:7416a61b42b1662ca6ca89f02028ac133a309a2a30ba309614e8ec94d976dc5a';
 
 /**
- * Sees to it that the engine has a node image, and returns its name: kind's own where it can be pulled, which an engine of
- * ours cannot; else one that is assembled of Debian packages and the parts, and kept in the cache.
+ * Makes sure that the engine has a node image, and returns its name. kind's own image is used if it can be pulled; an
+ * engine of our own has no uplink and cannot. Otherwise the image is assembled from Debian packages and the parts, and
+ * kept in the cache.
  */
 export async function nodeImage(lab: Lab, engine: Engine): Promise<string> {
   if (!engine.sealed) {

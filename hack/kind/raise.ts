@@ -10,13 +10,13 @@ import { provideImages } from './images.ts';
 import { addNetwork, removeNetwork } from './network.ts';
 import { nodeImage } from './node.ts';
 
-/** The one kind cluster of this project; a machine has one at a time. */
+/** The kind cluster of this project. A machine runs one at a time. */
 export const lab = labNamed('overlaynet-e2e');
 
-/** Where the engine of a cluster that is up is written down. */
+/** File that describes the engine of a running cluster. */
 const engineFile = (of: Lab) => join(of.dir, 'engine.json');
 
-/** The engine of the cluster that is up, if one is. */
+/** Returns the engine of the running cluster, or undefined. */
 export function engineOf(of: Lab): Engine | undefined {
   try {
     return JSON.parse(readFileSync(engineFile(of), 'utf8')) as Engine;
@@ -25,7 +25,7 @@ export function engineOf(of: Lab): Engine | undefined {
   }
 }
 
-/** Removes cluster, network and engine, as far as they are there. */
+/** Removes cluster, network and engine, if they exist. */
 export async function remove(engine: Engine | undefined): Promise<void> {
   if (engine && !engine.sealed) {
     mkdirSync(lab.dir, { recursive: true });
@@ -36,7 +36,7 @@ export async function remove(engine: Engine | undefined): Promise<void> {
   await clear(lab);
 }
 
-/** Brings the cluster up, with the images loaded and nothing installed; tells `done` after each step. */
+/** Starts the cluster and loads the images, but installs nothing. Calls `done` after each step. */
 export async function raise(keep: boolean, done: (what: string) => void): Promise<Engine> {
   const running = await runningEngine();
   if (!running) await ensurePackages({ dockerd: 'docker.io' });

@@ -6,7 +6,7 @@ import { binDirectory } from './cluster.ts';
 import type { Engine } from '../testbed/engine.ts';
 import { engineOf, lab, raise, remove } from './raise.ts';
 
-/** Settles with the first signal that asks this process to end. */
+/** Resolves with the first signal that asks this process to end. */
 export const interrupted = new Promise<NodeJS.Signals>((settle) => {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, settle);
 });
@@ -14,22 +14,22 @@ export const interrupted = new Promise<NodeJS.Signals>((settle) => {
 const message = (error: unknown) => (error instanceof Error ? error.message : String(error));
 
 const begin = performance.now();
-/** Says what is done, with the time since the command's start. */
+/** Prints a finished step, with the time since the command's start. */
 export function done(what: string): void {
   say(`${((performance.now() - begin) / 1000).toFixed(1).padStart(6)} s  ${what}`);
 }
 
-/** A command that works with a kind cluster of its own. */
+/** A command that works with a kind cluster. */
 interface Session {
-  /** As in `npm run NAME`. */
+  /** The NAME in `npm run NAME`. */
   name: string;
   /** Leaves the cluster up afterwards. */
   keep: boolean;
-  /** Only removes a cluster that was kept, or left by a killed run. */
+  /** Only removes a cluster that was kept, or that a killed run left. */
   down: boolean;
-  /** Gets what brings the cluster up. Resolves to false where something failed. */
+  /** Gets a function that starts the cluster. Resolves to false if something failed. */
   work: (up: () => Promise<Engine>) => Promise<boolean>;
-  /** Printed last, unless the session was interrupted. */
+  /** Text that is printed last, unless the session was interrupted. */
   summary: () => string;
 }
 
@@ -60,7 +60,7 @@ async function hold({ name, keep, down, work, summary }: Session): Promise<numbe
   const working = (async () => {
     status = (await work(() => raise(keep, done))) ? 0 : 1;
   })().catch((error: unknown) => {
-    if (status === 130) return; // what was being started could not be, as wanted
+    if (status === 130) return; // the start was interrupted: its failure is expected
     say(`${name}: ${message(error)}`);
     status = 1;
   });
@@ -78,7 +78,7 @@ async function hold({ name, keep, down, work, summary }: Session): Promise<numbe
   return status;
 }
 
-/** Brings the cluster up, works with it, and removes it however the work ended. Ends this process. */
+/** Starts the cluster, works with it, and removes it even if the work failed. Ends this process. */
 export async function session(of: Session): Promise<never> {
   try {
     process.exit(await hold(of));

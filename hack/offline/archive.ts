@@ -5,27 +5,27 @@ import { basename, dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { command } from '../parts/command.ts';
 
-/** A file of this machine, a symbolic link, or a directory with its mode. */
+/** The path of a file on this machine, a symbolic link, or a directory with its mode. */
 export type Entry = string | { link: string } | { directory: number };
 
-/** An image as docker-archives hold them. */
+/** An image in a docker-archive. */
 export interface Image {
   tag: string;
-  /** Tar files, lowest first. */
+  /** Tar files, lowest layer first. */
   layers: string[];
   config: { Entrypoint: string[]; Cmd?: string[]; Env?: string[]; User?: string };
 }
 
 const path = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
-/** All of root, of one time, in one order: the same files make the same layer. */
+/** Files are sorted and have the same owner and time, so that the same files make the same layer. */
 const tar = (file: string, directory: string) =>
   command('tar', [
     ...['--sort=name', '--mtime=@0', '--owner=0', '--group=0', '--numeric-owner'],
     ...['-C', directory, '-cf', file, '.'],
   ]);
 
-/** Runs `work` in a new directory beside `file`, which is gone afterwards. */
+/** Runs `work` in a temporary directory beside `file`. */
 async function staged(file: string, work: (directory: string) => Promise<unknown>): Promise<void> {
   const directory = await mkdtemp(`${file}.`);
   try {
@@ -36,7 +36,7 @@ async function staged(file: string, work: (directory: string) => Promise<unknown
   }
 }
 
-/** Writes a layer of `entries`, by their absolute paths in the image. */
+/** Writes a layer. `entries` are keyed by their absolute paths in the image. */
 export const writeLayer = (file: string, entries: Record<string, Entry>): Promise<void> =>
   staged(file, async (directory) => {
     for (const [name, entry] of Object.entries(entries)) {
@@ -61,14 +61,14 @@ async function digest(file: string): Promise<string> {
 
 const hashOf = (text: string) => createHash('sha256').update(text).digest('hex');
 
-/** Writes a docker-archive, which `docker load`, `ctr images import` and `kind load image-archive` take. */
+/** Writes a docker-archive for `docker load`, `ctr images import` and `kind load image-archive`. */
 export const writeArchive = (file: string, images: Image[]): Promise<void> =>
   staged(file, async (directory) => {
     const digests = new Map<string, string>();
     for (const layer of new Set(images.flatMap(({ layers }) => layers))) {
       const sum = await digest(layer);
       digests.set(layer, sum);
-      // the same file system, most often: nothing is copied
+      // usually the same file system, so that a hard link saves a copy
       await link(layer, join(directory, `${sum}.tar`)).catch(() =>
         copyFile(layer, join(directory, `${sum}.tar`)),
       );

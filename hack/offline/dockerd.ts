@@ -9,17 +9,17 @@ import { logFile, UserError, type Lab } from '../testbed/lab.ts';
 import { end, lastWords, marks, processesOf, until } from '../testbed/processes.ts';
 import { findRunc } from './parts.ts';
 
-/** Sockets have short names, and a reboot clears them away. */
+/** In /run, because a socket's path must be short, and because a reboot removes it. */
 const runDirectory = '/run/overlaynet-e2e';
 const socket = join(runDirectory, 'docker.sock');
-/** Parent of all containers' cgroups: what is left of them after a kill can be told from others'. */
+/** Parent of all containers' cgroups, by which the cgroups that a killed run left can be recognised. */
 const cgroup = 'overlaynet-e2e';
 const role = 'engine';
 
 /**
- * Process 1 of the engine's namespaces: with it the kernel ends everything in there. It reaps what containers leave, which
- * is why it is bash, and goes when its standard input ends, which it does with the process that started it, however that
- * ended; an engine that is kept goes with dockerd alone.
+ * Process 1 of the engine's namespaces: when it ends, the kernel ends all others. It is bash because bash reaps the
+ * processes that containers leave. It ends when its standard input closes, thus with the process that started it; the
+ * process 1 of a kept engine ends with dockerd instead.
  */
 const init = `
 ip link set lo up
@@ -28,11 +28,11 @@ dockerd --config-file "$1" &
 if [ "$2" = keep ]; then wait; else read -r; fi
 `;
 
-/** What nodes mount of the machine; the engine makes it where it is missing. */
+/** Directory that kind nodes mount from the machine; the engine creates it if it is missing. */
 const modules = '/lib/modules';
 const noModules = join(runDirectory, 'no-modules');
 
-/** Removes what outlives the engine's processes: empty cgroups and directories, sockets. */
+/** Removes what remains after the engine's processes have ended: empty cgroups, directories and sockets. */
 const tidy = `
 for try in 1 2 3 4 5 6 7 8 9 10; do
   find /sys/fs/cgroup -depth -type d -path '*/${cgroup}*' -exec rmdir {} + 2>/dev/null && break
@@ -41,14 +41,16 @@ done
 [ ! -e ${noModules} ] || rmdir ${modules}
 rm -rf ${runDirectory}
 `;
-/** Around the engine, in the machine's own namespaces: tidies also when what started it was killed. */
+/**
+ * Runs around the engine, in the machine's own namespaces. It tidies even if the process that started it was killed.
+ */
 const supervise = `
 unshare --net --pid --fork --kill-child --mount --mount-proc bash -c '${init}' engine "$@"
 ${tidy}`;
 
 /**
- * Starts an engine of our own: network, process and mount namespaces, no uplink. Its images stay in the cache; one at a
- * time uses them. With `keep` it outlives this process.
+ * Starts an engine of our own, with its own network, process and mount namespaces and without an uplink. Its images
+ * stay in the cache, which one engine at a time may use. With `keep`, the engine outlives this process.
  */
 export async function startEngine(lab: Lab, keep: boolean): Promise<Engine> {
   await command('sh', ['-c', tidy]);
@@ -74,7 +76,7 @@ export async function startEngine(lab: Lab, keep: boolean): Promise<Engine> {
   mkdirSync(join(lab.dir, 'logs'), { recursive: true });
   const file = join(lab.dir, 'dockerd.json');
   writeFileSync(file, JSON.stringify(configuration));
-  // held by every process of the engine, and by the kernel's means: a killed one leaves none
+  // every process of the engine holds this kernel lock, so that a killed engine leaves none
   const locked = ['--nonblock', '--conflict-exit-code', '75', lock, 'sh', '-c', supervise, 'supervise'];
   const log = openSync(logFile(lab, role), 'w');
   const child = spawn('flock', [...locked, file, keep ? 'keep' : 'end'], {
@@ -103,14 +105,14 @@ export async function startEngine(lab: Lab, keep: boolean): Promise<Engine> {
       if (!existsSync(socket)) return undefined;
       return docker({ ...engine, inside: [] }, ['version']).catch(() => undefined);
     },
-    { seconds: 60 },
+    { seconds: 180 },
   );
   const found = { ...engine, inside: ['nsenter', `--net=/proc/${pidOf(lab, 'dockerd')}/ns/net`] };
   await discard(found);
   return found;
 }
 
-/** Pid of the engine's process of that name. Throws when there is none. */
+/** Returns the pid of the engine's process of that name. Throws if there is none. */
 function pidOf(lab: Lab, name: string): number {
   const found = processesOf(lab, { role }).find(
     ({ pid }) => readFileSync(`/proc/${pid}/comm`, 'utf8').trim() === name,
@@ -119,7 +121,7 @@ function pidOf(lab: Lab, name: string): number {
   return found.pid;
 }
 
-/** What a killed run left in the engine's data: containers, their volumes and networks, never images. */
+/** Removes the containers, volumes and networks that a killed run left in the engine's data, but no images. */
 async function discard(engine: Engine): Promise<void> {
   const ids = (await docker(engine, ['ps', '-aq'])).split('\n').filter((id) => id !== '');
   if (ids.length > 0) await docker(engine, ['rm', '-fv', ...ids]);
@@ -128,11 +130,11 @@ async function discard(engine: Engine): Promise<void> {
   if (ids.length > 0) say(`  removed ${ids.length} containers of an earlier run`);
 }
 
-/** Ends the engine of our own, with everything in it; also one that another command started. */
+/** Ends our own engine and everything in it, even if another command started it. */
 export async function stopEngine(lab: Lab): Promise<void> {
   if (processesOf(lab, { role }).length > 0) {
     try {
-      process.kill(pidOf(lab, 'unshare'), 'SIGKILL'); // the rest follows it, and the supervisor clears up
+      process.kill(pidOf(lab, 'unshare'), 'SIGKILL'); // its children end with it, and the supervisor tidies
     } catch {
       // it is ending already
     }

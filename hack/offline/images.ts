@@ -8,18 +8,21 @@ import { root } from '../testbed/lab.ts';
 import { writeLayer, type Image } from './archive.ts';
 import { cachedFile, rootfs } from './rootfs.ts';
 
-/** As deploy/ names them. */
+/** The image names in deploy/. */
 export const tags = { operator: 'overlaynet-operator:0.1.0', agent: 'overlaynet-agent:0.1.0' };
 
-/** What npm's Node is linked with and does not bring. */
+/** Libraries that npm's Node needs but does not include. */
 const libraries = ['libstdc++6'];
 
 const debianWith = (name: string, packages: string[]) => rootfs(name, 'minbase', [...packages, ...libraries]);
 
-/** A Debian with the programs for packets: below the agent, and below kube-proxy, which needs the same. */
+/** A Debian with network programs, as the base of the agent's image and of kube-proxy's. */
 export const networkRootfs = () => debianWith('network', agentPackages);
 
-/** Node 24 from npm, linked with the C libraries alone: a distribution's own needs more. hack/run keeps it in the same place. */
+/**
+ * Installs Node 24 from npm in the cache, where hack/run keeps it too. It needs only the C libraries; a distribution's
+ * Node needs more.
+ */
 async function node(): Promise<string> {
   const name = `node-linux-${arch === 'amd64' ? 'x64' : arch}`;
   const dir = join(cacheDirectory(), 'node-24');
@@ -36,7 +39,7 @@ async function node(): Promise<string> {
   return file;
 }
 
-/** A layer with Node where the official image has it. */
+/** A layer that has Node at the path where the official image has it. */
 async function nodeLayer(): Promise<string> {
   const file = await node();
   const version = (await command(file, ['--version'])).trim();
@@ -45,11 +48,11 @@ async function nodeLayer(): Promise<string> {
 
 type Program = keyof typeof tags;
 
-/** What an image has beside Node, as its Dockerfile says; `grants.test.ts` compares the two. */
+/** An image's contents besides Node, as its Dockerfile says; `grants.test.ts` compares the two. */
 interface Contents {
   /** Debian packages. */
   packages: string[];
-  /** Files and directories by their absolute paths in the image: what each is in dist/. */
+  /** Files and directories: absolute path in the image, and path in dist/. */
   files: Record<string, string>;
   config: Image['config'];
 }
@@ -73,13 +76,13 @@ export const contents: Record<Program, Contents> = {
   },
 };
 
-/** A file, or the files of a directory: where each goes. */
+/** Pairs a file, or each file of a directory, with its destination. */
 const filesOf = (from: string, to: string): [string, string][] =>
   statSync(from).isDirectory()
     ? readdirSync(from).flatMap((name) => filesOf(join(from, name), `${to}/${name}`))
     : [[to, from]];
 
-/** The images of operator and agent as their Dockerfiles make them, of Debian packages and npm's Node. */
+/** Assembles the images of operator and agent, equal to their Dockerfiles', from Debian packages and npm's Node. */
 export async function assemble(work: string): Promise<Image[]> {
   const nodejs = await nodeLayer();
   const image = async (program: Program): Promise<Image> => {

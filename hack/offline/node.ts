@@ -73,7 +73,7 @@ wait
 rm -rf /tmp/* /run/containerd /run/nri
 `;
 
-/** The images that kubeadm wants, as one docker-archive. */
+/** Writes the images that kubeadm needs into one docker-archive. */
 async function clusterImages(parts: ClusterParts, file: string): Promise<void> {
   const work = dirname(file);
   const tmp: Entry = { directory: 0o1777 };
@@ -96,7 +96,7 @@ async function clusterImages(parts: ClusterParts, file: string): Promise<void> {
   ]);
 }
 
-/** Makes the image in the engine, in a container that sees nothing but the parts. */
+/** Assembles the image in a container of the engine that has access to the parts only. */
 async function assemble(
   lab: Lab,
   engine: Engine,
@@ -142,7 +142,7 @@ async function assemble(
   }
 }
 
-/** `docker save` to a compressed file, or `docker load` from it, without a copy in between. */
+/** Pipes `docker save` to a compressed file, or such a file to `docker load`, without a temporary copy. */
 async function transfer(
   engine: Engine,
   direction: 'save' | 'load',
@@ -160,7 +160,10 @@ async function transfer(
   if (code !== 0) throw new Error(`docker ${direction} ${tag}: exit status ${code}`);
 }
 
-/** The engine's node image of Debian packages and the parts, which the cache keeps. Returns its name. */
+/**
+ * Returns the name of the engine's node image, which is assembled from Debian packages and the parts and kept in the
+ * cache.
+ */
 export async function assembledNodeImage(lab: Lab, engine: Engine): Promise<string> {
   const parts = await findClusterParts();
   const base = await rootfs('node', 'minbase', packages);

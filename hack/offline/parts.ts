@@ -6,20 +6,20 @@ import { command } from '../parts/command.ts';
 import { goBuild, kubernetes } from '../parts/go.ts';
 import { arch, downloadProgram, find, go, unpack, type Part } from '../parts/part.ts';
 
-/** What a kind cluster is made of, beyond the parts of a lab. Directories. */
+/** The additional parts of a kind cluster, compared with a lab. Each is a directory. */
 export interface ClusterParts extends Parts {
   kubernetes: string;
   containerd: string;
   coredns: string;
   pause: string;
-  /** Stands in for runc, see hack/offline/runc. */
+  /** A wrapper of runc, see hack/offline/runc. */
   runc: string;
-  /** Files of kind's base image, as kind's own Dockerfile wants them. */
+  /** Files that kind's own Dockerfile copies into its base image. */
   kindFiles: string;
 }
 
 const containerdVersion = '2.1.4';
-/** As kubeadm of this Kubernetes names them; `kubeadm config images list` tells. */
+/** Image tags that kubeadm of this Kubernetes version uses, as in `kubeadm config images list`. */
 export const imageTags = {
   kubernetes: `v${kubernetesVersion}`,
   etcd: '3.6.5-0',
@@ -57,14 +57,17 @@ const containerdPart: Part = {
       module: `${module}/cmd/containerd@v${containerdVersion}`,
       packages: ['containerd', 'ctr', 'containerd-shim-runc-v2'].map((name) => `${module}/cmd/${name}`),
       ldflags: `-X ${module}/version.Version=v${containerdVersion}`,
-      // as kind builds it: snapshotters that it never uses
+      // kind's own build leaves out these unused snapshotters, too
       tags: ['no_aufs', 'no_zfs', 'no_btrfs', 'no_devmapper'],
     });
   },
   buildTime: 'a minute and a half',
 };
 
-/** The module has the files without modes; kind's Dockerfile says: scripts 0755, everything else 0644. */
+/**
+ * Copies kind's files and sets their modes, which a Go module does not keep. kind's Dockerfile gives scripts 0755 and
+ * other files 0644.
+ */
 async function takeKindFiles(dir: string): Promise<void> {
   const json = await command(await go(), ['mod', 'download', '-json', kindModule]);
   const files = join((JSON.parse(json) as { Dir: string }).Dir, 'images', 'base', 'files');
@@ -83,12 +86,12 @@ const kindFilesPart: Part = {
   buildTime: 'a few seconds',
 };
 
-/** The OCI runtime of an engine of our own. */
+/** Returns the OCI runtime of our own engine. */
 export async function findRunc(): Promise<string> {
   return join(await find(ownPart('offline/runc', { version: '1', buildTime: 'a few seconds' })), 'runc');
 }
 
-/** All that an assembled node image is made of. */
+/** Returns all parts of an assembled node image. */
 export async function findClusterParts(): Promise<ClusterParts> {
   return {
     ...(await findExactParts()),

@@ -6,13 +6,13 @@ import { command } from '../parts/command.ts';
 import { cachedDirectory, cacheDirectory } from '../parts/part.ts';
 import { timed } from '../parts/progress.ts';
 
-/** Tells inputs apart. */
+/** Returns a short hash of `inputs`. */
 export const hashOf = (inputs: unknown): string =>
   createHash('sha256').update(JSON.stringify(inputs)).digest('hex').slice(0, 12);
 
 /**
- * A file of the cache that is made of `inputs` alone: its directory's name carries their hash. What other inputs made
- * under this name is removed, since these files are large.
+ * Makes a file of the cache that depends on `inputs` only: the name of its directory contains their hash. Removes the
+ * files that other inputs made under this name, because they are large.
  */
 export async function cachedFile(
   name: string,
@@ -35,7 +35,10 @@ export async function cachedFile(
   return join(dir, name);
 }
 
-/** This machine's release, `bookworm`: its packages suit its mirror. Throws on a system without one. */
+/**
+ * Returns this machine's Debian or Ubuntu release, such as `bookworm`: packages come from its mirror. Throws on other
+ * systems.
+ */
 function release(): string {
   const name = /^VERSION_CODENAME="?([a-z]+)"?$/m.exec(readFileSync('/etc/os-release', 'utf8'))?.[1];
   if (name === undefined)
@@ -43,7 +46,7 @@ function release(): string {
   return name;
 }
 
-/** The distribution's own sources as this machine has them; third parties' are left out. */
+/** Returns this machine's apt sources of the distribution itself, without those of third parties. */
 async function sources(suite: string): Promise<string> {
   const format = '$(REPO_URI) $(RELEASE) $(COMPONENT)';
   const text = await command('apt-get', ['indextargets', '--format', format, 'Created-By: Packages']);
@@ -58,7 +61,7 @@ async function sources(suite: string): Promise<string> {
   return [...lines].map((line) => `deb ${line}\n`).join('');
 }
 
-/** apt's proxies, which mmdebstrap doesn't take over by itself. */
+/** Returns apt's proxy settings, which mmdebstrap does not read itself. */
 async function proxies(): Promise<string[]> {
   const dump = await command('apt-config', ['dump', 'Acquire']);
   return dump
@@ -67,14 +70,14 @@ async function proxies(): Promise<string[]> {
     .map((line) => `--aptopt=${line}`);
 }
 
-/** What a container never reads. */
+/** Files that a container never reads. */
 const leftOut = ['doc', 'man', 'info', 'locale', 'lintian'].map(
   (name) => `--dpkgopt=path-exclude=/usr/share/${name}/*`,
 );
 
 /**
- * A root file system of Debian packages as a tar, from the mirror that this machine uses. Cached.
- * `minbase` is a small Debian; `extract` no more than the packages' files and those of what they need, not set up.
+ * Makes a root file system of Debian packages as a cached tar file, from the mirror that this machine uses.
+ * `minbase` is a small Debian. `extract` only unpacks the packages and their dependencies, without configuring them.
  */
 export function rootfs(name: string, variant: 'minbase' | 'extract', packages: string[]): Promise<string> {
   const suite = release();

@@ -5,8 +5,8 @@ import pkg from '../../package.json' with { type: 'json' };
 const source = join(import.meta.dirname, '..', '..', 'src', 'page');
 
 /**
- * Bundles the page that operators serve under /ui/: index.html, and what it loads under names that hold a hash of the
- * content. A directory that is there is replaced as a whole.
+ * Bundles the page that operators serve under /ui/: index.html and its files, whose names contain a hash of their
+ * content. Replaces an existing directory as a whole.
  */
 export async function buildPage(directory: string): Promise<void> {
   const { build } = await import('esbuild');

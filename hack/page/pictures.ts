@@ -8,13 +8,13 @@ interface Picture {
   nodes: 3 | 1_000;
   hash: string;
   dark?: boolean;
-  /** Of the window, in pixels; default 1,200 × 760. */
+  /** Width of the window in pixels; 1,200 (× 760) by default. */
   width?: number;
   height?: number;
   locale?: string;
 }
 
-/** The views that the documentation shows, and those that are looked at after a change. */
+/** The views that the documentation shows, and further ones for reviews of a change. */
 export const pictures: readonly Picture[] = [
   { name: 'overview', nodes: 3, hash: '#/' },
   { name: 'overview-dark', nodes: 3, hash: '#/', dark: true },
@@ -31,9 +31,17 @@ export const pictures: readonly Picture[] = [
   { name: 'containers-1000', nodes: 1_000, hash: '#/containers' },
   { name: 'containers-search', nodes: 1_000, hash: '#/containers?search=postgres-1' },
   { name: 'containers-narrow', nodes: 3, hash: '#/containers', width: 360, dark: true },
+  { name: 'path', nodes: 3, hash: '#/path?from=9.0.0.2&to=9.0.1.2&port=80', height: 900 },
+  { name: 'path-fails', nodes: 3, hash: '#/path?from=9.0.0.2&to=9.0.2.2', height: 900 },
+  { name: 'path-fails-dark', nodes: 3, hash: '#/path?from=9.0.0.2&to=9.0.2.2', dark: true, height: 900 },
+  { name: 'path-narrow', nodes: 3, hash: '#/path?from=9.0.0.2&to=9.0.1.2', width: 360, height: 1_900 },
+  { name: 'path-chinese', nodes: 3, hash: '#/path?from=9.0.0.2&to=9.0.2.2', locale: 'zh-CN', height: 900 },
 ];
 
-/** @param names of these alone; none: of all */
+/**
+ * Takes pictures of the page's views.
+ * @param names the pictures to take; empty: all
+ */
 export async function takePictures(page: string, to: string, names: readonly string[]): Promise<void> {
   const clusters = {
     3: record({ nodes: 3, containers: 120 }),
@@ -50,8 +58,8 @@ export async function takePictures(page: string, to: string, names: readonly str
     });
     const tab = await context.newPage();
     await tab.goto(`http://${server.address}/ui/${hash}`);
-    await tab.locator('[role="row"], tbody tr').nth(1).waitFor();
-    // whatever else the view asks for
+    await tab.locator('[role="row"], tbody tr, .hops li').nth(1).waitFor();
+    // for the view's further requests
     await tab.waitForTimeout(1_500);
     await tab.screenshot({ path: join(to, `${name}.png`) });
     await context.close();

@@ -1,7 +1,7 @@
 import type {
   AgentAllocation,
   AllocationLedger,
-  Condition,
+  Isolation,
   LedgerBlock,
   LedgerSpace,
   OverlayAgent,
@@ -9,35 +9,49 @@ import type {
   OverlayNetwork,
 } from '../../src/api/types.ts';
 import { pageName, pageSize, vtepSpace } from '../../src/allocate/space.ts';
+import { exhausting } from '../../src/allocate/fullness.ts';
 import type { NodeFacts } from '../../src/allocate/view.ts';
 import { block, formatCidr, halves, parseCidr } from '../../src/net/cidr.ts';
 import { vtepAt } from '../../src/net/vtep.ts';
 import type { ContainerRow, Unanswered } from '../../src/rows/row.ts';
+import type { StoredEvent } from '../../src/rows/events.ts';
 import type { World } from '../../src/rows/world.ts';
-import { containersOf } from './recordedcontainers.ts';
+import { containersOf, countAddresses } from './recordedcontainers.ts';
+import { eventsOf } from './recordedevents.ts';
+import { ago, condition, conditionsOf, faultOf } from './recordedfaults.ts';
 
-/** A cluster as an operator's caches and its agents show it, made up from a few numbers: always the same. */
+/** A cluster as an operator's caches and its agents report it, generated from a few numbers and always the same. */
 export interface Recorded {
   world: World;
   containers: ContainerRow[];
   unanswered: Unanswered[];
+  events: StoredEvent[];
 }
 
 interface NetworkSpec {
   name: string;
   cidr: string;
   prefix: number;
-  allow?: string[];
-  /** Nodes that get a block, in percent. */
+  isolation?: Isolation;
+  /** Percentage of nodes that get a block. */
   share: number;
 }
+
+/** Closed for processes of other nodes, but for the API server. */
+const closed: Isolation = { mode: 'Isolated', allow: ['db'], hosts: 'Deny', allowAPIServer: true };
 
 const networks: NetworkSpec[] = [
   { name: 'dcos', cidr: '9.0.0.0/8', prefix: 24, share: 100 },
   { name: 'dcos6', cidr: 'fd01:b::/64', prefix: 80, share: 100 },
-  { name: 'web', cidr: '10.40.0.0/16', prefix: 26, allow: ['db'], share: 60 },
-  { name: 'db', cidr: '10.50.0.0/16', prefix: 26, allow: ['web'], share: 40 },
-  { name: 'batch', cidr: '10.60.0.0/21', prefix: 28, allow: [], share: 12 },
+  { name: 'web', cidr: '10.40.0.0/16', prefix: 26, isolation: closed, share: 60 },
+  {
+    name: 'db',
+    cidr: '10.50.0.0/16',
+    prefix: 26,
+    isolation: { mode: 'Isolated', allow: ['web'] },
+    share: 40,
+  },
+  { name: 'batch', cidr: '10.60.0.0/21', prefix: 28, isolation: { mode: 'Isolated' }, share: 12 },
 ];
 
 const config: OverlayConfig['spec'] = {
@@ -50,28 +64,10 @@ const config: OverlayConfig['spec'] = {
   reuseCooldown: '10m',
 };
 
-const ago = (now: number, seconds: number): string => new Date(now - seconds * 1_000).toISOString();
-
-const condition = (
-  since: string,
-  type: string,
-  status: Condition['status'],
-  reason: string,
-  message = '',
-): Condition => ({ type, status, reason, message, lastTransitionTime: since });
-
-/** What is wrong with some of the nodes, by their number. */
-function faultOf(at: number, nodes: number): 'failed' | 'firewall' | 'missing' | 'configuring' | undefined {
-  if (nodes < 3) return undefined;
-  if (nodes < 10) return at === 2 ? 'failed' : undefined;
-  if (at % 211 === 17) return 'failed';
-  if (at % 97 === 5) return 'firewall';
-  if (at % 301 === 42) return 'missing';
-  if (at % 151 === 8) return 'configuring';
-  return undefined;
-}
-
-/** @param count.containers spread over all nodes */
+/**
+ * Generates a cluster.
+ * @param count.containers their number on all nodes together
+ */
 export function record(count: { nodes: number; containers: number }, now = Date.now()): Recorded {
   const cluster = new Cluster(count.nodes, now);
   const names = Array.from({ length: count.nodes }, (_, at) => `node${at + 1}`);
@@ -79,9 +75,13 @@ export function record(count: { nodes: number; containers: number }, now = Date.
     cluster.join(name, at);
   });
   cluster.rest();
+  const containers = containersOf(cluster.allocations, names, count.containers, now);
+  countAddresses(cluster.agents, cluster.allocations, containers);
+  const world = cluster.world();
   return {
-    world: cluster.world(),
-    containers: containersOf(cluster.allocations, names, count.containers, now),
+    world,
+    containers,
+    events: eventsOf(world),
     unanswered: names
       .filter((_, at) => faultOf(at, count.nodes) === 'failed' && count.nodes > 10)
       .map((node) => ({ node, reason: '172.17.0.1: no answer within 2500 ms' })),
@@ -154,7 +154,7 @@ class Cluster {
     });
   }
 
-  /** Some blocks rest, as after nodes have left. */
+  /** Lets some blocks rest, as after nodes have left. */
   rest(): void {
     for (const [space, blocks] of this.#blocks) {
       if (space === 'vtep') continue;
@@ -189,6 +189,7 @@ class Cluster {
         status: { conditions: [condition(ago(this.#now, 500_000), 'Accepted', 'True', 'Accepted')] },
       },
       networks: networks.map((spec) => this.#network(spec)),
+      reservations: [],
       nodes: this.nodes,
       agents: this.agents,
       allocations: this.allocations,
@@ -217,14 +218,17 @@ class Cluster {
     });
   }
 
-  #network({ name, cidr, prefix, allow }: NetworkSpec): OverlayNetwork {
+  #network({ name, cidr, prefix, isolation }: NetworkSpec): OverlayNetwork {
     const since = ago(this.#now, 450_000);
     const blocks = this.#blocks.get(name) ?? [];
     const all = 2 ** Math.min(20, prefix - parseCidr(cidr).length);
     const inState = (state: LedgerBlock['state']) => blocks.filter((one) => one.state === state).length;
-    const failed = [...this.agents.values()].filter(({ status }) =>
-      status?.networks?.some((one) => one.name === name && one.state === 'Failed'),
-    ).length;
+    const said = [...this.nodes.values()].map((node) => ({
+      node,
+      network: this.agents.get(node.name)?.status?.networks?.find((one) => one.name === name),
+    }));
+    const bad = said.filter(({ network }) => network?.state === 'Failed');
+    const failed = bad.length;
     const held = inState('Held');
     const ready =
       failed === 0
@@ -234,59 +238,38 @@ class Cluster {
             'Ready',
             'False',
             'AgentsFailed',
-            `${failed} of ${held} agents failed: node3: ip link add vtep1024 type vxlan: Operation not supported`,
+            `${failed} of ${held} agents failed: ${bad[0]?.node.name ?? ''}: ip link add vtep1024 type vxlan: Operation not supported`,
           );
-    return {
+    const capacity = {
+      cidr,
+      blocks: all,
+      held,
+      releasing: inState('Releasing'),
+      cooling: inState('Cooling'),
+      quarantined: 0,
+      free: all - blocks.length,
+    };
+    const network: OverlayNetwork = {
       metadata: { name, creationTimestamp: since },
       spec: {
         subnets: [{ cidr, prefix, state: 'Active' }],
         enabled: true,
         containerizers: ['CNI', 'Docker'],
-        ...(allow === undefined ? {} : { isolation: { mode: 'Isolated', allow } }),
+        ...(isolation === undefined ? {} : { isolation }),
       },
+    };
+    const { type, status, reason, message } = exhausting(network, [capacity], said);
+    return {
+      ...network,
       status: {
-        capacity: [
-          {
-            cidr,
-            blocks: all,
-            held,
-            releasing: inState('Releasing'),
-            cooling: inState('Cooling'),
-            quarantined: 0,
-            free: all - blocks.length,
-          },
-        ],
+        capacity: [capacity],
         agents: { allocated: held, ready: held - failed, failed, waiting: 0 },
-        conditions: [condition(since, 'Accepted', 'True', 'Accepted'), ready],
+        conditions: [
+          condition(since, 'Accepted', 'True', 'Accepted'),
+          ready,
+          condition(since, type, status, reason, message),
+        ],
       },
     };
   }
-}
-
-function conditionsOf(fault: ReturnType<typeof faultOf>, since: string): Condition[] {
-  const registered = condition(since, 'Registered', 'True', 'Accepted');
-  const system = condition(since, 'SystemReady', 'True', 'Ready');
-  const path =
-    fault === 'failed'
-      ? condition(
-          since,
-          'DataPathReady',
-          'False',
-          'Failed',
-          'dcos: ip link add vtep1024 type vxlan: RTNETLINK answers: Operation not supported',
-        )
-      : condition(since, 'DataPathReady', 'True', 'Ready');
-  return [
-    registered,
-    path,
-    fault === 'firewall'
-      ? condition(
-          since,
-          'SystemReady',
-          'False',
-          'Firewall',
-          'iptables FORWARD drops what the tunnel brings: rule "-A FORWARD -j DROP". Add a rule before it that accepts -i vtep1024',
-        )
-      : system,
-  ];
 }

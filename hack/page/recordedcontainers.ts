@@ -1,14 +1,15 @@
-import type { AgentAllocation } from '../../src/api/types.ts';
+import type { AgentAllocation, OverlayAgent } from '../../src/api/types.ts';
 import { formatAddress } from '../../src/net/address.ts';
 import { addressAt, parseCidr } from '../../src/net/cidr.ts';
 import type { ContainerRow } from '../../src/rows/row.ts';
+import { usageOf } from '../../src/use/usage.ts';
 
 const ago = (now: number, seconds: number): string => new Date(now - seconds * 1_000).toISOString();
 
 const namespaces = ['shop', 'billing', 'search', 'default', 'monitoring'];
 const apps = ['web', 'api', 'worker', 'redis', 'postgres', 'cron'];
 
-/** Pods, and Docker's containers, spread over the nodes. */
+/** Generates pods and Docker containers on the nodes. */
 export function containersOf(
   allocations: ReadonlyMap<string, AgentAllocation>,
   names: string[],
@@ -50,4 +51,24 @@ export function containersOf(
       kernel: at % 997 === 3 ? 'Missing' : 'Present',
     };
   });
+}
+
+/** Sets how many addresses are in use in each agent's blocks. */
+export function countAddresses(
+  agents: ReadonlyMap<string, OverlayAgent>,
+  allocations: ReadonlyMap<string, AgentAllocation>,
+  containers: readonly ContainerRow[],
+): void {
+  const byNode = Map.groupBy(containers, ({ node }) => node);
+  for (const [node, { status }] of agents) {
+    const own = byNode.get(node) ?? [];
+    const taken = (runtime: ContainerRow['runtime']) => (network: string) =>
+      own.filter((row) => row.runtime === runtime && row.network === network).flatMap((row) => row.addresses);
+    const usage = usageOf(allocations.get(node)?.spec.networks ?? [], {
+      cni: taken('CNI'),
+      docker: taken('Docker'),
+    });
+    for (const network of status?.networks ?? [])
+      network.usage = (usage.get(network.name) ?? []).map((one) => ({ ...one }));
+  }
 }

@@ -1,18 +1,23 @@
 import pkg from '../../package.json' with { type: 'json' };
 import { Changes } from '../../src/operator/changes.ts';
+import { pathRoute } from '../../src/operator/path.ts';
 import { pageOf, storedKinds } from '../../src/rows/answer.ts';
-import { containerEntries } from '../../src/rows/containers.ts';
+import { containerPage } from '../../src/rows/containers.ts';
 import { paged } from '../../src/rows/entry.ts';
+import { eventEntries } from '../../src/rows/events.ts';
+import { tracePath } from '../../src/rows/path.ts';
+import { peerEntries } from '../../src/rows/peers.ts';
 import { parseQuery } from '../../src/rows/query.ts';
 import { changesPath, pathOf } from '../../src/rows/row.ts';
 import { json, serve, type Route, type Server } from '../../src/serve/http.ts';
 import { pageRoutes } from '../../src/serve/page.ts';
 import { silent } from '../../src/log.ts';
 import type { Recorded } from './recorded.ts';
+import { recordedPeers } from './recordedpath.ts';
+import { recordedProbes } from './recordedprobes.ts';
 
 /**
- * Serves the page with recorded data on a loopback address: the operator's own rows, pages and stream, without a cluster behind
- * them.
+ * Serves the page with recorded data on a loopback address: the operator's own rows, pages and stream, but no cluster.
  */
 export async function serveRecorded(
   directory: string,
@@ -33,10 +38,22 @@ export async function serveRecorded(
       [pathOf('containers')]: (query) => {
         const { containers, unanswered } = recorded();
         return answer({
-          ...paged('containers', containerEntries(containers), parseQuery('containers', query)),
+          ...containerPage(containers, parseQuery('containers', query)),
           unanswered,
         });
       },
+      [pathOf('events')]: (query) =>
+        answer(paged('events', eventEntries(recorded().events), parseQuery('events', query))),
+      [pathOf('peers')]: (text) => {
+        const query = parseQuery('peers', text);
+        const rows = recordedProbes(recorded().world, query.node ?? '');
+        return answer({ ...paged('peers', peerEntries(rows), query), unanswered: [] });
+      },
+      [tracePath]: pathRoute(
+        () => recorded().world,
+        recordedPeers(recorded),
+        () => undefined,
+      ),
       [changesPath]: () => changes.follow(),
       ...pageRoutes(directory),
     },

@@ -28,7 +28,7 @@ const kindPart: Part = {
 
 const hack = join(import.meta.dirname, '..');
 
-/** A program of our own; its version is that of its source, the files of `folder` in hack/. */
+/** A program of our own, whose source files are in `folder` of hack/. Its version includes their hash. */
 export function ownPart(folder: string, rest: { version: string; module?: string; buildTime: string }): Part {
   const source = join(hack, folder);
   const name = basename(folder);
@@ -45,12 +45,12 @@ export function ownPart(folder: string, rest: { version: string; module?: string
   };
 }
 
-/** The kind command: on the PATH, in the cache, downloaded or built. */
+/** Finds the kind command on the PATH or in the cache; else downloads or builds it. */
 export async function findKind(): Promise<string> {
   return join(await find(kindPart), 'kind');
 }
 
-/** The program that runs in the tests' pods. */
+/** Finds, or builds, the program of the tests' pods. */
 export async function findTool(): Promise<string> {
   return join(await find(ownPart('kind/go/tool', { version: '1', buildTime: 'a few seconds' })), 'tool');
 }

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 
-/** Why a command failed, in the words of the command itself. */
+/** The failure of a command. The message quotes what the command printed. */
 export class CommandFailed extends Error {
   readonly code: number;
   readonly stderr: string;
@@ -15,11 +15,11 @@ interface Options {
   input?: string;
   env?: NodeJS.ProcessEnv;
   cwd?: string;
-  /** The statuses that are no failure; 0 unless told. */
+  /** Exit statuses that count as success; only 0 by default. */
   accept?: number[];
 }
 
-/** Runs a program to its end and returns what it wrote to standard output. Throws CommandFailed. */
+/** Runs a program to its end and returns its standard output. Throws CommandFailed. */
 export function command(program: string, args: string[], options: Options = {}): Promise<string> {
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, {
@@ -42,13 +42,13 @@ export function command(program: string, args: string[], options: Options = {}):
         reject(new CommandFailed(program, args, status, words));
       }
     });
-    // a program that exits before it has read its input breaks the pipe: its status tells more
+    // a program that exits before it has read its input breaks the pipe: its exit status is the better error
     child.stdin?.on('error', () => undefined);
     child.stdin?.end(options.input);
   });
 }
 
-/** The same for a whole command line in one list. */
+/** Runs a command line that is given as one list. */
 export function commandLine([program, ...args]: string[], options: Options = {}): Promise<string> {
   return command(program ?? '', args, options);
 }

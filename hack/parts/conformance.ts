@@ -6,11 +6,11 @@ import { command } from './command.ts';
 import { goBuild, kubernetes } from './go.ts';
 import { arch, find, go, unpack, type Part } from './part.ts';
 
-/** Paths of what Kubernetes' own suite needs. */
+/** Paths of the programs for Kubernetes' own test suite. */
 export interface ConformanceParts {
-  /** Kubernetes' e2e.test: all its specs in one program. */
+  /** Kubernetes' e2e.test, one program with all specs. */
   suite: string;
-  /** Runs several of it side by side and merges what they report. */
+  /** Runs several instances of the suite side by side and merges their reports. */
   ginkgo: string;
   /** Directory of the programs and files of the suite's images. */
   images: string;
@@ -37,7 +37,7 @@ const suitePart: Part = {
   buildTime: '20 minutes',
 };
 
-/** Keys of a server that stands in agnhost's source beside its Dockerfile, which copies them. */
+/** Keys of a server in agnhost: they are in its source directory, and its Dockerfile copies them. */
 const keys = ['localhost.crt', 'localhost.key'];
 
 const imagesPart: Part = {
@@ -62,7 +62,9 @@ const imagesPart: Part = {
   buildTime: 'a minute',
 };
 
-/** Kubernetes' own suite in the version of the cluster: downloaded or built, and what is in its images built. */
+/**
+ * Finds Kubernetes' own suite in the cluster's version: downloads or builds it, and builds the programs in its images.
+ */
 export async function findConformanceParts(): Promise<ConformanceParts> {
   const suite = await find(suitePart);
   const testdns = ownPart('kind/go/testdns', {

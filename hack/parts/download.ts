@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 
-/** False where the machine's owner, or a test, allows package registries only. */
+/** Returns false if the user, or a test, allows package registries only. */
 export function downloadsAllowed(): boolean {
   return process.env.OVERLAYNET_DOWNLOAD !== 'never';
 }
@@ -17,8 +17,8 @@ async function get(url: string, timeoutMs: number): Promise<Buffer> {
 }
 
 /**
- * Finds a file's SHA-256 in what its publisher prints: the bare sum, or lines of `sum  name`.
- * Throws when the file isn't among them.
+ * Finds a file's SHA-256 in published text: the bare sum, or lines of `sum  name`.
+ * Throws if the file is not among them.
  */
 export function publishedSum(text: string, name: string): string {
   const bare = /^\s*([0-9a-f]{64})\s*$/i.exec(text);
@@ -30,8 +30,8 @@ export function publishedSum(text: string, name: string): string {
 }
 
 /**
- * Downloads `url` to the file `to` and holds it against the SHA-256 published at `sums`.
- * The sum comes first, with a short time-out: it tells at once whether the host can be reached.
+ * Downloads `url` to the file `to` and compares it with the SHA-256 published at `sums`.
+ * Fetches the sum first, with a short time-out, so that an unreachable host shows at once.
  */
 export async function download(url: string, sums: string, to: string): Promise<void> {
   const name = url.slice(url.lastIndexOf('/') + 1);

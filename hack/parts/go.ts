@@ -7,7 +7,10 @@ import { timed } from './progress.ts';
 
 const goVersion = '1.26.0';
 
-/** The Go command: on the PATH, in its usual place, in the cache, or downloaded into it. Throws, saying what to install. */
+/**
+ * Finds the Go command on the PATH, in its usual place or in the cache; else downloads it. Throws and names what to
+ * install.
+ */
 export async function findGo(cache: string, arch: string): Promise<string> {
   const cached = join(cache, `go-${goVersion}`, 'go', 'bin', 'go');
   const found = which('go') ?? ['/usr/local/go/bin/go', cached].find(executable);
@@ -26,22 +29,25 @@ export async function findGo(cache: string, arch: string): Promise<string> {
 }
 
 interface Build {
-  /** Module and version whose requirements decide all others: `go.etcd.io/etcd/server/v3@v3.6.5`. Absent: the standard library. */
+  /**
+   * Module and version whose requirements decide the versions of all other modules: `go.etcd.io/etcd/server/v3@v3.6.5`.
+   * Absent: the program needs the standard library only.
+   */
   module?: string;
-  /** Directory of a program of our own, which becomes package `.` of the throwaway module. */
+  /** Directory of a program of our own, which becomes package `.` of the temporary module. */
   source?: string;
-  /** Packages to build, each into an executable named after its last element, or a single one into `as`. */
+  /** Packages to build. Each becomes an executable named after its last element; a single one may be named by `as`. */
   packages: string[];
   as?: string;
-  /** Builds the tests of the package, an executable as well. */
+  /** Builds the package's tests, which are an executable too. */
   tests?: boolean;
   ldflags?: string;
   tags?: string[];
-  /** Arguments of `go mod edit` that the module needs, worked out with the go command at hand. */
+  /** Returns the module's arguments for `go mod edit`; it may run the go command to find them. */
   edits?: (go: (args: string[]) => Promise<string>) => Promise<string[]>;
 }
 
-/** Builds static executables out of published modules into `dir`, by way of a throwaway module of their own. */
+/** Builds static executables of published modules in `dir`, through a temporary module. */
 export async function goBuild(go: string, dir: string, build: Build): Promise<void> {
   const work = join(dir, 'module');
   await mkdir(work, { recursive: true });
@@ -60,7 +66,8 @@ export async function goBuild(go: string, dir: string, build: Build): Promise<vo
 }
 
 /**
- * k8s.io/kubernetes is a module whose staging modules must be pinned beside it: v1.x.y goes with v0.x.y.
+ * Builds programs of Kubernetes. The module k8s.io/kubernetes needs its staging modules pinned: v1.x.y goes with
+ * v0.x.y.
  */
 export function kubernetes(version: string, programs: string[]): Build {
   const pkg = 'k8s.io/component-base/version';

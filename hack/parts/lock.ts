@@ -5,8 +5,8 @@ import { once } from 'node:events';
 import { say } from './progress.ts';
 
 /**
- * Runs `work` while holding the lock `file`, saying so if another run has to be waited for.
- * It is the kernel's lock, held by a child that ends with this process: a killed run leaves no stale one.
+ * Runs `work` while holding the lock `file`. Prints a message if it must wait for another run.
+ * The kernel holds the lock for a child that ends with this process, so that a killed run leaves no stale lock.
  */
 export async function locked<T>(file: string, work: () => Promise<T>): Promise<T> {
   mkdirSync(dirname(file), { recursive: true });

@@ -4,7 +4,7 @@ import { command } from './command.ts';
 import { say, timed } from './progress.ts';
 import { withoutServices } from './services.ts';
 
-/** What a program comes in, on Debian and Ubuntu. */
+/** Programs, and the Debian and Ubuntu packages that contain them. */
 const packages: Record<string, string> = {
   ip: 'iproute2',
   bridge: 'iproute2',
@@ -23,7 +23,7 @@ const packages: Record<string, string> = {
   modprobe: 'kmod',
 };
 
-/** Directories of programs; a user's PATH often lacks those of the administrator. */
+/** Returns the directories to search for programs. A user's PATH often lacks the sbin directories. */
 export function searchPath(): string[] {
   const given = (process.env.PATH ?? '').split(':').filter((dir) => dir !== '');
   return [...new Set([...given, '/usr/local/sbin', '/usr/sbin', '/sbin', '/usr/bin', '/bin'])];
@@ -45,8 +45,8 @@ export function which(program: string): string | undefined {
 }
 
 /**
- * Installs the Debian packages that are missing: those that everything needs, and of `more` (program: package).
- * Throws, naming what to do, where it can't: not root, or no apt-get.
+ * Installs missing Debian packages: those that everything needs, and those of `more` (program: package).
+ * Throws without root or apt-get, and names what to install.
  */
 export async function ensurePackages(more: Record<string, string> = {}): Promise<void> {
   process.env.PATH = searchPath().join(':');
@@ -63,10 +63,10 @@ export async function ensurePackages(more: Record<string, string> = {}): Promise
   if (which('apt-get') === undefined) {
     throw new Error(`install these packages (Debian's names) and run it again: ${missing.join(' ')}`);
   }
-  say(`needed of this system and missing: ${missing.join(' ')}`);
+  say(`missing on this system: ${missing.join(' ')}`);
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
   const install = () => command('apt-get', ['install', '-y', '--no-install-recommends', ...missing], { env });
-  // a fresh machine has no package lists yet; one with lists needs no update
+  // a fresh machine has no package lists, so that only a failed install needs an update
   const installed = () => install().catch(() => command('apt-get', ['update'], { env }).then(install));
   await timed(`apt-get install ${missing.join(' ')}`, () =>
     ['docker.io', 'prometheus'].some((name) => missing.includes(name))

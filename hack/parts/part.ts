@@ -8,19 +8,22 @@ import { locked } from './lock.ts';
 import { executable, searchPath } from './packages.ts';
 import { say, timed } from './progress.ts';
 
-/** Executables, or other files, that come together: all in one directory. */
+/** Executables, or other files, that are installed together in one directory. */
 export interface Part {
   name: string;
   version: string;
   files: string[];
-  /** Directories that the user names, by KUBEBUILDER_ASSETS or CNI_PATH; the PATH is searched after them. Absent: neither. */
+  /**
+   * Directories that the user names with KUBEBUILDER_ASSETS or CNI_PATH; the PATH is searched after them. Absent: only
+   * the cache is searched.
+   */
   given?: string[];
-  /** Oldest version that serves, of one that is found; it prints it on --version. Absent: any. */
+  /** Oldest version that is accepted, as the program prints it on --version. Absent: any. */
   atLeast?: [number, number];
-  /** Absent where it is published as source only. */
+  /** Absent if it is published as source only. */
   download?: (dir: string) => Promise<void>;
   build: (dir: string) => Promise<void>;
-  /** What building takes on two cores with nothing cached. */
+  /** Time to build it on two cores with an empty cache. */
   buildTime: string;
 }
 
@@ -33,7 +36,7 @@ export function cacheDirectory(): string {
 
 export const go = () => findGo(cacheDirectory(), arch);
 
-/** Unpacks `members` of a release archive into `dir`, without the folders they are in there. */
+/** Unpacks `members` of a release archive into `dir`, without their leading directories. */
 export async function unpack(
   dir: string,
   url: string,
@@ -47,7 +50,7 @@ export async function unpack(
   await rm(archive);
 }
 
-/** Downloads one published executable into `dir`, under its own name. */
+/** Downloads one published executable into `dir` and keeps its name. */
 export async function downloadProgram(dir: string, name: string, url: string, sums: string): Promise<void> {
   await download(url, sums, join(dir, name));
   await command('chmod', ['755', join(dir, name)]);
@@ -63,8 +66,8 @@ async function serves(part: Part, dir: string): Promise<boolean> {
 }
 
 /**
- * Makes a directory of the cache once: `make` fills a fresh one, which then takes its name. Runs of several commands
- * wait for each other.
+ * Makes a directory of the cache once: `make` fills a temporary directory, which is then renamed. Concurrent runs wait
+ * for each other.
  */
 export async function cachedDirectory(
   dir: string,
@@ -88,7 +91,10 @@ export async function cachedDirectory(
   });
 }
 
-/** The directory of a part's files: given, on the PATH, cached, downloaded or built. */
+/**
+ * Returns the directory of a part's files: named by the user, on the PATH or in the cache; else downloads or builds
+ * them.
+ */
 export async function find(part: Part): Promise<string> {
   const places = part.given === undefined ? [] : [...part.given, ...searchPath()];
   for (const dir of places) if (await serves(part, dir)) return dir;

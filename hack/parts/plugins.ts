@@ -16,10 +16,10 @@ const sources = join(root, 'src', 'cni');
 const dir = join(root, 'dist', 'cni');
 const plugin = join(dir, 'overlaynet');
 
-/** The standard plugins that ours is chained with, by the names that our conflists have for them. */
+/** The standard plugins that follow ours in a chain, by the names that our conflists give them. */
 export const chained = { 'overlaynet-portmap': 'portmap', 'overlaynet-bandwidth': 'bandwidth' };
 
-/** What building our Go programs, and their tests, need in the environment: nothing but what go.sum names, and no C library. */
+/** Environment for building and testing our Go programs: only modules that go.sum names, and no C library. */
 export const goEnvironment = () => ({
   ...process.env,
   CGO_ENABLED: '0',
@@ -27,10 +27,10 @@ export const goEnvironment = () => ({
   GOWORK: 'off',
 });
 
-/** When a file was last written, in ms; 0 where there is none. */
+/** Returns when a file was last written, in ms; 0 if it does not exist. */
 const written = (file: string) => statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0;
 
-/** Builds `program` of the Go module in `sources`, unless it is newer than those. Returns its path. */
+/** Builds `program` of the Go module in `sources`, unless it is newer than they are. Returns its path. */
 export async function buildProgram(
   sources: string,
   program: string,
@@ -43,17 +43,17 @@ export async function buildProgram(
   const unfinished = join(dirname(program), `.${basename(program)}.${process.pid}`);
   const args = ['build', '-trimpath', '-buildvcs=false', '-ldflags', '-s -w', '-o', unfinished, '.'];
   await command(await go(), args, { cwd: sources, env: goEnvironment() });
-  // at once: someone may be starting it
+  // atomically: another process may be starting the program
   await rename(unfinished, program);
   return program;
 }
 
-/** Builds dist/cni/overlaynet, our CNI plugin, where it has to be. Returns its path. */
+/** Builds dist/cni/overlaynet, our CNI plugin, unless it is up to date. Returns its path. */
 export const buildPlugin = (go: () => Promise<string>): Promise<string> => buildProgram(sources, plugin, go);
 
 /**
- * One directory with all plugins and cnitool, for a CNI_PATH that people can read: ours, and links to the standard ones.
- * @param standard where those are; may be that directory itself
+ * Makes one directory with all plugins and cnitool for CNI_PATH: our plugin, and links to the standard ones.
+ * @param standard directory of the standard ones; may be the same directory
  */
 export async function pluginDirectory(standard: string, go: () => Promise<string>): Promise<string> {
   await buildPlugin(go);

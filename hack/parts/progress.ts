@@ -1,19 +1,19 @@
-/** One line of progress on standard error. */
+/** Prints one line of progress on standard error. */
 export function say(line: string): void {
   process.stderr.write(`${line}\n`);
 }
 
-/** Seconds since `start` (of performance.now()) to one decimal: `6.2 s`. */
+/** Returns the seconds since `start` (of performance.now()) with one decimal: `6.2 s`. */
 export function since(start: number): string {
   return `${((performance.now() - start) / 1000).toFixed(1)} s`;
 }
 
-/** Says what is being done and how long it took; of something long also that it goes on. */
+/** Prints a step before it starts and its duration after it. A long step also reports that it is still running. */
 export async function timed<T>(what: string, work: () => Promise<T>): Promise<T> {
   const start = performance.now();
   say(`${what} …`);
   const ticker = setInterval(() => {
-    say(`  … still at it, ${since(start)}`);
+    say(`  … still running, ${since(start)}`);
   }, 30_000);
   try {
     const result = await work();

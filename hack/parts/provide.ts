@@ -4,10 +4,10 @@ import { findEtcdutl, findParts } from '../parts.ts';
 import { go } from './part.ts';
 import { pluginDirectory } from './plugins.ts';
 
-/** Puts the real programs where tests and the bench look for them: KUBEBUILDER_ASSETS and CNI_PATH, of this process. */
+/** Sets KUBEBUILDER_ASSETS and CNI_PATH of this process, in which tests and the bench look for the real programs. */
 export async function provideParts(): Promise<void> {
   const parts = await findParts();
-  // resolved before the directory is made anew: it may be where they were found
+  // resolved before the directory is made anew: the programs may have been found in it
   const files = Object.entries({
     etcd: parts.etcd,
     etcdutl: await findEtcdutl(),

@@ -1,6 +1,6 @@
 import { rmSync, statSync, readFileSync, writeFileSync } from 'node:fs';
 
-/** Debian asks it before it starts what a package brings (policy-rc.d of invoke-rc.d(8)). */
+/** Debian's invoke-rc.d(8) runs this file before it starts the services of a package. */
 const policy = '/usr/sbin/policy-rc.d';
 
 const denial = `#!/bin/sh
@@ -9,14 +9,17 @@ case "$1" in docker*|containerd*|prometheus*) exit 101 ;; esac
 exit 0
 `;
 
-/** Lets nothing start Docker or Prometheus while their packages are being installed. A policy of the machine's own is left as it is. */
+/**
+ * Prevents Docker and Prometheus from starting while their packages are being installed. Keeps a policy file that the
+ * machine already has.
+ */
 export async function withoutServices<T>(install: () => Promise<T>): Promise<T> {
   const own = statSync(policy, { throwIfNoEntry: false }) === undefined;
   if (own) writeFileSync(policy, denial, { mode: 0o755 });
   try {
     return await install();
   } finally {
-    // also one that was left when an earlier run was killed
+    // also removes the file that a killed earlier run left
     if (own || readFileSync(policy, 'utf8') === denial) rmSync(policy);
   }
 }

@@ -6,7 +6,7 @@ import { parse, stringify } from 'yaml';
 const dir = join(import.meta.dirname, '..', '..', 'deploy', 'monitoring');
 export const ruleFile = join(dir, 'prometheusrule.yaml');
 
-/** `rules.yaml` as an object of the Prometheus operator. */
+/** Returns `rules.yaml` as a PrometheusRule, an object of the Prometheus operator. */
 export async function prometheusRule(): Promise<string> {
   const spec = parse(readFileSync(join(dir, 'rules.yaml'), 'utf8')) as object;
   const object = {

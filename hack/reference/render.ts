@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { parse } from 'yaml';
 
-/** The page that is written. */
+/** The page that is generated. */
 export const page = new URL('../../docs/reference/api.md', import.meta.url);
 
 /** The part of an OpenAPI schema that the page shows. */
@@ -42,19 +42,26 @@ interface Crd {
   };
 }
 
-/** Kinds in the order in which a reader meets them: what users write, what agents write, what the operator writes. */
-const order = ['OverlayNetwork', 'OverlayConfig', 'OverlayAgent', 'AgentAllocation', 'AllocationLedger'];
+/** Kinds in reading order: those that users write, then agents', then the operator's. */
+const order = [
+  'OverlayNetwork',
+  'OverlayConfig',
+  'OverlayReservation',
+  'OverlayAgent',
+  'AgentAllocation',
+  'AllocationLedger',
+];
 
 const head = `# API reference
 
-Every field of the five kinds. \`npm run reference\` generates this page from \`crds/\`: edit the descriptions there.
+Every field of the six kinds. \`npm run reference\` generates this page from \`crds/\`: edit the descriptions there.
 A unit test fails when the page differs from the CRDs.
 
 All kinds are cluster-scoped, of the API version \`overlaynet.dev/v1alpha1\`. \`kubectl explain overlaynetwork.spec\` shows the same
 text. [conditions.md](conditions.md) lists the conditions and their reasons, [annotations.md](annotations.md) the annotations and labels.
 `;
 
-/** The page's text, before Prettier formats it. */
+/** Returns the page's text, before Prettier formats it. */
 export function renderReference(): string {
   const crds = readCrds();
   const kinds = order.map((kind) => crds.find(({ spec }) => spec.names.kind === kind));
@@ -93,7 +100,7 @@ function section({ spec }: Crd): string {
 const column = ({ name, jsonPath, description, priority = 0 }: Column): string =>
   `- **${name}**: \`${jsonPath}\`${description === undefined ? '' : `, ${description}`}${priority > 0 ? ' (`-o wide`)' : ''}`;
 
-/** The field and all below it, a list item each. */
+/** List items for a field and all fields below it. */
 function tree(kind: string, name: string, schema: Schema): string[] {
   return [`### ${kind}: ${name}\n`, `${text(schema)}\n`, ...rulesOf(schema), ...below(name, schema), ''];
 }
@@ -115,11 +122,11 @@ const field = (path: string, schema: Schema, required = false): string[] => [
   ...below(path, schema),
 ];
 
-/** An element of a list or map has a line of its own only where it says more than the list does. */
+/** Items for the elements of a list or map; none for conditions. */
 const element = (path: string, schema: Schema): string[] =>
   conditions.test(path) ? [] : field(path, schema);
 
-/** Conditions have the form that all of Kubernetes uses: their fields are not repeated for each kind. */
+/** All Kubernetes conditions have the same fields, which are not repeated for each kind. */
 const conditions = /^status\.conditions\[\]/;
 
 function typeOf({ type, format, items, enum: values }: Schema): string {
@@ -148,6 +155,6 @@ const rulesOf = (schema: Schema): string[] => {
 const messages = (schema: Schema): string[] =>
   (schema['x-kubernetes-validations'] ?? []).map(({ message }) => message.trim());
 
-/** Angle brackets would be taken for HTML. */
+/** Escapes angle brackets, which Markdown would take for HTML. */
 const text = ({ description = '' }: Schema): string =>
   description.trim().replace(/<([^>]+)>/g, (_, name: string) => name.toUpperCase());

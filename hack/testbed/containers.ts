@@ -17,14 +17,14 @@ import { holderOf, inNode, pathInNode } from './namespaces.ts';
 import { end, marks, processesOf, start } from './processes.ts';
 
 /**
- * A container is a network namespace of its own in a node, joined to a network by the CNI. What was used to join it is
- * kept, so that it can be taken back after the network is gone.
+ * A container: a network namespace in a node, joined to a network by the CNI. It keeps the parameters of its ADD, so
+ * that DEL works even after the network is gone.
  */
 export interface Container {
   node: string;
   name: string;
   network: string;
-  /** Without prefix lengths. */
+  /** Addresses without prefix lengths. */
   addresses: string[];
 }
 
@@ -32,7 +32,7 @@ const conflists = '/etc/cni/overlaynet.d';
 const directory = (lab: Lab, node: string, name: string) => join(lab.dir, 'containers', node, name);
 const roleOf = (node: string, name: string) => `container-${node}-${name}`;
 
-/** The networks that a node's containers can join now. */
+/** Returns the networks that a node's containers can join now. */
 function networksOf(lab: Lab, node: string): string[] {
   const dir = pathInNode(lab, node, conflists);
   if (!existsSync(dir)) return [];
@@ -81,7 +81,7 @@ function cnitool(
   return commandInNode(lab, container.node, argv, env);
 }
 
-/** Makes a container and joins it to the network. Throws UserError for a node, network or name that cannot be. */
+/** Makes a container and joins it to the network. Throws UserError for an unknown node or network, or a bad name. */
 export async function addContainer(
   lab: Lab,
   parts: Parts,
@@ -115,7 +115,7 @@ export async function addContainer(
   }
 }
 
-/** Releases what CNI gave, removes the namespace and forgets the container. A second call does nothing. */
+/** Runs DEL, removes the namespace and forgets the container. A second call does nothing. */
 async function takeBack(lab: Lab, parts: Parts, container: Container): Promise<void> {
   const { node, name } = container;
   const dir = directory(lab, node, name);
@@ -143,20 +143,20 @@ export const within = (lab: Lab, { node, name }: Container, argv: string[]) => [
   ...['ip', 'netns', 'exec', name, ...argv],
 ];
 
-/** Starts a program in a container and leaves it there. */
+/** Starts a program in a container and does not wait for its end. */
 export function startInContainer(lab: Lab, container: Container, argv: string[]): void {
   const { node, name } = container;
   start(lab, roleOf(node, name), within(lab, container, argv), { node });
 }
 
-/** Runs a program in a container and returns what it wrote. Throws CommandFailed. */
+/** Runs a program in a container and returns its output. Throws CommandFailed. */
 export function commandInContainer(lab: Lab, container: Container, argv: string[]): Promise<string> {
   return commandLine(within(lab, container, argv));
 }
 
 /**
- * Runs a program in a container with this process's terminal. Returns its exit status, 128 and the signal's number if
- * one ended it. Signals that come to this process go to the program, which decides when it is over.
+ * Runs a program in a container with this process's terminal. Returns its exit status, or 128 plus the number of the
+ * signal that ended it. Signals to this process are passed to the program, which decides when to end.
  */
 export function inForeground(lab: Lab, container: Container, argv: string[]): Promise<number> {
   const { node, name } = container;
@@ -166,7 +166,7 @@ export function inForeground(lab: Lab, container: Container, argv: string[]): Pr
     const child = spawn(program, args, { stdio: 'inherit', env });
     for (const signal of ['SIGTERM', 'SIGHUP', 'SIGINT'] as const) {
       process.on(signal, () => {
-        // a terminal sends its Ctrl-C to the program too
+        // the terminal sends Ctrl-C to the program itself
         if (signal !== 'SIGINT' || !process.stdin.isTTY) child.kill(signal);
       });
     }
@@ -185,6 +185,6 @@ const signals: Partial<Record<NodeJS.Signals, number>> = {
   SIGTERM: 15,
 };
 
-/** How many programs run in it. */
+/** How many programs run in the container. */
 export const programsIn = (lab: Lab, { node, name }: Container) =>
   processesOf(lab, { role: roleOf(node, name) }).length;

@@ -20,7 +20,7 @@ export function startEtcd(lab: Lab, parts: Parts): void {
   start(lab, 'etcd', [...inHub(lab), parts.etcd, ...args.flat()]);
 }
 
-/** The API server's keys and the administrator's token; once in a lab's life. */
+/** Makes the API server's keys and the administrator's token, once for each lab. */
 export function makeCredentials(lab: Lab): void {
   mkdirSync(join(lab.dir, 'access'), { recursive: true, mode: 0o700 });
   const pem = { publicKeyEncoding: { type: 'spki', format: 'pem' } } as const;
@@ -35,7 +35,7 @@ export function makeCredentials(lab: Lab): void {
   writeFileSync(file(lab, 'tokens.csv'), `${token},admin,admin,system:masters\n`, { mode: 0o600 });
 }
 
-/** Starts kube-apiserver; it makes its own certificate, for its address and for `localhost`, the first time. */
+/** Starts kube-apiserver. On its first start it makes a certificate for its address and for `localhost`. */
 export function startApiserver(lab: Lab, parts: Parts): void {
   const args = [
     ['--etcd-servers=http://127.0.0.1:2379', '--bind-address=0.0.0.0', `--advertise-address=${apiAddress}`],
@@ -48,13 +48,13 @@ export function startApiserver(lab: Lab, parts: Parts): void {
   start(lab, 'api', [...inHub(lab), parts.kubeApiserver, ...args.flat()]);
 }
 
-/** Writes a kubeconfig whose only user has that token. */
+/** Writes a kubeconfig with one user, who has that token. */
 export function writeKubeconfig(lab: Lab, to: string, server: string, token: string): void {
   const ca = readFileSync(certificate(lab)).toString('base64');
   const config = {
     apiVersion: 'v1',
     kind: 'Config',
-    // the certificate knows no 127.0.0.1
+    // the certificate does not contain 127.0.0.1
     clusters: [
       {
         name: lab.name,
@@ -68,9 +68,12 @@ export function writeKubeconfig(lab: Lab, to: string, server: string, token: str
   writeFileSync(to, `${JSON.stringify(config, null, 2)}\n`, { mode: 0o600 });
 }
 
-/** Writes the administrator's kubeconfig as soon as the API server has its certificate, then waits until it is ready. */
+/**
+ * Waits until the API server has its certificate, writes the administrator's kubeconfig, then waits until the API
+ * server is ready.
+ */
 export async function apiReady(lab: Lab, port: number): Promise<Client> {
-  const options = { lab, roles: ['api'], seconds: 60 };
+  const options = { lab, roles: ['api'], seconds: 240 };
   await until(
     "API server's certificate",
     () => (existsSync(certificate(lab)) && readFileSync(certificate(lab)).length > 0 ? true : undefined),
@@ -83,7 +86,7 @@ export async function apiReady(lab: Lab, port: number): Promise<Client> {
   return client;
 }
 
-/** A client with all rights. The client's library takes a while to load: only when it is needed. */
+/** Returns a client with all rights. The client's library is imported here, because loading it takes time. */
 export async function administrator(lab: Lab): Promise<Client> {
   const { connect } = await import('../../src/kube/client.ts');
   return connect({ kubeconfig: kubeconfig(lab) });
@@ -94,5 +97,5 @@ export async function apiAnswers(lab: Lab, client: Client): Promise<void> {
     client
       .raw({ what: 'read /readyz', method: 'GET', path: '/readyz' }, { timeoutMs: 2000 })
       .catch(() => undefined);
-  await until('API server ready', ask, { lab, roles: ['api'], seconds: 60 });
+  await until('API server ready', ask, { lab, roles: ['api'], seconds: 240 });
 }

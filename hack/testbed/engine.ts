@@ -1,17 +1,20 @@
 import { command } from '../parts/command.ts';
 import { UserError } from './lab.ts';
 
-/** A Docker engine, and where its networks are. */
+/** A Docker engine, and the network namespace that it uses. */
 export interface Engine {
-  /** For DOCKER_HOST. */
+  /** The value of DOCKER_HOST. */
   host: string;
-  /** Ours alone, in a network namespace without an uplink; else the user's, beside everything that runs there. */
+  /**
+   * True for an engine of our own, in a network namespace without an uplink. False for the user's engine, which may run
+   * other containers.
+   */
   sealed: boolean;
   /** Start of a command line that runs the rest of it in the engine's network namespace. */
   inside: string[];
 }
 
-/** A local engine that answers: of DOCKER_HOST, or at the default socket. */
+/** Returns the local engine that answers, at DOCKER_HOST or the default socket. */
 export async function runningEngine(): Promise<Engine | undefined> {
   const host = process.env.DOCKER_HOST ?? 'unix:///var/run/docker.sock';
   const answer = await command('timeout', [
@@ -32,11 +35,11 @@ export async function runningEngine(): Promise<Engine | undefined> {
   return { host, sealed: false, inside: [] };
 }
 
-/** Runs docker against the engine and returns what it printed. */
+/** Runs docker on the engine and returns its output. */
 export const docker = (engine: Engine, args: string[], input?: string): Promise<string> =>
   command('docker', ['-H', engine.host, ...args], input === undefined ? {} : { input });
 
-/** Whether the engine has the image. */
+/** Returns whether the engine has the image. */
 export const hasImage = (engine: Engine, tag: string) =>
   docker(engine, ['image', 'inspect', '-f', '{{.Id}}', tag]).then(
     () => true,

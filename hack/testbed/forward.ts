@@ -5,11 +5,12 @@ import { hub, type Lab } from './lab.ts';
 import { marks } from './processes.ts';
 
 /**
- * The lab's only door. The sockets listen on the machine's loopback; the process that accepts from them runs in the hub,
- * to which they were handed: it reaches the API server and the operators, and nothing else is connected.
+ * The only connection between a lab and the machine. The sockets listen on the machine's loopback address. The process
+ * that accepts on them runs in the hub and got the sockets from its parent. It connects only to the API server and the
+ * operators.
  */
 
-/** Where connections of each name go: the first of the addresses that accepts. */
+/** Destinations of the connections, by name: the first address that accepts is used. */
 const targets: Record<string, [host: string, port: number][]> = {
   api: [['172.17.0.1', 6443]],
   state: Array.from({ length: 8 }, (_, index) => ['127.0.0.1', 9181 + index]),
@@ -38,7 +39,7 @@ function pipe(from: Socket, addresses: [host: string, port: number][]): void {
   from.on('close', () => to.destroy());
 }
 
-/** The half in the hub: takes the listening sockets from its parent. */
+/** The process in the hub: takes the listening sockets from its parent. */
 function serve(): void {
   process.on('message', (name: string, server: Server) => {
     server.on('connection', (socket) => {
@@ -57,7 +58,7 @@ async function listen(): Promise<[Server, number]> {
   return [server, address.port];
 }
 
-/** Starts it. Returns the ports on 127.0.0.1 for the API server and for the operators' state document. */
+/** Starts the forwarder. Returns the ports on 127.0.0.1 of the API server and of the operators' state document. */
 export async function startForwarder(lab: Lab): Promise<{ api: number; state: number }> {
   const child = fork(import.meta.filename, [], {
     cwd: lab.dir,
@@ -72,7 +73,7 @@ export async function startForwarder(lab: Lab): Promise<{ api: number; state: nu
     const [server, port] = await listen();
     child.send(name, server);
     await once(child, 'message');
-    server.close(); // this process's handle of it: only the forwarder accepts
+    server.close(); // closes this process's handle: only the forwarder accepts
     ports[name] = port;
   }
   child.disconnect();

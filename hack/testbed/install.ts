@@ -8,13 +8,13 @@ import { apiAddress, installation, kubeconfig, root, type Lab } from './lab.ts';
 import { until } from './processes.ts';
 import { writeKubeconfig } from './controlplane.ts';
 
-/** Runs kubectl as the administrator, with nothing kept in the user's home. */
+/** Runs kubectl as the administrator, without a cache in the user's home directory. */
 export function kubectl(lab: Lab, parts: Parts, args: string[], input?: string): Promise<string> {
   const own = [`--kubeconfig=${kubeconfig(lab)}`, `--cache-dir=${join(lab.dir, 'kubectl')}`];
   return command(parts.kubectl, [...own, ...args], input === undefined ? {} : { input });
 }
 
-/** Applies what deploy/ installs, but for the workloads: no kubelet runs here, the lab starts them itself. */
+/** Applies the objects of deploy/ except the workloads: a lab has no kubelet and starts the programs itself. */
 export async function applyDeployment(lab: Lab, parts: Parts, client: Client): Promise<void> {
   const all = await command(parts.kubectl, ['kustomize', join(root, 'deploy')]);
   const kept = parseAllDocuments(all).filter((one) => {
@@ -38,8 +38,8 @@ export async function applyDeployment(lab: Lab, parts: Parts, client: Client): P
 }
 
 /**
- * Writes the kubeconfig of one operator or agent: its ServiceAccount's token, an agent's bound to its Node.
- * These carry exactly the rights that deploy/ gives.
+ * Writes the kubeconfig of one operator or agent with its ServiceAccount's token; an agent's is bound to its Node.
+ * These users have exactly the rights that deploy/ grants.
  */
 export async function writeAccess(
   lab: Lab,
@@ -48,6 +48,19 @@ export async function writeAccess(
   serviceAccount: string,
   node?: { name: string; uid: string },
 ): Promise<void> {
+  const token = await tokenFor(
+    client,
+    serviceAccount,
+    node && { boundObjectRef: { apiVersion: 'v1', kind: 'Node', ...node } },
+  );
+  writeKubeconfig(lab, kubeconfig(lab, name), `https://${apiAddress}:6443`, token);
+}
+
+/**
+ * Returns a ServiceAccount's token that is valid for a year.
+ * @param spec further fields of the TokenRequest
+ */
+export async function tokenFor(client: Client, serviceAccount: string, spec?: object): Promise<string> {
   const answer = await client.raw({
     what: `request a token for ${serviceAccount}`,
     method: 'POST',
@@ -55,12 +68,8 @@ export async function writeAccess(
     body: {
       apiVersion: 'authentication.k8s.io/v1',
       kind: 'TokenRequest',
-      spec: {
-        expirationSeconds: 8760 * 3600,
-        ...(node && { boundObjectRef: { apiVersion: 'v1', kind: 'Node', ...node } }),
-      },
+      spec: { expirationSeconds: 8760 * 3600, ...spec },
     },
   });
-  const { status } = JSON.parse(answer) as { status: { token: string } };
-  writeKubeconfig(lab, kubeconfig(lab, name), `https://${apiAddress}:6443`, status.token);
+  return (JSON.parse(answer) as { status: { token: string } }).status.token;
 }

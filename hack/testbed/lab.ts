@@ -1,14 +1,14 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** A lab by name: all that it keeps on disk is in `dir`. */
+/** A lab. All its files are in `dir`. */
 export interface Lab {
   name: string;
   /** `.lab/<name>` of this checkout, absolute. */
   dir: string;
 }
 
-/** What the user did wrong, in one line. */
+/** A mistake of the user, in one line. */
 export class UserError extends Error {}
 
 export const root = join(import.meta.dirname, '..', '..');
@@ -18,7 +18,7 @@ const labs = join(root, '.lab');
 export const installation = 'overlaynet-system';
 export const apiAddress = '172.17.0.1';
 
-/** The lab of that name, whether it exists or not. */
+/** Returns the lab of that name, even if it does not exist yet. */
 export function labNamed(name: string): Lab {
   if (!/^[a-z0-9]([-a-z0-9]{0,28}[a-z0-9])?$/.test(name)) {
     throw new UserError(
@@ -28,7 +28,7 @@ export function labNamed(name: string): Lab {
   return { name, dir: join(labs, name) };
 }
 
-/** The running lab of that name. Throws UserError, naming those that there are. */
+/** Returns the running lab of that name. Throws UserError that lists the running labs. */
 export function runningLab(name: string): Lab {
   const lab = labNamed(name);
   if (existsSync(join(lab.dir, 'env'))) return lab;
@@ -38,7 +38,7 @@ export function runningLab(name: string): Lab {
   throw new UserError(`no lab "${name}" is running; ${others}`);
 }
 
-/** Network namespaces, as `ip netns` shows them. */
+/** Name of the hub's network namespace, as `ip netns` shows it. */
 export const hub = (lab: Lab) => `${lab.name}-hub`;
 export const namespaceOf = (lab: Lab, node: string) => `${lab.name}-${node}`;
 
@@ -47,7 +47,8 @@ export const kubeconfig = (lab: Lab, of?: string) =>
 export const logFile = (lab: Lab, role: string) => join(lab.dir, 'logs', `${role}.log`);
 
 /**
- * A node's own addresses. The reference has its three at .2, .4 and .3, in this order; more are .5, .6 and so on.
+ * Returns a node's own addresses. The reference cluster has its three nodes at .2, .4 and .3, in this order; further
+ * nodes are .5, .6 and so on.
  */
 export function addressesOf(node: string): [ip: string, ip6: string] {
   const number = Number(/^node([1-9][0-9]{0,2})$/.exec(node)?.[1] ?? 0);

@@ -3,11 +3,11 @@ import { addressesOf, apiAddress, hub, namespaceOf, UserError, type Lab } from '
 import { end, leaderOf, processesOf, start, until } from './processes.ts';
 
 /**
- * A lab is sealed because its namespaces have links to each other only, none to the machine's own, and no default
- * route. The hub holds the underlay's bridge, on which the API server and the nodes meet.
+ * A lab is sealed: its namespaces have links only to each other, none to the machine's own namespace, and no default
+ * route. The hub has the underlay's bridge, which connects the API server and the nodes.
  */
 
-/** Set as alias of a namespace's loopback link: tells a lab's namespace from everyone else's. */
+/** Alias of the loopback link in a lab's namespaces, by which they are recognised. */
 const owned = 'overlaynet-lab';
 
 const batch = (namespace: string, lines: string[]) =>
@@ -26,7 +26,7 @@ async function add(namespace: string, lines: string[]): Promise<void> {
 
 export async function addHub(lab: Lab): Promise<void> {
   await add(hub(lab), [
-    // an address of its own, else it changes with every port and peers' neighbour entries go stale
+    // a fixed address; otherwise it changes with every port and peers' neighbour entries become stale
     'link add underlay address 02:00:ac:11:00:01 type bridge',
     `addr add ${apiAddress}/16 dev underlay`,
     'addr add fd00:172:17::1/64 dev underlay nodad',
@@ -35,8 +35,9 @@ export async function addHub(lab: Lab): Promise<void> {
 }
 
 /**
- * What a node sees of its own: /etc, /opt and /var/lib are the machine's with the node's changes on top, /run is empty, /sys
- * shows its links. Mounts made on the machine later are not held on to (slave), the node's own stay in it.
+ * A node's own file systems. /etc, /opt and /var/lib show the machine's files with the node's changes on top, /run is
+ * empty, and /sys shows the node's links. As slave mounts they do not hold later mounts of the machine; the node's own
+ * mounts stay in the node.
  */
 const ownFiles = `
 set -e
@@ -53,7 +54,7 @@ exec sleep infinity
 
 const holder = (node: string) => `namespace-${node}`;
 
-/** Makes a node's network and mount namespace, joined to the hub. */
+/** Makes a node's network and mount namespace and connects it to the hub. */
 export async function addNamespace(lab: Lab, node: string): Promise<void> {
   const namespace = namespaceOf(lab, node);
   const [ip, ip6] = addressesOf(node);
@@ -69,7 +70,7 @@ export async function addNamespace(lab: Lab, node: string): Promise<void> {
   ]);
   const unshare = ['unshare', '--mount', '--propagation', 'slave', 'sh', '-c', ownFiles];
   const pid = start(lab, holder(node), ['nsenter', `--net=/run/netns/${namespace}`, ...unshare], { node });
-  // it is ready once the shell has become sleep
+  // the namespace is ready when the shell has become sleep
   await until(
     `mount namespace of ${node}`,
     async () => ((await command('cat', [`/proc/${pid}/comm`])).trim() === 'sleep' ? pid : undefined),
@@ -77,7 +78,7 @@ export async function addNamespace(lab: Lab, node: string): Promise<void> {
   );
 }
 
-/** Names of the nodes that are there, by number. */
+/** Returns the names of the existing nodes, by number. */
 export function nodesOf(lab: Lab): string[] {
   const nodes = processesOf(lab)
     .filter((one) => one.role === holder(one.node))
@@ -85,7 +86,7 @@ export function nodesOf(lab: Lab): string[] {
   return [...new Set(nodes)].sort((a, b) => Number(a.slice(4)) - Number(b.slice(4)));
 }
 
-/** Pid of the process that keeps a node's namespaces. Throws UserError for a node that isn't there. */
+/** Returns the pid of the process that holds a node's namespaces. Throws UserError if the node does not exist. */
 export function holderOf(lab: Lab, node: string): number {
   const found = leaderOf(lab, holder(node));
   if (!found) {
@@ -96,12 +97,12 @@ export function holderOf(lab: Lab, node: string): number {
   return found.pid;
 }
 
-/** The start of a command line that runs the rest of it in the node. */
+/** Returns the start of a command line that runs the rest of it in the node. */
 export function inNode(lab: Lab, node: string): string[] {
   return ['nsenter', '--target', String(holderOf(lab, node)), '--mount', '--net'];
 }
 
-/** A file of the node, seen from outside; valid while the node is there. */
+/** Returns the path of a node's file, seen from outside; valid while the node exists. */
 export function pathInNode(lab: Lab, node: string, path: string): string {
   return `/proc/${holderOf(lab, node)}/root${path}`;
 }
@@ -111,7 +112,10 @@ export async function removeNamespace(lab: Lab, node: string): Promise<void> {
   await command('ip', ['netns', 'del', namespaceOf(lab, node)]);
 }
 
-/** Names of all network namespaces that carry the lab's name and its mark. Throws UserError for one without the mark. */
+/**
+ * Returns the names of all network namespaces of the lab. Throws UserError for one that has the lab's name without its
+ * mark.
+ */
 async function namespacesOf(lab: Lab): Promise<string[]> {
   const list = JSON.parse((await command('ip', ['-j', 'netns', 'list'])) || '[]') as { name: string }[];
   const pattern = new RegExp(`^${lab.name}-(hub|node[0-9]+)$`);
@@ -127,7 +131,7 @@ async function namespacesOf(lab: Lab): Promise<string[]> {
   return names;
 }
 
-/** Removes all of a lab's namespaces; its processes have ended before. */
+/** Removes all of a lab's namespaces. Its processes must have ended. */
 export async function removeNamespaces(lab: Lab): Promise<string[]> {
   const names = await namespacesOf(lab);
   await Promise.all(names.map((name) => command('ip', ['netns', 'del', name])));

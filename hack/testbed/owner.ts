@@ -4,10 +4,10 @@ import { UserError, type Lab } from './lab.ts';
 import { removeNamespaces } from './namespaces.ts';
 import { end, namesakes, processesOf, until } from './processes.ts';
 
-/** The owner of a lab: a running `up`, or none once it is detached. */
+/** The owner of a lab: a running `up`, or nobody once the lab is detached. */
 interface Owner {
   pid: number;
-  /** When that process started, in the kernel's ticks since boot: a pid alone may be someone else's by now. */
+  /** When that process started, in the kernel's ticks since boot: another process may have the same pid now. */
   started: string;
   detached: boolean;
 }
@@ -43,8 +43,8 @@ export function own(lab: Lab, detached: boolean): void {
 }
 
 /**
- * Takes the lab's name for this process, after removing what a killed `up` left. Throws UserError when the lab is
- * running, here or in another checkout, with `hint` about what to do.
+ * Takes the lab's name for this process and removes what a killed `up` left. Throws UserError with `hint` if the lab is
+ * running, here or in another checkout.
  */
 export async function claim(lab: Lab, hint = 'npm run down, or take another name (--name)'): Promise<void> {
   const others = namesakes(lab);
@@ -64,7 +64,7 @@ export async function claim(lab: Lab, hint = 'npm run down, or take another name
   own(lab, false);
 }
 
-/** Ends all of a lab's processes, removes its namespaces and its directory. Tells whether there was anything. */
+/** Ends all processes of a lab and removes its namespaces and its directory. Returns whether any of them existed. */
 export async function clear(lab: Lab): Promise<boolean> {
   const processes = processesOf(lab).length;
   await end(lab, {}, 'SIGKILL');
@@ -74,7 +74,7 @@ export async function clear(lab: Lab): Promise<boolean> {
   return processes > 0 || namespaces.length > 0 || files;
 }
 
-/** Takes a lab down: by the `up` that holds it, if there is one, and then by hand whatever is left. */
+/** Takes a lab down: first by its `up`, if that is running, then removes what remains. */
 export async function takeDown(lab: Lab): Promise<boolean> {
   const owner = ownerOf(lab);
   const asked = owner !== undefined && lives(owner);

@@ -5,20 +5,20 @@ import { addressesOf, type Lab } from './lab.ts';
 interface Ping {
   from: Container;
   to: string;
-  /** What has the address: `node3/dcos`, or `node1` itself. */
+  /** The owner of the address: `node3/dcos`, or `node1` itself. */
   target: string;
 }
 
 export interface PingResult extends Ping {
   sent: number;
   received: number;
-  /** Round trip in ms; absent when nothing came back. */
+  /** Round trip in ms; absent if no answer came. */
   average?: number;
 }
 
 const family = (address: string) => (address.includes(':') ? '6' : '4');
 
-/** Between the first container of each network and its others, and from it to every node's own address. */
+/** Pings from each network's first container to its others and to every node's own address. */
 export function pingsAmong(containers: Container[], nodes: string[]): Ping[] {
   const networks = [...new Set(containers.map((one) => one.network))];
   return networks.flatMap((network) => {
@@ -43,7 +43,7 @@ export function parsePing(output: string): { sent: number; received: number; ave
   };
 }
 
-/** Three packets each, all at the same time. One without an answer is a result, not an error. */
+/** Sends three packets for each ping, all at the same time. A missing answer is a result, not an error. */
 export function ping(lab: Lab, all: Ping[]): Promise<PingResult[]> {
   return Promise.all(
     all.map(async (one) => {

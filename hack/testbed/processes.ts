@@ -5,12 +5,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { logFile, UserError, type Lab } from './lab.ts';
 
 /**
- * A process of a lab. Each carries its lab, its role and its node in its environment, which its children inherit:
- * so they are found, and no one else's, however the command that started them ended.
+ * A process of a lab. Its environment names its lab, role and node, and its children inherit that. So exactly these
+ * processes are found, even if the command that started them was killed.
  */
 interface LabProcess {
   pid: number;
-  /** Started by `start`, as a session of its own; the others are its children, which may outlive it for a while. */
+  /** True if `start` started it, in its own session. The others are its children, which may outlive it for a while. */
   leads: boolean;
   lab: string;
   role: string;
@@ -31,7 +31,7 @@ function read(pid: number): LabProcess | undefined {
       environment.find((entry) => entry.startsWith(`${name}=`))?.slice(name.length + 1) ?? '';
     const lab = Buffer.from(value('OVERLAYNET_LAB'), 'latin1').toString();
     if (lab === '') return undefined;
-    // fields after the command's name, which is in parentheses and may hold anything
+    // the fields after the command's name, which is in parentheses and may contain any character
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
       .replace(/^.*\) /s, '')
       .split(' ');
@@ -41,11 +41,11 @@ function read(pid: number): LabProcess | undefined {
     const role = value('OVERLAYNET_ROLE');
     return { pid, leads: Number(session) === pid, lab, role, node: value('OVERLAYNET_NODE'), paused };
   } catch {
-    return undefined; // it ended meanwhile
+    return undefined; // the process has ended
   }
 }
 
-/** All processes of all labs on this machine, this one aside. */
+/** Returns all processes of all labs on this machine, except this one. */
 function allProcesses(): LabProcess[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
@@ -62,17 +62,17 @@ export function processesOf(lab: Lab, select: { role?: string; node?: string } =
   );
 }
 
-/** Directories of other checkouts' running labs of this name: they would use the same namespaces. */
+/** Returns the directories of other checkouts' running labs with this name: they would use the same namespaces. */
 export function namesakes(lab: Lab): string[] {
   const dirs = allProcesses().map((one) => one.lab);
   return [...new Set(dirs)].filter((dir) => dir !== lab.dir && dir.endsWith(`/.lab/${lab.name}`));
 }
 
-/** The process of a role that was started as such. */
+/** Returns the process that was started for a role. */
 export const leaderOf = (lab: Lab, role: string): LabProcess | undefined =>
   processesOf(lab, { role }).find(({ leads }) => leads);
 
-/** Starts a process that outlives this one, its output in the log of its role. Returns its pid. */
+/** Starts a process that outlives this one and writes to its role's log. Returns its pid. */
 export function start(
   lab: Lab,
   role: string,
@@ -90,13 +90,13 @@ export function start(
     env: { ...process.env, ...options.env, ...marks(lab, role, options.node) },
   });
   closeSync(log);
-  child.on('error', () => undefined); // without a pid: told below
+  child.on('error', () => undefined); // there is no pid then, which is reported below
   child.unref();
   if (child.pid === undefined) throw new Error(`${role}: cannot start ${program}`);
   return child.pid;
 }
 
-/** The last lines of a role's log, for a message about its failure. */
+/** Returns the last lines of a role's log, for error messages. */
 export function lastWords(lab: Lab, role: string): string {
   try {
     const lines = readFileSync(logFile(lab, role), 'utf8').trimEnd().split('\n');
@@ -107,8 +107,8 @@ export function lastWords(lab: Lab, role: string): string {
 }
 
 /**
- * Waits until `probe` gives something, asking every 50 ms. Throws when a process of one of the roles has ended, or after
- * `seconds`, with what their logs say last.
+ * Calls `probe` every 50 ms until it returns a value. Throws if a process of one of the roles has ended, or after
+ * `seconds`, with the last lines of their logs.
  */
 export async function until<T>(
   what: string,
@@ -122,7 +122,7 @@ export async function until<T>(
     const result = await probe();
     if (result !== undefined) return result;
     await sleep(50);
-    if (asked % 10 !== 0) continue; // looking for processes costs more than asking
+    if (asked % 10 !== 0) continue; // looking for processes costs more than a probe
     const ended = roles.filter((role) => lab && !leaderOf(lab, role));
     if (ended.length > 0) throw new Error(`${what}: ${ended.join(' and ')} ended${words(ended)}`);
     if (performance.now() > end) throw new Error(`${what}: not within ${seconds} s${words(roles)}`);
@@ -133,18 +133,18 @@ function kill(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(pid, signal);
   } catch {
-    // it ended meanwhile
+    // the process has ended
   }
 }
 
-/** Signals the process that was started for the role. Throws UserError when it isn't running. */
+/** Sends a signal to the process of a role. Throws UserError if it is not running. */
 export function signalRole(lab: Lab, role: string, signal: NodeJS.Signals): void {
   const leader = leaderOf(lab, role);
   if (!leader) throw new UserError(`${role} is not running`);
   kill(leader.pid, signal);
 }
 
-/** Ends the selected processes and waits until they are gone: at once, or after a chance to end by themselves. */
+/** Ends the selected processes, at once or after a chance to end by themselves, and waits until they are gone. */
 export async function end(
   lab: Lab,
   select: { role?: string; node?: string },

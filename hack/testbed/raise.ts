@@ -1,5 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { parseAllDocuments } from 'yaml';
 import type { AgentAllocation, KubeObject, OverlayNetwork } from '../../src/api/types.ts';
 import type { Client } from '../../src/kube/client.ts';
@@ -15,19 +15,27 @@ import { addHub, addNamespace } from './namespaces.ts';
 import { ping, pingsAmong } from './pings.ts';
 import { until } from './processes.ts';
 import { report, type Happened } from './report.ts';
-import { allocated, installNode, registerNode, startAgent, startOperator, working } from './workloads.ts';
+import {
+  allocated,
+  installNode,
+  registerNode,
+  startAgent,
+  startOperator,
+  working,
+  writeAgentToken,
+} from './workloads.ts';
 
 export interface Wish {
   lab: Lab;
   parts: Parts;
   nodes: number;
-  /** File that is applied. */
+  /** Manifest to apply. */
   overlay: string;
-  /** Settles once the programs to run are in dist/. */
+  /** Resolves when the programs are in dist/. */
   built: Promise<void>;
 }
 
-/** Names of the OverlayNetworks in a manifest. Throws UserError when it can't be read. */
+/** Returns the names of the OverlayNetworks in a manifest. Throws UserError if it cannot be read. */
 export const networksIn = (file: string): string[] =>
   objectsIn(file).flatMap(({ kind, metadata }) => (kind === 'OverlayNetwork' ? [metadata.name] : []));
 
@@ -45,7 +53,7 @@ function objectsIn(file: string): KubeObject[] {
     .filter((one) => one !== null);
 }
 
-/** Waits until the operator has judged the network. Throws UserError with its words when it is refused. */
+/** Waits until the operator has accepted the network. Throws UserError with its message if the network is refused. */
 async function accepted(lab: Lab, client: Client, name: string): Promise<void> {
   await until(
     `network ${name} accepted`,
@@ -61,7 +69,7 @@ async function accepted(lab: Lab, client: Client, name: string): Promise<void> {
   );
 }
 
-/** Waits until the network's status has caught up with its agents. */
+/** Waits until the network's status includes its agents. */
 async function counted(lab: Lab, client: Client, name: string): Promise<void> {
   await until(
     `status of network ${name}`,
@@ -90,7 +98,7 @@ async function addContainers(wish: Wish, client: Client): Promise<Container[]> {
   return containers;
 }
 
-/** Starts the nodes' agents, and waits until each has what it should. Returns the AgentAllocations. */
+/** Starts the nodes' agents and waits until each has configured its networks. Returns the AgentAllocations. */
 async function startAgents(
   lab: Lab,
   client: Client,
@@ -112,19 +120,19 @@ async function startAgents(
   return allocations;
 }
 
-/** Writes the file from which shells, and `hack/lab`, know how to reach the lab. */
+/** Writes the file that tells shells and `hack/lab` how to reach the lab. */
 function writeEnvironment(lab: Lab, stateURL: string): void {
   const environment = {
     KUBECONFIG: kubeconfig(lab),
     STATE_URL: stateURL,
-    // of `kubectl overlay`
+    // for `kubectl overlay`
     OVERLAYNET_SERVER: new URL(stateURL).origin,
   };
   const lines = Object.entries(environment).map(([name, value]) => `${name}=${value}\n`);
   writeFileSync(join(lab.dir, 'env'), lines.join(''));
 }
 
-/** Brings a lab up, from nothing to answered pings. Throws when any part of it fails; the caller clears it away. */
+/** Brings a lab up, from nothing to answered pings. Throws if any step fails; the caller then removes the rest. */
 export async function raise(wish: Wish): Promise<Happened> {
   const { lab, parts } = wish;
   const begin = performance.now();
@@ -149,16 +157,17 @@ export async function raise(wish: Wish): Promise<Happened> {
   await applyDeployment(lab, parts, client);
   done('CRDs, rights and policies applied');
   const applied = kubectl(lab, parts, ['apply', '-f', wish.overlay]);
-  // an operator that is there first creates one with other values
+  // the file goes first, because an operator creates a missing OverlayConfig with its own values
   if (objectsIn(wish.overlay).some(({ kind }) => kind === 'OverlayConfig')) await applied;
   await writeAccess(lab, client, 'operator', 'overlaynet-operator');
+  await writeAgentToken(lab, client);
   startOperator(lab, 1);
   startOperator(lab, 2);
   for (const node of names) await registerNode(lab, client, node);
   await applied;
   const networks = networksIn(wish.overlay);
   for (const network of networks) await accepted(lab, client, network);
-  done(`operators started, ${wish.overlay} applied: ${networks.join(', ')}`);
+  done(`operators started, ${relative(process.cwd(), wish.overlay)} applied: ${networks.join(', ')}`);
 
   const allocations = await startAgents(lab, client, names, networks, done);
   const containers = await addContainers(wish, client);

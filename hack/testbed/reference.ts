@@ -3,10 +3,13 @@ import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { root } from './lab.ts';
 
-/** The state of the original's cluster of three agents. */
+/** The state document of the original's cluster of three agents. */
 export const reference = join(root, 'test', 'reference', 'state.json');
 
-/** Fetches the state document and, where the lab is the reference's, holds it against that. Throws when they differ. */
+/**
+ * Fetches the state document. If the lab equals the reference cluster, compares the documents and throws if they
+ * differ.
+ */
 export async function compareState(url: string, sameLab: boolean): Promise<void> {
   const response = await fetch(url, { signal: AbortSignal.timeout(5000) });
   if (!response.ok) throw new Error(`${url}: HTTP ${response.status}`);

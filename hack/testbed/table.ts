@@ -1,4 +1,4 @@
-/** Rows as text in columns, each as wide as its widest cell, indented by two. */
+/** Formats rows as aligned columns, indented by two. */
 export function table(rows: string[][]): string {
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
   return rows

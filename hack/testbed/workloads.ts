@@ -1,14 +1,15 @@
-import { existsSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { AgentAllocation } from '../../src/api/types.ts';
 import type { Client } from '../../src/kube/client.ts';
 import { agentAllocations, nodes, overlayAgents, type Node } from '../../src/kube/resources.ts';
+import { agentAudience } from '../../src/rows/row.ts';
 import { environmentOf } from '../build.ts';
 import { commandLine } from '../parts/command.ts';
 import { addressesOf, hub, kubeconfig, root, UserError, type Lab } from './lab.ts';
 import { addNamespace, inNode, removeNamespace } from './namespaces.ts';
 import { leaderOf, start, until } from './processes.ts';
-import { writeAccess } from './install.ts';
+import { tokenFor, writeAccess } from './install.ts';
 
 const bundle = (name: string) => join(root, 'dist', `${name}.js`);
 const run = (name: string, file = bundle(name)) => [process.execPath, file];
@@ -18,9 +19,9 @@ const refuseSecond = (lab: Lab, role: string) => {
 };
 
 /**
- * Starts operator 1, 2 …, all at ports from 9181 on.
- * @param address in the hub; its loopback unless told
- * @param file of another version's bundle
+ * Starts operator 1, 2 …; each listens on ports from 9181.
+ * @param address its address in the hub; default: loopback
+ * @param file another version's bundle
  */
 export function startOperator(lab: Lab, number: number, address = '127.0.0.1', file?: string): void {
   const role = `operator-${number}`;
@@ -28,18 +29,37 @@ export function startOperator(lab: Lab, number: number, address = '127.0.0.1', f
     throw new UserError(`no operator ${number}: the lab has operators 1 and 2`);
   }
   refuseSecond(lab, role);
-  const flags = ['--kubeconfig', kubeconfig(lab, 'operator'), '--listen', `${address}:${9180 + number}`];
+  const flags = [
+    ...['--kubeconfig', kubeconfig(lab, 'operator'), '--listen', `${address}:${9180 + number}`],
+    ...['--agent-port', String(agentPort), '--agent-token-file', agentToken(lab)],
+  ];
   const inHub = ['nsenter', `--net=/run/netns/${hub(lab)}`];
   const argv = [...inHub, ...run('operator', file), ...flags, '--identity', role];
   start(lab, role, argv, { env: environmentOf('operator') });
 }
 
+/** Port on which every node's agent listens. */
+export const agentPort = 9181;
+
+/** File with the operators' token for agents, which kubelet would write for the operator's pod. */
+const agentToken = (lab: Lab) => join(lab.dir, 'access', 'agents.token');
+
+/** Writes the operators' token for agents. */
+export async function writeAgentToken(lab: Lab, client: Client): Promise<void> {
+  writeFileSync(
+    agentToken(lab),
+    await tokenFor(client, 'overlaynet-operator', { audiences: [agentAudience] }),
+    {
+      mode: 0o600,
+    },
+  );
+}
+
 /**
- * Starts a node's agent; its own endpoints are at port 9181.
- * @param address of the node; its loopback unless told
- * @param file of another version's bundle
+ * Starts a node's agent, which serves HTTPS at the node's address, as in a cluster.
+ * @param file another version's bundle
  */
-export function startAgent(lab: Lab, node: string, address = '127.0.0.1', file?: string): void {
+export function startAgent(lab: Lab, node: string, file?: string): void {
   const role = `agent-${node}`;
   refuseSecond(lab, role);
   const flags = [
@@ -52,7 +72,7 @@ export function startAgent(lab: Lab, node: string, address = '127.0.0.1', file?:
     '--cni-plugin',
     join(root, 'dist', 'cni', 'overlaynet'),
     '--listen',
-    `${address}:9181`,
+    `${addressesOf(node)[0]}:${agentPort}`,
   ];
   const argv = [...inNode(lab, node), ...run('agent', file), 'run', ...flags];
   start(lab, role, argv, { node, env: environmentOf('agent') });
@@ -63,7 +83,9 @@ export async function installNode(lab: Lab, node: string): Promise<void> {
   await commandLine([...inNode(lab, node), ...run('agent'), 'install']);
 }
 
-/** Creates the Node object and the kubeconfig of its agent. The first node has no bridges, as in the reference. */
+/**
+ * Creates the Node object and the kubeconfig of its agent. The first node has no bridges, as in the reference cluster.
+ */
 export async function registerNode(lab: Lab, client: Client, name: string): Promise<void> {
   const bridges: Record<string, string> = name === 'node1' ? { 'overlaynet.dev/bridges': 'false' } : {};
   const node: Node = await client.create(nodes, {
@@ -78,10 +100,10 @@ export async function registerNode(lab: Lab, client: Client, name: string): Prom
   await writeAccess(lab, client, name, 'overlaynet-agent', { name, uid: node.metadata.uid ?? '' });
 }
 
-/** The operators that run now; with an agent's, theirs are the logs that explain a missing allocation. */
+/** The running operators: their logs, and the agent's, explain a missing allocation. */
 const operators = (lab: Lab) => ['operator-1', 'operator-2'].filter((role) => leaderOf(lab, role));
 
-/** Waits until the operator has given the node its tunnel endpoint and its blocks. */
+/** Waits until the operator has allocated the node's VTEP and blocks. */
 export function allocated(
   lab: Lab,
   client: Client,
@@ -98,7 +120,7 @@ export function allocated(
   );
 }
 
-/** Waits until the node's agent reports each of its networks OK. */
+/** Waits until the node's agent reports each of its networks as OK. */
 export async function working(lab: Lab, client: Client, node: string, networks: number): Promise<void> {
   await until(
     `networks of ${node}`,
@@ -111,16 +133,16 @@ export async function working(lab: Lab, client: Client, node: string, networks: 
 }
 
 export async function addNode(lab: Lab, client: Client, node: string): Promise<void> {
-  addressesOf(node); // refuses a name that cannot be
+  addressesOf(node); // throws for a bad name
   if (leaderOf(lab, `namespace-${node}`)) throw new UserError(`lab ${lab.name} has a node "${node}" already`);
   await Promise.all([addNamespace(lab, node), registerNode(lab, client, node)]);
   await installNode(lab, node);
   startAgent(lab, node);
 }
 
-/** Pulls the node out as if its machine had died, and deletes its Node object. */
+/** Removes the node as if its machine had died, and deletes its Node object. */
 export async function removeNode(lab: Lab, client: Client, node: string): Promise<void> {
-  inNode(lab, node); // refuses a node that isn't there
+  inNode(lab, node); // throws if the node does not exist
   await removeNamespace(lab, node);
   await client.delete(nodes, node);
 }

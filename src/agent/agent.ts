@@ -1,4 +1,5 @@
 import { renderAgent, type AgentState } from '../api/state.ts';
+import type { ProbesConfig } from '../api/types.ts';
 import type { Scope } from '../dataplane/state.ts';
 import { KeyedQueue, type Result } from '../kube/queue.ts';
 import type { ContainerHealth } from '../report/findings.ts';
@@ -8,20 +9,19 @@ import { ownAllocation, type Snapshot } from '../dataplane/snapshot.ts';
 import { tunnelName } from '../net/name.ts';
 import { messageOf } from '../error.ts';
 
-/** Kinds of work, each of which runs by itself. */
+/** Kinds of work. Each runs by itself. */
 type Work = 'data path' | 'docker' | 'report' | 'checkpoint' | 'sweep' | 'host' | 'use' | 'node condition';
 
 /**
- * One node's agent. Kinds of work, each by a key of its own, so that one that fails (no right to write, API server
- * away) leaves the others going: the data path, Docker's networks, the report of both, the checkpoint, and once at the
- * start the sweep.
+ * The agent of one node. Each kind of work has its own key in the queue, so a failing one does not hold up the others:
+ * the data path, Docker's networks, the report, the checkpoint, and one sweep at the start.
  */
 export class Agent {
   readonly #options: AgentOptions;
   readonly #parts: ReturnType<typeof assemble>;
   readonly #queue: KeyedQueue<Work>;
   #engine: { stop: () => void } | undefined;
-  /** What the next pass looks at, whatever the objects say. */
+  /** What the next pass must read from the kernel, even if no object changed. */
   #look: Scope | undefined = 'all';
   #socketProblem: string | undefined;
 
@@ -59,17 +59,17 @@ export class Agent {
     };
   }
 
-  /** Takes the CNI plugin's questions from now on; another agent that does is an error. @throws ListenError */
+  /** Starts to answer the CNI plugin. It is an error if another agent does so already. @throws ListenError */
   async listen(): Promise<void> {
     await this.#parts.socket.listen();
   }
 
-  /** With a checkpoint the data path is made at once, API server or not. */
+  /** Starts to work. With a checkpoint, the data path is made at once, even without the API server. */
   start(): void {
     const { configs, networks, allocations, agents, apiServers } = this.#parts.caches;
     for (const informer of [configs, networks, allocations, apiServers.informer]) {
       informer.onChange(() => {
-        // until all are there nothing follows from one of them, and a run would put off the one that counts
+        // nothing follows from one kind before all are listed, and a run now would delay the one that counts
         if (this.#parts.caches.synced) this.#queue.add('data path');
       });
     }
@@ -81,7 +81,7 @@ export class Agent {
     this.#parts.namespaces.informer.start();
     this.#engine = this.#options.docker?.watch((restarted) => {
       this.#queue.add('docker');
-      // it puts rules of its own ahead of ours
+      // Docker puts its own rules before ours
       if (restarted) this.reconcile();
     });
     if (this.#parts.pass.snapshot !== undefined) this.reconcile();
@@ -99,7 +99,7 @@ export class Agent {
     });
   }
 
-  /** Ends what runs; the kernel stays as it is. */
+  /** Stops all work. The kernel stays as it is. */
   async stop(): Promise<void> {
     this.#engine?.stop();
     await Promise.all([
@@ -111,31 +111,46 @@ export class Agent {
     this.#parts.checkpoint.flush();
   }
 
-  /** Compares kernel and files with what they should be, also where no object changed. */
+  /** Compares kernel and files with what they should be, even if no object changed. */
   reconcile(scope: Scope = 'all'): void {
     if (this.#look !== 'all') this.#look = scope;
     this.#queue.add('data path');
   }
 
   /**
-   * Whether this process has made the data path once, from the API or the checkpoint, without a failure that concerns the
-   * node as a whole: an update of the DaemonSet goes no further otherwise.
+   * Whether this process has made the data path once, from the API or the checkpoint, without a failure that concerns
+   * the whole node. Until then an update of the DaemonSet does not continue.
    */
   get ready(): boolean {
     return this.#parts.pass.passed;
   }
 
-  /** The last look at links alone: what it took, and when it ended, by the monotonic clock. */
+  /** The last look at links alone: what it cost of a processor, and when it ended, by the monotonic clock. */
   get looked(): { ms: number; endedAt: number } {
     return this.#parts.pass.looked;
   }
 
-  /** What the last pass worked from, or the checkpoint. */
+  /** `spec.probes` of OverlayConfig, as far as it is known. */
+  get probes(): ProbesConfig | undefined {
+    return this.#parts.caches.configs.get('default')?.spec.probes;
+  }
+
+  /** What probes came to is another. */
+  probed(): void {
+    this.#queue.add('report');
+  }
+
+  /** Beginnings and ends of passes that had something to change: odd while one works. */
+  get steps(): number {
+    return this.#parts.pass.steps;
+  }
+
+  /** The snapshot of the last pass, or of the checkpoint. */
   get snapshot(): Snapshot | undefined {
     return this.#parts.pass.snapshot;
   }
 
-  /** The last complete comparison: the same. */
+  /** The same for the last complete comparison. */
   get compared(): { ms: number; endedAt: number } {
     return this.#parts.pass.compared;
   }
@@ -189,12 +204,12 @@ export class Agent {
     const { pass, record, knowledge } = this.#parts;
     const { snapshot } = pass;
     if (docker === undefined || snapshot === undefined) return;
-    // what is about to be made is known to an agent that starts without an engine, also if this one ends right now
+    // record the networks first: if this agent ends now, the next one knows them even without an engine
     const { made, error } = await docker.reconcile(snapshot, { record, closed: knowledge.closed });
     this.#queue.add('report');
     this.#queue.add('use');
     const { wanted } = pass;
-    // it puts rules of its own ahead of ours
+    // Docker puts its own rules before ours
     if (made) this.reconcile();
     else if (wanted !== undefined && !sameSnapshot(snapshot, wanted)) this.#queue.add('data path');
     if (error !== undefined) throw error;
@@ -207,7 +222,7 @@ export class Agent {
     return { requeueAfterMs: looked.againMs };
   }
 
-  /** Its own key: others' firewalls may be long to read, and nothing waits for that. */
+  /** Looks at the rest of the host. It has its own key, because other programs' firewalls may take long to read. */
   async #lookAtHost(): Promise<Result> {
     const requeueAfterMs = await this.#options.host.look(this.#parts.pass.snapshot);
     this.#queue.add('report');

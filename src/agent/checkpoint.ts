@@ -12,16 +12,16 @@ import { messageOf } from '../error.ts';
 const version = 1;
 const file = 'checkpoint.json';
 
-/** What an agent needs that starts while the API server is away, in order to keep everything as it was. */
+/** The facts with which an agent keeps everything as it was if it starts while the API server is away. */
 export interface Checkpoint {
   snapshot: Snapshot;
   /** Networks for which this agent may have made conflists and leases. */
   networks: string[];
-  /** For containers that start meanwhile. */
+  /** For containers that start while the API server is away. */
   namespaces: readonly Namespace[];
   /** The highest resourceVersion seen when this was written. */
   seenResourceVersion?: string;
-  /** What the agent did not believe of the objects, and since when; absent in checkpoints of older agents. */
+  /** The objects that the agent did not believe, and since when. Absent in checkpoints of older agents. */
   belief?: Remembered;
 }
 
@@ -48,7 +48,7 @@ export class CheckpointFile {
   #pending: Checkpoint | undefined;
   #timer: NodeJS.Timeout | undefined;
   #lastAttempt = -Infinity;
-  /** Of the file as it was last read or written. */
+  /** Identifies the file as it was last read or written. */
   #stamp: string | undefined;
 
   /** @param options.onProblem called when `problem` changes after the start: `load` only sets it */
@@ -73,7 +73,7 @@ export class CheckpointFile {
       }
       this.#moveAside(read);
     } catch (error) {
-      this.#note(`cannot read the checkpoint: ${messageOf(error)}`);
+      this.#note({ verb: 'read', why: messageOf(error) });
     }
     return undefined;
   }
@@ -99,7 +99,7 @@ export class CheckpointFile {
     }
   }
 
-  /** Writes what is still to be written. */
+  /** Writes a checkpoint that is still waiting. */
   flush(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
@@ -118,11 +118,11 @@ export class CheckpointFile {
       this.#report(undefined);
     } catch (error) {
       this.#written = undefined;
-      this.#report(`cannot write the checkpoint: ${messageOf(error)}`);
+      this.#report({ verb: 'write', why: messageOf(error) });
     }
   }
 
-  /** Nobody removed or changed the file since. */
+  /** Whether no other program has removed or changed the file since. */
   get #isIntact(): boolean {
     return this.#stamp !== undefined && stampOf(this.path) === this.#stamp;
   }
@@ -131,21 +131,35 @@ export class CheckpointFile {
     const aside = `${this.path}.corrupt-${new Date().toISOString().replace(/[:.]/g, '')}`;
     renameSync(this.path, aside);
     this.movedAside = `${why}; it was moved to ${aside}`;
-    this.#log.error(this.movedAside);
+    this.#log.error(this.movedAside, { object: this.path, command: `read ${this.path}`, output: why });
   }
 
-  #report(problem: string | undefined): void {
-    if (problem === this.problem) return;
-    this.#note(problem);
+  #report(fault: FileFault | undefined): void {
+    if (sentence(fault) === this.problem) return;
+    this.#note(fault);
     this.#onProblem();
   }
 
-  #note(problem: string | undefined): void {
-    if (problem !== undefined) this.#log.error(problem, { file: this.path });
-    else this.#log.info('the checkpoint is written again', { file: this.path });
-    this.problem = problem;
+  #note(fault: FileFault | undefined): void {
+    this.problem = sentence(fault);
+    if (fault === undefined) {
+      this.#log.info('the checkpoint is written again', { file: this.path });
+      return;
+    }
+    const { verb, why } = fault;
+    const command = `${verb} ${this.path}`;
+    this.#log.error(`cannot ${verb} the checkpoint`, { object: this.path, command, output: why });
   }
 }
+
+/** What could not be done to the file, and why. */
+interface FileFault {
+  verb: 'read' | 'write';
+  why: string;
+}
+
+const sentence = (fault: FileFault | undefined): string | undefined =>
+  fault && `cannot ${fault.verb} the checkpoint: ${fault.why}`;
 
 /** Changes when the file is replaced or written to; undefined if there is no file. */
 function stampOf(path: string): string | undefined {
@@ -198,7 +212,7 @@ const isRemembered = ({ doubt, gone = [] }: Partial<Remembered>): boolean =>
   Array.isArray(gone) &&
   gone.every((one: Partial<Belief['gone'][number]> | null) => typeof one?.since === 'number');
 
-/** Names are checked because they become those of sets and part of rules. */
+/** Checks names, because they become names of sets and parts of rules. */
 const areBlocks = (value: unknown): boolean =>
   Array.isArray(value) &&
   value.every(

@@ -12,6 +12,7 @@ import { Removal } from '../host/removal.ts';
 import { answers } from '../containers/socket.ts';
 import type { Failure } from '../dataplane/state.ts';
 import type { Run } from '../linux/run.ts';
+import { listed } from '../api/text.ts';
 import { isErrno, messageOf } from '../error.ts';
 
 /** The part of src/linux/datapath.ts that `cleanup` needs. */
@@ -19,21 +20,21 @@ type Kernel = Pick<DataPath, 'remains'> & {
   cleanup(): Promise<{ changes: number; failures: Failure[] }>;
 };
 
-/** The part of src/docker that it needs. */
+/** The part of src/docker that `cleanup` needs. */
 type Networks = Pick<Docker, 'cleanup'>;
 
 export interface CleanupFlags extends Directories, HostFlags {
   dockerSocket?: string;
-  /** Only say what is there; an error if there is anything. */
+  /** Only print what is there. It is an error if there is anything. */
   check?: boolean;
-  /** Only say what would be done. */
+  /** Only print what would be removed. */
   dryRun?: boolean;
 }
 
 /**
- * Runs `agent cleanup` and prints what was removed. It can be repeated.
+ * Runs `agent cleanup` and prints what it removed. It can be repeated.
  * @param run for tests, which run every program in a network namespace
- * @throws Error with what could not be removed, or because an agent runs; with `check`, because something is there
+ * @throws Error that names what could not be removed, or says that an agent runs; with `check`, that something is there
  */
 export async function cleanup(flags: CleanupFlags, run?: Run): Promise<void> {
   const { dockerSocket, hostRoot, cniBinDir, check = false, dryRun = false, ...directories } = flags;
@@ -80,7 +81,7 @@ export async function removeAll(options: {
     log,
     owned: networksInCheckpoint(directories.stateDir),
     removal,
-    // after this, containers lose their links here, too
+    // from here on, containers on this node lose their links
     links: () => new Set(),
   });
   const withdrawn = cni.removeAll();
@@ -100,7 +101,7 @@ export async function removeAll(options: {
     ...removeState(directories.stateDir, removal),
     ...removal.removeEmpty(directories.runDir),
     ...removal.removeEmpty(directories.cniConfDir),
-    // where nothing else is ours, an empty directory of leases is not either
+    // remove the directory of leases only if it is empty
     ...(removed.length > 0 ? removal.removeEmpty(directories.leaseDir) : []),
   ];
 }
@@ -113,16 +114,12 @@ async function removeFromKernel(kernel: Kernel, removed: string[]): Promise<Fail
 
 async function findInKernel(kernel: Kernel, removed: string[]): Promise<Failure[]> {
   const { remains, failures } = await kernel.remains();
-  for (const [kind, names] of remains) removed.push(`${kind} (${names.length}): ${listing(names)}`);
+  for (const [kind, names] of remains) removed.push(`${kind} (${names.length}): ${listed(names, mostNames)}`);
   return failures;
 }
 
 /** How many names of a kind are listed: a node has a route for each of up to thousands of peers. */
 const mostNames = 20;
-
-const listing = (names: readonly string[]): string =>
-  names.slice(0, mostNames).join(', ') +
-  (names.length > mostNames ? ` and ${names.length - mostNames} more` : '');
 
 /** Removes only our files, because the user may share the directory with something else. */
 function removeState(dir: string, removal: Removal): Failure[] {

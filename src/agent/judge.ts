@@ -57,7 +57,7 @@ export class Judge {
     return this.#belief?.snapshot;
   }
 
-  /** What a run would make of it now. */
+  /** The snapshot that a run would make now. */
   get wanted(): Snapshot | undefined {
     return this.#judged(this.#said)?.snapshot;
   }
@@ -75,7 +75,7 @@ export class Judge {
     return caches.allocation?.spec.vtep === undefined ? "this node's AgentAllocation has no VTEP" : undefined;
   }
 
-  /** What stays although the caches do not show it, by the last run. */
+  /** Objects that the last run kept although the caches do not show them. */
   get held(): Held {
     return this.#held;
   }
@@ -97,7 +97,7 @@ export class Judge {
     };
   }
 
-  /** One without a configuration in force says nothing. */
+  /** The configuration; undefined if none is in force. */
   get #config(): OverlayConfig | undefined {
     const config = this.#parts.caches.configs.get('default');
     return config?.status?.effective === undefined ? undefined : config;
@@ -125,7 +125,7 @@ export class Judge {
     const { caches, node } = this.#parts;
     if (!caches.synced || this.missing !== undefined) return undefined;
     const last = this.#belief?.snapshot.apiServers;
-    // until it has listed them, an agent that starts knows the API servers by its checkpoint
+    // an agent that has just started takes the API servers from its checkpoint
     return snapshotOf(node, { ...(last === undefined ? {} : { apiServers: last }), ...caches.cached });
   }
 }

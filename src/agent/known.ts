@@ -8,10 +8,7 @@ import type { Caches } from './caches.ts';
 import type { Judge } from './judge.ts';
 import type { Pass } from './pass.ts';
 
-/** So long an answer waits for the first pass: the plugin waits `answerMs`, and a lookup (`lookupMs`) may follow. */
-const firstPassMs = 2_000;
-
-/** What the answer to the CNI plugin follows from: the last pass, and networks that came or went since. */
+/** What the agent knows when it answers the CNI plugin: the last pass, and which networks came or went since. */
 export class Knowledge {
   readonly #parts: Parts;
 
@@ -19,7 +16,7 @@ export class Knowledge {
     this.#parts = parts;
   }
 
-  /** The basis of an answer; or, while the data path was never complete, a text that says what is awaited. */
+  /** What to answer from. As long as the data path was never complete, a text that says what is missing. */
   get now(): Known | string {
     const { pass, caches } = this.#parts;
     const { complete, snapshot, applied } = pass;
@@ -35,14 +32,14 @@ export class Knowledge {
   }
 
   /**
-   * `now`; an agent that has just started waits for its first pass. A runtime that gets "try again later" does so only
-   * after seconds.
+   * The same as `now`. An agent that has just started first waits for its first pass, at most `waitMs`: a runtime that
+   * gets "try again later" asks again only after seconds.
    */
-  async settled(): Promise<Known | string> {
+  async settled(waitMs: number): Promise<Known | string> {
     const { pass } = this.#parts;
     if (pass.applied === undefined && pass.wanted !== undefined) {
       const slow = new AbortController();
-      await Promise.race([pass.first, pause(firstPassMs, slow.signal)]);
+      await Promise.race([pass.first, pause(waitMs, slow.signal)]);
       slow.abort();
     }
     return this.now;

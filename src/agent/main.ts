@@ -35,7 +35,7 @@ directories(program.command('run').description('register this node and keep its 
   .option('--kubeconfig <file>', 'default: KUBECONFIG, else the cluster that the pod is in')
   .option(
     '--listen <address>',
-    'state document, metrics, health: in the clear on loopback, else HTTPS and with a token',
+    'state document, metrics, health: in the clear on loopback, else HTTPS and with a token; UDP of the same port answers probes',
     '127.0.0.1:9181',
   )
   .option('--tls-cert <file>', 'certificate for HTTPS, PEM; default: one signed by itself')

@@ -5,6 +5,7 @@ import type { Failure } from '../dataplane/state.ts';
 import { requestMetrics } from '../kube/metrics.ts';
 import type { Answered } from '../kube/transport.ts';
 import type { PassDetail } from '../linux/datapath.ts';
+import { probeMetrics } from '../probe/metrics.ts';
 import { followNode } from '../inspect/nodemetrics.ts';
 
 /** Counters of one kind since the start. */
@@ -19,7 +20,7 @@ export interface InformerCounters {
 
 const prefix = 'overlaynet_agent_';
 
-/** The metrics that Prometheus reads of an agent. */
+/** The metrics that an agent serves at `/metrics`. */
 export class Metrics {
   readonly #registry = new Registry();
   readonly #registers = [this.#registry];
@@ -122,11 +123,14 @@ export class Metrics {
   });
   /** Counts a request to the API server. */
   readonly requested: (request: Answered) => void;
+  /** Counts probes of other nodes. */
+  readonly probes: ReturnType<typeof probeMetrics>;
   #stop: () => void = () => undefined;
 
   /** @param version of this build */
   constructor(version: string) {
     this.requested = requestMetrics(this.#registry, prefix);
+    this.probes = probeMetrics(this.#registry, prefix);
     this.#containers.inc({ code: '0' }, 0);
     new Gauge({
       name: 'overlaynet_build_info',
@@ -150,7 +154,7 @@ export class Metrics {
     failures: readonly Failure[];
     peers: number;
     detail: PassDetail | undefined;
-    /** The objects said the same before, and the kernel was right then: what changed now was drift. */
+    /** Whether the pass repaired drift: the objects are the same as before, and the kernel was right then. */
     repair: boolean;
   }): void {
     this.#duration.observe(pass.seconds);
@@ -170,7 +174,7 @@ export class Metrics {
     for (const [phase, ms] of Object.entries(detail.phases)) this.#phases.observe({ phase }, ms / 1_000);
   }
 
-  /** Reads what the kernel and the server say of themselves, whenever the metrics are scraped. `stop` ends it. */
+  /** Reads the kernel's and the server's state at each scrape. `stop` ends it. */
   followNode(sources: Parameters<typeof followNode>[2]): void {
     this.#stop = followNode(this.#registry, prefix, sources);
   }
@@ -179,12 +183,12 @@ export class Metrics {
     this.#stop();
   }
 
-  /** The Docker engine was asked to create or remove a network. */
+  /** Counts a request to the Docker engine to create or remove a network. */
   docker(operation: string, done: boolean): void {
     this.#docker.inc({ operation, result: done ? 'done' : 'error' });
   }
 
-  /** Containers by network; networks that this node has no more are forgotten. */
+  /** Records the containers by network, and forgets networks that this node no longer has. */
   contains(counts: ReadonlyMap<string, Readonly<Record<'CNI' | 'Docker', number>>>): void {
     this.#running.reset();
     for (const [network, by] of counts) {
@@ -216,7 +220,7 @@ export class Metrics {
     }
   }
 
-  /** A command of the CNI plugin has ended. */
+  /** Counts a command of the CNI plugin that has ended. */
   done({ command, code, seconds }: Done): void {
     this.#operations.inc({ command, code: String(code) });
     this.#operationTime.observe({ command }, seconds);
@@ -232,7 +236,7 @@ export class Metrics {
     for (const [kind, names] of Object.entries(held)) this.#held.set({ kind }, names.length);
   }
 
-  /** How full this node's blocks are; those that it has no more are forgotten. */
+  /** Records how full this node's blocks are, and forgets blocks that it no longer has. */
   used(usage: NodeUsage): void {
     this.#addresses.reset();
     for (const [network, parts] of usage) {

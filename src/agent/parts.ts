@@ -1,3 +1,4 @@
+import type { Finding } from '../api/conditions.ts';
 import { answer } from '../containers/answer.ts';
 import { CNIFiles } from '../containers/cni.ts';
 import { Namespaces } from '../containers/namespaces.ts';
@@ -27,34 +28,38 @@ export interface AgentOptions {
   node: string;
   addresses: string[];
   directories: Directories;
-  /** Of the conflists; by default that of the file that is there, and 0644 of a new one. */
+  /** Permissions of the conflists. By default an existing file keeps its own, and a new one gets 0644. */
   conflistMode?: number | undefined;
-  /** File of the CNI plugin, to sweep with. */
+  /** The CNI plugin's file, which also runs the sweep. */
   cniPlugin: string;
   client: Client;
   kernel: Kernel;
-  /** Names of the node's links now; by default those of this process's network namespace. */
+  /** Returns the names of the node's links. By default those of this process's network namespace. */
   links?: () => ReadonlySet<string>;
   run?: Run;
-  /** Bytes, of the links by which packets leave to these addresses of other nodes. */
+  /** Returns the smallest MTU, in bytes, of the links that lead to these addresses of other nodes. */
   uplinkMTU: (peers: readonly string[]) => Promise<number>;
-  /** Absent where no Docker engine is to be looked for. */
+  /** Undefined if the agent does not use Docker. */
   docker?: Docker | undefined;
   host: Pick<Host, 'problems' | 'look'>;
   ranges: Pick<OwnRanges, 'said'>;
+  /** What probes of other nodes came to; absent where nobody probes. */
+  probed?: () => Finding | undefined;
+  /** SHA-256 of the certificate that this process serves, in hexadecimal; undefined while it serves none. */
+  certificate?: () => string | undefined;
   metrics: Metrics;
   log: Log;
 }
 
-/** What parts ask of the agent's loop. */
+/** The part of the agent's loop that the other parts need. */
 interface Loop {
   add: (work: 'report' | 'checkpoint') => void;
-  /** A container is about to come: it is counted after so many milliseconds. */
+  /** Announces a container: it is counted after this many milliseconds. */
   expect: (soonMs: number) => void;
   containers: () => ContainerHealth;
 }
 
-/** Makes an agent's parts, from the checkpoint on, each with those that it needs. */
+/** Makes the agent's parts, beginning with the checkpoint, and connects them. */
 export function assemble(options: AgentOptions, loop: Loop) {
   const { node, client, docker, metrics, log } = options;
   const caches = new Caches(client, node, log);
@@ -72,11 +77,9 @@ export function assemble(options: AgentOptions, loop: Loop) {
     },
   });
   const judge = new Judge({ node, caches, seen, last });
-  const { kernel } = options;
   const known = { judge, caches, cni, checkpoint, docker, namespaces, seen, metrics };
-  const pass = new Pass(node, { ...known, kernel, last: last?.snapshot });
+  const pass = new Pass(node, { ...known, kernel: options.kernel, last: last?.snapshot });
   const knowledge = new Knowledge({ pass, caches, judge, cni });
-  const { addresses, uplinkMTU, ranges, host, links } = options;
   const onCount = metrics.used.bind(metrics);
   const onContainers = metrics.contains.bind(metrics);
   const record = () => {
@@ -84,19 +87,24 @@ export function assemble(options: AgentOptions, loop: Loop) {
     checkpoint.flush();
     return checkpoint.problem === undefined;
   };
-  const use = new Use({ ...options.directories, links, docker, caches, pass, record, onCount, onContainers });
-  const { containers } = loop;
-  const own = { node, addresses, uplinkMTU, ranges, containers, system: () => host.problems };
+  const use = new Use({
+    ...options.directories,
+    links: options.links,
+    docker,
+    caches,
+    pass,
+    record,
+    onCount,
+    onContainers,
+  });
+  const own = ownOf(options, loop);
   const report = new Report({ ...own, use, client, caches, judge, pass, checkpoint, docker, seen, log });
-  const sources = { known: () => knowledge.settled(), namespaces, pods: new Pods(client) };
+  const sources = { known: knowledge.settled.bind(knowledge), namespaces, pods: new Pods(client) };
   const socket = socketOf(options, sources, use, loop);
   const { cniPlugin: plugin, directories, run = runProgram } = options;
   const sweep = new FirstSweep({ plugin, directories, run, log });
   const available = new NetworkAvailable({ client, node, log });
-  metrics.followInformers(() => [
-    ...caches.counters,
-    { resource: 'namespaces', ...namespaces.informer.counters },
-  ]);
+  countInformers(metrics, caches, namespaces);
   return {
     caches,
     checkpoint,
@@ -112,6 +120,21 @@ export function assemble(options: AgentOptions, loop: Loop) {
     record,
   };
 }
+
+const countInformers = (metrics: Metrics, caches: Caches, { informer }: Namespaces) => {
+  metrics.followInformers(() => [...caches.counters, { resource: 'namespaces', ...informer.counters }]);
+};
+
+/** What the report says beside the state of the other parts. */
+const ownOf = (
+  { node, addresses, uplinkMTU, ranges, host, probed, certificate }: AgentOptions,
+  { containers }: Loop,
+) => ({
+  ...{ node, addresses, uplinkMTU, ranges, containers },
+  probed: probed ?? (() => undefined),
+  certificate: certificate ?? (() => undefined),
+  system: () => host.problems,
+});
 
 function checkpointOf({ directories, metrics, log }: AgentOptions, loop: Loop): CheckpointFile {
   const checkpoint: CheckpointFile = new CheckpointFile({
@@ -137,7 +160,7 @@ const socketOf = (
   new AgentSocket({
     path: socketIn(directories.runDir),
     answer: async (ask) => {
-      const known = async () => use.known(await sources.known(), ask);
+      const known = async (waitMs: number) => use.known(await sources.known(waitMs), ask);
       const choice = await answer(ask, { ...sources, known });
       const soonMs = use.answered(ask, choice);
       if (soonMs !== undefined) loop.expect(soonMs);

@@ -12,12 +12,13 @@ import type { SeenVersion } from '../report/registration.ts';
 import type { Failure } from '../dataplane/state.ts';
 import type { PassContainers } from '../report/findings.ts';
 import { brief, failureText, grave, mendable, type Applied } from '../report/status.ts';
+import { spentMs } from '../linux/spent.ts';
 import type { Namespace } from '../containers/wish.ts';
-import { messageOf } from '../error.ts';
+import { messageOf, WorkError } from '../error.ts';
 
-/** What the agent needs of src/linux/datapath.ts. */
+/** The part of src/linux/datapath.ts that the agent needs. */
 export interface Kernel {
-  /** Makes the kernel show the snapshot; what failed is in the result. `links`: looks at rules only where it has to. */
+  /** Makes the kernel show the snapshot. The result has the failures. With `links` it reads rules only if it must. */
   reconcile(snapshot: Snapshot, scope: Scope): Promise<Reconciled>;
 }
 
@@ -30,30 +31,37 @@ interface Reconciled {
   detail?: PassDetail;
 }
 
-/** What a pass worked from, and how it left the node. */
+/** The result of a pass: its snapshot, and how it left the node. */
 interface Outcome {
   snapshot: Snapshot;
   applied: Applied;
   containers: PassContainers;
-  /** Writes to the kernel. Whether they stand, all of them, is for the next pass to see. */
+  /** Number of writes to the kernel. The next pass checks that they are still there. */
   changes: number;
   detail: PassDetail | undefined;
 }
 
 const nothingYet: PassContainers = { failures: [], held: [], first: undefined, unread: [] };
 
-/** One pass: caches or checkpoint → snapshot → kernel → conflists → checkpoint; the runtimes' own conflist last. */
+/**
+ * Runs passes: caches or checkpoint → snapshot → kernel → conflists → checkpoint, and last the runtimes' own conflist.
+ */
 export class Pass {
   readonly node: string;
   /** Resolves when the first pass of this process has ended. */
   readonly first: Promise<undefined>;
-  /** The data path was complete once since the machine started, by this process or one before: containers can come. */
+  /**
+   * Whether the data path was complete once since the machine started, under this process or an earlier one. Containers
+   * can join then.
+   */
   complete: boolean;
-  /** A pass of this process did all that concerns the node as a whole. */
+  /** Beginnings and ends of passes that had something to change or to try again: odd while one works. */
+  steps = 0;
+  /** Whether a pass of this process succeeded in all that concerns the whole node. */
   passed = false;
-  /** Of the last pass that was asked for links alone: what it took, and when it ended, by the monotonic clock. */
+  /** Duration of the last pass that checked links alone, and when it ended, by the monotonic clock. */
   looked = { ms: 0, endedAt: -Infinity };
-  /** Of the last complete comparison: the same. */
+  /** The same for the last complete comparison. */
   compared = { ms: 0, endedAt: -Infinity };
   readonly #parts: Parts;
   readonly #ended = Promise.withResolvers<undefined>();
@@ -67,12 +75,12 @@ export class Pass {
     this.complete = parts.cni.isOpen;
   }
 
-  /** What the last pass worked from, or the checkpoint. */
+  /** The snapshot of the last pass, or of the checkpoint. */
   get snapshot(): Snapshot | undefined {
     return this.#last?.snapshot ?? this.#parts.last;
   }
 
-  /** Of the last pass; undefined before the first. */
+  /** The result of the last pass; undefined before the first. */
   get applied(): Applied | undefined {
     return this.#last?.applied;
   }
@@ -82,28 +90,31 @@ export class Pass {
     return this.#last?.containers ?? nothingYet;
   }
 
-  /** What the kernel is to show; undefined where nothing is known, and then nothing is touched. */
+  /** The snapshot that the kernel should show. Undefined if nothing is known: then nothing is changed. */
   get wanted(): Snapshot | undefined {
     return this.#withDocker(this.#parts.judge.wanted);
   }
 
-  /** Networks of ours that Docker has: by its engine, and until that has answered by the checkpoint. Undefined: not known. */
+  /**
+   * Our networks in Docker: by its engine, or by the checkpoint until the engine has answered. Undefined if not known.
+   */
   get docker(): Blocks | undefined {
     const { docker, last } = this.#parts;
     return docker?.blocks ?? (last && (last.docker ?? []));
   }
 
-  /** This node's allocation as the last pass, or the checkpoint, has it. */
+  /** This node's allocation in the snapshot of the last pass, or of the checkpoint. */
   get held(): AgentAllocationSpec | undefined {
     const { snapshot } = this;
     return snapshot && ownAllocation(snapshot);
   }
 
   /**
-   * @param look what of the kernel to look at, beside the files, where objects say the same as at the last pass, which
-   *   succeeded; undefined: nothing
+   * Runs one pass.
+   * @param look how much of the kernel to check, beside the files, if the last pass succeeded and no object changed
+   *   since; undefined: nothing
    * @returns when to run again although nothing changes
-   * @throws Error with what failed, for the queue to try again; the same is in `applied`
+   * @throws Error that says what failed, so that the queue tries again; `applied` has the same
    */
   async run(look: Scope | undefined): Promise<Result | undefined> {
     const { metrics, judge } = this.#parts;
@@ -118,10 +129,12 @@ export class Pass {
     }
     const settled = stands && this.#last?.changes === 0;
     const start = performance.now();
+    const spent = spentMs();
     const scope = settled && look === 'links' ? 'links' : 'all';
-    const outcome = await this.#apply(snapshot, scope);
+    const work = () => this.#apply(snapshot, scope);
+    const outcome = await (settled ? work() : this.#counted(work));
     const endedAt = performance.now();
-    const ms = endedAt - start;
+    const ms = spentMs() - spent;
     if (look === 'links') this.looked = { ms, endedAt };
     if (scope === 'all') this.compared = { ms, endedAt };
     this.#last = outcome;
@@ -129,18 +142,19 @@ export class Pass {
     this.save();
     const failures = mendable(outcome.applied.failures);
     metrics.passed({
-      seconds: ms / 1_000,
+      seconds: (endedAt - start) / 1_000,
       detail: outcome.detail,
       repair: settled,
       failures,
       peers: snapshot.allocations.filter(({ node }) => node !== this.node).length,
     });
     const problems = [...failures.map(failureText), ...outcome.containers.failures];
-    if (problems.length > 0) throw new Error(brief(problems));
+    const command = failures.find((failure) => failure.command !== undefined)?.command ?? 'compare';
+    if (problems.length > 0) throw new WorkError(command, brief(problems));
     return again;
   }
 
-  /** Whether the last pass worked from the same, and nothing of it is to be tried again. */
+  /** Whether the last pass had the same snapshot, and nothing of it must be tried again. */
   #stands(snapshot: Snapshot): boolean {
     if (this.#last === undefined) return false;
     const { applied, containers } = this.#last;
@@ -151,7 +165,16 @@ export class Pass {
     );
   }
 
-  /** Puts on disk what an agent needs that starts while the API server is away. */
+  async #counted<T>(work: () => Promise<T>): Promise<T> {
+    this.steps++;
+    try {
+      return await work();
+    } finally {
+      this.steps++;
+    }
+  }
+
+  /** Writes the checkpoint, for an agent that starts while the API server is away. */
   save(): void {
     const { checkpoint, cni, seen, caches, namespaces, judge } = this.#parts;
     const { snapshot } = this;
@@ -172,7 +195,10 @@ export class Pass {
     return { ...snapshot, docker };
   }
 
-  /** A conflist goes before its bridge, comes after it; a network that fails keeps the conflist it has. */
+  /**
+   * Applies the snapshot. A conflist is removed before its bridge and written after it. A network that fails keeps its
+   * conflist.
+   */
   async #apply(snapshot: Snapshot, scope: Scope): Promise<Outcome> {
     const { cni } = this.#parts;
     const conflists = cni.conflists(snapshot);
@@ -196,7 +222,7 @@ export class Pass {
     );
     const published = cni.publish(conflists.filter(({ network }) => !failed.has(network)));
     const leases = cni.removeLeases(new Set([...conflists.map(({ network }) => network), ...failed]));
-    // later failures close nothing: a node is not to become NotReady by them
+    // later failures close nothing: they must not make a node NotReady
     const waiting = snapshot.config.defaultNetwork.split(',').some((name) => failed.has(name));
     if (ownAllocation(snapshot)?.vtep !== undefined && !waiting) this.complete = true;
     const unopened = this.complete ? cni.open().map(failureText) : [];
@@ -218,7 +244,7 @@ interface Parts {
   kernel: Kernel;
   cni: CNIFiles;
   checkpoint: CheckpointFile;
-  /** Absent where no Docker engine is looked for. */
+  /** Undefined if the agent does not use Docker. */
   docker: { readonly blocks: Blocks | undefined } | undefined;
   namespaces: { readonly list: readonly Namespace[] };
   /** From the checkpoint. */

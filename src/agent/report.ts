@@ -1,3 +1,4 @@
+import type { Finding } from '../api/conditions.ts';
 import type { OverlayAgent, OverlayAgentSpec, OverlayAgentStatus } from '../api/types.ts';
 import type { Snapshot } from '../dataplane/snapshot.ts';
 import type { Client } from '../kube/client.ts';
@@ -45,6 +46,10 @@ interface Parts {
   /** Node settings that differ from what the data path needs. */
   system: () => Problem[];
   use: Pick<Use, 'said'>;
+  /** The condition `DataPathProbed`. */
+  probed: () => Finding | undefined;
+  /** SHA-256 of the certificate that the agent serves, in hexadecimal. */
+  certificate: () => string | undefined;
   log: Log;
 }
 
@@ -96,7 +101,8 @@ export class Report {
 
   /** The status that the OverlayAgent should have. */
   get status(): OverlayAgentStatus {
-    const { caches, judge, pass, checkpoint, containers, docker, system, use } = this.#parts;
+    const { caches, judge, pass, checkpoint, containers, docker, system, use, probed, certificate } =
+      this.#parts;
     const { applied } = pass;
     const { missing, holding } = judge;
     const findings = findingsOf({
@@ -110,6 +116,7 @@ export class Report {
       docker: docker?.finding ?? leftWithoutSocket(pass.docker),
       system: system(),
       holding,
+      probed: probed(),
     });
     return renderStatus({
       allocation: caches.synced ? caches.allocation?.spec : pass.held,
@@ -117,6 +124,7 @@ export class Report {
       docker: docker?.failures ?? [],
       findings,
       use: use.said,
+      certificate: certificate(),
       stored: caches.agent?.status,
       now: new Date().toISOString(),
     });
@@ -183,8 +191,10 @@ export class Report {
     const { log, judge } = this.#parts;
     const text = judge.holding?.message;
     if (text === this.#holding) return;
-    if (text !== undefined) log.warn('something stays in the data path', { holding: brief([text]) });
-    else log.info('the data path shows what the objects say again');
+    if (text !== undefined) {
+      const output = brief([text]);
+      log.warn('something stays in the data path', { object: 'data path', command: 'withdraw', output });
+    } else log.info('the data path shows what the objects say again');
     this.#holding = text;
   }
 
@@ -192,7 +202,12 @@ export class Report {
     const refusal = refusalOf(this.#parts.caches.allocation);
     const text = refusal && `${refusal.reason}: ${refusal.message}`;
     if (text !== undefined && text !== this.#refusal) {
-      this.#parts.log.error('the operator refuses this registration', { refusal: text });
+      const { log, node } = this.#parts;
+      log.error('the operator refuses this registration', {
+        object: `agentallocations/${node}`,
+        command: `register overlayagents/${node}`,
+        output: text,
+      });
     }
     this.#refusal = text;
   }

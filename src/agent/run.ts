@@ -2,7 +2,10 @@ import { setFlagsFromString } from 'node:v8';
 import pkg from '../../package.json' with { type: 'json' };
 import { dockerAt } from '../docker/docker.ts';
 import { engineAt } from '../docker/engine.ts';
-import { serve, type Route, type Server } from '../serve/http.ts';
+import { Prober } from '../probe/prober.ts';
+import { Rounds, settingsOf } from '../probe/rounds.ts';
+import { fingerprint } from '../serve/certificate.ts';
+import { parseListen, serve, type Route, type Server } from '../serve/http.ts';
 import { connect, type Client } from '../kube/client.ts';
 import { agentAudience } from '../rows/row.ts';
 import { Reviews } from '../serve/review.ts';
@@ -20,14 +23,15 @@ import type { RunOptions } from './flags.ts';
 import { Garbage } from '../host/garbage.ts';
 import { Host } from '../host/host.ts';
 import { KernelListing } from '../inspect/kernel.ts';
+import { packetEndpoint } from '../inspect/packet.ts';
 import { routeEndpoint } from '../inspect/route.ts';
 import { Metrics } from './metrics.ts';
 import { OwnRanges } from '../host/ranges.ts';
 
-/** When the agent is told to stop, a pass over the kernel that is under way gets this much time. */
+/** On a signal to stop, a pass over the kernel that is under way gets this much time, in milliseconds. */
 const graceMs = 1_500;
 
-/** With thousands of peers V8 would let the heap grow to twice of what stays, and more, before it looks for garbage. */
+/** Keeps the heap small. By default V8 lets it grow to twice the live data, or more, before it collects garbage. */
 setFlagsFromString('--heap-growing-percent=50');
 
 /**
@@ -56,23 +60,29 @@ async function startAgent(options: RunOptions, log: Log): Promise<() => Promise<
     onAnswer: metrics.requested,
   });
   const kernel = new DataPath({ log, attachments: () => readAttachments(stateDir) });
-  const agent = agentOf(options, { client, metrics, kernel, log });
+  const probes: Rounds = probesOf(options, () => agent, metrics);
+  let served: () => string | undefined = () => undefined;
+  const certificate = () => fingerprint(served());
+  const agent: Agent = agentOf(options, { client, metrics, kernel, probes, certificate, log });
   await agent.listen();
-  const routes = routesOf(options, agent, metrics);
+  const routes = routesOf(options, agent, metrics, probes, log);
   const server = await serveAgent(options, client, routes, log).catch(async (error: unknown) => {
     await agent.stop();
     throw error;
   });
-  const drift = watchDrift(agent, { resyncMs, guarded: () => kernel.guarded(), log });
+  served = server.certificate.bind(server);
+  const drift = watchDrift(agent, { resyncMs, loss: () => kernel.loss(), log });
   metrics.followNode({
     tunnel: () => agent.tunnel,
     certificate: () => server.certificate(),
     drops: () => kernel.drops(),
   });
   agent.start();
+  probes.start();
   log.info('agent started', { node, addresses: addresses.join(','), listen: server.address });
   return async () => {
     drift.stop();
+    probes.stop();
     metrics.stop();
     await Promise.all([agent.stop(), server.close()]);
     await client.close();
@@ -80,25 +90,53 @@ async function startAgent(options: RunOptions, log: Log): Promise<() => Promise<
 }
 
 function routesOf(
-  { node, stateDir, leaseDir, dockerSocket }: RunOptions,
+  { node, stateDir, leaseDir, dockerSocket, cniPlugin: plugin }: RunOptions,
   agent: Agent,
   metrics: Metrics,
+  probes: Rounds,
+  log: Log,
 ): Record<string, Route> {
   const own = { node, version: pkg.version, run };
   const known = { ...own, snapshot: () => agent.snapshot };
   const containers = new ContainerListing({ ...own, stateDir, engine: engineAt(dockerSocket) });
   const differences = new KernelListing({ ...known, stateDir, leaseDir });
-  return endpoints(agent, metrics, containers, differences, routeEndpoint(known));
+  const packet = packetEndpoint({ node, plugin, stateDir, run, log });
+  return endpoints(agent, metrics, containers, differences, routeEndpoint(known), packet, probes);
 }
 
 interface Surroundings {
   client: Client;
   metrics: Metrics;
   kernel: DataPath;
+  probes: Rounds;
+  certificate: () => string | undefined;
   log: Log;
 }
 
-function agentOf(options: RunOptions, { client, metrics, kernel, log }: Surroundings): Agent {
+/** UDP has the same port as HTTPS: every agent listens at the same one. */
+function probesOf({ node, listen }: RunOptions, agent: () => Agent, { probes }: Metrics): Rounds {
+  const { port } = parseListen(listen);
+  return new Rounds({
+    node,
+    version: pkg.version,
+    prober: new Prober({
+      port,
+      snapshot: () => agent().snapshot,
+      steps: () => agent().steps,
+      metrics: probes,
+    }),
+    settings: () => settingsOf(agent().probes),
+    onVerdicts: probes.judged,
+    onFinding: () => {
+      agent().probed();
+    },
+  });
+}
+
+function agentOf(
+  options: RunOptions,
+  { client, metrics, kernel, probes, certificate, log }: Surroundings,
+): Agent {
   const { node, addresses, cniPlugin, conflistMode, dockerSocket } = options;
   const { stateDir, cniConfDir, cniNetDir, leaseDir, runDir } = options;
   const garbage = new Garbage();
@@ -121,6 +159,8 @@ function agentOf(options: RunOptions, { client, metrics, kernel, log }: Surround
     docker,
     host: new Host({ log, ranges }),
     ranges,
+    probed: () => probes.finding,
+    certificate,
     metrics,
     log,
   });

@@ -4,19 +4,22 @@ import { containsAddress, parseCidr } from '../net/cidr.ts';
 import type { NodeFacts, Refusal, View } from './view.ts';
 
 /**
- * Its value, on a node's AgentAllocation, confirms addresses that the node did not register with: a comma list. No
+ * Annotation of a node's AgentAllocation that confirms addresses that the node did not register with: a comma list. No
  * kubelet and no agent can write it.
  */
 export const confirmAddresses = 'overlaynet.dev/confirm-addresses';
 
-/** The address spaces in use, for the check that a node's own address is in none of them. */
+/** An address space in use. A node's own address must not lie in it. */
 export interface TakenSpace {
   cidr: string;
-  /** Whose it is, in words: `network dcos`. */
+  /** Its owner in words: `network dcos`. */
   whose: string;
 }
 
-/** A stolen token must not claim a peer's FDB entry: only addresses that the Node itself states are taken. */
+/**
+ * Refuses addresses that the Node itself does not state: a stolen token must not be able to claim another node's FDB
+ * entry.
+ */
 export function own(
   view: View,
   node: NodeFacts,
@@ -43,7 +46,7 @@ export function conflict(
 ): Refusal | 'unread' | undefined {
   for (const address of spec.addresses) {
     const other = owner.get(address);
-    // the addresses of a Node that is gone are free, whatever still stands in its allocation
+    // the addresses of a Node that is gone are free, even if its allocation still has them
     if (other === undefined || other === node.name || !view.nodes.has(other)) continue;
     const stated = view.nodeAddresses.get(other);
     if (stated === undefined) {
@@ -86,9 +89,9 @@ const inside = (nodeSubnets: readonly string[]) => {
 };
 
 /**
- * What is believed of the addresses that a node says it has beside the registered ones. Nothing is routed there, and
- * nothing but networks with `hosts: Deny` is kept from them: so nobody else has to state them, and only where it is said
- * where nodes have their addresses, others count as the outside.
+ * The believed part of a node's further addresses, beside the registered ones. No packets are routed to them; they only
+ * count as a host's for networks with `hosts: Deny`. So no Node object has to state them. If `nodeSubnets` is set,
+ * addresses outside of it count as outside the cluster.
  */
 export function believed(
   { spec }: OverlayAgent,
@@ -99,7 +102,7 @@ export function believed(
   return further.length === 0 ? undefined : further;
 }
 
-/** Why an address is not one that a node may have at all. */
+/** Refuses addresses outside of `nodeSubnets`. */
 export function outside(
   { spec }: OverlayAgent,
   nodeSubnets: readonly string[] | undefined,
@@ -115,10 +118,11 @@ export function outside(
 }
 
 /**
- * Tells why an address that is new for a Node is not believed. The Node's own kubelet states its addresses. An attacker
- * on the node can state any address, and would get what all pods send to it. So what a Node first registers with is pinned to its
- * uid, in its AgentAllocation. A later one counts at once where nodeSubnets holds it, so that a node that moves is found
- * within seconds; else, and where API servers listen there, once a person confirms it.
+ * Refuses an address that is new for a Node, unless it is proven.
+ * The Node's own kubelet states its addresses. An attacker on the node can state any address, and would get all that
+ * pods send to it. So the addresses that a Node first registers with are pinned to its uid, in its AgentAllocation. A
+ * later address counts at once if `nodeSubnets` contains it, so that a node that moves is found within seconds.
+ * Otherwise, and if API servers listen at it, a person must confirm it.
  * @param pinned addresses of this Node that are in force
  */
 export function unproven(

@@ -4,10 +4,10 @@ import { confirmDepartures } from './departures.ts';
 import type { Plan } from './plan.ts';
 import { confirmRestore } from './restore.ts';
 
-/** Names in a sentence at most; of more the number is given. */
+/** The most names in a sentence; for more, the sentence gives the total. */
 const mostNames = 5;
 
-/** `node3, node4`, and of many the first few: `node3, node4, … (17 in all)`. */
+/** A list of names: `node3, node4`. Of many it has the first few: `node3, node4, … (17 in all)`. */
 export function named(names: readonly string[]): string {
   const shown = names.slice(0, mostNames).join(', ');
   return names.length > mostNames ? `${shown}, … (${names.length} in all)` : shown;
@@ -16,7 +16,7 @@ export function named(names: readonly string[]): string {
 const command = (annotation: string, id: string) =>
   `kubectl annotate --overwrite overlayconfig default ${annotation}=${id}`;
 
-/** What keeps the allocation from going on as usual: conditions of OverlayConfig beside `Accepted` and `Ready`. */
+/** The conditions of OverlayConfig beside `Accepted` and `Ready`: what keeps the allocation from its usual work. */
 export function alarms(plan: Plan, index: LedgerIndex, quarantined: readonly QuarantinedBlock[]): Finding[] {
   return [restored(plan, index), degraded(plan), heldTwice(quarantined)];
 }

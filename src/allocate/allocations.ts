@@ -21,15 +21,18 @@ import {
 import { bridgesLabel } from '../api/labels.ts';
 
 /**
- * How many AgentAllocations one plan updates, of nodes that wait and of the others each. More are not sent before the
- * next plan; a roll-out to thousands of nodes would make every plan long, and joins wait for plans.
+ * The most AgentAllocations that one plan updates, separately for nodes that wait and for the others. More would make
+ * each plan of a roll-out to thousands of nodes long, and nodes that join wait for plans.
  */
 export const mostUpdates = 200;
 
-/** A status that is about to be written is looked for again after so many milliseconds. */
+/** How soon, in milliseconds, to look again whether a status has been written. */
 const untoldMs = 500;
 
-/** What is remembered of a node from plan to plan: as long as all of it and its blocks are the same, so is its AgentAllocation. */
+/**
+ * Facts about a node that are kept between plans. While they and the node's blocks are the same, its AgentAllocation is
+ * correct.
+ */
 interface Settled {
   object: AgentAllocation;
   addresses: readonly string[];
@@ -41,17 +44,17 @@ interface Settled {
 /** A node's own addresses. */
 type Own = Pick<Accepted, 'addresses' | 'further'>;
 
-/** What outlives one plan, so that the next does only what changed. */
+/** State that is kept between plans, so that a plan works only on what changed. */
 export class Memory {
   readonly renderer = new Renderer();
   readonly holdings = new Holdings();
   readonly settled = new Map<string, Settled>();
   readonly standing = new Standing();
   readonly kept = new KeptPages();
-  /** Everything that all nodes' specs follow from. */
+  /** The facts that are the same for all nodes' specs, as text. */
   basis = '';
 
-  /** Takes the ledger in, and forgets what was known of nodes that hold something else than before. */
+  /** Reads the ledger, and forgets the nodes whose blocks changed. */
   read(ledger: Ledger, index: LedgerIndex): Holdings {
     const changed = this.holdings.read(ledger, index);
     if (changed === 'all') this.settled.clear();
@@ -67,30 +70,30 @@ export interface AllocationsInput {
   networks: ReadonlyMap<string, OverlayNetwork>;
   registrations: Registrations;
   plans: readonly SpacePlan[];
-  /** What is written before: where it is urgent, nodes that have what they need are not looked at yet. */
+  /** Writes that were planned before these. If one of them is urgent, only nodes that wait are planned. */
   writes: readonly Write[];
-  /** Nothing that an AgentAllocation shows is taken away. */
+  /** Whether AgentAllocations keep all that they show. */
   keepsAll: boolean;
   certain: Certainty;
-  /** The node is gone, and that is believed. */
+  /** Whether the node is gone, and the plan believes it. */
   isGone: (node: string) => boolean;
   reads: Reads;
 }
 
-/** Steps 1 and 3 of the protocol, and the ends of releases: what is to become of every AgentAllocation. */
+/** Plans every AgentAllocation: steps 1 and 3 of the protocol, and the end of each release. */
 export class Allocations {
   readonly #in: AllocationsInput;
   readonly #memory: Memory;
   readonly #writes: Write[] = [];
   readonly #withdraws = new Map<string, string[]>();
   readonly #touched = new Set<string>();
-  /** Updates so far. */
+  /** Number of updates in this plan so far. */
   readonly #updates = { waiting: 0, others: 0 };
-  /** Pages that cannot be believed. */
+  /** Pages that are lost or not made yet, so that they say nothing about their blocks. */
   readonly #unknown = new Set<string>();
-  /** Nodes that are shown nothing else before OverlayConfig's status says which of their blocks are quarantined. */
+  /** Nodes whose AgentAllocations must not change before OverlayConfig's status lists their quarantined blocks. */
   readonly #untold: ReadonlySet<string>;
-  /** AgentAllocations of this or a lower version are written once more: a page recovers. */
+  /** AgentAllocations with this resourceVersion or a lower one are written again, because a page recovers. */
   readonly #rewriteTo: number;
 
   constructor(input: AllocationsInput, memory: Memory) {
@@ -111,7 +114,7 @@ export class Allocations {
     this.#rewriteTo = recovering.reduce((most, text) => Math.max(most, Number(text ?? 0)), rebuilt);
   }
 
-  /** When to look whether the status has been written, in milliseconds since the epoch; Infinity: it need not be. */
+  /** When to look again whether the status has been written, in milliseconds since the epoch; Infinity: never. */
   get wakeAt(): number {
     return this.#untold.size === 0 ? Infinity : this.#in.view.now + untoldMs;
   }
@@ -142,7 +145,7 @@ export class Allocations {
     return this.#writes;
   }
 
-  /** What all nodes share is compared once; where it changed, every node is looked at again. */
+  /** Compares the facts that are the same for all nodes. If they changed, all nodes are planned again. */
   #startMemory(): void {
     const { index, networks } = this.#in;
     const basis = JSON.stringify([
@@ -165,7 +168,7 @@ export class Allocations {
 
   #planNode(node: NodeFacts): void {
     const withdraws = this.#take(node.name);
-    // a block is neither shown nor taken away before the ledger says so
+    // the ledger must say it before the AgentAllocation shows or drops a block
     if (this.#touched.has(node.name)) return;
     const { view, registrations } = this.#in;
     const object = view.allocations.get(node.name);
@@ -203,7 +206,7 @@ export class Allocations {
     const loses = dropped(object.spec, spec);
     if (!this.#mayShow(node.name, object, blocks, loses)) return;
     this.#update(object, spec, withdraws);
-    // one that the API server refused holds back nobody
+    // an update that the API server refused does not count against the limit
     if (this.#in.view.refusal(`update-allocation ${node.name}`) === undefined) this.#updates[kind]++;
   }
 
@@ -223,24 +226,25 @@ export class Allocations {
   }
 
   /**
-   * Step 3 needs a ledger read no earlier than the object it is written under, else a release in between is undone. What
-   * the object loses may stand in the page of that block, or in an index that we have not seen.
+   * Whether the ledger is known well enough to write this AgentAllocation.
+   * Step 3 needs a ledger that was read no earlier than the AgentAllocation. Otherwise the write could undo a release
+   * in between. A block that the object loses may be in its page, or in an index that this operator has not seen.
    */
   #mayShow(node: string, object: AgentAllocation, blocks: readonly HeldBlock[], loses: Dropped): boolean {
     const { view, keepsAll, certain } = this.#in;
     const losesBlocks = loses.vtep || loses.subnets.length > 0;
     const gone = loses.subnets.map(({ network }) => network).filter((name) => !this.#in.networks.has(name));
     if (keepsAll && (losesBlocks || loses.bridges.length > 0)) return false;
-    // no VTEP can be told before OverlayConfig is there again
+    // without OverlayConfig, the VTEP's address is unknown
     if (loses.vtep && this.#in.index.config === undefined) return false;
     const pages = new Set(blocks.map(({ page }) => page));
     if (losesBlocks) for (const name of [spacesName, ...this.#pagesOf(object.spec)]) pages.add(name);
     const needed = version(object);
-    // a page that is lost, or not made yet, says nothing about the blocks in it
+    // a page that is lost or not made yet says nothing about its blocks
     if (losesBlocks && [...pages].some((name) => this.#unknown.has(name))) return false;
     const stale = [...pages].filter((name) => asOf(view.ledger, name) < needed);
     for (const name of stale) this.#need(name, needed);
-    // a label or a containerizer that an old cache shows must not take bridges away
+    // bridges are taken away only if the API server itself confirms the label or containerizer: the cache may be old
     const sure = [...gone, ...loses.bridges].map((network) => certain.ofNetwork(network));
     const doubtful = ![loses.bridges.length === 0 || certain.ofNode(node), ...sure].every(Boolean);
     return stale.length === 0 && !doubtful;
@@ -251,7 +255,7 @@ export class Allocations {
     ledger.set(name, Math.max(at, ledger.get(name) ?? 0));
   }
 
-  /** Pages in which the blocks that it shows are, by the index. */
+  /** The pages that, by the index, have the blocks that an AgentAllocation shows. */
   #pagesOf(spec: AgentAllocationSpec): string[] {
     const { index } = this.#in;
     return index.spaces.flatMap((space) =>
@@ -270,14 +274,15 @@ export class Allocations {
       this.#writes.push({ kind: 'update-allocation', node, over: object, spec: next, withdraws });
       return;
     }
-    // somebody wrote that by hand; the object is made again
+    // a person wrote the revision by hand: delete the object, so that it is made again
     this.#writes.push({ kind: 'delete-allocation', node, over: object, withdraws });
   }
 
   /**
-   * Of a node that is gone. First the marks, then the object: nobody may think it gone while the ledger still says Held.
-   * It is emptied before it is deleted: agents can tell it from one that was lost, and one that a finalizer keeps is
-   * still followed.
+   * Plans the end of the AgentAllocation of a node that is gone.
+   * The ledger marks its blocks first: no operator may find the object absent while the ledger still says Held. The
+   * object is emptied before it is deleted, so that agents can tell it from one that was lost, and so that they follow
+   * one that a finalizer keeps.
    */
   #planGone(object: AgentAllocation): void {
     const { metadata, spec } = object;

@@ -4,7 +4,7 @@ import type { Facts } from './facts.ts';
 import { verdict } from './verdict.ts';
 import type { Refusal } from './view.ts';
 
-/** Undefined where nothing is to be said: an accepted registration needs no status of its own. */
+/** The status of an AgentAllocation. Undefined if an accepted registration never had one: it needs none. */
 export function allocationStatus(object: AgentAllocation, facts: Facts): AgentAllocation['status'] {
   const { plan, now, withoutVTEP } = facts;
   const { name } = object.metadata;

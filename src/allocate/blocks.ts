@@ -5,9 +5,10 @@ import { listedPages, mostPages, pageSize } from './space.ts';
 import { version, type Ledger } from './view.ts';
 
 /**
- * One space: what its pages should become. Held → Releasing → (AgentAllocation written) → Cooling → free once the time
- * is over and the node's agent does not say that it is in use; a node that comes back gets what is still marked as its
- * own, before anything new.
+ * Plans one space: what its pages should become.
+ * A block goes from Held to Releasing, then, once the AgentAllocation is written, to Cooling. It is free when its time
+ * is over and the node's agent no longer says that it uses it. A node that comes back gets its own marked blocks before
+ * anything new.
  */
 export function planSpace(ledger: Ledger, space: LedgerSpace, demand: Demand): SpacePlan {
   const retired = space.retiredAt !== undefined;
@@ -29,6 +30,7 @@ export function planSpace(ledger: Ledger, space: LedgerSpace, demand: Demand): S
     for (const draft of drafts) draft.keepHeld(plan, demand);
     for (const draft of drafts) draft.ageOthers(plan, demand);
   }
+  if (!retired && demand.mode === 'serve') reserve(drafts, demand, plan);
   if (!retired && plan.holders.size < demand.claimants.length) serve(drafts, demand, plan);
   for (const draft of drafts) recover(draft, plan, demand);
   for (const draft of drafts) {
@@ -41,7 +43,10 @@ export function planSpace(ledger: Ledger, space: LedgerSpace, demand: Demand): S
   return plan;
 }
 
-/** A page is created empty; one in place of a lost one says from which version on late writes no longer count. */
+/**
+ * The content of a page that is created: it is empty. One that replaces a lost page records from which resourceVersion
+ * on writes are no longer late.
+ */
 function born(
   page: LedgerPage,
   { recovering = [] }: LedgerSpace,
@@ -65,7 +70,7 @@ function recover(draft: Draft, plan: SpacePlan, demand: Demand): void {
   const { recovering, ...rest } = draft.page;
   if (!draft.usable || recovering === undefined || draft.changed) return;
   if (Number(recovering.version) > demand.knownAt) {
-    // the API server's data went back, and counts from a lower version again
+    // the API server's data went back to an older state, and its versions count from a lower number
     draft.replace({ ...rest, recovering: { ...recovering, version: String(demand.knownAt) } });
     return;
   }
@@ -73,27 +78,60 @@ function recover(draft: Draft, plan: SpacePlan, demand: Demand): void {
   if (until > demand.now) plan.wakeAt = Math.min(plan.wakeAt, until);
   else if (demand.allWrittenSince(Number(recovering.version))) {
     draft.replace(rest);
-    // what a node uses beyond what it should hold was resting, and the record of it is lost
+    // nodes may still use blocks that were Cooling, and the lost page held the record of it
     draft.rest(demand.touchedBy(), demand.now);
   }
 }
 
-/** Gives every claimant without a block the one that it holds already, where that is free, else the lowest free. */
+/** Keeps what is reserved, before anything is given out, so that no other node gets it. */
+function reserve(drafts: readonly Draft[], demand: Demand, plan: SpacePlan): void {
+  let most = -1;
+  for (const claim of demand.reserved.byIndex.values()) {
+    const { index, node } = claim;
+    if (index >= demand.capacity) continue;
+    most = Math.max(most, index);
+    const draft = drafts[ordinalOf(index)];
+    // what a lost page held is not known before all of it was said again
+    if (draft?.isFree(index) !== true || draft.page.recovering !== undefined) continue;
+    if ((demand.shownTo(index) ?? node) !== node || demand.statedBy(index).some((other) => other !== node))
+      continue;
+    draft.reserve(claim, demand.now);
+  }
+  needPages(plan, ordinalOf(most) + 1 - drafts.length, drafts);
+}
+
+/** Lists so many pages more, at least. */
+function needPages(plan: SpacePlan, count: number, drafts: readonly Draft[]): void {
+  plan.pagesNeeded = Math.max(plan.pagesNeeded, Math.min(count, mostPages - drafts.length));
+}
+
+/**
+ * Gives a block to every claimant that has none: the block that it already uses if that is free, otherwise the lowest
+ * free one.
+ */
 function serve(drafts: readonly Draft[], demand: Demand, plan: SpacePlan): void {
   const isFree = (index: number, node: string) =>
     index < demand.capacity &&
-    drafts[ordinalOf(index)]?.isFree(index) === true &&
+    (drafts[ordinalOf(index)]?.isFree(index) === true || isYielded(index)) &&
     (demand.shownTo(index) ?? node) === node;
+  // what nodes hold already comes before what is reserved
+  const isYielded = (index: number) =>
+    demand.mode === 'adopt' && drafts[ordinalOf(index)]?.isReserved(index) === true;
   const give = (index: number, claimant: Claimant, inTurn: boolean) => {
     const draft = drafts[ordinalOf(index)];
-    // out of turn its place is kept, and those behind it wait
+    // the node is not ready for the block: keep it, so that no node behind it gets it
     if (!inTurn) {
       draft?.take(index);
       return;
     }
-    draft?.hold(index, claimant, demand.now);
+    draft?.hold(index, claimant, demand.now, demand.macOf(claimant.node, index));
     plan.touched.add(claimant.node);
     plan.holders.add(claimant.node);
+  };
+  // it gets what is not reserved for it only because of an entry that is still there
+  const isDoubted = (node: string) => {
+    const draft = drafts[ordinalOf(demand.reserved.refused.get(node) ?? -1)];
+    return draft !== undefined && !demand.knowsPage(draft.listed.name, node);
   };
   const waiting: Claimant[] = [];
   let most = -1;
@@ -102,27 +140,26 @@ function serve(drafts: readonly Draft[], demand: Demand, plan: SpacePlan): void 
     const preferred = demand.preferred(claimant.node);
     if (preferred !== undefined && preferred < demand.capacity) most = Math.max(most, preferred);
     if (preferred === undefined || !isFree(preferred, claimant.node)) {
-      // the ledger forgot that it was this node's, and gave it away
+      // the ledger lost the fact that the block was this node's, and gave it to another
       const isContested = preferred !== undefined && demand.inUse(claimant.node, preferred);
-      // another block takes its place only once this one is known to be contested
+      // give another block only once this one is known to be contested
       if (isContested && !demand.mayFree(claimant.node)) continue;
       if (isContested) drafts[ordinalOf(preferred)]?.contest(preferred, claimant.node, demand.now);
-      waiting.push(claimant);
+      // it waits for what is reserved for it
+      if (!demand.reserved.byNode.has(claimant.node) && !isDoubted(claimant.node)) waiting.push(claimant);
     } else give(preferred, claimant, claimant.standing === 'ready');
   }
-  // of a lost ledger all pages are needed in which somebody holds a block
-  if (demand.mode === 'adopt') plan.pagesNeeded = Math.max(0, ordinalOf(most) + 1 - drafts.length);
+  // after a loss, the index must list every page in which a node holds a block
+  if (demand.mode === 'adopt') needPages(plan, ordinalOf(most) + 1 - drafts.length, drafts);
   const refused = ({ listed }: Draft) => demand.isRefused(listed.name);
-  // a page that was just listed serves in a moment; the order would be lost if later ones served before it
+  // wait for pages that were just listed: serving from later pages first would break the order
   if (demand.mode !== 'serve' || drafts.some((draft) => !draft.usable && !refused(draft))) return;
-  serveNew(
-    waiting.filter(({ standing }) => standing !== 'later'),
-    drafts,
-    demand,
-    plan,
-    isFree,
-    give,
-  );
+  const next = demand.exclusive ? [] : waiting.filter(({ standing }) => standing !== 'later');
+  const ready = next.filter(({ standing }) => standing === 'ready').map(({ node }) => node);
+  if (ready.length > 0 && !demand.knowsReservations(undefined, ready)) return;
+  const isOpen = (index: number, node: string) =>
+    !demand.reserved.byIndex.has(index) && demand.mayHaveMAC(index) && isFree(index, node);
+  serveNew(next, drafts, demand, plan, isOpen, give);
 }
 
 function serveNew(
@@ -134,10 +171,10 @@ function serveNew(
   give: (index: number, claimant: Claimant, inTurn: boolean) => void,
 ): void {
   const room = Math.min(capacity, drafts.length * pageSize);
-  // what a lost page held is not known before all of it was said again
+  // the blocks of a lost page are unknown until agents and AgentAllocations have named all of them
   const recovering = drafts.filter(({ page }) => page.recovering !== undefined);
   const closed = new Set(recovering.map(({ listed }) => listed.ordinal));
-  // while each page more would have to recover as well, what will be free in these is waited for
+  // a further page would have to recover as well, so wait for blocks in the existing pages
   const later = (rebuilding ? recovering : []).reduce(
     (sum, { page }) => sum + Math.max(0, Math.min(pageSize, capacity - page.first) - page.blocks.length),
     0,
@@ -153,5 +190,5 @@ function serveNew(
     else if (room + ++short > capacity + later) plan.exhausted.push(claimant.node);
   }
   const more = Math.ceil(Math.min(Math.max(0, short - later), capacity - room) / pageSize);
-  plan.pagesNeeded = Math.min(more, mostPages - drafts.length);
+  needPages(plan, more, drafts);
 }

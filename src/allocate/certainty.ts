@@ -1,15 +1,15 @@
 import type { LedgerIndex } from '../api/types.ts';
 import type { Reads, View } from './view.ts';
 
-/** A CRD that is being deleted is looked at again after so many milliseconds. */
+/** How often, in milliseconds, a CRD is read again that is being deleted. */
 const kindGoesMs = 5_000;
 
 /**
- * Whether the API server itself has just told of what something is taken for: a cache may be old. What it has not been
+ * Tells whether the API server itself has just confirmed the reason for a removal. A cache may be old. What was not
  * asked yet goes into `reads`.
  */
 export class Certainty {
-  /** When to look again although nothing changed, in milliseconds since the epoch; Infinity: never. */
+  /** When to plan again although nothing changed, in milliseconds since the epoch; Infinity: never. */
   wakeAt = Infinity;
   readonly #view: View;
   readonly #networks: Pick<ReadonlyMap<string, unknown>, 'has'>;
@@ -37,7 +37,7 @@ export class Certainty {
     return this.#wasAsked('agents', name);
   }
 
-  /** Of one that is gone: also that it did not go with its CRD. */
+  /** Whether the network is confirmed. If it is gone, also whether it was not deleted together with its CRD. */
   ofNetwork(name: string): boolean {
     if (!this.#wasAsked('networks', name)) return false;
     if (this.#networks.has(name)) return true;

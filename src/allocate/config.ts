@@ -6,6 +6,7 @@ import { isAddress, parseAddress, readable } from '../net/address.ts';
 import { contains, containsAddress, overlaps, parseCidr, parseInterface } from '../net/cidr.ts';
 import { vtepCapacity } from '../net/vtep.ts';
 import type { TakenSpace } from './addresses.ts';
+import { keepsVTEPs } from './macs.ts';
 import { isUnused, mtuRefusal } from './mtu.ts';
 import { rangeRefusal } from './overlap.ts';
 import { vtepSpace } from './space.ts';
@@ -13,11 +14,11 @@ import type { Refusal, View } from './view.ts';
 
 const defaultCooldownMs = 600_000;
 
-/** How long a released block rests, in milliseconds. Without an OverlayConfig it is what the last one said. */
+/** How long a released block cools, in milliseconds. Without an OverlayConfig the value of the last one counts. */
 export const cooldown = ({ config }: Pick<View, 'config'>, { settings }: LedgerIndex): number =>
   parseDuration(config?.spec.reuseCooldown ?? settings?.reuseCooldown ?? '') ?? defaultCooldownMs;
 
-/** What is kept of a configuration for the case that someone deletes it; the same object where nothing changed. */
+/** The settings that outlive a deleted OverlayConfig. Returns the same object if nothing changed. */
 export function settingsOf(
   { config }: Pick<View, 'config'>,
   before: LedgerSettings | undefined,
@@ -41,8 +42,8 @@ export function settingsOf(
 }
 
 /**
- * Where nodes may have their addresses; undefined: not given. Without an OverlayConfig it is what the last one said;
- * what a hand made unreadable allows nothing.
+ * The subnets that nodes may have their addresses in; undefined if not given. Without an OverlayConfig the last value
+ * counts. Text that is no subnet allows nothing.
  */
 export const nodeSubnetsOf = (
   { config }: Pick<View, 'config'>,
@@ -54,7 +55,7 @@ export function pinnable({ vtepSubnets, vtepMACOUI, vni, port, underlay }: Pinne
   return { vtepSubnets, vtepMACOUI, vni, port, underlay };
 }
 
-/** Why OverlayConfig, or a part of it, is not in force. */
+/** Tells why OverlayConfig, or a part of it, is not in force. */
 export function configRefusal(
   view: Pick<View, 'config' | 'allocations' | 'agents' | 'nodes' | 'ledger'>,
   index: LedgerIndex,
@@ -84,11 +85,13 @@ const changes = (wanted: PinnedConfig, pinned: PinnedConfig) =>
   pinnedFields.filter((field) => String(wanted[field]) !== String(pinned[field]));
 
 /**
- * What is pinned can still be changed: no network has blocks, so that no container is cut off while nodes change over one
- * after the other. While data is taken to be restored, networks may only be missing.
+ * Whether pinned fields may still change. They may while no network has blocks: then no container loses its connection
+ * while nodes change over one after another. During a restore networks may be missing, so nothing changes.
  */
-const isFree = (view: Pick<View, 'allocations' | 'agents'>, index: LedgerIndex): boolean =>
-  isUnused(view, index) && (index.restored === undefined || index.restored.over !== undefined);
+const isFree = (view: Pick<View, 'allocations' | 'agents' | 'ledger'>, index: LedgerIndex): boolean =>
+  isUnused(view, index) &&
+  !keepsVTEPs(view) &&
+  (index.restored === undefined || index.restored.over !== undefined);
 
 function pinnedRefusal(
   wanted: PinnedConfig,
@@ -120,11 +123,14 @@ function pinnedRefusal(
     : '';
   return {
     reason: 'Pinned',
-    message: `${each.join('; ')}; these are pinned as long as a network has blocks, cooling ones too${but}`,
+    message: `${each.join('; ')}; these are pinned as long as a network has blocks, cooling ones too, or a VTEP is reserved${but}`,
   };
 }
 
-/** Nodes change over one after the other: meanwhile one VTEP must not be an old one of one node and a new one of another. */
+/**
+ * Refuses subnets in which one node's new VTEP could be another node's old one, because nodes change over one after
+ * another.
+ */
 function sharedAddresses(wanted: readonly string[], pinned: readonly string[]): Refusal | undefined {
   for (const subnet of wanted) {
     const next = parseCidr(subnet);
@@ -138,7 +144,9 @@ function sharedAddresses(wanted: readonly string[], pinned: readonly string[]): 
   return undefined;
 }
 
-/** A node keeps its number when the subnets are others. */
+/**
+ * Refuses subnets that are too small for the numbers that nodes have. A node keeps its number when the subnets change.
+ */
 function tooFewVTEPs(vtepSubnets: readonly string[], { ledger }: Pick<View, 'ledger'>): Refusal | undefined {
   const room = vtepCapacity(vtepSubnets);
   for (const { spec } of ledger.pages.values()) {
@@ -152,7 +160,10 @@ function tooFewVTEPs(vtepSubnets: readonly string[], { ledger }: Pick<View, 'led
   return undefined;
 }
 
-/** Whether each subnet is the pinned one with the same or a shorter prefix: then every VTEP keeps its index and address. */
+/**
+ * Whether each subnet is the pinned one, with the same prefix or a shorter one. Then every VTEP keeps its index and
+ * address.
+ */
 const grows = (wanted: readonly string[], pinned: readonly string[]): boolean =>
   wanted.length === pinned.length &&
   pinned.every((text) => {
@@ -160,7 +171,10 @@ const grows = (wanted: readonly string[], pinned: readonly string[]): boolean =>
     return wanted.map(parseCidr).some((next) => contains(next, old) && next.base === old.base);
   });
 
-/** What is pinned from now on: as wanted where nothing speaks against it. The same object where nothing changes. */
+/**
+ * The pinned configuration from now on: the wanted one unless it was refused. Returns the same object if nothing
+ * changes.
+ */
 export function pinnedNext(
   pinned: PinnedConfig | undefined,
   { config }: Pick<View, 'config'>,
@@ -203,7 +217,10 @@ function nodeInVtepSubnet(
   return undefined;
 }
 
-/** What nodes have of the ranges themselves. What overlaps subnets in force came later, and speaks against no change. */
+/**
+ * Refuses VTEP subnets that overlap ranges that nodes have beside the overlays. A range that overlaps a subnet in force
+ * came later, and refuses no change.
+ */
 function againstRanges(
   wanted: readonly string[],
   pinned: readonly string[],
@@ -211,7 +228,7 @@ function againstRanges(
 ): Refusal | undefined {
   const known = [...agents.values()].filter(({ metadata }) => nodes.has(metadata.name));
   const hasVTEP = [...known, ...allocations.values()].some(({ spec }) => spec.vtep !== undefined);
-  // where the ledger was lost, they are in kernels already
+  // if the ledger was lost, these subnets are already in the nodes' kernels
   if (pinned.length === 0 && hasVTEP) return undefined;
   const old = pinned.map(parseCidr);
   const of = { field: 'spec.vtepSubnets', object: 'overlayconfig default', metadata: config?.metadata ?? {} };
@@ -225,8 +242,8 @@ function againstRanges(
 }
 
 /**
- * VTEPs that nodes hold outlive a lost ledger. A configuration that does not contain them is not pinned: it is the
- * default, and the one that was in force is still to be applied.
+ * Refuses VTEP subnets that do not contain the VTEPs that nodes hold. These outlive a lost ledger. Such a configuration
+ * is the default, and the user still has to apply the one that was in force.
  */
 function heldElsewhere(
   vtepSubnets: readonly string[],
@@ -256,18 +273,18 @@ function holdsInterface(subnet: ReturnType<typeof parseCidr>, text: string): boo
   return read === undefined || (containsAddress(subnet, read.address) && read.length >= subnet.length);
 }
 
-/** The VTEPs are a space like any other, there from the moment that their subnets are pinned. */
+/** Adds the VTEPs' space, which exists from the moment that their subnets are pinned. */
 export function withVtepSpace(
   spaces: LedgerSpace[],
   config: PinnedConfig | undefined,
-  /** The space with what is left of it. */
+  /** Returns the space with its remaining pages. */
   remains: (space: LedgerSpace) => LedgerSpace,
 ): LedgerSpace[] {
   if (config === undefined || spaces.some(({ cidr }) => cidr === vtepSpace)) return spaces;
   return [remains({ cidr: vtepSpace, prefix: 0, network: '', networkUID: '', pages: [] }), ...spaces];
 }
 
-/** What a node's own address must not lie in. */
+/** The address spaces in which no node's own address may lie. */
 export function takenSpaces({ spaces }: LedgerIndex, config: PinnedConfig | undefined): TakenSpace[] {
   return [
     ...(config?.vtepSubnets ?? []).map((cidr) => ({ cidr, whose: 'the VTEP subnets' })),

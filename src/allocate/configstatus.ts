@@ -25,7 +25,7 @@ export function configStatus({ view, plan, index, now }: Facts): OverlayConfigSt
           message: `spec.vtepSubnets: ${index.config?.vtepSubnets.join(', ') ?? ''} has ${room ?? 0} VTEPs, 0 free; ${waits(full.nodes)}`,
         };
   const ready =
-    index.config === undefined
+    index.config === undefined || plan.mtu === undefined
       ? verdict('Ready', exhausted, 'NoAgents', 'no agent has registered')
       : verdict(
           'Ready',
@@ -62,13 +62,13 @@ export function configStatus({ view, plan, index, now }: Facts): OverlayConfigSt
   };
 }
 
-/** The first two digits and zeros: every agent is sent each change. */
+/** Rounds to two digits. Every change of the status is sent to every agent, so it must not change with every node. */
 function rounded(count: number): number {
   const unit = 10 ** Math.max(0, String(count).length - 2);
   return Math.floor(count / unit) * unit;
 }
 
-/** Where the MTU comes from, and what the smallest uplink would have instead. */
+/** Explains where the MTU comes from, and what the smallest uplink would allow. */
 function mtuWords({ mtu = 0, registrations }: Plan, { config }: View, index: LedgerIndex): string {
   const [node, uplink] = [...registrations.accepted].reduce<[string, number]>(
     (found, [name, { uplinkMTU = Infinity }]) => (uplinkMTU < found[1] ? [name, uplinkMTU] : found),

@@ -1,8 +1,9 @@
 import { selects } from '../api/selector.ts';
 import type { LedgerSpace, OverlayNetwork } from '../api/types.ts';
 import type { Facts } from './facts.ts';
+import type { Needs } from './shortage.ts';
 
-/** How far the nodes are that should have a network. */
+/** Numbers of the nodes that should have a network, by how far they are. */
 export interface AgentCounts {
   wanted: number;
   allocated: number;
@@ -14,22 +15,15 @@ export interface AgentCounts {
 export function countAgents(
   network: OverlayNetwork,
   spaces: readonly LedgerSpace[],
-  { said, holdings }: Pick<Facts, 'said' | 'holdings'>,
+  needs: Needs,
+  { said }: Pick<Facts, 'said'>,
 ): AgentCounts {
   const counts: AgentCounts = { wanted: 0, allocated: 0, ready: 0, waiting: 0, failed: [] };
-  const draining = new Set(
-    network.spec.subnets.filter(({ state }) => state === 'Draining').map(({ cidr }) => cidr),
-  );
-  // a network that somebody deletes gives no new blocks
-  const serves = network.metadata.deletionTimestamp === undefined;
-  const needed = spaces
-    .filter(({ cidr }) => serves && !draining.has(cidr))
-    .map(({ cidr }) => holdings.nodesIn(cidr));
   if (!network.spec.enabled || spaces.length === 0) return counts;
   for (const { node, networks } of said) {
     if (!selects(network.spec.nodeSelector, node.labels)) continue;
     counts.wanted++;
-    if (!needed.every((nodes) => nodes.has(node.name))) {
+    if (!needs.areMet(node.name)) {
       counts.waiting++;
       continue;
     }

@@ -1,50 +1,59 @@
 import type { Finding } from '../api/conditions.ts';
 import { defaultStaleAfterMs, isGuarded, isWaiting } from '../api/inuse.ts';
 import { parseDuration } from '../api/duration.ts';
-import type { NetworkUser, OverlayNetwork } from '../api/types.ts';
+import type { NetworkUser, NetworkUsers, OverlayAgent, OverlayNetwork } from '../api/types.ts';
 import { named } from './alarms.ts';
+import { holdersOf } from './holders.ts';
 import type { Plan } from './plan.ts';
 import type { View } from './view.ts';
 
-/** What a deletion of a network comes to. */
+/** How far the deletion of a network is. */
 export interface DeletionVerdict {
-  /** What is to become of our finalizer; undefined: it is as it should be. */
+  /** What to do with our finalizer; undefined: nothing. */
   finalizer: 'add' | 'remove' | undefined;
   /** The condition, while the network waits for its deletion. */
   finding: Finding | undefined;
-  /** When an agent has been silent for long enough, in milliseconds since the epoch; Infinity: never. */
+  /** When the next silent agent is no longer waited for, in milliseconds since the epoch; Infinity: never. */
   wakeAt: number;
 }
 
-/** When this operator heard of them, by its own clock: those of agents may be wrong. Milliseconds since the epoch. */
+/** Times by this operator's own clock, in milliseconds since the epoch: clocks of agents may be wrong. */
 export interface Heard {
-  /** When it first saw that the network is being deleted. */
+  /** When this operator first saw that the network is being deleted. */
   deletionSeen: number;
-  /** When the agent's OverlayAgent last changed; undefined: not since this operator began. */
-  agent: (node: string) => number | undefined;
+  /**
+   * When the node's OverlayAgent last changed with an answer to this deletion in it, though the answer may be gone by
+   * now; undefined: not since this operator started.
+   */
+  answered: (node: string) => number | undefined;
 }
 
-type Facts = Pick<View, 'now' | 'config' | 'nodes' | 'agents' | 'allocations' | 'networksKind'>;
+export type DeletionFacts = Pick<
+  View,
+  'now' | 'config' | 'nodes' | 'agents' | 'allocations' | 'ledger' | 'networksKind'
+>;
 type Alarms = Pick<Plan, 'departures' | 'restore'>;
 
-/** Containers that a message names at most. */
+/** The most containers that a message names. */
 const mostNamed = 20;
 
 const nothing: DeletionVerdict = { finalizer: undefined, finding: undefined, wakeAt: Infinity };
 const going: DeletionVerdict = { ...nothing, finalizer: 'remove' };
 
-/** @returns how long an agent that says nothing is waited for, in milliseconds */
+/** Returns how long a silent agent is waited for, in milliseconds. */
 export const staleAfterMs = ({ config }: Pick<View, 'config'>): number =>
   parseDuration(config?.spec.staleAfter ?? '') ?? defaultStaleAfterMs;
 
 /**
- * Whether containers keep a network, and which. It has our finalizer while some agent says that containers use it. One
- * that somebody deletes loses it with the last of them, or at once with the policy Force. Nodes that are gone are not
- * waited for, and agents only so long. What went with its CRD is not kept here: agents keep that.
+ * Judges whether containers keep a network from being deleted, and names them.
+ * A network has our finalizer while some agent says that containers use it. A network that is being deleted loses the
+ * finalizer with the last of these containers, or at once under the policy Force. Nodes that are gone are not waited
+ * for; silent agents only for a limited time. Networks that were deleted with their CRD do not wait here: agents keep
+ * them.
  */
 export function judgeDeletion(
   network: OverlayNetwork,
-  facts: Facts,
+  facts: DeletionFacts,
   alarms: Alarms,
   heard: Heard,
 ): DeletionVerdict {
@@ -52,51 +61,69 @@ export function judgeDeletion(
   const guarded = isGuarded(metadata);
   const kindGoes = facts.networksKind?.goes === true;
   if (!isWaiting(metadata)) {
-    // a finalizer cannot be added to what is being deleted
+    // the API server takes no new finalizer for an object that is being deleted
     if (metadata.deletionTimestamp !== undefined) return nothing;
-    const wanted = !kindGoes && isUsed(metadata.name, facts);
+    const wanted = !kindGoes && (isUsed(metadata.name, facts) || (guarded && !isTold(metadata.name, facts)));
     return wanted === guarded ? nothing : { ...nothing, finalizer: wanted ? 'add' : 'remove' };
   }
   if (spec.deletionPolicy === 'Force' || kindGoes) return going;
   const waiting = waitedFor(network, facts, heard);
   const why = alarmText(alarms);
-  if (why === undefined && waiting.users.length + waiting.uncounted + waiting.unheard.length === 0)
-    return going;
-  return { ...nothing, finding: findingOf(network, waiting, why), wakeAt: waiting.wakeAt };
+  const { departures } = alarms;
+  // the first of many nodes that are deleted together is no proof that its containers are gone
+  const isSure = why === undefined && !departures.unsettled;
+  if (isSure && waiting.users.length + waiting.uncounted + waiting.unheard.length === 0) return going;
+  const wakeAt = departures.unsettled ? Math.min(waiting.wakeAt, departures.wakeAt) : waiting.wakeAt;
+  return { ...nothing, finding: findingOf(network, waiting, why), wakeAt };
 }
 
-const isUsed = (name: string, { agents, nodes }: Facts): boolean =>
+const isUsed = (name: string, { agents, nodes }: DeletionFacts): boolean =>
   [...agents].some(
     ([node, { status }]) =>
       nodes.has(node) &&
       status?.networks?.some((network) => network.name === name && network.inUse === true) === true,
   );
 
+/** Every node with a block has counted its containers: an OverlayAgent that was deleted is written anew without that. */
+const isTold = (name: string, facts: DeletionFacts): boolean =>
+  holdersOf(name, facts).every(({ node, unshown }) => {
+    const said = facts.agents.get(node)?.status?.networks?.find((network) => network.name === name);
+    const blocks = facts.allocations.get(node)?.spec.networks?.find((network) => network.name === name);
+    const canHave = unshown || blocks?.subnets.some(({ bridges }) => bridges !== undefined) !== false;
+    return !canHave || (said?.usage ?? []).length > 0;
+  });
+
 interface Waiting {
   users: { node: string; user: NetworkUser }[];
-  /** Users that agents did not name. */
+  /** Number of containers that agents counted and did not name. */
   uncounted: number;
   /** Nodes whose agents have not answered yet. */
   unheard: string[];
-  /** Nodes that are not waited for any more. */
+  /** Nodes that are no longer waited for. */
   silent: string[];
   wakeAt: number;
 }
 
-/** Every node that is shown a block of the network has to say that nothing uses it. Nobody gets a new one meanwhile. */
-function waitedFor(
+/** Returns what the agent says about containers, in answer to this deletion of the network. */
+export function answerOf(
+  agent: OverlayAgent | undefined,
   { metadata: { name, deletionTimestamp } }: OverlayNetwork,
-  facts: Facts,
-  heard: Heard,
-): Waiting {
+): NetworkUsers | undefined {
+  const answer = agent?.status?.networks?.find((network) => network.name === name)?.users;
+  return answer?.deletion === deletionTimestamp ? answer : undefined;
+}
+
+/**
+ * Every node with a block of the network has to say that nothing uses it. Nobody gets a new one meanwhile. An agent is
+ * silent that has not answered within `staleAfter`, or has not repeated for so long that containers use it.
+ */
+function waitedFor(network: OverlayNetwork, facts: DeletionFacts, heard: Heard): Waiting {
   const waiting: Waiting = { users: [], uncounted: 0, unheard: [], silent: [], wakeAt: Infinity };
-  for (const [node, { spec }] of facts.allocations) {
-    if (!facts.nodes.has(node) || spec.networks?.some((network) => network.name === name) !== true) continue;
-    const said = facts.agents.get(node)?.status?.networks?.find((network) => network.name === name)?.users;
-    const answer = said?.deletion === deletionTimestamp ? said : undefined;
-    // nothing can come to use it there again
+  for (const { node } of holdersOf(network.metadata.name, facts)) {
+    const answer = answerOf(facts.agents.get(node), network);
+    // no container can start to use it there
     if (answer?.count === 0) continue;
-    const until = Math.max(heard.deletionSeen, heard.agent(node) ?? 0) + staleAfterMs(facts);
+    const until = Math.max(heard.deletionSeen, heard.answered(node) ?? 0) + staleAfterMs(facts);
     if (until <= facts.now) {
       waiting.silent.push(node);
       continue;
@@ -113,7 +140,9 @@ function waitedFor(
   return waiting;
 }
 
-/** While it is doubted that nodes or objects are gone, a network does not go either. */
+/**
+ * The alarm that also holds up the deletion: while it is not certain that nodes or objects are gone, no network goes.
+ */
 function alarmText({ departures, restore }: Alarms): string | undefined {
   if (restore.active) return 'OverlayConfig is Restored: nothing is taken back meanwhile';
   if (departures.disbelieved)
@@ -149,7 +178,7 @@ function findingOf(
   };
 }
 
-/** `pod default/web-0 (node1, 9.0.1.5)` */
+/** A container in words: `pod default/web-0 (node1, 9.0.1.5)`. */
 export function userText(node: string, { pod, container, address }: NetworkUser): string {
   const who = pod === undefined ? `container ${container ?? 'without a name'}` : `pod ${pod}`;
   return `${who} (${[node, address].filter((text) => text !== undefined).join(', ')})`;

@@ -4,13 +4,13 @@ import { formatAddress, isAddress, parseAddress } from '../net/address.ts';
 /** The most addresses that one request may name. */
 export const mostAddresses = 1_000;
 
-/** What a request names, and why it was refused. */
+/** An agent that a request named, and why its deletion was refused. */
 export interface RefusedAgent {
   ip: string;
   reason: string;
 }
 
-/** A node that is gone, and what it held: this rests for `reuseCooldown` and is free then. */
+/** A node that is gone, and what it held: these blocks cool for `reuseCooldown`, then they are free. */
 export interface DepartedAgent {
   ip: string;
   node: string;
@@ -19,7 +19,7 @@ export interface DepartedAgent {
   networks: { name: string; subnets: string[] }[];
 }
 
-/** What the API server itself said of a node, just now; absent: there is no such object. */
+/** What the API server itself has just said about a node. A field is absent if there is no such object. */
 export interface NodeRecord {
   node: string;
   object?: KubeObject;
@@ -28,7 +28,7 @@ export interface NodeRecord {
 }
 
 /**
- * The agents' addresses in `{"agents": ["172.17.0.3"]}`, each once and in canonical form.
+ * Parses `{"agents": ["172.17.0.3"]}` into the agents' addresses, each once and in canonical form.
  * @returns `error` names the field, the value and the rule
  */
 export function parseDeletion(body: string): { addresses: string[] } | { error: string } {
@@ -56,7 +56,7 @@ export function parseDeletion(body: string): { addresses: string[] } | { error: 
 }
 
 /**
- * The node whose registration has the address: the one that it was accepted for, else, where there is none, one whose
+ * Finds the node that registered with the address: the node that the address was accepted for, otherwise one whose
  * agent claims it.
  */
 export function locate(
@@ -75,8 +75,8 @@ export function locate(
 }
 
 /**
- * Which of the nodes are gone, so that what they held may be released.
- * @param located by address; an address that is absent belongs to no registration
+ * Judges which of the nodes are gone, so that their blocks may be released.
+ * @param located the nodes by address; without an entry, the address belongs to no registration
  * @param records by node, as the API server has them now
  */
 export function judge(
@@ -100,7 +100,7 @@ export function judge(
   return { departed: [...departed.values()], unknown, alive };
 }
 
-/** Why what a node holds is not released. */
+/** Tells why a node's blocks are not released. */
 export const whyAlive = (node: string, { metadata }: KubeObject): string =>
   metadata.deletionTimestamp === undefined
     ? `Node ${node} exists: delete it first (kubectl delete node ${node})`
@@ -123,7 +123,7 @@ function departedAgent(ip: string, { node, allocation }: NodeRecord): DepartedAg
 
 const canonical = (text: string): string => formatAddress(parseAddress(text));
 
-/** As JSON, of much the beginning. */
+/** The value as JSON, cut off after the first characters. */
 function shown(value: unknown): string {
   const text = value === undefined ? 'nothing' : JSON.stringify(value);
   return text.length <= 64 ? text : `${text.slice(0, 61)}...`;

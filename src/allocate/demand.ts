@@ -1,4 +1,5 @@
 import type { AllocationLedger, LedgerPage } from '../api/types.ts';
+import type { SpaceClaims } from './reserved.ts';
 import type { ListedPage } from './space.ts';
 
 /** A node that may hold blocks. */
@@ -6,49 +7,63 @@ export interface Claimant {
   node: string;
   uid: string;
   /**
-   * `ready`: its AgentAllocation exists. `soon`: it is about to be created, and until then no block is given to those
-   * that come after, so that the order stays. `later`: it keeps what it holds and gets nothing new, as long as its agent
-   * does not register.
+   * `ready`: its AgentAllocation exists. `soon`: the AgentAllocation will be created next; nodes behind it get no block
+   * before, so that the order stays. `later`: its agent does not register, so it keeps its blocks and gets no new ones.
    */
   standing: 'ready' | 'soon' | 'later';
 }
 
 export interface Demand {
-  /** Those that should hold a block, in the order in which they are served. */
+  /** Nodes that should hold a block, in the order in which they get one. */
   claimants: readonly Claimant[];
-  /** The nodes in these pages, where each page stays as it is; undefined: each block has to be looked at. */
+  /** The nodes in these pages if all the pages stay as they are. Undefined means that each block must be looked at. */
   holders: (pages: readonly LedgerPage[]) => ReadonlyMap<string, unknown> | undefined;
-  /** The node's claim on this space, where it has one. */
+  /** The node as a claimant of this space; undefined if it should have no block of it. */
   claimant: (node: string) => Claimant | undefined;
   /**
-   * `serve`: everyone gets a block. `keep`: what is held stays, nothing is given out. `adopt`: besides that, what agents
-   * say they hold is taken up, and nothing is taken back.
+   * `serve`: every claimant gets a block. `keep`: nodes keep their blocks, and no block is given out. `adopt`: as
+   * `keep`; the ledger also takes over the blocks that agents say they hold, and takes nothing back.
    */
   mode: 'serve' | 'keep' | 'adopt';
-  /** The index is being rebuilt: a page that is listed now gives out nothing for a while. */
+  /** Whether the index is being rebuilt. A page that is listed now then gives out nothing for a while. */
   rebuilding: boolean;
-  /** Blocks in the space. */
+  /** Number of blocks in the space. */
   capacity: number;
   now: number;
   cooldownMs: number;
   withdrawn: ReadonlySet<string>;
-  /** The block that the node's AgentAllocation or its agent says it holds: taken where the ledger knows nothing of it. */
+  /** The block that the node's AgentAllocation or agent says it holds, taken over if the ledger does not list it. */
   preferred: (node: string) => number | undefined;
-  /** The node whose AgentAllocation shows that block, although the ledger has it as free. */
+  /** The node whose AgentAllocation shows the block, although the ledger says that the block is free. */
   shownTo: (index: number) => string | undefined;
-  /** Nodes whose agents say that they hold that block. */
+  /** Nodes whose agents say that they hold the block. */
   statedBy: (index: number) => readonly string[];
-  /** Whether the node's agent says it holds that block: containers may have its addresses, allocated or not. */
+  /** Whether the node's agent says that it holds the block: containers may have its addresses, allocated or not. */
   inUse: (node: string, index: number) => boolean;
-  /** Whether the API server itself has said what a block of the node is taken back for. */
+  /** Whether the API server itself has confirmed the reason to take the node's block back. */
   mayRelease: (node: string) => boolean;
-  /** Whether the API server itself has said what the node's agent uses: a block of it is about to be free. */
+  /** Whether the API server itself has confirmed what the node's agent uses. Needed before its block becomes free. */
   mayFree: (node: string) => boolean;
-  /** A page whose write was refused in this run. */
+  /** Whether the API server refused to write the page in this run. */
   isRefused: (page: string) => boolean;
+  /** What is reserved of this space. */
+  reserved: SpaceClaims;
+  /** No node gets anything new but what is reserved for it. */
+  exclusive: boolean;
+  /**
+   * Whether reservations are known as of that page, and as of what made the nodes come: a page says Reserved only by a
+   * reservation that was there before, and what was reserved before a node came is its own.
+   */
+  knowsReservations: (page: AllocationLedger | undefined, nodes?: readonly string[]) => boolean;
+  /** Whether the page is known as of what made the node come. */
+  knowsPage: (page: string, node: string) => boolean;
+  /** Whether nobody else can have the claim's MAC, by pages that are no older than its reservation. */
+  mayHaveMAC: (index: number) => boolean;
+  /** The MAC of a VTEP that the node holds by its AgentAllocation or its agent, where it does not follow from the index. */
+  macOf: (node: string, index: number) => string | undefined;
   /** Whether every AgentAllocation was written after that resourceVersion. */
   allWrittenSince: (version: number) => boolean;
-  /** Blocks of which agents say that they have addresses, and one such node each. */
+  /** Blocks in which agents say they have addresses, with one such node for each block. */
   touchedBy: () => ReadonlyMap<number, { name: string; uid: string }>;
   /** The highest resourceVersion known. */
   knownAt: number;
@@ -62,23 +77,23 @@ export interface PageWrite {
 
 export interface SpacePlan {
   listed: readonly ListedPage[];
-  /** Pages whose content changes, or that are listed and absent. */
+  /** Pages that change, or that are listed and do not exist. */
   writes: PageWrite[];
-  /** Pages to list before the rest can be served. */
+  /** Number of pages that the index must list before the remaining nodes get a block. */
   pagesNeeded: number;
   /** Nodes for which no block is left. */
   exhausted: string[];
-  /** By node: the marks of its Releasing blocks that still need the AgentAllocation's write. */
+  /** By node: the marks of its Releasing blocks that still wait for a write of its AgentAllocation. */
   releasing: Map<string, string[]>;
-  /** Nodes of which these writes take up, give or mark a block: their AgentAllocations wait until the ledger shows it. */
+  /** Nodes whose blocks these writes take over, give or mark. Their AgentAllocations wait until the ledger shows it. */
   touched: Set<string>;
-  /** Claimants that hold a block once the writes are done. */
+  /** Claimants that hold a block after these writes. */
   holders: Holders;
   /** When the next cooling block is free, in milliseconds since the epoch. */
   wakeAt: number;
 }
 
-/** Names of nodes: those of the pages that stay as they are, and more. */
+/** A set of nodes' names: those of the unchanged pages, which it does not copy, and further ones. */
 export class Holders {
   readonly #kept: ReadonlyMap<string, unknown>;
   readonly #more = new Set<string>();

@@ -3,16 +3,16 @@ import { believedAt } from './leaving.ts';
 import { listedPages, vtepSpace } from './space.ts';
 import type { View } from './view.ts';
 
-/** Its value confirms one mass departure: the id that OverlayConfig's status shows. */
+/** Annotation that confirms one mass departure: its value is the id that OverlayConfig's status shows. */
 export const confirmDepartures = 'overlaynet.dev/confirm-departures';
 
-/** Nodes that left within so many milliseconds count together. */
+/** Nodes that left within this time, in milliseconds, count as one departure. */
 const togetherMs = 60_000;
 
 /** How long a confirmation stays in force, in milliseconds: departures that belong to it may still be seen. */
 const confirmedMs = 600_000;
 
-/** So few are believed whatever the share: a cluster of three may lose two. */
+/** A departure of at most this many nodes is always believed: a cluster of three may lose two. */
 const fewNodes = 2;
 
 export interface DepartureVerdict {
@@ -20,17 +20,17 @@ export interface DepartureVerdict {
   absent: Set<string>;
   /** Those that are gone, and those that had a VTEP. */
   counts: { gone: number; of: number };
-  /** Nothing is taken from nodes that are gone. */
+  /** Whether the departure is too large to be believed. Then nothing is taken from these nodes. */
   disbelieved: boolean;
-  /** Nothing is taken from them yet: others may be about to follow. */
+  /** Whether more nodes may be about to leave. Until that is known, nothing is taken from these nodes. */
   unsettled: boolean;
-  /** For the index; the same object where nothing changes. */
+  /** For the index. The same object as before if nothing changes. */
   departures: Departures | undefined;
-  /** When it looks different without any change, in milliseconds since the epoch. */
+  /** When the verdict may change by time alone, in milliseconds since the epoch. */
   wakeAt: number;
 }
 
-/** Whether so many nodes are gone at once that a person has to say that it is true. */
+/** Judges whether so many nodes are gone at once that a person must confirm it. */
 export function judgeDepartures(view: View, index: LedgerIndex): DepartureVerdict {
   const { absent, gone, of } = count(view, index);
   const mass = gone > fewNodes && gone > of / 2;
@@ -48,7 +48,7 @@ export function judgeDepartures(view: View, index: LedgerIndex): DepartureVerdic
     if (until > view.now) return { ...verdict, departures: known, wakeAt: until };
   }
   const standing = known?.confirmedAt === undefined ? known : undefined;
-  // those that went with the ones that are back already are still believed to come
+  // departures of nodes that left together with the returned ones may still be seen
   const lasts = standing !== undefined && [...absent].some((node) => !view.confirmedGone.has(node));
   if (!mass && !lasts) {
     const settledAt = absent.size === 0 || of <= fewNodes ? -Infinity : believedAt(view.leaving);
@@ -58,7 +58,7 @@ export function judgeDepartures(view: View, index: LedgerIndex): DepartureVerdic
   if (view.config?.metadata.annotations?.[confirmDepartures] === departures.id) {
     return { ...verdict, departures: { ...departures, confirmedAt: new Date(view.now).toISOString() } };
   }
-  // before the Nodes themselves were asked for it is a stale cache's word, and nothing is taken on that either
+  // until the API server itself was asked for these Nodes, the cache may be old, so nothing is taken
   const sure = [...absent].every((node) => view.asked.nodes.has(node));
   return { ...verdict, disbelieved: true, departures: sure ? departures : standing };
 }
@@ -71,6 +71,8 @@ function count(view: View, index: LedgerIndex): { absent: Set<string>; gone: num
     if (space.cidr !== vtepSpace) continue;
     for (const { page } of listedPages(view.ledger, space)) {
       for (const { node, state, since } of page.blocks) {
+        // a node that something is reserved for may never have been there
+        if (state === 'Reserved') continue;
         const there = view.nodes.has(node);
         const held = state === 'Held' || state === 'Quarantined';
         if (!held && (there || Date.parse(since) + togetherMs < view.now)) continue;
@@ -84,5 +86,5 @@ function count(view: View, index: LedgerIndex): { absent: Set<string>; gone: num
   return { absent, gone, of };
 }
 
-/** Readable, and fit for an annotation's value: the time to the millisecond. */
+/** A new id: the time to the millisecond. It is readable, and a valid annotation value. */
 export const newId = (now: number): string => new Date(now).toISOString().replaceAll(':', '').toLowerCase();

@@ -12,17 +12,18 @@ import type {
   OverlayNetwork,
 } from '../api/types.ts';
 import { readable } from '../net/address.ts';
-import { isWithin, parseCidr } from '../net/cidr.ts';
+import { parseCidr } from '../net/cidr.ts';
 import { named } from './alarms.ts';
 import { userText } from './deleting.ts';
+import { holdersOf } from './holders.ts';
 import { spaceOf } from './space.ts';
 import type { Facts } from './facts.ts';
-import type { Ledger, View } from './view.ts';
+import type { View } from './view.ts';
 
-/** Containers, and nodes, that are named at most. */
+/** The most containers, and the most nodes, that are named. */
 const mostNamed = 20;
 
-/** How far an entry is that drains. */
+/** How far a draining entry is. */
 interface Drain {
   state: Exclude<DrainingState, 'Removed'>;
   nodes: number;
@@ -33,56 +34,34 @@ interface Drain {
 }
 
 /**
- * Whether containers use an entry that drains, and which. Each node that is shown a block of it has to say so of the
- * network as it is now: in that one no container can get an address of the entry any more. An agent that is silent is
- * waited for, since nobody asked to take anything from its containers.
+ * Judges whether containers use a draining entry, and names them.
+ * Every node whose AgentAllocation shows a block of the entry must answer for the network's present generation: under
+ * it no container can get an address of the entry any more. A silent agent is waited for without limit, since nobody
+ * asked to take anything from its containers.
  */
 export function drainOf(
   { metadata }: OverlayNetwork,
   cidr: string,
-  { nodes, allocations, agents, ledger }: Pick<View, 'nodes' | 'allocations' | 'agents' | 'ledger'>,
+  facts: Pick<View, 'nodes' | 'allocations' | 'agents' | 'ledger'>,
 ): Drain {
   const drain: Drain = { state: 'Drained', nodes: 0, containers: 0, users: [], unheard: [] };
   const whole = readable(() => parseCidr(cidr));
   if (whole === undefined) return drain;
-  const isPart = (block: string) => isWithin(whole, block);
-  const holders = holdersOf(cidr, ledger);
-  for (const node of nodes.keys()) {
-    const agent = agents.get(node);
-    const shown = (allocations.get(node)?.spec.networks ?? [])
-      .filter(({ name }) => name === metadata.name)
-      .flatMap(({ subnets }) => subnets.map((subnet) => subnet.cidr));
-    const blocks = shown.filter(isPart);
-    // what was withdrawn from it, and is still used there
-    const left = heldBy(agent, metadata.name).filter((block) => !shown.includes(block));
-    if (blocks.length > 0) drain.nodes++;
-    const answers = blocks.map((block) => answerOf(agent, metadata, block));
+  for (const { node, shown, left, unshown } of holdersOf(metadata.name, facts, { cidr, whole })) {
+    if (shown.length > 0) drain.nodes++;
+    const answers = shown.map((block) => answerOf(facts.agents.get(node), metadata, block));
     for (const answer of answers) {
       drain.containers += answer?.count ?? 0;
       for (const user of answer?.named ?? []) drain.users.push({ node, ...user });
     }
-    // its AgentAllocation was deleted, or is still to be written: it is shown its block again, and answers then
-    const isUnshown = blocks.length === 0 && holders.has(node);
-    if (answers.includes(undefined) || left.some(isPart) || isUnshown) drain.unheard.push(node);
+    if (answers.includes(undefined) || left.length > 0 || unshown) drain.unheard.push(node);
   }
   drain.unheard.sort();
   drain.state = drain.containers > 0 ? 'InUse' : drain.unheard.length > 0 ? 'AgentsAsked' : 'Drained';
   return drain;
 }
 
-/** Nodes that hold a block of it, whatever their AgentAllocations show. */
-const holdersOf = (cidr: string, { pages }: Ledger): ReadonlySet<string> =>
-  new Set(
-    [...pages.values()]
-      .filter(({ spec }) => spec.page?.space === cidr)
-      .flatMap(({ spec }) => spec.page?.blocks ?? [])
-      .flatMap(({ node, state }) => (state === 'Held' ? [node] : [])),
-  );
-
-const heldBy = (agent: OverlayAgent | undefined, network: string): string[] =>
-  agent?.spec.networks?.find(({ name }) => name === network)?.subnets ?? [];
-
-/** What the agent says of the block, in answer to this generation of the network. */
+/** What the agent says about the block, in answer to this generation of the network. */
 function answerOf(
   agent: OverlayAgent | undefined,
   { name, uid = '', generation = 0 }: OverlayNetwork['metadata'],
@@ -94,19 +73,19 @@ function answerOf(
 }
 
 /**
- * An entry with `removeWhenDrained` that drains is in force only as long as the ledger has it: the user's manifest keeps
- * it, and may be applied again at any time.
+ * Whether an entry with `removeWhenDrained` was removed. The user's manifest may keep the entry and be applied again at
+ * any time, so it is in force only while the ledger has it.
  * @param space what the ledger has of it
  */
 export const isRemoved = (entry: NetworkSubnet, space: LedgerSpace | undefined): boolean =>
   goesWhenDrained(entry) &&
   (space === undefined || (space.retiredAt !== undefined && space.drained === true));
 
-/** The same, by the index. */
+/** The same as `isRemoved`, for an index. */
 export const isGone = (entry: NetworkSubnet, { spaces }: LedgerIndex, network: string): boolean =>
   isRemoved(entry, spaceOf(spaces, network, entry));
 
-/** For the status: every entry that drains. One that is refused was never in force. */
+/** The draining entries for the status. An entry that was refused was never in force, so it is left out. */
 export function drainingSubnets(
   network: OverlayNetwork,
   { view, index }: Pick<Facts, 'view' | 'index'>,
@@ -133,7 +112,7 @@ export function drainingSubnets(
     });
 }
 
-/** The condition: True as long as an entry is not drained. */
+/** The condition `Draining`: True until all draining entries are drained. */
 export function drainingFinding(draining: readonly DrainingSubnet[]): Finding {
   const type = 'Draining';
   if (draining.length === 0)

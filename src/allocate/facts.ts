@@ -7,24 +7,24 @@ import { repairedIndex } from './repair.ts';
 import { vtepSpace } from './space.ts';
 import type { NodeFacts, View } from './view.ts';
 
-/** What every status is made of, worked out once a pass. */
+/** The facts that all statuses are made of. They are computed once for all. */
 export interface Facts {
   view: View;
   plan: Plan;
   index: LedgerIndex;
   holdings: Holdings;
-  /** Accepted nodes, and what their agents say of each network. */
+  /** Accepted nodes, with their agents' statements about each network. */
   said: readonly { node: NodeFacts; networks: ReadonlyMap<string, AgentNetwork> }[];
-  /** Nodes that wait for a VTEP, and find none. */
+  /** Nodes that get no VTEP, because none is free. */
   withoutVTEP: ReadonlySet<string>;
-  /** How many pods a node takes, where that is known. */
+  /** How many pods a node takes; undefined if that is not known. */
   pods: (node: NodeFacts) => number | undefined;
-  /** By network that somebody deletes: what that waits for. */
+  /** By the name of a network that is being deleted: the condition that says what the deletion waits for. */
   deletions: ReadonlyMap<string, Finding>;
   now: string;
 }
 
-/** @param more.holdings of the last pass, if any: what no page changed is not read again */
+/** @param more.holdings those of the last pass, if any: unchanged pages are not read again */
 export function gather(
   view: View,
   plan: Plan,
@@ -53,7 +53,7 @@ export function gather(
   };
 }
 
-/** What the agent says of each network, by name. */
+/** The agent's statements about networks, by the network's name. */
 const networksOf = remembered(
   ({ status }: OverlayAgent): ReadonlyMap<string, AgentNetwork> =>
     new Map((status?.networks ?? []).map((network) => [network.name, network])),

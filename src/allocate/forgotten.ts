@@ -14,11 +14,10 @@ import {
 import { asOf, version, type Reads, type View } from './view.ts';
 
 /**
- * The networks' subnets that the index does not list and whose pages still hold blocks. Nodes may use these blocks, so
- * each subnet is listed again, in use or retired as its pages are. Otherwise a network that overlaps it would get its
- * blocks without their rest.
- *
- * @param spaces what the index lists
+ * Finds the subnets that the index does not list, although pages of them still hold blocks.
+ * Nodes may use these blocks, so each subnet is listed again, in use or retired as its pages are. Otherwise an
+ * overlapping network would get its blocks before they have cooled.
+ * @param spaces those that the index lists
  */
 export function forgottenSpaces(
   view: View,
@@ -38,7 +37,7 @@ export function forgottenSpaces(
     const space = { cidr, prefix, network, networkUID: '', pages: [] };
     if (listed.has(name) || cidr === vtepSpace || !isReadable(space) || !isWithin(page, space)) continue;
     if (asOf(ledger, name) < indexAt) {
-      // a later index may leave it out because the page is empty by now
+      // a later index may have left the page out because it is empty by now
       reads?.ledger.set(name, indexAt);
       continue;
     }
@@ -53,7 +52,7 @@ export function forgottenSpaces(
     .slice(0, Math.max(0, mostSubnets - spaces.length))
     .map(({ isRetired, ...space }) => {
       const range = parseCidr(space.cidr);
-      // its range is in use by another: its blocks rest, and no network gets them back
+      // another space uses this range, so the blocks cool and no network gets them back
       const retired = isRetired || inUse.some((other) => overlaps(other, range));
       if (!retired) inUse.push(range);
       return {
@@ -66,7 +65,7 @@ export function forgottenSpaces(
 const rangeInUse = ({ cidr, retiredAt }: LedgerSpace): Cidr[] =>
   retiredAt === undefined ? (readable(() => [parseCidr(cidr)]) ?? []) : [];
 
-/** The page is one that the space can have. What a hand wrote may begin anywhere. */
+/** Whether the space can have such a page. A person may have written any first index. */
 const isWithin = ({ first }: LedgerPage, space: LedgerSpace): boolean =>
   first >= 0 && first < Math.min(mostPages * pageSize, blockCount(parseCidr(space.cidr), space.prefix));
 
@@ -74,8 +73,8 @@ export const listedNames = (spaces: readonly LedgerSpace[]): Set<string> =>
   new Set(spaces.flatMap((space) => space.pages.map((number) => pageName(space, number))));
 
 /**
- * What is left of a space that the index does not list (any more): its pages, where they hold blocks. A space of which
- * nothing is left begins empty.
+ * Returns a space with those of its pages that still hold blocks, although the index no longer lists it. A space
+ * without such pages begins empty.
  */
 export function remainsOf(
   space: LedgerSpace,

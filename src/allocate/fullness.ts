@@ -7,16 +7,19 @@ import { defaultWarnAt } from '../api/usage.ts';
 import { named } from './alarms.ts';
 import type { NodeFacts } from './view.ts';
 
-/** A warning ends so many percent below where it began: a container that comes and goes must not raise it again and again. */
+/**
+ * A warning ends this many percentage points below its threshold. Otherwise one container that comes and goes would
+ * raise it again and again.
+ */
 const slack = 5;
 
-/** A node, and what its agent says of the network. */
+/** A node, with its agent's statement about the network. */
 export interface Said {
   node: NodeFacts;
   network: AgentNetwork | undefined;
 }
 
-/** Whether blocks of a subnet, or addresses of a node, run out: before it happens (`warnAt`). */
+/** The condition that warns before a subnet's blocks or a node's addresses run out (`warnAt`). */
 export function exhausting(
   { spec, status }: OverlayNetwork,
   capacities: readonly SubnetCapacity[],
@@ -28,17 +31,19 @@ export function exhausting(
   const from = (reason: string) =>
     before?.status === 'True' && before.reason === reason ? Math.max(1, warnAt - slack) : warnAt;
   const active = spec.subnets.filter(({ state }) => state === 'Active').map(({ cidr }) => cidr);
-  const scarce = capacities.filter(
-    ({ cidr, blocks, free }) => active.includes(cidr) && (blocks - free) * 100 >= from('Blocks') * blocks,
-  );
-  // a subnet that is refused, or an agent's word, may be no range at all
+  const isScarceOf = ({ blocks, free }: SubnetCapacity) => (blocks - free) * 100 >= from('Blocks') * blocks;
+  const given = capacities.filter(({ cidr }) => active.includes(cidr));
+  // a node needs one block of each family
+  const roomy = new Set(given.filter((one) => !isScarceOf(one)).map(({ cidr }) => familyOf(cidr)));
+  const scarce = given.filter(({ cidr }) => !roomy.has(familyOf(cidr)));
+  // a refused subnet, or a range that an agent names, may be no valid CIDR
   const ranges = active.flatMap(ranged);
   const limit = from('Addresses');
   const full = said.flatMap(({ node, network }) =>
     isScarce(network?.usage ?? [], ranges, limit) ? [node.name] : [],
   );
   const words = [
-    // numbers that change with each node and container are elsewhere: everybody would be sent each of them
+    // no numbers that change with each node or container: every change of the status is sent to every watcher
     ...scarce.map(
       ({ cidr }) =>
         `${from('Blocks')} % or more of the blocks of ${cidr} are used: append a subnet to spec.subnets`,
@@ -63,7 +68,10 @@ export function exhausting(
 
 const ranged = (text: string): Cidr[] => readable(() => [parseCidr(text)]) ?? [];
 
-/** Pods take an address of each family from whichever part has one; a Docker network lies in one part of each family. */
+/**
+ * Whether one part that a container must take an address from is nearly full. Pods take an address of each family from
+ * any part that has one; a Docker network lies in one part of each family.
+ */
 function isScarce(usage: readonly AddressUsage[], ranges: readonly Cidr[], limit: number): boolean {
   const parts = usage
     .flatMap((one) => ranged(one.cidr).map((part) => ({ ...one, part })))
@@ -82,7 +90,7 @@ function isScarce(usage: readonly AddressUsage[], ranges: readonly Cidr[], limit
 }
 
 /**
- * Whether a node takes more pods than its part of a block has addresses.
+ * The condition that warns if a node takes more pods than its part of a block has addresses.
  * @param pods `status.allocatable.pods` of the Nodes that were read
  */
 export function tightBlocks(
@@ -106,7 +114,7 @@ export function tightBlocks(
   });
   if (tight.length === 0) {
     const before = status?.conditions?.find((condition) => condition.type === type);
-    // a new leader has not read every Node again
+    // a new leader has not read every Node yet
     if (before?.status === 'True' && selected.some((node) => pods(node) === undefined)) {
       const { reason, message } = before;
       return { type, status: 'True', reason, message };
@@ -121,7 +129,7 @@ export function tightBlocks(
   };
 }
 
-/** How many pods of the network a node has addresses for; undefined: the network has none for pods. */
+/** The number of pods of the network that a node has addresses for; undefined if the network has none for pods. */
 export function roomForPods({
   subnets,
   containerizers,

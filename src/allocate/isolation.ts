@@ -4,8 +4,8 @@ import type { OverlayNetwork } from '../api/types.ts';
 type Network = Pick<OverlayNetwork, 'metadata' | 'spec' | 'status'>;
 
 /**
- * The condition `Isolated`: whom an isolated network talks with, and which names in `allow` open nothing. Undefined for
- * a network that was never isolated.
+ * The condition `Isolated`: which networks an isolated network may talk with, and which names in `allow` have no
+ * effect. Undefined if the network was never isolated.
  */
 export function isolation({ metadata, spec, status }: Network, all: readonly Network[]): Finding | undefined {
   const type = 'Isolated';

@@ -3,15 +3,15 @@ import type { Claimant } from './demand.ts';
 import { inPage } from './space.ts';
 
 /**
- * Pages that stay as they are: every block is Held by a claimant of its own. Nearly all pages are such at every plan, and
- * to look at each of 50,000 blocks anew costs more than all else.
+ * Remembers pages that stay as they are: every block is Held, each by another claimant. Nearly all pages are like that
+ * in every plan, and looking at each of 50,000 blocks again would cost more than all other work.
  */
 export class KeptPages {
   #claimants: ReadonlyMap<string, Claimant> = new Map();
-  /** By page: the capacity of its space when it was looked at. */
+  /** By page: the capacity that its space had when the page was checked. */
   #seen = new WeakMap<LedgerPage, number>();
 
-  /** Sets the nodes that may hold blocks. All pages are looked at again once a former claimant is gone or has another uid. */
+  /** Sets the nodes that may hold blocks. If a claimant is gone or has another uid, all pages are checked again. */
   claim(claimants: ReadonlyMap<string, Claimant>): void {
     for (const { node, uid } of this.#claimants.values()) {
       if (claimants.get(node)?.uid === uid) continue;
@@ -21,9 +21,9 @@ export class KeptPages {
     this.#claimants = claimants;
   }
 
-  /** @param capacity blocks in the space */
+  /** Whether the page was checked with this capacity of its space. */
   has(page: LedgerPage, capacity: number): boolean {
-    // the capacity of a space grows, or it is another space
+    // the space has grown, or the page belongs to another space
     if ((this.#seen.get(page) ?? Infinity) <= capacity) return true;
     const isKept = page.blocks.every(
       (block) =>

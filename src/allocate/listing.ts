@@ -4,17 +4,17 @@ import { listedNames } from './forgotten.ts';
 import { listedPages } from './space.ts';
 import { asOf, spacesName, version, type Reads, type View, type Write } from './view.ts';
 
-/** Which pages the index lists for each space, and which spaces it still lists. */
+/** Decides which pages the index lists for each space, and which spaces it still lists. */
 export class Listing {
   /** The number of the next page. */
   nextPage: number;
-  /** When a space is forgotten, in milliseconds since the epoch; Infinity: never. */
+  /** When the next space is forgotten, in milliseconds since the epoch; Infinity: never. */
   wakeAt = Infinity;
   readonly #view: View;
   readonly #cooldownMs: number;
   readonly #reads: Reads;
 
-  /** Of an index that was rebuilt it is not known which pages there were: a new one may be in place of a lost one. */
+  /** Whether the index was rebuilt. Which pages there were is then unknown, and a new page may replace a lost one. */
   readonly #rebuilt: boolean;
 
   constructor(
@@ -31,8 +31,8 @@ export class Listing {
   }
 
   /**
-   * The space with the pages that are needed, with what is known of those that exist, and with others in place of lost
-   * ones; the same object where nothing changes. Nothing, once all blocks of a retired space have cooled.
+   * Returns the space with the pages that it needs, the state of the existing ones, and new ones in place of lost ones.
+   * It is the same object if nothing changes. Returns nothing once all blocks of a retired space have cooled.
    */
   finish(space: LedgerSpace, plan: SpacePlan | undefined): LedgerSpace[] {
     const known = this.#withPages(space, plan);
@@ -79,7 +79,10 @@ export class Listing {
     };
   }
 
-  /** A page that the index calls made, and that the API server has not, as of that index or later. */
+  /**
+   * Whether a page is surely absent: the index says that it was made, and the API server, read as of that index or
+   * later, does not have it.
+   */
   #isSurelyAbsent(name: string): boolean {
     const { ledger } = this.#view;
     const needed = version(ledger.spaces);
@@ -90,8 +93,8 @@ export class Listing {
 }
 
 /**
- * Deletes pages that no space lists: tombstones, and what a late writer made empty; of an index that is `whole` again, all. Else
- * a page that holds blocks and is not listed is not understood, and stays.
+ * Plans to delete pages that no space lists: tombstones, and empty ones from a late writer; under a rebuilt index that
+ * is `whole`, all of them. Otherwise a page with blocks that is not listed stays, because its origin is unknown.
  */
 export function unlistedPages(view: View, { spaces }: LedgerIndex, reads: Reads, whole: boolean): Write[] {
   const { ledger } = view;
@@ -101,7 +104,7 @@ export function unlistedPages(view: View, { spaces }: LedgerIndex, reads: Reads,
     const spent = whole || page?.blocks.length === 0;
     if (listed.has(name) || !spent || object.metadata.deletionTimestamp !== undefined) return [];
     if (asOf(ledger, spacesName) >= version(object)) return [{ kind: 'delete-page', name, over: object }];
-    // an index that we have not seen yet may list it
+    // a later index, which this operator has not seen, may list it
     reads.ledger.set(spacesName, version(object));
     return [];
   });

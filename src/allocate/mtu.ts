@@ -3,13 +3,16 @@ import { vtepSpace } from './space.ts';
 import type { Refusal, View } from './view.ts';
 import { familyOf } from '../net/address.ts';
 
-/** What IPv6 needs of every link (RFC 8200, section 5). */
+/** The smallest MTU of a link with IPv6 (RFC 8200, section 5). */
 export const leastIPv6MTU = 1280;
 
 /** Encapsulation in bytes: outer IP and UDP, VXLAN, inner Ethernet. */
 export const overhead = (underlay: Underlay): number => (underlay === 'IPv4' ? 50 : 70);
 
-/** What has IPv6 addresses, in words; undefined where nothing has. The tunnel's own addresses count, without any network. */
+/**
+ * Names the subnets that have IPv6 addresses; undefined if there are none. The VTEPs' subnet counts, even without any
+ * network.
+ */
 export function ipv6InUse({ spaces }: LedgerIndex, vtepSubnets: readonly string[]): string | undefined {
   const subnet = vtepSubnets.find((cidr) => familyOf(cidr) === 6);
   if (subnet !== undefined) return `the IPv6 VTEP subnet ${subnet}`;
@@ -17,7 +20,7 @@ export function ipv6InUse({ spaces }: LedgerIndex, vtepSubnets: readonly string[
   return space === undefined ? undefined : `${space.cidr} of network ${space.network}`;
 }
 
-/** No network has a block, by the ledger or by what nodes show: no container has an interface yet. */
+/** Whether no network has a block, by the ledger and by what nodes show. Then no container has an interface. */
 export const isUnused = (
   { allocations, agents }: Pick<View, 'allocations' | 'agents'>,
   { spaces }: LedgerIndex,
@@ -27,13 +30,13 @@ export const isUnused = (
 
 /** The tunnel's MTU, as this configuration and this ledger decide it. */
 export interface MTURule {
-  /** What spec.mtu asks for, where that is possible. */
+  /** The value of spec.mtu, if it is possible. */
   chosen: number | undefined;
-  /** The MTU in force, from the ledger; absent where none is, or where IPv6 could not have it. */
+  /** The ledger's MTU. Absent if the ledger has none yet, or if the MTU is too small for IPv6. */
   inForce: number | undefined;
-  /** It stays, whatever nodes register: containers have it. */
+  /** Whether the MTU stays, whatever nodes register, because containers have it. */
   settled: boolean;
-  /** What has IPv6 addresses. */
+  /** The subnets that have IPv6 addresses, in words. */
   ipv6: string | undefined;
 }
 
@@ -51,7 +54,7 @@ export function mtuRule(
   return { chosen: possible(config?.spec.mtu), inForce, settled, ipv6 };
 }
 
-/** Why spec.mtu is not in force. */
+/** Tells why spec.mtu is not in force. */
 export function mtuRefusal(
   mtu: number | undefined,
   index: LedgerIndex,
@@ -65,7 +68,7 @@ export function mtuRefusal(
   };
 }
 
-/** Why a node with that uplink cannot be a member: its tunnel would be smaller than what all others have. */
+/** Tells why a node with that uplink cannot be a member: its tunnel would be smaller than that of all others. */
 export function uplinkRefusal(uplinkMTU: number, underlay: Underlay, rule: MTURule): Refusal | undefined {
   const { chosen, inForce, settled, ipv6 } = rule;
   const left = uplinkMTU - overhead(underlay);
@@ -87,9 +90,9 @@ export function uplinkRefusal(uplinkMTU: number, underlay: Underlay, rule: MTURu
 }
 
 /**
- * MTU of tunnel and bridges in bytes: as configured, else what is in force. As long as nothing is, or no network has a
- * block, it is what the smallest uplink leaves. It does not rise again when that node leaves: the node would be refused
- * when it comes back.
+ * The MTU of tunnel and bridges, in bytes: the configured one, otherwise the ledger's. While the ledger has
+ * none, or no network has a block, the MTU follows the smallest uplink. It does not rise again when that node leaves:
+ * otherwise the node would be refused when it comes back.
  */
 export function tunnelMTU(
   { accepted }: { accepted: ReadonlyMap<string, { uplinkMTU: number | undefined }> },
@@ -100,7 +103,7 @@ export function tunnelMTU(
   if (settled) return inForce;
   const uplinks = [...accepted.values()].map(({ uplinkMTU }) => uplinkMTU);
   const stated = uplinks.filter((mtu) => mtu !== undefined);
-  // an agent that has not said its own counts as the value in force
+  // an agent that has not stated its MTU counts as having the one in force
   const known = stated.map((mtu) => mtu - overhead(underlay));
   if (inForce !== undefined && stated.length < uplinks.length) known.push(inForce);
   return known.length === 0 ? inForce : known.reduce((a, b) => Math.min(a, b));

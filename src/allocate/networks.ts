@@ -14,7 +14,7 @@ import type { Refusal } from './view.ts';
 export interface NetworkVerdicts {
   /** The spaces after accepting, reviving and retiring; the same objects where nothing changed. */
   spaces: LedgerSpace[];
-  /** The first reason against each network that has one; entries accepted earlier stay. */
+  /** The first reason to refuse each refused network. Its entries that were accepted earlier stay. */
   refused: Map<string, Refusal>;
 }
 
@@ -22,17 +22,17 @@ export interface NetworkContext {
   now: number;
   cooldownMs: number;
   vtepSubnets: readonly string[];
-  /** Every registered node address and whose it is. */
+  /** Every registered node address, with its node. */
   nodeAddresses: () => ReadonlyMap<string, string>;
   /** What the agents of accepted nodes registered. */
   members: () => readonly OverlayAgent[];
-  /** Nodes whose agents say that they use blocks of a space. */
+  /** Nodes whose agents say that they use blocks of the space. */
   users: (space: LedgerSpace) => string[];
-  /** In force, or what the configuration asks for; undefined before any agent has registered. */
+  /** The subnets in force, or those that the configuration asks for. Undefined before any agent has registered. */
   mtu: number | undefined;
-  /** VTEP subnets are pinned: those that are in force stay. */
+  /** Whether the VTEP subnets are pinned, so that those in force stay. */
   pinned: boolean;
-  /** A new space with what is left of it. */
+  /** Returns a new space with its remaining pages. */
   remains: (space: LedgerSpace) => LedgerSpace;
   /** Whether a space of that network may be retired. */
   mayRetire: (network: string) => boolean;
@@ -40,12 +40,12 @@ export interface NetworkContext {
   isDrained: (network: OverlayNetwork, entry: NetworkSubnet) => boolean;
 }
 
-/** What the CRD of AgentAllocation allows. */
+/** The most networks that the CRD of AgentAllocation allows. */
 const mostNetworks = 256;
 
 /**
- * Which subnets are in use: accepted ones first, then the networks by age, so that of two that overlap the older
- * wins and nothing that works changes.
+ * Decides which subnets are in use: accepted ones first, then the networks by age. Of two that overlap the older wins,
+ * so a working network never changes.
  */
 export function judgeNetworks(
   networks: readonly OverlayNetwork[],
@@ -77,7 +77,7 @@ export function judgeNetworks(
   return { spaces, refused };
 }
 
-/** A network that was deleted and made again keeps its space: the uid follows. */
+/** Keeps a space, or retires it. A network that was deleted and created again keeps its space; the uid follows. */
 function retireOrKeep(
   space: LedgerSpace,
   network: OverlayNetwork | undefined,
@@ -86,13 +86,13 @@ function retireOrKeep(
   const { now, vtepSubnets, pinned, mayRetire } = context;
   if (space.cidr === vtepSpace) return space;
   if (space.retiredAt !== undefined) {
-    // a leader whose clock was ahead must not keep it for years
+    // the leader that wrote it had a clock that was ahead: do not wait for years
     return Date.parse(space.retiredAt) > now + skewMs
       ? { ...space, retiredAt: new Date(now).toISOString() }
       : space;
   }
   const entry = network?.spec.subnets.find((one) => isOf(space, network, one));
-  // before the VTEP subnets are pinned they can still be taken away from under a network
+  // before the VTEP subnets are pinned, they can still change to overlap a network
   const carried = pinned || hasVTEPSubnet(vtepSubnets, familyOf(space.cidr));
   const retired = { ...space, retiredAt: new Date(now).toISOString() };
   if (network === undefined || entry === undefined || !carried)
@@ -121,7 +121,7 @@ function admit(
     if (known.retiredAt !== undefined) {
       const taken = overlapInUse(parseCidr(entry.cidr), entry.cidr, spaces);
       if (taken !== undefined) return taken;
-      // back before it was forgotten: the same blocks go to the same nodes
+      // the subnet came back before it was forgotten: the same nodes get the same blocks
       const { retiredAt: was, drained, ...rest } = known;
       spaces[at] = { ...rest, networkUID: network.metadata.uid ?? '' };
     }
@@ -140,7 +140,7 @@ function admit(
   return undefined;
 }
 
-/** Agents hold blocks of an entry that the ledger does not know: it was lost. */
+/** Whether agents hold blocks of an entry that the ledger lost. */
 const isHeld = (
   { metadata }: OverlayNetwork,
   { cidr, prefix }: NetworkSubnet,
@@ -233,7 +233,10 @@ function against(
   return undefined;
 }
 
-/** What nodes have of the range themselves. A subnet that a lost ledger no longer has is in their kernels already. */
+/**
+ * Refuses a subnet that overlaps a range that nodes have beside the overlays. A subnet that only a lost ledger no
+ * longer has is in the nodes' kernels already.
+ */
 function againstRanges(
   { metadata }: OverlayNetwork,
   { cidr, prefix }: NetworkSubnet,

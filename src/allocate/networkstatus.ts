@@ -7,7 +7,7 @@ import type { Facts } from './facts.ts';
 import { exhausting, tightBlocks } from './fullness.ts';
 import { isolation } from './isolation.ts';
 import { progress } from './progress.ts';
-import { vtepSpace } from './space.ts';
+import { Needs } from './shortage.ts';
 import { verdict, waits } from './verdict.ts';
 import type { Refusal } from './view.ts';
 
@@ -16,7 +16,8 @@ export function networkStatus(network: OverlayNetwork, facts: Facts): OverlayNet
   const spaces = facts.index.spaces.filter(
     (space) => space.network === name && space.retiredAt === undefined,
   );
-  const agents = countAgents(network, spaces, facts);
+  const needs = new Needs(network, facts);
+  const agents = countAgents(network, spaces, needs, facts);
   const refusal = facts.plan.refusedNetworks.get(name);
   const accepted = verdict(
     'Accepted',
@@ -24,7 +25,7 @@ export function networkStatus(network: OverlayNetwork, facts: Facts): OverlayNet
     'Accepted',
     'every subnet is in use',
   );
-  const ready = readiness(network, spaces, agents, facts);
+  const ready = readiness(network, spaces, { agents, needs }, facts);
   let conditions = withCondition(network.status?.conditions, accepted, facts.now, generation);
   conditions = withCondition(conditions, ready, facts.now, generation);
   const capacities = spaces.map((space) => spaceCapacity(facts.view.ledger, space, facts.index));
@@ -56,7 +57,7 @@ export function networkStatus(network: OverlayNetwork, facts: Facts): OverlayNet
   };
 }
 
-/** What will not do for long, or does not do for all, although all is as it should be. */
+/** Conditions that warn: the network works now, but not for long or not for all. */
 function warnings(
   network: OverlayNetwork,
   capacities: readonly SubnetCapacity[],
@@ -76,7 +77,7 @@ function warnings(
   ];
 }
 
-/** Accepted is what the ledger says: a decision that could not be stored is in force nowhere. */
+/** Tells why an accepted network is not in force: the ledger could not store it. */
 function notStored(
   { spec, metadata }: OverlayNetwork,
   spaces: readonly LedgerSpace[],
@@ -100,8 +101,8 @@ function notStored(
 function readiness(
   network: OverlayNetwork,
   spaces: readonly LedgerSpace[],
-  agents: AgentCounts,
-  { plan, view, index }: Facts,
+  { agents, needs }: { agents: AgentCounts; needs: Needs },
+  { view, index }: Facts,
 ): Finding {
   const ready = (status: Finding['status']) => (reason: string, message: string) => ({
     type: 'Ready',
@@ -112,9 +113,7 @@ function readiness(
   const [yes, not] = [ready('True'), ready('False')];
   if (spaces.length === 0) return not('NotAccepted', 'no subnet of this network is in use');
   if (!network.spec.enabled) return yes('Disabled', 'spec.enabled is false');
-  const full = plan.exhausted.find(
-    ({ space }) => space.network === network.metadata.name && space.cidr !== vtepSpace,
-  );
+  const [full] = needs.shortages;
   if (full !== undefined) {
     const { blocks, held, releasing, cooling, quarantined } = spaceCapacity(view.ledger, full.space, index);
     const rest = Object.entries({ releasing, cooling, quarantined }).filter(([, count]) => count > 0);

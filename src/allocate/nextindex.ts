@@ -2,7 +2,7 @@ import type { Departures, LedgerIndex, PinnedConfig } from '../api/types.ts';
 import { settingsOf } from './config.ts';
 import type { View } from './view.ts';
 
-/** What the index records of a plan, beside spaces and pages. */
+/** What the index records of a plan, except spaces and pages. */
 interface Recorded {
   view: View;
   /** Undefined before the first registration. */
@@ -12,12 +12,12 @@ interface Recorded {
   departures: Departures | undefined;
 }
 
-/** The index with configuration, alarms and CRD as they are now; spaces and pages are still the old ones. */
+/** Returns the index with the present configuration, alarms and CRD. Spaces and pages are still the old ones. */
 export function nextIndex(
   index: LedgerIndex,
   { view, pinned, mtu, restored, departures }: Recorded,
 ): LedgerIndex {
-  // keys stay in the order in which they are stored, so that an unchanged index has the same text
+  // keep the keys in their stored order, so that an unchanged index has the same text
   const next: LedgerIndex = { ...index };
   const settings = settingsOf(view, next.settings);
   if (pinned !== undefined) next.config = pinned;

@@ -1,4 +1,7 @@
-/** The order in which nodes are served: the older first, then by name. Times are RFC 3339 in UTC, so that they sort as text. */
+/**
+ * Sorts nodes in the order in which they get blocks: the older first, then by name. Times are RFC 3339 in UTC, so they
+ * sort as text.
+ */
 export function byAge(
   a: { creationTimestamp?: string; name: string },
   b: { creationTimestamp?: string; name: string },

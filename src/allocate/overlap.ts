@@ -12,14 +12,14 @@ interface ParsedRange {
   cidr: Cidr;
 }
 
-/** What an agent says that its node has beside the overlays. What nobody can read is nothing. */
+/** The ranges that an agent says its node has beside the overlays. Unreadable ones are left out. */
 const rangesOf = remembered(({ spec }: OverlayAgent): readonly ParsedRange[] =>
   (spec.ranges ?? []).flatMap((range) => readable(() => ({ range, cidr: parseCidr(range.cidr) })) ?? []),
 );
 
-/** A subnet that is to be taken, of an object that a person may annotate. */
+/** A subnet that a user's object asks for. */
 interface Wanted {
-  /** Where it stands: `spec.subnets`. */
+  /** The field that holds it: `spec.subnets`. */
   field: string;
   cidr: string;
   /** As kubectl names it: `overlaynetwork dcos`. */
@@ -28,14 +28,14 @@ interface Wanted {
 }
 
 /**
- * Tells why a subnet cannot be taken where nodes have something of that range: they would no longer reach it. The message
- * names the first such node, since a node that was broken into can claim any range, and how to take the subnet all the
- * same.
+ * Tells why a subnet cannot be taken: nodes use that range for something else, and would no longer reach it. The
+ * message names the first such node, since a compromised node can claim any range, and says how to take the subnet
+ * anyway.
  */
 export function rangeRefusal(
   { field, cidr, object, metadata }: Wanted,
   agents: Iterable<OverlayAgent>,
-  /** Of ranges that count nevertheless: whether they are known to overlap already. */
+  /** Whether the range is known to overlap already, so that it refuses nothing. */
   isOld: (range: Cidr, kind: HostRange['kind']) => boolean = () => false,
 ): Refusal | undefined {
   if (isConfirmed(metadata, cidr)) return undefined;
@@ -54,14 +54,14 @@ export function rangeRefusal(
   };
 }
 
-/** An overlay's subnet in force, which a node that joins must leave alone. */
+/** A subnet in force that a node which joins must not use for anything else. */
 export interface SubnetInForce extends Pick<Wanted, 'cidr' | 'object' | 'metadata'> {
   /** In words: `network dcos`. */
   whose: string;
   parsed: Cidr;
 }
 
-/** Those that no person has let overlap. */
+/** The subnets in force, without those that a user has allowed to overlap. */
 export function subnetsInForce(
   { spaces }: LedgerIndex,
   vtepSubnets: readonly string[],
@@ -90,8 +90,8 @@ export function subnetsInForce(
 }
 
 /**
- * Tells why a node cannot become a member: what it has beside the overlays would be cut off as soon as it has the routes.
- * A member keeps what it has whatever it gets later, since containers are on it; its agent says so.
+ * Tells why a node cannot become a member: its own ranges overlap the overlays, and the new routes would cut them off.
+ * A member stays a member whatever ranges it gets later, since it has containers; its agent reports the overlap.
  */
 export function joinRefusal(agent: OverlayAgent, subnets: readonly SubnetInForce[]): Refusal | undefined {
   for (const { range, cidr } of rangesOf(agent)) {

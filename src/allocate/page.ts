@@ -1,8 +1,9 @@
 import type { LedgerBlock, LedgerPage } from '../api/types.ts';
 import type { Claimant, Demand, SpacePlan } from './demand.ts';
+import type { Claim } from './reserved.ts';
 import { inPage, markOf, pageSize, skewMs, type ListedPage } from './space.ts';
 
-/** A page being rewritten. */
+/** Draft of one page's new content. */
 export class Draft {
   readonly listed: ListedPage;
   page: LedgerPage;
@@ -22,7 +23,9 @@ export class Draft {
     }
   }
 
-  /** Its blocks count. A page that was just created is empty, and nothing is given out from it before the index says `made`. */
+  /**
+   * Whether the page's blocks count. A newly created page is empty, and gives out nothing before the index says `made`.
+   */
   get usable(): boolean {
     return this.listed.state === 'good';
   }
@@ -35,6 +38,10 @@ export class Draft {
     return this.usable && !this.#indexes.has(index);
   }
 
+  isReserved(index: number): boolean {
+    return this.page.blocks.some((block) => block.index === index && block.state === 'Reserved');
+  }
+
   take(index: number): void {
     this.#indexes.add(index);
   }
@@ -44,7 +51,10 @@ export class Draft {
     return this.#taken;
   }
 
-  /** What is Held and wanted stays, once a node; the rest is marked, where that is allowed. */
+  /**
+   * Keeps one Held block for each node that should have one, and marks the other Held blocks Releasing where that is
+   * allowed.
+   */
   keepHeld(plan: SpacePlan, demand: Demand): void {
     this.#rewrite((block) => {
       const settled = this.#settleQuarantine(block, demand);
@@ -57,6 +67,7 @@ export class Draft {
   ageOthers(plan: SpacePlan, demand: Demand): void {
     let durable: Map<number, LedgerBlock['state']> | undefined;
     this.#rewrite((block) => {
+      if (block.state === 'Reserved') return this.#settleReserved(block, plan, demand);
       if (block.state !== 'Releasing' && block.state !== 'Cooling') return block;
       durable ??= new Map(this.listed.page.blocks.map(({ index, state }) => [index, state]));
       const heir = this.#heir(block, plan, demand);
@@ -66,14 +77,17 @@ export class Draft {
         return { ...to(block, 'Held', demand.now), node: heir.node, uid: heir.uid };
       }
       if (demand.mode === 'adopt') return block;
-      // only a mark that the ledger already shows counts: the write that withdraws must come after it
+      // only a mark that the ledger already shows counts: the AgentAllocation must be written after it
       if (block.state === 'Releasing')
         return durable.get(block.index) === 'Releasing' ? this.#release(block, plan, demand) : block;
       return this.#cool(block, plan, demand);
     });
   }
 
-  /** Quarantines a block that is Held by another node than this, whose agent says that it holds it as well. */
+  /**
+   * Quarantines a block that the ledger names as another node's, because this node's agent says that it holds it as
+   * well.
+   */
   contest(index: number, node: string, now: number): void {
     this.#rewrite((block) =>
       block.index === index && block.state === 'Held' && block.node !== node
@@ -82,13 +96,29 @@ export class Draft {
     );
   }
 
-  hold(index: number, { node, uid }: Claimant, now: number): void {
-    const block: LedgerBlock = { index, node, uid, state: 'Held', since: new Date(now).toISOString() };
-    this.#indexes.add(index);
-    this.replace({ ...this.page, blocks: [...this.page.blocks, block].sort((a, b) => a.index - b.index) });
+  /** @param mac of a VTEP, where it does not follow from the index */
+  hold(index: number, { node, uid }: Claimant, now: number, mac?: string): void {
+    const since = new Date(now).toISOString();
+    this.#put({ index, node, uid, state: 'Held', since, ...(mac === undefined ? {} : { mac }) });
   }
 
-  /** Has these blocks rest where they are free, each in the name of a node that uses it. */
+  reserve(claim: Claim, now: number): void {
+    this.#put({
+      index: claim.index,
+      state: 'Reserved',
+      since: new Date(now).toISOString(),
+      ...keptFor(claim),
+    });
+  }
+
+  /** In place of what was Reserved there. */
+  #put(block: LedgerBlock): void {
+    this.#indexes.add(block.index);
+    const others = this.page.blocks.filter(({ index }) => index !== block.index);
+    this.replace({ ...this.page, blocks: [...others, block].sort((a, b) => a.index - b.index) });
+  }
+
+  /** Marks these blocks Cooling if they are free, each under the name of a node that uses it. */
   rest(nodes: ReadonlyMap<number, { name: string; uid: string }>, now: number): void {
     const since = new Date(now).toISOString();
     const blocks = [...nodes].flatMap(([index, { name, uid }]): LedgerBlock[] =>
@@ -118,9 +148,10 @@ export class Draft {
   }
 
   /**
-   * While lost words are collected, a block that another agent says it holds as well is quarantined, as is one that an
-   * agent holds which comes for a new one (`contest`). It stays with the node that the ledger names, and is given to
-   * nobody. It is Held again once no other says so.
+   * Quarantines a block, or ends its quarantine.
+   * During a restore, a Held block is quarantined if the agent of another node says that it holds it as well. `contest`
+   * quarantines blocks at other times. The block stays with the node that the ledger names, and no node gets it. It is
+   * Held again once no other agent claims it.
    */
   #settleQuarantine(block: LedgerBlock, demand: Demand): LedgerBlock {
     if (!inPage(this.page, block)) return block;
@@ -132,7 +163,10 @@ export class Draft {
     return block.state === 'Quarantined' ? to(block, 'Held', demand.now) : block;
   }
 
-  /** The node that gets a block back without a rest: its last one, or during a restore the only one whose agent reports to hold it. */
+  /**
+   * The node that gets a block back without cooling: its last holder; during a restore also the only node whose agent
+   * says that it holds it.
+   */
   #heir(block: LedgerBlock, plan: SpacePlan, demand: Demand): Claimant | undefined {
     const may = (claimant: Claimant | undefined) =>
       claimant !== undefined && !plan.holders.has(claimant.node) && block.index < demand.capacity;
@@ -142,6 +176,47 @@ export class Draft {
     const [first, ...more] = demand.statedBy(block.index);
     const heir = first === undefined || more.length > 0 ? undefined : demand.claimant(first);
     return may(heir) ? heir : undefined;
+  }
+
+  /** A reserved block becomes its node's once that is there, and is free once nothing reserves it any more. */
+  #settleReserved(block: LedgerBlock, plan: SpacePlan, demand: Demand): LedgerBlock | undefined {
+    if (demand.mode === 'adopt' || !demand.knowsReservations(this.listed.object)) return block;
+    const claim = demand.reserved.byIndex.get(block.index);
+    if (claim === undefined) {
+      this.#taken?.delete(block.index);
+      return undefined;
+    }
+    const heir = this.#reservedFor(claim, plan, demand);
+    if (heir !== undefined) {
+      plan.holders.add(heir.node);
+      plan.touched.add(heir.node);
+      const { index, mac } = claim;
+      const { since } = to(block, 'Held', demand.now);
+      const held: LedgerBlock = { index, node: heir.node, uid: heir.uid, state: 'Held', since };
+      return mac === undefined ? held : { ...held, mac };
+    }
+    const kept = keptFor(claim);
+    const same =
+      block.uid === kept.uid &&
+      block.node === kept.node &&
+      block.reservation === kept.reservation &&
+      block.mac === kept.mac;
+    return same ? block : { index: block.index, state: 'Reserved', since: block.since, ...kept };
+  }
+
+  /** The claim's node, where it may have the block now. */
+  #reservedFor(claim: Claim, plan: SpacePlan, demand: Demand): Claimant | undefined {
+    const { index, node, mac } = claim;
+    const claimant = demand.claimant(node);
+    if (claimant?.standing !== 'ready' || demand.mode !== 'serve' || plan.holders.has(node)) return undefined;
+    const may =
+      index < demand.capacity &&
+      (demand.shownTo(index) ?? node) === node &&
+      // containers may have its addresses
+      demand.statedBy(index).every((other) => other === node) &&
+      demand.knowsReservations(this.listed.object, [node]) &&
+      (mac === undefined || demand.mayHaveMAC(index));
+    return may ? claimant : undefined;
   }
 
   #release(block: LedgerBlock, plan: SpacePlan, demand: Demand): LedgerBlock {
@@ -156,14 +231,14 @@ export class Draft {
 
   #cool(block: LedgerBlock, plan: SpacePlan, demand: Demand): LedgerBlock | undefined {
     const since = Date.parse(block.since);
-    // a leader whose clock was ahead must not keep it for years
+    // the leader that wrote it had a clock that was ahead: do not wait for years
     if (since > demand.now + skewMs) return { ...block, since: new Date(demand.now).toISOString() };
     const freeAt = since + demand.cooldownMs;
     if (freeAt > demand.now) {
       plan.wakeAt = Math.min(plan.wakeAt, freeAt);
       return block;
     }
-    // its agent's next word is what it waits for, and that of an agent which held it as well
+    // the block waits until its agent, and every other agent that held it, no longer says that it uses it
     const users = [block.node, ...demand.statedBy(block.index)];
     if (users.some((node) => demand.inUse(node, block.index)) || !demand.mayFree(block.node)) return block;
     this.#taken?.delete(block.index);
@@ -189,10 +264,17 @@ export class Draft {
   }
 }
 
+const keptFor = ({ name, uid, node, mac }: Claim) => ({
+  node,
+  uid,
+  reservation: name,
+  ...(mac === undefined ? {} : { mac }),
+});
+
 /** Index of the page within its space that holds a block. */
 export const ordinalOf = (index: number): number => Math.floor(index / pageSize);
 
-/** Every mark of a block is later than what came before it: two are never the same. */
+/** The block in its new state. Its time is always later than before, so two marks of a block are never equal. */
 function to(block: LedgerBlock, state: LedgerBlock['state'], now: number): LedgerBlock {
   const before = Date.parse(block.since);
   const least = before <= now + skewMs ? before + (state === 'Releasing' ? 1 : 0) : now;

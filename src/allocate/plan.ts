@@ -13,7 +13,9 @@ import { byAge } from './order.ts';
 import { subnetsInForce } from './overlap.ts';
 import { claimantsOf, judgeRegistrations, type Registrations, type Rules } from './register.ts';
 import type { Holdings } from './render.ts';
+import { judgeReservations, livingReservations } from './reservations.ts';
 import { listedNames, remainsOf } from './forgotten.ts';
+import { noReservations } from './reserved.ts';
 import { repairedIndex } from './repair.ts';
 import { judgeRestore, notRestored, type RestoreVerdict } from './restore.ts';
 import { Listing, unlistedPages } from './listing.ts';
@@ -26,22 +28,22 @@ import { indexOf, keyOf, noReads, spacesName, type NodeFacts, type Reads, type V
 export { Memory } from './allocations.ts';
 export type { Plan } from './planned.ts';
 
-/** While a network waits for its deletion, its CRD is looked at again after so many milliseconds. */
+/** How often, in milliseconds, the CRD is read again while a network waits for its deletion. */
 const kindAgainMs = 5_000;
 
-/** The next writes toward every node holding what it should; empty when all is as it should be. */
+/** Plans the next writes that bring every node to what it should hold. There are none if nothing is to be done. */
 export function plan(view: View, memory: Memory): Plan {
   return new Planner(view, memory).plan();
 }
 
-/** One plan being made, from the configuration to every node's allocation. */
+/** Makes one plan, from the configuration to every node's allocation. */
 class Planner {
   readonly #view: View;
   readonly #memory: Memory;
   readonly #index: LedgerIndex;
   readonly #cooldownMs: number;
   readonly #networks: ReadonlyMap<string, OverlayNetwork>;
-  /** In the order in which they are served. */
+  /** In the order in which they get blocks. */
   readonly #nodes: readonly NodeFacts[];
   readonly #holdings: Holdings;
   readonly #certain: Certainty;
@@ -93,28 +95,38 @@ class Planner {
       restore: this.#restore,
       mtu,
       exhausted: [],
+      reservations: noReservations,
     };
     if (view.config === undefined) {
-      // what the first one is to be counts no more once there has been one
+      // the settings of the last OverlayConfig come before those of `firstConfig`
       const last = index.settings ?? view.firstConfig;
       result.writes.push({ kind: 'create-config', spec: { ...last, ...index.config } });
     }
-    const pinned = index.config !== undefined || registrations.accepted.size > 0 ? config : undefined;
+    const isPinned = index.config !== undefined || registrations.accepted.size > 0 || this.#reservesVTEPs;
+    const pinned = isPinned ? config : undefined;
     const next = this.#nextIndex(spaces, pinned, mtu);
-    // where the index as it should be was refused, everything else goes on from the one that is stored
+    // if the API server refused the new index, the plan goes on from the stored one
     this.#fill(result, this.#isIndexRefused ? index : next);
     result.wakeAt = Math.min(this.#wakeAt, this.#departures.wakeAt, this.#certain.wakeAt);
-    // one that goes with its CRD is not to wait for its containers
+    // a network that is deleted with its CRD does not wait for its containers
     if (view.networks.some(({ metadata }) => isWaiting(metadata)))
       result.wakeAt = Math.min(result.wakeAt, view.now + kindAgainMs);
     return result;
+  }
+
+  /** VTEPs are given out, or kept, from subnets that are pinned. */
+  get #reservesVTEPs(): boolean {
+    return livingReservations(this.#view).some(({ spec }) => spec.vtep !== undefined);
   }
 
   get #isIndexRefused(): boolean {
     return this.#view.refusal('write-index') !== undefined;
   }
 
-  /** The index, or a part of it, was lost, and the one in its place was refused. A node may hold a block that neither lists. */
+  /**
+   * Whether the index, or a part of it, was lost and the API server refused the new one. A node may then hold a block
+   * that neither of them lists.
+   */
   get #isIndexLost(): boolean {
     return this.#isIndexRefused && this.#index.rebuilt !== indexOf(this.#view.ledger).rebuilt;
   }
@@ -179,7 +191,10 @@ class Planner {
     return next;
   }
 
-  /** A rebuilt index holds everything that there is: what it lost has been written over, and has rested. */
+  /**
+   * Whether a rebuilt index is complete: every AgentAllocation has been written since the loss, and the cooldown is
+   * over.
+   */
   #isWhole({ rebuilt }: LedgerIndex): boolean {
     if (rebuilt === undefined || this.#view.ledger.spaces === undefined) return false;
     const until = Date.parse(rebuilt.since) + this.#cooldownMs;
@@ -187,10 +202,15 @@ class Planner {
     return until <= this.#view.now && allWrittenSince(this.#view, Number(rebuilt.version), this.#reads);
   }
 
-  /** Plans the spaces, then the pages or the index: pages and allocations follow from the index that is stored. */
+  /** Plans the spaces, then the index, or else pages and allocations: these follow from the stored index alone. */
   #fill(result: Plan, next: LedgerIndex): void {
     const view = this.#view;
+    const { accepted } = result.registrations;
+    const reservations = judgeReservations(view, next, this.#networks, accepted);
+    result.reservations = reservations;
+    this.#wakeAt = Math.min(this.#wakeAt, reservations.wakeAt);
     const plans = planSpaces({
+      reservations,
       view,
       index: next,
       networks: this.#networks,
@@ -210,7 +230,7 @@ class Planner {
     const stored = indexOf(view.ledger);
     const changes = view.ledger.spaces === undefined || JSON.stringify(finished) !== JSON.stringify(stored);
     if (changes && !this.#isIndexRefused) {
-      // that there is no index must be the API server's own word
+      // the API server itself must have said that there is no index
       if (view.ledger.spaces === undefined && !view.ledger.fresh.has(spacesName))
         this.#reads.ledger.set(spacesName, 1);
       else result.writes.push({ kind: 'write-index', over: view.ledger.spaces, index: finished });
@@ -239,11 +259,11 @@ class Planner {
     );
     for (const write of allocations.plan()) result.writes.push(write);
     this.#wakeAt = Math.min(this.#wakeAt, allocations.wakeAt);
-    // a node that waits for the status has not been shown what was taken up for it
+    // a node that waits for the status has not been shown its blocks yet
     if (allocations.wakeAt === Infinity) this.#endRestore(result, next);
   }
 
-  /** Agents believe what they are shown from then on: everything that was taken up has to be shown before. */
+  /** Ends a restore. From then on agents trust their AgentAllocations, so these must show everything first. */
   #endRestore({ writes }: Plan, next: LedgerIndex): void {
     const { ending: restored } = this.#restore;
     const { ledger, refusal } = this.#view;
@@ -254,7 +274,7 @@ class Planner {
       writes.push({ kind: 'write-index', over: ledger.spaces, index: { ...next, restored } });
   }
 
-  /** Its Node is gone, and that is believed. */
+  /** Whether the node's Node object is gone, and the plan believes it. */
   #isGone(node: string): boolean {
     if (this.#view.nodes.has(node) || this.#restore.active) return false;
     const { disbelieved, unsettled } = this.#departures;

@@ -1,13 +1,14 @@
 import type { Finding } from '../api/conditions.ts';
 import type { SubnetCapacity } from '../api/types.ts';
+import { alarm } from './verdict.ts';
 
-/** Reasons of `Accepted=False` or `Ready=False` that time alone mends, or an agent that tries again. */
+/** Reasons of `Accepted=False` or `Ready=False` that end by time alone, or when an agent tries again. */
 const passing = new Set(['Cooling', 'NotStored', 'Progressing', 'AgentsFailed']);
 
 /**
- * What GitOps tools read beside `Ready` (kstatus): `Stalled` says that somebody has to change something, `Reconciling`
- * that waiting is enough.
- * @param capacity of the object's subnets: blocks that rest end an exhaustion by themselves
+ * The conditions that GitOps tools read beside `Ready` (kstatus): `Stalled` means that a person must change something,
+ * `Reconciling` that waiting is enough.
+ * @param capacity of the object's subnets: an exhaustion ends by itself once cooling blocks are free
  */
 export function progress(
   accepted: Finding,
@@ -18,12 +19,7 @@ export function progress(
   const rests = capacity.some(({ releasing, cooling }) => releasing + cooling > 0);
   const waits = why !== undefined && (passing.has(why.reason) || (why.reason === 'Exhausted' && rests));
   return [
-    finding('Stalled', why !== undefined && !waits ? why : undefined, 'NotStalled', 'nothing is refused'),
-    finding('Reconciling', waits ? why : undefined, 'Settled', 'nothing is waited for'),
+    alarm('Stalled', why !== undefined && !waits ? why : undefined, 'NotStalled', 'nothing is refused'),
+    alarm('Reconciling', waits ? why : undefined, 'Settled', 'nothing is waited for'),
   ];
 }
-
-const finding = (type: string, why: Finding | undefined, reason: string, message: string): Finding =>
-  why === undefined
-    ? { type, status: 'False', reason, message }
-    : { type, status: 'True', reason: why.reason, message: why.message };

@@ -5,17 +5,17 @@ import { remembered } from './remembered.ts';
 import { inPage, listedPages, statedIndexes, vtepSpace } from './space.ts';
 import type { View } from './view.ts';
 
-/** What OverlayConfig's status lists at most. */
+/** The most blocks that OverlayConfig's status lists. */
 export const mostListed = 32;
 
-/** Nodes named for one block at most. */
+/** The most nodes that the status names for one block. */
 const mostNodes = 8;
 
 const quarantinedIn = remembered((page: LedgerPage) =>
   page.blocks.filter((entry) => entry.state === 'Quarantined' && inPage(page, entry)),
 );
 
-/** Blocks that the ledger says are quarantined, with every node that holds them by its own words. */
+/** Blocks that the ledger says are quarantined, each with every node whose agent says that it holds it. */
 export function quarantinedBlocks(view: View, index: LedgerIndex): QuarantinedBlock[] {
   return index.spaces.flatMap((space) => {
     if (space.retiredAt !== undefined) return [];
@@ -40,9 +40,9 @@ export function quarantinedBlocks(view: View, index: LedgerIndex): QuarantinedBl
 }
 
 /**
- * Nodes that hold such a block beside the one that the ledger names, and that OverlayConfig's status does not name yet.
- * Until it does, their agents would drop the block together with what their AgentAllocation no longer shows; those that its list
- * has no room for wait until it gets shorter.
+ * Nodes that hold a quarantined block of another node, and that OverlayConfig's status does not name yet. Until it
+ * does, their AgentAllocations must not change: their agents would drop the block. Nodes for which the list has no room
+ * wait until it gets shorter.
  */
 export function untoldNodes(view: View, index: LedgerIndex): ReadonlySet<string> {
   const told = new Set((view.config?.status?.quarantined ?? []).map(textOf));

@@ -8,7 +8,7 @@ import { uplinkRefusal, type MTURule } from './mtu.ts';
 import { joinRefusal, type SubnetInForce } from './overlap.ts';
 import type { NodeFacts, Refusal, View } from './view.ts';
 
-/** What is accepted of a registration. */
+/** The accepted parts of a registration. */
 export interface Accepted {
   addresses: string[];
   uplinkMTU: number | undefined;
@@ -17,10 +17,10 @@ export interface Accepted {
 }
 
 export interface Registrations {
-  /** By node: the addresses it may use. Nodes whose new registration is refused keep what they had. */
+  /** By node: the addresses that it may use. A node whose new registration is refused keeps its old addresses. */
   accepted: Map<string, Accepted>;
   refused: Map<string, Refusal>;
-  /** Nodes whose own addresses have to be read before their registration can be judged. */
+  /** Nodes whose own addresses must be read before their registration can be judged. */
   unread: Set<string>;
 }
 
@@ -38,7 +38,7 @@ export class Standing {
   >();
 }
 
-/** What a registration must agree with. */
+/** Rules for registrations. */
 export interface Rules {
   underlay: Underlay;
   mtu: MTURule;
@@ -46,7 +46,7 @@ export interface Rules {
   nodeSubnets: readonly string[] | undefined;
 }
 
-/** What registrations are judged by. */
+/** The facts that registrations are judged by. */
 interface Basis {
   view: View;
   rules: Rules;
@@ -57,9 +57,9 @@ interface Basis {
 }
 
 /**
- * Judges every agent's registration. An address belongs to the node that has it already, as long as its Node states it,
- * else to the older.
- * @param nodes in the order in which they are served
+ * Judges every agent's registration. An address belongs to the node that already has it as long as its Node states it,
+ * otherwise to the older node.
+ * @param nodes in the order in which they get blocks
  */
 export function judgeRegistrations(
   nodes: readonly NodeFacts[],
@@ -82,7 +82,7 @@ class Judgement {
   /** By address: the node that has it. */
   readonly #owner = new Map<string, string>();
   readonly #spaces: readonly (TakenSpace & { parsed: Cidr })[];
-  /** An address went from one node to another. */
+  /** Whether an address moved from one node to another. */
   #moved = false;
 
   constructor(basis: Basis, { known }: Standing) {
@@ -121,14 +121,17 @@ class Judgement {
     }
   }
 
-  /** What was judged, once every node was. */
+  /** Returns the verdicts, after every node was judged. */
   end(): Registrations {
     for (const name of this.#known.keys()) if (!this.#basis.view.nodes.has(name)) this.#known.delete(name);
     if (this.#moved) dropLost(this.#result, this.#owner);
     return this.#result;
   }
 
-  /** @param standing the addresses are those that are in force: they were checked against every space, and every space since against them */
+  /**
+   * @param standing whether the addresses are those in force: they were checked against every space, and every later
+   *   space was checked against them
+   */
   #refusal(
     node: NodeFacts,
     agent: OverlayAgent,
@@ -137,7 +140,7 @@ class Judgement {
   ): Refusal | 'unread' | undefined {
     const { view, rules, inForce, holds } = this.#basis;
     const pinned = had?.nodeUID === node.uid ? had.addresses.filter(isAddress) : [];
-    // a member's containers use its subnets, so nobody takes those from it
+    // a member's containers use its subnets, so it stays a member
     const isMember = holds(node.name) || had?.vtep !== undefined || agent.spec.vtep !== undefined;
     return (
       (standing ? undefined : own(view, node, agent, pinned)) ??
@@ -159,7 +162,10 @@ class Judgement {
     return entry;
   }
 
-  /** Leaves a node what it had. A Node that was made anew keeps its name's blocks, but not the addresses, which nobody has checked. */
+  /**
+   * Leaves a node its old addresses. A Node that was created again keeps the blocks of its name, but not the addresses:
+   * nobody has checked those.
+   */
   #keep(node: NodeFacts, had: AgentAllocationSpec | undefined): void {
     const same = had?.nodeUID === node.uid ? had : undefined;
     const addresses = (same?.addresses ?? []).filter(isAddress);
@@ -178,7 +184,7 @@ class Judgement {
   }
 }
 
-/** Accepted nodes, in the order in which they are served, and whether each may get something new. */
+/** Accepted nodes, in the order in which they get blocks, with the standing of each. */
 export function claimantsOf(
   { allocations, agents, refusal }: View,
   nodes: readonly NodeFacts[],
@@ -193,7 +199,7 @@ export function claimantsOf(
   return all.map(({ name, uid }) => ({ node: name, uid, standing: standing(name) }));
 }
 
-/** An address that another node took over, since its owner's Node no longer states it, is the owner's no more. */
+/** Takes away addresses that another node took over, because the first owner's Node no longer states them. */
 function dropLost({ accepted }: Registrations, owner: ReadonlyMap<string, string>): void {
   for (const [name, known] of accepted) {
     const lost = (address: string) => (owner.get(address) ?? name) !== name;

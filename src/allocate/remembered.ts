@@ -1,6 +1,6 @@
 /**
- * The function, which works each object out once: what follows from an object that never changes is kept as long as the
- * object is. For what thousands of objects are asked for at every plan.
+ * Returns the function with a memory: it computes each object's result once, and keeps it as long as the object exists.
+ * For objects that never change, and that every plan asks about by the thousand.
  */
 export function remembered<K extends object, V>(make: (from: K) => V): (from: K) => V {
   const known = new WeakMap<K, { value: V }>();

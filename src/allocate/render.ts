@@ -22,26 +22,31 @@ import { bridgesLabel } from '../api/labels.ts';
 export interface HeldBlock {
   space: LedgerSpace;
   index: number;
-  /** Name of the page that says so. */
+  /** Name of the page that has the block. */
   page: string;
+  /** Of a VTEP, where it does not follow from the index. */
+  mac?: string;
 }
 
-/** One space's blocks by node. */
+/** A node's block of one space. */
+type Held = Omit<HeldBlock, 'space'>;
+
+/** The blocks of one space, by node. */
 interface HeldSpace {
   space: LedgerSpace;
   pages: ReadonlyMap<string, LedgerPage>;
-  nodes: Map<string, { index: number; page: string }>;
-  /** A node stands in it twice: the first counts, and all pages are needed to tell which that is. */
+  nodes: Map<string, Held>;
+  /** Whether some node has two blocks: the first counts, and only all pages together tell which is the first. */
   twice: boolean;
 }
 
-/** Every node's blocks, from the ledger alone. Only what a page changed is read again. */
+/** Every node's blocks, from the ledger alone. Only changed pages are read again. */
 export class Holdings {
   #spaces: HeldSpace[] = [];
 
   /**
-   * Takes a ledger in; cheap where its objects are those of the last time.
-   * @returns nodes that hold something else than before; `all`: any of them may
+   * Reads a ledger. It is cheap if its objects are those of the last time.
+   * @returns the nodes whose blocks changed; `all` if any may have changed
    */
   read(ledger: Ledger, index: LedgerIndex): ReadonlySet<string> | 'all' {
     const changed = new Set<string>();
@@ -76,12 +81,12 @@ export class Holdings {
     return this.#spaces.some(({ nodes }) => nodes.has(node));
   }
 
-  /** Nodes with a block of that space. */
+  /** The nodes that have a block of the space. */
   nodesIn(cidr: string): Pick<ReadonlyMap<string, unknown>, 'has'> {
     return this.#spaces.find(({ space }) => space.cidr === cidr)?.nodes ?? new Map();
   }
 
-  /** The nodes in these pages, and nothing else; undefined where that is not what was read, or one of them stands there twice. */
+  /** The nodes in exactly these pages. Undefined if other pages were read, or if a node is in them twice. */
   nodesOf(cidr: string, pages: readonly LedgerPage[]): ReadonlyMap<string, unknown> | undefined {
     const found = this.#spaces.find(({ space }) => space.cidr === cidr);
     if (found === undefined || found.twice || found.pages.size !== pages.length) return undefined;
@@ -91,9 +96,15 @@ export class Holdings {
   }
 }
 
-/** A quarantined block stays with the node that the ledger names: its containers are not cut. */
+/**
+ * Whether the node holds the block. A quarantined block stays with the node that the ledger names, so that its
+ * containers keep their connections.
+ */
 const holds = (page: LedgerPage, entry: LedgerBlock): boolean =>
   (entry.state === 'Held' || entry.state === 'Quarantined') && inPage(page, entry);
+
+const heldIn = (page: string, { index, mac }: LedgerBlock): Held =>
+  mac === undefined ? { index, page } : { index, page, mac };
 
 function inSpace(pages: ReadonlyMap<string, LedgerPage>): Pick<HeldSpace, 'nodes' | 'twice'> {
   const nodes: HeldSpace['nodes'] = new Map();
@@ -102,15 +113,15 @@ function inSpace(pages: ReadonlyMap<string, LedgerPage>): Pick<HeldSpace, 'nodes
     for (const entry of page.blocks) {
       if (!holds(page, entry)) continue;
       if (nodes.has(entry.node)) twice = true;
-      else nodes.set(entry.node, { index: entry.index, page: name });
+      else nodes.set(entry.node, heldIn(name, entry));
     }
   }
   return { nodes, twice };
 }
 
 /**
- * The nodes with what the changed pages say; undefined where it takes all pages to tell.
- * @param changed takes in the nodes that hold something else
+ * Updates the nodes by the changed pages. Returns undefined if all pages are needed to tell.
+ * @param changed receives the nodes whose blocks changed
  */
 function reread(
   { pages, nodes, twice }: HeldSpace,
@@ -121,19 +132,21 @@ function reread(
   for (const [name, page] of next) {
     const old = pages.get(name);
     if (old === page) continue;
-    const was = new Map<string, number>();
+    const was = new Map<string, Held>();
     for (const { node } of old?.blocks ?? []) {
       const held = nodes.get(node);
       if (held?.page !== name) continue;
-      was.set(node, held.index);
+      was.set(node, held);
       nodes.delete(node);
     }
     for (const entry of page.blocks) {
       if (!holds(page, entry)) continue;
       if (nodes.has(entry.node)) return undefined;
-      nodes.set(entry.node, { index: entry.index, page: name });
-      if (was.get(entry.node) === entry.index) was.delete(entry.node);
-      else was.set(entry.node, entry.index);
+      const held = heldIn(name, entry);
+      nodes.set(entry.node, held);
+      const before = was.get(entry.node);
+      if (before?.index === held.index && before.mac === held.mac) was.delete(entry.node);
+      else was.set(entry.node, held);
     }
     for (const node of was.keys()) changed.add(node);
   }
@@ -142,17 +155,17 @@ function reread(
 
 /** Renders allocation specs. */
 export class Renderer {
-  /** By space and containerizers: 5,000 nodes are rendered whenever a network changes, and text costs. */
+  /** By space and containerizers. 5,000 nodes are rendered whenever a network changes, and making text is expensive. */
   #texts = new Map<string, Map<number, AllocatedSubnet>>();
   #used = new Set<string>();
 
-  /** Forgets the texts of spaces that nothing was rendered of since the last call. */
+  /** Forgets the texts of spaces that were not rendered since the last call. */
   forgetUnused(): void {
     for (const key of this.#texts.keys()) if (!this.#used.has(key)) this.#texts.delete(key);
     this.#used = new Set();
   }
 
-  /** `revision` is the caller's: all else follows from the ledger, the networks, the configuration and the Node. */
+  /** Renders a node's spec without `revision`, which the caller sets. */
   render(
     node: NodeFacts,
     { addresses, further }: Pick<Accepted, 'addresses' | 'further'>,
@@ -163,10 +176,11 @@ export class Renderer {
     const bare = node.labels[bridgesLabel] === 'false';
     const byNetwork = new Map<string, AllocatedNetwork>();
     let vtep: Vtep | undefined;
-    for (const { space, index } of blocks) {
+    for (const { space, index, mac } of blocks) {
       const { cidr, network } = space;
       if (cidr === vtepSpace) {
         vtep = config && vtepAt(config.vtepSubnets, config.vtepMACOUI, index);
+        if (vtep !== undefined && mac !== undefined) vtep = { ...vtep, mac };
         continue;
       }
       const containerizers = networks.get(network)?.spec.containerizers ?? [];
@@ -174,7 +188,7 @@ export class Renderer {
       entry.subnets.push(this.#subnet(space, index, bare ? [] : containerizers));
       byNetwork.set(network, entry);
     }
-    // without an endpoint nobody can reach them
+    // without a VTEP no other node can reach the blocks
     const allocated =
       vtep === undefined ? [] : [...byNetwork.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
     return {
@@ -209,11 +223,11 @@ export class Renderer {
   }
 }
 
-/** What an object shows and its next spec does not: the node loses it. */
+/** What a node loses: parts of its AgentAllocation that the next spec does not have. */
 export interface Dropped {
   vtep: boolean;
   subnets: { network: string; cidr: string }[];
-  /** Networks that lose a bridge of a block that stays. */
+  /** Networks whose block stays and that lose a bridge. */
   bridges: string[];
 }
 
@@ -242,7 +256,10 @@ const keepsBridges = (shown: Bridges, next: Bridges | undefined): boolean =>
   (shown.cni === undefined || shown.cni === next?.cni) &&
   (shown.docker === undefined || shown.docker === next?.docker);
 
-/** Same but for `revision`. Key order does not matter: the API server keeps none. */
+/**
+ * Whether two specs are the same except for `revision`. The order of keys does not matter, since the API server keeps
+ * none.
+ */
 export function sameSpec(a: AgentAllocationSpec, b: Omit<AgentAllocationSpec, 'revision'>): boolean {
   return (
     a.nodeUID === b.nodeUID &&

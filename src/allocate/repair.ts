@@ -5,11 +5,10 @@ import { isReadable, pageNumber, readLength } from './space.ts';
 import { indexOf, version, type Reads, type View } from './view.ts';
 
 /**
- * The ledger's index as it can be worked with. What a hand wrote into it and nobody can read is left out; subnets that it
- * lost come back with their pages; where all of it is lost, page numbers go on after the highest that is there, and the
- * configuration stays the one in force.
- *
- * @param reads takes up what has to be read before that is certain
+ * Returns the ledger's index, repaired.
+ * Unreadable parts are left out, such as those that a person wrote. Subnets that it lost come back with their pages. If
+ * all of it is lost, page numbers go on after the highest existing one, and the configuration in force stays.
+ * @param reads receives what must be read before that is certain
  */
 export function repairedIndex(view: View, reads?: Reads): LedgerIndex {
   const stored = indexOf(view.ledger);
@@ -49,7 +48,10 @@ export function repairedIndex(view: View, reads?: Reads): LedgerIndex {
   };
 }
 
-/** No version that exists can reach one that is beyond all: the API server's data went back, or somebody wrote it. */
+/**
+ * Corrects the version of a rebuilt index that is higher than every known one: the API server's data went back, or a
+ * person wrote it. No write would ever reach it.
+ */
 function counted(rebuilt: LedgerIndex['rebuilt'], view: View): LedgerIndex['rebuilt'] {
   if (rebuilt === undefined) return undefined;
   const known = knownAt(view);
@@ -62,14 +64,17 @@ export function knownAt({ ledger, allocationsAt, allocations }: View): number {
   return [...allocations.values()].reduce((most, object) => Math.max(most, version(object)), seen);
 }
 
-/** Something of a ledger is there, so that an index must have been. */
+/** Whether parts of a ledger exist, so that an index must have existed. */
 const isUsed = ({ ledger, allocations }: View): boolean =>
   ledger.pages.size > 0 || [...allocations.values()].some(({ spec }) => spec.vtep !== undefined);
 
 const isReadableConfig = ({ vtepSubnets }: PinnedConfig): boolean =>
   vtepSubnets.every((text) => readLength(text) !== undefined);
 
-/** Pinned before the index was lost: while nodes have VTEPs of it, an edited OverlayConfig does not count. */
+/**
+ * The configuration that was pinned before the index was lost. While nodes have VTEPs of it, an edited OverlayConfig
+ * does not count.
+ */
 function configInForce(view: View): PinnedConfig | undefined {
   const effective = view.config?.status?.effective;
   if (effective === undefined || !isReadableConfig(effective)) return undefined;

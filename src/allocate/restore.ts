@@ -6,25 +6,28 @@ import { knownAt } from './repair.ts';
 import { vtepSpace } from './space.ts';
 import { version, type View } from './view.ts';
 
-/** Its value ends one restoration: the id that OverlayConfig's status shows. */
+/** Annotation that ends one restore: its value is the id that OverlayConfig's status shows. */
 export const confirmRestore = 'overlaynet.dev/confirm-restore';
 
 type Restored = NonNullable<LedgerIndex['restored']>;
 
 export interface RestoreVerdict {
-  /** For the index; the same object where nothing changes. */
+  /** For the index. The same object as before if nothing changes. */
   restored: Restored | undefined;
-  /** It lasts: what agents hold is taken up, nothing new is given, nothing is taken back. */
+  /**
+   * Whether the restore is still under way: the ledger takes over what agents hold, gives out nothing new and takes
+   * nothing back.
+   */
   active: boolean;
-  /** What the index is to say once everything that agents hold has been taken up and written. */
+  /** What the index will say once everything that agents hold is in the ledger and in the AgentAllocations. */
   ending: Restored | undefined;
-  /** Nodes whose agents have not registered since, or were refused. */
+  /** Nodes whose agents have not registered since then, or were refused. */
   waiting: string[];
-  /** Networks that agents hold blocks of and that no OverlayNetwork declares. */
+  /** Networks of which agents hold blocks although no OverlayNetwork of that name exists. */
   missing: string[];
 }
 
-/** Nothing came back older than it was. */
+/** The verdict when the data did not go back to an older state. */
 export const notRestored: RestoreVerdict = {
   restored: undefined,
   active: false,
@@ -34,8 +37,8 @@ export const notRestored: RestoreVerdict = {
 };
 
 /**
- * Whether the cluster's data came back older than it was (etcd from a backup, the CRDs installed anew), and whether
- * everybody has said since what they hold.
+ * Judges whether the cluster's data went back to an older state (etcd from a backup, or newly installed CRDs), and
+ * whether all agents have said since then what they hold.
  */
 export function judgeRestore(
   view: View,
@@ -63,7 +66,10 @@ export function judgeRestore(
   return { restored: began, active: true, ending, waiting, missing };
 }
 
-/** An object that was written after its agent had seen a version has a higher one, unless the counter was put back. */
+/**
+ * Whether the API server's counter was put back: an agent has seen a higher version than its own, later written object
+ * has.
+ */
 function wentBack({ agents }: View, known: Restored | undefined): boolean {
   const settled = Number(known?.upTo ?? 0);
   for (const agent of agents.values()) {
@@ -74,7 +80,7 @@ function wentBack({ agents }: View, known: Restored | undefined): boolean {
   return false;
 }
 
-/** Whether the agent reports a higher version than its own object has. */
+/** Whether the agent reports a higher version than that of its own object. */
 const sawMore = remembered(
   (agent: OverlayAgent) => Number(agent.spec.seenResourceVersion ?? 0) > version(agent),
 );
@@ -83,7 +89,7 @@ function highestVersion(view: View): number {
   return [...view.agents.values()].reduce((most, agent) => Math.max(most, version(agent)), knownAt(view));
 }
 
-/** The CRD of OverlayNetwork was deleted and made again, and networks went with it. */
+/** Whether the CRD of OverlayNetwork was deleted and created again, and networks were lost with it. */
 function lostNetworks({ networksKind, networks }: View, { networksCRD, spaces }: LedgerIndex): boolean {
   if (networksKind === undefined || networksKind.goes) return false;
   if (networksCRD === undefined || networksCRD === networksKind.uid) return false;
@@ -93,7 +99,7 @@ function lostNetworks({ networksKind, networks }: View, { networksCRD, spaces }:
   );
 }
 
-/** No block in any page, and no allocation, and yet nodes hold something: all of it was there once. */
+/** Whether the whole ledger was lost: no page has a block and there is no allocation, but agents hold blocks. */
 function lostLedger({ ledger, allocations, agents }: View): boolean {
   return (
     ![...ledger.pages.values()].some(({ spec }) => (spec.page?.blocks.length ?? 0) > 0) &&
@@ -105,7 +111,10 @@ function lostLedger({ ledger, allocations, agents }: View): boolean {
 const holdsSomething = ({ spec }: OverlayAgent): boolean =>
   spec.vtep !== undefined || (spec.networks ?? []).length > 0;
 
-/** A registration that is not accepted does not count: the ledger takes up nothing that it reports. */
+/**
+ * Nodes whose agents have not been heard since then. A refused registration does not count: the ledger takes over
+ * nothing from it.
+ */
 function unheard(
   view: View,
   id: string | undefined,

@@ -12,19 +12,19 @@ import { blockCount, blockIndex, blocksIn, parseCidr } from '../net/cidr.ts';
 import { vtepCapacity, vtepIndex } from '../net/vtep.ts';
 import type { Ledger } from './view.ts';
 
-/** Blocks a page; a page is one object, and one write serves every node that waits in it. */
+/** Number of blocks in a page. A page is one object, so one write serves every node that waits in it. */
 export const pageSize = 256;
 
-/** A clock that is this far ahead of ours is wrong: what it wrote is taken as written now, in milliseconds. */
+/** A timestamp more than this many milliseconds ahead of our clock is wrong. We treat it as written now. */
 export const skewMs = 60_000;
 
-/** What the CRD allows of pages in one space. */
+/** The most pages that the CRD allows in one space. */
 export const mostPages = 4096;
 
-/** What the ledger's CRD allows of subnets beside the space of the VTEPs. Subnets that still cool count. */
+/** The most subnets that the ledger's CRD allows, without the VTEPs' space. Subnets that still cool count. */
 export const mostSubnets = 512;
 
-/** The longest that a block's prefix may be beyond its subnet's, as in the CRDs. */
+/** How many bits longer than its subnet's a block's prefix may be, as in the CRDs. */
 const mostPrefixBits = 20;
 
 export const vtepSpace = 'vtep';
@@ -40,7 +40,7 @@ export function pageNumber(name: string): number | undefined {
   return digits !== undefined && Number.isSafeInteger(number) ? number : undefined;
 }
 
-/** The space can be worked with. What a hand wrote may name no range at all. */
+/** Whether the space is readable. A person may have written an invalid range into it. */
 export function isReadable({ cidr, prefix }: Pick<LedgerSpace, 'cidr' | 'prefix'>): boolean {
   if (cidr === vtepSpace) return true;
   const length = readLength(cidr);
@@ -65,8 +65,11 @@ export function capacity(space: LedgerSpace, config: PinnedConfig | undefined): 
 }
 
 /**
- * `good`: as the index says. `absent`: listed, and still to be created. `new`: created, and the index does not say so
- * yet. `lost`: the index says that it was created, and it is gone, or is not what the index says.
+ * State of a listed page:
+ * `good`: the page is as the index says.
+ * `absent`: the page is listed, and still to be created.
+ * `new`: the page exists, and the index does not say so yet.
+ * `lost`: the index says that the page was created, but the page is gone or has other content.
  */
 export type PageState = 'good' | 'absent' | 'new' | 'lost';
 
@@ -76,7 +79,7 @@ export interface ListedPage {
   number: number;
   ordinal: number;
   object: AllocationLedger | undefined;
-  /** Of the object; of one that is absent or lost: as it should begin. */
+  /** The object's content. For an absent or lost page, the content that it will begin with. */
   page: LedgerPage;
   state: PageState;
 }
@@ -99,11 +102,14 @@ export function listedPages(ledger: Ledger, space: LedgerSpace): ListedPage[] {
   });
 }
 
-/** Whether the page says that its blocks are of that space. */
+/** Whether the page belongs to the space: its subnet and prefix are the same. */
 export const isOf = ({ space, prefix }: LedgerPage, of: Pick<LedgerSpace, 'cidr' | 'prefix'>): boolean =>
   space === of.cidr && (prefix ?? of.prefix) === of.prefix;
 
-/** A page that replaces a lost one is created as many times as it takes: it always begins as `recovering`. */
+/**
+ * The state of a page that is absent, or that has other content. A page that replaces a lost one stays `absent` until
+ * its creation succeeds, and always begins as `recovering`.
+ */
 function stateOfOther(exists: boolean, made: boolean, space: LedgerSpace, number: number): PageState {
   if (exists) return 'lost';
   return made && space.recovering?.includes(number) !== true ? 'lost' : 'absent';
@@ -112,20 +118,26 @@ function stateOfOther(exists: boolean, made: boolean, space: LedgerSpace, number
 export const inPage = ({ first }: LedgerPage, { index }: Pick<LedgerBlock, 'index'>): boolean =>
   index >= first && index < first + pageSize;
 
-/** How the mark of a Releasing block is named in `View.withdrawn`: a block that is marked again has another `since`. */
+/**
+ * The name of a Releasing block's mark in `View.withdrawn`. A block that is marked again has another `since`, so its
+ * mark has another name.
+ */
 export const markOf = (page: string, { index, since }: Pick<LedgerBlock, 'index' | 'since'>): string =>
   `${page}/${index}@${since}`;
 
 type Words = Pick<AgentAllocationSpec | OverlayAgentSpec, 'vtep' | 'networks'>;
 
-/** The index of the block that a registration reports to hold in the space; undefined for none, and for invalid text. */
+/**
+ * The index of the block of this space that the object says its node holds. Undefined if it names no block, or an
+ * invalid one.
+ */
 export const statedIndex = (
   space: LedgerSpace,
   words: Words,
   config: PinnedConfig | undefined,
 ): number | undefined => statedIndexes(space, words, config)[0];
 
-/** All blocks of the space that these words say are held. */
+/** The indexes of all blocks of the space that the object says its node holds. */
 export function statedIndexes(
   space: LedgerSpace,
   { vtep, networks = [] }: Words,
@@ -147,7 +159,9 @@ export function statedIndexes(
   });
 }
 
-/** All blocks of the space in which these words say that something is held, whatever network it is called by. */
+/**
+ * The indexes of all blocks of the space in which the object says its node holds addresses, under any network's name.
+ */
 export function touchedIndexes(space: LedgerSpace, { networks = [] }: Words): number[] {
   if (space.cidr === vtepSpace) return [];
   const whole = parseCidr(space.cidr);

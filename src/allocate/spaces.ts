@@ -1,5 +1,13 @@
 import { selects } from '../api/selector.ts';
-import type { LedgerIndex, LedgerSpace, NetworkSubnet, OverlayNetwork } from '../api/types.ts';
+import type {
+  AllocationLedger,
+  LedgerIndex,
+  LedgerSpace,
+  NetworkSubnet,
+  OverlayNetwork,
+} from '../api/types.ts';
+import { MACs } from './macs.ts';
+import { noClaims, type Reservations } from './reserved.ts';
 import { planSpace } from './blocks.ts';
 import type { Claimant, SpacePlan } from './demand.ts';
 import type { Certainty } from './certainty.ts';
@@ -7,7 +15,7 @@ import type { Memory } from './allocations.ts';
 import { allWrittenSince } from './evidence.ts';
 import { Strays } from './strays.ts';
 import { capacity, statedIndex, statedIndexes, touchedIndexes, vtepSpace } from './space.ts';
-import { version, type NodeFacts, type Reads, type View } from './view.ts';
+import { asOf, version, type NodeFacts, type Reads, type View } from './view.ts';
 
 export interface SpacesInput {
   view: View;
@@ -15,17 +23,18 @@ export interface SpacesInput {
   networks: ReadonlyMap<string, OverlayNetwork>;
   /** Accepted nodes, in the order in which they are served. */
   claimants: readonly Claimant[];
-  /** What agents hold is taken up, nothing new is given, nothing is taken back. */
+  /** The ledger takes over the blocks that agents hold. It gives out nothing new and takes nothing back. */
   adopting: boolean;
   memory: Memory;
   cooldownMs: number;
+  reservations: Reservations;
   certain: Certainty;
-  /** Nothing is taken from a node that seems to be gone, unless that is believed. */
+  /** Whether the node is gone, and the plan believes it. Otherwise its blocks stay. */
   isGone: (node: string) => boolean;
   reads: Reads;
 }
 
-/** Plans every space, the VTEPs first: a node for which there is none gets nothing else. */
+/** Plans every space, the VTEPs first: a node without a VTEP gets no block. */
 export function planSpaces(input: SpacesInput): Map<LedgerSpace, SpacePlan> {
   const { index } = input;
   const plans = new Map<LedgerSpace, SpacePlan>();
@@ -42,20 +51,22 @@ export function planSpaces(input: SpacesInput): Map<LedgerSpace, SpacePlan> {
   return plans;
 }
 
-/** Nodes keep their blocks of it, and no other gets one. */
+/** Whether the entry gives out no new blocks. Nodes keep those that they have. */
 const givesNothing = (network: OverlayNetwork | undefined, entry: NetworkSubnet | undefined): boolean =>
   entry?.state === 'Draining' || network?.metadata.deletionTimestamp !== undefined;
 
-/** What the spaces ask about nodes, answered from one view. */
+/** Answers the planning of spaces: facts about nodes, from one view. */
 class Questions {
   readonly #in: SpacesInput;
   readonly #byName: ReadonlyMap<string, Claimant>;
   readonly #knownAt: number;
   readonly #strays: Strays;
+  readonly #macs: MACs;
 
   constructor(input: SpacesInput) {
     this.#in = input;
     this.#strays = new Strays(input.view, input.index.config, input.memory.settled);
+    this.#macs = new MACs(input);
     this.#byName = new Map(input.claimants.map((claimant) => [claimant.node, claimant]));
     input.memory.kept.claim(this.#byName);
     const { view } = input;
@@ -63,7 +74,7 @@ class Questions {
   }
 
   plan(space: LedgerSpace, without: ReadonlySet<string>): SpacePlan {
-    const { view, index, networks, adopting, cooldownMs, certain, isGone } = this.#in;
+    const { view, index, networks, adopting, cooldownMs, certain, isGone, reservations } = this.#in;
     const { kept, holdings } = this.#in.memory;
     const blocks = capacity(space, index.config);
     const isVtep = space.cidr === vtepSpace;
@@ -75,7 +86,7 @@ class Questions {
     let collected = false;
     return planSpace(view.ledger, space, {
       claimants,
-      // where all claim it, and nothing is collected, a page that was once looked at need not be again
+      // if every node claims a block and nothing is taken over, a page that was checked once need not be checked again
       holders: (pages) =>
         wants === undefined && !adopting && pages.every((page) => kept.has(page, blocks))
           ? holdings.nodesOf(space.cidr, pages)
@@ -100,7 +111,7 @@ class Questions {
       inUse: (node, at) => !isVtep && this.#states(space, node).includes(at),
       mayFree: (node) => isVtep || certain.ofAgent(node),
       mayRelease: (node) => {
-        // where the network alone is the reason, nothing about the node has to be known
+        // if the network itself is the reason, the node's own state does not matter
         const ofNetwork = !isVtep && (space.retiredAt !== undefined || network?.spec.enabled !== true);
         const there = view.nodes.has(node) || isGone(node);
         return [
@@ -109,13 +120,40 @@ class Questions {
         ].every(Boolean);
       },
       isRefused: (page) => view.refusal(`write-page ${page}`) !== undefined,
+      reserved: reservations.claims.get(space) ?? noClaims,
+      exclusive: reservations.exclusive,
+      knowsReservations: (page, nodes = []) => this.#knowsReservations(network, page, nodes),
+      knowsPage: (page, node) => this.#knowsPage(page, version(view.allocations.get(node))),
+      mayHaveMAC: (at) => !isVtep || this.#macs.mayHave(space, at),
+      macOf: (node, at) => (isVtep ? this.#macs.of(node, at) : undefined),
       allWrittenSince: (at) => allWrittenSince(view, at, this.#in.reads),
       touchedBy: () => this.#touched(space),
       knownAt: this.#knownAt,
     });
   }
 
-  /** undefined: every accepted node wants a block of it. */
+  #knowsPage(page: string, needed: number): boolean {
+    const { view, reads } = this.#in;
+    if (asOf(view.ledger, page) >= needed) return true;
+    reads.ledger.set(page, Math.max(needed, reads.ledger.get(page) ?? 0));
+    return false;
+  }
+
+  /** What came later than the reservations that are known may have been made with one in mind. */
+  #knowsReservations(
+    network: OverlayNetwork | undefined,
+    page: AllocationLedger | undefined,
+    nodes: readonly string[],
+  ): boolean {
+    const { view, reads } = this.#in;
+    const come = nodes.map((node) => version(view.allocations.get(node)));
+    const needed = Math.max(version(page), version(nodes.length > 0 ? network : undefined), ...come);
+    if (view.reservationsAt >= needed) return true;
+    reads.reservations = Math.max(reads.reservations, needed);
+    return false;
+  }
+
+  /** Returns which nodes should have a block of the space. Undefined means all accepted nodes. */
   #wants(
     space: LedgerSpace,
     network: OverlayNetwork | undefined,
@@ -130,7 +168,10 @@ class Questions {
     return ({ node }) => !without.has(node) && selects(nodeSelector, nodes.get(node)?.labels);
   }
 
-  /** What the node's AgentAllocation shows, or what its agent says it holds: a ledger that lost it takes it up again. */
+  /**
+   * The block that the node's AgentAllocation shows, or that its agent says it holds. A ledger that lost the block
+   * takes it over again.
+   */
   #preferred(space: LedgerSpace, node: string): number | undefined {
     const { view, index } = this.#in;
     for (const spec of [view.allocations.get(node)?.spec, view.agents.get(node)?.spec]) {
@@ -146,7 +187,9 @@ class Questions {
     return spec === undefined ? [] : statedIndexes(space, spec, index.config);
   }
 
-  /** Every block of which an agent says that it has addresses, whatever network it calls it by, and one such node. */
+  /**
+   * Every block in which some agent says it has addresses, under any network's name, with one such node for each block.
+   */
   #touched(space: LedgerSpace): Map<number, NodeFacts> {
     const touched = new Map<number, NodeFacts>();
     for (const [name, { spec }] of this.#in.view.agents) {

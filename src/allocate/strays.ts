@@ -3,13 +3,13 @@ import { statedIndexes, touchedIndexes, vtepSpace } from './space.ts';
 import type { View } from './view.ts';
 
 /**
- * Blocks that AgentAllocations show, by node, of those that are not known to show what the ledger says: of nodes that
- * are gone, and those that changed. Where somebody took a block out of a page, it is not free as long as it is shown.
+ * Blocks that AgentAllocations show and the ledger may not have: of nodes that are gone, and of nodes that changed. If
+ * somebody took a block out of a page, it is not free as long as an AgentAllocation shows it.
  */
 export class Strays {
   readonly #view: Pick<View, 'allocations'>;
   readonly #config: PinnedConfig | undefined;
-  /** By node: the AgentAllocation that was last found to show what the ledger says. */
+  /** By node: the AgentAllocation that last agreed with the ledger. */
   readonly #settled: ReadonlyMap<string, { object: AgentAllocation }>;
   readonly #bySpace = new Map<LedgerSpace, ReadonlyMap<number, string>>();
   #loose: AgentAllocation[] | undefined;
@@ -24,7 +24,7 @@ export class Strays {
     this.#settled = settled;
   }
 
-  /** Of one space, by index. */
+  /** The stray blocks of one space: node by block index. */
   in(space: LedgerSpace): ReadonlyMap<number, string> {
     let known = this.#bySpace.get(space);
     if (known === undefined) {

@@ -1,11 +1,11 @@
 import type { AgentAllocationSpec } from '../api/types.ts';
 import { keyOf, type View, type Write } from './view.ts';
 
-/** A node without it waits; the others have what they need and get more, or less. */
+/** Whether a node waits for its first VTEP or network. The other nodes work, and get more or less. */
 export const waits = ({ vtep, networks }: AgentAllocationSpec): boolean =>
   vtep === undefined || networks === undefined;
 
-/** Whether a node waits for it, or everything else does. */
+/** Whether a node, or all further work, waits for the write. */
 export function isUrgent(write: Write): boolean {
   switch (write.kind) {
     case 'create-config':
@@ -23,6 +23,6 @@ export function isUrgent(write: Write): boolean {
   }
 }
 
-/** Whether something urgent can be written, so that the rest need not be planned yet. */
+/** Whether an urgent write is possible now, so that the other writes are planned later. */
 export const hasUrgent = (writes: readonly Write[], { refusal }: View): boolean =>
   writes.some((write) => isUrgent(write) && refusal(keyOf(write)) === undefined);

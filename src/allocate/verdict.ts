@@ -1,7 +1,7 @@
 import type { Finding } from '../api/conditions.ts';
 import type { Refusal } from './view.ts';
 
-/** A condition that is False with the refusal's reason and message, or else True with these. */
+/** A condition of which True is good: with a refusal it is False, with the refusal's reason and message. */
 export const verdict = (
   type: string,
   refusal: Refusal | undefined,
@@ -10,7 +10,18 @@ export const verdict = (
 ): Finding =>
   refusal === undefined ? { type, status: 'True', reason, message } : { type, status: 'False', ...refusal };
 
-/** `2 nodes wait: node3, node4`; of many the first few. */
+/** A condition of which True is bad: with a reason to raise it, it is True, with that reason and message. */
+export const alarm = (
+  type: string,
+  raisedBy: Refusal | undefined,
+  reason: string,
+  message: string,
+): Finding =>
+  raisedBy === undefined
+    ? { type, status: 'False', reason, message }
+    : { type, status: 'True', reason: raisedBy.reason, message: raisedBy.message };
+
+/** The waiting nodes in words: `2 nodes wait: node3, node4`. Of many it names the first few. */
 export function waits(nodes: readonly string[]): string {
   const shown = nodes.slice(0, 5).join(', ') + (nodes.length > 5 ? ', …' : '');
   return nodes.length === 1 ? `1 node waits: ${shown}` : `${nodes.length} nodes wait: ${shown}`;

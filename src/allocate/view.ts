@@ -6,10 +6,11 @@ import type {
   OverlayAgent,
   OverlayConfig,
   OverlayNetwork,
+  OverlayReservation,
 } from '../api/types.ts';
 import type { Leaving } from './leaving.ts';
 
-/** What the allocator needs to know of a Node. */
+/** The facts about a Node that the allocator needs. */
 export interface NodeFacts {
   name: string;
   uid: string;
@@ -17,10 +18,10 @@ export interface NodeFacts {
   creationTimestamp: string;
 }
 
-/** The CRD of OverlayNetwork. When it is deleted, its objects go first. */
+/** The CRD of OverlayNetwork. When the CRD is deleted, its objects are deleted first. */
 export interface NetworksKind {
   uid: string;
-  /** It is being deleted, or it is gone. */
+  /** Whether it is being deleted, or gone. */
   goes: boolean;
 }
 
@@ -30,50 +31,62 @@ export interface Ledger {
   spaces?: AllocationLedger;
   /** By object name. */
   pages: ReadonlyMap<string, AllocationLedger>;
-  /** All of it is known as of this resourceVersion. */
+  /** The resourceVersion as of which the whole ledger is known. */
   readAt: number;
-  /** Objects read one by one, absent ones too: by name, the resourceVersion as of which each is known at least. */
+  /**
+   * Objects that were read one by one, absent ones too: by name, the lowest resourceVersion as of which each is known.
+   */
   fresh: ReadonlyMap<string, number>;
 }
 
-/** The resourceVersion as of which an object of the ledger is known at least. */
+/** The lowest resourceVersion as of which an object of the ledger is known. */
 export const asOf = ({ spaces, pages, readAt, fresh }: Ledger, name: string): number =>
   Math.max(readAt, fresh.get(name) ?? 0, version(name === spacesName ? spaces : pages.get(name)));
 
-/** All that the plan follows from. */
+/** All facts that the plan follows from. */
 export interface View {
   /** Milliseconds since the epoch. */
   now: number;
   config: OverlayConfig | undefined;
-  /** What the first OverlayConfig is created with, beside the defaults. */
+  /** Values for the first OverlayConfig that are not the defaults. */
   firstConfig: Partial<OverlayConfig['spec']>;
   networks: readonly OverlayNetwork[];
+  /** By name. */
+  reservations: ReadonlyMap<string, OverlayReservation>;
+  /** All OverlayReservations are known as of this resourceVersion. */
+  reservationsAt: number;
   nodes: ReadonlyMap<string, NodeFacts>;
   agents: ReadonlyMap<string, OverlayAgent>;
   allocations: ReadonlyMap<string, AgentAllocation>;
   /** All AgentAllocations are known as of this resourceVersion. */
   allocationsAt: number;
   ledger: Ledger;
-  /** The addresses that Nodes themselves state, canonical, for those that were read. */
+  /** The addresses that Nodes themselves state, in canonical form, for the Nodes that were read. */
   nodeAddresses: ReadonlyMap<string, readonly string[]>;
-  /** Where API servers listen, canonical, as of the last reading of a Node's addresses. */
+  /** The addresses at which API servers listen, in canonical form, as of the last reading of a Node's addresses. */
   apiServers: readonly string[];
   /**
-   * Marks of Releasing blocks (`markOf`) that no late write can bring back: since the mark was read, the node's
-   * AgentAllocation has been written, or found to be absent.
+   * Marks of Releasing blocks (`markOf`) that no late write can undo: after the mark was read, the node's
+   * AgentAllocation was written, or found to be absent.
    */
   withdrawn: ReadonlySet<string>;
-  /** What the API server itself was asked about just now: what the view shows of these, absence too, is not an old cache's word. */
+  /**
+   * Objects that the API server itself was just asked for. What the view shows of these, or their absence, does not
+   * come from an old cache.
+   */
   asked: { nodes: ReadonlySet<string>; networks: ReadonlySet<string>; agents: ReadonlySet<string> };
-  /** What the API server said where it refused a write (`keyOf`) in this run: the others do not wait for it. */
+  /**
+   * The API server's error if it refused the write with this key (`keyOf`) in this run. Other writes do not wait for
+   * it.
+   */
   refusal: (key: string) => string | undefined;
   /** When this operator saw the API server's data go back to an older state, in milliseconds since the epoch. */
   wentBackAt: number | undefined;
-  /** As of the time when networks were `asked` for, or later; undefined: it has not been read. */
+  /** The CRD as of the time when networks were `asked` for, or later. Undefined: it has not been read. */
   networksKind: NetworksKind | undefined;
-  /** Nodes that this operator saw go shortly after one another. */
+  /** When Nodes left that this operator saw go shortly after one another. */
   leaving: Leaving | undefined;
-  /** Nodes whose departure a person confirmed one by one. */
+  /** Nodes whose departure a person has confirmed one by one. */
   confirmedGone: ReadonlySet<string>;
 }
 
@@ -86,7 +99,10 @@ export const indexOf = (ledger: Ledger): LedgerIndex => ledger.spaces?.spec.inde
 export const version = (object: { metadata: { resourceVersion?: string } } | undefined): number =>
   Number(object?.metadata.resourceVersion ?? 0);
 
-/** What a write of the plan does. `over` is the very object that the plan looked at, and the write's precondition; absent: none exists. */
+/**
+ * One write of the plan. `over` is the very object that the plan looked at, and the precondition of the write;
+ * undefined: the object must not exist.
+ */
 export type Write =
   | { kind: 'create-config'; spec: Partial<OverlayConfig['spec']> }
   | { kind: 'write-index'; over: AllocationLedger | undefined; index: LedgerIndex }
@@ -101,11 +117,11 @@ export type Write =
       withdraws: string[];
     }
   | { kind: 'delete-allocation'; node: string; over: AgentAllocation; withdraws: string[] }
-  /** Read the AgentAllocation: that it is absent is the evidence. */
+  /** Reads the AgentAllocation. Its absence is the evidence. */
   | { kind: 'confirm-absent'; node: string; withdraws: string[] }
   | { kind: 'delete-agent'; node: string; over: OverlayAgent };
 
-/** A write in words: `update-allocation node2`. */
+/** The key of a write, in words: `update-allocation node2`. */
 export function keyOf(write: Write): string {
   if ('node' in write) return `${write.kind} ${write.node}`;
   return 'name' in write ? `${write.kind} ${write.name}` : write.kind;
@@ -117,18 +133,20 @@ export interface Refusal {
   message: string;
 }
 
-/** What must be read before the plan can go on with what it left out. */
+/** What must be read before the plan can decide what it left open. */
 export interface Reads {
   /** Nodes whose own addresses are not known. */
   addresses: Set<string>;
   /** Objects of the ledger that must be known as of a resourceVersion. */
   ledger: Map<string, number>;
-  /** AgentAllocations must be listed: a page recovers, and old ones may be missing in the view. */
+  /** Whether AgentAllocations must be listed: a page recovers, and old ones may be missing in the view. */
   allocations: boolean;
-  /** Nodes and networks that something is about to be taken from: the API server itself has to say so first. */
+  /** OverlayReservations must be known as of this resourceVersion; 0: as of any. */
+  reservations: number;
+  /** Nodes and networks that are about to lose something: the API server itself must confirm the reason first. */
   nodes: Set<string>;
   networks: Set<string>;
-  /** OverlayAgents of nodes of which a block is about to be free: containers may still use it. */
+  /** OverlayAgents of nodes whose block is about to become free: containers may still use it. */
   agents: Set<string>;
 }
 
@@ -136,6 +154,7 @@ export const noReads = (): Reads => ({
   addresses: new Set(),
   ledger: new Map(),
   allocations: false,
+  reservations: 0,
   nodes: new Set(),
   networks: new Set(),
   agents: new Set(),

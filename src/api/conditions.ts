@@ -1,7 +1,7 @@
 import { bounded } from './text.ts';
 import type { Condition } from './types.ts';
 
-/** What a check says; the time of the change is added by `withCondition`. */
+/** The result of a check; `withCondition` adds the time of the change. */
 export type Finding = Pick<Condition, 'type' | 'status' | 'reason' | 'message'>;
 
 /**
@@ -29,7 +29,7 @@ export function withCondition(
 export const isTrue = (conditions: readonly Condition[] | undefined, type: string): boolean =>
   conditions?.some((condition) => condition.type === type && condition.status === 'True') ?? false;
 
-/** Adds findings of which True is bad news. One that is False is added only where the condition exists already. */
+/** Adds findings that are bad if True. A False one is added only if the condition exists already. */
 export const withRaised = (
   conditions: Condition[],
   findings: readonly Finding[],

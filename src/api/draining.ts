@@ -1,5 +1,5 @@
 import type { NetworkSubnet } from './types.ts';
 
-/** The entry goes out of force by itself, once no container uses it. */
+/** Whether the entry is removed by itself once no container uses it. */
 export const goesWhenDrained = ({ state, removeWhenDrained }: NetworkSubnet): boolean =>
   state === 'Draining' && removeWhenDrained === true;

@@ -2,19 +2,19 @@ import { contains, overlaps, type Cidr } from '../net/cidr.ts';
 import type { HostRange, ObjectMeta } from './types.ts';
 
 /**
- * Its value, on an OverlayNetwork or an OverlayConfig, is a comma list of its subnets that may overlap what nodes have
- * beside the overlays.
+ * Annotation of an OverlayNetwork or OverlayConfig: a comma-separated list of its subnets that may overlap ranges which nodes
+ * use outside of the overlays.
  */
 export const confirmOverlap = 'overlaynet.dev/confirm-overlap';
 
 const confirmedIn = ({ annotations }: Pick<ObjectMeta, 'annotations'>): string[] =>
   (annotations?.[confirmOverlap] ?? '').split(',').filter((text) => text !== '');
 
-/** Whether a person has said that this subnet may overlap. */
+/** Whether the annotation allows this subnet to overlap. */
 export const isConfirmed = (metadata: Pick<ObjectMeta, 'annotations'>, cidr: string): boolean =>
   confirmedIn(metadata).includes(cidr);
 
-/** The command that says so; what was said before stays. @param object as kubectl names it: `overlaynetwork dcos` */
+/** The command that sets the annotation and keeps its present value. @param object as kubectl names it: `overlaynetwork dcos` */
 export const confirmCommand = (
   object: string,
   metadata: Pick<ObjectMeta, 'annotations'>,
@@ -23,9 +23,9 @@ export const confirmCommand = (
   `kubectl annotate --overwrite ${object} ${confirmOverlap}=${[...confirmedIn(metadata), cidr].join()}`;
 
 /**
- * Whether an overlay's subnet takes addresses away that the node reaches otherwise. A route that is wider than the
- * subnet is no such case: it says where everything else is, as a default route does, and longer prefixes are cut out of
- * it on purpose (docs/install.md).
+ * Whether an overlay's subnet hides addresses that the node reaches by another way. A route that is wider than the subnet
+ * does not count: like a default route it covers everything else, and longer prefixes within it are intended
+ * (docs/install.md).
  */
 export const clashes = (subnet: Cidr, range: Cidr, kind: HostRange['kind']): boolean =>
   kind === 'Route' ? contains(subnet, range) : overlaps(subnet, range);

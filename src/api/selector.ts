@@ -1,9 +1,9 @@
 import type { LabelSelector } from './types.ts';
 
-/** Whether a metav1.LabelSelector takes these labels; an absent or empty one takes all. */
+/** Whether a metav1.LabelSelector matches these labels; an absent or empty one matches all. */
 export function selects(selector: LabelSelector | undefined, labels: Record<string, string> = {}): boolean {
   const { matchLabels = {}, matchExpressions = [] } = selector ?? {};
-  // every object has a `constructor`, and only a label of that name counts
+  // only own properties count: every object inherits a `constructor`
   const valueOf = (key: string) => (Object.hasOwn(labels, key) ? labels[key] : undefined);
   return (
     Object.entries(matchLabels).every(([key, value]) => valueOf(key) === value) &&
@@ -23,7 +23,7 @@ export function selects(selector: LabelSelector | undefined, labels: Record<stri
   );
 }
 
-/** As kubectl would have it: `team=a, tier in (web, db), !legacy`; `everything` where it takes all. */
+/** The selector as kubectl writes it: `team=a, tier in (web, db), !legacy`; `everything` if it matches all. */
 export function selectorText({ matchLabels = {}, matchExpressions = [] }: LabelSelector): string {
   const texts = [
     ...Object.entries(matchLabels).map(([key, value]) => `${key}=${value}`),

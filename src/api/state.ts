@@ -1,4 +1,5 @@
 import { familyName, familyOf, parseAddress, withoutLength } from '../net/address.ts';
+import { acceptedSubnets } from './accepted.ts';
 import { contains, parseCidr } from '../net/cidr.ts';
 import { cniBridge, dockerBridge, tunnelName } from '../net/name.ts';
 import type {
@@ -7,6 +8,7 @@ import type {
   EffectiveConfig,
   OverlayAgent,
   OverlayAgentStatus,
+  OverlayConfig,
   OverlayNetwork,
 } from './types.ts';
 
@@ -56,7 +58,21 @@ type Network = Pick<OverlayNetwork, 'metadata' | 'spec' | 'status'>;
 
 const byName = (a: { name: string }, b: { name: string }) => (a.name < b.name ? -1 : 1);
 
-/** Agents by VTEP address, overlays by name. */
+/** Builds a cluster's state document from its objects: the accepted part of each network, and the configuration in force. */
+export function stateOf(
+  { spec, status }: Pick<OverlayConfig, 'spec' | 'status'>,
+  networks: readonly OverlayNetwork[],
+  allocations: readonly AgentAllocation[],
+  agents: (node: string) => Pick<OverlayAgent, 'status'> | undefined,
+): StateDocument {
+  const accepted = networks.flatMap((network) => {
+    const subnets = acceptedSubnets(network);
+    return subnets.length === 0 ? [] : [{ ...network, spec: { ...network.spec, subnets } }];
+  });
+  return renderState(status?.effective ?? { mtu: 0, ...spec }, accepted, allocations, agents);
+}
+
+/** Sorts agents by VTEP address, and overlays by name. */
 export function renderState(
   config: EffectiveConfig,
   networks: readonly Network[],
@@ -83,7 +99,7 @@ export function renderState(
   };
 }
 
-/** One agent's part: its overlays by name, each with what the agent says of it. */
+/** Builds one agent's part: its overlays by name, each with the agent's report about it. */
 export function renderAgent(
   { spec }: Pick<AgentAllocation, 'spec'>,
   networks: readonly Network[],
@@ -101,7 +117,7 @@ export function renderAgent(
   };
 }
 
-/** The address that carries the tunnel: the first of the underlay's family. */
+/** Returns the node's address for the tunnel: the first one of the underlay's family. */
 export function tunnelAddress(
   addresses: readonly string[],
   config: Pick<EffectiveConfig, 'underlay'>,
@@ -151,7 +167,7 @@ function renderOverlay(
   };
 }
 
-/** A network's first active subnet of each family, or its first of each where none is active. */
+/** Returns a network's first active subnet of each family, or its first one if none is active. */
 function info(network: Network): OverlayInfo {
   const active = subnetsIn(network, 'Active');
   const entries = network.spec.subnets.filter(({ cidr }) => active.length === 0 || active.includes(cidr));
@@ -175,7 +191,7 @@ function firstOfEach<T extends { cidr: string }>(entries: readonly T[]): T[] {
   return [4, 6].flatMap((family) => entries.find(({ cidr }) => familyOf(cidr) === family) ?? []);
 }
 
-/** `key` for the IPv4 text, `key6` for the IPv6 one. */
+/** Returns `key` for IPv4 text, and `key6` for IPv6 text. */
 function keyed<K extends string>(key: K, texts: readonly string[]): Partial<Record<K | `${K}6`, string>> {
   const entries = texts.map((text) => [familyOf(text) === 4 ? key : `${key}6`, text]);
   return Object.fromEntries(entries) as Partial<Record<K | `${K}6`, string>>;

@@ -1,4 +1,4 @@
-/** What one message may have: what somebody reads, and what the API server takes in an Event. */
+/** Maximum length of one message: short enough to read, and accepted by the API server in an Event. */
 export const mostCharacters = 1_024;
 
 /**
@@ -10,20 +10,28 @@ export function bounded(text: string, most = mostCharacters): string {
   const characters = Array.from(text);
   if (characters.length <= most) return text;
   const note = (kept: number) => `… (${characters.length - kept} more characters)`;
-  // the note that says the most is the longest
+  // the note is longest if all characters are missing
   const kept = Math.max(0, most - note(0).length);
   return characters.slice(0, kept).join('') + note(kept);
 }
 
-/** Controls, and characters that turn the direction of a line: a terminal would obey them, and a reader would be deceived. */
+/** Control characters, and characters that reverse the direction of text: they could deceive a terminal or its reader. */
 // eslint-disable-next-line no-control-regex
 export const controls = /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g;
 
-/** The text with what a terminal would obey written out: `\u001b`. */
+/** Escapes these characters in a text: `\u001b`. */
 export const harmless = (text: string): string =>
   text.replace(controls, (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, '0')}`);
 
-/** How long ago, as kubectl says it: `45s`, `3m20s`, `5h`, `12d`, `2y30d`; `<unknown>` where it is not known. */
+/** `1 node`, `3 nodes`. */
+export const counted = (count: number, one: string, more = `${one}s`): string =>
+  `${count} ${count === 1 ? one : more}`;
+
+/** The first names, and the number of the others: `a, b and 3 more`. */
+export const listed = (names: readonly string[], most: number): string =>
+  names.slice(0, most).join(', ') + (names.length > most ? ` and ${names.length - most} more` : '');
+
+/** An age as kubectl writes it: `45s`, `3m20s`, `5h`, `12d`, `2y30d`; `<unknown>` if it is not known. */
 export function age(since: string, now: number): string {
   const seconds = Math.floor((now - Date.parse(since)) / 1_000);
   if (Number.isNaN(seconds)) return '<unknown>';

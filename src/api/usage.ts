@@ -1,6 +1,6 @@
 import type { AddressUsage } from './types.ts';
 
-/** Percent of blocks, or of a node's addresses, from which on a warning is raised where `spec.warnAt` is absent. */
+/** Default of `spec.warnAt`: percentage of blocks, or of a node's addresses in use, at which a warning begins. */
 export const defaultWarnAt = 80;
 
 /** How full each network is on a node, by its name. */

@@ -1,17 +1,18 @@
-import { AddressError, bits } from '../net/address.ts';
-import { contains, formatCidr, overlaps, parseCidr, type Cidr } from '../net/cidr.ts';
+import { AddressError, bits, readable } from '../net/address.ts';
+import { contains, formatCidr, overlaps, parseCidr, parseInterface, type Cidr } from '../net/cidr.ts';
 import { defaultWarnAt } from './usage.ts';
-import { isName, reservedNames } from '../net/name.ts';
+import { isName, mostNetworks, reservedNames } from '../net/name.ts';
+import { parseDuration } from './duration.ts';
 import { goesWhenDrained } from './draining.ts';
-import type { OverlayConfigSpec, OverlayNetwork } from './types.ts';
+import type { OverlayConfigSpec, OverlayNetwork, OverlayReservation } from './types.ts';
 
-/** What is wrong with an object by itself. The CRDs' rules say the same; an older CRD may have let it pass. */
+/** Checks objects by themselves. The CRDs have the same rules, but an older CRD may have admitted an object. */
 export interface Invalid {
   reason: 'Invalid';
   message: string;
 }
 
-/** No overlay: the default route, this network, loopback, link-local, multicast and beyond. */
+/** Ranges that no overlay may use: the default route, this network, loopback, link-local, multicast and reserved ones. */
 const notForOverlays = [
   '0.0.0.0/8',
   '127.0.0.0/8',
@@ -22,7 +23,7 @@ const notForOverlays = [
   'ff00::/8',
 ].map(parseCidr);
 
-/** Whether no overlay can be there at all. */
+/** Whether a range lies where no overlay may be. */
 export const isReserved = (cidr: Cidr): boolean =>
   cidr.length === 0 || notForOverlays.some((range) => contains(range, cidr));
 
@@ -81,6 +82,51 @@ export function validateConfig(spec: OverlayConfigSpec): Invalid | undefined {
     return invalid(
       `spec.vtepMACOUI: "${spec.vtepMACOUI}" is a multicast address; its first octet must be even`,
     );
+  }
+  const problem = wrongDefault(spec.defaultNetwork.split(','));
+  return problem === undefined
+    ? wrongProbes(spec.probes)
+    : invalid(`spec.defaultNetwork: "${spec.defaultNetwork}" ${problem}`);
+}
+
+function wrongProbes(probes: OverlayConfigSpec['probes']): Invalid | undefined {
+  if (probes === undefined) return undefined;
+  const { peers, slowAfter } = probes;
+  if (!(Number.isInteger(peers) && peers >= 1 && peers <= 32))
+    return invalid(`spec.probes.peers: ${peers} is not a whole number from 1 to 32`);
+  const ms = slowAfter === undefined ? 1 : parseDuration(slowAfter);
+  if (ms === undefined || ms < 1 || ms > 10_000)
+    return invalid(`spec.probes.slowAfter: "${slowAfter ?? ''}" is not a duration from 1ms to 10s`);
+  return undefined;
+}
+
+function wrongDefault(names: readonly string[]): string | undefined {
+  if (names.length > mostNetworks)
+    return `names ${names.length} networks; at most ${mostNetworks} are allowed, because a container has at most ${mostNetworks} interfaces`;
+  if (!names.every(isName)) return 'is not a comma list of networks without spaces';
+  if (names.some((name) => reservedNames.has(name)))
+    return `must not name ${[...reservedNames].join(', ')}, which are reserved`;
+  return undefined;
+}
+
+export function validateReservation({ spec }: Pick<OverlayReservation, 'spec'>): Invalid | undefined {
+  const { vtep, networks = [], exclusive = false } = spec;
+  if (vtep === undefined && networks.length === 0 && !exclusive)
+    return invalid('spec: it reserves nothing; give vtep or networks, or exclusive');
+  if (vtep !== undefined) {
+    const { ip, ip6, mac } = vtep;
+    if (ip === undefined && ip6 === undefined) return invalid('spec.vtep: it must have ip or ip6');
+    if (!/^[0-9a-f][02468ace](:[0-9a-f]{2}){5}$/.test(mac))
+      return invalid(`spec.vtep.mac: "${mac}" is not a unicast MAC in lower case`);
+    for (const text of [ip, ip6])
+      if (text !== undefined && readable(() => parseInterface(text)) === undefined)
+        return invalid(
+          `spec.vtep: "${text}" is not an address with the length of its subnet, such as 44.128.0.2/20`,
+        );
+  }
+  for (const text of networks.flatMap(({ subnets }) => subnets)) {
+    const cidr = parsed(text, 'spec.networks');
+    if ('message' in cidr) return cidr;
   }
   return undefined;
 }

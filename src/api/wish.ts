@@ -2,9 +2,9 @@ import { isName, mostNetworks, nameRule } from '../net/name.ts';
 import { shown } from '../net/text.ts';
 
 /**
- * The networks that an annotation names. Parsed strictly, because anyone who may create pods or namespaces writes
+ * Parses the networks in an annotation. It is strict, because every user with the right to create pods or namespaces writes
  * annotations.
- * @returns text: what is wrong with it
+ * @returns the networks, or a text that says what is wrong
  */
 export function namesOf(text: string): string[] | string {
   const names = text.split(',');
@@ -18,5 +18,5 @@ export function namesOf(text: string): string[] | string {
   return twice === undefined ? names : `${shown(text)} names ${twice} twice`;
 }
 
-/** What to write instead. */
+/** Advice on what to write instead. */
 export const namesRemedy = 'write the name of a network, or a comma list without spaces, such as dcos,dcos6';

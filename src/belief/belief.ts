@@ -7,12 +7,11 @@ import { isAllShown } from './shown.ts';
 import { union, withQuarantined } from './union.ts';
 
 /**
- * A network that no AgentAllocation shows, and that this node never had, leaves after this time, because all objects
- * may be about to go.
+ * How long a network stays that has no AgentAllocation and no block on this node, because all objects may be about to go.
  */
 const absentMs = 5_000;
 
-/** What is believed of the caches so far. */
+/** What the agent believes of the caches so far. */
 export interface Belief {
   /** What the data path should show. */
   snapshot: Snapshot;
@@ -57,11 +56,11 @@ export const firstBelief = (
 ): Belief => ({ gone: [], ...remembered, snapshot: last, absent: new Map(), interrupted: false });
 
 /**
- * Computes what is believed now. What objects add, or change under an existing name, is taken over at once. What they
- * lack is withdrawn unless all were lost or replaced by older ones. Undefined: nothing is known yet.
+ * Computes what is believed now. Additions, and changes to an existing name, count at once. Removals count unless all
+ * objects were lost or replaced by older ones. Undefined if nothing is known yet.
  *
- * A network without its object stays while an existing AgentAllocation shows a block of it, because the operator
- * withdraws networks, and a deleted CRD removes its objects in any order.
+ * A network without its object stays while an existing AgentAllocation shows a block of it, because the operator withdraws
+ * networks, and a deleted CRD removes its objects in any order.
  */
 export function believe(before: Belief | undefined, evidence: Evidence): Belief | undefined {
   const { config, next, refused, now, wentBack } = evidence;
@@ -84,7 +83,7 @@ export function believe(before: Belief | undefined, evidence: Evidence): Belief 
   }
   const absent = absentNetworks(before, next, evidence);
   const networks = withNetworks(before.snapshot, next, absent);
-  // what has not come back when a doubt ends is gone
+  // an object that has not come back when a doubt ends is gone
   const gone = before.doubt === undefined ? judgeGone(before, networks, { ...evidence, config }) : [];
   const all = gone.length === 0 ? networks : withPeers(networks, gone);
   const snapshot = withAPIServers(before.snapshot, withQuarantined(before.snapshot, all, quarantined));
@@ -101,7 +100,7 @@ export function wakeAt({ doubt, gone, absent }: Belief, now: number): number {
   return Math.min(doubt === undefined ? Infinity : endOf(doubt), nextJudgement(gone), ...settled);
 }
 
-/** What a snapshot has beyond what objects show. */
+/** The part of a snapshot that objects do not show. */
 export interface Held {
   peers: string[];
   networks: string[];
@@ -136,7 +135,7 @@ function judgeGone(before: Belief, next: Snapshot, evidence: Evidence & { config
   const { now, refused, config, released } = evidence;
   const others = next.allocations.map(({ spec }) => spec);
   const last = before.snapshot.allocations.filter(({ node }) => node !== next.node);
-  // what left just before an interruption gets as much time to come back as everything else
+  // objects that left just before an interruption get as much time to come back as all others
   const gone = before.interrupted
     ? before.gone.map((one) => (one.mass ? one : { ...one, since: now }))
     : before.gone;

@@ -3,15 +3,15 @@ import { overlaps, parseCidr } from '../net/cidr.ts';
 import { familyOf, withoutLength } from '../net/address.ts';
 
 /**
- * What a set of allocations occupies: blocks, VTEPs and underlay addresses. Canonical texts are compared, because
- * parsing the blocks of 5,000 nodes would take a second. Networks in force do not overlap, so blocks of different
- * lengths can only meet within one network.
+ * The blocks, VTEPs and underlay addresses of a set of allocations. Canonical texts are compared, because parsing the blocks
+ * of 5,000 nodes would take a second. Networks in force do not overlap, so blocks of different lengths can only meet within
+ * one network.
  */
 export class Claims {
   readonly #addresses = new Set<string>();
   readonly #endpoints = new Set<string>();
   readonly #blocks = new Set<string>();
-  /** By network and length. */
+  /** Blocks by network and length. */
   readonly #lengths = new Map<string, Map<string, string[]>>();
 
   /** @param counts whether blocks of that network count */
@@ -26,8 +26,8 @@ export class Claims {
   }
 
   /**
-   * Whether one of these has the VTEP or an underlay address of that node; packets would then reach only one of the
-   * two.
+   * Whether an allocation in this set has the VTEP or an underlay address of that node. Packets would then reach only one of
+   * the two.
    */
   standFor(spec: Pick<AgentAllocationSpec, 'addresses' | 'vtep'>): boolean {
     const { addresses, vtep } = spec;
@@ -40,7 +40,7 @@ export class Claims {
     );
   }
 
-  /** Whether a block of a network overlaps one of these. */
+  /** Whether a block of a network overlaps a block in this set. */
   overlap(network: string, cidr: string): boolean {
     if (this.#blocks.has(cidr)) return true;
     const lengths = this.#lengths.get(network);
@@ -53,7 +53,7 @@ export class Claims {
     return false;
   }
 
-  /** Whether anything of an allocation is among these. */
+  /** Whether any part of an allocation is in this set. */
   meet(spec: AgentAllocationSpec): boolean {
     return (
       this.standFor(spec) ||
@@ -61,7 +61,7 @@ export class Claims {
     );
   }
 
-  /** The networks without the blocks that overlap these. */
+  /** The networks without the blocks that overlap this set. */
   spare(networks: readonly AllocatedNetwork[]): AllocatedNetwork[] {
     return networks
       .map(({ name, subnets }) => ({
@@ -85,6 +85,6 @@ export class Claims {
 /** `6/80`: the family is part of the key, because blocks of different families never overlap. */
 const lengthOf = (cidr: string): string => `${familyOf(cidr)}${cidr.slice(cidr.indexOf('/'))}`;
 
-/** Without the subnet's length, which may have grown. */
+/** The VTEP's addresses without the subnet's length, which may have grown. */
 const endpoints = ({ vtep }: Pick<AgentAllocationSpec, 'vtep'>): string[] =>
   vtep === undefined ? [] : [vtep.mac, ...[vtep.ip ?? [], vtep.ip6 ?? []].flat().map(withoutLength)];

@@ -35,11 +35,11 @@ export interface DepartureView {
   present: ReadonlySet<string>;
   /** Names of peers whose AgentAllocation the operator emptied: they have left. */
   released: ReadonlySet<string>;
-  /** Every present AgentAllocation, this node's included. */
+  /** Every present AgentAllocation, including this node's. */
   others: readonly AgentAllocationSpec[];
   /** Whether the ledger has taken back what these lost peers had. Asked only when a peer is lost. */
   allShown: (lost: readonly AgentAllocationSpec[]) => boolean;
-  /** The objects cannot show now what is gone, so no peer leaves. */
+  /** The objects cannot currently show what is gone, so no peer leaves. */
   unsure: boolean;
   /** A person confirmed the departure that the operator does not believe. */
   confirmed: boolean;
@@ -48,9 +48,9 @@ export interface DepartureView {
 }
 
 /**
- * Judges again which peers are lost. Each stays for a minute, in which the operator can show it again, or for ten
- * minutes where more than half of at least eight peers went within a minute. What was released while this agent did
- * not run leaves at once.
+ * Judges again which peers are lost. Each stays for a minute, in which the operator can show it again, or for ten minutes if
+ * more than half of at least eight peers went within a minute. A peer that was released while this agent did not run leaves
+ * at once.
  */
 export function judgeDepartures(before: readonly Gone[], view: DepartureView): Gone[] {
   const { present, unsure, confirmed, now } = view;
@@ -95,7 +95,7 @@ function goneNow(before: readonly Gone[], view: DepartureView): Gone[] {
       .map(({ node, spec }) => ({ node, spec, since: now, mass: false })),
   ].filter(({ node }) => !released.has(node));
   if (all.length === 0) return all;
-  // the few are looked up among the many; the other way round would take a quarter of a second at 5,000 nodes
+  // looks up the few lost peers among the many present ones: the other direction takes a quarter of a second at 5,000 nodes
   const theirs = new Claims(all.map(({ spec }) => spec));
   const taken = new Claims(others.filter((spec) => theirs.meet(spec)));
   return all.filter(({ spec }) => !taken.meet(spec));

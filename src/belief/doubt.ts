@@ -10,7 +10,7 @@ const unansweredMs = 600_000;
 /** AgentAllocations that the operator wrote last may arrive a little after the end of the restore. */
 const lingerMs = 5_000;
 
-/** Why the objects as a whole are not believed. Nothing that works is withdrawn then. */
+/** A reason not to believe the objects as a whole. Nothing that works is withdrawn meanwhile. */
 export interface Doubt {
   /**
    * Restored: the operator reports it. WentBack: resourceVersions are lower than those seen before, and the operator

@@ -1,4 +1,5 @@
 import type { Finding } from '../api/conditions.ts';
+import { counted, listed } from '../api/text.ts';
 import type { OverlayConfig } from '../api/types.ts';
 import { overdue, type Belief, type Held } from './belief.ts';
 import { believedAt } from './departures.ts';
@@ -49,9 +50,9 @@ function doubted(belief: Belief, held: Held, config: OverlayConfig | undefined):
       ? `until ${timeOf(end)}`
       : `until every Node's agent has registered again, and every network that they hold is applied again; or: ${annotate(confirmRestore, id)}`;
   const parts = [
-    counted(held.peers, 'peer'),
-    counted(held.networks, 'network'),
-    counted(held.blocks, 'block of this node', 'blocks of this node'),
+    some(held.peers, 'peer'),
+    some(held.networks, 'network'),
+    some(held.blocks, 'block of this node', 'blocks of this node'),
   ].filter((text) => text !== undefined);
   const what = parts.length === 0 ? '' : ` (${parts.join('; ')})`;
   return { reason: doubt.reason, message: `${why}: nothing is withdrawn${what} ${until}` };
@@ -66,7 +67,7 @@ function departed({ gone, snapshot }: Belief, config: OverlayConfig | undefined)
     id === undefined
       ? 'the operator shows no status.departures to confirm'
       : `if they are gone for good: ${annotate(confirmDepartures, id)}`;
-  const names = listed(mass.map(({ node }) => node).sort());
+  const names = listed(mass.map(({ node }) => node).sort(), mostNames);
   const until = timeOf(believedAt(mass));
   return {
     reason: 'MassDeparture',
@@ -79,7 +80,7 @@ const quarantined = ({ blocks }: Held): Reason | undefined =>
     ? undefined
     : {
         reason: 'Quarantined',
-        message: `another node holds what this node has, too, and its containers keep it (${listed(blocks)}): see status.quarantined of OverlayConfig default`,
+        message: `another node holds what this node has, too, and its containers keep it (${listed(blocks, mostNames)}): see status.quarantined of OverlayConfig default`,
       };
 
 const absent = (networks: readonly string[]): Reason | undefined =>
@@ -87,14 +88,11 @@ const absent = (networks: readonly string[]): Reason | undefined =>
     ? undefined
     : {
         reason: 'NetworkGone',
-        message: `OverlayNetworks are gone and stay in force until the operator has withdrawn them (${listed(networks)})`,
+        message: `OverlayNetworks are gone and stay in force until the operator has withdrawn them (${listed(networks, mostNames)})`,
       };
 
-const counted = (names: readonly string[], one: string, many = `${one}s`): string | undefined =>
-  names.length === 0 ? undefined : `${names.length} ${names.length === 1 ? one : many}: ${listed(names)}`;
-
-const listed = (names: readonly string[]): string =>
-  `${names.slice(0, mostNames).join(', ')}${names.length > mostNames ? ` and ${names.length - mostNames} more` : ''}`;
+const some = (names: readonly string[], one: string, many?: string): string | undefined =>
+  names.length === 0 ? undefined : `${counted(names.length, one, many)}: ${listed(names, mostNames)}`;
 
 const annotate = (annotation: string, id: string): string =>
   `kubectl annotate overlayconfig default --overwrite ${annotation}=${id}`;

@@ -14,7 +14,7 @@ export function releasedNodes(allocations: Changing): Set<string> {
   return released;
 }
 
-/** The parts of an informer that are needed. */
+/** The parts of an informer that this needs. */
 interface Changing {
   onChange: (
     listener: (name: string, object: AgentAllocation | undefined, old: AgentAllocation | undefined) => void,

@@ -16,7 +16,9 @@ interface Shown {
  * run while a node was released sees no other trace of that: an AgentAllocation that was lost still has its blocks in the
  * ledger. True only where each of their blocks lies in a subnet of which the operator counts no more blocks than
  * AgentAllocations show, and where it counted after all of these were written and after what an earlier agent saw: an older
- * count may lack a node that has joined since, and then hide one that is lost.
+ * count may lack a node that has joined since, and then hide one that is lost. As many blocks as theirs must rest there, too:
+ * a block that was taken back does. One that was given out after the backup that etcd was restored from is free, although the
+ * count may be newer than all that was seen (`etcdutl snapshot restore --bump-revision`).
  */
 export function isAllShown(
   lost: readonly AgentAllocationSpec[],
@@ -41,14 +43,19 @@ export function isAllShown(
 }
 
 function isCounted({ status }: OverlayNetwork, lost: readonly string[], shown: readonly string[]): boolean {
-  const counted = (status?.capacity ?? []).flatMap(({ cidr, held, releasing, quarantined }) => {
+  const counted = (status?.capacity ?? []).flatMap(({ cidr, held, releasing, quarantined, cooling }) => {
     const whole = readable(() => parseCidr(cidr));
-    return whole === undefined ? [] : [{ whole, given: held + releasing + quarantined }];
+    return whole === undefined ? [] : [{ whole, given: held + releasing + quarantined, cooling }];
   });
-  const places = new Set(lost.map((block) => counted.find(({ whole }) => isWithin(whole, block))));
+  const places = new Map<(typeof counted)[number] | undefined, number>();
+  for (const block of lost) {
+    const place = counted.find(({ whole }) => isWithin(whole, block));
+    places.set(place, (places.get(place) ?? 0) + 1);
+  }
   return [...places].every(
-    (place) =>
+    ([place, count]) =>
       place !== undefined &&
+      place.cooling >= count &&
       // as long as a block is missing this is all that is asked: the blocks of 5,000 nodes take long to parse
       place.given <= shown.length &&
       place.given <= shown.filter((block) => isWithin(place.whole, block)).length,

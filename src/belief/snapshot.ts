@@ -20,8 +20,8 @@ export interface Cached {
 }
 
 /**
- * Computes everything that the data path depends on, in a stable order. Specs are the caches' own objects, not
- * copies. Undefined where the configuration in force is absent: then nothing is known, and everything stays.
+ * Computes everything that the data path depends on, in a stable order. Specs are the caches' own objects, not copies.
+ * Undefined if the configuration in force is absent: then nothing is known, and everything stays.
  */
 export function snapshotOf(
   node: string,
@@ -48,13 +48,13 @@ export function snapshotOf(
 export const networksInForce = (networks: readonly OverlayNetwork[]): Snapshot['networks'] =>
   networks.flatMap(inForce);
 
-/** The network with its accepted subnets; none where it is disabled, being deleted, or not accepted. */
+/** The network with its accepted subnets; empty if it is disabled, being deleted, or not accepted. */
 function inForce(network: OverlayNetwork): Snapshot['networks'] {
   const { metadata, spec } = network;
   const subnets = spec.enabled && !isLeaving(metadata) ? subnetsInForce(network) : [];
   if (subnets.length === 0) return [];
   const drains = subnets.some(({ state }) => state === 'Draining');
-  // the rest of the metadata changes with every status, and would look like a change of the network
+  // the other metadata changes with every status, which would look like a change of the network
   const { name, uid } = metadata;
   return [
     {
@@ -70,7 +70,7 @@ function inForce(network: OverlayNetwork): Snapshot['networks'] {
   ];
 }
 
-/** Of an object's annotations the one that says which of its subnets may overlap. */
+/** Reduces an object's annotations to the one that says which of its subnets may overlap. */
 function overlapsConfirmed({
   annotations,
 }: Pick<ObjectMeta, 'annotations'>): Pick<ObjectMeta, 'annotations'> {

@@ -14,9 +14,9 @@ type Network = Snapshot['networks'][number];
 type Allocation = Snapshot['allocations'][number];
 
 /**
- * Joins what the kernel has with what is new, and withdraws nothing of `last`. Where networks overlap, and for this
- * node's own blocks, the kernel's stay, because its containers use them. For peers, existing AgentAllocations decide,
- * because a packet cannot reach two nodes.
+ * Joins the kernel's state with the new one, and withdraws nothing of `last`. Where networks overlap, and for this node's
+ * own blocks, the kernel's state wins, because its containers use it. For peers, existing AgentAllocations decide, because a
+ * packet cannot reach two nodes.
  */
 export function union(last: Snapshot, next: Snapshot): Snapshot {
   const networks = unionOfNetworks(last.networks, next.networks);
@@ -36,8 +36,8 @@ export function union(last: Snapshot, next: Snapshot): Snapshot {
 }
 
 /**
- * Adds to the snapshot those of this node's own blocks that two nodes hold and that its AgentAllocation lacks,
- * because this node's containers use them.
+ * Adds this node's own blocks that two nodes hold and that its AgentAllocation lacks, because this node's containers use
+ * them.
  */
 export function withQuarantined(
   last: Snapshot,
@@ -63,7 +63,7 @@ export function withQuarantined(
   return { ...next, allocations: allocations.sort((a, b) => order(a.node, b.node)) };
 }
 
-/** Each network as it is now, with the subnets that it had. Subnets that overlap the kernel's wait. */
+/** Each network as it is now, with the subnets that it had. New subnets that overlap the kernel's wait. */
 function unionOfNetworks(last: readonly Network[], next: readonly Network[]): Network[] {
   const inForce = last.flatMap(({ spec }) => spec.subnets);
   const isFree = ({ cidr }: NetworkSubnet) =>
@@ -119,7 +119,7 @@ function unionOfPeers(
   return [...merged, ...gone.filter(({ spec }) => !claims.meet(spec))];
 }
 
-/** No peer is reached at addresses that are this node's own. */
+/** Removes this node's own addresses from its peers: no peer can be reached there. */
 function spareOwn(peers: readonly Allocation[], own: AgentAllocationSpec): Allocation[] {
   const claims = new Claims([own]);
   return peers
@@ -131,7 +131,7 @@ function spareOwn(peers: readonly Allocation[], own: AgentAllocationSpec): Alloc
     );
 }
 
-/** The allocation with these blocks added; the same object where it has them all. */
+/** The allocation with these blocks added; the same object if it has them all. */
 function withNetworks(spec: AgentAllocationSpec, more: readonly AllocatedNetwork[]): AgentAllocationSpec {
   const all = new Map((spec.networks ?? []).map((network) => [network.name, network]));
   let isChanged = false;
@@ -146,7 +146,7 @@ function withNetworks(spec: AgentAllocationSpec, more: readonly AllocatedNetwork
   return { ...spec, networks: [...all.values()].sort((a, b) => order(a.name, b.name)) };
 }
 
-/** All nodes must change these together; otherwise no tunnel works. */
+/** Keeps the settings that all nodes must change together. Otherwise no tunnel works. */
 function pinned(last: EffectiveConfig, next: EffectiveConfig): EffectiveConfig {
   const { vtepSubnets, vtepMACOUI, vni, port, underlay } = last;
   return { ...next, vtepSubnets, vtepMACOUI, vni, port, underlay };
@@ -155,12 +155,12 @@ function pinned(last: EffectiveConfig, next: EffectiveConfig): EffectiveConfig {
 const order = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 const same = (a: AgentAllocationSpec, b: AgentAllocationSpec): boolean =>
   JSON.stringify(canonical(a)) === JSON.stringify(canonical(b));
-/** The old object where the content is the same, because passes compare objects by identity. */
+/** The old object if the content is the same, because passes compare objects by identity. */
 const sameAs = (old: AgentAllocationSpec, spec: AgentAllocationSpec): AgentAllocationSpec =>
   same(old, spec) ? old : spec;
 const sameEntry = (a: NetworkSubnet, b: NetworkSubnet): boolean => a.cidr === b.cidr && a.prefix === b.prefix;
 
-/** Compares without regard to key order, which is the API server's or ours. */
+/** Makes a form to compare, independent of key order, which may be the API server's or ours. */
 const canonical = ({ revision, nodeUID, addresses, vtep, networks = [] }: AgentAllocationSpec) => [
   revision,
   nodeUID,

@@ -5,12 +5,16 @@ import type { Client } from '../kube/client.ts';
 import { configMaps, operatorConfigMap, pods, type Pod } from '../kube/resources.ts';
 import { requestToken } from '../kube/token.ts';
 import { pathOf, type Kind, type Page, type Rows } from '../rows/row.ts';
-import { readNodeRoute, tracePath, type Hop } from '../rows/trace.ts';
-import { apiFailure, Failure, operatorFailure } from './failure.ts';
+import { pathText, tracePath, type PacketPath, type PathQuery } from '../rows/path.ts';
+import { readNodePeers } from '../rows/peers.ts';
+import { probePath, type PeerRow } from '../rows/probe.ts';
+import { limits } from '../rows/query.ts';
+import { sendPath } from '../rows/send.ts';
+import { apiFailure, CommandFailure, operatorFailure } from './failure.ts';
 import { ask, fingerprintOf, opened, trustFile, wayTo, type Trust, type Way } from './operator.ts';
 import { messageOf } from '../error.ts';
 
-/** How the user wants the cluster and its operator to be reached. */
+/** How the user wants to reach the cluster and its operator. */
 export interface AccessOptions {
   kubeconfig?: string;
   context?: string;
@@ -25,17 +29,20 @@ export const version = pkg.version;
 const port = 9180;
 const viewer = 'overlaynet-viewer';
 const inspector = 'overlaynet-inspector';
+const prober = 'overlaynet-prober';
 
-/** A cluster's operator, and its API server as the user may ask it. */
+/** Asks a cluster's operator and, with the user's own rights, its API server. */
 export class Access {
   readonly #options: AccessOptions;
   #client: Client | undefined;
   #way: Promise<Way> | undefined;
   #trust: Promise<Trust | undefined> | undefined;
-  readonly #tokens = new Map<string, Promise<string | undefined>>();
-  /** Of who answers, for messages. */
+  readonly #tokens = new Map<string, Promise<string>>();
+  /** Tokens that were sent to the operator. */
+  readonly #sent = new Set<string>();
+  /** Name of the operator that answers, for messages. */
   #name = '';
-  /** Of the operator, once it has answered. */
+  /** The operator's version, once it has answered. */
   operatorVersion: string | undefined;
 
   constructor(options: AccessOptions) {
@@ -46,12 +53,12 @@ export class Access {
     return this.#options.systemNamespace;
   }
 
-  /** The API server; what it takes to reach one is loaded only where it is. @throws Failure where no kubeconfig names one */
+  /** Returns the API server's client; its library is loaded on demand. @throws CommandFailure if no kubeconfig names a server */
   async #api(): Promise<Client> {
     const { connect, usersKubeconfig } = await import('../kube/client.ts');
     const { context } = this.#options;
     const kubeconfig =
-      this.#options.kubeconfig ?? (process.env.KUBECONFIG === undefined ? usersKubeconfig() : undefined);
+      this.#options.kubeconfig ?? ((process.env.KUBECONFIG ?? '') === '' ? usersKubeconfig() : undefined);
     try {
       this.#client ??= connect({
         ...(kubeconfig === undefined ? {} : { kubeconfig }),
@@ -59,15 +66,18 @@ export class Access {
       });
       return this.#client;
     } catch (error) {
-      throw new Failure(
+      throw new CommandFailure(
         messageOf(error),
-        'give --kubeconfig or set KUBECONFIG to a file that kubectl works with; or give --server and --token',
+        'the command takes the files that kubectl takes: try `kubectl cluster-info`; without any, --server, --token and --ca-file reach an operator',
         error,
       );
     }
   }
 
-  /** Runs what asks the API server. @throws Failure */
+  /**
+   * Runs requests to the API server.
+   * @throws CommandFailure
+   */
   async api<T>(work: (client: Client) => Promise<T>): Promise<T> {
     const client = await this.#api();
     try {
@@ -77,14 +87,17 @@ export class Access {
     }
   }
 
-  /** Pages of rows until there are no more. @throws Failure */
+  /**
+   * Reads all pages of rows.
+   * @throws CommandFailure
+   */
   async *pages<K extends Kind>(
     kind: K,
     query: Record<string, string | undefined>,
   ): AsyncGenerator<Page<Rows[K]>> {
     let token: string | undefined;
     do {
-      const page = await this.page(kind, { limit: '1000', ...query, continue: token });
+      const page = await this.page(kind, { limit: String(limits.most), ...query, continue: token });
       yield page;
       token = page.continue;
     } while (token !== undefined);
@@ -102,40 +115,68 @@ export class Access {
   async page<K extends Kind>(kind: K, query: Record<string, string | undefined>): Promise<Page<Rows[K]>> {
     const parameters = new URLSearchParams();
     for (const [name, value] of Object.entries(query)) if (value !== undefined) parameters.set(name, value);
-    const account = kind === 'containers' || kind === 'kernel' ? inspector : viewer;
+    const account = ['containers', 'kernel', 'peers'].includes(kind) ? inspector : viewer;
     const page = await this.#answer(pathOf(kind), parameters.toString(), account);
     if (Array.isArray((page as Partial<Page<Rows[K]>>).items)) return page as Page<Rows[K]>;
     throw this.#strange();
   }
 
-  /** How a packet goes through a node. @throws Failure */
-  async trace(node: string, query: string): Promise<Hop[]> {
-    const answer = await this.#answer(tracePath, `${query}&node=${encodeURIComponent(node)}`, inspector);
+  /**
+   * Makes a node's agent probe peers now.
+   * @throws CommandFailure
+   */
+  async probe(node: string, peers: readonly string[]): Promise<{ rows: PeerRow[]; problems: string[] }> {
+    const answer = await this.#answer(probePath, '', prober, JSON.stringify({ node, peers }));
     try {
-      return readNodeRoute(JSON.stringify(answer));
+      return readNodePeers(JSON.stringify(answer), node);
     } catch {
       throw this.#strange();
     }
   }
 
-  #strange(): Failure {
-    return new Failure(
+  /**
+   * The way of a packet.
+   * @throws CommandFailure
+   */
+  async trace(query: PathQuery): Promise<PacketPath> {
+    return this.#path(await this.#answer(tracePath, pathText(query), inspector));
+  }
+
+  /**
+   * The way of a packet, and the fate of one that was sent.
+   * @throws CommandFailure
+   */
+  async send(query: PathQuery): Promise<PacketPath> {
+    const body = JSON.stringify(Object.fromEntries(new URLSearchParams(pathText(query))));
+    return this.#path(await this.#answer(sendPath, '', prober, body));
+  }
+
+  #path(answer: Partial<PacketPath>): PacketPath {
+    const isPath = answer.legs?.every((leg) => Array.isArray(leg.hops)) === true;
+    if (!isPath || answer.from === undefined || answer.to === undefined) throw this.#strange();
+    return answer as PacketPath;
+  }
+
+  #strange(): CommandFailure {
+    return new CommandFailure(
       `what ${this.#name} answers is not an operator’s answer`,
       'does --server name an operator?',
     );
   }
 
-  async #answer(path: string, query: string, account: string): Promise<{ version?: string }> {
+  /** @param post body of a POST; absent for a GET */
+  async #answer(path: string, query: string, account: string, post?: string): Promise<{ version?: string }> {
     const way = await (this.#way ??= this.#find());
     this.#name = way.name;
     const send = async () =>
-      ask(way, `${path}?${query}`, {
+      ask(way, query === '' ? path : `${path}?${query}`, {
+        post,
         trust: await (this.#trust ??= this.#trusted(way)),
         token: await this.#token(way, account),
       });
     let { status, body } = await send();
     if (status === 401 && this.#options.token === undefined) {
-      // it has grown old while we watched
+      // the token expired while rows were watched
       this.#tokens.clear();
       ({ status, body } = await send());
     }
@@ -146,21 +187,30 @@ export class Access {
     return answer;
   }
 
-  /** A connection to the operator, held against the certificates that operators publish. @throws Failure */
+  /**
+   * A connection to the operator, whose certificate is compared with those that operators publish.
+   * @throws CommandFailure
+   */
   async connection(signal: AbortSignal): Promise<Duplex> {
     const way = await (this.#way ??= this.#find());
     // an operator that was restarted has another certificate
     return opened(way, await this.#trusted(way), signal);
   }
 
-  /** A token that the operator takes for everything that it tells; undefined on a loopback address. @throws Failure */
+  /**
+   * Returns a token that gives access to all of the operator's answers; undefined on a loopback address.
+   * @throws CommandFailure
+   */
   async freshToken(): Promise<string | undefined> {
     const way = await (this.#way ??= this.#find());
     this.#tokens.clear();
     return this.#token(way, 'overlaynet-inspector');
   }
 
-  /** Looks for an operator anew: the one before may be gone. */
+  /** Tokens that were sent so far: no file may contain them. */
+  readonly secrets = (): string[] => [...this.#sent];
+
+  /** Forgets the operator, so that the next request looks for one again: the last one may be gone. */
   forget(): void {
     this.#way = undefined;
   }
@@ -174,7 +224,10 @@ export class Access {
     return server === undefined ? this.#forwarded() : Promise.resolve(wayTo(server));
   }
 
-  /** Operators' pods, those that are ready first. @throws Failure */
+  /**
+   * Operators' pods, ready ones first.
+   * @throws CommandFailure
+   */
   async operators(): Promise<Pod[]> {
     const labelSelector = 'app.kubernetes.io/name=overlaynet-operator';
     const { items } = await this.api((client) => client.list(pods(this.namespace), { labelSelector }));
@@ -184,7 +237,7 @@ export class Access {
   async #forwarded(): Promise<Way> {
     const [pod] = (await this.operators()).filter(({ status }) => status?.phase === 'Running');
     if (pod === undefined)
-      throw new Failure(
+      throw new CommandFailure(
         `no operator runs in namespace ${this.namespace}`,
         `is overlaynet installed there? kubectl get pods -n ${this.namespace}; name another namespace with --system-namespace, or give --server`,
       );
@@ -202,22 +255,27 @@ export class Access {
     if (caFile !== undefined) return trustFile(caFile);
     const found = await this.api((client) => client.get(configMaps(this.namespace), operatorConfigMap));
     if (found === undefined)
-      throw new Failure(
+      throw new CommandFailure(
         `no operator has published its certificate: there is no ConfigMap ${operatorConfigMap} in ${this.namespace}`,
         'is the operator as new as this command? name another namespace with --system-namespace, or give --ca-file',
       );
     return { fingerprints: new Set(Object.values(found.data ?? {}).flatMap(fingerprints)) };
   }
 
-  /** On a loopback address nobody is asked who he is. */
-  #token({ secure }: Way, account: string): Promise<string | undefined> {
-    const { token, serviceAccount = account } = this.#options;
-    if (token !== undefined || !secure) return Promise.resolve(token);
-    const known =
-      this.#tokens.get(serviceAccount) ??
-      this.api((client) => requestToken(client, this.namespace, serviceAccount));
-    this.#tokens.set(serviceAccount, known);
-    return known;
+  /** A token for the operator. On a loopback address the operator needs none. */
+  async #token({ secure }: Way, account: string): Promise<string | undefined> {
+    let { token } = this.#options;
+    if (token === undefined) {
+      if (!secure) return undefined;
+      const { serviceAccount = account } = this.#options;
+      const known =
+        this.#tokens.get(serviceAccount) ??
+        this.api((client) => requestToken(client, this.namespace, serviceAccount));
+      this.#tokens.set(serviceAccount, known);
+      token = await known;
+    }
+    this.#sent.add(token);
+    return token;
   }
 }
 
@@ -228,7 +286,7 @@ function fingerprints(pem: string): string[] {
   try {
     return [fingerprintOf(new X509Certificate(pem).raw)];
   } catch {
-    return []; // somebody else's
+    return []; // another program's
   }
 }
 

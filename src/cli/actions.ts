@@ -4,24 +4,22 @@ import { check } from './check.ts';
 import { completion, type Shell } from './completion.ts';
 import { list, type ListOptions } from './list.ts';
 import { terminal } from './output.ts';
+import type { PlanOptions } from './plan.ts';
 import type { Action } from './program.ts';
+import { probe } from './probe.ts';
 import { status } from './status.ts';
 import { ui } from './ui.ts';
 import { traceCommand, type TraceOptions } from './trace.ts';
 import { why } from './why.ts';
 import { showVersion } from './version.ts';
 
-/** Does what a command is asked to. */
+/** Runs a command. */
 export const act: Action = async (name, args, options, program) => {
   const [first] = args;
   const out = terminal();
   if (name === 'completion') {
     out.line(completion(program, first as Shell));
     return 0;
-  }
-  if (name === 'import') {
-    const { importConfig } = await import('./import.ts');
-    return importConfig(options as unknown as Parameters<typeof importConfig>[0], out);
   }
   const access = new Access(options as unknown as AccessOptions);
   try {
@@ -36,6 +34,16 @@ export const act: Action = async (name, args, options, program) => {
         return await check(access, options, out);
       case 'trace':
         return await traceCommand(access, options as unknown as TraceOptions, out);
+      case 'bundle': {
+        const { bundle } = await import('./bundle.ts');
+        return await bundle(access, options, out);
+      }
+      case 'plan': {
+        const { planCommand } = await import('./plan.ts');
+        return await planCommand(access, options as unknown as PlanOptions, out);
+      }
+      case 'probe':
+        return await probe(access, options, out);
       case 'why':
         return await why(access, args, options, out);
       case 'version':
@@ -47,9 +55,13 @@ export const act: Action = async (name, args, options, program) => {
           { ...(options as unknown as ListOptions), ...(first === undefined ? {} : { network: first }) },
           out,
         );
+      case 'import': {
+        const { importConfig } = await import('./import.ts');
+        return await importConfig(options as unknown as Parameters<typeof importConfig>[0], access, out);
+      }
       case 'export': {
         const { exportConfig } = await import('./export.ts');
-        return await exportConfig(access, out);
+        return await exportConfig(access, options, out);
       }
       case 'networks':
       case 'agents':

@@ -3,18 +3,18 @@ import { addressAt, containsAddress, parseCidr, type Cidr } from '../net/cidr.ts
 import type { AgentRow, BlockRow, ContainerRow, SpaceRow, Unanswered } from '../rows/row.ts';
 import type { Access } from './access.ts';
 import { containerName } from './columns.ts';
-import { Failure } from './failure.ts';
+import { CommandFailure } from './failure.ts';
 import { skew, warn } from './list.ts';
 import type { Output } from './output.ts';
 import { harmless, harmlessJSON } from './text.ts';
 import { yamlPrinter } from './yaml.ts';
 
-/** Whose an address is. */
+/** The owner of an address. */
 export interface Owner {
   address: string;
   /**
-   * `Free`: in a node's block, and nobody has it. `Unused`: in a network, and in nobody's block. `Outside`: in no network.
-   * `Unknown`: the node that has the block did not say which containers it has.
+   * `Free`: in a node's block, and not in use. `Unused`: in a network, but in no node's block. `Outside`: in no network.
+   * `Unknown`: the node that has the block did not list its containers.
    */
   is:
     | 'Container'
@@ -25,6 +25,7 @@ export interface Owner {
     | 'Releasing'
     | 'Cooling'
     | 'Quarantined'
+    | 'Reserved'
     | 'Unused'
     | 'Outside'
     | 'Unknown';
@@ -35,17 +36,20 @@ export interface Owner {
   container?: string;
 }
 
-/** All that is known of one address. */
+/** The known facts about one address. */
 export interface Known {
   agents: readonly AgentRow[];
   blocks: readonly BlockRow[];
   spaces: readonly SpaceRow[];
-  /** Undefined where containers may not be seen. */
+  /** Undefined if the user has no right to see containers. */
   containers: readonly ContainerRow[] | undefined;
   unanswered: readonly Unanswered[];
 }
 
-/** `ip ADDRESS`. @returns the exit status: 1 where nobody has it, 2 where that could not be told */
+/**
+ * `ip ADDRESS`.
+ * @returns the exit status: 1 if the address has no owner, 2 if that is unknown
+ */
 export async function whose(
   access: Access,
   text: string,
@@ -53,7 +57,7 @@ export async function whose(
   out: Output,
 ): Promise<number> {
   if (!isAddress(text))
-    throw new Failure(
+    throw new CommandFailure(
       `"${text}" is not an IP address`,
       'give one address, such as 9.0.1.7 or fd01:b::7, without a length',
     );
@@ -72,7 +76,7 @@ export async function whose(
       containers = page.items;
       unanswered = page.unanswered ?? [];
     } catch (error) {
-      if (!(error instanceof Failure)) throw error;
+      if (!(error instanceof CommandFailure)) throw error;
       out.warn(`containers are not shown: ${error.message}; ${error.next}`);
     }
   }
@@ -149,6 +153,14 @@ function inBlock(text: string, address: Address, block: BlockRow, known: Known):
     };
   if (state === 'Releasing')
     return { ...of, is: state, message: `${where} is being taken back from node ${node}` };
+  if (state === 'Reserved') {
+    const whose = node === '' ? 'a node that is not known yet' : `node ${node}`;
+    return {
+      ...of,
+      is: state,
+      message: `${where} is reserved for ${whose}: kubectl get overlayreservations`,
+    };
+  }
   if (state === 'Quarantined')
     return {
       ...of,

@@ -1,26 +1,27 @@
+import { messageOf } from '../error.ts';
 import type { KernelRow, Unanswered } from '../rows/row.ts';
-import { Failure } from './failure.ts';
+import { CommandFailure } from './failure.ts';
 import type { Output } from './output.ts';
 import { coloured, harmless, harmlessJSON } from './text.ts';
 
-/** One link in a chain of facts. */
+/** One step in a chain of facts. */
 export interface Step {
   what: string;
   /** `Unknown`: it could not be read. */
   is: 'OK' | 'Wrong' | 'Unknown';
   evidence: string;
-  /** Where it is not OK: what to do. */
+  /** What to do, if the step is not OK. */
   next?: string;
 }
 
-/** The chain of facts about one object, each in the order in which it rests on those before it. */
+/** The chain of facts about one object. Each fact depends on those before it. */
 export interface Chain {
   /** `pod shop/web-0 on network dcos` */
   about: string;
   steps: Step[];
 }
 
-/** Where something could not be read, why; else what was read. */
+/** The value that was read, or the reason why it could not be read. */
 export type Read<T> = { value: T } | { why: string };
 
 export const ok = (what: string, evidence: string): Step => ({ what, is: 'OK', evidence });
@@ -37,7 +38,7 @@ export const unknown = (what: string, evidence: string, next: string): Step => (
   next,
 });
 
-/** Evaluates steps one after the other and ends at the first that is wrong: what rests on it says nothing. */
+/** Evaluates steps in order and ends at the first wrong one, because the steps after it depend on it. */
 export function upToWrong(steps: Iterable<Step>): Step[] {
   const taken: Step[] = [];
   for (const step of steps) {
@@ -47,7 +48,7 @@ export function upToWrong(steps: Iterable<Step>): Step[] {
   return taken;
 }
 
-/** 0: every step of every chain is OK; 1: one is wrong; 2: none is wrong, and one could not be read. */
+/** The exit status. 0: every step of every chain is OK; 1: one is wrong; 2: none is wrong, but one could not be read. */
 export function exitOf(chains: readonly Chain[]): number {
   const steps = chains.flatMap((chain) => chain.steps);
   if (steps.some(({ is }) => is === 'Wrong')) return 1;
@@ -79,13 +80,13 @@ export function printChains(chains: readonly Chain[], output: 'json' | undefined
   });
 }
 
-/** What is known of kernels. */
+/** The known facts about nodes' kernels. */
 export interface Kernels {
   rows: readonly KernelRow[];
   unanswered: readonly Unanswered[];
 }
 
-/** What each step of the data path looks at. */
+/** The kernel objects that each step of the data path examines. */
 const parts = {
   link: ({ kind }: KernelRow) => kind === 'Port',
   bridge: ({ kind }: KernelRow) => kind === 'Link' || kind === 'Address',
@@ -104,9 +105,9 @@ const logs = (node: string): string =>
   `$(kubectl get pods -n overlaynet-system -o name -l app.kubernetes.io/name=overlaynet-agent --field-selector spec.nodeName=${node})`;
 
 /**
- * What kernels show of one part of the data path.
- * @param nodes those that are looked at; undefined: all
- * @param evidence what is right, where nothing differs
+ * The state of one part of the data path in the kernels.
+ * @param nodes the nodes to examine; undefined: all
+ * @param evidence what is right, if nothing differs
  */
 export function kernelStep(
   what: keyof typeof parts,
@@ -139,12 +140,27 @@ export function kernelStep(
 export const rowText = ({ node, is, kind, object, message }: KernelRow): string =>
   `${node}: ${is} ${kind} ${object}: ${message}`;
 
-/** What was read, or why it could not be. What is no Failure is a fault of ours. */
+/**
+ * Reads a value, or gives the reason why it could not be read. An error that is no CommandFailure is a bug of this program
+ * and is thrown.
+ */
 export async function read<T>(work: () => Promise<T>): Promise<Read<T>> {
   try {
     return { value: await work() };
   } catch (error) {
-    if (error instanceof Failure) return { why: `${error.message}; ${error.next}` };
+    if (error instanceof CommandFailure) return { why: `${error.message}; ${error.next}` };
     throw error;
   }
 }
+
+/** Returns a reader of optional values: what it cannot read is undefined, and named in `unknown`. */
+export const readingInto =
+  (unknown: string[]) =>
+  async <T>(what: string, work: () => Promise<T>): Promise<T | undefined> => {
+    try {
+      return await work();
+    } catch (error) {
+      unknown.push(`${what}: ${messageOf(error)}`);
+      return undefined;
+    }
+  };

@@ -3,20 +3,23 @@ import type { Access } from './access.ts';
 import { read } from './chain.ts';
 import { inconsistencies, type CheckFacts } from './consistency.ts';
 import type { Inconsistency } from './ledgercheck.ts';
-import { Failure } from './failure.ts';
+import { CommandFailure } from './failure.ts';
 import { skew } from './list.ts';
 import type { Output } from './output.ts';
 import { Table } from './table.ts';
 import { harmless, harmlessJSON } from './text.ts';
 import { clusterFacts, containersOf } from './why.ts';
 
-/** Longer than operators keep what an agent said. */
+/** The pause between two readings: longer than operators cache an agent's answer. */
 const againMs = 4_000;
-/** An agent that is restarted is ready within so long, or the user is told. */
+/** How long a restarted agent may take to become ready, before the user gets a message. */
 const restartedMs = 120_000;
 const pollMs = 2_000;
 
-/** `check`. @returns 0 all agrees, 1 something does not, 2 something could not be read */
+/**
+ * `check`.
+ * @returns 0 if everything agrees, 1 if something does not, 2 if something could not be read
+ */
 export async function check(
   access: Access,
   options: { output?: 'json'; fix?: boolean },
@@ -37,7 +40,7 @@ export async function check(
 
 type Result = ReturnType<typeof inconsistencies>;
 
-/** What shows in two looks: pods that come and go between two answers show in one. */
+/** The differences that appear in two readings. Pods that start or stop between two answers appear in only one. */
 async function lasting(access: Access, out: Output): Promise<Result> {
   const first = inconsistencies(await gather(access, out));
   if (first.found.length === 0) return first;
@@ -79,8 +82,8 @@ function show({ found, unknown }: Result, fixed: readonly string[], out: Output)
 }
 
 /**
- * Restarts the agents of nodes on which something is left that an agent mends. This is safe: an agent that starts
- * compares its whole node, frees what gone containers left and touches nothing else; containers go on meanwhile.
+ * Restarts the agents of nodes that have leftovers which an agent removes. This is safe: a starting agent compares its whole
+ * node, frees what stopped containers left, and touches nothing else. Containers keep running.
  */
 async function mend(access: Access, found: readonly Inconsistency[], out: Output): Promise<string[]> {
   const nodes = [...new Set(found.flatMap(({ node, mendable }) => (mendable === true ? [node] : [])))];
@@ -98,7 +101,7 @@ async function mend(access: Access, found: readonly Inconsistency[], out: Output
     out.note(`restarting the agent of ${node} (pod ${name})`);
     if (await isBack(access, node, uid, out)) done.push(`restarted the agent of ${node} (pod ${name})`);
     else
-      throw new Failure(
+      throw new CommandFailure(
         `the agent of ${node} was not ready again within ${restartedMs / 1_000} s; no other was restarted`,
         `kubectl get pods -n ${access.namespace} -o wide --field-selector spec.nodeName=${node}`,
       );

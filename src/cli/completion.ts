@@ -1,6 +1,9 @@
 import type { Command } from 'commander';
 
-export const shells = ['bash', 'zsh', 'fish'] as const;
+/**
+ * The shells. `kubectl` prints a program that kubectl runs, because kubectl's completion does not know its plugins' words.
+ */
+export const shells = ['bash', 'zsh', 'fish', 'kubectl'] as const;
 export type Shell = (typeof shells)[number];
 
 interface Words {
@@ -12,7 +15,7 @@ interface Words {
 const optionsOf = (command: Command): string[] =>
   command.options.flatMap(({ long }) => (long === undefined ? [] : [long]));
 
-/** A script that completes commands and flags. It asks nobody: names of the cluster are not completed. */
+/** A script that completes commands and flags. It makes no requests, so it does not complete names of objects. */
 export function completion(program: Command, shell: Shell): string {
   const shared = [...optionsOf(program), '--help'];
   const commands = program.commands.map((command): Words => ({
@@ -24,7 +27,7 @@ export function completion(program: Command, shell: Shell): string {
       ...shared,
     ],
   }));
-  const scripts = { bash, zsh, fish };
+  const scripts = { bash, zsh, fish, kubectl };
   return scripts[shell](program.name(), commands, shared);
 }
 
@@ -76,4 +79,24 @@ function fish(name: string, commands: Words[], shared: string[]): string {
     line('__fish_use_subcommand', shared.join(' ')),
     ...commands.map((one) => line(`__fish_seen_subcommand_from ${one.name}`, one.words.join(' '))),
   ].join('\n');
+}
+
+/** The program for kubectl. It gets the words after `kubectl overlay`; the last one is the one being typed. */
+function kubectl(name: string, commands: Words[], shared: string[]): string {
+  const plugin = name.replace('kubectl-', '');
+  const cases = commands.map((one) => `  ${one.name}) words="${one.words.join(' ')}" ;;`);
+  return `#!/bin/sh
+# kubectl asks this program to complete \`kubectl ${plugin}\`: put it on your PATH as kubectl_complete-${plugin}
+command=
+while [ $# -gt 1 ]; do
+  case "$1" in -*) ;; *) [ -n "$command" ] || command=$1 ;; esac
+  shift
+done
+case "$command" in
+  "") words="${[...commands.map((one) => one.name), ...shared].join(' ')}" ;;
+${cases.join('\n')}
+  *) words= ;;
+esac
+for word in $words; do case "$word" in "$1"*) echo "$word" ;; esac; done
+echo :4 # no names of files`;
 }

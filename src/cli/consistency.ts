@@ -12,7 +12,7 @@ export interface CheckFacts extends ClusterFacts {
   pods: Read<readonly Pod[]>;
 }
 
-/** What does not agree, and what could not be read, a phrase each. */
+/** The sources that disagree, and phrases that name what could not be read. */
 export function inconsistencies(facts: CheckFacts): { found: Inconsistency[]; unknown: string[] } {
   const { agents, blocks, containers, kernels, pods } = facts;
   const found = [...ofLedger(blocks), ...ofAllocations(agents, blocks), ...ofRegistrations(agents)];
@@ -41,14 +41,14 @@ const sources: Partial<Record<KernelRow['kind'], string>> = {
   Port: 'records and kernel',
 };
 
-/** What an agent tells of its node. */
+/** Inconsistencies that an agent reports about its node. */
 function ofKernel({ node, is, kind, object, message }: KernelRow): Inconsistency {
   const kinds = {
     Missing: 'Mismatch',
     Wrong: 'Mismatch',
     Foreign: kind === 'Lease' ? 'Leak' : 'Stranger',
   } as const;
-  // what is not ours is left as it is, and so are containers that lost their link
+  // an agent leaves foreign objects, and containers that lost their link, as they are
   const left =
     message.includes('not overlaynet') || (kind === 'Port' && is === 'Missing') || kind === 'Record';
   return {
@@ -64,7 +64,7 @@ function ofKernel({ node, is, kind, object, message }: KernelRow): Inconsistency
   };
 }
 
-/** Containers beside their nodes' blocks and each other. */
+/** Compares containers with their nodes' blocks and with each other. */
 function ofContainers(rows: readonly ContainerRow[], blocks: readonly BlockRow[]): Inconsistency[] {
   const real = rows.map((row) => ({
     row,
@@ -115,7 +115,7 @@ function ofContainers(rows: readonly ContainerRow[], blocks: readonly BlockRow[]
   return [...strangers, ...doubled];
 }
 
-/** Pods as Kubernetes has them beside what nodes recorded. */
+/** Compares pods in Kubernetes with the records of nodes. */
 function ofPods(
   pods: readonly Pod[],
   { rows, unanswered }: { rows: readonly ContainerRow[]; unanswered: readonly Unanswered[] },

@@ -2,9 +2,12 @@ import { isAddress } from '../net/address.ts';
 import { overlaps, parseCidr } from '../net/cidr.ts';
 import type { AgentRow, BlockRow } from '../rows/row.ts';
 
-/** Two sources that do not say the same. */
+/** Two sources that disagree. */
 export interface Inconsistency {
-  /** `Leak`: held for nobody; `Duplicate`: two have it; `Stranger`: nobody gave it; `Mismatch`: it differs, or is not there. */
+  /**
+   * `Leak`: held without an owner; `Duplicate`: two owners; `Stranger`: in use, but never allocated; `Mismatch`: the sources
+   * differ, or one lacks it.
+   */
   is: 'Leak' | 'Duplicate' | 'Stranger' | 'Mismatch';
   /** `ledger`, `allocations`, `registrations`, `kernel`, `leases`, `records`, `pods`, `Docker`. */
   between: string;
@@ -12,13 +15,13 @@ export interface Inconsistency {
   object: string;
   message: string;
   next: string;
-  /** A restart of the node's agent mends it. */
+  /** Whether a restart of the node's agent repairs it. */
   mendable?: true;
 }
 
 const status = 'kubectl overlay status; docs/allocation.md says how two nodes can come to hold one block';
 
-/** Blocks that two nodes have, by the ledger alone. */
+/** Finds blocks that two nodes have in the ledger. */
 export function ofLedger(blocks: readonly BlockRow[]): Inconsistency[] {
   const taken = blocks.filter(({ state }) => state !== 'Cooling');
   const quarantined = taken
@@ -36,7 +39,7 @@ export function ofLedger(blocks: readonly BlockRow[]): Inconsistency[] {
     between: 'ledger',
     node: one.node,
     object: one.cidr,
-    message: `${one.cidr} (${nameOf(one.network)}, ${one.node}) overlaps ${other.cidr} (${nameOf(other.network)}, ${other.node})`,
+    message: `${one.cidr} (${nameOf(one.network)}, ${whose(one)}) overlaps ${other.cidr} (${nameOf(other.network)}, ${whose(other)})`,
     next: status,
   }));
   return [...quarantined, ...doubled];
@@ -44,7 +47,11 @@ export function ofLedger(blocks: readonly BlockRow[]): Inconsistency[] {
 
 const nameOf = (network: string): string => (network === '' ? 'VTEP' : network);
 
-/** Neighbours in the order of their addresses that overlap. */
+/** The owner in words; a reserved block may have none yet. */
+const whose = ({ node, state }: BlockRow): string =>
+  state === 'Reserved' ? `reserved${node === '' ? '' : ` for ${node}`}` : node;
+
+/** Finds blocks that overlap, by comparing neighbours in the order of addresses. */
 function pairs(blocks: readonly BlockRow[]): [BlockRow, BlockRow][] {
   const ranges = blocks
     .filter(({ cidr }) => cidr !== '')
@@ -60,11 +67,11 @@ function pairs(blocks: readonly BlockRow[]): [BlockRow, BlockRow][] {
   });
 }
 
-/** A VTEP's row has the length of the whole subnet. */
+/** A VTEP's address with the prefix length of one address; its row has that of the whole subnet. */
 const hostOf = (cidr: string): string => `${bare(cidr)}/${cidr.includes(':') ? 128 : 32}`;
 const bare = (cidr: string): string => cidr.replace(/\/.*/, '');
 
-/** The ledger beside what each node's AgentAllocation shows. */
+/** Compares the ledger with each node's AgentAllocation. */
 export function ofAllocations(agents: readonly AgentRow[], blocks: readonly BlockRow[]): Inconsistency[] {
   const between = 'ledger and allocations';
   const found: Inconsistency[] = [];
@@ -89,7 +96,9 @@ export function ofAllocations(agents: readonly AgentRow[], blocks: readonly Bloc
       });
   }
   const held = new Set(
-    blocks.filter(({ state }) => state !== 'Cooling').map(({ node, cidr }) => `${node} ${cidr}`),
+    blocks
+      .filter(({ state }) => state !== 'Cooling' && state !== 'Reserved')
+      .map(({ node, cidr }) => `${node} ${cidr}`),
   );
   for (const row of agents)
     for (const cidr of subnetsOf(row))
@@ -109,7 +118,7 @@ const subnetsOf = ({ networks }: AgentRow): string[] => networks.flatMap(({ subn
 const hasVTEP = ({ vtep }: AgentRow, cidr: string): boolean =>
   [vtep?.ip, vtep?.ip6].some((one) => one !== undefined && bare(one) === bare(cidr));
 
-/** What agents registered beside what they were given. */
+/** Compares agents' registrations with their allocations. */
 export function ofRegistrations(agents: readonly AgentRow[]): Inconsistency[] {
   const between = 'registrations and allocations';
   const bad = agents.flatMap((row): Inconsistency[] => {
@@ -136,7 +145,7 @@ export function ofRegistrations(agents: readonly AgentRow[]): Inconsistency[] {
   return [...bad, ...doubled];
 }
 
-/** Keys that several have, with the first one's node. */
+/** Finds keys that several nodes have, with the first one's node. */
 export function repeated(all: readonly { key: string; node: string; name: string }[]) {
   const owners = new Map<string, { node: string; names: Set<string> }>();
   for (const { key, node, name } of all) {

@@ -1,7 +1,7 @@
 import type { Page, Rows } from '../rows/row.ts';
 import { version, type Access } from './access.ts';
 import { columns, nameOf, type Listed } from './columns.ts';
-import { Failure } from './failure.ts';
+import { CommandFailure } from './failure.ts';
 import type { Output } from './output.ts';
 import { sorted, Table, type Column } from './table.ts';
 import { harmless, harmlessJSON } from './text.ts';
@@ -28,7 +28,7 @@ export async function list(access: Access, kind: Listed, options: ListOptions, o
   const { network, node, namespace, search, watch = false } = options;
   const query = { network, node, namespace, search };
   if (watch && options.sortBy !== undefined)
-    throw new Failure('--watch and --sort-by do not go together', 'leave one of them out');
+    throw new CommandFailure('--watch and --sort-by do not go together', 'leave one of them out');
   const yaml = options.output === 'yaml' ? await yamlPrinter() : harmlessJSON;
   const printer = new Printer(kind, options, out, yaml);
   printer.check();
@@ -39,18 +39,33 @@ export async function list(access: Access, kind: Listed, options: ListOptions, o
     printer.whole(page.items);
     missing = warn(page, out);
   } else {
-    // rows are printed as they come: nobody waits for 50,000 of them
+    // prints rows as they arrive, so that 50,000 rows need no long wait
     for await (const page of access.pages(kind, query)) {
       printer.more(page.items);
       if (page.continue === undefined) missing = warn(page, out);
     }
   }
-  printer.end();
+  if (printer.isEmpty) await checkNames(access, options);
+  printer.end(missing);
   skew(access, out);
   return missing ? 1 : 0;
 }
 
-/** Prints rows again when they have changed, until the user ends it. */
+/**
+ * Checks that the network and the node of the flags exist. Without rows a name typed wrong would look like an answer.
+ * @throws CommandFailure
+ */
+async function checkNames(access: Access, { network, node }: ListOptions): Promise<void> {
+  if (network !== undefined && (await access.all('networks', { network })).items.length === 0)
+    throw new CommandFailure(
+      `there is no network ${harmless(network)}`,
+      'kubectl overlay networks lists all',
+    );
+  if (node !== undefined && (await access.all('agents', { node })).items.length === 0)
+    throw new CommandFailure(`there is no node ${harmless(node)}`, 'kubectl overlay agents lists all');
+}
+
+/** Prints rows again when they change, until the user ends it. */
 async function follow<K extends Listed>(
   access: Access,
   kind: K,
@@ -58,6 +73,7 @@ async function follow<K extends Listed>(
   printer: Printer<K>,
   out: Output,
 ): Promise<number> {
+  out.untilEnded();
   let known = new Map<string, string>();
   let failed = '';
   for (let first = true; !out.ended.aborted; first = false) {
@@ -108,9 +124,16 @@ class Printer<K extends Listed> {
     return sortBy !== undefined || output === 'json' || output === 'yaml';
   }
 
-  /** @throws Failure where a flag is wrong, before anybody is asked */
+  /**
+   * Checks the flags before any request is sent.
+   * @throws CommandFailure if a flag is wrong
+   */
   check(): void {
     this.#sorted([]);
+  }
+
+  get isEmpty(): boolean {
+    return this.#printed === 0;
   }
 
   identity(row: Rows[K]): string {
@@ -125,9 +148,13 @@ class Printer<K extends Listed> {
   whole(rows: readonly Rows[K][]): void {
     const ordered = this.#sorted(rows);
     const { output } = this.#options;
-    if (output === 'json') this.#out.line(harmlessJSON({ items: ordered }));
-    else if (output === 'yaml') this.#out.line(this.#yaml({ items: ordered }));
-    else this.more(ordered);
+    if (output !== 'json' && output !== 'yaml') {
+      this.more(ordered);
+      return;
+    }
+    const all = { items: ordered };
+    this.#out.line(output === 'json' ? harmlessJSON(all) : this.#yaml(all));
+    this.#printed += rows.length;
   }
 
   more(rows: readonly Rows[K][]): void {
@@ -144,10 +171,11 @@ class Printer<K extends Listed> {
     this.#printed += rows.length;
   }
 
-  end(): void {
+  /** @param missing nodes did not answer, and may have some */
+  end(missing: boolean): void {
     const { output } = this.#options;
     if (this.#printed === 0 && (output === undefined || output === 'wide'))
-      this.#out.note(`No ${this.#kind} found.`);
+      this.#out.note(`No ${this.#kind} found${missing ? ' on the nodes that answered' : ''}.`);
   }
 
   #sorted(rows: readonly Rows[K][]): Rows[K][] {
@@ -156,20 +184,20 @@ class Printer<K extends Listed> {
     try {
       return sorted(rows, columns[this.#kind] as readonly Column<Rows[K]>[], sortBy, Date.now());
     } catch (error) {
-      throw new Failure(messageOf(error), 'name one of these columns', error);
+      throw new CommandFailure(messageOf(error), 'name one of these columns', error);
     }
   }
 }
 
-/** Says which nodes are missing. */
+/** Warns of nodes that did not answer. */
 export function warn({ unanswered = [] }: Pick<Page<unknown>, 'unanswered'>, out: Output): boolean {
   for (const { node, reason } of unanswered.slice(0, 10))
-    out.warn(`the containers of ${node} are not all here: ${reason}`);
+    out.warn(`the containers of ${node} are not all here: ${reason}: kubectl overlay why node ${node}`);
   if (unanswered.length > 10) out.warn(`and those of ${unanswered.length - 10} more nodes`);
   return unanswered.length > 0;
 }
 
-/** Says that command and operator are not of one release. */
+/** Warns if the command and the operator are of different releases. */
 export function skew({ operatorVersion }: Pick<Access, 'operatorVersion'>, out: Output): void {
   const minor = (text: string) => text.split('.').slice(0, 2).join('.');
   if (operatorVersion === undefined || minor(operatorVersion) === minor(version)) return;

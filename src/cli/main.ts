@@ -2,8 +2,18 @@
 import pkg from '../../package.json' with { type: 'json' };
 import { createProgram } from './program.ts';
 import { messageOf } from '../error.ts';
+import { tooOld } from './node.ts';
 
-/** What help needs is loaded at once, and the rest only where it is needed: the command starts in a moment. */
+// checks Node's version before anything else is loaded: the import would fail with a misleading message
+const old = tooOld(process.version, pkg.engines.node);
+if (old !== undefined) {
+  process.stderr.write(
+    `error: ${old}\n  put a newer one first on the PATH: https://nodejs.org/en/download\n`,
+  );
+  process.exit(2);
+}
+
+/** loads at start only what help needs, and the rest when it is needed: the command then starts quickly */
 const program = createProgram(pkg.version, async (...given) => {
   const { act } = await import('./actions.ts');
   return act(...given);

@@ -40,7 +40,7 @@ export function blockStep(held: readonly BlockRow[], node: string, network: stri
   return ok(what, held.map(({ cidr, bridges }) => `${cidr}, pods ${bridges?.cni ?? 'none'}`).join('; '));
 }
 
-/** What the agent says of the network. */
+/** The agent's report about the network. */
 export function agentStep(agents: readonly AgentRow[], node: string, network: string): Step {
   const said = agents.find((row) => row.node === node)?.networks.find(({ name }) => name === network);
   const describe = `kubectl describe overlayagent ${node}`;
@@ -50,7 +50,7 @@ export function agentStep(agents: readonly AgentRow[], node: string, network: st
   return wrong('ready', `the agent of ${node} reports ${network} ${said.state}${why}`, describe);
 }
 
-/** This node's entries of others, and theirs of this node: an address, a hardware address or a block of it. */
+/** Examines this node's entries for other nodes, and other nodes' entries for this node: those with its addresses, MAC or blocks. */
 export function* peerSteps(
   { kernels, agents }: { kernels: Read<Kernels>; agents: readonly AgentRow[] },
   node: string,

@@ -4,10 +4,10 @@ import { request as plainRequest, type IncomingMessage, type RequestOptions } fr
 import { connect as connectTCP, isIP } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { connect as connectTLS, type TLSSocket } from 'node:tls';
-import { Failure } from './failure.ts';
+import { CommandFailure } from './failure.ts';
 import { messageOf } from '../error.ts';
 
-/** How an operator is reached. */
+/** A way to reach an operator. */
 export interface Way {
   /** For messages: `pod overlaynet-operator-abc`, `http://127.0.0.1:9181`. */
   name: string;
@@ -15,27 +15,27 @@ export interface Way {
   open: (signal: AbortSignal) => Promise<Duplex>;
 }
 
-/** What a server's certificate is held against. */
+/** What a server's certificate is compared with. */
 export type Trust =
   /** SHA-256 of certificates, hexadecimal in small letters. */
   { fingerprints: ReadonlySet<string> } | { ca: string };
 
 const timeoutMs = 15_000;
-/** No page of rows comes near it. */
+/** The largest answer that is read. Pages of rows are far smaller. */
 const largestAnswer = 64 * 1024 * 1024;
 
-/** `http://127.0.0.1:9181`, `https://node1:9180`. @throws Failure */
+/** `http://127.0.0.1:9181`, `https://node1:9180`. @throws CommandFailure */
 export function wayTo(server: string): Way {
   const url = URL.canParse(server) ? new URL(server) : undefined;
   if (url === undefined || !/^https?:$/.test(url.protocol) || url.hostname === '')
-    throw new Failure(
+    throw new CommandFailure(
       `--server "${server}" is not of the form https://HOST:PORT`,
       'give the address of an operator, such as https://node1:9180',
     );
   const secure = url.protocol === 'https:';
   const host = url.hostname.replace(/^\[(.*)\]$/, '$1');
   if (!secure && host !== '::1' && host !== 'localhost' && !(isIP(host) === 4 && host.startsWith('127.')))
-    throw new Failure(
+    throw new CommandFailure(
       `--server ${server} is in the clear: anybody on the way could take the token`,
       `use https://${url.host}`,
     );
@@ -55,14 +55,14 @@ export function wayTo(server: string): Way {
   };
 }
 
-/** `--ca-file`. @throws Failure */
+/** `--ca-file`. @throws CommandFailure */
 export function trustFile(file: string): Trust {
   try {
     const ca = readFileSync(file, 'utf8');
     new X509Certificate(ca);
     return { ca };
   } catch (error) {
-    throw new Failure(
+    throw new CommandFailure(
       `--ca-file ${file} holds no certificate: ${messageOf(error)}`,
       'give a file in PEM',
       error,
@@ -73,21 +73,24 @@ export function trustFile(file: string): Trust {
 export const fingerprintOf = (certificate: Buffer): string =>
   createHash('sha256').update(certificate).digest('hex');
 
-/** One answer. @throws Failure where there is none */
+/**
+ * Sends one request.
+ * @throws CommandFailure if there is no answer
+ */
 export async function ask(
   way: Way,
   path: string,
-  options: { trust?: Trust | undefined; token?: string | undefined },
+  options: { trust?: Trust | undefined; token?: string | undefined; post?: string | undefined },
 ): Promise<{ status: number; body: string }> {
   const signal = AbortSignal.timeout(timeoutMs);
   try {
     const channel = await opened(way, options.trust, signal);
-    return await answered(channel, path, options.token, signal);
+    return await answered(channel, { path, ...options }, signal);
   } catch (error) {
-    if (error instanceof Failure) throw error;
+    if (error instanceof CommandFailure) throw error;
     const late = signal.aborted;
     const why = late ? `no answer within ${timeoutMs / 1_000} s` : messageOf(error);
-    throw new Failure(
+    throw new CommandFailure(
       `the operator at ${way.name} cannot be reached: ${why}`,
       'does it run? kubectl get pods -n overlaynet-system -l app.kubernetes.io/name=overlaynet-operator; in a lab: hack/lab ls',
       error,
@@ -95,13 +98,16 @@ export async function ask(
   }
 }
 
-/** A connection that requests can be sent over. @throws Failure where the certificate is not an operator's */
+/**
+ * A connection for requests.
+ * @throws CommandFailure if the certificate is not an operator's
+ */
 export async function opened(way: Way, trust: Trust | undefined, signal: AbortSignal): Promise<Duplex> {
   const socket = await way.open(signal);
   return way.secure ? secured(socket, way, trust) : socket;
 }
 
-/** The token goes out only once the certificate is known to be an operator's. */
+/** Sets up TLS. The token is sent only after the certificate is known to be an operator's. */
 function secured(socket: Duplex, way: Way, trust: Trust | undefined): Promise<TLSSocket> {
   return new Promise((resolve, reject) => {
     const ca = trust !== undefined && 'ca' in trust ? trust.ca : undefined;
@@ -132,27 +138,28 @@ function secured(socket: Duplex, way: Way, trust: Trust | undefined): Promise<TL
   });
 }
 
-const untrusted = (way: Way, why: string): Failure =>
-  new Failure(
+const untrusted = (way: Way, why: string): CommandFailure =>
+  new CommandFailure(
     `the certificate that ${way.name} shows is not to be trusted: ${why}`,
     'an operator that has just started publishes it in a moment (ConfigMap overlaynet-operator); try again, or give --ca-file',
   );
 
 function answered(
   socket: Duplex,
-  path: string,
-  token: string | undefined,
+  { path, token, post }: { path: string; token?: string | undefined; post?: string | undefined },
   signal: AbortSignal,
 ): Promise<{ status: number; body: string }> {
   return new Promise((resolve, reject) => {
     const options: RequestOptions = {
       path,
+      method: post === undefined ? 'GET' : 'POST',
       signal,
       host: 'overlaynet',
       createConnection: () => socket,
       headers: {
         accept: 'application/json',
         connection: 'close',
+        ...(post === undefined ? {} : { 'content-type': 'application/json' }),
         ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
       },
     };
@@ -163,7 +170,7 @@ function answered(
       }, reject);
     });
     call.on('error', reject);
-    call.end();
+    call.end(post);
   });
 }
 

@@ -85,14 +85,30 @@ const texts: Record<string, Text> = {
       ['ip fd01:b::7 -o json', 'the same for programs'],
     ],
   },
+  plan: {
+    name: 'plan',
+    summary: 'tell what a manifest would do before it is applied',
+    description:
+      'Tells what applying a manifest would do, and changes nothing: what the API server (by a dry run) and the operator would refuse and why, for how many nodes a subnet has blocks and for how many containers each, which nodes would get none, overlaps with networks, nodes’ addresses and routes, Services and pods, what would be reserved for which node, and what would drain or be taken away. The operator’s own rules are gone through in memory, with the cluster as it is. Needs the rights to apply the manifest and to read nodes and overlaynet’s objects; asks no operator. Exit status: 0 nothing speaks against it, 1 something is refused or warned of, 2 could not tell, 3 it would take something away.',
+    examples: [
+      ['plan -f overlay.yaml', 'before kubectl apply -f overlay.yaml'],
+      ['plan -f overlay.yaml -f networks.yaml', 'several files as one'],
+      ['plan -f - < overlay.yaml', 'from the standard input'],
+      ['plan -f overlay.yaml --server-side', 'before kubectl apply --server-side'],
+    ],
+  },
   import: {
     name: 'import',
     summary: 'turn a configuration of DC/OS into objects',
     description:
-      'Reads the config.yaml of a DC/OS cluster, or files of /etc/overlay/config, and prints the OverlayConfig and OverlayNetworks that say the same. Asks no cluster and changes nothing. What is read in another way than it is written, what is not kept and what is refused is said on standard error, with the line. Exit status: 0 all is kept, 1 something is not kept, 2 refused.',
+      'Reads the config.yaml of a DC/OS cluster, or files of /etc/overlay/config, and prints the OverlayConfig and OverlayNetworks that say the same. With the state of that cluster (--state, what /overlay-master/state answered) also an OverlayReservation for each agent, so that its Node keeps VTEP, MAC and blocks. Asks no cluster and changes nothing, unless --apply is given: then it writes them in the order in which no agent that registers meanwhile gets what is another’s. What is read in another way than it is written, what is not kept and what is refused is said on standard error, with the line. Exit status: 0 all is kept, 1 something is not kept, 2 refused.',
     examples: [
       ['import --config config.yaml', 'show the objects'],
       ['import --config config.yaml | kubectl apply -f -', 'create them'],
+      [
+        'import --config config.yaml --state state.json --map agents.csv --apply --reserve-for 30d',
+        'keep what every agent of the old cluster has',
+      ],
       ['import --config master.json --config agent.json', 'the same from the files of a master and an agent'],
     ],
   },
@@ -100,8 +116,11 @@ const texts: Record<string, Text> = {
     name: 'export',
     summary: 'print the configuration as DC/OS’s config.yaml',
     description:
-      'Prints a config.yaml of DC/OS that says what OverlayConfig and the OverlayNetworks say; import reads it back. What DC/OS has no words for is said on standard error. Exit status: 0 all is in it, 1 something is not, 2 could not tell.',
-    examples: [['export > config.yaml', 'write it']],
+      'Prints a config.yaml of DC/OS that says what OverlayConfig and the OverlayNetworks say, or the state document with --state; import reads both back. What DC/OS has no words for is said on standard error. Exit status: 0 all is in it, 1 something is not, 2 could not tell.',
+    examples: [
+      ['export > config.yaml', 'write it'],
+      ['export --state > state.json', 'write what every node has'],
+    ],
   },
   ui: {
     name: 'ui',
@@ -126,10 +145,15 @@ const texts: Record<string, Text> = {
   completion: {
     name: 'completion',
     summary: 'print a script that completes commands and flags',
-    description: 'Prints a script that completes commands and flags in bash, zsh or fish.',
+    description:
+      'Prints a script that completes commands and flags of kubectl-overlay in bash, zsh or fish; or the program that kubectl asks for those of kubectl overlay, whatever the shell.',
     examples: [
       ['completion bash > /etc/bash_completion.d/kubectl-overlay', 'for all users of bash'],
       ['completion fish | source', 'in this fish'],
+      [
+        'completion kubectl > kubectl_complete-overlay && chmod +x kubectl_complete-overlay',
+        'for kubectl overlay itself; the file has to be on your PATH',
+      ],
     ],
   },
 };
@@ -171,6 +195,8 @@ const bareProgram = (version: string): Command =>
     .showHelpAfterError('(--help says more)')
     .configureHelp({ showGlobalOptions: true });
 
+const mapHelp = 'lines ADDRESS,NODE: which Node takes the place of which agent; an equal address needs none';
+
 /** The command with all its commands; `action` does their work. */
 export function createProgram(version: string, action: Action): Command {
   const program = bareProgram(version);
@@ -204,18 +230,31 @@ export function createProgram(version: string, action: Action): Command {
       .option('--no-headers', 'leave the names of the columns out');
   }
   add('ip').argument('<address>', 'one address, without a length').addOption(form('json', 'yaml'));
+  add('plan')
+    .requiredOption(
+      '-f, --filename <file...>',
+      'a manifest, or - for the standard input; may be given several times',
+    )
+    .option('--server-side', 'it will be applied with kubectl apply --server-side')
+    .addOption(form('json'));
   add('import')
     .requiredOption('--config <file...>', 'config.yaml, master.json, agent.json; several say one part each')
     .addOption(
       new Option('-o, --output <form>', 'how it is printed').choices(['yaml', 'json']).default('yaml'),
-    );
-  add('export');
+    )
+    .option('--state <file>', 'the state document of the old cluster, /overlay-master/state')
+    .option('--map <file>', mapHelp)
+    .option('--apply', 'write them into the cluster')
+    .option('--reserve-for <time>', 'what no Node has by then is free: 30d, 12h; default: it waits for ever');
+  add('export').option('--state', 'print the state document instead of config.yaml');
   add('ui')
     .option('--port <port>', 'on this machine; default: one that is free')
     .option('--no-browser', 'open no browser');
   addInspect(add);
   add('version').option('--client', 'of the command alone').addOption(form('json'));
-  add('completion').addArgument(new Argument('<shell>', 'of which shell').choices(['bash', 'zsh', 'fish']));
+  add('completion').addArgument(
+    new Argument('<shell>', 'of which shell').choices(['bash', 'zsh', 'fish', 'kubectl']),
+  );
   return program;
 }
 

@@ -9,9 +9,9 @@ import {
 import type { Duplex } from 'node:stream';
 import type { Access } from './access.ts';
 
-/** Tokens are good for ten minutes. */
+/** How often a token is renewed. Tokens are valid for ten minutes. */
 const renewMs = 8 * 60_000;
-/** Of the operator's headers: what the page and its browser need. */
+/** The operator's headers that are passed on: the page and its browser need them. */
 const passed = [
   'content-type',
   'content-encoding',
@@ -59,14 +59,17 @@ class Connections extends Agent {
   }
 }
 
-/** Hands a browser's requests on to an operator, with the operator's token in place of a word that only the page knows. */
+/**
+ * Passes a browser's requests on to an operator. It replaces a secret word that only the page knows with the operator's
+ * token.
+ */
 export class Relay {
   readonly #access: Reach;
   readonly #knows: (word: string) => boolean;
   readonly #connections: Connections;
   #token: { at: number; value: Promise<string | undefined> } | undefined;
 
-  /** @param knows whether that is the page's word */
+  /** @param knows whether the word is the page's */
   constructor(access: Reach, knows: (word: string) => boolean) {
     this.#access = access;
     this.#knows = knows;
@@ -98,7 +101,7 @@ export class Relay {
 
   #refusalOf(request: IncomingMessage): Refusal | undefined {
     const { url = '/', method = 'GET', headers } = request;
-    // whoever has a name of his own lead here would be asked by that name
+    // prevents DNS rebinding: a foreign name may resolve to this address, and a browser would then send that name
     if (!/^(127\.0\.0\.1|localhost)(:\d+)?$/.test(headers.host ?? ''))
       return [421, 'use the URL that kubectl overlay ui printed'];
     if (method !== 'GET' && method !== 'HEAD') return [405, 'GET and HEAD alone', { allow: 'GET, HEAD' }];

@@ -2,35 +2,38 @@ import { parseDuration } from '../api/duration.ts';
 import { daemonSets, leases, networkPolicies } from '../kube/resources.ts';
 import type { AgentRow, FindingRow, NetworkRow } from '../rows/row.ts';
 import { version, type Access } from './access.ts';
+import { readingInto } from './chain.ts';
 import { columns } from './columns.ts';
-import { Failure } from './failure.ts';
+import { CommandFailure } from './failure.ts';
 import { skew } from './list.ts';
 import type { Output } from './output.ts';
 import { Table } from './table.ts';
 import { age, harmless, harmlessJSON } from './text.ts';
-import { messageOf } from '../error.ts';
 
 /** What `status` shows. */
 export interface Health {
   healthy: boolean;
-  /** Why not, a phrase each. */
+  /** Phrases that say why the cluster is not healthy. */
   reasons: string[];
   versions: { command: string; operator: string };
   operators: { name: string; ready: boolean }[] | undefined;
-  /** Identity of the leader; undefined where it could not be read, empty where nobody leads. */
+  /** Identity of the leader; undefined if it could not be read, empty if there is no leader. */
   leader: string | undefined;
   agents: { ready: number; all: number; others: { node: string; state: string; message: string }[] };
   networks: NetworkRow[];
   findings: FindingRow[];
-  /** How many there are, and what enforces them; undefined where that could not be read. */
+  /** The number of NetworkPolicies, and the programs that enforce them; undefined if that could not be read. */
   policies: { count: number; enforcedBy: string[] } | undefined;
-  /** What could not be read, a phrase each. */
+  /** Phrases that name what could not be read. */
   unknown: string[];
 }
 
 const pollMs = 2_000;
 
-/** `status`. @returns 0 healthy, 1 not; what could not be told at all is a Failure: 2 */
+/**
+ * `status`.
+ * @returns 0 if healthy, 1 if not; a CommandFailure (2) if that is unknown
+ */
 export async function status(
   access: Access,
   options: { wait?: string; output?: 'json' },
@@ -38,12 +41,12 @@ export async function status(
 ): Promise<number> {
   const waitMs = options.wait === undefined ? 0 : parseDuration(options.wait);
   if (waitMs === undefined)
-    throw new Failure(`--wait "${options.wait ?? ''}" is not a time`, 'give one such as 90s or 5m');
+    throw new CommandFailure(`--wait "${options.wait ?? ''}" is not a time`, 'give one such as 90s or 5m');
   const until = Date.now() + waitMs;
   let told = '';
   for (;;) {
     const health = await look(access, Date.now() + pollMs < until);
-    if (health instanceof Failure) {
+    if (health instanceof CommandFailure) {
       if (told !== health.message) out.note(`waiting: ${health.message}`);
       told = health.message;
     } else if (health.healthy || Date.now() + pollMs > until) {
@@ -60,12 +63,12 @@ export async function status(
   }
 }
 
-/** @param patient a failure is not the last word */
-async function look(access: Access, patient: boolean): Promise<Health | Failure> {
+/** @param patient a failure is not final */
+async function look(access: Access, patient: boolean): Promise<Health | CommandFailure> {
   try {
     return await healthOf(access);
   } catch (error) {
-    if (patient && error instanceof Failure) return error;
+    if (patient && error instanceof CommandFailure) return error;
     throw error;
   }
 }
@@ -75,14 +78,7 @@ async function healthOf(access: Access): Promise<Health> {
   const agents = (await access.all('agents')).items;
   const findings = (await access.all('findings')).items;
   const unknown: string[] = [];
-  const read = async <T>(what: string, work: () => Promise<T>): Promise<T | undefined> => {
-    try {
-      return await work();
-    } catch (error) {
-      unknown.push(`${what}: ${messageOf(error)}`);
-      return undefined;
-    }
-  };
+  const read = readingInto(unknown);
   const operators = await read('operators', () => access.operators());
   const lease = await read('leader', () =>
     access.api((client) => client.get(leases(access.namespace), 'overlaynet-operator')),
@@ -110,7 +106,7 @@ async function healthOf(access: Access): Promise<Health> {
   };
 }
 
-/** Programs that are known to enforce NetworkPolicies, by what their DaemonSets are called. */
+/** Programs that are known to enforce NetworkPolicies, by the names of their DaemonSets. */
 const enforcers =
   /^(calico-node|canal|cilium|antrea-agent|kube-router|kube-network-policies|weave-net|romana|ovnkube-node)$/;
 
@@ -132,7 +128,10 @@ const countAgents = (agents: readonly AgentRow[]): Health['agents'] => ({
     .map(({ node, state, message }) => ({ node, state, message })),
 });
 
-/** Why a cluster is not healthy. A disabled network is as its user wants it, and a degraded agent works. */
+/**
+ * The reasons why a cluster is not healthy. A disabled network is no reason, because its user wants that, and neither is a
+ * degraded agent, because it works.
+ */
 export function reasonsOf(
   networks: readonly NetworkRow[],
   agents: readonly AgentRow[],

@@ -7,15 +7,15 @@ export interface Column<T> {
   of: (row: T, now: number) => string;
   /** Only with `-o wide`. */
   wide?: boolean;
-  /** What it is sorted by, where that is not its text. */
+  /** The sort key, if it is not the text. */
   order?: (row: T) => string | number;
 }
 
 const gap = 3;
 
 /**
- * Lines as kubectl prints them: columns of one width, three spaces apart, the last one as it is. Nothing in a cell is obeyed
- * by a terminal.
+ * Formats lines as kubectl does: columns of equal width, three spaces apart, the last one unpadded. Control characters in
+ * cells are made visible, so that a terminal does not obey them.
  */
 export class Table {
   readonly #colours: boolean;

@@ -3,13 +3,13 @@ import { tones, type Tone } from '../rows/tone.ts';
 
 export { age, harmless } from '../api/text.ts';
 
-/** JSON that a terminal can show: what it would obey is written out, which JSON reads as the same. */
+/** JSON that is safe to show on a terminal: control characters are escaped, which JSON reads as the same text. */
 export const harmlessJSON = (value: unknown): string =>
   JSON.stringify(value, undefined, 2).replace(controls, (one) =>
     one === '\n' ? one : `\\u${one.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );
 
-/** Every text in the value made harmless. */
+/** The value with every text in it made safe for a terminal. */
 export function harmlessIn(value: unknown): unknown {
   if (typeof value === 'string') return harmless(value);
   if (Array.isArray(value)) return value.map(harmlessIn);

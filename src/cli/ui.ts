@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Access } from './access.ts';
-import { Failure } from './failure.ts';
+import { CommandFailure } from './failure.ts';
 import type { Output } from './output.ts';
 import { Relay } from './relay.ts';
 
@@ -18,7 +18,7 @@ interface UIOptions {
 /** `ui`: makes the page reachable on a loopback address until the user ends the command. @returns the exit status */
 export async function ui(access: Access, { port, browser = true }: UIOptions, out: Output): Promise<number> {
   const wanted = portIn(port);
-  // before anybody opens a page that does not work
+  // fails here, before the user opens a page that does not work
   await access.page('networks', { limit: '1' });
   const word = randomBytes(24).toString('base64url');
   const relay = new Relay(access, (given) => isSame(given, word));
@@ -28,8 +28,9 @@ export async function ui(access: Access, { port, browser = true }: UIOptions, ou
   const bound = await listening(server, wanted);
   const url = `http://127.0.0.1:${bound}/ui/#token=${word}`;
   out.line(url);
-  out.note('Whoever has this URL sees the page until you end this command: Ctrl-C');
+  out.note('This URL gives access to the page until you end this command with Ctrl-C');
   if (browser && process.stdout.isTTY) open(url);
+  out.untilEnded();
   await new Promise<void>((resolve) => {
     out.ended.addEventListener('abort', () => {
       resolve();
@@ -40,12 +41,15 @@ export async function ui(access: Access, { port, browser = true }: UIOptions, ou
   return 0;
 }
 
-/** @throws Failure */
+/** @throws CommandFailure */
 function portIn(text: string | undefined): number {
   if (text === undefined) return 0;
   const port = /^[0-9]{1,5}$/.test(text) ? Number(text) : 0;
   if (port < 1 || port > 65_535)
-    throw new Failure(`--port "${text}" is not a number from 1 to 65535`, 'leave it out to get a free one');
+    throw new CommandFailure(
+      `--port "${text}" is not a number from 1 to 65535`,
+      'leave it out to get a free one',
+    );
   return port;
 }
 
@@ -54,12 +58,12 @@ function isSame(given: string, word: string): boolean {
   return a.length === b.length && timingSafeEqual(a, b);
 }
 
-/** The port that was bound. @throws Failure */
+/** The port that was bound. @throws CommandFailure */
 function listening(server: Server, port: number): Promise<number> {
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
       reject(
-        new Failure(
+        new CommandFailure(
           `port ${port} of 127.0.0.1 cannot be used: ${error.code === 'EADDRINUSE' ? 'another process has it' : error.message}`,
           'name another with --port, or leave it out',
           error,
@@ -73,8 +77,8 @@ function listening(server: Server, port: number): Promise<number> {
 }
 
 /**
- * Opens a browser. The URL comes to it by a file that only this user can read: arguments of processes are seen by all users of
- * the machine.
+ * Opens a browser. The URL is passed in a file that only this user can read, because all users of the machine can see the
+ * arguments of processes.
  */
 function open(url: string): void {
   const directory = mkdtempSync(join(tmpdir(), 'kubectl-overlay-'));

@@ -3,7 +3,10 @@ import { skew } from './list.ts';
 import type { Output } from './output.ts';
 import { harmless, harmlessJSON } from './text.ts';
 
-/** `version`. @throws Failure where the operator cannot be asked: what is known by then was said */
+/**
+ * `version`.
+ * @throws CommandFailure if the operator cannot be asked; the versions that are known have been printed by then
+ */
 export async function showVersion(
   access: Access,
   { client, output }: { client?: boolean; output?: 'json' },

@@ -2,7 +2,8 @@ import { namespaceMetadata, overlayConfigs, overlayNetworks, pods } from '../kub
 import type { ContainerRow, Kind, Page, Rows } from '../rows/row.ts';
 import type { Access } from './access.ts';
 import { exitOf, printChains, read, type Chain, type Kernels, type Read } from './chain.ts';
-import { Failure } from './failure.ts';
+import { CommandFailure } from './failure.ts';
+import { fewAtOnce } from './few.ts';
 import { skew } from './list.ts';
 import type { Output } from './output.ts';
 import { podChains, type PodFacts } from './whypod.ts';
@@ -10,7 +11,10 @@ import { networkChain, nodeChain, type ClusterFacts } from './whynode.ts';
 
 const objectName = /^[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?$/;
 
-/** `why pod NS/NAME`, `why node N`, `why network X`. @returns 0 all right, 1 something wrong, 2 could not tell */
+/**
+ * `why pod NS/NAME`, `why node N`, `why network X`.
+ * @returns 0 if all is right, 1 if something is wrong, 2 if that is unknown
+ */
 export async function why(
   access: Access,
   [kind = '', name = '']: string[],
@@ -27,11 +31,11 @@ async function chainsOf(access: Access, kind: string, name: string, out: Output)
   if (kind === 'pod') {
     const [namespace = '', pod = '', ...more] = name.split('/');
     if (![namespace, pod].every((one) => objectName.test(one)) || more.length > 0)
-      throw new Failure(`"${name}" is not a pod’s NAMESPACE/NAME`, 'give one such as shop/web-0');
+      throw new CommandFailure(`"${name}" is not a pod’s NAMESPACE/NAME`, 'give one such as shop/web-0');
     return podChains(await podFacts(access, namespace, pod, out));
   }
   if (!objectName.test(name))
-    throw new Failure(
+    throw new CommandFailure(
       `"${name}" is not the name of a ${kind}`,
       `kubectl overlay ${kind === 'node' ? 'agents' : 'networks'} lists them`,
     );
@@ -44,12 +48,12 @@ const items = async <K extends Kind>(access: Access, kind: K, query = {}): Promi
 
 const rowsIn = <T>({ items: rows, unanswered = [] }: Page<T>) => ({ rows, unanswered });
 
-/** Nodes that are asked at once by themselves. */
+/** How many nodes are asked individually at the same time. */
 const atOnce = 8;
 
 /**
- * What kernels show; not known to a user without that right. A kernel is long to read, and an operator waits five seconds
- * for all of them: nodes that did not answer in that time are asked again, each by itself.
+ * The differences of nodes' kernels; unknown to a user without that right. Reading a kernel takes long, and an operator
+ * waits five seconds for all of them. Nodes that did not answer in that time are asked again individually.
  */
 export const kernelsOf = (access: Access, out: Output): Promise<Read<Kernels>> =>
   read(async () => {
@@ -58,16 +62,12 @@ export const kernelsOf = (access: Access, out: Output): Promise<Read<Kernels>> =
     if (late.length > atOnce) out.note(`asking ${late.length} nodes for their kernels, each by itself`);
     const rows = [...all.rows];
     const unanswered: Kernels['unanswered'][number][] = [];
-    const next = async (): Promise<void> => {
-      const node = late.shift();
-      if (node === undefined) return;
+    await fewAtOnce(late, atOnce, async (node) => {
       const one = rowsIn(await access.all('kernel', { node }));
       const known = new Set(rows.map((row) => JSON.stringify(row)));
       rows.push(...one.rows.filter((row) => !known.has(JSON.stringify(row))));
       unanswered.push(...one.unanswered);
-      await next();
-    };
-    await Promise.all(Array.from({ length: atOnce }, next));
+    });
     return { rows, unanswered };
   });
 

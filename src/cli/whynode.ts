@@ -1,9 +1,10 @@
 import { asksForSomething } from '../rows/agents.ts';
+import { reachOf } from '../rows/isolation.ts';
 import type { AgentRow, BlockRow, NetworkRow, SpaceRow } from '../rows/row.ts';
 import { kernelStep, ok, upToWrong, wrong, type Chain, type Kernels, type Read, type Step } from './chain.ts';
 import { networkStep, peerSteps } from './networksteps.ts';
 
-/** All that is known of a node, or of a network. */
+/** The known facts about a node or a network. */
 export interface ClusterFacts {
   networks: readonly NetworkRow[];
   agents: readonly AgentRow[];
@@ -16,6 +17,13 @@ export const nodeChain = (node: string, facts: ClusterFacts): Chain => ({
   about: `node ${node}`,
   steps: upToWrong(nodeSteps(node, facts)),
 });
+
+/** Why an agent cannot say what it waits for: it does not answer the operator. Empty if it does, or may not be asked. */
+function silenceOf(node: string, kernels: ClusterFacts['kernels']): string {
+  if ('why' in kernels) return '';
+  const silent = kernels.value.unanswered.find((one) => one.node === node);
+  return silent === undefined ? '' : `; its agent does not answer: ${silent.reason}`;
+}
 
 function* nodeSteps(node: string, { agents, blocks, kernels }: ClusterFacts): Generator<Step> {
   const row = agents.find((one) => one.node === node);
@@ -49,11 +57,12 @@ function* nodeSteps(node: string, { agents, blocks, kernels }: ClusterFacts): Ge
   else yield ok('VTEP', `${[row.vtep.ip, row.vtep.ip6].filter(Boolean).join(', ')}, ${row.vtep.mac}`);
   yield blocksStep(row, blocks);
   const failed = row.networks.find(({ state }) => state !== 'OK');
+  const mute = silenceOf(node, kernels);
   if (failed !== undefined)
     yield wrong(
       'ready',
-      `${failed.name} is ${failed.state}${failed.message && `: ${failed.message}`}`,
-      describe,
+      `${failed.name} is ${failed.state}${failed.message && `: ${failed.message}`}${mute}`,
+      mute === '' ? describe : pods,
     );
   else yield ok('ready', `the agent reports ${row.networks.length} networks OK`);
   const bad = row.conditions.find(asksForSomething);
@@ -72,7 +81,7 @@ function* nodeSteps(node: string, { agents, blocks, kernels }: ClusterFacts): Ge
   yield kernelStep('NAT', kernels, { nodes }, 'its rules of nat are as they should be');
 }
 
-/** What the ledger gives the node, beside what its allocation shows. */
+/** Compares the node's blocks in the ledger with its allocation. */
 function blocksStep(row: AgentRow, blocks: readonly BlockRow[]): Step {
   const held = blocks.filter(
     ({ node, network, state }) => node === row.node && network !== '' && state === 'Held',
@@ -150,9 +159,6 @@ function* networkSteps(
     `bridge m-${network} is as it should be on ${nodes.length} nodes`,
   );
   yield kernelStep('peers', kernels, looked, 'each node has its entries for the others');
-  const { isolation = 'Open', allow = [] } = row ?? {};
-  const reaches =
-    isolation === 'Open' ? 'every network that is not isolated' : [network, ...allow].join(', ');
-  yield kernelStep('isolation', kernels, { nodes }, `${isolation}: it reaches ${reaches}`);
+  yield kernelStep('isolation', kernels, { nodes }, reachOf(network, networks));
   yield kernelStep('NAT', kernels, { nodes }, 'the rules of nat are as they should be');
 }

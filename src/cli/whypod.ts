@@ -6,6 +6,7 @@ import type { Pod } from '../kube/resources.ts';
 import { parseAddress } from '../net/address.ts';
 import { containsAddress, parseCidr } from '../net/cidr.ts';
 import { cniBridge } from '../net/name.ts';
+import { reachOf } from '../rows/isolation.ts';
 import type { AgentRow, BlockRow, ContainerRow, NetworkRow, Unanswered } from '../rows/row.ts';
 import {
   kernelStep,
@@ -20,11 +21,11 @@ import {
 } from './chain.ts';
 import { agentStep, blockStep, networkStep, peerSteps } from './networksteps.ts';
 
-/** All that is known of a pod's way onto its networks. */
+/** The known facts about a pod and its networks. */
 export interface PodFacts {
   namespace: string;
   name: string;
-  /** Undefined: there is no such pod. */
+  /** Undefined if there is no such pod. */
   pod: Read<Pod | undefined>;
   namespaceObject: Read<KubeObject | undefined>;
   defaultNetwork: Read<string>;
@@ -39,7 +40,7 @@ export interface PodFacts {
 
 const look = 'look with kubectl, as a user who may';
 
-/** One chain for each network that the pod asks for; one alone where it ends before that. */
+/** One chain for each network that the pod asks for; a single one if it ends before that. */
 export function podChains(facts: PodFacts): Chain[] {
   const about = `pod ${facts.namespace}/${facts.name}`;
   const head = upToWrong(beginning(facts));
@@ -58,7 +59,7 @@ export function podChains(facts: PodFacts): Chain[] {
 
 const podOf = ({ pod }: PodFacts): Pod | undefined => ('value' in pod ? pod.value : undefined);
 
-/** Where the pod cannot be read, its containers tell where it is. */
+/** The pod's node. If the pod cannot be read, its containers' rows name the node. */
 function nodeOf(facts: PodFacts): string {
   const spec = podOf(facts)?.spec;
   return spec?.nodeName ?? recordsOf(facts)[0]?.node ?? '';
@@ -104,7 +105,7 @@ function podStep(facts: PodFacts): Step {
   return ok('pod', `on node ${nodeName}, ${phase}${addresses && `, ${addresses}`}`);
 }
 
-/** What the pod's annotation, else its namespace's, else the configuration asks for. */
+/** The networks that the pod's annotation asks for, else its namespace's, else the configuration's. */
 function wishOf(facts: PodFacts): { step: Step; names?: string[] } {
   const what = 'annotation';
   if ('why' in facts.pod) {
@@ -149,10 +150,7 @@ function* onNetwork(facts: PodFacts, node: string, network: string): Generator<S
   const bridge = `${cniBridge(network)} and the tunnel’s link are as they should be`;
   yield kernelStep('bridge', facts.kernels, { nodes, concerns }, bridge);
   yield* peerSteps(facts, node, network, held);
-  const { isolation = 'Open', allow = [] } = facts.networks.find(({ name }) => name === network) ?? {};
-  const reaches =
-    isolation === 'Open' ? 'every network that is not isolated' : [network, ...allow].join(', ');
-  yield kernelStep('isolation', facts.kernels, { nodes }, `${isolation}: it reaches ${reaches}`);
+  yield kernelStep('isolation', facts.kernels, { nodes }, reachOf(network, facts.networks));
   const nat = 'beyond the overlays it appears with its node’s address; to overlays and nodes with its own';
   yield kernelStep('NAT', facts.kernels, { nodes }, nat);
 }

@@ -134,7 +134,7 @@ func TestSeveralNetworksInOneAdd(t *testing.T) {
 	if strings.Join(got, ", ") != strings.Join(want, ", ") {
 		t.Errorf("it has %v, not %v", got, want)
 	}
-	// each family's by the first network that has it, as the agent says
+	// the default route of each family is through the first network that has the family
 	contains(t, c.sh(t, "ip route show default"), "default via 9.0.1.1 dev eth0")
 	contains(t, c.sh(t, "ip -6 route show default"), "default via fd01:b:0:1::1 dev eth1")
 	if len(result.Routes) != 2 {

@@ -11,10 +11,10 @@ import (
 	"github.com/containernetworking/cni/pkg/utils"
 )
 
-// networksPath is where the agent takes questions.
+// networksPath is the agent's path for questions about a container's networks.
 const networksPath = "/v1/networks"
 
-// usageLimit bounds what goes into an error that people read.
+// usageLimit bounds the text that is added to an error, which people read.
 const usageLimit = 16 << 10
 
 // question is the request to the agent, as sent over the socket.
@@ -38,9 +38,9 @@ type network struct {
 	MTU       int
 	// GatewayMAC is the bridge's MAC address.
 	GatewayMAC net.HardwareAddr
-	// Ranges are where addresses come from: one of each family.
+	// Ranges are the blocks from which addresses are leased: one of each family.
 	Ranges []addressRange
-	// Routes go by the gateway, the default routes among them.
+	// Routes use the gateway; the default routes are among them.
 	Routes []netip.Prefix
 }
 
@@ -76,7 +76,7 @@ func ask(socket string, asked question) ([]network, error) {
 	return networks, nil
 }
 
-// withUsage adds to an error how full each network of this node is, as far as the agent says.
+// withUsage adds to an error how full each network of this node is, if the agent answers.
 func withUsage(socket string, full error) error {
 	said := (*types.Error)(nil)
 	if !errors.As(full, &said) {
@@ -84,7 +84,7 @@ func withUsage(socket string, full error) error {
 	}
 	status, reply, err := post(socket, "/v1/usage", []byte("{}"))
 	if err != nil || status != 200 || len(reply) > usageLimit {
-		return full // it is told all the same, and an agent of before this question does not know it
+		return full // the original error is returned anyway; an agent of an older version does not know this request
 	}
 	var answer struct {
 		Usage string `json:"usage"`
@@ -116,7 +116,7 @@ func refusal(socket string, status int, reply []byte) error {
 	return garbage(socket, "HTTP %d without a reason", status)
 }
 
-// saidNetwork is a network as the agent's reply has it.
+// saidNetwork is a network in the agent's reply.
 type saidNetwork struct {
 	Name          string         `json:"name"`
 	Interface     string         `json:"interface"`
@@ -128,7 +128,8 @@ type saidNetwork struct {
 	Routes        []netip.Prefix `json:"routes"`
 }
 
-// parseNetworks accepts only what can be made: names become file names, and everything else goes to the kernel.
+// parseNetworks refuses values that cannot be used: names become file names, and everything else is passed to the
+// kernel.
 func parseNetworks(reply []byte, ifname string) ([]network, error) {
 	var said struct {
 		Networks []saidNetwork `json:"networks"`
@@ -161,7 +162,7 @@ func parseNetworks(reply []byte, ifname string) ([]network, error) {
 	return networks, nil
 }
 
-// parse checks what a network has beside its names.
+// parse checks all fields except the names.
 func (one saidNetwork) parse() (network, error) {
 	wrong := func(format string, values ...any) (network, error) {
 		return network{}, fmt.Errorf(format, values...)

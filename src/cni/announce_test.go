@@ -19,7 +19,7 @@ func TestNeighboursOfAContainerThatWasDeletedReachTheNextOneThatHasItsAddress(t 
 	}
 	for range 3 {
 		n.del(before)
-		// host-local begins its search behind these
+		// host-local starts its search after these addresses
 		os.WriteFile(filepath.Join(n.leaseDir, "dual", "last_reserved_ip.0"), []byte("9.1.1.2"), 0o600)
 		os.WriteFile(filepath.Join(n.leaseDir, "dual", "last_reserved_ip.1"), []byte("fd01:b:0:1::2"), 0o600)
 		next := n.container()
@@ -37,7 +37,7 @@ func TestNeighboursOfAContainerThatWasDeletedReachTheNextOneThatHasItsAddress(t 
 		}
 		before = next
 	}
-	// and it still knows its gateways without asking
+	// and the container still has its gateways as neighbours, without a request
 	gateways := before.sh(t, "ip neigh show dev eth0")
 	contains(t, gateways, "9.1.1.1 lladdr 02:4f:4f:00:00:02", "fd01:b:0:1::1 lladdr 02:4f:4f:00:00:02")
 }

@@ -64,7 +64,7 @@ func (a *attachment) networks() string {
 	return names
 }
 
-// has tells whether the lease is for an address of this container.
+// has tells whether the lease is for an address of this attachment.
 func (a *attachment) has(lease held) bool {
 	for _, one := range a.Interfaces {
 		if one.Network == lease.network && slices.Contains(one.Addresses, lease.address) {
@@ -108,7 +108,7 @@ func (r records) path(k key) string { return filepath.Join(r.dir, k.file()+".jso
 
 var errCorrupt = errors.New("is corrupt")
 
-// read returns nil where there is no record, and errCorrupt where the file is not a valid one.
+// read returns nil if there is no record, and errCorrupt if the file is not a valid one.
 func (r records) read(k key) (*attachment, error) {
 	record, err := readRecord(r.path(k))
 	if record != nil && record.key() != k {

@@ -57,7 +57,7 @@ func TestAnAgentThatIsAwaySlowOrUnreadyMeansTryAgain(t *testing.T) {
 				n.agent.listen(t)
 			}
 			n.agent.answers(nil)
-			n.add(n.container()) // as soon as it answers
+			n.add(n.container()) // succeeds as soon as the agent answers
 		})
 	}
 }
@@ -75,7 +75,7 @@ func TestTheAgentsRefusalIsPassedOn(t *testing.T) {
 	n.nothingLeft()
 }
 
-// garbageReplies are replies that name no network that can be made.
+// garbageReplies are replies without a usable network.
 func garbageReplies(t *testing.T) map[string]string {
 	good := `{"networks":[{"name":"dcos","interface":"eth0","bridge":"m-dcos","mtu":1450,"gatewayMAC":"02:4f:4f:00:00:01","ranges":[{"subnet":"9.0.1.0/25","gateway":"9.0.1.1"}],"defaultRoutes":["0.0.0.0/0"]}]}`
 	change := func(from, to string) string {

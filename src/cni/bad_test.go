@@ -112,7 +112,7 @@ func TestAFullSubnetSaysSoAndIsOpenAgainAfterADel(t *testing.T) {
 		n.add(c)
 		up = append(up, c)
 	}
-	full := "" // an agent of before it was asked
+	full := "" // an agent of an older version, which has no usage
 	for range 2 {
 		s := n.call("ADD", n.container(), nil)
 		if s.error().Code != subnetFull {
@@ -139,7 +139,7 @@ func TestAFullSubnetSaysSoAndIsOpenAgainAfterADel(t *testing.T) {
 
 func TestAReadOnlyStateDirectorySaysSo(t *testing.T) {
 	n := newNode(t, dcos)
-	os.WriteFile(n.stateDir, nil, 0o600) // a file where a directory is to be
+	os.WriteFile(n.stateDir, nil, 0o600) // a file in place of the directory
 	s := n.call("ADD", n.container(), nil)
 	contains(t, s.error().Msg, n.stateDir, "not a directory")
 	if len(n.ports())+len(n.leases()) != 0 {
@@ -147,7 +147,7 @@ func TestAReadOnlyStateDirectorySaysSo(t *testing.T) {
 	}
 }
 
-// ready is what the agent does once the data path is complete.
+// ready does what the agent does once the data path is complete.
 func (n *node) ready() {
 	boot, err := os.ReadFile(bootID)
 	if err != nil {
@@ -162,7 +162,7 @@ func TestCalledByHandItSaysWhatItIs(t *testing.T) {
 		t.Fatal(err)
 	}
 	contains(t, string(out), "CNI plugin of overlaynet", "0.3.1, 0.4.0, 1.0.0, 1.1.0")
-	silent, writer, err := os.Pipe() // as a terminal is, on which nobody types
+	silent, writer, err := os.Pipe() // like a terminal at which nobody types
 	if err != nil {
 		t.Fatal(err)
 	}

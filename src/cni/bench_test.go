@@ -13,8 +13,9 @@ import (
 	"time"
 )
 
-// BenchmarkAttach measures ADD and DEL beside the standard `bridge` with `host-local`, in turns, one and twenty at once,
-// with the agent's anti-spoofing table in place. It prints a JSON line for each: test/bench/cni.ts reads them.
+// BenchmarkAttach compares ADD and DEL with the standard `bridge` and `host-local`, in turns, for one container at a
+// time and for twenty, with the agent's anti-spoofing table in place. It prints a JSON line for each: test/bench/cni.ts
+// reads them.
 func BenchmarkAttach(b *testing.B) {
 	for b.Loop() {
 		for _, families := range []string{"IPv4", "dual stack"} {
@@ -70,7 +71,7 @@ func measure(b *testing.B, families string, atOnce, count int) {
 			if b.Failed() {
 				b.FailNow()
 			}
-			time.Sleep(200 * time.Millisecond) // the kernel clears the namespaces away
+			time.Sleep(200 * time.Millisecond) // the kernel removes the namespaces meanwhile
 		}
 	}
 	for _, each := range contenders {
@@ -83,7 +84,7 @@ func measure(b *testing.B, families string, atOnce, count int) {
 	}
 }
 
-// timed runs a plugin for each container, so many at once, and returns what each took in ms.
+// timed runs a plugin for each container, atOnce of them at a time, and returns the duration of each call in ms.
 func (n *node) timed(program string, config []byte, command string, some []*container, atOnce int) []float64 {
 	var mutex sync.Mutex
 	var took []float64
@@ -118,7 +119,7 @@ func (n *node) timed(program string, config []byte, command string, some []*cont
 	return took
 }
 
-// standardConfig is how the standard plugins do the same.
+// standardConfig is the same network as a configuration of the standard plugins.
 func (n *node) standardConfig(of offer) []byte {
 	var ranges [][]offeredRange
 	var routes []map[string]string
@@ -134,7 +135,7 @@ func (n *node) standardConfig(of offer) []byte {
 	return text
 }
 
-// spoofTable stands for the agent's tables.
+// spoofTable makes tables like the agent's.
 func (n *node) spoofTable() {
 	file := filepath.Join(n.dir, "spoof.nft")
 	text := `table inet overlaynet {

@@ -18,7 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// do runs something in a thread of the namespace.
+// do runs work in a thread of the namespace.
 func (ns *netns) do(work func() error) error {
 	done := make(chan error)
 	go func() {
@@ -36,7 +36,7 @@ func (ns *netns) do(work func() error) error {
 	return <-done
 }
 
-// cnitool runs the CNI project's own tool, and with it its library, on a conflist.
+// cnitool runs the CNI project's own tool, and thus its library, on a conflist.
 func (n *node) cnitool(c *container, capabilities string, words ...string) (string, error) {
 	cmd := exec.Command(standardPlugin(n.t, "cnitool"), words...)
 	cmd.Args = append(cmd.Args, n.conflist)
@@ -56,7 +56,7 @@ func (n *node) cnitool(c *container, capabilities string, words ...string) (stri
 	return out.String(), err
 }
 
-// conflistFile writes what the agent writes for a runtime.
+// conflistFile writes a conflist as the agent does.
 func (n *node) conflistFile(version string) {
 	plugins := []map[string]any{
 		{"type": "overlaynet", "capabilities": map[string]bool{annotationsCapability: true},
@@ -118,7 +118,7 @@ func TestTheWholeChainInEveryVersion(t *testing.T) {
 	}
 }
 
-// get has a server in one container answer one connection of another.
+// get lets a server in one container answer one connection from another container.
 func (n *node) get(client, server *container, address string) string {
 	var listener net.Listener
 	if err := server.do(func() (err error) {
@@ -165,7 +165,7 @@ func TestStatusAndGCByTheLibrary(t *testing.T) {
 	}
 	other := n.container()
 	n.add(other)
-	// without a list the library deletes what it knows of, and the plugin frees nothing for lack of one
+	// without a list the library deletes the attachments that it knows, and the plugin must free nothing
 	out, err := n.cnitool(c, "{}", "gc")
 	if err == nil {
 		t.Error("GC without a list passes")

@@ -9,8 +9,8 @@ import (
 	"github.com/vishvananda/netlink"
 )
 
-// check compares the result of the chain's last ADD with what exists. Later plugins may have changed what this one
-// made, so only what they left in the result is expected.
+// check compares the result of the chain's last ADD with the kernel. Later plugins may have changed what this plugin
+// made, so only what is still in the result is expected.
 func check(args *skel.CmdArgs) error {
 	k, err := keyOf(args)
 	if err != nil {
@@ -145,7 +145,7 @@ func checkInside(name string, expected *current.Result, at int) (net.HardwareAdd
 	return mac, nil
 }
 
-// checkRoutes checks that the routes by our gateway exist.
+// checkRoutes checks that the result's routes through our gateway exist.
 func checkRoutes(name string, gateway net.IP, expected *current.Result, routes []netlink.Route) error {
 	for _, want := range expected.Routes {
 		if gateway == nil || !want.GW.Equal(gateway) {

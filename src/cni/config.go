@@ -51,7 +51,7 @@ const (
 	defaultBinDir   = "/opt/cni/bin"
 )
 
-// longestContainerID leaves room in a file name of 255 bytes for the interface's name and what is put around both.
+// longestContainerID leaves room in a file name of 255 bytes for the interface's name, separators and suffixes.
 const longestContainerID = 192
 
 func parseConfig(text []byte) (*config, error) {

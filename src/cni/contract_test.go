@@ -15,7 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// contract is what the plugin and the agent both rely on. The agent's tests check themselves against the same file.
+// contract holds what the plugin and the agent agree on. The agent's tests check themselves against the same file.
 type contract struct {
 	Paths struct {
 		Socket, Complete, StateDir, Attachments, LeaseDir, BinDir string
@@ -59,7 +59,7 @@ func readContract(t *testing.T) contract {
 	return c
 }
 
-// strictly decodes a text that has no field but those of the type.
+// strictly decodes a text and fails if it has fields that the type does not have.
 func strictly(t *testing.T, text []byte, into any) {
 	t.Helper()
 	decoder := json.NewDecoder(bytes.NewReader(text))
@@ -87,8 +87,8 @@ func same(t *testing.T, what string, got, want any) {
 	}
 }
 
-// golden decodes a text of the contract by the plugin's type, and has the type say the same again. It returns the
-// fields of the type that the text leaves empty.
+// golden decodes a text of the contract into the plugin's type and checks that encoding gives the same text. It returns
+// the type's fields that are empty in the text.
 func golden[T any](t *testing.T, what string, text []byte) (value T, empty []string) {
 	t.Helper()
 	strictly(t, text, &value)
@@ -117,6 +117,7 @@ func TestTheConstantsAreThoseOfTheContract(t *testing.T) {
 		"the alias":              {alias, c.Alias},
 		"the bridges' prefix":    {bridgePrefix, c.Prefixes["cni"]},
 		"the ports' prefix":      {portPrefix, c.Prefixes["port"]},
+		"the prefix of a send's": {probePrefix, c.Prefixes["probe"]},
 		"the code of a retry":    {types.ErrTryAgainLater, c.Codes["tryAgain"]},
 		"the code of a full one": {subnetFull, c.Codes["subnetFull"]},
 		"the most networks":      {mostNetworks, c.Limits.Networks},

@@ -6,7 +6,7 @@ import (
 	"github.com/containernetworking/cni/pkg/skel"
 )
 
-// del undoes an attachment without the agent. It may be repeated, and parts may be missing already.
+// del undoes an attachment without the agent. It may be repeated, and parts of the attachment may be missing already.
 func del(args *skel.CmdArgs) error {
 	k, err := keyOf(args)
 	if err != nil {

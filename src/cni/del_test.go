@@ -122,7 +122,7 @@ func TestDelOfOneInterfaceKeepsTheContainersOthers(t *testing.T) {
 	n := newNode(t, dcos)
 	c := n.container()
 	n.add(c)
-	// the default route is by the first already
+	// the first interface has the default route already
 	if second := n.call("ADD", c, nil, "CNI_IFNAME=eth1").result(t); len(second.Routes) != 0 {
 		t.Errorf("the second interface has the routes %v", second.Routes)
 	}
@@ -202,7 +202,7 @@ func TestDelSparesLeasesOfOtherPlugins(t *testing.T) {
 	os.Remove(n.records()[0])
 	n.del(c)
 	n.expectLeases("10.0.0.5")
-	// a bridge of that name that is someone's
+	// a bridge with that name that is not ours
 	n.sh(t, "ip link add m-cbr0 type bridge")
 	n.del(c)
 	n.expectLeases("10.0.0.5")
@@ -278,7 +278,7 @@ func TestAFailedAddLeavesNothing(t *testing.T) {
 func TestAFailedAddSparesWhatWasThereBefore(t *testing.T) {
 	n := newNode(t, dcos)
 	c := n.container()
-	// by the standard plugins, in a conflist of the same network
+	// made by the standard plugins, in a conflist of the same network
 	c.sh(t, "ip link add eth0 type bridge")
 	os.MkdirAll(filepath.Join(n.leaseDir, "dcos"), 0o755)
 	os.WriteFile(filepath.Join(n.leaseDir, "dcos", "9.0.1.7"), []byte(c.id+"\r\neth0"), 0o600)

@@ -13,6 +13,11 @@ import (
 // before everything on the machine has released the link. That takes five times as long as all the rest of a DEL. So
 // a child process removes it, and this process ends once the link is gone. (A thread would not do: a process ends
 // with its last thread.)
+//
+// It pays: BenchmarkAttach, twice on a busy machine of two cores with 60 containers each, gives these medians for one DEL
+// at a time. IPv4: 25 and 28 ms with the child, 50 and 61 ms without. Dual stack: 18 and 18 ms with it, 35 and 40 ms
+// without. Without it a DEL takes 0.55 to 0.81 of what the standard plugin takes, and we ask for 0.7. For 20 at once it
+// makes no difference.
 
 // sendDetached sends the requests from a child process and does not wait for it. The child keeps the other connection
 // open for as long as it runs. sendDetached returns the child's process ID, or 0 if there is no child.

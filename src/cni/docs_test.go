@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// Whoever reads docs/cni.md reads what is tested.
+// The sentences in docs/cni.md are exactly those that are tested.
 func TestTheDocumentHasEverySentence(t *testing.T) {
 	text, err := os.ReadFile("../../docs/cni.md")
 	if err != nil {

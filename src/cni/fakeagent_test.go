@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// An IPv4 network, one of both families, and one of IPv6, as an agent gives them to a node.
+// Three networks of a node, as an agent offers them: IPv4, dual-stack and IPv6.
 var (
 	dcos = offer{Name: "dcos", Bridge: "m-dcos", MTU: 1450, GatewayMAC: "02:4f:4f:00:00:01",
 		Ranges: []offeredRange{{"9.0.1.0/25", "9.0.1.1"}}}
@@ -27,7 +27,7 @@ type offeredRange struct {
 	Gateway string `json:"gateway"`
 }
 
-// offer is one network of an agent's reply, exactly as it is agreed.
+// offer is one network in an agent's reply, in the agreed format.
 type offer struct {
 	Name          string         `json:"name"`
 	Interface     string         `json:"interface"`
@@ -38,7 +38,7 @@ type offer struct {
 	DefaultRoutes []string       `json:"defaultRoutes"`
 }
 
-// ending is what the plugin tells of a command that ended, exactly as it is agreed.
+// ending is the plugin's report of a command that ended, in the agreed format.
 type ending struct {
 	Command string  `json:"command"`
 	Code    uint    `json:"code"`
@@ -58,7 +58,7 @@ type fakeAgent struct {
 	answer   func(http.ResponseWriter, question)
 	received []question
 	ended    []ending
-	// halfway are the connections by which half an answer has gone; cut is how many of them it was killed on.
+	// halfway are the connections that have received half an answer; cut counts those that a kill ended.
 	halfway map[net.Conn]bool
 	cut     int
 }
@@ -84,7 +84,7 @@ func (a *fakeAgent) listen(t testing.TB) {
 
 func (a *fakeAgent) stop() { a.server.Close() }
 
-// kill ends it as SIGKILL does: connections are reset, and its socket stays where it is.
+// kill ends the agent as SIGKILL does: connections are reset, and its socket file stays.
 func (a *fakeAgent) kill() {
 	a.listener.SetUnlinkOnClose(false)
 	a.server.Close()
@@ -97,7 +97,7 @@ func (a *fakeAgent) kill() {
 	a.halfway = nil
 }
 
-// inHalves has it answer in two parts, so that it can be killed between them.
+// inHalves makes the agent send answers in two parts, so that it can be killed between them.
 func (a *fakeAgent) inHalves(pause time.Duration) {
 	a.answers(func(w http.ResponseWriter, asked question) {
 		body, _ := json.Marshal(map[string]any{"networks": reply(asked, a.offers)})
@@ -118,7 +118,7 @@ func (a *fakeAgent) inHalves(pause time.Duration) {
 	})
 }
 
-// restart does what the agent does about the socket of one that was killed.
+// restart replaces the socket file of a killed agent, as the agent does when it starts.
 func (a *fakeAgent) restart(t testing.TB) {
 	os.Remove(a.socket)
 	a.listen(t)
@@ -168,7 +168,7 @@ func writeNetworks(w http.ResponseWriter, networks []offer) {
 	json.NewEncoder(w).Encode(map[string]any{"networks": networks})
 }
 
-// reply gives the interfaces their names, and each family's default route to the first that has it.
+// reply assigns interface names, and gives each family's default route to the first network that has the family.
 func reply(asked question, offers []offer) []offer {
 	var networks []offer
 	routed := map[string]bool{}

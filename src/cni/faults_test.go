@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What somebody else has broken must keep no container from ending.
+// Faults that others caused must keep no container from ending.
 
 func TestDelRemovesALinkWhoseElementsCannotBeRemoved(t *testing.T) {
 	n := newNode(t, dcos)
@@ -102,7 +102,7 @@ func closedPipe(t *testing.T) *os.File {
 
 func TestAKernelBootedWithoutIPv6IsToldNothingOfIt(t *testing.T) {
 	n := newNode(t, dcos)
-	// such a kernel has no directory of that name; this one's is hidden from the program
+	// a kernel without IPv6 has no directory of that name; this one hides it from the program
 	if err := unix.Mount("tmpfs", "/proc/sys/net", "tmpfs", 0, ""); err != nil {
 		t.Fatal(err)
 	}
@@ -124,7 +124,7 @@ func TestAKernelBootedWithoutIPv6IsToldNothingOfIt(t *testing.T) {
 
 func TestOutsideKubernetesAPodsNameIsNobodysBusiness(t *testing.T) {
 	n := newNode(t, dcos)
-	// as Podman calls its containers
+	// as Podman calls the plugin for its containers
 	n.call("ADD", n.container(), nil, "CNI_ARGS=IgnoreUnknown=1;K8S_POD_NAME=happy_turing").result(t)
 	if got := n.agent.received[0]; got.Pod != "" || got.Namespace != "" {
 		t.Errorf("asked %+v", got)
@@ -142,7 +142,7 @@ func TestDelFreesAnAddressWhoseLeaseNamesNobody(t *testing.T) {
 	if _, err := os.Stat(lease); err == nil {
 		t.Error("it is there")
 	}
-	// not what is another's by now
+	// an address that another container has by now stays leased
 	os.WriteFile(filepath.Join(n.leaseDir, "dcos", "9.0.1.3"), []byte("someone\neth0"), 0o600)
 	n.del(other)
 	if left := n.leases(); len(left) != 1 || left[0] != "9.0.1.3" {
@@ -154,7 +154,7 @@ func TestAnAddressStaysLeasedWhileItsLinkCannotBeRemoved(t *testing.T) {
 	n := newNode(t, dcos)
 	c := n.container()
 	n.add(c)
-	// the record names a link that nobody can remove: the loopback
+	// the record names a link that cannot be removed: the loopback
 	const stuck = "c-aaaaaaaaaaaa"
 	n.sh(t, "ip link set lo down")
 	n.sh(t, "ip link set lo name "+stuck)
@@ -190,7 +190,7 @@ func TestGCJudgesAnAttachmentAsItIsOnceNobodyChangesIt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// after GC has read the records, it is made anew by another conflist, of which the runtime's list says nothing
+	// after GC has read the records, another conflist makes the attachment anew; the runtime's list does not contain it
 	n.del(c)
 	n.conflist = "dcos"
 	n.add(c)

@@ -14,7 +14,7 @@ import (
 	"github.com/containernetworking/cni/pkg/types"
 )
 
-// collect frees this conflist's attachments that the runtime does not know any more.
+// collect frees attachments of this conflist that are not in the runtime's list.
 func collect(args *skel.CmdArgs) error {
 	conf, err := parseDirectories(args.StdinData)
 	if err != nil {
@@ -61,8 +61,8 @@ type swept struct {
 	Kept  int      `json:"kept"`
 }
 
-// sweep frees what is left of containers that are gone from the kernel, for example after a reboot, from all
-// conflists. It prints what it freed and how many attachments it kept.
+// sweep frees what stopped containers of all conflists left in the kernel and on disk, for example before a reboot. It
+// prints what it freed and how many attachments it kept.
 func sweep(args []string, out io.Writer) error {
 	conf := &config{}
 	flags := flag.NewFlagSet("sweep", flag.ContinueOnError)
@@ -75,7 +75,7 @@ func sweep(args []string, out io.Writer) error {
 		return fmt.Errorf("%q is no flag", flags.Arg(0))
 	}
 	r := &reaper{conf: conf, freed: []string{}}
-	failed := r.reap()
+	failed := join(r.reap(), sweepProbes())
 	line, err := json.Marshal(swept{r.freed, r.kept})
 	if err != nil {
 		return err
@@ -84,7 +84,7 @@ func sweep(args []string, out io.Writer) error {
 	return join(failed, err)
 }
 
-// reaper frees what is unused, judged by the runtime's list and by the kernel.
+// reaper frees unused attachments. The runtime's list and the kernel decide which are in use.
 type reaper struct {
 	conf *config
 	// conflist is the one whose attachments the runtime listed in valid; empty when there is no such list.
@@ -180,9 +180,8 @@ func (r *reaper) keeps(record *attachment) bool {
 	return false
 }
 
-// keepAside sets a record aside that cannot be read, unless another process works on it. While its container exists
-// the record stays: from it the agent sees that there is a container it knows nothing about, and does not remove the
-// addresses that it may send from.
+// keepAside sets an unreadable record aside, unless another process works on it. While its container exists, the record
+// stays: it tells the agent that there is an unknown container, whose permitted addresses must stay.
 func (r *reaper) keepAside(path string, why error) {
 	name := strings.TrimSuffix(filepath.Base(path), ".json")
 	if hasPort(name) {

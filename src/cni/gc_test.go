@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// gc runs GC with this list of containers.
+// gc runs GC; the runtime's list has these containers.
 func (n *node) gc(valid ...*container) said {
 	n.t.Helper()
 	list := []map[string]string{}
@@ -20,7 +20,7 @@ func (n *node) gc(valid ...*container) said {
 	return n.call("GC", nil, map[string]any{"cni.dev/valid-attachments": list})
 }
 
-// sweepSays runs the sweep and returns what it warns of and prints.
+// sweepSays runs the sweep and returns its warnings and output.
 func (n *node) sweepSays() string {
 	n.t.Helper()
 	return n.sh(n.t, plugin+" sweep --state-dir "+n.stateDir+" --lease-dir "+n.leaseDir)
@@ -33,7 +33,7 @@ func (n *node) sweep() (freed []string, kept int) {
 		Kept  int
 	}
 	out := n.sweepSays()
-	for strings.HasPrefix(out, "overlaynet: ") { // what it warns of
+	for strings.HasPrefix(out, "overlaynet: ") { // warnings
 		_, out, _ = strings.Cut(out, "\n")
 	}
 	if err := json.Unmarshal([]byte(out), &report); err != nil || strings.Count(out, "\n") != 1 {
@@ -68,7 +68,7 @@ func TestGCFreesWhatTheRuntimeDoesNotListAndNothingElse(t *testing.T) {
 	if s := n.gc(listed); s.failed || s.stdout != "" {
 		t.Fatalf("GC: %s", s.stdout)
 	}
-	// the runtime's word counts for its own conflist, the kernel's for all others
+	// the runtime's list decides about its own conflist, the kernel about all others
 	n.expectLeases("9.0.1.2", "9.0.1.5")
 	listed.reaches(t, "9.0.1.1")
 	others.reaches(t, "9.0.1.1")
@@ -156,7 +156,7 @@ func TestSweepFreesWhatARebootLeft(t *testing.T) {
 	if freed, kept := n.sweep(); len(freed) != 0 || kept != 2 {
 		t.Errorf("it freed %v and kept %d of live ones", freed, kept)
 	}
-	// the same node after a boot: files as they were, nothing in the kernel
+	// the same node after a boot: files are unchanged, and nothing is in the kernel
 	again := newNode(t, dcos, dual)
 	again.stateDir, again.leaseDir = n.stateDir, n.leaseDir
 	os.WriteFile(filepath.Join(n.leaseDir, "dcos", "9.0.1.99"), []byte("lost\r\neth0"), 0o600)

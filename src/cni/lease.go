@@ -16,7 +16,7 @@ import (
 )
 
 // leases are in host-local's store: a directory for each network, and in it a file for each address that names its
-// holder. So an address is never given twice, whichever plugin a container gets it from.
+// holder. So both plugins never lease the same address.
 type leases struct{ dir string }
 
 // lease is an address with the prefix length of its subnet.
@@ -27,7 +27,7 @@ type lease struct {
 
 const subnetFull = 105
 
-// take leases an address of each family. Leases that it returns together with an error were taken all the same.
+// take leases an address of each family. The leases that it returns with an error are taken, too.
 func (l leases) take(network string, ranges []addressRange, k key) ([]lease, error) {
 	opened, err := disk.New(network, l.dir)
 	if err != nil {
@@ -186,7 +186,7 @@ func parseHolder(text []byte) key {
 	return holder
 }
 
-// networks returns the names of all networks with leases here, including those of other plugins.
+// networks returns the names of all networks with leases here, including other plugins' networks.
 func (l leases) networks() []string {
 	dirs, _ := os.ReadDir(l.dir)
 	var names []string

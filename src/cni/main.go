@@ -100,14 +100,22 @@ func print(object any) {
 	}
 }
 
-// command runs a subcommand that a person or the agent calls, and returns the exit status.
+// commands are subcommands for people and for the agent.
+var commands = map[string]func(args []string, out io.Writer) error{
+	"sweep": sweep,
+	"send":  sendCommand,
+	"watch": watchCommand,
+}
+
+// command runs a subcommand and returns the exit status.
 func command(args []string) int {
-	if args[0] != "sweep" {
-		fmt.Fprintf(os.Stderr, "overlaynet: there is no command %q; there is sweep\n", args[0])
+	run, ok := commands[args[0]]
+	if !ok {
+		fmt.Fprintf(os.Stderr, "overlaynet: there is no command %q; there are send, sweep and watch\n", args[0])
 		return 2
 	}
-	if err := sweep(args[1:], os.Stdout); err != nil {
-		fmt.Fprintf(os.Stderr, "overlaynet sweep: %v\n", err)
+	if err := run(args[1:], os.Stdout); err != nil {
+		fmt.Fprintf(os.Stderr, "overlaynet %s: %v\n", args[0], err)
 		return 1
 	}
 	return 0

@@ -9,19 +9,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// making is an attachment while it is made.
+// making is an attachment that is being made.
 type making struct {
 	conf   *config
 	record *attachment
 	inside *sandbox
 	ports  []*port
-	// made is what is removed if a later step fails. It holds nothing else, because a link or lease of that name may
-	// be another's.
+	// made is removed if a later step fails. It contains only what this process made, because an existing link or lease
+	// of that name may belong to another container.
 	made *remains
 }
 
-// all makes the attachment. The record comes first, so that whatever ends this process, GC and sweep know what to
-// remove; the container's ends are set up last, so that nothing passes before the rest is there.
+// all makes the attachment. The record is written first, so that GC and sweep know what to remove if this process is
+// killed. The container's ends are set up last, so that no packet passes before everything else exists.
 func (m *making) all(networks []network) error {
 	m.name(networks)
 	steps := []func() error{m.write, m.lease, m.write, m.link, m.permit, m.bringUp}
@@ -104,7 +104,7 @@ func (m *making) link() error {
 	return nil
 }
 
-// permit lets the containers' ends send from their addresses.
+// permit allows the containers' ends to send from their addresses.
 func (m *making) permit() error {
 	for _, p := range m.ports {
 		m.made.claims = append(m.made.claims, p.claims()...)

@@ -39,10 +39,10 @@ func newNetns(t testing.TB) *netns {
 	return ns
 }
 
-// end is what a runtime does once a container is gone.
+// end does what a runtime does when a container has stopped.
 func (ns *netns) end() { ns.once.Do(func() { close(ns.stop) }) }
 
-// start starts a program in there.
+// start starts a program in the namespace.
 func (ns *netns) start(cmd *exec.Cmd) error { return ns.do(cmd.Start) }
 
 func (ns *netns) try(command string) (string, error) {

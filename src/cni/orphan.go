@@ -9,9 +9,9 @@ import (
 	"github.com/vishvananda/netlink"
 )
 
-// judgeLeases frees leases that no record names and that cannot be in use. Such a lease may also belong to a
-// container of the standard plugins, which has a port on the network's bridge. So while any port is not explained by
-// a record, all these leases are kept.
+// judgeLeases frees leases that no record names and that cannot be in use. Such a lease may also belong to a container
+// of the standard plugins, which has a port on the network's bridge. So all these leases are kept while any port has no
+// record.
 func (r *reaper) judgeLeases(orphans []held, explained map[string]bool) error {
 	if len(orphans) == 0 {
 		return nil
@@ -82,7 +82,7 @@ func (r *reaper) freeOrphan(orphan held) error {
 	return nil
 }
 
-// ownerOf returns the record of a live container that has the leased address, if there is one.
+// ownerOf returns the record of a live container that has the leased address, or nil.
 func (r *reaper) ownerOf(orphan held) (*attachment, error) {
 	records, err := recordsIn(r.conf.StateDir).all(func(string, error) {})
 	for _, record := range records {
@@ -93,8 +93,8 @@ func (r *reaper) ownerOf(orphan held) (*attachment, error) {
 	return nil, err
 }
 
-// restore rewrites a lease whose file names another container, or none, than the one that has the address. Otherwise
-// the address would be given away again.
+// restore rewrites a lease whose file names no container, or another one than the address belongs to. Otherwise the
+// address would be leased again.
 func (r *reaper) restore(orphan held, owner key) error {
 	store := leases{r.conf.LeaseDir}
 	return recordsIn(r.conf.StateDir).unlessAtWork(owner, func(record *attachment) error {

@@ -14,9 +14,9 @@ func TestLeasesWithoutARecordAreFreedOnceNobodyCanUseThem(t *testing.T) {
 	write := func(address, holder string) {
 		os.WriteFile(filepath.Join(n.leaseDir, "dcos", address), []byte(holder), 0o600)
 	}
-	write("9.0.1.77", "standard\r\neth0") // of the standard plugins
-	write("9.0.1.78", "older")            // as older ones wrote it
-	write("9.0.1.79", "")                 // killed while it was written
+	write("9.0.1.77", "standard\r\neth0") // written by the standard plugins
+	write("9.0.1.78", "older")            // written by older standard plugins
+	write("9.0.1.79", "")                 // its writer was killed
 	write("9.0.1.80", "\x00\xff")
 	os.MkdirAll(filepath.Join(n.leaseDir, "foreign"), 0o755)
 	os.WriteFile(filepath.Join(n.leaseDir, "foreign", "10.0.0.5"), []byte("foreign\r\neth0"), 0o600)
@@ -64,14 +64,14 @@ func TestALeaseThatDoesNotNameItsLiveContainerIsWrittenAgain(t *testing.T) {
 			}
 		}
 	}
-	// the next one would be given this address
+	// the next container would get this address
 	os.WriteFile(filepath.Join(dir, "9.1.1.2"), nil, 0o600)
 	os.WriteFile(filepath.Join(dir, "last_reserved_ip.0"), []byte("9.1.1.126"), 0o600)
 	n.sweep()
 	if got := n.add(n.container()).IPs[0].Address.IP.String(); got != "9.1.1.4" {
 		t.Errorf("the next one has %s", got)
 	}
-	// once its container is gone, such a lease is of no use
+	// once its container has stopped, such a lease is useless
 	os.WriteFile(filepath.Join(dir, "9.1.1.2"), nil, 0o600)
 	n.sh(t, "ip link del "+identify(c.id, "eth0").host)
 	n.sweep()
@@ -93,7 +93,7 @@ func TestARecordThatCannotBeReadBlocksNobodyAndFreesNobodyWhoIsAlive(t *testing.
 	}
 	contains(t, s.stderr, "is corrupt", "kept, since its container is there")
 	n.expectLeases("9.0.1.2")
-	// the agent goes by it: without the file it would take from the container what it may send as
+	// the agent reads the file: without it, the agent would remove the container's permitted addresses
 	if got := n.records(); len(got) != 1 || !strings.Contains(got[0], alive.id+":eth0.json") {
 		t.Errorf("records are %v", got)
 	}

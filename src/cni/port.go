@@ -6,12 +6,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// port is one of the container's interfaces while it is made.
+// port is one of the container's interfaces that is being made.
 type port struct {
 	network
 	identity
 	leases []lease
-	// linkLocal is set where the network has IPv6; a container of an IPv4 network has no link-local address.
+	// linkLocal is set if the network has IPv6; a container of an IPv4 network has no link-local address.
 	linkLocal netip.Addr
 }
 
@@ -68,7 +68,7 @@ func (p *port) configure(c *conn) error {
 	for _, route := range p.Routes {
 		err := c.send(addRoute(index, route, p.gateway(route)))
 		if isKernel(err, unix.EEXIST) {
-			continue // an interface from an earlier ADD of the container has this route already, and the first one counts
+			continue // an interface from an earlier ADD of the container has this route already, and the first one takes precedence
 		}
 		if err != nil {
 			return err
@@ -79,7 +79,7 @@ func (p *port) configure(c *conn) error {
 	return nil
 }
 
-// gateway returns the gateway of a route: that of the address of its family.
+// gateway returns the gateway for a route: the one of its family.
 func (p *port) gateway(route netip.Prefix) netip.Addr {
 	for _, one := range p.leases {
 		if one.prefix.Addr().Is4() == route.Addr().Is4() {

@@ -18,9 +18,9 @@ const (
 	headerLimit = 1 << 14
 )
 
-// post sends a POST request and reads the reply: the only HTTP that is needed here. net/http would add a tenth to the
-// cost of an ADD. It speaks HTTP/1.0, so the reply has no chunks and ends with the connection. At most one byte above
-// the limit is read.
+// post sends a POST request and reads the reply. This is the only HTTP that the plugin needs, and net/http would add a
+// tenth to the cost of an ADD. It speaks HTTP/1.0, so the reply has no chunks and ends with the connection. It reads at
+// most one byte more than the limit.
 func post(socket, path string, body []byte) (status int, reply []byte, err error) {
 	return postWithin(agentTimeout, socket, path, body)
 }

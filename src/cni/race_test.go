@@ -131,7 +131,7 @@ func TestADelWaitsForTheAddThatIsUnderWay(t *testing.T) {
 	n.nothingLeft()
 }
 
-// killsWanted is how often TestKilledAtAnyMoment kills: what OVERLAYNET_CNI_KILLS says, or 20 times.
+// killsWanted is the number of kills in TestKilledAtAnyMoment: OVERLAYNET_CNI_KILLS, or 20.
 func killsWanted(t *testing.T) int {
 	text := os.Getenv("OVERLAYNET_CNI_KILLS")
 	if text == "" {
@@ -144,12 +144,12 @@ func killsWanted(t *testing.T) int {
 	return kills
 }
 
-// attempt is one command that is killed, and whose process: plugin, agent or both.
+// attempt is one command that is killed, and the processes to kill: plugin, agent or both.
 type attempt struct{ command, victim string }
 
 func attemptOf(turn int) attempt {
 	if turn%4 == 3 {
-		return attempt{"DEL", "plugin"} // nobody asks the agent
+		return attempt{"DEL", "plugin"} // DEL does not use the agent
 	}
 	return attempt{"ADD", []string{"plugin", "both", "agent"}[turn%3]}
 }
@@ -157,7 +157,7 @@ func attemptOf(turn int) attempt {
 func (a attempt) agent() bool  { return a.victim != "plugin" }
 func (a attempt) plugin() bool { return a.victim != "agent" }
 
-// killedDuring starts the command and kills the victim a moment later, another one each turn.
+// killedDuring starts the command and kills the victim a moment later, a different moment each turn.
 func (n *node) killedDuring(t *testing.T, a attempt, c *container, turn int) said {
 	if a.command == "DEL" {
 		n.add(c)
@@ -169,7 +169,7 @@ func (n *node) killedDuring(t *testing.T, a attempt, c *container, turn int) sai
 	if err := n.start(cmd); err != nil {
 		t.Fatal(err)
 	}
-	// each takes about 10 ms: at moments all over it
+	// a command takes about 10 ms: the moments are spread over them
 	time.Sleep(time.Duration(turn*7919%20_000) * time.Microsecond)
 	if a.agent() {
 		n.agent.kill()
@@ -180,11 +180,11 @@ func (n *node) killedDuring(t *testing.T, a attempt, c *container, turn int) sai
 	return wait()
 }
 
-// cleanedUp runs what a runtime does after a killed command: GC each time, DEL and sweep now and then.
+// cleanedUp does what a runtime does after a killed command: GC each time, DEL and sweep sometimes.
 func (n *node) cleanedUp(t *testing.T, a attempt, witness, c *container, turn int) {
 	valid := []*container{witness}
 	if turn%5 == 0 {
-		valid = append(valid, c) // the runtime has it in its list still
+		valid = append(valid, c) // the runtime's list still contains it
 	}
 	if s := n.gc(valid...); s.failed {
 		t.Errorf("GC after a killed %s: %s", a.command, s.stdout)
@@ -202,8 +202,8 @@ func (n *node) cleanedUp(t *testing.T, a attempt, witness, c *container, turn in
 	}
 }
 
-// TestKilledAtAnyMoment kills the plugin, the agent, or both in the middle of an ADD, and the plugin in that of a DEL,
-// waits for nobody, and looks at what GC and sweep make of it.
+// TestKilledAtAnyMoment kills the plugin, the agent or both in the middle of an ADD, or the plugin in the middle of a
+// DEL. It then checks at once what GC and sweep leave.
 func TestKilledAtAnyMoment(t *testing.T) {
 	n := newNode(t, dcos, dual)
 	n.spoofTable()
@@ -243,7 +243,7 @@ func TestKilledAtAnyMoment(t *testing.T) {
 	}
 }
 
-// notIn counts the items that the list does not have.
+// notIn counts the items that are not in the list.
 func notIn(list, items []string) int {
 	missing := 0
 	for _, item := range items {
@@ -263,7 +263,7 @@ func contained(list []string, item string) bool {
 	return false
 }
 
-// atOnce runs so many together, and waits for all.
+// atOnce runs count calls of work at the same time and waits for all.
 func (n *node) atOnce(count int, work func(at int)) {
 	var all sync.WaitGroup
 	for at := range count {

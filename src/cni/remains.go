@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// remains is what exists, or may exist, of an attachment that is to be removed.
+// remains is what exists, or may exist, of an attachment that is being removed.
 type remains struct {
 	key    key
 	hosts  []string
@@ -58,8 +58,8 @@ func beside(first string) []string {
 	return names
 }
 
-// unrecorded finds what a missing record would name: links, whose names follow from the container's, and leases that
-// name the container. Anything that the container's other records name is left out.
+// unrecorded finds what a missing record would name: links, whose names are computed from the container's key, and
+// leases that name the container. It leaves out what the container's other records name.
 func unrecorded(conf *config, k key) (*remains, error) {
 	others, whole, err := recordsIn(conf.StateDir).hostsBeside(k)
 	if err != nil {
@@ -68,7 +68,7 @@ func unrecorded(conf *config, k key) (*remains, error) {
 	r := &remains{key: k}
 	store := leases{conf.LeaseDir}
 	for _, network := range store.networks() {
-		// in all other networks a lease of that name belongs to another plugin
+		// a lease of that holder in any other network belongs to another plugin
 		if its := store.of(k, network); len(its) > 0 && ours(network) {
 			r.leases = append(r.leases, its...)
 		}
@@ -120,7 +120,7 @@ func (r records) hostsBeside(k key) (hosts map[string]bool, whole bool, err erro
 	return hosts, whole, err
 }
 
-// ours tells whether a network belongs to this node: whether the agent made the bridge of that name.
+// ours tells whether a network belongs to this node, that is, whether the agent made its bridge.
 func ours(network string) bool {
 	bridge, err := netlink.LinkByName(bridgePrefix + network)
 	return err == nil && bridge.Type() == "bridge" && bridge.Attrs().Alias == alias

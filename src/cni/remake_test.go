@@ -39,7 +39,7 @@ func TestWipedLeasesAreWrittenAgainBeforeTheNextIsGiven(t *testing.T) {
 		}
 		next := n.container()
 		n.add(next)
-		// of the one that is gone nobody knows yet that it is, but its link is
+		// no GC has run yet, but the other container's link is gone: its leases are not written again
 		n.expectLeases("9.1.1.2", "9.1.1.3", "fd01:b:0:1::2", "fd01:b:0:1::3")
 		n.del(next)
 		n.expectLeases("9.1.1.2", "fd01:b:0:1::2")

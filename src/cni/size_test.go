@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// ESLint holds the TypeScript of this repository to the same limits.
+// ESLint applies the same limits to the TypeScript of this repository.
 const longestFile, longestFunction = 300, 60
 
 func TestFilesAndFunctionsAreShort(t *testing.T) {

@@ -81,7 +81,7 @@ var answering = []sentence{
 		if s.failed || !strings.Contains(s.stdout, `"dns":`+all) {
 			t.Errorf("it says %s", s.stdout)
 		}
-		// and none where none is configured
+		// without configured DNS, the result has none
 		if s := n.call("ADD", n.container(), nil); strings.Contains(s.stdout, "dns") {
 			t.Errorf("it says %s", s.stdout)
 		}
@@ -135,7 +135,7 @@ var answering = []sentence{
 		if s := n.call("CHECK", c, map[string]any{"prevResult": result}, "CNI_NETNS=/var/run/netns/gone"); s.error().Code != 3 {
 			t.Errorf("CHECK says %s", s.stdout)
 		}
-		// it would keep a runtime from ever being done with the container
+		// an error would make a runtime retry the DEL for ever
 		if s := n.call("DEL", c, nil, "CNI_NETNS=/var/run/netns/gone"); s.failed {
 			t.Errorf("DEL says %s", s.stdout)
 		}
@@ -154,7 +154,7 @@ var answering = []sentence{
 	{"Error", "5: I/O failure. For example, failed to read network config bytes from stdin.", func(t *testing.T, n *node) {
 		for _, command := range []string{"ADD", "DEL"} {
 			cmd, wait := n.prepare(command, n.container(), nil)
-			unreadable, err := os.Open(n.dir) // of a directory nobody reads bytes
+			unreadable, err := os.Open(n.dir) // reading bytes of a directory fails
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -184,7 +184,7 @@ var answering = []sentence{
 			t.Errorf("its code is %d", code)
 		}
 	}},
-	{"Error", "51: The plugin is not available, and existing containers in the network may have limited connectivity. (Not used: theirs does not need the plugin, nor the agent.)", func(t *testing.T, n *node) {
+	{"Error", "51: The plugin is not available, and existing containers in the network may have limited connectivity. (Not used: existing containers need neither the plugin nor the agent.)", func(t *testing.T, n *node) {
 		c := n.container()
 		n.add(c)
 		n.agent.stop()

@@ -8,13 +8,13 @@ import (
 	"testing"
 )
 
-// specification has every sentence of the CNI specification 1.1.0 that asks something of a plugin that creates
-// interfaces, and what shows that this one does it. Sentences about runtimes, and about plugins that another one runs
-// (IPAM), are not among them: leases are taken in the same process.
+// specification has every sentence of the CNI specification 1.1.0 that demands something of a plugin that creates
+// interfaces, and a test of it. It leaves out sentences about runtimes, and about plugins that other plugins run
+// (IPAM): this plugin leases addresses in its own process.
 //
-// Two deviations: STATUS fails neither when a subnet is full nor while the agent is away, once the data path was complete.
-// A runtime turns that into a node that is NotReady, and its pods are evicted, those of other networks too. ADD fails
-// instead: for that network alone, or for the moment.
+// Two deviations: STATUS fails neither when a subnet is full nor while the agent is away, once the data path was
+// complete. A runtime would set the node NotReady and evict its pods, those of other networks too. Instead ADD fails:
+// for that network alone, or until the agent is back.
 var specification = slices.Concat(attaching, watching, answering)
 
 type sentence struct {
@@ -168,12 +168,12 @@ func TestSpecification(t *testing.T) {
 	}
 }
 
-// wholeTest takes a whole test for a sentence's.
+// wholeTest uses a whole test as the test of one sentence.
 func wholeTest(test func(*testing.T)) func(*testing.T, *node) {
 	return func(t *testing.T, _ *node) { test(t) }
 }
 
-// missing leaves out one required variable at a time.
+// missing runs the command several times; each time another required variable is missing.
 func missing(t *testing.T, n *node, command string, names ...string) {
 	t.Helper()
 	for _, name := range names {
@@ -182,7 +182,7 @@ func missing(t *testing.T, n *node, command string, names ...string) {
 			t.Errorf("%s without %s says %s", command, name, s.stdout)
 		}
 	}
-	// a person who tries it: it says what it is, and does nothing
+	// a person runs the program by hand: it prints what it is, and does nothing
 	s := n.call("", n.container(), nil, "CNI_IFNAME=eth0")
 	if s.stdout != "" || s.failed {
 		t.Errorf("without CNI_COMMAND it says %s", s.stdout)

@@ -45,7 +45,7 @@ var watching = []sentence{
 		checked(t, n, false, func(*container, *current.Result) { os.RemoveAll(n.leaseDir) })
 	}},
 	{"CHECK", "(the same) External dependencies such as a daemon required for connectivity.", func(t *testing.T, n *node) {
-		// what is connected stays so without the agent: it is none of these
+		// an existing connection does not need the agent: CHECK passes without it
 		checked(t, n, true, func(c *container, _ *current.Result) {
 			n.agent.stop()
 			c.reaches(t, "9.1.1.1")
@@ -140,7 +140,7 @@ var watching = []sentence{
 	}},
 	{"GC", "The plugin MAY assume that the isolation domain (e.g. network namespace) has been deleted, and thus any resources (e.g. network interfaces) therein have been removed.", func(t *testing.T, n *node) {
 		there := n.container()
-		n.add(there) // it does not: this one is unplugged
+		n.add(there) // the plugin does not assume it: it removes this container's link
 		n.gc()
 		if links := there.sh(t, "ip -o link show"); strings.Contains(links, "eth0") {
 			t.Errorf("there is %s", links)
@@ -189,7 +189,7 @@ var watching = []sentence{
 	}},
 }
 
-// checked adds a container, changes something, and compares what CHECK says.
+// checked adds a container, makes a change, and compares the result of CHECK.
 func checked(t *testing.T, n *node, well bool, change func(*container, *current.Result)) {
 	t.Helper()
 	c := n.container()

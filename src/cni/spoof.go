@@ -8,12 +8,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The agent's sets list what containers may send from. `ports4` and `ports6` of `table bridge overlaynet` hold
-// elements of port . MAC address . address. A packet that arrives by one of our ports and is in neither set is
+// The agent's sets list the addresses that containers may send from. `ports4` and `ports6` of `table bridge overlaynet`
+// hold elements of port . MAC address . address. A packet that comes from one of our ports and is in neither set is
 // dropped.
 //
-// `leased4` and `leased6` of `table inet overlaynet` hold the addresses alone. The neighbours of these addresses are
-// looked up for every packet; those of all other addresses at a limited rate.
+// `leased4` and `leased6` of `table inet overlaynet` hold the addresses alone. A packet to one of them always causes a
+// neighbour lookup; packets to other addresses do so at a limited rate.
 
 // claim is one element of the port sets; it has one element in the leased sets.
 type claim struct {
@@ -119,7 +119,7 @@ func (c *conn) remove(elements []element) error {
 	return ignoreMissing(err)
 }
 
-// permitted checks that the elements exist. Where a set does not exist, nothing is dropped for lack of an element.
+// permitted checks that the elements exist. A missing set is no error: nothing is dropped then.
 func permitted(claims []claim) error {
 	c, err := dial(unix.NETLINK_NETFILTER)
 	if err != nil {

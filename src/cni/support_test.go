@@ -21,15 +21,15 @@ import (
 
 const inside = "OVERLAYNET_CNI_TEST_INSIDE"
 
-// plugin is the real program, built for these tests.
+// plugin is the path of the real program, built for these tests.
 var plugin string
 
-// TestMain runs everything in a network and a mount namespace of their own: nothing reaches the machine's.
+// TestMain runs everything in its own network and mount namespace, so that the machine's are not affected.
 func TestMain(m *testing.M) {
 	if os.Getenv(inside) == "" {
 		os.Exit(runInside())
 	}
-	// the CNI project's library keeps its results in /var/lib/cni, wherever it runs
+	// the CNI project's library keeps its results in /var/lib/cni, in every namespace
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		panic(err)
 	}
@@ -56,7 +56,7 @@ func runInside() int {
 	again.Env = append(os.Environ(), inside+"=yes")
 	again.Stdin, again.Stdout, again.Stderr = os.Stdin, os.Stdout, os.Stderr
 	again.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET | syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL}
-	runtime.LockOSThread() // the death of this thread is what would end it
+	runtime.LockOSThread() // Pdeathsig ends the child when this thread ends, so the thread must stay
 	err := again.Run()
 	var ended *exec.ExitError
 	if errors.As(err, &ended) {
@@ -69,7 +69,7 @@ func runInside() int {
 	return 0
 }
 
-// said is what a call of the plugin came to.
+// said is the outcome of a call of the plugin.
 type said struct {
 	stdout, stderr string
 	failed         bool
@@ -102,7 +102,7 @@ func (s said) result(t testing.TB) *current.Result {
 	return parsed.(*current.Result)
 }
 
-// node is a node with bridges, an agent and directories of its own.
+// node is a simulated node with its own bridges, agent and directories.
 type node struct {
 	*netns
 	t        testing.TB
@@ -130,7 +130,7 @@ func newNode(t testing.TB, offers ...offer) *node {
 	return n
 }
 
-// bridge makes an offer's bridge as the agent does.
+// bridge makes the bridge of a network, as the agent does.
 func (n *node) bridge(one offer) {
 	n.t.Helper()
 	n.sh(n.t, fmt.Sprintf("ip link add %s address %s mtu %d type bridge", one.Bridge, one.GatewayMAC, one.MTU))
@@ -146,7 +146,7 @@ func (n *node) bridge(one offer) {
 	n.sh(n.t, "ip link set "+one.Bridge+" up")
 }
 
-// config is what a runtime hands over; more is merged into it.
+// config is the configuration that a runtime passes; more is merged into it.
 func (n *node) config(more map[string]any) []byte {
 	conf := map[string]any{
 		"cniVersion": n.version, "name": n.conflist, "type": "overlaynet",
@@ -162,7 +162,7 @@ func (n *node) config(more map[string]any) []byte {
 	return text
 }
 
-// container is one that a runtime has made.
+// container is a container that a runtime has made.
 type container struct {
 	*netns
 	id string
@@ -176,7 +176,7 @@ func (n *node) container() *container {
 	return &container{newNetns(n.t), fmt.Sprintf("c%063d", containers)}
 }
 
-// prepare makes a call of the plugin in the node, not yet started.
+// prepare makes a call of the plugin in the node and does not start it.
 func (n *node) prepare(command string, c *container, more map[string]any, env ...string) (*exec.Cmd, func() said) {
 	cmd := exec.Command(plugin)
 	cmd.Env = append(os.Environ(), "CNI_COMMAND="+command, "CNI_PATH="+filepath.Dir(plugin))
@@ -215,7 +215,7 @@ func (n *node) del(c *container) {
 	}
 }
 
-// leases returns the addresses that are leased, of all networks, in order.
+// leases returns the leased addresses of all networks, sorted.
 func (n *node) leases() []string {
 	var found []string
 	for _, network := range (leases{n.leaseDir}).networks() {
@@ -235,7 +235,7 @@ func (n *node) records() []string {
 func (n *node) ports() []string {
 	var names []string
 	for _, line := range strings.Split(n.sh(n.t, "ip -o link show type veth"), "\n") {
-		// and not where it says that it cannot name a namespace that is going
+		// skip the error that ip prints about a namespace that is being removed
 		if words := strings.Fields(line); len(words) > 1 && words[0] != "Error:" {
 			names = append(names, strings.SplitN(words[1], "@", 2)[0])
 		}
@@ -243,7 +243,7 @@ func (n *node) ports() []string {
 	return names
 }
 
-// nothingLeft fails the test if anything of any container is there.
+// nothingLeft fails the test if any container left anything.
 func (n *node) nothingLeft() {
 	n.t.Helper()
 	if found := n.leases(); len(found) > 0 {
@@ -261,7 +261,7 @@ func (n *node) nothingLeft() {
 	}
 }
 
-// standardPlugin is the path of one of the CNI project's own.
+// standardPlugin returns the path of a standard plugin of the CNI project.
 func standardPlugin(t testing.TB, name string) string {
 	t.Helper()
 	for _, dir := range filepath.SplitList(os.Getenv("CNI_PATH")) {

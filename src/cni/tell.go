@@ -7,10 +7,11 @@ import (
 	"github.com/containernetworking/cni/pkg/types"
 )
 
-// donePath is where the agent is told how a command ended.
+// donePath is the agent's path for reports of ended commands.
 const donePath = "/v1/done"
 
-// tellTimeout bounds what telling adds to a command. An agent that is busy for longer misses one count.
+// tellTimeout is the time that the report may add to a command. If the agent is busy for longer, one command is not
+// counted.
 const tellTimeout = 100 * time.Millisecond
 
 // tell reports how a command ended, for the agent's metrics. A failure to report is no failure of the command.

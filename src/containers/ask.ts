@@ -1,11 +1,11 @@
 import { namePattern } from '../net/name.ts';
 import { shown } from '../net/text.ts';
 
-/** So long the plugin waits for an answer; `src/cni/testdata/contract.json` holds it to the same. */
+/**
+ * How long the plugin waits for an answer. `src/cni/testdata/contract.json` sets the same time for the plugin; `Budget`
+ * keeps an answer below it.
+ */
 export const answerMs = 5_000;
-
-/** So long an answer waits for the API server, once for the pod and once for its namespace: together less than `answerMs`. */
-export const lookupMs = 2_000;
 
 /** The CNI plugin's question about one container: the body of `POST /v1/networks`. */
 export interface Ask {
@@ -22,11 +22,11 @@ export interface Ask {
    * asks for the pod.
    */
   annotated?: boolean;
-  /** The network of the conflist that the runtime used, where that is for one network. */
+  /** The network of the conflist that the runtime used, if the conflist is for one network. */
   network?: string;
 }
 
-/** Why a container gets no network, in the form of a CNI error. Its runtime shows `msg; details` to the user. */
+/** The reason why a container gets no network, in the form of a CNI error. Its runtime shows `msg; details` to the user. */
 export interface CNIRefusal {
   /** 11: try again later (CNI's own). 100 to 104: see `refusals`. */
   code: number;
@@ -45,8 +45,8 @@ export const refusals = {
 } as const;
 
 /**
- * The rule for each optional field. Values come from outside and go into messages and requests. The plugin has the
- * same rules for pods.
+ * The rule for each optional field. Values come from outside and go into messages and requests. The plugin has the same
+ * rules for pods.
  */
 const rules: { field: 'namespace' | 'pod' | 'network'; pattern: RegExp; rule: string }[] = [
   { field: 'namespace', pattern: /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, rule: 'a DNS label' },
@@ -91,7 +91,7 @@ export function parseAsk(body: string): Ask | CNIRefusal {
     );
   }
   for (const { field, pattern, rule } of rules) {
-    // outside Kubernetes a container's name may be in the place of a pod's
+    // outside Kubernetes the field for the pod may contain a container's name
     if (field === 'pod' && !present(namespace)) continue;
     const text = { namespace, pod, network }[field];
     // outside Kubernetes runtimes pass empty arguments

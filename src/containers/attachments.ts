@@ -5,7 +5,7 @@ import { attachmentsIn } from '../host/directories.ts';
 import { readIfPresent } from '../host/file.ts';
 import { isErrno, messageOf } from '../error.ts';
 
-/** Name of the file that the plugin keeps a record in. */
+/** Name of the file in which the plugin keeps a record. */
 export const recordFile = ({ containerID, ifname }: Pick<Attachment, 'containerID' | 'ifname'>): string =>
   `${containerID}:${ifname}.json`;
 

@@ -3,7 +3,7 @@ import { bridges } from '../dataplane/desired.ts';
 import { ownAllocation, type Snapshot } from '../dataplane/snapshot.ts';
 import { formatAddress, type Family } from '../net/address.ts';
 import { contains, formatCidr, gateway, parseCidr, type Cidr } from '../net/cidr.ts';
-import { cniBridge, interfaceName } from '../net/name.ts';
+import { cniBridge, interfaceName, mostNetworks } from '../net/name.ts';
 import { refusals, type Ask, type CNIRefusal } from './ask.ts';
 import { notAcceptedYet } from '../belief/snapshot.ts';
 import { namesIn, wishOf, type Namespace } from './wish.ts';
@@ -20,7 +20,7 @@ export interface Known {
   idle: ReadonlyMap<string, string> | undefined;
   /** Networks that never worked on this node, with the reasons. */
   failed: ReadonlyMap<string, string>;
-  /** Networks that somebody deletes and that take no more containers here, and why; absent: none. */
+  /** Networks that are being deleted and accept no more containers here, with the reasons; absent if there are none. */
   closing?: ReadonlyMap<string, string>;
 }
 
@@ -33,11 +33,11 @@ export interface Joined {
   gatewayMAC: string;
   /** One range for each family and active block of this node, IPv4 first. */
   ranges: { subnet: string; gateway: string }[];
-  /** Default routes, of families for which this is the first interface. */
+  /** Default routes, for the families for which this is the first interface. */
   defaultRoutes: string[];
   /**
-   * Routes of the other families: the network's whole subnets, because no default route leads to their blocks on
-   * other nodes.
+   * Routes for the other families: the network's whole subnets, because no default route leads to their blocks on other
+   * nodes.
    */
   routes: string[];
 }
@@ -56,9 +56,10 @@ export function needsNamespace({ namespace, network, annotation }: Ask, { snapsh
 }
 
 /**
- * Chooses the networks that a container joins: the one that its conflist names, else what its pod's annotation says, else
- * its namespace's, else `defaultNetwork`. All that are asked for have to be there; of the default list those that are.
- * @param namespace undefined outside Kubernetes, and where `needsNamespace` says no
+ * Chooses the networks that a container joins: the conflist's network, else those of the pod's annotation, else those of its
+ * namespace's annotation, else `defaultNetwork`. Every network that was asked for must exist. Of the default list, those
+ * that do not exist are left out.
+ * @param namespace undefined outside Kubernetes, and if `needsNamespace` is false
  */
 export function choose(ask: Ask, known: Known, namespace: Namespace | undefined): Choice {
   if (namespace === undefined && needsNamespace(ask, known)) {
@@ -85,6 +86,7 @@ export function choose(ask: Ask, known: Known, namespace: Namespace | undefined)
     if (selector !== undefined && namespace !== undefined && !selects(selector, namespace.labels)) {
       return forbidden(wish.source, name, namespace, selectorText(selector));
     }
+    if (joined.length === mostNetworks) return tooMany(wish.source);
     joined.push(join(found, known.snapshot, interfaceName(ask.ifname, joined.length), families));
   }
   if (joined.length > 0) return { networks: joined };
@@ -96,19 +98,26 @@ export function choose(ask: Ask, known: Known, namespace: Namespace | undefined)
   };
 }
 
+/** The refusal of a list that is too long. Only the default list can be: an older CRD may have let it pass. */
+const tooMany = (source: string): CNIRefusal => ({
+  code: refusals.badRequest,
+  msg: `${source}: it has more than ${mostNetworks} networks that this node has; a container has at most ${mostNetworks} interfaces`,
+  details: 'name fewer networks in spec.defaultNetwork of OverlayConfig default',
+});
+
 type Network = Snapshot['networks'][number];
 
 interface Found {
   network: Network;
-  /** Its active subnets on this node that belong to CNI containers. */
+  /** The network's active subnets on this node that belong to CNI containers. */
   parts: Cidr[];
 }
 
-/** Finds a network, or says why it cannot be joined here; its rules on namespaces are checked elsewhere. */
+/** Finds a network, or says why it cannot be joined here. Its rules on namespaces are checked elsewhere. */
 function locate(name: string, { snapshot, idle, failed, closing }: Known): Found | CNIRefusal {
   const network = snapshot.networks.find(({ metadata }) => metadata.name === name);
   const problem = failed.get(name);
-  // a network that has just come is in force, but was not applied yet
+  // a new network is in force, but not applied yet
   if (network === undefined) {
     return problem === undefined ? notInForce(name, snapshot, idle) : notYet(name, snapshot.node, problem);
   }
@@ -196,7 +205,7 @@ function join({ network, parts }: Found, snapshot: Snapshot, name: string, famil
     gatewayMAC: bridge?.mac ?? '',
     ranges,
     defaultRoutes: fresh.map((family) => (family === 4 ? '0.0.0.0/0' : '::/0')),
-    // where one block is the whole subnet, the interface has a route to it already
+    // if one block is the whole subnet, the interface already has a route to it
     routes: later.flatMap((family) =>
       wholes
         .filter((whole) => whole.family === family)

@@ -24,7 +24,7 @@ const bootID = (): string => readFileSync('/proc/sys/kernel/random/boot_id', 'ut
  * programs are never changed.
  */
 export class CNIFiles {
-  /** Networks that may have a conflist or leases of ours. */
+  /** Networks that may have a conflist or leases made by overlaynet. */
   readonly owned: Set<string>;
   /** Types of other programs' plugins that are chained behind ours in the runtimes' file. */
   chained: readonly string[] = [];
@@ -127,7 +127,7 @@ export class CNIFiles {
 
   /**
    * Removes the leases of networks that the node no longer has; called once their bridges are gone.
-   * @param keep names of networks that it has, and of those whose bridge may still exist
+   * @param keep names of the node's networks, and of those whose bridge may still exist
    * @returns the failures and, as `held`, the containers that keep their leases for now
    */
   removeLeases(keep: ReadonlySet<string>): { failures: Failure[]; held: string[] } {
@@ -145,9 +145,7 @@ export class CNIFiles {
     return { failures, held };
   }
 
-  /**
-   * Removes all our files in these directories except the leases; the networks with leases are known from then on.
-   */
+  /** Removes all our files in these directories except the leases. The networks with leases are known from then on. */
   removeAll(): Failure[] {
     const { runDir, stateDir, cniConfDir } = this.#directories;
     for (const { interfaces } of readAttachments(stateDir).attachments) {
@@ -202,7 +200,7 @@ export class CNIFiles {
     return live;
   }
 
-  /** Networks whose conflist is on disk and ours, by our memory or by its content. */
+  /** Networks whose conflist is on disk and is overlaynet's, by our memory or by its content. */
   #written(): string[] {
     const named = filesIn(this.#directories.cniConfDir)
       .filter((file) => file.endsWith(extension))
@@ -244,7 +242,7 @@ export class CNIFiles {
   }
 }
 
-/** A file's permissions; undefined where it does not exist. */
+/** A file's permissions; undefined if it does not exist. */
 const modeOf = (path: string): number | undefined => {
   const mode = statSync(path, { throwIfNoEntry: false })?.mode;
   return mode === undefined ? undefined : mode & 0o777;

@@ -3,7 +3,7 @@ import type { Snapshot } from '../dataplane/snapshot.ts';
 import { defaultDirectories, socketIn } from '../host/directories.ts';
 import { namesHere } from './choose.ts';
 
-/** A CNI network configuration list as text, and the network that it is for. */
+/** A CNI network configuration list as text, and its network. */
 export interface Conflist {
   network: string;
   text: string;
@@ -76,14 +76,14 @@ const isPlugin = (one: unknown): one is { type: string } =>
 
 const ourPlugin = 'overlaynet';
 
-/** Has the runtime hand over the pod's annotations. */
+/** The capability by which the runtime passes the pod's annotations. */
 const annotationsCapability = 'io.kubernetes.cri.pod-annotations';
 
 const isOurs = (type: string): boolean => type === ourPlugin || type.startsWith(`${ourPlugin}-`);
 
 const serialise = (list: object): string => `${JSON.stringify(list, undefined, 2)}\n`;
 
-/** Whether a conflist is ours and for that network. */
+/** Whether a conflist is overlaynet's and for that network. */
 export function isConflistOf(text: string, network: string): boolean {
   try {
     const list = JSON.parse(text) as {
@@ -98,9 +98,10 @@ export function isConflistOf(text: string, network: string): boolean {
 }
 
 /**
- * The versions and the chained plugins. containerd before 2.0 reads only `cniVersion` and supports nothing after
- * 1.0.0; others take the highest of `cniVersions` that they support, and STATUS and GC came with 1.1.0. The chained
- * plugins are the image's, under names of ours: a host's may be older than 1.1.0, and then no pod would start.
+ * Renders a conflist.
+ * containerd before 2.0 reads only `cniVersion` and supports nothing after 1.0.0. Other runtimes take the highest of
+ * `cniVersions` that they support; STATUS and GC came with 1.1.0. The chained plugins are the image's, under overlaynet's
+ * own names: a host's plugin may be older than 1.1.0, and then no pod would start.
  */
 function render(name: string, network: string | undefined, paths: PluginPaths): string {
   const keys = Object.keys(pluginDefaults) as (keyof PluginPaths)[];

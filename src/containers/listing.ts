@@ -13,17 +13,20 @@ import { messageOf } from '../error.ts';
 
 type Row = Omit<ContainerRow, 'node'>;
 
-/** Lists the containers on a node's networks: from the CNI plugin's records and the Docker engine, held against the kernel. */
+/**
+ * Lists the containers on a node's networks, from the CNI plugin's records and the Docker engine, and compares them with the
+ * kernel.
+ */
 export class ContainerListing {
   readonly #options: {
     node: string;
     version: string;
     stateDir: string;
-    /** Absent where no Docker engine is to be looked for. */
+    /** Absent if no Docker engine should be looked for. */
     engine?: Pick<Engine, 'networks' | 'members'> | undefined;
     run: Run;
   };
-  /** One that is under way serves all that ask meanwhile. */
+  /** The listing in progress. It also answers the questions that arrive meanwhile. */
   #pending: Promise<NodeContainers> | undefined;
 
   constructor(options: {
@@ -59,7 +62,7 @@ export class ContainerListing {
     return attachments.flatMap((attachment) => rowsOf(attachment, joinedAt(stateDir, attachment), masters));
   }
 
-  /** The bridge of each container's link, by the link's name; undefined where the kernel cannot be asked. */
+  /** The bridge of each container's link, by the link's name; undefined if the kernel cannot be asked. */
   async #masters(problems: string[]): Promise<ReadonlyMap<string, string> | undefined> {
     const links = await this.#json<{ ifname: string; master?: string }>(
       ['ip', '-j', 'link', 'show', 'type', 'veth'],
@@ -88,7 +91,7 @@ export class ContainerListing {
     }
   }
 
-  /** The link behind which a bridge has seen each hardware address of late. */
+  /** The link behind which a bridge recently saw each hardware address. */
   async #forwarding(bridge: string, problems: string[]): Promise<ReadonlyMap<string, string> | undefined> {
     const entries = await this.#json<{ mac: string; ifname: string; state?: string }>(
       ['bridge', '-j', 'fdb', 'show', 'br', bridge],
@@ -110,7 +113,7 @@ export class ContainerListing {
   }
 }
 
-/** The record is written when its container joins. */
+/** The time when a container joined: the plugin writes the record then. */
 function joinedAt(stateDir: string, attachment: Attachment): string {
   const file = join(attachmentsIn(stateDir), recordFile(attachment));
   return statSync(file, { throwIfNoEntry: false })?.mtime.toISOString() ?? '';
@@ -136,7 +139,10 @@ function rowsOf(
   }));
 }
 
-/** The engine does not say which link a container has, and a bridge forgets a MAC address after five minutes without a packet. */
+/**
+ * A row for a Docker container. The engine does not say which link a container has, and a bridge forgets a MAC address after
+ * five minutes without a packet.
+ */
 function dockerRow(network: string, member: Member, seen: ReadonlyMap<string, string> | undefined): Row {
   const { id, name, mac, addresses, created } = member;
   const hostLink = seen?.get(mac) ?? '';

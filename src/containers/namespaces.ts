@@ -5,7 +5,6 @@ import { ApiError } from '../kube/error.ts';
 import { Informer } from '../kube/informer.ts';
 import { namespaceMetadata } from '../kube/resources.ts';
 import type { Log } from '../log.ts';
-import { lookupMs } from './ask.ts';
 import { networkAnnotation } from '../api/labels.ts';
 import type { Namespace } from './wish.ts';
 import { messageOf } from '../error.ts';
@@ -34,7 +33,7 @@ export class Namespaces {
     this.informer.onChange((name, object) => {
       this.#take(name, object);
     });
-    // removes those that went while nothing was watched
+    // removes the namespaces that were deleted while nothing watched them
     void this.informer.synced().then(() => {
       for (const name of this.#known.keys()) this.#take(name, this.informer.get(name));
     });
@@ -46,25 +45,28 @@ export class Namespaces {
     return this.#list;
   }
 
-  /** Why namespaces cannot be listed. An unreachable API server is no problem once they were. */
+  /** The reason why namespaces cannot be listed. Once they were listed, an unreachable API server is no problem. */
   get problem(): string | undefined {
     const { hasSynced, lastError, refused } = this.informer;
     if (hasSynced && !refused) return undefined;
     return lastError ?? 'namespaces are not listed yet';
   }
 
-  /** A namespace as the API server has it; undefined until it has listed them, and while it refuses to. */
+  /**
+   * A namespace as the API server has it; undefined until namespaces are listed, and while the API server refuses to list
+   * them.
+   */
   get(name: string): Namespace | undefined {
     return this.informer.hasSynced && !this.informer.refused ? this.#known.get(name) : undefined;
   }
 
   /**
-   * Asks the API server for one namespace. While it is away the checkpoint counts. Returns why the namespace cannot
-   * be had, for the user.
+   * Asks the API server for one namespace. While the API server cannot be reached, the checkpoint counts. Returns a text for
+   * the user if the namespace cannot be had.
    */
-  async lookUp(name: string): Promise<Namespace | string> {
+  async lookUp(name: string, timeoutMs: number): Promise<Namespace | string> {
     try {
-      const object = await this.#client.get(namespaceMetadata, name, { timeoutMs: lookupMs });
+      const object = await this.#client.get(namespaceMetadata, name, { timeoutMs });
       return object === undefined ? `there is no namespace ${name}` : namespaceOf(object);
     } catch (error) {
       const known = error instanceof ApiError && error.status < 500 ? undefined : this.#known.get(name);

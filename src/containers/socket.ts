@@ -8,47 +8,65 @@ import type { Log } from '../log.ts';
 import { answerMs, parseAsk, refusals, type Ask, type CNIRefusal } from './ask.ts';
 import type { Choice } from './choose.ts';
 import { isErrno, messageOf } from '../error.ts';
+import { shown } from '../net/text.ts';
 
-/** Where the plugin asks. */
+/** The path at which the plugin asks for a container's networks. */
 export const networksPath = '/v1/networks';
 
-/** The plugin sends all at once. */
+/** How long the headers may take. The plugin sends the whole request at once. */
 const headersMs = 2_000;
 
-/** Longest path that fits into sockaddr_un (unix(7)) with the final zero. */
+/** The longest path that fits into sockaddr_un (unix(7)) with the final zero. */
 const longestPath = 107;
 
-/** An agent that does not accept a connection within this time is busy, not gone. */
+/** How long a probe waits. An agent that does not accept a connection within this time is busy, not gone. */
 const probeMs = 1_000;
 
-/** Where the plugin asks how full this node's networks are. */
+/** The path at which the plugin asks how full this node's networks are. */
 const usagePath = '/v1/usage';
 
-/** Where the plugin tells how a command ended. */
+/** The path at which the plugin reports how a command ended. */
 const donePath = '/v1/done';
 const commands = ['ADD', 'DEL', 'CHECK', 'GC', 'STATUS'];
 
-/** How a command of the plugin ended: with an error of that code, or 0. */
+/** How a command of the plugin ended: an error code, or 0. */
 export interface Done {
   command: string;
   code: number;
   seconds: number;
 }
 
-function parseDone(body: string): Done | undefined {
+/**
+ * The largest code. CNI's own codes are below 100, a plugin's are 100 and more, libcni's is 999. A limit is needed because
+ * each code becomes a time series.
+ */
+const largestCode = 999;
+/** The longest duration that counts. No runtime waits so long, and one absurd value would spoil the sum for ever. */
+const mostSeconds = 86_400;
+
+/** Parses the report, or says what is wrong with it. */
+function parseDone(body: string): Done | string {
+  let said: Partial<Done>;
   try {
-    const { command, code, seconds } = JSON.parse(body) as Partial<Done>;
-    if (command === undefined || !commands.includes(command)) return undefined;
-    if (!Number.isInteger(code) || typeof seconds !== 'number' || !(seconds >= 0)) return undefined;
-    return { command, code: Number(code), seconds };
+    said = (JSON.parse(body) ?? {}) as Partial<Done>;
   } catch {
-    return undefined;
+    return 'the report is not JSON';
   }
+  const { command, code, seconds } = said;
+  const wrong = (field: string, value: unknown, rule: string) =>
+    `${field}: ${typeof value === 'number' ? value : shown(value === undefined ? '' : JSON.stringify(value))} is not ${rule}`;
+  if (command === undefined || !commands.includes(command))
+    return wrong('command', command, `one of ${commands.join(', ')}`);
+  if (typeof code !== 'number' || !Number.isInteger(code) || code < 0 || code > largestCode)
+    return wrong('code', code, `a whole number from 0 to ${largestCode}`);
+  if (typeof seconds !== 'number' || !(seconds >= 0 && seconds <= mostSeconds))
+    return wrong('seconds', seconds, `a number from 0 to ${mostSeconds}`);
+  return { command, code, seconds };
 }
 
 /**
- * The UNIX socket at which the CNI plugin asks for a container's networks (`POST /v1/networks`), and, where no address is
- * left, how full they all are (`POST /v1/usage`). When a command ends the plugin tells (`POST /v1/done`).
+ * Serves the UNIX socket at which the CNI plugin asks for a container's networks (`POST /v1/networks`) and, if no address is
+ * left, how full they are (`POST /v1/usage`). The plugin also reports the end of each command (`POST /v1/done`).
  */
 export class AgentSocket {
   readonly path: string;
@@ -83,7 +101,7 @@ export class AgentSocket {
 
   /**
    * Listens, and replaces a socket without a listener.
-   * @throws ListenError: another agent, or what the system says
+   * @throws ListenError if another agent listens, or with the system's error
    */
   async listen(): Promise<void> {
     if (Buffer.byteLength(this.path) > longestPath) {
@@ -103,13 +121,18 @@ export class AgentSocket {
   }
 
   /**
-   * Listens again where the socket was removed.
+   * Listens again if the socket was removed.
    * @throws ListenError
    */
   async repair(): Promise<void> {
-    if (this.#server === undefined || inodeOf(this.path) === this.#inode) return;
+    const inode = inodeOf(this.path);
+    if (this.#server === undefined || inode === this.#inode) return;
     await this.#clear();
-    this.#log.warn('the socket was removed; listening again', { socket: this.path });
+    this.#log.warn('the socket was removed; listening again', {
+      object: this.path,
+      command: `stat ${this.path}`,
+      output: inode === undefined ? 'no such file' : 'another file is in its place',
+    });
     this.#server.close();
     await this.listen();
   }
@@ -171,7 +194,8 @@ export class AgentSocket {
         this.#log.debug('CNI socket: bad request', { error: error.message });
         return;
       }
-      this.#log.error('CNI socket: a request failed', { error });
+      const command = `${request.method ?? ''} ${request.url ?? ''}`;
+      this.#log.error('CNI socket: a request failed', { object: this.path, command, output: error });
       send(response, refusal(500, { code: refusals.tryAgain, msg: `the agent failed: ${messageOf(error)}` }));
     }
   }
@@ -187,7 +211,7 @@ export class AgentSocket {
     if (url === usagePath) return { status: 200, body: { usage: this.#usage() } };
     if (url === donePath) {
       const done = parseDone(body);
-      if (done === undefined) return refuse(400, 'command, code and seconds of a command are expected');
+      if (typeof done === 'string') return refuse(400, done);
       this.#onDone(done);
       return { status: 200, body: {} };
     }

@@ -1,28 +1,39 @@
 import { CommandError, whyFailed, type Run } from '../linux/run.ts';
 import type { Directories } from '../host/directories.ts';
 import type { Log } from '../log.ts';
-import { isErrno, messageOf } from '../error.ts';
+import { isErrno, messageOf, WorkError } from '../error.ts';
 
 interface SweepOptions {
-  /** File of the CNI plugin. */
+  /** Path of the CNI plugin's file. */
   plugin: string;
   directories: Pick<Directories, 'stateDir' | 'leaseDir'>;
   run: Run;
   log: Log;
 }
 
+const commandLine = ({
+  plugin,
+  directories: { stateDir, leaseDir },
+}: SweepOptions): [string, ...string[]] => [
+  plugin,
+  ...['sweep', '--state-dir', stateDir, '--lease-dir', leaseDir],
+];
+
 /**
- * Runs the plugin's sweep, which frees what gone containers left; after a reboot that is everything.
- * @returns why it failed, in the plugin's words
+ * Runs the plugin's sweep, which frees what containers left that no longer exist; after a reboot that is everything.
+ * @returns the plugin's reason if it failed
  */
-export async function sweep({ plugin, directories, run, log }: SweepOptions): Promise<string | undefined> {
-  const { stateDir, leaseDir } = directories;
-  const args = ['sweep', '--state-dir', stateDir, '--lease-dir', leaseDir];
+export async function sweep(options: SweepOptions): Promise<string | undefined> {
+  const { directories, run, log } = options;
+  const [plugin, ...args] = commandLine(options);
   try {
     const { code, stdout, stderr } = await run(plugin, args);
     if (code !== 0) return `${plugin} sweep: ${whyFailed({ stderr: stderr.trim() || stdout, code })}`;
     const { freed = [], kept } = JSON.parse(stdout) as { freed?: unknown[]; kept?: number };
-    if (stderr.trim() !== '') log.warn('swept, with problems', { said: stderr.trim() });
+    if (stderr.trim() !== '') {
+      const command = [plugin, ...args].join(' ');
+      log.warn('swept, with problems', { object: directories.stateDir, command, output: stderr.trim() });
+    }
     log.info('swept', { freed: freed.length, kept, ...(freed.length === 0 ? {} : { what: freed }) });
     return undefined;
   } catch (error) {
@@ -34,7 +45,7 @@ export async function sweep({ plugin, directories, run, log }: SweepOptions): Pr
   }
 }
 
-/** The sweep that an agent asks the plugin for once, as soon as containers can come. */
+/** The one sweep that an agent runs as soon as containers can come. */
 export class FirstSweep {
   /** Why the last attempt failed. */
   problem: string | undefined;
@@ -45,18 +56,21 @@ export class FirstSweep {
     this.#options = options;
   }
 
-  /** True the first time. */
+  /** Claims the sweep: true the first time only. */
   claim(): boolean {
     if (this.#state !== 'not yet') return false;
     this.#state = 'asked for';
     return true;
   }
 
-  /** @throws Error with what failed, for a queue to try again */
+  /**
+   * Sweeps.
+   * @throws Error with the reason, so that a queue tries again
+   */
   async run(): Promise<void> {
     if (this.#state === 'done') return;
     this.problem = await sweep(this.#options);
-    if (this.problem !== undefined) throw new Error(this.problem);
+    if (this.problem !== undefined) throw new WorkError(commandLine(this.#options).join(' '), this.problem);
     this.#state = 'done';
   }
 }

@@ -12,12 +12,15 @@ export interface Namespace {
 /** The networks that a container should have. */
 interface Wish {
   text: string;
-  /** Where the names were read, for messages. */
+  /** The place where the names were read, for messages. */
   source: string;
   isDefault: boolean;
 }
 
-/** The network that the conflist names, else what the pod's annotation says, else its namespace's, else the default. */
+/**
+ * The networks that a container should have: the conflist's, else those of the pod's annotation, else those of its
+ * namespace's, else the default.
+ */
 export function wishOf(ask: Ask, defaultNetwork: string, namespace: Namespace | undefined): Wish {
   if (ask.network !== undefined) {
     return { text: ask.network, source: `conflist ${ask.network}`, isDefault: false };
@@ -36,7 +39,7 @@ export function wishOf(ask: Ask, defaultNetwork: string, namespace: Namespace | 
   return { text: defaultNetwork, source, isDefault: true };
 }
 
-/** The networks in a list, or why it is refused. */
+/** The networks in a list, or the reason why it is refused. */
 export function namesIn(text: string, source: string): string[] | CNIRefusal {
   const names = namesOf(text);
   return typeof names === 'string'

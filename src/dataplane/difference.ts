@@ -4,7 +4,7 @@ import { routeKey, type Desired, type Observed, type Route } from './state.ts';
 
 /** One way in which a node differs from what is desired. */
 export interface Difference {
-  /** `Missing`: it is not there; `Wrong`: it is there and differs; `Foreign`: it is there and should not be. */
+  /** `Missing`: it does not exist; `Wrong`: it exists and differs; `Foreign`: it exists and should not. */
   is: 'Missing' | 'Wrong' | 'Foreign';
   kind:
     | 'Link'
@@ -25,7 +25,7 @@ export interface Difference {
   message: string;
 }
 
-/** What the changes say that a pass would make now: each is a difference, and changes of one object are one. */
+/** Derives the differences from the changes that a pass would make now. Several changes of one object are one difference. */
 export function differencesOf(plan: KernelPlan, desired: Desired, observed: Observed): Difference[] {
   const changes = steps.flatMap(({ name }) => plan[name]);
   const made = new Set(changes.flatMap((change) => (change.kind === 'createLink' ? change.make.name : [])));
@@ -34,7 +34,7 @@ export function differencesOf(plan: KernelPlan, desired: Desired, observed: Obse
     changes.flatMap((change) => (change.kind === 'clearRoute' ? routeKey(change.route) : [])),
   );
   const found = changes.flatMap((change): Difference[] => {
-    // they follow from the link or the set that is missing
+    // these follow from a missing link or set, which is reported by itself
     if (change.kind !== 'createLink' && isOn(change, made)) return [];
     if (change.kind === 'addEntry' && created.has(change.name)) return [];
     const one = isOfLink(change)
@@ -46,7 +46,7 @@ export function differencesOf(plan: KernelPlan, desired: Desired, observed: Obse
   return [...foreignObjects(desired, observed), ...found];
 }
 
-/** Objects of others in the place of ours: they stay as they are, and ours is missing. */
+/** Other programs' objects with the name or id of one of ours. They stay, and ours is missing. */
 function foreignObjects(desired: Desired, observed: Observed): Difference[] {
   const links = [...desired.links.values()].flatMap(({ name, network }): Difference[] => {
     const seen = observed.links?.get(name);
@@ -63,7 +63,7 @@ function foreignObjects(desired: Desired, observed: Observed): Difference[] {
   return [...links, ...nexthops];
 }
 
-/** Whether it is about a link that is to be made anew. */
+/** Whether the change concerns a link that has to be made again. */
 function isOn(change: Change, made: ReadonlySet<string>): boolean {
   if ('name' in change && made.has(change.name)) return true;
   return change.link !== undefined && made.has(change.link);
@@ -87,7 +87,7 @@ const linkKinds = [
 type LinkChange = Extract<Change, { kind: (typeof linkKinds)[number] }>;
 const isOfLink = (change: Change): change is LinkChange => linkKinds.some((kind) => kind === change.kind);
 
-/** Undefined of a step that says nothing beside another one. */
+/** Undefined for a change that only accompanies another one. */
 function linkDifference(
   change: LinkChange,
   observed: Observed,
@@ -99,10 +99,10 @@ function linkDifference(
       const seen = observed.links?.get(name);
       return seen === undefined
         ? missing('Link', name, `there is no ${kind} of this name`)
-        : wrong('Link', name, `it is of another make (${seen.kind}, ${seen.mac})`);
+        : wrong('Link', name, `it has another kind, MAC or tunnel setting (${seen.kind}, ${seen.mac})`);
     }
     case 'deleteLink':
-      return foreign('Link', change.name, 'it bears our alias, and nothing wants it');
+      return foreign('Link', change.name, 'it has our alias, and no network needs it');
     case 'linkUp':
       return change.link === undefined
         ? wrong('Link', change.name, 'it is down')
@@ -128,10 +128,10 @@ function linkDifference(
       return undefined;
     case 'addRoute':
       return cleared.has(routeKey(change.route))
-        ? wrong('Route', routeText(change.route), 'it leads elsewhere')
+        ? wrong('Route', routeText(change.route), 'it has another next hop')
         : missing('Route', routeText(change.route), 'there is no such route');
     case 'deleteRoute':
-      return foreign('Route', routeText(change.route), 'it bears our protocol, and nothing wants it');
+      return foreign('Route', routeText(change.route), 'it has our protocol number, and no network needs it');
   }
 }
 
@@ -140,7 +140,7 @@ function entryDifference(change: Exclude<Change, LinkChange>, observed: Observed
     case 'addAddress':
       return missing('Address', `${change.address} on ${change.link}`, 'the link has no such address');
     case 'deleteAddress':
-      return foreign('Address', `${change.address} on ${change.link}`, 'nothing wants it there');
+      return foreign('Address', `${change.address} on ${change.link}`, 'no network needs it there');
     case 'setNeighbour': {
       const seen = observed.neighbours?.get(change.address);
       return seen === undefined
@@ -160,21 +160,21 @@ function entryDifference(change: Exclude<Change, LinkChange>, observed: Observed
     case 'addNexthop':
       return missing('Nexthop', `${change.id} via ${change.via}`, 'there is no such nexthop');
     case 'replaceNexthop':
-      return wrong('Nexthop', `${change.id} via ${change.via}`, 'it leads elsewhere');
+      return wrong('Nexthop', `${change.id} via ${change.via}`, 'it has another next hop');
     case 'deleteNexthop':
-      return foreign('Nexthop', String(change.id), 'it bears our protocol, and nothing wants it');
+      return foreign('Nexthop', String(change.id), 'it has our protocol number, and no network needs it');
     case 'addRule':
       return missing('Rule', change.rule, 'there is no such routing rule');
     case 'deleteRule':
-      return foreign('Rule', change.rule, 'it bears our protocol, and nothing wants it');
+      return foreign('Rule', change.rule, 'it has our protocol number, and no network needs it');
     case 'createSet':
       return missing('Set', change.name, 'there is no such set');
     case 'addEntry':
       return missing('Set', `${change.name} ${change.entry}`, 'the set has no such entry');
     case 'deleteEntry':
-      return foreign('Set', `${change.name} ${change.entry}`, 'nothing wants this entry');
+      return foreign('Set', `${change.name} ${change.entry}`, 'no network needs this entry');
     case 'destroySet':
-      return foreign('Set', change.name, 'it has our prefix, and nothing wants it');
+      return foreign('Set', change.name, 'it has our prefix, and no network needs it');
   }
 }
 

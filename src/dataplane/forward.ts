@@ -11,7 +11,7 @@ const docker = `${linkPrefix.docker}+`;
  * does ufw). There are two chains, so that nothing more is opened:
  *
  * - At the head, ahead of Docker's isolation of its networks: packets from overlay to overlay, and what came through
- *   the tunnel. The mangle table decides which networks may talk with each other, whoever made their bridges. Only
+ *   the tunnel. The mangle table decides which networks may talk with each other, no matter which program made their bridges. Only
  *   published ports of Docker containers are reachable from outside; Docker ≥ 28 in nat-unprotected mode, without which
  *   it drops what comes through the tunnel, would otherwise allow everything.
  * - At the end, so that the rules of other programs come first: packets from containers to the outside, their

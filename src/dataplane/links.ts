@@ -1,5 +1,5 @@
 import type { Change } from './change.ts';
-import { portPattern } from '../net/name.ts';
+import { portPattern, probePattern } from '../net/name.ts';
 import { diffPorts } from './ports.ts';
 import type { Desired, Failure, Link, ObservedLink, Vxlan } from './state.ts';
 
@@ -24,8 +24,8 @@ export function diffLinks(
   // removed before anything is made, because a stale tunnel may hold the VNI or the port that the new one needs
   for (const { name, ours, kind } of observed.values()) {
     if (!ours || desired.links.has(name)) continue;
-    // containers' ports are removed only when everything else is
-    if (desired.tunnel !== undefined && portPattern.test(name)) continue;
+    // ports are removed only when everything else is
+    if (desired.tunnel !== undefined && (portPattern.test(name) || probePattern.test(name))) continue;
     (kind === 'vxlan' ? result.changes : result.stale).push({ kind: 'deleteLink', name });
     if (kind === 'vxlan') result.removed.add(name);
   }

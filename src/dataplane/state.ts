@@ -30,7 +30,7 @@ export interface Route {
   table: number;
   metric: number;
   nexthop?: number;
-  /** As the kernel shows it: it has our protocol, and is of a kind that we never make. */
+  /** Set for a route that the kernel shows with our protocol number and of a kind that we never make. */
   altered?: true;
 }
 
@@ -61,12 +61,12 @@ export type Chain = { rules: string[] } & (
     }
 );
 
-/** All that a node's kernel should hold of ours. */
+/** Everything of ours that a node's kernel should hold. */
 export interface Desired {
   /** Name of the VXLAN link; undefined where nothing is wanted at all. */
   tunnel: string | undefined;
   links: Map<string, Link>;
-  /** Containers' ports, as far as they are there → the bridge of each. */
+  /** Existing ports of containers → the bridge of each. */
   ports: Map<string, string>;
   /** Peer's VTEP address → its MAC; all on the tunnel, as are the next two. */
   neighbours: Map<string, string>;
@@ -92,6 +92,8 @@ export interface Desired {
 export interface Failure {
   network?: string;
   message: string;
+  /** What was run: a command line, or the line of a batch. */
+  command?: string;
   /** No retry can mend it, because of how the node is set up. It is reported and holds up nothing else. */
   lasting?: true;
   /** An object of ours is left that should be gone. This is reported and retried, and closes nothing. */
@@ -109,7 +111,7 @@ export interface ObservedLink {
   mac: string;
   up: boolean;
   vxlan?: Vxlan;
-  /** For a bridge: it learns no address from frames that are for the bridge itself. */
+  /** For a bridge: it learns no address from control frames addressed to the bridge itself. */
   noControlLearning?: boolean;
   /** The bridge that it is a port of, and whether that sends a port's frames back to it. */
   master?: string;
@@ -133,8 +135,8 @@ export interface ObservedTable {
 }
 
 /**
- * What of the kernel is looked at: `all`, or `links` and what hangs on them (addresses, neighbours, routes, routing
- * rules). Sets and rules of iptables cost what everybody's in the same tables cost.
+ * The part of the kernel's state that is read: `all`, or `links` with addresses, neighbours, routes and routing rules.
+ * Reading sets and iptables rules costs more, because the programs print everybody's.
  */
 export type Scope = 'all' | 'links';
 

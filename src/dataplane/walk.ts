@@ -2,7 +2,7 @@ import { isAddress, parseAddress, type Family } from '../net/address.ts';
 import { cidrOf, containsAddress, parseInterface } from '../net/cidr.ts';
 import type { IPSet } from './state.ts';
 
-/** The first packet of a connection whose destination nobody has translated. */
+/** The first packet of a connection, before any translation of its destination. */
 export interface Packet {
   family: Family;
   source: string;
@@ -10,7 +10,7 @@ export interface Packet {
   protocol: 'tcp' | 'udp' | 'icmp';
   /** Destination port. */
   port?: number;
-  /** Links that it comes in and leaves by; absent: it does not. */
+  /** The links by which it enters and leaves the node; absent for a packet that the node itself sends or receives. */
   iif?: string;
   oif?: string;
 }
@@ -20,7 +20,7 @@ export interface Verdict {
   /** The target of the rule that decides; undefined where no rule does. */
   target: string | undefined;
   rule: string | undefined;
-  /** Rules before it of which it cannot be told whether they apply. */
+  /** Earlier rules that may apply or not: the packet alone does not tell. */
   unsure: string[];
 }
 
@@ -52,7 +52,7 @@ function applies(rule: string, sets: ReadonlyMap<string, IPSet>, packet: Packet)
       continue;
     }
     const value = words[at + 1] ?? '';
-    // a module's name says nothing
+    // the name of a match module selects nothing by itself
     if (word === '-m') {
       at++;
       continue;
@@ -107,10 +107,10 @@ function matches(
       return one(value === 'LOCAL' ? packet.oif === undefined : undefined);
     case '--mark':
     case '--ctmark':
-      // nobody has marked it yet
+      // the first packet of a connection has no mark
       return one(Number(value.split('/')[0]) === 0);
     default:
-      // an option of a match that is not known here: none of ours has more than one word
+      // an option that this function does not know; in our rules such options have at most one value
       return { holds: undefined, taken: value.startsWith('-') || value === '!' ? 0 : 1 };
   }
 }
@@ -118,7 +118,7 @@ function matches(
 const isNamed = (link: string | undefined, pattern: string): boolean =>
   link !== undefined && (pattern.endsWith('+') ? link.startsWith(pattern.slice(0, -1)) : link === pattern);
 
-/** Whether one of the addresses and subnets has it. */
+/** Whether the address is one of the entries or lies in one of their subnets. */
 export function isIn(entries: Iterable<string>, text: string): boolean {
   const address = parseAddress(text);
   for (const entry of entries) {

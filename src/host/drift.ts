@@ -1,20 +1,21 @@
 import { monitor } from '../linux/monitor.ts';
-import type { Log } from '../log.ts';
+import type { Fault, Log } from '../log.ts';
 import type { Scope } from '../dataplane/state.ts';
 
 /** Delay before looking, because the kernel's reports come in bursts, also about our own changes. */
 const settleMs = 300;
 
 /**
- * How links are looked at. On a busy node links and neighbours change all the time, so looking at them takes at most
- * a 20th of the time, however long it takes, and happens at the next resync at the latest. A report after a quiet
+ * How links are looked at. On a busy node links and neighbours change all the time, so looking at them costs at most
+ * a 20th of a processor, however much one look costs, and happens at the next resync at the latest. A report after a quiet
  * time is handled at once.
  */
 const restFactor = 20;
 
 /**
- * Sets, rules and files have no reports. They are compared as often as this share of the time allows: a comparison that
- * takes 0.1 s runs every 5 s, and one beside 30,000 rules of kube-proxy at every resync.
+ * Sets, rules and files have no reports. They are compared as often as this share of a processor allows: a comparison that
+ * costs 0.1 s of one runs every 5 s, and one beside 30,000 rules of kube-proxy at every resync. It is not the time that
+ * counts: other programs that keep the processors busy would put off repairs.
  */
 const compareFactor = 50;
 
@@ -26,7 +27,7 @@ const guardMs = { between: 5_000, afterLoss: 30_000 };
 /** What it needs of the agent. */
 interface Reconciled {
   reconcile: (scope?: Scope) => void;
-  /** The last look at links alone: what it took, and when it ended, by the monotonic clock. */
+  /** The last look at links alone: the milliseconds of a processor that it cost, and when it ended, by the monotonic clock. */
   readonly looked: Look;
   /** The last complete comparison. */
   readonly compared: Look;
@@ -41,12 +42,12 @@ interface Look {
  * Makes the agent check kernel and files every `resyncMs`, and links soon after the kernel reports a change of them.
  * These reports do not cover sets, rules of iptables and files. Where they are cheap to read they are compared
  * every few seconds; otherwise a cheap check finds out whether the rules were flushed.
- * @param options.guarded whether the rules are still there
+ * @param options.loss which rule is gone, if the rules were flushed
  */
 export function watchDrift(agent: Reconciled, options: DriftOptions): { stop: () => void } {
-  const { resyncMs, guarded, betweenMs = guardMs.between, ...rest } = options;
+  const { resyncMs, loss, betweenMs = guardMs.between, ...rest } = options;
   const links = watchLinks(agent, resyncMs, rest);
-  const rules = watchRules(agent, { guarded, betweenMs, log: rest.log });
+  const rules = watchRules(agent, { loss, betweenMs, log: rest.log });
   const resync = setInterval(() => {
     agent.reconcile();
   }, resyncMs);
@@ -61,7 +62,7 @@ export function watchDrift(agent: Reconciled, options: DriftOptions): { stop: ()
 
 interface DriftOptions {
   resyncMs: number;
-  guarded: () => Promise<boolean>;
+  loss: () => Promise<Fault | undefined>;
   /** For tests. */
   betweenMs?: number;
   log: Log;
@@ -97,7 +98,7 @@ function watchLinks(
 
 function watchRules(
   agent: Reconciled,
-  { guarded, betweenMs, log }: Pick<DriftOptions, 'guarded' | 'log'> & { betweenMs: number },
+  { loss, betweenMs, log }: Pick<DriftOptions, 'loss' | 'log'> & { betweenMs: number },
 ): { stop: () => void } {
   const isDue = () => {
     const { ms, endedAt } = agent.compared;
@@ -113,12 +114,12 @@ function watchRules(
         watch(betweenMs);
         return;
       }
-      void guarded().then((there) => {
-        if (!there && !stopped) {
-          log.warn('rules are gone from iptables; putting them back');
+      void loss().then((gone) => {
+        if (gone !== undefined && !stopped) {
+          log.warn('rules are gone from iptables; putting them back', gone);
           agent.reconcile();
         }
-        watch(there ? betweenMs : guardMs.afterLoss);
+        watch(gone === undefined ? betweenMs : guardMs.afterLoss);
       });
     }, afterMs);
   };

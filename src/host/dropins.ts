@@ -89,13 +89,18 @@ function installDropIn(dropIn: DropIn, hostRoot: string, log: Log): void {
     if (readIfPresent(path) === body) return;
     writeAtomically(path, body, 0o644);
   } catch (error) {
-    log.warn(`${program} could not be told to ${otherwise}`, { file, error });
+    log.warn(`${program} could not be told to ${otherwise}`, {
+      object: file,
+      command: `write ${file}`,
+      output: error,
+    });
     return;
   }
   log.info(`${program} is told to ${told}`, { file });
   const { words, command } = heed;
   if (running === undefined) log.info(`if ${program} runs: it ${words}`, { command });
-  else if (existsSync(join(hostRoot, running))) log.warn(`${program} runs, and ${words}`, { command });
+  else if (existsSync(join(hostRoot, running)))
+    log.warn(`${program} runs, and ${words}`, { object: file, command, output: 'not yet run' });
 }
 
 /** Removes the files, and the directories that came with them. */

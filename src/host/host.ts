@@ -9,7 +9,7 @@ import { switchedOff } from '../linux/system.ts';
 import type { Log } from '../log.ts';
 import { bridgeWildcards, linkPrefix } from '../net/name.ts';
 import { passingOn } from './passing.ts';
-import type { Problem } from './problem.ts';
+import { looked, type Problem } from './problem.ts';
 import type { OwnRanges } from './ranges.ts';
 import { messageOf } from '../error.ts';
 
@@ -55,8 +55,8 @@ export class Host {
 
   /** All problems: sysctls as they are now, the rest as of the last `look`. */
   get problems(): Problem[] {
-    const off = switchedOff(this.#sysctls).map((message) => ({ reason: 'SwitchedOff', message }));
-    const low = lowNeighbourLimits(this.#sysctls).map((message) => ({
+    const off = switchedOff(this.#sysctls).map((message): Problem => ({ reason: 'SwitchedOff', message }));
+    const low = lowNeighbourLimits(this.#sysctls).map((message): Problem => ({
       reason: 'NeighbourLimitLow',
       message,
     }));
@@ -110,7 +110,12 @@ export class Host {
     const { problems } = this;
     const text = JSON.stringify(problems);
     if (text === this.#logged) return;
-    for (const { reason, message } of problems) this.#log.warn(message, { reason });
+    for (const { reason, message } of problems)
+      this.#log.warn('the node is not as the data path needs it', {
+        ...looked[reason],
+        output: message,
+        reason,
+      });
     if (problems.length === 0 && this.#logged !== '') this.#log.info('the node is as the data path needs it');
     this.#logged = text;
   }

@@ -81,7 +81,7 @@ export class OwnRanges {
 
   /** Overlays in force that hide addresses from this node, and whether that can be determined. */
   problems(snapshot: Snapshot | undefined): Problem[] {
-    const unread =
+    const unread: Problem[] =
       this.#problem === undefined
         ? []
         : [{ reason: 'RangesUnread', message: `the node's own subnets and routes: ${this.#problem}` }];

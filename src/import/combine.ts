@@ -1,7 +1,7 @@
 import type { Findings } from './finding.ts';
 import type { Aspect, DcosConfig } from './model.ts';
 
-/** Values that belong to each aspect. */
+/** Which values belong to each part of the configuration. */
 const values: Record<Aspect, (keyof DcosConfig)[]> = {
   enable: ['enable'],
   networks: ['networks', 'vtepSubnet', 'vtepSubnet6', 'vtepMACOUI'],
@@ -11,7 +11,7 @@ const values: Record<Aspect, (keyof DcosConfig)[]> = {
   bridges: ['bridges'],
 };
 
-/** One configuration of several files: each says a part. Refused where two say different things. */
+/** Combines the parts from several files into one configuration. Two files that contradict each other are refused. */
 export function combine(
   files: readonly { config: DcosConfig; findings: Findings }[],
 ): DcosConfig | undefined {
@@ -43,7 +43,7 @@ const words: Record<Aspect, string> = {
   bridges: 'bridges',
 };
 
-/** Its values without lines: the same network stands elsewhere in another file. */
+/** The values without line numbers, for comparing: the same network is on other lines in another file. */
 const meaning = (config: DcosConfig, aspect: Aspect): string =>
   JSON.stringify(
     values[aspect].map((key) => config[key]),

@@ -8,7 +8,7 @@ import { readEntries } from './read.ts';
 import type { Entry } from './tree.ts';
 import { VTEPReader } from './vtep.ts';
 
-/** Reads config.yaml, or a file of /etc/overlay/config; undefined where it is refused. */
+/** Reads config.yaml, or a file of /etc/overlay/config; undefined if it is refused. */
 export function readConfig(source: string, findings: Findings): DcosConfig | undefined {
   const entries = readEntries(source, findings);
   if (entries === undefined) return undefined;
@@ -21,7 +21,7 @@ const known: readonly string[] = [...topKeys, ...networkKeys, ...fileKeys];
 const isOverlay = (entry: Entry | undefined): boolean =>
   entry?.value.is === 'map' && entry.value.entries.some(({ key }) => networkKeys.some((one) => one === key));
 
-/** What agent.json says. */
+/** The keys of agent.json. */
 interface OfAgents {
   bridges: DcosConfig['bridges'];
   mtu?: number;
@@ -37,7 +37,7 @@ class ConfigReader {
 
   read(all: readonly Entry[]): DcosConfig {
     const top = this.#maps.single(all, known);
-    // other files have a key of that name, too
+    // other files also have a key of that name
     if (!isOverlay(top.get('network'))) top.delete('network');
     this.#tellUnknown(all);
     const network = new NetworkReader(this.#maps).body(top);
@@ -89,7 +89,7 @@ class ConfigReader {
     return config;
   }
 
-  /** What this file says, and not DC/OS's defaults alone. */
+  /** The parts that this file sets; the others have DC/OS's defaults. */
   #sets(top: ReadonlyMap<string, Entry>, hasNetwork: boolean, { mtu, ipv6, bridges }: OfAgents): Aspect[] {
     const has = (...keys: string[]) => keys.some((key) => isSet(top.get(key)));
     return [
@@ -100,12 +100,12 @@ class ConfigReader {
         : []),
       ...(has('enable_ipv6') || ipv6 !== undefined ? ['ipv6' as const] : []),
       ...(has('dcos_overlay_enable') ? ['enable' as const] : []),
-      // a master's file, with neither bridge, says nothing about agents
+      // a file without bridges is a master's, and has no settings for agents
       ...(has('network_config') && (bridges.mesos || bridges.docker) ? ['bridges' as const] : []),
     ];
   }
 
-  /** Everything else of a config.yaml is of other parts of DC/OS; what looks like ours is said. */
+  /** Skips keys of other parts of DC/OS, and notes those that look like a misspelled key of the overlay. */
   #tellUnknown(entries: readonly Entry[]): void {
     for (const { key, line } of entries) {
       if (known.includes(key)) continue;
@@ -126,7 +126,7 @@ class ConfigReader {
     }
   }
 
-  /** `network_config` of agent.json and agent-master.json. */
+  /** Reads `network_config` of agent.json and agent-master.json. */
   #agent(top: ReadonlyMap<string, Entry>): { bridges: DcosConfig['bridges']; mtu?: number; ipv6?: boolean } {
     const entry = top.get('network_config');
     const bridges = { mesos: true, docker: true };
@@ -196,7 +196,7 @@ class ConfigReader {
     return least;
   }
 
-  /** Comma lists are overlaynet's own: DC/OS has one name of each kind. */
+  /** Reads default networks. A comma-separated list comes from overlaynet's `export`; DC/OS has one name of each kind. */
   #defaults(top: ReadonlyMap<string, Entry>, networks: readonly DcosNetwork[]): string[] {
     const keys = ['dcos_overlay_network_default_name', 'dcos_overlay_network6_default_name'] as const;
     const chosen = keys.flatMap((key) => {
@@ -213,15 +213,14 @@ class ConfigReader {
       return names;
     });
     if (chosen.length > 0) return [...new Set(chosen)];
-    if (networks.some(({ name }) => name === dcosDefaults.defaultName)) return [dcosDefaults.defaultName];
     const [first] = networks;
-    if (first !== undefined)
+    if (first !== undefined && !networks.some(({ name }) => name === dcosDefaults.defaultName))
       this.#maps.findings.add(
         'warning',
         first.line,
-        `there is no network dcos, which is DC/OS’s default: spec.defaultNetwork is empty, and pods that name no network get none`,
+        `there is no network dcos, which is DC/OS’s default and becomes spec.defaultNetwork: pods that name no network are refused`,
         `set dcos_overlay_network_default_name: ${first.name}, if that is meant`,
       );
-    return [];
+    return [dcosDefaults.defaultName];
   }
 }

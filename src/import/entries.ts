@@ -3,7 +3,7 @@ import { quoted, type Findings } from './finding.ts';
 import { nearest } from './keys.ts';
 import { at, parseText, type Entry, type Tree } from './tree.ts';
 
-/** Reads maps of known keys, and says what is odd about them. */
+/** Reads maps with known keys, and records findings about them. */
 export class Maps {
   readonly findings: Findings;
   readonly fields: Fields;
@@ -13,7 +13,7 @@ export class Maps {
     this.fields = new Fields(findings);
   }
 
-  /** Keys that are read, each once. */
+  /** Returns the entries by key; a repeated key is a finding. */
   single(entries: readonly Entry[], keys: readonly string[], of = ''): Map<string, Entry> {
     const found = new Map<string, Entry>();
     for (const entry of entries) {
@@ -56,7 +56,7 @@ export class Maps {
     }
   }
 
-  /** JSON or YAML text as the value of a key. */
+  /** Parses a value that is itself JSON or YAML text. */
   unpacked({ value, key }: Entry): Tree {
     if (value.is !== 'text' || !/[:{]/.test(value.text)) return value;
     const { roots, faults } = parseText(value.text);
@@ -74,6 +74,6 @@ export class Maps {
 export const isSet = (entry: Entry | undefined): boolean =>
   entry !== undefined && entry.value.is !== 'nothing';
 
-/** The value without its lines. */
+/** The value without line numbers. */
 const plain = (tree: Tree): string =>
   JSON.stringify(tree, (key, value: unknown) => (key === 'line' ? undefined : value));

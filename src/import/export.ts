@@ -1,7 +1,7 @@
 import type { OverlayConfigSpec, OverlayNetwork } from '../api/types.ts';
 import { familyOf } from '../net/address.ts';
 
-/** A config.yaml that says what these objects say, and what DC/OS has no words for. */
+/** Renders the objects as a config.yaml, and lists what DC/OS cannot express. */
 export function toConfig(
   config: OverlayConfigSpec,
   networks: readonly OverlayNetwork[],
@@ -47,5 +47,5 @@ function overlayLines({ metadata, spec }: OverlayNetwork, lost: string[]): strin
   return lines;
 }
 
-/** Always a string: no reader takes a name of digits for a number. */
+/** Quotes a string, so that no reader takes digits for a number. */
 const text = (value: string): string => JSON.stringify(value);

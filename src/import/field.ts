@@ -3,7 +3,7 @@ import { cidrOf, formatCidr, parseInterface, type Cidr } from '../net/cidr.ts';
 import { quoted, type Findings } from './finding.ts';
 import type { Tree } from './tree.ts';
 
-/** Reads single values, and says what is wrong with them: line, field, value, rule, remedy. */
+/** Reads single values, and records what is wrong with them: line, field, value, rule, remedy. */
 export class Fields {
   readonly findings: Findings;
 
@@ -11,7 +11,7 @@ export class Fields {
     this.findings = findings;
   }
 
-  /** A scalar's text; undefined where there is none. */
+  /** A scalar's text; undefined if the value is no scalar. */
   text(field: string, tree: Tree | undefined, rule: string): string | undefined {
     if (tree === undefined || tree.is === 'nothing') return undefined;
     if (tree.is !== 'text') {
@@ -61,7 +61,7 @@ export class Fields {
     return undefined;
   }
 
-  /** A subnet in canonical text. */
+  /** A subnet as canonical text. */
   cidr(field: string, tree: Tree | undefined, family: Family): { text: string; cidr: Cidr } | undefined {
     const example = family === 4 ? '10.1.0.0/16' : 'fd01:b::/64';
     const rule = `an ${familyName(family)} subnet such as ${example}`;
@@ -87,7 +87,7 @@ export class Fields {
 
 const last = (field: string): string => field.split('.').at(-1) ?? field;
 
-/** What a document writes where each cluster has something else. */
+/** Matches placeholders, which documents show where each cluster has a value of its own. */
 export const isPlaceholder = (text: string): boolean =>
   /^<[^>]*>$|\{\{|\$\{|^\$[A-Z_(]|^\.\.\.$|^…$|^(?:x{1,3}\.){1,3}x{1,3}|^(?:YOUR|CHANGE|REPLACE|TODO|FIXME)[-_ A-Z]*$/.test(
     text,

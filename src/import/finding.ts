@@ -1,17 +1,17 @@
-/** What was found in a file that somebody brought from DC/OS. */
+/** A finding in a file from DC/OS. */
 export interface Finding {
   /**
-   * `refusal`: the file cannot be imported. `lost`: it can, and this is not kept. `warning`: look at it. `note`: it was read in
-   * another way than it is written.
+   * `refusal`: the file cannot be imported. `lost`: it can, but this part is not kept. `warning`: the user should look at it.
+   * `note`: it was read differently from how it is written.
    */
   weight: 'refusal' | 'lost' | 'warning' | 'note';
   /** The file, as the user named it. */
   file: string;
-  /** From 1; absent where the whole file is meant. */
+  /** Line number from 1; absent if the finding is about the whole file. */
   line?: number;
   /** Names the field, the value and the rule. */
   message: string;
-  /** What to do; absent where nothing has to be done. */
+  /** What to do; absent if nothing has to be done. */
   next?: string;
 }
 
@@ -22,7 +22,7 @@ export const findingText = ({ weight, file, line, message, next }: Finding): str
   return `${place}: ${words[weight]}: ${message}${next === undefined ? '' : `; ${next}`}`;
 };
 
-/** Collects what is found in one file. */
+/** Collects the findings of one file. */
 export class Findings {
   readonly file: string;
   readonly all: Finding[] = [];
@@ -50,7 +50,7 @@ export class Findings {
   }
 }
 
-/** A value as a message shows it: one line, not too long. */
+/** Shows a value in a message: on one line, shortened. */
 export const quoted = (text: string): string => {
   const flat = text.replace(/\s+/g, ' ').trim();
   return `"${flat.length > 60 ? `${flat.slice(0, 57)}…` : flat}"`;

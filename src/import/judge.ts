@@ -10,7 +10,7 @@ interface Range {
   line: number;
 }
 
-/** Every range of addresses that the configuration names. */
+/** Returns every range of addresses in the configuration. */
 function rangesOf(
   { networks, vtepSubnet, vtepSubnet6 }: DcosConfig,
   network: ReadonlyMap<string, Entry> | undefined,
@@ -27,7 +27,7 @@ function rangesOf(
   ];
 }
 
-/** Rules between networks. */
+/** Checks rules between networks. */
 export function judge(
   config: DcosConfig,
   network: ReadonlyMap<string, Entry> | undefined,

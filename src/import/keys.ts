@@ -28,7 +28,7 @@ export const agentKeys = [
   'enable_ipv6',
 ] as const;
 
-/** The key that was probably meant; undefined where none is near. */
+/** Returns the known key that was probably meant; undefined if none is similar. */
 export function nearest(word: string, keys: readonly string[]): string | undefined {
   const plain = (text: string) => text.toLowerCase().replace(/[^a-z0-9]/g, '');
   const same = keys.find((key) => plain(key) === plain(word));
@@ -39,7 +39,7 @@ export function nearest(word: string, keys: readonly string[]): string | undefin
   return best !== undefined && best.far <= 2 ? best.key : undefined;
 }
 
-/** Letters that have to be changed, added or left out. */
+/** The edit distance: letters to change, add or remove. */
 function distance(a: string, b: string): number {
   if (Math.abs(a.length - b.length) > 2) return 3;
   let row = Array.from({ length: b.length + 1 }, (_, at) => at);

@@ -1,6 +1,6 @@
 import type { Findings } from './finding.ts';
 
-/** What web pages, mail programs and editors do to text, and what it was. Each keeps the lines as they are. */
+/** Damage that web pages, mail programs and editors do to text, with the original. Repairs keep the line numbers. */
 const mends: { what: string; pattern: RegExp; by: string | ((found: string) => string) }[] = [
   {
     what: 'a no-break or other wide space, read as a space',
@@ -29,7 +29,7 @@ const mends: { what: string; pattern: RegExp; by: string | ((found: string) => s
   { what: 'the frame of a code block (```), left out', pattern: /^\s*(?:```|~~~).*$/g, by: '' },
 ];
 
-/** Text that came through a web page or a mail program, as it was. Says what it changed, and where. */
+/** Repairs text that was copied from a web page or mail. It records each change with its line. */
 export function mend(source: string, findings: Findings): string {
   let text = source.replace(/^\ufeff/, '');
   if (/\r/.test(text)) text = text.replace(/\r\n?/g, '\n');
@@ -53,7 +53,7 @@ const alsoIn = ([, ...more]: readonly number[]): string =>
     ? ''
     : ` (also in ${more.length === 1 ? 'line' : 'lines'} ${more.slice(0, 8).join(', ')}${more.length > 8 ? ' …' : ''})`;
 
-/** A file's text. UTF-16 has a mark of its own at its beginning. */
+/** Decodes a file's text. UTF-16 is recognised by the mark at its beginning. */
 export function decode(bytes: Uint8Array, findings: Findings): string | undefined {
   const [first = 0, second = 0] = bytes;
   const utf16 =

@@ -1,25 +1,25 @@
-/** DC/OS's overlay configuration, whatever file said it. Subnets are canonical, without host bits. */
+/** DC/OS's overlay configuration, read from any of its files. Subnets are canonical, without host bits. */
 export interface DcosConfig {
-  /** What the file says itself. */
+  /** The parts that the file sets. */
   sets: Aspect[];
   enable: boolean;
   networks: DcosNetwork[];
   /** `44.128.0.0/20` */
   vtepSubnet?: string;
   vtepSubnet6?: string;
-  /** As it was spelled: `70:B3:D5:00:00:00`. */
+  /** As the file writes it: `70:B3:D5:00:00:00`. */
   vtepMACOUI: string;
-  /** Bytes. */
+  /** In bytes. */
   mtu: number;
   /** Names of networks, in order. */
   defaultNetwork: string[];
-  /** `false`: networks of IPv6 alone are disabled. */
+  /** `false`: networks with only IPv6 are disabled. */
   ipv6: boolean;
-  /** Whose bridges agents have. */
+  /** Which containerizers have bridges on agents. */
   bridges: { mesos: boolean; docker: boolean };
 }
 
-/** A part of the configuration, as files divide it: agent.json says the MTU, master.json the networks. */
+/** A part of the configuration. Files contain different parts: agent.json the MTU, master.json the networks. */
 export type Aspect = 'enable' | 'networks' | 'mtu' | 'defaultNetwork' | 'ipv6' | 'bridges';
 
 export interface DcosNetwork {
@@ -29,11 +29,11 @@ export interface DcosNetwork {
   subnet6?: string;
   prefix6?: number;
   enabled: boolean;
-  /** Where it stands. */
+  /** Its line in the file. */
   line: number;
 }
 
-/** What DC/OS does where nobody says anything. */
+/** DC/OS's defaults. */
 export const dcosDefaults = {
   mtu: 1420,
   defaultName: 'dcos',

@@ -14,7 +14,7 @@ export class NetworkReader {
     this.#maps = maps;
   }
 
-  /** `dcos_overlay_network`, wherever its body stands; undefined where nobody says anything: the defaults. */
+  /** `dcos_overlay_network`, also if its body is not indented; undefined if it is not set: the defaults apply. */
   body(top: ReadonlyMap<string, Entry>): ReadonlyMap<string, Entry> | undefined {
     const beside = networkKeys.flatMap((key) => top.get(key) ?? []);
     const entry = top.get('dcos_overlay_network') ?? top.get('network');

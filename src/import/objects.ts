@@ -9,7 +9,7 @@ import { validateConfig, validateNetwork } from '../api/validate.ts';
 import type { Findings } from './finding.ts';
 import type { DcosConfig, DcosNetwork } from './model.ts';
 
-/** What `kubectl apply` takes: what is absent keeps its default, or what it has. */
+/** An object for `kubectl apply`: absent fields keep their defaults or present values. */
 export interface ImportedConfig {
   apiVersion: string;
   kind: 'OverlayConfig';
@@ -33,7 +33,7 @@ export interface Objects {
   networks: ImportedNetwork[];
 }
 
-/** The objects that a configuration becomes. */
+/** Returns the objects for a configuration. */
 export function toObjects(config: DcosConfig, findings: Findings): Objects {
   const { vtepSubnet, vtepSubnet6, vtepMACOUI, mtu, defaultNetwork } = config;
   const vtepSubnets = [vtepSubnet, vtepSubnet6].filter((text) => text !== undefined);
@@ -82,7 +82,7 @@ function toNetwork(
   };
 }
 
-/** The object as the API server completes it. */
+/** Fills in defaults as the API server does. */
 export const completed = ({ metadata, spec }: ImportedNetwork): OverlayNetwork => {
   const whole: OverlayNetworkSpec = {
     containerizers: ['CNI', 'Docker'],
@@ -92,7 +92,7 @@ export const completed = ({ metadata, spec }: ImportedNetwork): OverlayNetwork =
   return { metadata, spec: whole };
 };
 
-/** The rules of the kinds themselves have the last word. */
+/** Checks the objects by the rules of their kinds. */
 function judge({ config, networks }: Objects, { networks: from }: DcosConfig, findings: Findings): void {
   const wrong = validateConfig({
     vni: 1024,

@@ -10,5 +10,5 @@ const notPublic = [
   'fc00::/7',
 ].map(parseCidr);
 
-/** Whether somebody on the Internet may have such addresses. */
+/** Whether a range has public addresses, which may belong to others on the Internet. */
 export const isPublic = (cidr: Cidr): boolean => !notPublic.some((range) => contains(range, cidr));

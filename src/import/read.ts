@@ -3,12 +3,12 @@ import { fileKeys, networkKeys, overlayKeys, topKeys } from './keys.ts';
 import { mend } from './mend.ts';
 import { parseText, type Entry, type Fault, type Tree } from './tree.ts';
 
-/** More is no configuration. */
+/** Maximum length of a configuration, in characters. */
 const mostBytes = 4_000_000;
 
 /**
- * The top-level entries of a configuration file. What is not valid YAML outside of the keys that are read is passed over and
- * said; inside of them it is read where only one meaning is possible, and refused otherwise.
+ * Reads the top-level entries of a configuration file. Invalid YAML outside of the keys that are read is skipped, with a
+ * note. Inside of them it is read if only one meaning is possible, and refused otherwise.
  */
 export function readEntries(source: string, findings: Findings): Entry[] | undefined {
   if (source.length > mostBytes) {
@@ -48,7 +48,7 @@ export function readEntries(source: string, findings: Findings): Entry[] | undef
   return below(entries, findings);
 }
 
-/** The map that has the keys, where it stands below another key: of a template's or an installer's values. */
+/** Finds the map with the keys below another key, as in the values of a template or an installer. */
 function below(entries: readonly Entry[], findings: Findings): Entry[] | undefined {
   if (entries.some(({ key }) => isOurs(key))) return [...entries];
   const found = entries.flatMap(({ key, value }) => mapsIn(value, key, 0));
@@ -82,7 +82,7 @@ function mapsIn(tree: Tree, path: string, depth: number): { path: string; line: 
   return tree.entries.flatMap(({ key, value }) => mapsIn(value, `${path}.${key}`, depth + 1));
 }
 
-/** The documents, read as they are, or without the lines that nothing is read from, or mended. */
+/** Parses the documents: as they are, otherwise without the lines of other keys, otherwise repaired. */
 function tidied(text: string, findings: Findings): Tree[] | undefined {
   const plain = parse(text);
   if (plain.faults.length === 0 && !isFlat(text)) return plain.roots;
@@ -136,7 +136,7 @@ function tellPassedOver(faults: readonly Fault[], findings: Findings): void {
   );
 }
 
-/** Tabs are tried as two, four and eight spaces: where all that can be read says the same, that is what was meant. */
+/** Tries tabs as two, four and eight spaces. If all readable results agree, that is the meaning. */
 function parse(text: string): { roots: Tree[]; faults: Fault[] } {
   if (!/^[ ]*\t/m.test(text)) return parseText(text);
   const widths = [2, 4, 8].map((width) =>
@@ -157,7 +157,7 @@ function parse(text: string): { roots: Tree[]; faults: Fault[] } {
 
 const anyKey = new RegExp(`^(\\s*)(["']?)(${[...topKeys, ...networkKeys, ...fileKeys].join('|')})\\2\\s*:`);
 
-/** The text with all lines empty that belong to other keys: lines keep their numbers. */
+/** Empties the lines that belong to other keys; lines keep their numbers. */
 function ours(text: string): { text: string; lines: Set<number>; left: number[] } {
   const lines = text.split('\n');
   const indents = lines.flatMap((line) => {
@@ -193,7 +193,7 @@ const width = (indent: string): number => indent.replaceAll('\t', '  ').length;
 
 const itemKey = new RegExp(`^\\s*(?:${overlayKeys.join('|')})\\s*:`);
 
-/** Whether a key of an overlay stands where it can only be of the list before it: the text has lost its indentation. */
+/** Whether an overlay's key is at a place where it can only belong to the list before it: the indentation was lost. */
 const isFlat = (text: string): boolean =>
   new RegExp(`^(?:${overlayKeys.filter((key) => key !== 'enabled').join('|')})\\s*:`, 'm').test(text);
 
@@ -211,7 +211,7 @@ function spaced(text: string, steps: string[]): string {
     .join('\n');
 }
 
-/** Puts the keys of each overlay under its `- `, where the text has lost its indentation. */
+/** Restores lost indentation: puts the keys of each overlay under its `- `. */
 function unflatten(text: string, steps: string[]): string {
   let bullet: number | undefined;
   let told = false;
@@ -241,7 +241,7 @@ function unflatten(text: string, steps: string[]): string {
     .join('\n');
 }
 
-/** The line in which a quotation begins that never ends: YAML notices it at the end of the text. */
+/** Returns the line with a quotation mark that is never closed: YAML reports only the end of the text. */
 function opening(text: string, line: number): number {
   const at = text.split('\n').findIndex((one) => ((one.match(/"/g) ?? []).length & 1) === 1);
   return at < 0 ? line : at + 1;
@@ -249,7 +249,7 @@ function opening(text: string, line: number): number {
 
 const lineOf = (text: string, line: number): string => text.split('\n')[line - 1] ?? '';
 
-/** YAML's own words, without its quotes of the source. */
+/** The parser's message without its excerpt of the source. */
 const reason = (message: string): string => (message.split('\n')[0] ?? message).replace(/[:.]$/, '');
 
 function remedy(message: string, line: string): string {

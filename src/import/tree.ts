@@ -9,7 +9,7 @@ import {
   type Node,
 } from 'yaml';
 
-/** A value as it is written: every scalar is text, so that nothing reads 24 or 70:00:00:00:00:00 as another thing. */
+/** A value as it is written. Every scalar is text, so that 24 or 70:00:00:00:00:00 is not converted. */
 export type Tree = { line: number } & (
   | { is: 'text'; text: string; quoted: boolean }
   | { is: 'nothing' }
@@ -23,34 +23,45 @@ export interface Entry {
   value: Tree;
 }
 
-/** What YAML itself has against a text. */
+/** An error of the YAML parser. */
 export interface Fault {
   line: number;
   message: string;
 }
 
-/** Deep enough for any configuration, and not for what leads into itself. */
+/** Maximum depth: enough for any configuration, and a bound for aliases that contain themselves. */
 const deepest = 24;
-/** Values in one document: aliases make many of few. */
+/** Maximum number of values in one document: aliases can multiply them. */
 const most = 200_000;
-/** To find what an alias stands for, the whole document is walked through. */
+/** Maximum number of aliases: resolving one walks through the whole document. */
 const mostAliases = 1_000;
 
-/** The documents of a text, or what is wrong with it. */
+/** Parses the documents of a text, or returns what is wrong with it. */
 export function parseText(text: string): { roots: Tree[]; faults: Fault[] } {
   const lines = new LineCounter();
-  const documents = parseAllDocuments(text, {
-    schema: 'failsafe',
-    lineCounter: lines,
-    uniqueKeys: false,
-    logLevel: 'silent',
-    prettyErrors: false,
-  }) as Document.Parsed[];
+  let documents: Document.Parsed[];
+  try {
+    documents = parseAllDocuments(text, {
+      schema: 'failsafe',
+      lineCounter: lines,
+      uniqueKeys: false,
+      logLevel: 'silent',
+      prettyErrors: false,
+    }) as Document.Parsed[];
+  } catch (error) {
+    // the parser is recursive: deep nesting exhausts the stack
+    if (!(error instanceof RangeError)) throw error;
+    return { roots: [], faults: [{ line: deepestLine(text), message: tooDeep }] };
+  }
   const roots: Tree[] = [];
   const faults: Fault[] = [];
   for (const document of documents) {
     for (const { pos, message } of document.errors)
-      faults.push({ line: lines.linePos(pos[0]).line, message });
+      // the parser is recursive, and reports a stack overflow as an error of the text
+      faults.push({
+        line: lines.linePos(pos[0]).line,
+        message: /call stack/.test(message) ? tooDeep : message,
+      });
     const reader = new Reader(document, lines);
     try {
       if (document.contents !== null) roots.push(reader.tree(document.contents, 0));
@@ -60,6 +71,21 @@ export function parseText(text: string): { roots: Tree[]; faults: Fault[] } {
     }
   }
   return { roots, faults };
+}
+
+const tooDeep = 'the value is nested too deep';
+
+/** Returns the line of the first bracket that is deeper than any configuration. */
+function deepestLine(text: string): number {
+  let depth = 0;
+  let line = 1;
+  for (const one of text) {
+    if (one === '\n') line++;
+    if (one === '[' || one === '{') depth++;
+    if (one === ']' || one === '}') depth--;
+    if (depth > deepest) return line;
+  }
+  return 1;
 }
 
 class TooMuch extends Error {
@@ -92,7 +118,7 @@ class Reader {
         throw new TooMuch(line, `there are more than ${mostAliases} aliases`);
       const target = node.resolve(this.#document);
       if (target === undefined) throw new TooMuch(line, `*${node.source} refers to nothing`);
-      // what it shows stands elsewhere; the line is that of the text
+      // an alias has the line of the alias, not of its target
       return this.tree(target, line, depth + 1);
     }
     if (isSeq(node)) {
@@ -101,7 +127,7 @@ class Reader {
     }
     if (isMap(node)) return { line, is: 'map', entries: this.#entries(node, line, depth) };
     if (!isScalar(node)) return { line, is: 'nothing' };
-    // of the failsafe schema every scalar is text
+    // in the failsafe schema every scalar is text
     const text = typeof node.value === 'string' ? node.value : '';
     const plain = node.type === undefined || node.type === 'PLAIN';
     if (plain && /^(~|null|Null|NULL|)$/.test(text)) return { line, is: 'nothing' };
@@ -127,7 +153,7 @@ function mergedIn(value: Tree): Entry[] {
   return value.is === 'list' ? value.items.flatMap(mergedIn) : [];
 }
 
-/** The tree with other lines: of text that stands in a value. */
+/** The tree with shifted line numbers, for text inside of a value. */
 export function at(line: number, tree: Tree): Tree {
   if (tree.is === 'list') return { ...tree, line, items: tree.items.map((item) => at(line, item)) };
   if (tree.is === 'map')

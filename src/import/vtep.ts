@@ -4,7 +4,7 @@ import { quoted } from './finding.ts';
 import { dcosDefaults, type DcosConfig, type DcosNetwork } from './model.ts';
 import type { Entry } from './tree.ts';
 
-/** Reads what `dcos_overlay_network` says of the VTEPs. */
+/** Reads the keys of `dcos_overlay_network` about VTEPs. */
 export class VTEPReader {
   readonly #maps: Maps;
 

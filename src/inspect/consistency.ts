@@ -5,21 +5,21 @@ import { parseAddress } from '../net/address.ts';
 import { containsAddress, parseCidr } from '../net/cidr.ts';
 import { portPattern } from '../net/name.ts';
 
-/** What a node keeps of its containers beside the kernel. */
+/** The state that a node keeps of its containers outside of the kernel. */
 export interface Kept extends Attachments {
-  /** Addresses that host-local has given out, by network; absent: they could not be listed. */
+  /** Addresses that host-local has given out, by network; absent if they could not be listed. */
   leases: ReadonlyMap<string, readonly string[]>;
   /** Names of the node's links. */
   links: ReadonlySet<string>;
-  /** Containers whose records or leases are so young that they may be coming or going, by id. */
+  /** Ids of containers whose records or leases are so new that the container may be starting or stopping. */
   young: ReadonlySet<string>;
-  /** Leases that are so young, as `network address`. */
+  /** Leases that are so new, as `network address`. */
   youngLeases: ReadonlySet<string>;
 }
 
 /**
- * Compares the CNI plugin's records, host-local's leases, the containers' links and the node's blocks. A record that
- * cannot be read may hold any lease and any link, so none of them counts as foreign then.
+ * Compares the CNI plugin's records, host-local's leases, the containers' links and the node's blocks. A record that cannot
+ * be read may own any lease and any link, so while there is one, no lease or link counts as foreign.
  */
 export function keptDifferences(kept: Kept, allocated: readonly AllocatedNetwork[]): Difference[] {
   const { attachments, problems, links, young } = kept;
@@ -109,7 +109,7 @@ function foreignLeases({ attachments, leases, youngLeases }: Kept): Difference[]
         interfaces.flatMap((each) => (each.network === network ? each.addresses : [])),
       ),
     );
-    // a container that comes has a lease before its record says so
+    // a starting container has a lease before its record names it
     return addresses
       .filter((address) => !used.has(address) && !youngLeases.has(`${network} ${address}`))
       .map((address) =>

@@ -7,7 +7,7 @@ import { readAttachments, recordFile } from '../containers/attachments.ts';
 import type { Kept } from './consistency.ts';
 import { leasedAddresses } from '../use/leases.ts';
 
-/** A container that comes or goes is done with it within so long. */
+/** How long a container takes to start or stop, at most. */
 const settledMs = 30_000;
 
 interface Places {
@@ -16,7 +16,7 @@ interface Places {
   links?: (() => ReadonlySet<string>) | undefined;
 }
 
-/** Reads records, leases and links at one moment; links last, since a container's record is there before its link. */
+/** Reads records, leases and links at one moment. Links come last, because a container's record exists before its link. */
 export function readKept(
   { stateDir, leaseDir, links = linkNames }: Places,
   networks: readonly string[],

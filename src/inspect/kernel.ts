@@ -9,11 +9,11 @@ import type { Run } from '../linux/run.ts';
 import { readAttachments } from '../containers/attachments.ts';
 import type { NodeKernel } from '../rows/row.ts';
 
-/** What changes while it is read shows once; what stays shows twice. */
+/** The pause between two readings. A change in progress appears in one of them, a real difference in both. */
 const pauseMs = 300;
-/** How long an answer serves: one that came too late for its question answers the next. */
-const keptMs = 2_000;
-/** More are counted, not listed. */
+/** How long an answer is reused, unless the options say otherwise. A late answer then serves the next question. */
+const usuallyKeptMs = 2_000;
+/** The most differences that are listed. The others are only counted. */
 const mostDifferences = 1_000;
 
 interface Options {
@@ -21,17 +21,18 @@ interface Options {
   version: string;
   stateDir: string;
   leaseDir: string;
-  /** What the last pass worked from. */
+  /** The snapshot of the last pass. */
   snapshot: () => Snapshot | undefined;
   run: Run;
   sysctl?: ReadSwitch;
   links?: () => ReadonlySet<string>;
+  keptMs?: number | undefined;
 }
 
-/** Tells how a node's kernel, records and leases differ from what is desired, without changing anything. */
+/** Lists how a node's kernel, records and leases differ from the desired state. It changes nothing. */
 export class KernelListing {
   readonly #options: Options;
-  /** One that is under way serves all that ask meanwhile, and a moment longer. */
+  /** The listing in progress. It also answers the questions that arrive meanwhile and shortly after. */
   #pending: Promise<NodeKernel> | undefined;
 
   constructor(options: Options) {
@@ -42,7 +43,7 @@ export class KernelListing {
     this.#pending ??= this.#list().finally(() => {
       const timer = setTimeout(() => {
         this.#pending = undefined;
-      }, keptMs);
+      }, this.#options.keptMs ?? usuallyKeptMs);
       timer.unref();
     });
     return this.#pending;
@@ -57,7 +58,7 @@ export class KernelListing {
     try {
       const first = await this.#look(wanted);
       if (first.differences.length === 0) return { ...about, ...first };
-      // a pass, or a container that comes, may have been under way
+      // a pass may have been in progress, or a container starting
       await new Promise((resolve) => setTimeout(resolve, pauseMs));
       const { differences, problems } = await this.#look(snapshot() ?? wanted);
       const before = new Set(first.differences.map(textOf));

@@ -4,27 +4,27 @@ import type { Drops } from '../linux/drops.ts';
 import { linkCounters, type LinkCounters } from '../linux/links.ts';
 import { certificateMetric } from '../serve/metrics.ts';
 
-/** Counters of rules cost a process for each chain, so they are read apart from scrapes, and so often. */
+/** How often drop counters are read. That takes one process for each chain, so they are not read at each scrape. */
 const dropsMs = 30_000;
-/** So often before the first pass. */
+/** The interval before the first pass. */
 const firstMs = 2_000;
 
 interface Sources {
   /** Name of the VXLAN link; undefined before it is known. */
   tunnel: () => string | undefined;
-  /** PEM of the server's certificate; undefined while it serves in the clear. */
+  /** PEM of the server's certificate; undefined while it serves without TLS. */
   certificate: () => string | undefined;
-  /** What our rules have dropped; undefined before the first pass. */
+  /** Packets that our rules have dropped; undefined before the first pass. */
   drops: () => Promise<Drops | undefined>;
-  /** For tests: the counters of a link, and where sysctls are. */
+  /** For tests: the counters of a link, and the path of sysctls. */
   counters?: typeof linkCounters;
   sysctl?: string;
 }
 
 /**
- * Registers metrics that are read from the kernel: at each scrape what a file tells, every half minute what rules count.
+ * Registers metrics that are read from the kernel: those from files at each scrape, those of rules every half minute.
  * @param prefix of the names: `overlaynet_agent_`
- * @returns ends it
+ * @returns a function that ends it
  */
 export function followNode(registry: Registry, prefix: string, sources: Sources): () => void {
   const registers = [registry];
@@ -67,7 +67,7 @@ function followDrops(registry: Registry, prefix: string, read: Sources['drops'])
   let timer: NodeJS.Timeout | undefined;
   let stopped = false;
   const look = async () => {
-    // rules that cannot be read are said by the pass; the last numbers stay
+    // the pass reports rules that cannot be read; the last numbers stay
     last = (await read().catch(() => undefined)) ?? last;
     if (!stopped) timer = setTimeout(() => void look(), last === undefined ? firstMs : dropsMs).unref();
   };

@@ -6,10 +6,10 @@ import { QueryError, refusalOf } from '../rows/query.ts';
 import { parseTraceQuery, type NodeRoute } from '../rows/trace.ts';
 import { json, type Reply } from '../serve/http.ts';
 
-/** At once: each runs a dozen programs. */
+/** The most traces at once: each runs about twelve programs. */
 const mostAtOnce = 2;
 
-/** Answers `GET /overlay-agent/route?from=…&to=…`: how a packet would go through this node. None is sent. */
+/** Answers `GET /overlay-agent/route?from=…&to=…`: the way of a packet through this node. No packet is sent. */
 export function routeEndpoint(options: {
   node: string;
   version: string;

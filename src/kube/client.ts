@@ -6,7 +6,7 @@ import { pathOf, type Resource } from './resources.ts';
 import { Transport, type Answered, type Request, type TimeLimits } from './transport.ts';
 import { watch, type WatchEvent, type WatchOptions } from './watch.ts';
 
-export { usersKubeconfig } from './config.ts';
+export { usersKubeconfig } from './kubeconfig.ts';
 export { ApiError } from './error.ts';
 
 export interface Selectors {

@@ -1,9 +1,11 @@
-import { existsSync, readFileSync } from 'node:fs';
-import { homedir } from 'node:os';
+import { readFileSync } from 'node:fs';
 import type { RequestOptions } from 'node:https';
 import path from 'node:path';
+import { createSecureContext } from 'node:tls';
 import { KubeConfig } from '@kubernetes/client-node';
-import { load } from 'js-yaml';
+import { CredentialsError } from './error.ts';
+import { tellPlugin, whyNone } from './execplugin.ts';
+import { filesIn, loadFiles } from './kubeconfig.ts';
 
 /** What TLS and the Authorization header need at this moment. */
 export interface Credentials {
@@ -17,48 +19,14 @@ export interface Credentials {
   headers: Record<string, string>;
 }
 
-interface KubeconfigFile {
-  users?: { name: string; user?: { tokenFile?: string } }[];
-}
-
-/**
- * Makes a kubeconfig's `tokenFile` look like the in-cluster one, the only token file that client-node reads again.
- */
-const useTokenFiles = (config: KubeConfig, file: string): void => {
-  const users = (load(readFileSync(file, 'utf8')) as KubeconfigFile | null)?.users ?? [];
-  for (const { name, user } of users) {
-    if (user?.tokenFile === undefined) continue;
-    const tokenFile = path.resolve(path.dirname(file), user.tokenFile);
-    config.users = config.users.map((known) =>
-      known.name === name ? { name, authProvider: { name: 'tokenFile', config: { tokenFile } } } : known,
-    );
-  }
-};
-
-/** kubectl's own default, where there is such a file. */
-export const usersKubeconfig = (): string | undefined => {
-  const file = path.join(homedir(), '.kube', 'config');
-  return existsSync(file) ? file : undefined;
-};
-
 /**
  * Loads `file`; when absent the files in KUBECONFIG, else the pod's service account.
  * @param context of the file, in place of its current one
  * @throws Error where none of these exists, the file cannot be read, or it names no cluster
  */
 export const loadConfig = (file?: string, context?: string): KubeConfig => {
-  const config = new KubeConfig();
-  const files = (file ?? process.env.KUBECONFIG ?? '').split(path.delimiter).filter((name) => name !== '');
-  if (file !== undefined) {
-    config.loadFromFile(file);
-  } else if (files.length > 0) {
-    config.loadFromDefault();
-  } else if (process.env.KUBERNETES_SERVICE_HOST !== undefined) {
-    config.loadFromCluster();
-  } else {
-    throw new Error('no API server: give --kubeconfig, set KUBECONFIG, or run inside a cluster');
-  }
-  for (const name of files) useTokenFiles(config, name);
+  const files = file === undefined ? filesIn(process.env.KUBECONFIG) : [file];
+  const config = files.length > 0 ? loadFiles(files) : fromCluster();
   if (context !== undefined) {
     const known = config.contexts.map(({ name }) => name);
     if (!known.includes(context))
@@ -69,11 +37,33 @@ export const loadConfig = (file?: string, context?: string): KubeConfig => {
   if (cluster === null)
     throw new Error(`kubeconfig ${files.join(path.delimiter)}: the current context names no cluster`);
   if (cluster.proxyUrl !== undefined) throw new Error(`cluster ${cluster.name}: proxy-url is not supported`);
+  tellPlugin(config);
   return config;
 };
 
-/** Reads certificate and token files, and runs an exec plugin whose credential has expired. */
-export const readCredentials = async (config: KubeConfig): Promise<Credentials> => {
+function fromCluster(): KubeConfig {
+  if (process.env.KUBERNETES_SERVICE_HOST === undefined)
+    throw new Error('no API server: give --kubeconfig, set KUBECONFIG, or run inside a cluster');
+  const config = new KubeConfig();
+  config.loadFromCluster();
+  return config;
+}
+
+/**
+ * Reads certificate and token files, and runs an exec plugin whose credential has expired.
+ * @throws CredentialsError
+ */
+export async function readCredentials(config: KubeConfig): Promise<Credentials> {
+  try {
+    const credentials = await credentialsOf(config);
+    createSecureContext(credentials.tls); // throws where the certificates are none
+    return credentials;
+  } catch (error) {
+    throw new CredentialsError(whyNone(config, error), { cause: error });
+  }
+}
+
+async function credentialsOf(config: KubeConfig): Promise<Credentials> {
   const options: RequestOptions & { headers: Record<string, string> } = { headers: {} };
   await config.applyToHTTPSOptions(options);
   const headers: Record<string, string> = {};
@@ -93,4 +83,4 @@ export const readCredentials = async (config: KubeConfig): Promise<Credentials> 
   if (options.rejectUnauthorized !== undefined) tls.rejectUnauthorized = options.rejectUnauthorized;
   if (options.servername !== undefined) tls.servername = options.servername;
   return { tls, headers };
-};
+}

@@ -9,29 +9,29 @@ import { Agent as HTTPSAgent, request as httpsRequest } from 'node:https';
 import type { Socket } from 'node:net';
 import type { Credentials } from './config.ts';
 
-/** Writes in a burst wait for one of these instead of each opening its own; every watch holds one. */
+/** Maximum number of connections. Writes in a burst share them; each watch occupies one. */
 const most = 64;
-/** After which an idle one is closed: sooner than the API server does, which would meet the next request. */
+/** An idle connection is closed after this time: before the API server closes it, which could break the next request. */
 const idleMs = 60_000;
-/** Of a connection on which nothing comes, whether the other side is there still. */
+/** Interval of TCP keepalive probes on a silent connection. */
 const probeAfterMs = 30_000;
 
 export interface Call {
   method: string;
-  /** With the query. */
+  /** Path with the query. */
   path: string;
   headers: Record<string, string>;
   body?: string;
 }
 
-/** Kept connections to one server, each for one request at a time. Made anew where certificates change. */
+/** A pool of kept connections to one server, each for one request at a time. It is replaced when certificates change. */
 export class Connections {
   readonly #origin: URL;
   readonly #connectMs: number;
   readonly #agent: HTTPAgent;
   readonly #request: typeof httpRequest;
 
-  /** @param options.connectMs what a connection may take to stand, its handshake included */
+  /** @param options.connectMs time limit for opening a connection, with the TLS handshake */
   constructor({ origin, tls, connectMs }: { origin: URL; tls: Credentials['tls']; connectMs: number }) {
     this.#origin = origin;
     this.#connectMs = connectMs;
@@ -41,14 +41,14 @@ export class Connections {
     this.#request = secure ? httpsRequest : httpRequest;
   }
 
-  /** The answer, its body unread. The signal ends it whenever it fires, also while the body is read. @throws Error */
+  /** Returns the answer with its body unread. The signal can end the request at any time, also during the body. @throws Error */
   send({ method, path, headers, body }: Call, signal: AbortSignal): Promise<IncomingMessage> {
     const { hostname, port } = this.#origin;
-    // without it Node sends the body of a DELETE as if there were none
+    // without this header, Node sends the body of a DELETE without a length
     const length = body === undefined ? {} : { 'content-length': String(Buffer.byteLength(body)) };
     const options: RequestOptions = {
       agent: this.#agent,
-      // an IPv6 address has brackets in a URL alone
+      // an IPv6 address has brackets only in a URL
       hostname: hostname.replace(/^\[|\]$/g, ''),
       port,
       method,
@@ -63,7 +63,7 @@ export class Connections {
         resolve(answer);
       });
       request.on('error', (error: NodeJS.ErrnoException) => {
-        // a kept connection that the other side closed just now; a write may have been done all the same
+        // the server closed the kept connection just now; a write may have been done nevertheless
         const stale = request.reusedSocket && error.code === 'ECONNRESET' && !signal.aborted;
         if (stale && !answered && method === 'GET') resolve(this.send({ method, path, headers }, signal));
         else reject(error);
@@ -75,19 +75,19 @@ export class Connections {
     });
   }
 
-  /** Takes no more requests; those that run end in peace. */
+  /** Accepts no more requests. Running ones finish. */
   retire(): void {
     this.#agent.maxFreeSockets = 0;
     for (const sockets of Object.values(this.#agent.freeSockets))
       sockets?.forEach((socket) => socket.destroy());
   }
 
-  /** Cuts all. */
+  /** Closes all connections at once. */
   destroy(): void {
     this.#agent.destroy();
   }
 
-  /** Ends the request where its connection does not stand in time. */
+  /** Ends the request if its connection is not open in time. */
   #limit(socket: Socket, request: ClientRequest): void {
     socket.setKeepAlive(true, probeAfterMs);
     const timer = setTimeout(() => {

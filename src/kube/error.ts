@@ -13,17 +13,33 @@ export class ApiError extends Error {
   /** Kubernetes' reason: `Conflict`, `AlreadyExists`, `Expired`. */
   readonly reason: string;
   readonly retryAfterMs?: number;
+  /** The verb with the resource and name: `update overlaynetworks/dcos`. */
+  readonly command: string;
 
-  /** `request` is the verb with the resource and name: `update overlaynetworks/dcos`. */
   constructor(request: string, status: number, { reason, message }: Status, retryAfterSeconds?: number) {
     super(`${request}: ${status} ${reason ?? ''}: ${message ?? 'no message'}`.replace(' :', ':'));
     this.name = 'ApiError';
+    this.command = request;
     this.status = status;
     this.reason = reason ?? '';
     if (retryAfterSeconds !== undefined && Number.isFinite(retryAfterSeconds)) {
       this.retryAfterMs = retryAfterSeconds * 1000;
     }
   }
+}
+
+export const isGone = ({ status, reason }: ApiError): boolean => status === 404 && reason === 'NotFound';
+
+/**
+ * Whether the API server does not know the kind. Then no write of this kind can succeed, and missing objects mean
+ * nothing.
+ */
+export const isMissingKind = (error: unknown): boolean =>
+  error instanceof ApiError && error.status === 404 && !isGone(error);
+
+/** What the kubeconfig says gives no credentials: a file is missing, or a plugin fails. No request was sent. */
+export class CredentialsError extends Error {
+  override name = 'CredentialsError';
 }
 
 /** Makes an ApiError of a response that is not 2xx. `body` is a Status as JSON, or any text of a proxy in between. */

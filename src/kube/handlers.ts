@@ -1,4 +1,4 @@
-import type { Log } from '../log.ts';
+import { faultOf, type Log } from '../log.ts';
 
 export type ChangeHandler<T> = (name: string, object: T | undefined, old: T | undefined) => void;
 
@@ -46,7 +46,8 @@ export class Handlers<T> {
     try {
       handler();
     } catch (error) {
-      this.#log.error('a change handler failed', { resource: this.#resource, name, error });
+      const fault = faultOf(`${this.#resource}/${name}`, error, 'take the change');
+      this.#log.error('a change handler failed', fault);
     }
   }
 }

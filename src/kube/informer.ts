@@ -1,21 +1,14 @@
 import type { KubeObject } from '../api/types.ts';
-import { silent, type Log } from '../log.ts';
+import { faultOf, silent, type Log } from '../log.ts';
 import { ApiError, type Client } from './client.ts';
 import { Handlers, type ChangeHandler, type WentBackHandler } from './handlers.ts';
+import type { InformerOptions } from './informeroptions.ts';
 import type { Resource } from './resources.ts';
 import { Store } from './store.ts';
 import { isNewer } from './version.ts';
-import { backoffDelay, pause, untilAborted, type BackoffOptions } from './wait.ts';
+import { Attempts, pause, untilAborted } from './wait.ts';
 import type { WatchEvent } from './watch.ts';
 import { messageOf } from '../error.ts';
-
-export interface InformerOptions {
-  /** Selects one object: `metadata.name=NAME`. */
-  fieldSelector?: string;
-  log?: Log;
-  /** Delays between attempts while the API server is unreachable or refuses. Lists are at least `baseMs` apart. */
-  backoff?: BackoffOptions;
-}
 
 /** A watch that ends sooner counts as failed, so the next attempt waits, longer each time. */
 const briefMs = 1000;
@@ -39,7 +32,9 @@ export class Informer<T extends KubeObject> {
   readonly #resource: Resource<T>;
   readonly #selectors: Pick<InformerOptions, 'fieldSelector'> = {};
   readonly #log: Log;
-  readonly #backoff: BackoffOptions;
+  readonly #attempts: Attempts;
+  readonly #baseMs: number;
+  readonly #onFailure: InformerOptions['onFailure'];
   readonly #handlers: Handlers<T>;
   readonly #stopped = new AbortController();
   readonly #synced = Promise.withResolvers<undefined>();
@@ -60,8 +55,11 @@ export class Informer<T extends KubeObject> {
     this.#resource = resource;
     if (options.fieldSelector !== undefined) this.#selectors.fieldSelector = options.fieldSelector;
     this.#log = options.log ?? silent;
+    this.#onFailure = options.onFailure;
     // an API server that returns is followed within five seconds, however long it was away
-    this.#backoff = options.backoff ?? { baseMs: 200, maxMs: 4_000 };
+    const backoff = options.backoff ?? { baseMs: 200, maxMs: 4_000 };
+    this.#attempts = new Attempts(backoff);
+    this.#baseMs = backoff.baseMs;
     this.#handlers = new Handlers(resource.plural, this.#log);
     this.#store = new Store((...change) => {
       this.#handlers.changed(...change);
@@ -180,7 +178,7 @@ export class Informer<T extends KubeObject> {
 
   async #run(signal: AbortSignal): Promise<void> {
     const stopped = () => signal.aborted;
-    for (let attempt = 0; !stopped(); attempt++) {
+    while (!stopped()) {
       let retryAfterMs = 0;
       this.#openedAt = Infinity;
       try {
@@ -189,31 +187,33 @@ export class Informer<T extends KubeObject> {
         await this.#watch(signal);
       } catch (error) {
         if (stopped()) return;
+        this.#attempts.failed(error instanceof ApiError);
         retryAfterMs = this.#fail(error);
       }
       const wake = this.#wake.signal;
       const openMs = performance.now() - this.#openedAt;
-      if (openMs >= briefMs || (openMs >= 0 && wake.aborted)) attempt = 0;
+      if (openMs >= briefMs || (openMs >= 0 && wake.aborted)) this.#attempts.succeeded();
       await pause(retryAfterMs, signal);
-      await pause(backoffDelay(this.#backoff, attempt), AbortSignal.any([signal, wake]));
+      await pause(this.#attempts.nextMs(), AbortSignal.any([signal, wake]));
     }
   }
 
   /** Handles a failed attempt. Returns how long the server asks to wait, in ms. */
   #fail(error: unknown): number {
     this.counters.failures++;
-    const message = messageOf(error);
+    const fault = faultOf(this.#resource.plural, error, `watch ${this.#resource.plural}`);
     this.#lastFailure = error;
+    this.#onFailure?.(error);
     if (!(error instanceof ApiError)) {
       // there was no answer, and the next server that answers may have other data
       if (this.#openedAt === Infinity) this.#mustList = true;
-      this.#log.warn('cannot follow', { resource: this.#resource.plural, error: message });
+      this.#log.warn('cannot follow', fault);
       return 0;
     }
     // overload and outage pass; any other error means that this resourceVersion cannot be continued
     if (error.status !== 429 && error.status < 500) this.#mustList = true;
     if (error.status === 410) this.#log.debug('watch expired', { resource: this.#resource.plural });
-    else this.#log.warn('cannot follow', { resource: this.#resource.plural, error: message });
+    else this.#log.warn('cannot follow', fault);
     return error.retryAfterMs ?? 0;
   }
 
@@ -237,7 +237,7 @@ export class Informer<T extends KubeObject> {
   }
 
   async #relist(signal: AbortSignal): Promise<void> {
-    await pause(Math.max(0, this.#listedAt + this.#backoff.baseMs - performance.now()), signal);
+    await pause(Math.max(0, this.#listedAt + this.#baseMs - performance.now()), signal);
     const asked = this.#asked;
     this.#asked = undefined;
     this.#wake = new AbortController();
@@ -293,8 +293,8 @@ export class Informer<T extends KubeObject> {
     if (this.#store.distrusted) return;
     this.#store.distrusted = true;
     this.counters.restores++;
-    const { plural: resource } = this.#resource;
-    this.#log.warn('the data of the API server went back', { resource, from, to });
+    const { plural } = this.#resource;
+    this.#log.warn("the API server's data went back", faultOf(plural, `${from} → ${to}`, `list ${plural}`));
     this.#handlers.wentBack(from, to);
   }
 }

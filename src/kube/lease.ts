@@ -1,8 +1,7 @@
-import type { Log } from '../log.ts';
+import { faultOf, type Log } from '../log.ts';
 import { ApiError, type Client } from './client.ts';
 import { leases, type Lease, type LeaseSpec } from './resources.ts';
 import { pause } from './wait.ts';
-import { messageOf } from '../error.ts';
 
 export interface LeaderElectionOptions {
   client: Client;
@@ -127,7 +126,7 @@ export class LeaderElection {
     } catch (error) {
       const lost = error instanceof ApiError && error.status === 409;
       if (!lost && !this.#stopped.signal.aborted) {
-        log.warn('lease', { name, error: messageOf(error) });
+        log.warn('lease', faultOf(`leases/${name}`, error, 'update'));
       }
       return false;
     }
@@ -180,7 +179,7 @@ export class LeaderElection {
       const spec = { ...lease.spec, holderIdentity: '', leaseDurationSeconds: 1, renewTime: microTime() };
       await client.update(leases(namespace), { metadata: lease.metadata, spec }, options);
     } catch (error) {
-      if (led) log.warn('cannot release the lease', { name, error: messageOf(error) });
+      if (led) log.warn('cannot release the lease', faultOf(`leases/${name}`, error, 'update'));
     }
   }
 }

@@ -61,11 +61,11 @@ async function refusal(what: string, response: IncomingMessage): Promise<Error> 
 const opcodes = { continuation: 0, text: 1, binary: 2, close: 8, ping: 9, pong: 10 };
 const largestMessage = 16 * 1024 * 1024;
 
-/** The stream in the channel. */
+/** The data stream of channel 0. */
 class Forward extends Duplex {
   readonly #socket: Duplex;
   #rest: Buffer;
-  /** Fragments of a message. */
+  /** Fragments of a message that is not complete yet. */
   #parts: Buffer[] = [];
   readonly #begun = new Set<number>();
 
@@ -144,7 +144,7 @@ interface Frame {
   opcode: number;
   final: boolean;
   body: Buffer;
-  /** Bytes of it, also of those that have not come yet. */
+  /** Length of the payload in bytes, including bytes that have not arrived. */
   size: number;
 }
 
@@ -168,7 +168,7 @@ function long(value: number): Buffer {
   return bytes;
 }
 
-/** The frame at the beginning; undefined where its length has not come yet. A server's frames are not masked. */
+/** The first frame; undefined until its length has arrived. A server's frames are not masked. */
 function unframe(bytes: Buffer): Frame | undefined {
   const [first = 0, second = 0] = bytes;
   const short = second & 0x7f;

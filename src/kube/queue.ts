@@ -1,5 +1,5 @@
 import PQueue from 'p-queue';
-import type { Log } from '../log.ts';
+import { faultOf, type Log } from '../log.ts';
 import { backoffDelay, type BackoffOptions } from './wait.ts';
 
 export interface Result {
@@ -169,7 +169,8 @@ export class KeyedQueue<K extends string> {
       if (this.#stopped.signal.aborted) return;
       nextMs = backoffDelay(this.#backoff, known.failures++);
       this.#retries++;
-      this.#options.log.warn('reconcile failed', { key, error, retryMs: Math.round(nextMs) });
+      const fault = faultOf(key, error, 'reconcile');
+      this.#options.log.warn('reconcile failed', { ...fault, retryMs: Math.round(nextMs) });
     }
     if (this.#stopped.signal.aborted) return;
     known.state = 'idle';

@@ -7,6 +7,7 @@ import {
   type OverlayAgent,
   type OverlayConfig,
   type OverlayNetwork,
+  type OverlayReservation,
 } from '../api/types.ts';
 
 /** Where objects of type T live in the API. */
@@ -26,6 +27,7 @@ export interface Resource<T extends KubeObject> {
 }
 
 export interface Node extends KubeObject {
+  spec?: { podCIDRs?: string[] };
   status?: {
     addresses?: { type: string; address: string }[];
     /** Quantities. */
@@ -76,6 +78,7 @@ const ours = <T extends KubeObject>(kind: string, plural: string): Resource<T> =
 
 export const overlayConfigs = ours<OverlayConfig>('OverlayConfig', 'overlayconfigs');
 export const overlayNetworks = ours<OverlayNetwork>('OverlayNetwork', 'overlaynetworks');
+export const overlayReservations = ours<OverlayReservation>('OverlayReservation', 'overlayreservations');
 export const overlayAgents = ours<OverlayAgent>('OverlayAgent', 'overlayagents');
 export const agentAllocations = ours<AgentAllocation>('AgentAllocation', 'agentallocations');
 /** Small pages, because one ledger of 256 blocks is 45 KB of JSON. */
@@ -132,11 +135,17 @@ export const podMetadata = (namespace: string): Resource<KubeObject> => ({
 /** core/v1, as far as one looks for a pod that serves. */
 export interface Pod extends KubeObject {
   metadata: ObjectMeta & { namespace?: string };
-  spec?: { nodeName?: string; hostNetwork?: boolean };
+  spec?: {
+    nodeName?: string;
+    hostNetwork?: boolean;
+    initContainers?: { name: string }[];
+    containers?: { name: string }[];
+  };
   status?: {
     phase?: string;
     podIPs?: { ip: string }[];
     conditions?: { type: string; status: string }[];
+    containerStatuses?: { name: string; restartCount: number }[];
   };
 }
 
@@ -155,6 +164,29 @@ export const networkPolicies: Resource<KubeObject> = {
   plural: 'networkpolicies',
   metadataOnly: true,
 };
+
+/** networking.k8s.io/v1, of Kubernetes 1.33 and later: ranges that Services get their addresses from. */
+interface ServiceCIDR extends KubeObject {
+  spec?: { cidrs?: string[] };
+}
+
+export const serviceCIDRs: Resource<ServiceCIDR> = {
+  apiVersion: 'networking.k8s.io/v1',
+  kind: 'ServiceCIDR',
+  plural: 'servicecidrs',
+};
+
+/** core/v1 */
+interface Service extends KubeObject {
+  spec?: { clusterIPs?: string[] };
+}
+
+export const services = (namespace: string): Resource<Service> => ({
+  apiVersion: 'v1',
+  kind: 'Service',
+  plural: 'services',
+  namespace,
+});
 
 export const daemonSets: Resource<KubeObject> = {
   apiVersion: 'apps/v1',
@@ -183,6 +215,16 @@ export const events = (namespace: string): Resource<Event> => ({
   plural: 'events',
   namespace,
 });
+
+/** All kinds of overlaynet. */
+export const ownKinds: readonly Resource<KubeObject>[] = [
+  overlayConfigs,
+  overlayNetworks,
+  overlayReservations,
+  overlayAgents,
+  agentAllocations,
+  allocationLedgers,
+];
 
 /** The path of an object in the API: `/apis/overlaynet.dev/v1alpha1/overlaynetworks/dcos/status`. */
 export const pathOf = (resource: Resource<KubeObject>, name?: string, subresource?: string): string =>

@@ -14,6 +14,11 @@ export interface Mark<T> {
   gone: ReadonlySet<string>;
 }
 
+/** Whether both are the same as JSON: a field that is undefined counts as absent. */
+const isSame = (one: object, other: object): boolean =>
+  isDeepStrictEqual(one, other) ||
+  isDeepStrictEqual(JSON.parse(JSON.stringify(one)), JSON.parse(JSON.stringify(other)));
+
 /**
  * Whether a consistent read shows less than was known when it began. An object that was unknown although its version
  * had passed had been deleted before.
@@ -138,14 +143,19 @@ export class Store<T extends KubeObject> {
     return true;
   }
 
-  /** Stores the answer to a write, unless something newer is known. */
+  /**
+   * Stores the answer to a write or a read, unless something newer is known. Of the same version the answer counts: for a minute
+   * after a CRD was changed, the API server still sends open watches the object as the old CRD has it, without its new fields.
+   */
   learn(object: T): void {
     const { name, uid = '', resourceVersion } = object.metadata;
+    if (!this.hasSynced || this.#gone.has(uid)) return;
     const old = this.#objects.get(name);
     // if the watch has passed this version and the object is absent, it was deleted since
     const known = old?.metadata.resourceVersion ?? this.resourceVersion;
-    if (this.hasSynced && isNewer(resourceVersion, known) && !this.#gone.has(uid))
-      this.#set(name, object, old);
+    const otherwise =
+      old !== undefined && old.metadata.resourceVersion === resourceVersion && !isSame(old, object);
+    if (isNewer(resourceVersion, known) || otherwise) this.#set(name, object, old);
   }
 
   /**

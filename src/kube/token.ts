@@ -1,6 +1,6 @@
 import type { Client } from './client.ts';
 
-/** A token of a ServiceAccount, for ten minutes: the shortest that API servers give. @throws ApiError, Error */
+/** Requests a token of a ServiceAccount for ten minutes, the shortest time that API servers accept. @throws ApiError, Error */
 export async function requestToken(client: Client, namespace: string, account: string): Promise<string> {
   const answer = await client.raw({
     what: `create serviceaccounts/token of ${namespace}/${account}`,

@@ -5,7 +5,7 @@ import { readCredentials, type Credentials } from './config.ts';
 import { Connections } from './connections.ts';
 import { apiError } from './error.ts';
 import { untilAborted } from './wait.ts';
-import { messageOf } from '../error.ts';
+import { WorkError, messageOf } from '../error.ts';
 
 /** Time limits, all in ms. */
 export interface TimeLimits {
@@ -119,7 +119,9 @@ export class Transport {
       if (signal?.aborted === true) throw signal.reason;
       if (!expired.aborted) throw error;
       this.replaceConnections();
-      throw new Error(`${request.what}: no answer within ${timeoutMs} ms`, { cause: error });
+      throw new WorkError(request.what, `${request.what}: no answer within ${timeoutMs} ms`, {
+        cause: error,
+      });
     }
   }
 
@@ -181,7 +183,7 @@ export class Transport {
       // of an aborted request Node tells that it was, and not why
       return await untilAborted(connections.send(call, signal), signal);
     } catch (error) {
-      throw new Error(`${request.what}: ${messageOf(error)}`, { cause: error });
+      throw new WorkError(request.what, `${request.what}: ${messageOf(error)}`, { cause: error });
     }
   }
 

@@ -12,6 +12,38 @@ export const backoffDelay = ({ baseMs, maxMs }: BackoffOptions, n: number): numb
   return full / 2 + (Math.random() * full) / 2;
 };
 
+/** The step of the growing delay at which a server is tried that has just answered again: four times the base. */
+const returnedStep = 2;
+
+/**
+ * Delays between attempts at one server. They grow while it fails. A server that answers again after silence refuses
+ * requests for a second or two before it serves them, so the long delays of its absence do not apply to it.
+ */
+export class Attempts {
+  readonly #options: BackoffOptions;
+  #failed = 0;
+  #answered = true;
+
+  constructor(options: BackoffOptions) {
+    this.#options = options;
+  }
+
+  /** @param answered whether the server answered with a refusal, as opposed to not at all */
+  failed(answered: boolean): void {
+    if (answered && !this.#answered) this.#failed = Math.min(this.#failed, returnedStep);
+    this.#answered = answered;
+  }
+
+  succeeded(): void {
+    this.#failed = 0;
+  }
+
+  /** The delay before the next attempt, in ms. */
+  nextMs(): number {
+    return backoffDelay(this.#options, this.#failed++);
+  }
+}
+
 /** Resolves after `ms`, or at once when the signal fires. */
 export const pause = (ms: number, signal?: AbortSignal): Promise<void> =>
   new Promise((resolve) => {

@@ -4,6 +4,7 @@ import { containsAddress, formatCidr, parseCidr, type Cidr } from '../net/cidr.t
 import { judgedFamilies, subnetsOf, type Policy } from '../dataplane/policy.ts';
 import type { Failure } from '../dataplane/state.ts';
 import { CommandError, whyFailed, type Run, type RunOptions } from './run.ts';
+import { commandOf } from '../error.ts';
 
 /**
  * Ends the connections that a policy does not allow, because rules judge only how a connection begins. One process
@@ -22,8 +23,9 @@ export async function endForbidden(run: Run, policy: Policy, local: ReadonlySet<
       }
     } catch (error) {
       if (!(error instanceof CommandError)) throw error;
+      const command = commandOf(error) ?? 'conntrack';
       const message = `connections that are no longer allowed may go on: ${error.message}`;
-      failures.push(...[...policy.isolated.keys()].map((network) => ({ network, message })));
+      failures.push(...[...policy.isolated.keys()].map((network) => ({ network, message, command })));
     }
   }
   return failures;
@@ -78,7 +80,9 @@ async function conntrack(run: Run, args: string[], options?: RunOptions): Promis
   const { stderr, code } = await run('conntrack', args, options);
   // if the connections ended meanwhile, conntrack says that there are none and fails
   if (code !== 0 && !stderr.includes(' 0 flow entries ')) {
-    throw new CommandError(`conntrack: ${whyFailed({ stderr, code })}`);
+    throw new CommandError(`conntrack: ${whyFailed({ stderr, code })}`, {
+      command: ['conntrack', ...args].join(' '),
+    });
   }
 }
 

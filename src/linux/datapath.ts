@@ -20,7 +20,7 @@ import { possible, readSwitch, type ReadSwitch } from './ipv6.ts';
 import { observe } from './observe.ts';
 import { once } from './once.ts';
 import { ownTables, tableSpecs } from './owntables.ts';
-import { looksAt, stillThere } from './probe.ts';
+import { looksAt, lossOf, type Loss } from './probe.ts';
 import { findRemains } from './remains.ts';
 import { run, type Run } from './run.ts';
 import { withoutLength } from '../net/address.ts';
@@ -99,11 +99,11 @@ export class DataPath {
   }
 
   /**
-   * Whether the rules of the last pass are still there. This check is cheap, so it notices only that rules were
-   * flushed.
+   * Which rule of the last pass is gone; undefined where they are still there. This check is cheap, so it notices only
+   * that rules were flushed.
    */
-  guarded(): Promise<boolean> {
-    return stillThere(this.#run, this.#looks);
+  loss(): Promise<Loss | undefined> {
+    return lossOf(this.#run, this.#looks);
   }
 
   /** Removes everything that this class ever made, recognised by its marks alone. */
@@ -198,7 +198,11 @@ export class DataPath {
   #logUnread(unread: string[]): void {
     const text = unread.join('; ');
     if (text !== '' && text !== this.#unread) {
-      this.#log.warn("containers' records cannot be read; what they allowed stays allowed", { said: text });
+      this.#log.warn("containers' records cannot be read; what they allowed stays allowed", {
+        object: "containers' records",
+        command: 'read',
+        output: text,
+      });
     }
     this.#unread = text;
   }

@@ -12,15 +12,20 @@ export async function execute(run: Run, plan: KernelPlan, names: (keyof KernelPl
   for (const { name, program, args } of steps) {
     const changes = plan[name];
     if (!names.includes(name) || changes.length === 0) continue;
+    const command = [program, ...args].join(' ');
     try {
       const { failed, problems } = await runBatch(run, program, args, changes.map(render));
       failures.push(
-        ...problems.map((message) => ({ message, ...(name === 'sets' ? { rules: true as const } : {}) })),
+        ...problems.map((message) => ({
+          message,
+          command,
+          ...(name === 'sets' ? { rules: true as const } : {}),
+        })),
         ...(await explain(run, program, changes, failed, unusable)),
       );
     } catch (error) {
       if (!(error instanceof CommandError)) throw error;
-      failures.push({ message: error.message });
+      failures.push({ message: error.message, command });
     }
   }
   return failures;
@@ -54,6 +59,7 @@ async function explain(
           ...network,
           ...meaningOf(change),
           message: `${program}: ${words} (${render(change)})${whose}`,
+          command: `${program} ${render(change)}`,
         },
         more: 0,
       });

@@ -4,6 +4,7 @@ import type { HiddenTable } from './iptables.ts';
 import { nftFamily } from './iptablesread.ts';
 import { nft } from './nftrun.ts';
 import { CommandError, type Run } from './run.ts';
+import { commandOf } from '../error.ts';
 
 interface TableOutcome {
   changes: number;
@@ -24,7 +25,7 @@ export async function clearHidden(run: Run, hidden: HiddenTable[]): Promise<Tabl
       outcome.changes += lines.length;
     } catch (error) {
       if (!(error instanceof CommandError)) throw error;
-      outcome.failures.push(stays(place, error.message));
+      outcome.failures.push(stays(place, error));
     }
   }
   return outcome;
@@ -53,14 +54,15 @@ async function lookInto(run: Run, hidden: HiddenTable[]) {
       looks.push({ table, place, lines: removal(table, text) });
     } catch (error) {
       if (!(error instanceof CommandError) && !(error instanceof SyntaxError)) throw error;
-      looks.push({ table, place, lines: [], failure: stays(place, error.message) });
+      looks.push({ table, place, lines: [], failure: stays(place, error) });
     }
   }
   return looks;
 }
 
-const stays = (place: string, why: string): Failure => ({
-  message: `iptables cannot read ${place}, and what overlaynet has in it stays: ${why}`,
+const stays = (place: string, error: Error): Failure => ({
+  message: `iptables cannot read ${place}, and what overlaynet has in it stays: ${error.message}`,
+  command: commandOf(error) ?? 'nft',
   leftover: true,
 });
 

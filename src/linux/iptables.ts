@@ -60,16 +60,22 @@ export function planChains(desired: Record<Family, Chain[]>, saves: Saved[]): Ch
   for (const { backend, family, rules, absent } of inOrder) {
     const wanted = backend === current ? desired[family] : [];
     if (absent !== undefined) {
-      if (wanted.length > 0) plan.failures.push(missed(absent, false));
+      if (wanted.length > 0) plan.failures.push(missed(absent, programOf(backend, family), false));
       continue;
     }
     const name = programOf(backend, family);
     for (const [table, why] of rules.unread) {
       if (wanted.some((chain) => chain.table === table)) {
-        plan.failures.push(missed(unreadText(name, { family, table, why }), false));
+        plan.failures.push(missed(unreadText(name, { family, table, why }), readOf(name, table), false));
       } else if (isForeign(why)) plan.hidden.push({ family, table, why });
       else if (cleaning)
-        plan.failures.push(missed(`${name}: table ${table}: ${why}; what overlaynet has in it stays`, true));
+        plan.failures.push(
+          missed(
+            `${name}: table ${table}: ${why}; what overlaynet has in it stays`,
+            readOf(name, table),
+            true,
+          ),
+        );
     }
     const restore = diffChains(wanted, rules.chains, rules.unread);
     if (restore.changes === 0) continue;
@@ -82,6 +88,9 @@ export function planChains(desired: Record<Family, Chain[]>, saves: Saved[]): Ch
   }
   return plan;
 }
+
+/** What shows that a table cannot be read. */
+const readOf = (program: string, table: string): string => `${program} -t ${table} -S`;
 
 /** It holds rules that iptables did not make: `nft` can read it. */
 const isForeign = (why: string): boolean => why.includes('incompatible');
@@ -96,21 +105,24 @@ function unreadText(name: string, { family, table, why }: HiddenTable): string {
 export async function applyChains(run: Run, restores: Restore[]): Promise<Failure[]> {
   const failures: Failure[] = [];
   for (const { program: name, input, removal } of restores) {
+    const args = ['-w', '5', '--noflush'];
+    const command = [name, ...args].join(' ');
     try {
-      const { stderr, code } = await run(name, ['-w', '5', '--noflush'], { input });
+      const { stderr, code } = await run(name, args, { input });
       if (code !== 0)
-        failures.push(missed(`${name}: ${whyFailed({ stderr: words(stderr), code })}`, removal));
+        failures.push(missed(`${name}: ${whyFailed({ stderr: words(stderr), code })}`, command, removal));
     } catch (error) {
       if (!(error instanceof CommandError)) throw error;
-      failures.push(missed(error.message, removal));
+      failures.push(missed(error.message, command, removal));
     }
   }
   return failures;
 }
 
 /** Describes rules that could not be written: removals that failed, or rules that are not in place. */
-const missed = (message: string, removal: boolean): Failure => ({
+const missed = (message: string, command: string, removal: boolean): Failure => ({
   message,
+  command,
   ...(removal ? { leftover: true } : { rules: true }),
 });
 

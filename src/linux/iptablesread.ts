@@ -13,20 +13,20 @@ export interface Saved {
   backend: Backend;
   family: Family;
   rules: SavedRules;
-  /** The backend is not installed, in words: then it never wrote anything either. */
+  /** Why the backend is not installed; a backend that is not installed never wrote anything. */
   absent?: string;
 }
 
 /** The family's name in nftables. */
 export const nftFamily = (family: Family): string => (family === 4 ? 'ip' : 'ip6');
 
-/** It lists; the programs that save and restore are called `…-save`, `…-restore`. */
+/** The program that lists; those that save and restore have the suffixes `-save` and `-restore`. */
 export const programOf = (backend: Backend, family: Family): string =>
   `${family === 4 ? 'iptables' : 'ip6tables'}-${backend}`;
 
 /**
- * Reads both families of both backends: rules in the one that is not the node's are left-overs. One table at a time, so that
- * one that cannot be read is said by its name, and hides no other one.
+ * Reads both families of both backends. Rules in the backend that the node does not use are left-overs. Tables are read one
+ * at a time, so a table that cannot be read is named and does not hide the others.
  */
 export async function observeChains(run: Run): Promise<Saved[]> {
   const families: Family[] = [4, 6];
@@ -38,7 +38,7 @@ export async function observeChains(run: Run): Promise<Saved[]> {
   return Promise.all([...nft, ...legacy]);
 }
 
-/** @param read prints a table as `iptables-save` does, nothing where there is none */
+/** @param read prints a table as `iptables-save` does, and nothing for a table that does not exist */
 async function readTables(
   backend: Backend,
   family: Family,
@@ -61,8 +61,8 @@ async function readTables(
 }
 
 /**
- * Of nat ours and the chain that it is jumped to from alone: a hundredth of a second, where all of it beside 30,000 rules
- * of kube-proxy takes a whole one. `iptables-nft-save -t` asks the kernel for every table, whichever it is to print.
+ * Lists a table. Of nat it lists only our chain and the built-in chain that jumps to it: that takes 0.01 s, and the whole
+ * table takes 1 s beside 30,000 rules of kube-proxy. `iptables-nft-save -t` asks the kernel for every table, whichever it prints.
  */
 async function listTable(run: Run, family: Family, table: Table): Promise<string> {
   const list = (...chain: string[]) => run(programOf('nft', family), ['-t', table, '-S', ...chain]);
@@ -71,12 +71,12 @@ async function listTable(run: Run, family: Family, table: Table): Promise<string
   const own = nameOf({ hook: natHook });
   const rules = await list(own);
   if (rules.code === 0) return asSaved(table, hook + rules.stdout);
-  // it says the same of a chain that is not there as of one with rules that iptables did not make
+  // iptables fails in the same words for a missing chain and for a chain with rules that it did not make
   const chain = await nftIfThere(run, ['-t', 'list', 'chain', nftFamily(family), table, own]);
   return asSaved(table, chain === undefined ? hook : `${hook}-N ${own}\n`);
 }
 
-/** Names of those that are there; text: why it is not known. */
+/** Names of the tables that exist. A string says why they are unknown. */
 async function legacyTables(run: Run, family: Family): Promise<ReadonlySet<string> | string> {
   const path = `/proc/net/${family === 4 ? 'ip' : 'ip6'}_tables_names`;
   try {
@@ -91,8 +91,8 @@ async function legacyTables(run: Run, family: Family): Promise<ReadonlySet<strin
 }
 
 /**
- * Asked for a table that is not there, `iptables-legacy-save` makes it, and every packet pays for that. Unlike
- * `iptables-legacy -S` it does not take the lock, which kube-proxy may hold for seconds.
+ * Saves a table that exists. Asked for another one, `iptables-legacy-save` would make it, and every packet would pay for it.
+ * Unlike `iptables-legacy -S`, it does not take the lock, which kube-proxy may hold for seconds.
  */
 async function saveTable(
   run: Run,
@@ -107,7 +107,7 @@ async function saveTable(
   return text;
 }
 
-/** @throws CommandError where the program failed, without what it calls itself */
+/** The program's output. @throws CommandError if it failed, with its message but without its name */
 function said({ stdout, stderr, code }: RunResult): string {
   if (code === 0) return stdout;
   throw new CommandError(whyFailed({ stderr, code }).replace(/^ip6?tables\S* v\S+ \(\S+\): /, ''));

@@ -64,7 +64,7 @@ export function chainDifferences({ restores }: Pick<ChainPlan, 'restores'>, save
         return [ofChain(where, verb.slice(1), lines, seen(verb.slice(1)))];
       const object = `${where} ${name}`;
       if (verb === '-X')
-        return [{ is: 'Foreign', kind: 'Chain', object, message: 'nothing wants this chain' }];
+        return [{ is: 'Foreign', kind: 'Chain', object, message: 'no network needs this chain' }];
       if (verb === '-D')
         return [{ is: 'Foreign', kind: 'Chain', object, message: `not wanted there: ${rest(line)}` }];
       if (verb === '-I')
@@ -114,7 +114,7 @@ export function tableDifferences({ input }: Pick<TablePlan, 'input'>): Differenc
     if (kind === 'chain')
       return lines.some((other) => other.startsWith(`add chain ${object}`))
         ? []
-        : [{ is: 'Foreign', kind: 'Table', object, message: 'nothing wants this chain' }];
+        : [{ is: 'Foreign', kind: 'Table', object, message: 'no network needs this chain' }];
     if (kind === 'set') return [{ is: 'Missing', kind: 'Table', object, message: 'there is no such set' }];
     const entry = `${object} ${content}`;
     const gone = lines.includes(`delete element ${object} { ${content} }`);

@@ -43,7 +43,12 @@ export function monitor(
     const end = (why: string) => {
       if (ended || stopped) return;
       ended = true;
-      log.warn('ip monitor ended; starting it again', { why, afterMs: restartMs });
+      log.warn('ip monitor ended; starting it again', {
+        object: 'reports of the kernel',
+        command: [program, ...args].join(' '),
+        output: why,
+        afterMs: restartMs,
+      });
       timer = setTimeout(start, restartMs);
     };
     createInterface({ input: current.stdout }).on('line', (line) => {

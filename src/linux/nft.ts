@@ -3,6 +3,7 @@ import type { Elements, ObservedChain, ObservedNFTable, TableSpec } from '../dat
 import type { Failure } from '../dataplane/state.ts';
 import { nft, nftIfThere } from './nftrun.ts';
 import { CommandError, type Run } from './run.ts';
+import { commandOf } from '../error.ts';
 
 interface TableOutcome {
   changes: number;
@@ -88,7 +89,7 @@ async function attempt<T>(work: () => Promise<T>): Promise<{ value: T } | Pick<T
   } catch (error) {
     if (!(error instanceof CommandError) && !(error instanceof SyntaxError)) throw error;
     const message = error.name === 'CommandError' ? error.message : `nft: ${error.message}`;
-    return { failures: [{ message }] };
+    return { failures: [{ message, command: commandOf(error) ?? 'nft' }] };
   }
 }
 

@@ -24,5 +24,6 @@ async function attempt(run: Run, args: string[], input: string) {
   if (code === 0) return { stdout, stderr };
   // the rest is the place in the input, and marks below it
   const words = whyFailed({ stderr, code }).split('\n', 3).join(' ');
-  return { stdout, stderr, failure: new CommandError(`nft: ${words} (nft ${args.join(' ')})`) };
+  const command = ['nft', ...args].join(' ');
+  return { stdout, stderr, failure: new CommandError(`nft: ${words} (${command})`, { command }) };
 }

@@ -14,17 +14,17 @@ async function read<T>(
   parse: (stdout: string) => T,
   input = '',
 ): Promise<T | undefined> {
+  const command = [program, ...args].join(' ');
   try {
     const result = await dump(run, program, args, input);
     const { stdout, stderr, code } = result;
     if (code === 0 && isWhole(result)) return parse(stdout);
-    failures.push({
-      message: `${program}: ${whyFailed({ stderr, code })} (${[program, ...args].join(' ')})`,
-    });
+    failures.push({ message: `${program}: ${whyFailed({ stderr, code })} (${command})`, command });
   } catch (error) {
     if (!(error instanceof CommandError) && !(error instanceof SyntaxError)) throw error;
     failures.push({
       message: error.name === 'CommandError' ? error.message : `${program}: ${error.message}`,
+      command,
     });
   }
   return undefined;
@@ -51,12 +51,7 @@ export async function observe(
     withSets ? read(run, failures, ['ipset', 'save'], parseSets) : undefined,
   ]);
   const onTunnel = tunnel !== undefined && links?.get(tunnel)?.ours === true;
-  const [neighbours, fdb] = onTunnel
-    ? await Promise.all([
-        read(run, failures, ['ip', '-N', '-j', 'neigh', 'show', 'dev', tunnel], parseNeighbours),
-        read(run, failures, ['bridge', '-j', 'fdb', 'show', 'dev', tunnel], parseFDB),
-      ])
-    : [new Map(), new Map()];
+  const [neighbours, fdb] = onTunnel ? await observeTunnel(run, failures, tunnel) : [new Map(), new Map()];
   const observed: Observed = {
     links,
     neighbours,
@@ -68,6 +63,13 @@ export async function observe(
   };
   return { observed, failures };
 }
+
+/** Reads a tunnel's neighbours and FDB entries. */
+export const observeTunnel = (run: Run, failures: Failure[], tunnel: string) =>
+  Promise.all([
+    read(run, failures, ['ip', '-N', '-j', 'neigh', 'show', 'dev', tunnel], parseNeighbours),
+    read(run, failures, ['bridge', '-j', 'fdb', 'show', 'dev', tunnel], parseFDB),
+  ]);
 
 /** Splits the output of a batch: one line for each command. */
 function parseDump(text: string) {

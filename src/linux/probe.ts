@@ -26,15 +26,26 @@ export function looksAt(backend: Backend, chains: Record<Family, Chain[]>): Look
   });
 }
 
-/** Whether all jumps are there, as far as can be seen; a check that fails to run shows nothing. */
-export async function stillThere(run: Run, looks: Look[]): Promise<boolean> {
+/** A rule that is gone. */
+export type Loss = {
+  /** The rule, as iptables writes it. */
+  object: string;
+  /** What was run to look for it. */
+  command: string;
+  /** What is there in its place. */
+  output: string;
+};
+
+/** The first jump that is gone; undefined where all are there, as far as can be seen: a check that fails to run shows nothing. */
+export async function lossOf(run: Run, looks: Look[]): Promise<Loss | undefined> {
   for (const { program, args, jump } of looks) {
     try {
       const { stdout, code } = await run(program, args);
-      if (code === 0 && !stdout.split('\n').includes(jump)) return false;
+      if (code === 0 && !stdout.split('\n').includes(jump))
+        return { object: jump, command: [program, ...args].join(' '), output: stdout.trim() };
     } catch (error) {
       if (!(error instanceof CommandError)) throw error;
     }
   }
-  return true;
+  return undefined;
 }

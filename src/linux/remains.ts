@@ -1,11 +1,11 @@
 import { nothing } from '../dataplane/desired.ts';
 import type { TableSpec } from '../dataplane/nftable.ts';
-import { routeKey, type Failure, type Observed } from '../dataplane/state.ts';
+import { routeKey, type Failure, type Observed, type ObservedLink } from '../dataplane/state.ts';
 import { mayClear } from './hidden.ts';
 import { planChains } from './iptables.ts';
 import { observeChains, programOf, type Saved } from './iptablesread.ts';
 import { tablesThere } from './nft.ts';
-import { observe } from './observe.ts';
+import { observe, observeTunnel } from './observe.ts';
 import type { Run } from './run.ts';
 
 /** What the kernel has of ours: the kind of object in the plural → names. */
@@ -23,7 +23,14 @@ export async function findRemains(
   ]);
   const chains = planChains(nothing().chains, saves);
   const hidden = await mayClear(run, chains.hidden);
+  const links = [...(observed.links?.values() ?? [])].filter(({ ours }) => ours);
+  const tunnels = await Promise.all(
+    links.flatMap(({ name, vxlan }) => (vxlan === undefined ? [] : [entriesOf(run, failures, name)])),
+  );
   const found: [string, string[]][] = [
+    ...objectsOf(links),
+    ['neighbours', tunnels.flatMap(({ neighbours }) => neighbours)],
+    ['FDB entries', tunnels.flatMap(({ fdb }) => fdb)],
     ...objectsIn(observed),
     ['iptables chains', [...saves.flatMap(chainsIn), ...hidden.names]],
     ['nftables tables', there.names],
@@ -34,8 +41,21 @@ export async function findRemains(
   };
 }
 
-const objectsIn = ({ links, nexthops, routes, rules, sets }: Observed): [string, string[]][] => [
-  ['links', [...(links?.values() ?? [])].filter(({ ours }) => ours).map(({ name }) => name)],
+/** An address of a link that is ours is ours. */
+const objectsOf = (links: readonly ObservedLink[]): [string, string[]][] => [
+  ['links', links.map(({ name }) => name)],
+  ['addresses', links.flatMap(({ name, addresses }) => addresses.map((address) => `${address} on ${name}`))],
+];
+
+/** Those that a tunnel does not make by itself. */
+async function entriesOf(run: Run, failures: Failure[], tunnel: string) {
+  const [neighbours, fdb] = await observeTunnel(run, failures, tunnel);
+  const named = (entries: ReadonlyMap<string, { permanent: boolean }> | undefined): string[] =>
+    [...(entries ?? [])].flatMap(([name, { permanent }]) => (permanent ? [`${name} on ${tunnel}`] : []));
+  return { neighbours: named(neighbours), fdb: named(fdb) };
+}
+
+const objectsIn = ({ nexthops, routes, rules, sets }: Observed): [string, string[]][] => [
   ['nexthops', [...(nexthops ?? [])].filter(([, { ours }]) => ours).map(([id]) => `id ${id}`)],
   [
     'routes',

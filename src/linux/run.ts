@@ -27,6 +27,13 @@ export const whyFailed = ({ stderr, code }: Pick<RunResult, 'stderr' | 'code'>):
 /** A program did not run to its end: it was not found, was killed, or took too long. */
 export class CommandError extends Error {
   override name = 'CommandError';
+  /** Its command line. */
+  readonly command?: string;
+
+  constructor(message: string, options: ErrorOptions & { command?: string } = {}) {
+    super(message, options);
+    if (options.command !== undefined) this.command = options.command;
+  }
 }
 
 const packages: Record<string, string> = {
@@ -51,6 +58,7 @@ const mostKept = 256 * 2 ** 20;
  */
 export const run: Run = (program, args, { input = '', timeoutMs = 60_000, env, onLine } = {}) =>
   new Promise((resolve, reject) => {
+    const command = [program, ...args].join(' ');
     const child = spawn(program, args, {
       env: env === undefined ? process.env : { ...process.env, ...env },
       stdio: 'pipe',
@@ -85,7 +93,7 @@ export const run: Run = (program, args, { input = '', timeoutMs = 60_000, env, o
         cause.code === 'ENOENT'
           ? `not found${missing === undefined ? '' : `; install ${missing}`}`
           : cause.message;
-      reject(new CommandError(`${program}: ${reason}`, { cause }));
+      reject(new CommandError(`${program}: ${reason}`, { cause, command }));
     });
     child.on('close', (code, signal) => {
       clearTimeout(timer);
@@ -94,7 +102,7 @@ export const run: Run = (program, args, { input = '', timeoutMs = 60_000, env, o
         resolve(onLine === undefined ? { ...output, code } : { ...output, stdout: '', code });
       } else {
         why ??= `killed by ${signal ?? 'a signal'}`;
-        reject(new CommandError(`${program}: ${why} (${[program, ...args].join(' ')})`));
+        reject(new CommandError(`${program}: ${why} (${command})`, { command }));
       }
     });
     // a program that ends without reading its input must not end this one

@@ -57,16 +57,24 @@ export async function installSystem(
   kernel: KernelFiles = { release: release(), modules: '/lib/modules', sys: '/sys' },
 ): Promise<void> {
   const missing = await loadModules(log, run, kernel);
-  for (const problem of switchOn([...switches.bridge, ...switches.marks], log, root)) log.warn(problem);
+  const warn = (problem: string) => {
+    const object = problem.replace(/ .*/s, '');
+    log.warn('a sysctl is not as the data path needs it', {
+      object,
+      command: `sysctl ${object}`,
+      output: problem,
+    });
+  };
+  switchOn([...switches.bridge, ...switches.marks], log, root).forEach(warn);
   const advertised = await keepAdvertisedRoutes(log, run, root);
   // leaves out the switches that would take the node's default route away
   const wanted = switches.forwarding.filter(
     ({ path }) => advertised.length === 0 || !path.startsWith('net/ipv6'),
   );
-  for (const problem of raiseNeighbourLimits(log, root)) log.warn(problem);
+  raiseNeighbourLimits(log, root).forEach(warn);
   const problems = [...missing, ...advertised, ...switchOn(wanted, log, root)];
   if (problems.length > 0) throw new Error(problems.join('; '));
-  for (const problem of switchedOff(root)) log.warn(problem);
+  switchedOff(root).forEach(warn);
 }
 
 /** Sets the switches. Returns what failed. */

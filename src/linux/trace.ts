@@ -142,7 +142,7 @@ class Node {
       ['filter', through],
       ...(links.oif === undefined ? [] : [['mangle', 'POSTROUTING'] as [Table, Chain['hook']]]),
     ];
-    let said = 'no rule of ours speaks of it';
+    let said = 'no rule of overlaynet drops it';
     for (const [table, hook] of order)
       for (const { name, rules } of chainsOf(saves, family, table, hook)) {
         const { target, rule } = walk(rules, read, packet);

@@ -17,6 +17,8 @@ export const linkPrefix = {
   docker: 'd-',
   /** The node's end of a CNI container's interface. */
   port: 'c-',
+  /** A port that a packet of `kubectl overlay trace --send` comes from, for a second or two. */
+  probe: 't-',
   tunnel: 'vtep',
 } as const;
 
@@ -32,7 +34,10 @@ export const bridgeWildcards: readonly string[] = [`${linkPrefix.cni}*`, `${link
 /** The CNI plugin derives the rest from the container's ID and the interface's name. */
 export const portPattern = new RegExp(`^${linkPrefix.port}[0-9a-f]{12}$`);
 
-/** The most networks that a container can ask for. */
+/** The CNI plugin makes and removes them. */
+export const probePattern = new RegExp(`^${linkPrefix.probe}[0-9a-f]{8}$`);
+
+/** The most networks that a container can join: each is one interface, from eth0 to eth15. */
 export const mostNetworks = 16;
 
 /**

@@ -46,3 +46,14 @@ export function vtepIndex(vtepSubnets: readonly string[], address: string): numb
   }
   return undefined;
 }
+
+/** The index of the VTEP whose MAC that is by `vtepAt`; undefined where it is none's. */
+export function vtepWithMAC(vtepSubnets: readonly string[], oui: string, mac: string): number | undefined {
+  if (mac.slice(0, 8) !== oui.toLowerCase().slice(0, 8)) return undefined;
+  const cidrs = vtepSubnets.map(parseCidr).sort((a, b) => a.family - b.family);
+  const [first] = cidrs;
+  if (first === undefined) return undefined;
+  const low = BigInt(`0x${mac.slice(9).replaceAll(':', '')}`);
+  const index = Number((low - first.base - 1n) & 0xffffffn);
+  return index < vtepCapacity(vtepSubnets) ? index : undefined;
+}

@@ -6,8 +6,9 @@ import { keyOf, type View, type Write } from '../allocate/view.ts';
 import { isWaiting } from '../api/inuse.ts';
 import type { KubeObject } from '../api/types.ts';
 import type { Client } from '../kube/client.ts';
+import { isMissingKind } from '../kube/error.ts';
 import type { Node } from '../kube/resources.ts';
-import type { Log } from '../log.ts';
+import { faultOf, type Log } from '../log.ts';
 import { nextBatch } from './batch.ts';
 import { isAnswer, matters, type Caches } from './caches.ts';
 import type { OperatorMetrics } from './metrics.ts';
@@ -15,7 +16,8 @@ import { NodeAddresses } from './nodes.ts';
 import { NetworksKindReader } from './networkskind.ts';
 import { inParallel } from './parallel.ts';
 import { Answers } from './reads.ts';
-import { isMissingKind, Writer, type Result } from './writer.ts';
+import { ReservationsReader } from './reservations.ts';
+import { Writer, type Result } from './writer.ts';
 import { errorOf } from '../error.ts';
 
 /** A refused registration is checked again after this many milliseconds, because its Node may have changed unseen. */
@@ -67,6 +69,7 @@ export class Allocator {
   #restores = 0;
   #wentBackAt: number | undefined;
   readonly #networksKind: NetworksKindReader;
+  readonly #reservations: ReservationsReader;
   #leaving: View['leaving'];
   #mustRelist = false;
   /** A node has arrived or registered, so work that is not urgent waits. */
@@ -90,6 +93,7 @@ export class Allocator {
     this.#metrics = options.metrics;
     this.#addresses = new NodeAddresses(options.client, options.onNode);
     this.#networksKind = new NetworksKindReader(options.client);
+    this.#reservations = new ReservationsReader(options.client, this.#caches.reservations);
     this.#firstConfig = options.firstConfig ?? {};
     for (const informer of this.#caches.all) {
       informer.onWentBack((from, to) => {
@@ -124,7 +128,11 @@ export class Allocator {
     const run: Run = {
       signal,
       writer: new Writer(this.#client, this.#caches),
-      answers: new Answers(this.#caches, this.#addresses, this.#networksKind),
+      answers: new Answers(this.#caches, {
+        addresses: this.#addresses,
+        networksKind: this.#networksKind,
+        reservations: this.#reservations,
+      }),
       refused: new Map(),
       unread: undefined,
       restores: this.#restores,
@@ -169,14 +177,15 @@ export class Allocator {
    */
   #wentBack(plural: string, from: string, to: string): void {
     this.#log.error('the API server’s data went back: was it restored from a backup?', {
-      resource: plural,
-      from,
-      to,
+      object: plural,
+      command: `list ${plural}`,
+      output: `resourceVersion went back from ${from} to ${to}`,
     });
     this.#restores++;
     this.#wentBackAt = Date.now();
     this.#mustRelist = true;
     this.#memory = new Memory();
+    this.#reservations.forget();
   }
 
   #assertSameData({ restores }: Run): void {
@@ -225,6 +234,7 @@ export class Allocator {
       config: this.#caches.configs.get('default'),
       firstConfig: this.#firstConfig,
       networks: this.#caches.networks.list(),
+      ...this.#reservations.known,
       nodes,
       agents,
       allocations,
@@ -258,7 +268,7 @@ export class Allocator {
       } catch (thrown) {
         const error = errorOf(thrown);
         this.#metrics.wrote(write.kind, 'error');
-        this.#log.error('write refused', { write: keyOf(write), error });
+        this.#log.error('write refused', faultOf(keyOf(write), error, write.kind));
         refused.set(keyOf(write), error);
         if (isMissingKind(error) || refused.size > mostRefused) fatal = error;
       }

@@ -7,6 +7,7 @@ import type {
   OverlayAgent,
   OverlayConfig,
   OverlayNetwork,
+  OverlayReservation,
 } from '../api/types.ts';
 import { isGuarded } from '../api/inuse.ts';
 import { confirmOverlap } from '../api/ranges.ts';
@@ -16,6 +17,7 @@ import { remembered } from '../allocate/remembered.ts';
 import { confirmRestore } from '../allocate/restore.ts';
 import { spacesName, type Ledger, type NodeFacts } from '../allocate/view.ts';
 import type { Client } from '../kube/client.ts';
+import { isMissingKind } from '../kube/error.ts';
 import { Informer } from '../kube/informer.ts';
 import {
   agentAllocations,
@@ -24,6 +26,7 @@ import {
   overlayAgents,
   overlayConfigs,
   overlayNetworks,
+  overlayReservations,
 } from '../kube/resources.ts';
 import type { Log } from '../log.ts';
 
@@ -48,14 +51,26 @@ const pagesOf = remembered((ledger: ReadonlyMap<string, AllocationLedger>): Ledg
 export class Caches {
   readonly configs: Informer<OverlayConfig>;
   readonly networks: Informer<OverlayNetwork>;
+  readonly reservations: Informer<OverlayReservation>;
   readonly nodes: Informer<KubeObject>;
   readonly agents: Informer<OverlayAgent>;
   readonly allocations: Informer<AgentAllocation>;
   readonly ledger: Informer<AllocationLedger>;
 
+  /** Resolves when the API server says that it does not know OverlayReservations. */
+  readonly #missing = Promise.withResolvers<undefined>();
+  #isMissing = false;
+
   constructor(client: Client, log: Log) {
+    void this.#missing.promise.then(() => (this.#isMissing = true));
     this.configs = new Informer(client, overlayConfigs, { log });
     this.networks = new Informer(client, overlayNetworks, { log });
+    this.reservations = new Informer(client, overlayReservations, {
+      log,
+      onFailure: (error) => {
+        if (isMissingKind(error)) this.#missing.resolve(undefined);
+      },
+    });
     this.nodes = new Informer(client, nodeMetadata, { log });
     this.agents = new Informer(client, overlayAgents, { log });
     this.allocations = new Informer(client, agentAllocations, { log });
@@ -63,8 +78,16 @@ export class Caches {
   }
 
   get all(): Informer<KubeObject>[] {
-    const { configs, networks, nodes, agents, allocations, ledger } = this;
-    return [configs, networks, nodes, agents, allocations, ledger] as unknown as Informer<KubeObject>[];
+    const { configs, networks, reservations, nodes, agents, allocations, ledger } = this;
+    return [
+      configs,
+      networks,
+      reservations,
+      nodes,
+      agents,
+      allocations,
+      ledger,
+    ] as unknown as Informer<KubeObject>[];
   }
 
   /**
@@ -81,7 +104,7 @@ export class Caches {
       });
       informer.start();
       // an empty list causes no change event
-      void informer.synced().then(() => {
+      void this.settled(informer).then(() => {
         onChange(true);
       });
     }
@@ -103,7 +126,26 @@ export class Caches {
    * all nodes left.
    */
   get synced(): boolean {
-    return this.all.every(({ hasSynced }) => hasSynced);
+    return this.unsynced.length === 0;
+  }
+
+  /**
+   * Those that are not known yet. An API server whose CRDs are older does not know OverlayReservations. There are none
+   * then, and whoever gives out a block makes sure of that.
+   */
+  get unsynced(): Informer<KubeObject>[] {
+    return this.all.filter((one) => !one.hasSynced && !(this.#mayBeMissing(one) && this.#isMissing));
+  }
+
+  /** Resolves when the cache has synced, or need not. */
+  async settled(informer: Informer<KubeObject>): Promise<void> {
+    await (this.#mayBeMissing(informer)
+      ? Promise.race([informer.synced(), this.#missing.promise])
+      : informer.synced());
+  }
+
+  #mayBeMissing(informer: Informer<KubeObject>): boolean {
+    return (informer as unknown) === this.reservations;
   }
 
   nodeFacts(): ReadonlyMap<string, NodeFacts> {
@@ -118,9 +160,15 @@ export class Caches {
     return { ...(spaces === undefined ? {} : { spaces }), pages: pagesOf(byName), readAt, fresh };
   }
 
-  /** Lists everything again. This finds what a watch that hangs has not shown. */
+  /** Lists everything again. This finds changes that a hanging watch has missed. */
   async relist(): Promise<void> {
-    await Promise.all(this.all.map((informer) => informer.relist()));
+    await Promise.all(
+      this.all.map((informer) =>
+        informer.relist().catch((error: unknown) => {
+          if (!this.#mayBeMissing(informer) || !isMissingKind(error)) throw error;
+        }),
+      ),
+    );
   }
 }
 

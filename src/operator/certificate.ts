@@ -1,21 +1,22 @@
 import { X509Certificate } from 'node:crypto';
 import { ApiError, type Client } from '../kube/client.ts';
 import { configMaps, operatorConfigMap } from '../kube/resources.ts';
-import type { Log } from '../log.ts';
+import { faultOf, type Log } from '../log.ts';
 import { messageOf } from '../error.ts';
+import { plainHex } from '../serve/certificate.ts';
 
-/** How often is looked whether it is still there, in ms. */
+/** How often to check that the published certificate is still there, in milliseconds. */
 const lookMs = 60_000;
-/** Of operators that were, of which nobody says that they have gone. */
+/** The most certificates of former operators that are kept. Nothing tells when an operator is gone for good. */
 const mostKept = 16;
 
 /** A fingerprint as a key of a ConfigMap, which takes no colons. */
-const keyOf = ({ fingerprint256 }: X509Certificate): string =>
-  `${fingerprint256.replaceAll(':', '').toLowerCase()}.crt`;
+const keyOf = ({ fingerprint256 }: X509Certificate): string => `${plainHex(fingerprint256)}.crt`;
 
 /**
- * The certificates to be published: ours with those of other operators that are not over, of many the newest.
- * @param data of the ConfigMap as it is
+ * Returns the certificates to publish: ours and those of other operators that have not expired; if there are many, the
+ * newest.
+ * @param data the ConfigMap's present data
  */
 export function published(data: Record<string, string>, pem: string, now: number): Record<string, string> {
   const own = new X509Certificate(pem);
@@ -27,7 +28,7 @@ export function published(data: Record<string, string>, pem: string, now: number
   return { [keyOf(own)]: pem, ...Object.fromEntries(others.map(({ key, text }) => [key, text])) };
 }
 
-/** When it begins to count; undefined of one that is over, or is none. */
+/** When the certificate becomes valid. Undefined if it has expired, or if the text is no certificate. */
 function startOf(pem: string, now: number): number | undefined {
   try {
     const { validFrom, validTo } = new X509Certificate(pem);
@@ -37,11 +38,14 @@ function startOf(pem: string, now: number): number | undefined {
   }
 }
 
-/** Keeps the certificate that this operator shows in a ConfigMap, until `stop`: how `kubectl overlay` tells an operator. */
+/**
+ * Publishes the certificate that this operator serves in a ConfigMap, and keeps it there until `stop`. `kubectl
+ * overlay` recognises an operator by it.
+ */
 export function publishCertificate(options: {
   client: Client;
   namespace: string;
-  /** What is shown now, PEM. */
+  /** The certificate that is served now, as PEM. */
   certificate: () => string | undefined;
   log: Log;
 }): { stop: () => void } {
@@ -54,11 +58,14 @@ export function publishCertificate(options: {
       await put(client, namespace, pem);
       problem = '';
     } catch (error) {
-      // another operator was faster: the next look is soon enough
+      // another operator wrote first: the next check is soon enough
       if (error instanceof ApiError && error.status === 409)
         return void setTimeout(() => void look(), 1_000).unref();
       const said = messageOf(error);
-      if (said !== problem) log.warn('the certificate could not be published', { error: said });
+      if (said !== problem) {
+        const fault = faultOf(`configmaps/${operatorConfigMap}`, error, 'update');
+        log.warn('the certificate could not be published', fault);
+      }
       problem = said;
     }
   };

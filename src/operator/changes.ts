@@ -2,11 +2,11 @@ import { json, type Reply, type Stream } from '../serve/http.ts';
 
 /** In ms. */
 interface ChangeTimes {
-  /** Changes that come close to each other are told as one. */
+  /** Changes within this time are sent as one. */
   tick: number;
-  /** Something is sent at least so often: who hears nothing for longer knows that the connection is lost. */
+  /** Something is sent at least this often, so that a page can tell that its connection is lost. */
   heartbeat: number;
-  /** A stream ends after this time. Who goes on shows the token anew. */
+  /** A stream ends after this time. A page that continues sends its token again. */
   most: number;
 }
 
@@ -16,8 +16,9 @@ const mostListeners = 200;
 type Client = Parameters<Stream['begin']>[0];
 
 /**
- * Tells pages that something changed, as server-sent events. What changed is not said: a page asks for the rows that it
- * shows. One timer serves all pages, and each change costs one short write a page, however many objects changed.
+ * Tells pages that something changed, as server-sent events. An event does not say what changed: a page asks for its
+ * rows again. One timer serves all pages, and a change costs one short write for each page, however many objects
+ * changed.
  */
 export class Changes {
   readonly #times: ChangeTimes;
@@ -31,12 +32,12 @@ export class Changes {
     this.#times = { ...times, ...own };
   }
 
-  /** Something that rows are made of has changed. */
+  /** Notes that the data of some row has changed. */
   mark(): void {
     this.#change++;
   }
 
-  /** A stream for one more page. */
+  /** Opens a stream for one more page. */
   follow(): Reply | Stream {
     if (this.#listeners.size >= mostListeners)
       return { ...json(429, { error: `${mostListeners} follow already` }), headers: { 'retry-after': '30' } };

@@ -33,8 +33,8 @@ export interface DeletionsOptions {
 }
 
 /**
- * Serves `POST /overlay-master/agents/delete`, as DC/OS's master did. It releases what nodes held that are gone. The
- * request confirms that they are gone for good; the allocator takes the blocks back by its own protocol.
+ * Serves `POST /overlay-master/agents/delete`, as DC/OS's master did: it releases the blocks of nodes that are gone.
+ * The request confirms that they are gone for good. The allocator takes the blocks back by its own protocol.
  */
 export class Deletions {
   readonly #options: DeletionsOptions;
@@ -69,7 +69,7 @@ export class Deletions {
     return this.#release(departed, records, by);
   }
 
-  /** Asks the API server itself, because a cache may be behind and what is released here may be given to others. */
+  /** Asks the API server itself: a cache may be behind, and other nodes may get what is released here. */
   async #read(nodes: readonly string[]): Promise<Map<string, NodeRecord>> {
     const { client } = this.#options;
     const records = new Map<string, NodeRecord>();
@@ -109,7 +109,7 @@ export class Deletions {
     });
     const agents = departed.filter((agent) => done.has(agent));
     const nodes = agents.map(({ node }) => node);
-    // leaves out those that came back meanwhile
+    // leave out nodes that came back meanwhile
     if (nodes.length > 0) released(nodes);
     log.info('agents released on request', { by, nodes });
     if (failures[0] !== undefined) return later(`not all was released: ${failures[0]}`, agents);

@@ -1,5 +1,4 @@
-import { acceptedSubnets } from '../api/accepted.ts';
-import { renderState } from '../api/state.ts';
+import { stateOf } from '../api/state.ts';
 import { json, text, type Route } from '../serve/http.ts';
 import type { Caches } from './caches.ts';
 import type { Deletions } from './deletion.ts';
@@ -17,14 +16,10 @@ export function endpoints(
       if (missing !== undefined) return json(503, { error: missing });
       const config = caches.configs.get('default');
       if (config === undefined) return json(503, { error: 'overlayconfigs/default does not exist yet' });
-      const effective = config.status?.effective ?? { mtu: 0, ...config.spec };
-      const networks = caches.networks.list().flatMap((network) => {
-        const subnets = acceptedSubnets(network);
-        return subnets.length === 0 ? [] : [{ ...network, spec: { ...network.spec, subnets } }];
-      });
+      const { networks, allocations, agents } = caches;
       return json(
         200,
-        renderState(effective, networks, caches.allocations.list(), (node) => caches.agents.get(node)),
+        stateOf(config, networks.list(), allocations.list(), (node) => agents.get(node)),
       );
     },
     '/overlay-master/agents/delete': {
@@ -44,7 +39,7 @@ export function endpoints(
 
 /** Why nothing is known yet. */
 export function unsynced(caches: Caches): string | undefined {
-  const waiting = caches.all.filter(({ hasSynced }) => !hasSynced);
+  const waiting = caches.unsynced;
   if (waiting.length === 0) return undefined;
   const each = waiting.map(
     ({ resource, lastError }) => `${resource.plural}${lastError === undefined ? '' : ` (${lastError})`}`,

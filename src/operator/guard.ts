@@ -1,4 +1,5 @@
-import { judgeDeletion, type DeletionVerdict } from '../allocate/deleting.ts';
+import type { DeletionVerdict } from '../allocate/deleting.ts';
+import { Deletions } from '../allocate/deletions.ts';
 import type { Plan } from '../allocate/plan.ts';
 import type { View } from '../allocate/view.ts';
 import { inUseFinalizer, isGuarded } from '../api/inuse.ts';
@@ -12,24 +13,23 @@ import { inParallel } from './parallel.ts';
 export class NetworkGuard {
   readonly #client: Client;
   readonly #caches: Caches;
-  /** By uid of a network that is being deleted: when this operator saw that first. */
-  readonly #deletions = new Map<string, number>();
+  readonly #deletions = new Deletions();
   /** By node: when its OverlayAgent last changed. */
-  readonly #heard = new Map<string, number>();
+  readonly #changed = new Map<string, number>();
   #ended = false;
 
   constructor(client: Client, caches: Caches) {
     this.#client = client;
     this.#caches = caches;
     caches.agents.onChange((name, object) => {
-      if (object === undefined) this.#heard.delete(name);
-      else this.#heard.set(name, Date.now());
+      if (object === undefined) this.#changed.delete(name);
+      else this.#changed.set(name, Date.now());
     });
   }
 
   /**
-   * overlaynet is being uninstalled: a finalizer that nobody takes off would keep the CRDs from being deleted. Takes it off
-   * every network, at once.
+   * Removes the finalizer from every network at once, because overlaynet is being uninstalled. A finalizer that stayed
+   * would block the deletion of the CRDs.
    */
   async end(): Promise<void> {
     this.#ended = true;
@@ -41,26 +41,16 @@ export class NetworkGuard {
     });
   }
 
-  /** By name: what is to become of each network. */
+  /** Judges the deletion of each network, by name. */
   judge(view: View, plan: Plan): Map<string, DeletionVerdict> {
-    const going = view.networks.filter(({ metadata }) => metadata.deletionTimestamp !== undefined);
-    const uids = new Set(going.map(({ metadata }) => metadata.uid ?? ''));
-    for (const uid of this.#deletions.keys()) if (!uids.has(uid)) this.#deletions.delete(uid);
     const facts = this.#ended ? { ...view, networksKind: { uid: '', goes: true } } : view;
-    return new Map(
-      view.networks.map((network) => {
-        const { name, uid = '', deletionTimestamp } = network.metadata;
-        const deletionSeen = this.#deletions.get(uid) ?? view.now;
-        if (deletionTimestamp !== undefined) this.#deletions.set(uid, deletionSeen);
-        const agent = (node: string) => this.#heard.get(node);
-        return [name, judgeDeletion(network, facts, plan, { deletionSeen, agent })];
-      }),
-    );
+    return this.#deletions.judge(view.networks, facts, plan, (node) => this.#changed.get(node));
   }
 
   /**
-   * Adds or removes the finalizer, over the very object that was judged.
-   * @returns false where somebody else was faster. @throws ApiError for anything else
+   * Adds or removes the finalizer, under the resourceVersion of the object that was judged.
+   * @returns false if another writer was faster
+   * @throws ApiError for anything else
    */
   async set(network: OverlayNetwork, finalizer: 'add' | 'remove'): Promise<boolean> {
     const { finalizers = [], name } = network.metadata;
@@ -76,7 +66,7 @@ export class NetworkGuard {
       await this.#caches.networks.refresh(name);
       return false;
     }
-    // the last finalizer takes the object along
+    // without its last finalizer the object is gone
     await this.#caches.networks.refresh(name);
     return true;
   }

@@ -4,21 +4,23 @@ import type { Allocator, Settled } from './allocator.ts';
 import type { Caches } from './caches.ts';
 import type { Statuses } from './statuses.ts';
 
-/** Bursts become one run; a single join waits for nothing. */
+/** Changes in a burst share one run. A single join does not wait. */
 const allocateIntervalMs = 50;
-/** Counts in a status change with every join, and every agent sees them: at most so often. */
+/** How often statuses are written at most: their counts change with every join, and every agent sees each change. */
 const statusIntervalMs = 1_000;
 
-/** While this operator leads: what was planned ends with it. */
+/** State of one term as leader. What was planned ends with it. */
 interface Term {
   signal: AbortSignal;
-  /** Everything was listed anew since it began. */
+  /** Whether everything has been listed again since the term began. */
   listed: boolean;
-  /** The last allocation that had nothing left to write: statuses are written of it. */
+  /** The last allocation that had nothing left to write. The statuses follow from it. */
   settled?: Settled;
 }
 
-/** What the leader does: it allocates, and writes the statuses that follow. An operator that does not lead does nothing. */
+/**
+ * The leader's work: it allocates, and writes the statuses that follow. An operator that does not lead does nothing.
+ */
 export class LeaderWork {
   readonly #caches: Caches;
   readonly #allocator: Allocator;
@@ -87,7 +89,7 @@ export class LeaderWork {
   async #allocate(signal: AbortSignal): Promise<Result | undefined> {
     const term = this.#term;
     if (term?.signal.aborted !== false || !this.#caches.synced) return undefined;
-    // a standby's watches may have hung for long
+    // a standby's watches may have been hanging for a long time
     if (!term.listed) await this.#caches.relist();
     term.listed = true;
     return this.#allocator.run(AbortSignal.any([signal, term.signal]), (settled) => {

@@ -4,7 +4,9 @@ import { parseFlags } from './flags.ts';
 import { startOperator } from './run.ts';
 import { messageOf } from '../error.ts';
 
-/** With thousands of nodes V8 would let the heap grow to three times of what stays, and more, before it looks for garbage. */
+/**
+ * Keeps the heap small. By default V8 lets it grow to three times the live data, or more, before it collects garbage.
+ */
 setFlagsFromString('--heap-growing-percent=100');
 
 async function main(): Promise<void> {

@@ -103,13 +103,13 @@ export class OperatorMetrics {
     }).set({ version, node: process.version }, 1);
   }
 
-  /** Shows what waits in the queues, and when the certificate of the server expires, whenever the metrics are scraped. */
+  /** Reports the lengths of the queues, and when the server's certificate expires, at each scrape. */
   serve(queues: Parameters<typeof queueMetrics>[2], certificate: () => string | undefined): void {
     queueMetrics(this.registry, prefix, queues);
     certificateMetric(this.registry, prefix, certificate);
   }
 
-  /** Reads the caches, and the informers' counters, whenever the metrics are scraped. */
+  /** Reads the caches and the informers' counters at each scrape. */
   watch(caches: Caches): void {
     this.#look = () => {
       this.#count(caches);
@@ -159,7 +159,7 @@ export class OperatorMetrics {
     return { contentType: this.registry.contentType, body: await this.registry.metrics() };
   }
 
-  /** Counts networks, agents and findings. While a cache is not complete nothing is known. */
+  /** Counts networks, agents and findings. It counts nothing while a cache is not complete. */
   #count(caches: Caches): void {
     for (const gauge of [this.#networks, this.#agents, this.#findings]) gauge.reset();
     if (!caches.synced) return;
@@ -172,7 +172,7 @@ export class OperatorMetrics {
       this.#findings.inc({ weight: row.weight, type: row.type, reason: row.reason });
   }
 
-  /** A new agent has its tunnel endpoint. */
+  /** Records that a new agent has its tunnel endpoint. */
   joined(seconds: number): void {
     this.#joins.observe(seconds);
   }
@@ -185,7 +185,7 @@ export class OperatorMetrics {
     this.#writes.inc({ kind, result });
   }
 
-  /** What only the leader knows ends with its term: the next leader shows it. */
+  /** Removes the leader's own metrics at the end of its term: the next leader has them. */
   leading(is: boolean): void {
     this.#leader.set(is ? 1 : 0);
     if (is) {
@@ -203,7 +203,7 @@ export class OperatorMetrics {
     this.#restored.set(restore.active ? 1 : 0);
   }
 
-  /** Replaces what is shown of all networks: removed ones are forgotten. */
+  /** Replaces the metrics of all networks, and forgets removed networks. */
   networks(statuses: ReadonlyMap<string, OverlayNetworkStatus>): void {
     this.#blocks.reset();
     this.#warnings.reset();
@@ -219,5 +219,5 @@ export class OperatorMetrics {
   }
 }
 
-/** Conditions of networks of which True is bad news. */
+/** Conditions of networks that warn when they are True. */
 const warnings = new Set(['Deleting', 'Exhausting', 'TightBlocks']);

@@ -2,7 +2,7 @@ import type { NetworksKind } from '../allocate/view.ts';
 import type { Client } from '../kube/client.ts';
 import { definitions, overlayNetworks } from '../kube/resources.ts';
 
-/** The CRD is read again after so many milliseconds. */
+/** How often the CRD is read again, in milliseconds. */
 const readAgainMs = 60_000;
 const readSoonMs = 4_000;
 
@@ -32,7 +32,7 @@ export class NetworksKindReader {
     };
   }
 
-  /** @param soon something waits for its CRD to go, or not to go */
+  /** @param soon whether a network waits to see if its CRD is deleted */
   async readIfOld(soon = false): Promise<void> {
     const againMs = soon ? readSoonMs : readAgainMs;
     if (this.#last === undefined || this.#last.at + againMs < Date.now()) await this.read();

@@ -1,12 +1,13 @@
+import { statedPods } from '../allocate/stated.ts';
 import type { NodeFacts } from '../allocate/view.ts';
 import type { Client } from '../kube/client.ts';
 import { nodes, type Node } from '../kube/resources.ts';
 import { inParallel } from './parallel.ts';
 
-/** So many Nodes are read at once of those that this operator has not seen register. */
+/** The most Nodes that are read at once, of those that this operator has not seen register. */
 const mostRead = 20;
 
-/** How many pods each Node takes, as it said when it was read last. */
+/** How many pods each Node takes, by its status when it was last read. */
 export class NodePods {
   readonly #client: Client;
   readonly #known = new Map<string, { uid: string; pods: number | undefined }>();
@@ -15,24 +16,21 @@ export class NodePods {
     this.#client = client;
   }
 
-  /** A Node was read, for whatever reason. */
-  learn({ metadata, status }: Node): void {
-    const pods = Number(status?.allocatable?.pods);
-    this.#known.set(metadata.name, {
-      uid: metadata.uid ?? '',
-      pods: Number.isSafeInteger(pods) ? pods : undefined,
-    });
+  /** Takes the number from a Node that was read for any reason. */
+  learn(node: Node): void {
+    const { name, uid = '' } = node.metadata;
+    this.#known.set(name, { uid, pods: statedPods(node) });
   }
 
-  /** Undefined: not read, or the Node does not say. */
+  /** The number of pods. Undefined if the Node was not read, or does not state it. */
   of({ name, uid }: NodeFacts): number | undefined {
     const known = this.#known.get(name);
     return known?.uid === uid ? known.pods : undefined;
   }
 
   /**
-   * Reads some of those that are not known, as a new leader has not seen them register. A Node that cannot be read is
-   * one without a number: this serves a warning.
+   * Reads some of the Nodes whose number is unknown: a new leader has not seen them register. A Node that cannot be
+   * read has no number, which only delays a warning.
    * @returns whether there are more
    */
   async readSome(all: Iterable<NodeFacts>): Promise<boolean> {

@@ -1,7 +1,7 @@
 import type { OverlayAgent } from '../api/types.ts';
+import { canonicalAddresses, statedAddresses } from '../allocate/stated.ts';
 import type { NodeFacts } from '../allocate/view.ts';
 import type { Client } from '../kube/client.ts';
-import { formatAddress, isAddress, parseAddress } from '../net/address.ts';
 import { endpointSlices, nodes as nodeResource, type Node } from '../kube/resources.ts';
 import { inParallel } from './parallel.ts';
 
@@ -41,15 +41,11 @@ export class NodeAddresses {
   async read(names: readonly string[], agents: ReadonlyMap<string, OverlayAgent>): Promise<void> {
     if (names.length === 0) return;
     const slice = await this.#client.get(endpointSlices('default'), 'kubernetes');
-    this.#servers = canonical((slice?.endpoints ?? []).flatMap(({ addresses }) => addresses));
+    this.#servers = canonicalAddresses((slice?.endpoints ?? []).flatMap(({ addresses }) => addresses));
     const take = (node: Node) => {
-      const { metadata, status } = node;
+      const { metadata } = node;
       this.#onRead(node);
-      const addresses = canonical(
-        (status?.addresses ?? [])
-          .filter(({ type }) => type === 'InternalIP' || type === 'ExternalIP')
-          .map(({ address }) => address),
-      );
+      const addresses = statedAddresses(node);
       const claim = claimOf(agents.get(metadata.name));
       // a list of thousands takes time, so a reading is as old as its answer
       this.#readings.set(metadata.name, { uid: metadata.uid ?? '', claim, at: Date.now(), addresses });
@@ -80,9 +76,5 @@ export class NodeAddresses {
     return new Map([...this.#readings].map(([name, { addresses }]) => [name, addresses]));
   }
 }
-
-/** Addresses as canonical text, because they are compared with what agents register. */
-const canonical = (texts: readonly string[]): string[] =>
-  texts.filter(isAddress).map((text) => formatAddress(parseAddress(text)));
 
 const claimOf = (agent: OverlayAgent | undefined): string => agent?.spec.addresses.join() ?? '';

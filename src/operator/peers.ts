@@ -1,12 +1,12 @@
-import { readFile } from 'node:fs/promises';
-import { request } from 'node:https';
-import type { IncomingMessage } from 'node:http';
 import PQueue from 'p-queue';
 import { tunnelAddress } from '../api/state.ts';
-import type { AgentAllocation, OverlayConfig } from '../api/types.ts';
+import type { AgentAllocation, OverlayAgent, OverlayConfig } from '../api/types.ts';
 import { messageOf } from '../error.ts';
 import { readNodeKernel } from '../rows/kernel.ts';
 import { readNodeContainers } from '../rows/nodecontainers.ts';
+import { readNodePeers } from '../rows/peers.ts';
+import { agentPeersPath, agentProbePath, type PeerRow } from '../rows/probe.ts';
+import { agentPacketPath, readSightings, type NodeSightings, type PacketOrder } from '../rows/send.ts';
 import { agentRoutePath, readNodeRoute, type Hop } from '../rows/trace.ts';
 import {
   agentContainersPath,
@@ -15,24 +15,31 @@ import {
   type KernelRow,
   type Unanswered,
 } from '../rows/row.ts';
+import { askAgent } from './askagent.ts';
 
 /** In ms. */
 export interface PeerTimes {
-  /** Nobody waits longer for what the agents say. */
+  /** The longest wait of a request for the answers of all agents. */
   all: number;
-  /** One agent of all gets so long, so that those that hang do not keep the places of the others. */
+  /** The longest wait for one of many agents: an agent that hangs must not keep the place of another. */
   each: number;
-  /** How long an answer serves: page after page comes of the same ones. */
+  /** How long an answer serves, from the end of the round in which its agent was asked. */
   kept: number;
+  /** How long it serves the pages after the first, so that all pages come from one reading. */
+  keptForPages: number;
 }
 
-const times: PeerTimes = { all: 5_000, each: 2_500, kept: 3_000 };
+/** Time of a probe whose peers do not answer. */
+const probeMs = 14_000;
+
+const times: PeerTimes = { all: 5_000, each: 2_500, kept: 3_000, keptForPages: 60_000 };
 const atOnce = 32;
-const largestAnswer = 2 * 1024 * 1024;
 
 interface Target {
   node: string;
   address: string;
+  /** SHA-256 of its certificate, as its OverlayAgent says; undefined: it says none. */
+  certificate?: string | undefined;
 }
 
 interface Said<T> {
@@ -40,11 +47,28 @@ interface Said<T> {
   problem?: string;
 }
 
+/** The last answer of an agent. */
+interface Asked<T> {
+  address: string;
+  /** When the round ended in which it was asked, as Date.now(); Infinity before. */
+  at: number;
+  failed: boolean;
+  answer: Promise<Said<T>>;
+}
+
 /** A path of agents, and how its answer is understood. */
 interface Question<T> {
   path: string;
   read: (body: string, node: string) => { rows: T[]; problems: string[] };
-  said: Map<string, { at: number; address: string; failed: boolean; answer: Promise<Said<T>> }>;
+  said: Map<string, Asked<T>>;
+}
+
+/** The agents whose answers a request needs. */
+interface Wanted {
+  /** Only this node's; undefined: all. */
+  node?: string | undefined;
+  /** The request is for a page after the first. */
+  following?: boolean;
 }
 
 const question = <T>(path: string, read: Question<T>['read']): Question<T> => ({
@@ -55,10 +79,12 @@ const question = <T>(path: string, read: Question<T>['read']): Question<T> => ({
 
 interface PeersOptions {
   allocations: () => readonly AgentAllocation[];
+  /** The OverlayAgent of a node. */
+  agent: (node: string) => OverlayAgent | undefined;
   config: () => OverlayConfig | undefined;
   /** Where agents listen. */
   port: number;
-  /** Of a token for the audience of agents; absent: none is shown. */
+  /** File with a token for the audience of agents; absent: no token is sent. */
   tokenFile?: string | undefined;
   times?: PeerTimes;
 }
@@ -79,42 +105,92 @@ export class Peers {
   }
 
   /** Every container that the agents know of, of one node or of all, and which nodes are missing in that. */
-  containers(node?: string): Promise<{ rows: ContainerRow[]; unanswered: Unanswered[] }> {
-    return this.#all(this.#containers, node);
+  containers(wanted: Wanted = {}): Promise<{ rows: ContainerRow[]; unanswered: Unanswered[] }> {
+    return this.#all(this.#containers, wanted);
   }
 
   /** How nodes differ from what is desired, of one node or of all, and which nodes are missing in that. */
-  kernel(node?: string): Promise<{ rows: KernelRow[]; unanswered: Unanswered[] }> {
-    return this.#all(this.#kernel, node);
+  kernel(wanted: Wanted = {}): Promise<{ rows: KernelRow[]; unanswered: Unanswered[] }> {
+    return this.#all(this.#kernel, wanted);
+  }
+
+  /** How a node reaches each other one. Nothing is kept: of all nodes it would be a million rows. */
+  async reached(node: string): Promise<{ rows: PeerRow[]; unanswered: Unanswered[] }> {
+    const said = await this.#one(node, agentPeersPath, undefined, (body) => readNodePeers(body, node));
+    if (said === undefined) return { rows: [], unanswered: [] };
+    if ('problem' in said) return { rows: [], unanswered: [{ node, reason: said.problem }] };
+    const { rows, problems } = said;
+    return { rows, unanswered: problems.length === 0 ? [] : [{ node, reason: problems.join('; ') }] };
+  }
+
+  /** Has a node's agent probe peers now. @returns undefined where no agent of such a node is known */
+  async probe(
+    node: string,
+    peers: readonly string[],
+  ): Promise<{ rows: PeerRow[]; problems: string[] } | { problem: string } | undefined> {
+    const read = (body: string) => readNodePeers(body, node);
+    return this.#one(node, agentProbePath, JSON.stringify({ peers }), read, probeMs);
   }
 
   /** How a packet goes through a node. @returns undefined where no agent of such a node is known */
   async trace(node: string, query: string): Promise<{ hops: Hop[] } | { problem: string } | undefined> {
-    const target = this.#targets().find((one) => one.node === node);
-    if (target === undefined) return undefined;
-    try {
-      const body = await this.#queue.add(() =>
-        this.#get(`${agentRoutePath}?${query}`, target, AbortSignal.timeout(this.#times.all)),
-      );
-      return { hops: readNodeRoute(body) };
-    } catch (error) {
-      return { problem: `${target.address}: ${whyNot(error, this.#times.all)}` };
-    }
+    return this.#one(node, `${agentRoutePath}?${query}`, undefined, (body) => ({
+      hops: readNodeRoute(body),
+    }));
   }
 
-  async #all<T>(asked: Question<T>, node?: string): Promise<{ rows: T[]; unanswered: Unanswered[] }> {
+  /** Has a node send a packet, or watch for one. @returns undefined where no agent of such a node is known */
+  async packet(node: string, order: PacketOrder): Promise<NodeSightings | { problem: string } | undefined> {
+    return this.#one(node, agentPacketPath, JSON.stringify(order), readSightings);
+  }
+
+  /**
+   * Asks one agent.
+   * @param post the body of a POST; undefined of a GET
+   * @param ms how long it may take, its turn included
+   */
+  async #one<T>(
+    node: string,
+    path: string,
+    post: string | undefined,
+    read: (body: string) => T,
+    ms = this.#times.all,
+  ): Promise<T | { problem: string } | undefined> {
+    const target = this.#targets().find((one) => one.node === node);
+    if (target === undefined) return undefined;
+    const until = Date.now() + ms;
+    return this.#queue.add(async () => {
+      // waiting for its turn is a part of the time that it has
+      const left = until - Date.now();
+      if (left <= 0) return { problem: `${target.address}: ${this.#noTurn(ms)}` };
+      try {
+        return read(await this.#fetch(path, target, AbortSignal.timeout(left), post));
+      } catch (error) {
+        return { problem: `${target.address}: ${whyNot(error, left)}` };
+      }
+    });
+  }
+
+  #noTurn(ms = this.#times.all): string {
+    return `it was not its turn within ${ms} ms: too many do not answer`;
+  }
+
+  async #all<T>(asked: Question<T>, wanted: Wanted): Promise<{ rows: T[]; unanswered: Unanswered[] }> {
+    const { node } = wanted;
     const targets = this.#targets().filter((target) => node === undefined || target.node === node);
-    for (const known of [...asked.said.keys(), ...this.#silent])
-      if (node === undefined && !targets.some((target) => target.node === known)) this.#forget(known);
+    if (node === undefined) this.#forgetAllBut(targets);
     const until = Date.now() + this.#times.all;
     const first = targets.filter((target) => !this.#silent.has(target.node));
     const last = targets.filter((target) => this.#silent.has(target.node));
+    const round = [...first, ...last].map((target) => ({
+      target,
+      known: this.#ask(asked, target, until, wanted),
+    }));
     const all = await Promise.all(
-      [...first, ...last].map(async (target) => ({
-        target,
-        said: await this.#ask(asked, target, until, node !== undefined),
-      })),
+      round.map(async ({ target, known }) => ({ target, said: await known.answer })),
     );
+    const now = Date.now();
+    for (const { known } of round) known.at = Math.min(known.at, now);
     return {
       rows: all.flatMap(({ said }) => said.rows),
       unanswered: all
@@ -125,10 +201,10 @@ export class Peers {
     };
   }
 
-  #forget(node: string): void {
-    this.#containers.said.delete(node);
-    this.#kernel.said.delete(node);
-    this.#silent.delete(node);
+  #forgetAllBut(targets: readonly Target[]): void {
+    const nodes = new Set(targets.map(({ node }) => node));
+    for (const kept of [this.#containers.said, this.#kernel.said, this.#silent])
+      for (const known of kept.keys()) if (!nodes.has(known)) kept.delete(known);
   }
 
   /** Agents whose registration the operator took: their addresses were checked against their Nodes. */
@@ -137,30 +213,33 @@ export class Peers {
     const { underlay = 'IPv4' } = config?.status?.effective ?? config?.spec ?? {};
     return this.#options.allocations().flatMap(({ metadata, spec }) => {
       const address = tunnelAddress(spec.addresses, { underlay });
-      return address === '' ? [] : [{ node: metadata.name, address }];
+      const { certificate } = this.#options.agent(metadata.name)?.status ?? {};
+      return address === '' ? [] : [{ node: metadata.name, address, certificate }];
     });
   }
 
-  /** @param alone one node that is asked for by itself has all the time, and is asked again where it did not answer */
-  #ask<T>(asked: Question<T>, target: Target, until: number, alone: boolean): Promise<Said<T>> {
+  /** One node that is asked for by itself has all the time, and is asked again where it did not answer. */
+  #ask<T>(asked: Question<T>, target: Target, until: number, { node, following }: Wanted): Asked<T> {
+    const alone = node !== undefined;
     const known = asked.said.get(target.node);
-    const isFresh = known?.address === target.address && known.at + this.#times.kept > Date.now();
-    if (isFresh && !(alone && known.failed)) return known.answer;
+    const kept = following === true ? this.#times.keptForPages : this.#times.kept;
+    const isFresh = known?.address === target.address && known.at + kept > Date.now();
+    if (isFresh && !(alone && known.failed)) return known;
     const most = alone ? this.#times.all : this.#times.each;
     const answer = this.#queue.add(() => this.#answerOf(asked, target, until, most));
-    const said = { at: Date.now(), address: target.address, failed: false, answer };
+    const said: Asked<T> = { at: Infinity, address: target.address, failed: false, answer };
     void answer.then(({ problem }) => (said.failed = problem !== undefined));
     asked.said.set(target.node, said);
-    return answer;
+    return said;
   }
 
   async #answerOf<T>(asked: Question<T>, target: Target, until: number, most: number): Promise<Said<T>> {
     const failed = (why: string): Said<T> => ({ rows: [], problem: `${target.address}: ${why}` });
     const left = Math.min(most, until - Date.now());
     // it may well answer, so that it is not asked last the next time
-    if (left <= 0) return failed(`it was not its turn within ${this.#times.all} ms: too many do not answer`);
+    if (left <= 0) return failed(this.#noTurn());
     try {
-      const body = await this.#get(asked.path, target, AbortSignal.timeout(left));
+      const body = await this.#fetch(asked.path, target, AbortSignal.timeout(left));
       const { rows, problems } = asked.read(body, target.node);
       this.#silent.delete(target.node);
       return { rows, ...(problems.length === 0 ? {} : { problem: problems.join('; ') }) };
@@ -170,64 +249,12 @@ export class Peers {
     }
   }
 
-  async #get(path: string, { address }: Target, signal: AbortSignal): Promise<string> {
+  #fetch(path: string, target: Target, signal: AbortSignal, post?: string): Promise<string> {
     const { port, tokenFile } = this.#options;
-    const token = tokenFile === undefined ? undefined : (await readFile(tokenFile, 'utf8')).trim();
-    const response = await new Promise<IncomingMessage>((resolve, reject) => {
-      const call = request(
-        {
-          host: address,
-          port,
-          path,
-          signal,
-          agent: false,
-          // Agents sign their certificates themselves. What such a one could take is a token for agents alone.
-          rejectUnauthorized: false,
-          headers: {
-            accept: 'application/json',
-            ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
-          },
-        },
-        resolve,
-      );
-      call.on('error', (error) => {
-        reject(signal.aborted ? (signal.reason as Error) : error);
-      });
-      // an answer that changes the protocol gives neither a response nor an error
-      call.on('close', () => {
-        reject(signal.aborted ? (signal.reason as Error) : new Error('it closed the connection'));
-      });
-      call.end();
-    });
-    const body = await bounded(response, signal);
-    if (response.statusCode === 200) return body;
-    throw new Error(`${response.statusCode ?? 0}: ${body.trim().slice(0, 200)}`);
+    return askAgent({ ...target, port, path, tokenFile, post }, signal);
   }
 }
 
 /** @param ms how long the agent had */
 const whyNot = (error: unknown, ms: number): string =>
   error instanceof Error && error.name === 'TimeoutError' ? `no answer within ${ms} ms` : messageOf(error);
-
-/** The body as text. @throws Error where it is too long, or is cut off */
-function bounded(response: IncomingMessage, signal: AbortSignal): Promise<string> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  return new Promise((resolve, reject) => {
-    response.on('data', (chunk: Buffer) => {
-      size += chunk.length;
-      chunks.push(chunk);
-      if (size <= largestAnswer) return;
-      response.destroy();
-      reject(new Error(`its answer has more than ${largestAnswer} bytes`));
-    });
-    response.on('end', () => {
-      resolve(Buffer.concat(chunks).toString('utf8'));
-    });
-    for (const event of ['close', 'error']) {
-      response.on(event, () => {
-        reject(signal.aborted ? (signal.reason as Error) : new Error('its answer was cut off'));
-      });
-    }
-  });
-}

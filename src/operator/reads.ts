@@ -5,6 +5,7 @@ import type { Caches } from './caches.ts';
 import type { NetworksKindReader } from './networkskind.ts';
 import type { NodeAddresses } from './nodes.ts';
 import { inParallel } from './parallel.ts';
+import type { ReservationsReader } from './reservations.ts';
 
 /** With more objects, one list costs less than reading each by itself. */
 const listFrom = 50;
@@ -16,6 +17,13 @@ const askedMs = 5_000;
 interface Asked {
   at: number;
   there: boolean;
+}
+
+/** What reads in ways of its own. */
+interface Readers {
+  addresses: NodeAddresses;
+  networksKind: NetworksKindReader;
+  reservations: ReservationsReader;
 }
 
 /** Names that were asked for recently. A name whose object came or went after that has to be asked for again. */
@@ -40,6 +48,7 @@ export class Answers {
   readonly #caches: Caches;
   readonly #addresses: NodeAddresses;
   readonly #networksKind: NetworksKindReader;
+  readonly #reservations: ReservationsReader;
   readonly #asked = {
     nodes: new Map<string, Asked>(),
     networks: new Map<string, Asked>(),
@@ -48,10 +57,11 @@ export class Answers {
   /** Nodes whose addresses were read in this run, so that a Node without any is not asked for again and again. */
   readonly #read = new Set<string>();
 
-  constructor(caches: Caches, addresses: NodeAddresses, networksKind: NetworksKindReader) {
+  constructor(caches: Caches, { addresses, networksKind, reservations }: Readers) {
     this.#caches = caches;
     this.#addresses = addresses;
     this.#networksKind = networksKind;
+    this.#reservations = reservations;
   }
 
   /** The names asked for, as `View.asked`. */
@@ -78,7 +88,8 @@ export class Answers {
     const addresses = [...reads.addresses].filter((node) => !this.#read.has(node));
     const any =
       addresses.length + reads.ledger.size + reads.nodes.size + reads.networks.size + reads.agents.size > 0 ||
-      reads.allocations;
+      reads.allocations ||
+      reads.reservations > 0;
     if (!any) return false;
     for (const node of addresses) this.#read.add(node);
     const { ledger, allocations, nodes, networks, agents } = this.#caches;
@@ -92,6 +103,7 @@ export class Answers {
         for (const [name, at] of reads.ledger) this.fresh.set(name, at);
       }),
       reads.allocations ? allocations.relist() : undefined,
+      reads.reservations > 0 ? this.#reservations.read(reads.reservations) : undefined,
       this.#ask(nodes, [...reads.nodes, ...(again ? asked.nodes : [])], this.#asked.nodes),
       this.#ask(networks, [...reads.networks, ...(again ? asked.networks : [])], this.#asked.networks),
       this.#ask(agents, [...reads.agents], this.#asked.agents),

@@ -7,7 +7,7 @@ import { Reviews } from '../serve/review.ts';
 import { certificateFiles } from '../serve/certificate.ts';
 import { serve, type Server } from '../serve/http.ts';
 import { pageRoutes } from '../serve/page.ts';
-import type { Log } from '../log.ts';
+import { faultOf, type Log } from '../log.ts';
 import { Allocator } from './allocator.ts';
 import { publishCertificate } from './certificate.ts';
 import { Caches } from './caches.ts';
@@ -23,23 +23,30 @@ import { NetworkGuard } from './guard.ts';
 import { NodePods } from './nodepods.ts';
 import { Peers } from './peers.ts';
 import { rowEndpoints } from './rows.ts';
+import { StoredEvents } from './storedevents.ts';
 import { Statuses } from './statuses.ts';
 import { Uninstall } from './uninstall.ts';
 
-/** Thousands of agents say what they hold after a roll-out, and no node waits for what follows from that. */
+/**
+ * How long to wait, in milliseconds, after an agent reports what it holds. Thousands do so after a roll-out, and no
+ * node waits for the result.
+ */
 const answersIntervalMs = 500;
 
-/** An operator that runs. */
+/** A running operator. */
 interface Operator {
-  /** Where it serves. */
+  /** The address that it serves on. */
   address: string;
-  /** Takes part in the election until `stop`. */
+  /** Takes part in leader election until `stop`. */
   run: () => Promise<void>;
-  /** Gives the Lease up, ends what runs, and closes all connections. */
+  /** Releases the Lease, stops all work, and closes all connections. */
   stop: () => Promise<void>;
 }
 
-/** Follows the API server and serves; it leads once `run` was called. @throws Error, ListenError */
+/**
+ * Starts an operator: it follows the API server and serves. It takes part in leader election once `run` is called.
+ * @throws Error, ListenError
+ */
 export async function startOperator(flags: Flags, log: Log): Promise<Operator> {
   const metrics = new OperatorMetrics(pkg.version);
   const client = connect({
@@ -93,7 +100,7 @@ export async function startOperator(flags: Flags, log: Log): Promise<Operator> {
   return { address: server.address, run: () => election.run(), stop };
 }
 
-/** What an operator's parts are made of. */
+/** What all parts of an operator need. */
 interface Basis {
   client: Client;
   flags: Flags;
@@ -102,7 +109,7 @@ interface Basis {
   log: Log;
 }
 
-/** What the leader does. @throws Error when the file of the first configuration cannot be used */
+/** Makes the leader's work. @throws Error when the file of the first configuration cannot be used */
 function workOf({ client, flags, metrics, caches, guard, log }: Basis & { guard: NetworkGuard }) {
   const firstConfig = flags.firstConfig === undefined ? {} : readFirstConfig(flags.firstConfig);
   const pods = new NodePods(client);
@@ -150,6 +157,7 @@ function serveOperator({
   const files = certificateFiles(flags.tlsCert, flags.tlsKey);
   const peers = new Peers({
     allocations: () => caches.allocations.list(),
+    agent: (node) => caches.agents.get(node),
     config: () => caches.configs.get('default'),
     port: flags.agentPort,
     tokenFile: flags.agentTokenFile,
@@ -158,7 +166,7 @@ function serveOperator({
     listen: flags.listen,
     routes: {
       ...endpoints(caches, metrics, deletions),
-      ...rowEndpoints(caches, peers, () => unsynced(caches)),
+      ...rowEndpoints(caches, peers, new StoredEvents(client), () => unsynced(caches)),
       [changesPath]: () => changes.follow(),
       ...pageRoutes(flags.page),
     },
@@ -176,7 +184,8 @@ const uninstallOf = (client: Client, { namespace }: Flags, guard: NetworkGuard, 
     namespace,
     () => {
       guard.end().catch((error: unknown) => {
-        log.error('a network may keep its finalizer: docs/deleting.md says how to take it off', { error });
+        const fault = faultOf('overlaynetworks', error, 'remove the finalizer of each network');
+        log.error('a network may keep its finalizer: docs/deleting.md says how to take it off', fault);
       });
     },
     log,

@@ -6,13 +6,20 @@ import { Holdings } from '../allocate/render.ts';
 import { allocationStatus } from '../allocate/allocationstatus.ts';
 import { configStatus } from '../allocate/configstatus.ts';
 import { gather } from '../allocate/facts.ts';
+import { reservationStatus } from '../allocate/reservationstatus.ts';
 import { networkStatus } from '../allocate/networkstatus.ts';
 import type { View } from '../allocate/view.ts';
 import type { Condition, KubeObject, OverlayNetwork, OverlayNetworkStatus } from '../api/types.ts';
 import { ApiError, type Client } from '../kube/client.ts';
 import type { EventRecorder } from '../kube/events.ts';
 import type { Informer } from '../kube/informer.ts';
-import { agentAllocations, overlayConfigs, overlayNetworks, type Resource } from '../kube/resources.ts';
+import {
+  agentAllocations,
+  overlayConfigs,
+  overlayNetworks,
+  overlayReservations,
+  type Resource,
+} from '../kube/resources.ts';
 import type { Settled } from './allocator.ts';
 import type { Caches } from './caches.ts';
 import type { OperatorMetrics } from './metrics.ts';
@@ -110,6 +117,10 @@ export class Statuses {
       const status = allocationStatus(object, facts);
       if (status !== undefined)
         puts.push(new StatusPut(agentAllocations, this.#caches.allocations, object, status));
+    }
+    for (const object of view.reservations.values()) {
+      const status = reservationStatus(object, facts);
+      puts.push(new StatusPut(overlayReservations, this.#caches.reservations, object, status));
     }
     const due = puts.filter((put) => put.differs);
     const current = due.filter((put) => put.isCurrent);
@@ -214,17 +225,22 @@ class StatusPut<T extends WithConditions> {
       if (old?.reason === condition.reason || quiet.has(condition.reason)) return [];
       // these repeat what the others report
       if (condition.type === 'Stalled' || condition.type === 'Reconciling') return [];
+      // there are as many as nodes; a new reason for a refusal is news
+      if (condition.type === 'Reserved' || condition.type === 'Bound') return [];
       // that is what the user asked for
       if (condition.type === 'Draining')
         return condition.reason === 'AgentsAsked' || condition.reason === 'NotDraining'
           ? []
           : [['Normal', condition]];
-      if (old === undefined && condition.status === 'True' && condition.type === 'Ready') return [];
+      if (old === undefined && condition.status === 'True' && isUsual(condition, this.object)) return [];
       const bad = alarmTypes.has(condition.type) ? 'True' : 'False';
       return [[condition.status === bad ? 'Warning' : 'Normal', condition]];
     });
   }
 }
+
+const isUsual = ({ type }: Condition, { kind }: KubeObject): boolean =>
+  type === 'Ready' || kind === overlayReservations.kind;
 
 /** A network's status without its numbers. */
 const substance = (status: OverlayNetworkStatus | undefined): string =>

@@ -6,6 +6,7 @@ export const worldOf = (caches: Caches): World => ({
   now: Date.now(),
   config: caches.configs.get('default'),
   networks: caches.networks.list(),
+  reservations: caches.reservations.list(),
   nodes: caches.nodeFacts(),
   agents: caches.agents.byName,
   allocations: caches.allocations.byName,

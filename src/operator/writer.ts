@@ -2,6 +2,7 @@ import type { AgentAllocation, KubeObject, OverlayConfig } from '../api/types.ts
 import { apiVersion } from '../api/types.ts';
 import { spacesName, type Write } from '../allocate/view.ts';
 import { ApiError, type Client } from '../kube/client.ts';
+import { isGone } from '../kube/error.ts';
 import type { Informer } from '../kube/informer.ts';
 import {
   agentAllocations,
@@ -161,12 +162,3 @@ const allocation = ({ node, spec }: { node: string; spec: AgentAllocation['spec'
  */
 const isLostRace = (error: unknown): boolean =>
   error instanceof ApiError && (error.status === 409 || isGone(error));
-
-const isGone = ({ status, reason }: ApiError): boolean => status === 404 && reason === 'NotFound';
-
-/**
- * Whether the API server does not know the kind. Then no write of this kind can succeed, and missing objects mean
- * nothing.
- */
-export const isMissingKind = (error: unknown): boolean =>
-  error instanceof ApiError && error.status === 404 && !isGone(error);

@@ -7,17 +7,17 @@ import { Age, Name, State, To } from './marks.tsx';
 import { Table, type Column } from './table.tsx';
 import { stateText, text } from './texts.ts';
 
-/** Blocks that are shown: 2^bits of them, from an index on that is a multiple of that. */
+/** The visible blocks: 2^bits of them, from an index that is a multiple of that number. */
 interface Part {
   from: number;
   bits: number;
 }
 
-/** Of the canvas, in its own pixels. */
+/** Width of the canvas in its own pixels. */
 const width = 512;
 const leastBits = 4;
 
-/** The smallest part, of an even step from the whole, that has all blocks in use. */
+/** Returns the smallest part that contains all blocks in use. Its size is an even number of steps below the whole. */
 export function usedPart(all: number, used: Iterable<number>): Part {
   const indices = [...used];
   let part: Part = { from: 0, bits: all };
@@ -30,7 +30,7 @@ export function usedPart(all: number, used: Iterable<number>): Part {
   return part;
 }
 
-/** The blocks of a subnet as a picture, and the table of those that are not free. */
+/** A picture of a subnet's blocks, and a table of those that are not free. */
 export function AddressSpace({ space, blocks }: { space: SpaceRow; blocks: readonly BlockRow[] }) {
   const whole = useMemo(() => parseCidr(space.cidr), [space.cidr]);
   const all = Math.round(Math.log2(space.blocks));
@@ -100,7 +100,7 @@ export function AddressSpace({ space, blocks }: { space: SpaceRow; blocks: reado
           {text.value.cell(cidr, stateText(row?.state ?? 'Free'), row?.node ?? '')}
         </p>
         <p class="legend">
-          {(['Held', 'Releasing', 'Cooling', 'Quarantined', 'Free'] as const).map((state) => (
+          {(['Held', 'Releasing', 'Cooling', 'Quarantined', 'Reserved', 'Free'] as const).map((state) => (
             <span key={state}>
               <span class={`swatch ${state}`} /> {stateText(state)}
             </span>
@@ -108,16 +108,10 @@ export function AddressSpace({ space, blocks }: { space: SpaceRow; blocks: reado
         </p>
       </div>
       {inPart.length === 0 ? (
-        <p>{text.value.noRows}</p>
+        <p>{text.value.noBlocks}</p>
       ) : (
         <div class="beside">
-          <Table
-            label={text.value.blocks}
-            columns={columns()}
-            rows={inPart}
-            total={inPart.length}
-            keyOf={(one) => one.cidr}
-          />
+          <Table label={text.value.blocks} columns={columns()} rows={inPart} keyOf={(one) => one.cidr} />
         </div>
       )}
     </div>
@@ -228,7 +222,7 @@ function Canvas({ label, part, byIndex, cursor, move, zoom }: CanvasProps) {
   );
 }
 
-/** Draws anew when the system turns dark or light. */
+/** Redraws when the system changes between dark and light mode. */
 function useDark(): boolean {
   const query = useMemo(() => matchMedia('(prefers-color-scheme: dark)'), []);
   const dark = useSignal(query.matches);
@@ -244,7 +238,7 @@ function useDark(): boolean {
 
 interface Drawing {
   picture: Picture;
-  /** Of a cell, in pixels. */
+  /** Width of a cell in pixels. */
   size: number;
   part: Part;
   byIndex: ReadonlyMap<number, BlockRow>;

@@ -1,24 +1,37 @@
 import { harmless } from '../api/text.ts';
 import type { AgentRow, BlockRow } from '../rows/row.ts';
+import { PeerRows } from './agents.tsx';
 import { Conditions } from './conditions.tsx';
 import { ContainerTable } from './containers.tsx';
+import { Events } from './events.tsx';
 import { Age, Copied, Name, State, To } from './marks.tsx';
 import { ObjectView, Section, WideTable } from './section.tsx';
 import { text } from './texts.ts';
 import { useRows } from './userows.ts';
 
-/** One node: what it has and what its agent says. */
+/** The view of one node: its allocation, and its agent's report. */
 export function Agent({ name }: { name: string }) {
   const { found } = useRows('agents', { node: name });
   const { found: blocks } = useRows('blocks', { node: name });
+  const { found: containers } = useRows('containers', { node: name }, { first: 1, everyMs: 15_000 });
   const [row] = found.items;
+  const [silent] = containers.unanswered.filter(({ node }) => node === name);
   return (
     <ObjectView name={name} found={found} row={row} unknown={text.value.unknownAgent(harmless(name))}>
       {row === undefined ? null : (
         <>
+          {silent === undefined ? null : (
+            <p class="problem" role="alert">
+              {text.value.noAnswer(harmless(silent.reason))}
+            </p>
+          )}
           <Facts row={row} />
           <Networks row={row} blocks={blocks.items} />
           <Conditions rows={row.conditions} />
+          <Events wish={{ node: name }} />
+          <Section id="peers" title={text.value.peers}>
+            <PeerRows node={name} />
+          </Section>
           <Section id="containers" title={text.value.containers}>
             <ContainerTable wish={{ node: name }} />
           </Section>
@@ -28,7 +41,7 @@ export function Agent({ name }: { name: string }) {
   );
 }
 
-function Facts({ row: { addresses, vtep, created } }: { row: AgentRow }) {
+function Facts({ row: { addresses, vtep, revision, created } }: { row: AgentRow }) {
   const ends = [vtep?.ip, vtep?.ip6].filter((one) => one !== undefined);
   return (
     <dl class="facts">
@@ -49,6 +62,8 @@ function Facts({ row: { addresses, vtep, created } }: { row: AgentRow }) {
           </Copied>
         ))}
       </dd>
+      <dt>{text.value.revision}</dt>
+      <dd>{revision === undefined ? '–' : text.value.revisionOf(revision.applied, revision.wanted)}</dd>
       <dt>{text.value.age}</dt>
       <dd>
         <Age since={created} />
@@ -96,7 +111,7 @@ function Networks({ row, blocks }: { row: AgentRow; blocks: readonly BlockRow[] 
               <td>
                 <code>{bridges?.docker ?? '–'}</code>
               </td>
-              <td>
+              <td class="message">
                 {report === undefined ? null : <State state={report.state} />}{' '}
                 {harmless(report?.message ?? '')}
               </td>

@@ -1,21 +1,26 @@
+import type { ComponentChildren } from 'preact';
 import { useMemo } from 'preact/hooks';
 import { harmless } from '../api/text.ts';
 import { withoutLength } from '../net/address.ts';
+import type { PeerRow } from '../rows/probe.ts';
 import type { AgentRow } from '../rows/row.ts';
 import { Heading } from './heading.tsx';
 import { Age, Name, Notice, shapeOf, State, To, toneOf } from './marks.tsx';
 import { href, replaceRoute } from './route.ts';
+import type { Found } from './rowset.ts';
 import { Filters } from './searchfield.tsx';
+import { Silent } from './section.tsx';
 import { Table, type Column } from './table.tsx';
 import { stateText, text } from './texts.ts';
 import { useRows } from './userows.ts';
 
-/** With more nodes than this, the grid has a mark for each, and no name. */
+/** With more nodes than this, the grid shows a mark without a name for each. */
 const mostNamed = 60;
-/** node2 before node10. */
+/** Sorts node2 before node10. */
 const natural = new Intl.Collator(undefined, { numeric: true });
 
 export function Agents({ search = '' }: { search?: string | undefined }) {
+  const { found: containers } = useRows('containers', {}, { first: 1, everyMs: 15_000 });
   return (
     <>
       <Heading title={text.value.agents} />
@@ -26,6 +31,7 @@ export function Agents({ search = '' }: { search?: string | undefined }) {
           replaceRoute({ view: 'agents', search: next });
         }}
       />
+      <Silent unanswered={containers.unanswered} />
       <AgentRows wish={search === '' ? {} : { search }} />
     </>
   );
@@ -35,24 +41,121 @@ export function Agents({ search = '' }: { search?: string | undefined }) {
 export function AgentRows({ wish }: { wish: { search?: string; network?: string } }) {
   const { found } = useRows('agents', wish);
   const rows = useMemo(() => found.items.toSorted((a, b) => natural.compare(a.node, b.node)), [found.items]);
-  if (!found.here || found.total === 0)
-    return <Notice here={found.here} problem={found.problem} empty={text.value.noRows} />;
+  return (
+    <AgentTable
+      found={found}
+      rows={rows}
+      none={wish.search === undefined ? text.value.noAgents : text.value.noMatch(harmless(wish.search))}
+      label={text.value.list}
+      columns={columns()}
+    >
+      <Grid rows={rows} />
+    </AgentTable>
+  );
+}
+
+/** The peers of a node: the other nodes that have a VTEP. */
+export function PeerRows({ node }: { node: string }) {
+  const { found } = useRows('agents', {});
+  // agents probe each minute, and the operator does not notice it
+  const { found: reached } = useRows('peers', { node }, { everyMs: 30_000 });
+  const probed = new Map(reached.items.filter(({ is }) => is !== 'Unprobed').map((one) => [one.peer, one]));
+  const rows = useMemo(
+    () =>
+      found.items
+        .filter((row) => row.node !== node && row.vtep !== undefined)
+        .toSorted((a, b) => natural.compare(a.node, b.node)),
+    [found.items, node],
+  );
+  return (
+    <AgentTable
+      found={found}
+      rows={rows}
+      none={text.value.noPeers}
+      label={text.value.peers}
+      columns={peerColumns(probed)}
+    />
+  );
+}
+
+/** A table of the rows, below their numbers by state. */
+function AgentTable({
+  found,
+  rows,
+  none,
+  children,
+  ...table
+}: {
+  found: Found<AgentRow>;
+  rows: readonly AgentRow[];
+  /** The text in place of no rows. */
+  none: string;
+  label: string;
+  columns: Column<AgentRow>[];
+  children?: ComponentChildren;
+}) {
+  if (!found.here || rows.length === 0)
+    return <Notice here={found.here} problem={found.problem} empty={none} />;
   return (
     <>
       <Notice here problem={found.problem} />
       <Summary rows={rows} />
-      <Grid rows={rows} />
-      <Table
-        label={text.value.list}
-        columns={columns()}
-        rows={rows}
-        sortedBy="state"
-        total={found.total}
-        keyOf={({ node }) => node}
-      />
+      {children}
+      <Table {...table} rows={rows} sortedBy="state" keyOf={({ node }) => node} />
     </>
   );
 }
+
+/** The worst first. */
+const probeOrder: (PeerRow['is'] | undefined)[] = ['Wrong', 'Unknown', undefined, 'OK'];
+const probeTones = { OK: 'good', Wrong: 'bad', Unknown: 'odd', Unprobed: 'off' } as const;
+
+/** @param probed by peer; empty where agents do not probe, or the token may not see it: then there are no columns of that */
+const probeColumns = (probed: ReadonlyMap<string, PeerRow>): Column<AgentRow>[] =>
+  probed.size === 0
+    ? []
+    : [
+        {
+          id: 'probe',
+          label: text.value.probe,
+          width: 'minmax(9rem, 2fr)',
+          by: ({ node }) => probeOrder.indexOf(probed.get(node)?.is),
+          cell: ({ node }) => <Probed row={probed.get(node)} />,
+        },
+        {
+          id: 'rtt',
+          label: text.value.roundTrip,
+          width: '7rem',
+          by: ({ node }) => probed.get(node)?.overlayMs ?? Infinity,
+          cell: ({ node }) => {
+            const ms = probed.get(node)?.overlayMs;
+            return ms === undefined ? null : <>{text.value.milliseconds(ms)}</>;
+          },
+        },
+      ];
+
+function Probed({ row }: { row: PeerRow | undefined }) {
+  if (row === undefined) return null;
+  const { is, verdict, evidence, remedy } = row;
+  const words = harmless([evidence, remedy].filter((one) => one !== '').join('; '));
+  return (
+    <span title={words}>
+      <State state={verdict ?? is} tone={probeTones[is]} /> {words}
+    </span>
+  );
+}
+
+const peerColumns = (probed: ReadonlyMap<string, PeerRow>): Column<AgentRow>[] => [
+  ...columns().filter(({ id }) => id === 'node' || id === 'state' || id === 'address' || id === 'vtep'),
+  {
+    id: 'mac',
+    label: text.value.mac,
+    width: '10rem',
+    by: ({ vtep }) => vtep?.mac ?? '',
+    cell: ({ vtep }) => <code>{vtep?.mac ?? ''}</code>,
+  },
+  ...probeColumns(probed),
+];
 
 const order: AgentRow['state'][] = [
   'Failed',
@@ -138,12 +241,12 @@ const columns = (): Column<AgentRow>[] => [
     label: text.value.addresses,
     width: 'minmax(9rem, 1fr)',
     by: ({ addresses }) => addresses[0] ?? '',
-    cell: ({ addresses }) => <code>{addresses.join(' ')}</code>,
+    cell: ({ addresses }) => <code title={addresses.join(' ')}>{addresses.join(' ')}</code>,
   },
   {
     id: 'vtep',
     label: text.value.vtep,
-    width: 'minmax(9rem, 1fr)',
+    width: 'minmax(11rem, 1fr)',
     by: ({ vtep }) => vtep?.ip ?? vtep?.ip6 ?? '',
     cell: ({ vtep }) => <code>{withoutLength(vtep?.ip ?? vtep?.ip6 ?? '')}</code>,
   },

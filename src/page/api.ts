@@ -2,7 +2,7 @@ import { messageOf } from '../error.ts';
 import { signal } from '@preact/signals';
 import { changesPath, pathOf, type Kind, type Page, type Rows } from '../rows/row.ts';
 
-/** What an operator answers that is not what was asked for. */
+/** An operator's answer with an error status. */
 export class Refusal extends Error {
   override name = 'Refusal';
   readonly status: number;
@@ -12,23 +12,23 @@ export class Refusal extends Error {
     this.status = status;
   }
 
-  /** Whether the same question would be refused again. */
+  /** Returns whether the same request would be refused again. */
   get isFinal(): boolean {
     return this.status < 500 && this.status !== 429;
   }
 }
 
-/** `looking`: it is not known yet whether a token is needed. */
+/** `looking`: the page does not know yet whether a token is needed. */
 export const session = signal<'looking' | 'out' | 'in'>('looking');
-/** Why the last token is not taken; empty where there was none. */
+/** The reason why the last token was refused; empty if there was none. */
 export const refusal = signal('');
 /** The operator's version, once it has answered. */
 export const operatorVersion = signal('');
 
-/** In memory alone: a page that is loaded anew asks for it again. */
+/** Kept in memory only: after a reload, the page asks for it again. */
 let token: string | undefined;
 
-/** Requests at once: an operator reviews only a few for one user. */
+/** Maximum number of requests at once: an operator reviews only a few for one user. */
 const atOnce = 3;
 const attempts = 5;
 let free = atOnce;
@@ -48,7 +48,7 @@ async function inTurn<T>(work: () => Promise<T>): Promise<T> {
 
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** The page is at /ui/ below what the operator serves, whatever stands before that. */
+/** The page is at /ui/, one level below the root of the operator's paths, which may have a prefix. */
 const urlOf = (path: string): URL => new URL(`..${path}`, document.baseURI);
 
 const send = (path: string, abort: AbortSignal): Promise<Response> =>
@@ -59,7 +59,10 @@ const send = (path: string, abort: AbortSignal): Promise<Response> =>
     credentials: 'omit',
   });
 
-/** An answer with status 200. @throws Refusal; TypeError where the operator is not reached */
+/**
+ * Returns an answer with status 200.
+ * @throws Refusal; TypeError if the operator cannot be reached
+ */
 async function answered(path: string, abort: AbortSignal): Promise<Response> {
   for (let attempt = 1; ; attempt++) {
     const used = token;
@@ -71,7 +74,7 @@ async function answered(path: string, abort: AbortSignal): Promise<Response> {
       abort.throwIfAborted();
       continue;
     }
-    // another token may have been given meanwhile
+    // the user may have entered another token meanwhile
     if (response.status === 401 && used === token) signOut(used === undefined ? '' : words);
     throw new Refusal(response.status, words);
   }
@@ -83,35 +86,51 @@ async function wordsOf(response: Response): Promise<string> {
     const { error } = JSON.parse(body) as { error?: unknown };
     if (typeof error === 'string') return error;
   } catch {
-    // then as it is
+    // not JSON: the text is shown as it is
   }
   return `${response.status} ${body.trim().slice(0, 200)}`;
 }
 
-/** One page of rows. @throws Refusal, TypeError */
-export async function ask<K extends Kind>(
+/**
+ * Returns the operator's answer at a path.
+ * @throws Refusal, TypeError
+ */
+export async function get<T extends { version: string }>(
+  path: string,
+  query: Record<string, string | undefined>,
+  abort: AbortSignal,
+): Promise<T> {
+  const parameters = new URLSearchParams();
+  for (const [name, value] of Object.entries(query)) if (value) parameters.set(name, value);
+  const answer = await inTurn(async () => {
+    const response = await answered(`${path}?${parameters.toString()}`, abort);
+    return (await response.json()) as T;
+  });
+  operatorVersion.value = answer.version;
+  return answer;
+}
+
+/**
+ * Returns one page of rows.
+ * @throws Refusal, TypeError
+ */
+export const ask = <K extends Kind>(
   kind: K,
   query: Record<string, string | undefined>,
   abort: AbortSignal,
-): Promise<Page<Rows[K]>> {
-  const parameters = new URLSearchParams();
-  for (const [name, value] of Object.entries(query)) if (value) parameters.set(name, value);
-  const page = await inTurn(async () => {
-    const response = await answered(`${pathOf(kind)}?${parameters.toString()}`, abort);
-    return (await response.json()) as Page<Rows[K]>;
-  });
-  operatorVersion.value = page.version;
-  return page;
-}
+): Promise<Page<Rows[K]>> => get(pathOf(kind), query, abort);
 
-/** The operator's stream of changes. @throws Refusal, TypeError */
+/**
+ * Opens the operator's stream of changes.
+ * @throws Refusal, TypeError
+ */
 export async function openChanges(abort: AbortSignal): Promise<ReadableStream<Uint8Array>> {
   const { body } = await answered(changesPath, abort);
   if (body === null) throw new TypeError('an answer without a body');
   return body;
 }
 
-/** Tries a token, or none: on a loopback address an operator asks for none. */
+/** Tries a token, or none: an operator on a loopback address needs no token. */
 export async function signIn(given: string | undefined): Promise<void> {
   token = given;
   try {

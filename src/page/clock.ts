@@ -1,6 +1,6 @@
 import { signal } from '@preact/signals';
 
-/** The time in ms, as far as ages on the page need it. */
+/** The current time in ms, for ages on the page. */
 export const now = signal(Date.now());
 
 export function startClock(): void {

@@ -4,7 +4,7 @@ import { Age, State, type Tone } from './marks.tsx';
 import { Section, WideTable } from './section.tsx';
 import { text } from './texts.ts';
 
-/** Conditions of which True is bad news. */
+/** Conditions that are bad when True. */
 const badNews = new Set([
   'Reconciling',
   'Stalled',
@@ -16,7 +16,7 @@ const badNews = new Set([
   'Degraded',
   'Quarantined',
 ]);
-/** Neither is good or bad. */
+/** Conditions that are neither good nor bad. */
 const neutral = new Set(['Isolated']);
 
 function toneIn({ type, status }: Condition): Tone {
@@ -24,7 +24,7 @@ function toneIn({ type, status }: Condition): Tone {
   return (status === 'True') !== badNews.has(type) ? 'good' : 'bad';
 }
 
-/** What an object says of itself, in its own words. */
+/** A table of an object's conditions, in their own words. */
 export function Conditions({ rows }: { rows: readonly Condition[] }) {
   if (rows.length === 0) return null;
   return (

@@ -1,18 +1,23 @@
+import { useSignal } from '@preact/signals';
+import { useCallback } from 'preact/hooks';
 import { harmless } from '../api/text.ts';
+import { messageOf } from '../error.ts';
+import { containerName, mainAddresses } from '../rows/containers.ts';
+import type { ContainerSort } from '../rows/query.ts';
 import type { ContainerRow } from '../rows/row.ts';
 import { csv, download } from './csv.ts';
 import { Heading } from './heading.tsx';
 import { Age, Copied, Name, Notice, State, To } from './marks.tsx';
-import { replaceRoute } from './route.ts';
-import type { RowSet, Wish } from './rowset.ts';
+import { href, replaceRoute } from './route.ts';
+import type { Wish } from './rowset.ts';
+import type { RowWindow } from './rowwindow.ts';
 import { Filters } from './searchfield.tsx';
-import { Table, type Column } from './table.tsx';
+import { Silent } from './section.tsx';
+import { LongTable, type Column, type Sorting } from './table.tsx';
 import { text } from './texts.ts';
-import { useRows } from './userows.ts';
+import { useRows, useWindow } from './userows.ts';
 
-const first = 200;
-
-/** Every container of the cluster. */
+/** The view of all containers of the cluster. */
 export function Containers({ search = '', network, node }: Wish) {
   const { found: networks } = useRows('networks', {});
   return (
@@ -62,78 +67,66 @@ export function Containers({ search = '', network, node }: Wish) {
   );
 }
 
-/** Containers that the wish chooses. */
+/** A table of the containers that match the wish. */
 export function ContainerTable({ wish }: { wish: Wish }) {
-  const { set, found } = useRows('containers', wish, { first, poll: true });
-  const isRefused = /overlaynet-inspector/.test(found.problem);
-  if (isRefused && found.items.length === 0) return <p class="problem">{text.value.noRight}</p>;
+  const sort = useSignal<Sorting | undefined>(undefined);
+  const { id = '', down = false } = sort.value ?? {};
+  const { set, seen } = useWindow({ ...wish, ...(id === '' ? {} : { sort: `${down ? '-' : ''}${id}` }) });
+  const show = useCallback(
+    (from: number, to: number) => {
+      set.show(from, to);
+    },
+    [set],
+  );
+  const isRefused = /overlaynet-inspector/.test(seen.problem);
+  if (isRefused && seen.rows.size === 0) return <p class="problem">{text.value.noRight}</p>;
   return (
     <>
-      <Notice here={found.here} problem={found.problem} />
-      {found.unanswered.length === 0 ? null : (
-        <details class="warning">
-          <summary>
-            <span aria-hidden="true">▲</span> {text.value.unanswered(found.unanswered.length)}
-          </summary>
-          <ul>
-            {found.unanswered.slice(0, 100).map(({ node, reason }) => (
-              <li key={node}>
-                <To to={{ view: 'agent', name: node }}>
-                  <Name of={node} />
-                </To>
-                : {harmless(reason)}
-              </li>
-            ))}
-          </ul>
-        </details>
-      )}
-      {found.here && found.total > 0 ? (
-        <Table
+      <Notice here={seen.here} problem={seen.problem} />
+      <Silent unanswered={seen.unanswered} />
+      {seen.here && seen.total > 0 ? (
+        <LongTable
           label={text.value.containers}
           columns={columns({ network: wish.network === undefined, node: wish.node === undefined })}
-          rows={found.items}
-          total={found.total}
+          rowAt={(at) => seen.rows.get(at)}
+          total={seen.total}
           keyOf={keyOf}
-          want={(count) => {
-            set.want(count);
-          }}
+          show={show}
+          sort={sort.value}
+          onSort={(next) => (sort.value = next)}
         />
       ) : null}
-      {found.here ? <Foot set={set} /> : null}
+      {seen.here ? <Foot set={set} total={seen.total} search={wish.search ?? ''} /> : null}
     </>
   );
 }
 
-function Foot({ set }: { set: RowSet<'containers'> }) {
-  const found = set.found.value;
+function Foot({ set, total, search }: { set: RowWindow; total: number; search: string }) {
+  const problem = useSignal('');
+  const save = () => {
+    problem.value = '';
+    set.all().then(
+      (rows) => {
+        download('containers.csv', containersCSV(rows));
+      },
+      (error: unknown) => (problem.value = messageOf(error)),
+    );
+  };
   return (
     <p class="foot">
-      <span role="status">{found.total === 0 ? text.value.noContainers : text.value.found(found.total)}</span>
-      {found.total === 0 ? null : (
-        <button
-          type="button"
-          onClick={() => {
-            void set.all().then((rows) => {
-              download('containers.csv', containersCSV(rows));
-            });
-          }}
-        >
+      <span role="status">
+        {total > 0
+          ? text.value.found(total)
+          : search === ''
+            ? text.value.noContainers
+            : text.value.noMatch(harmless(search))}
+      </span>
+      {total === 0 ? null : (
+        <button type="button" onClick={save}>
           {text.value.download}
         </button>
       )}
-      {set.isLive ? null : (
-        <span>
-          {text.value.tooMany(found.items.length)}{' '}
-          <button
-            type="button"
-            onClick={() => {
-              set.reload();
-            }}
-          >
-            {text.value.refresh}
-          </button>
-        </span>
-      )}
+      {problem.value === '' ? null : <span role="alert">{text.value.problem(harmless(problem.value))}</span>}
     </p>
   );
 }
@@ -141,32 +134,16 @@ function Foot({ set }: { set: RowSet<'containers'> }) {
 const keyOf = ({ node, id, network, interface: link }: ContainerRow): string =>
   [node, id, network, link].join('\n');
 
-/** A pod with its namespace, or Docker's name, or the runtime's id. */
-export const nameOf = ({ namespace, pod, name, id }: ContainerRow): string =>
-  pod !== undefined ? `${namespace ?? ''}/${pod}` : (name ?? id.slice(0, 12));
-
-/** What somebody looks for, before addresses that every interface has. */
-const mainAddresses = ({ addresses }: ContainerRow): string[] => {
-  const own = addresses.filter((one) => !one.startsWith('fe80:'));
-  return own.length > 0 ? own : addresses;
-};
-
-/** Sorts as the address does. */
-const sortable = (address: string): string =>
-  address.includes(':')
-    ? `6${address}`
-    : `4${address
-        .split('.')
-        .map((part) => part.padStart(3, '0'))
-        .join('.')}`;
+/** Marks a column as sortable. The operator sorts, by the column's id. */
+const sortable = () => '';
 
 function columns(shown: { network: boolean; node: boolean }): Column<ContainerRow>[] {
-  const all: (Column<ContainerRow> & { left?: boolean })[] = [
+  const all: (Column<ContainerRow> & { left?: boolean; id: ContainerSort | 'path' })[] = [
     {
       id: 'address',
       label: text.value.address,
       width: 'minmax(10rem, 1.2fr)',
-      by: (row) => sortable(mainAddresses(row)[0] ?? ''),
+      by: sortable,
       cell: (row) =>
         mainAddresses(row).map((one) => (
           <Copied key={one} value={one}>
@@ -178,10 +155,10 @@ function columns(shown: { network: boolean; node: boolean }): Column<ContainerRo
       id: 'container',
       label: text.value.container,
       width: 'minmax(11rem, 2fr)',
-      by: nameOf,
+      by: sortable,
       cell: (row) => (
-        <span title={harmless(nameOf(row))}>
-          <Name of={nameOf(row)} />
+        <span title={harmless(containerName(row))}>
+          <Name of={containerName(row)} />
         </span>
       ),
     },
@@ -190,7 +167,7 @@ function columns(shown: { network: boolean; node: boolean }): Column<ContainerRo
       label: text.value.network,
       width: 'minmax(6rem, 0.8fr)',
       left: !shown.network,
-      by: ({ network }) => network,
+      by: sortable,
       cell: ({ network }) => (
         <To to={{ view: 'network', name: network }}>
           <Name of={network} />
@@ -202,7 +179,7 @@ function columns(shown: { network: boolean; node: boolean }): Column<ContainerRo
       label: text.value.node,
       width: 'minmax(7rem, 1fr)',
       left: !shown.node,
-      by: ({ node }) => node,
+      by: sortable,
       cell: ({ node }) => (
         <To to={{ view: 'agent', name: node }}>
           <Name of={node} />
@@ -213,21 +190,21 @@ function columns(shown: { network: boolean; node: boolean }): Column<ContainerRo
       id: 'runtime',
       label: text.value.runtime,
       width: '6rem',
-      by: ({ runtime }) => runtime,
+      by: sortable,
       cell: ({ runtime }) => runtime,
     },
     {
       id: 'mac',
       label: text.value.mac,
       width: '9.8rem',
-      by: ({ mac }) => mac,
+      by: sortable,
       cell: ({ mac }) => <code>{harmless(mac)}</code>,
     },
     {
       id: 'kernel',
       label: text.value.kernel,
       width: '7rem',
-      by: ({ kernel }) => kernel,
+      by: sortable,
       cell: ({ kernel }) => (
         <State state={kernel} tone={kernel === 'Missing' ? 'bad' : kernel === 'Present' ? 'good' : 'off'} />
       ),
@@ -236,8 +213,21 @@ function columns(shown: { network: boolean; node: boolean }): Column<ContainerRo
       id: 'since',
       label: text.value.joined,
       width: '5.5rem',
-      by: ({ since }) => since,
+      by: sortable,
       cell: ({ since }) => <Age since={since} />,
+    },
+    {
+      id: 'path',
+      label: text.value.path,
+      width: '6.5rem',
+      cell: (row) => {
+        const [from] = mainAddresses(row);
+        return from === undefined ? null : (
+          <a href={href({ view: 'path', from })} aria-label={text.value.pathOf(harmless(containerName(row)))}>
+            {text.value.pathFrom} →
+          </a>
+        );
+      },
     },
   ];
   return all.filter(({ left = false }) => !left);

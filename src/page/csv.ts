@@ -1,7 +1,10 @@
 import { harmless } from '../api/text.ts';
 
-/** What spreadsheets take for a formula, at the beginning of a cell; some part cells at semicolons. */
-const formula = /(^|;)(?=[=+\-@\t\r])/g;
+/**
+ * The start of a cell that spreadsheets evaluate as a formula. Some split cells at semicolons, and some take the wide
+ * forms of the characters, too.
+ */
+const formula = /(^|;)(?=[=+\-@\uff1d\uff0b\uff0d\uff20\t\r])/g;
 
 function cell(value: string): string {
   const plain = harmless(value);
@@ -9,11 +12,11 @@ function cell(value: string): string {
   return /[",\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }
 
-/** Rows as RFC 4180 has them. No cell is a formula: containers may have any name. */
+/** Formats rows as in RFC 4180. No cell can be a formula, although containers may have any name. */
 export const csv = (heads: readonly string[], rows: readonly (readonly string[])[]): string =>
   [heads, ...rows].map((row) => `${row.map(cell).join(',')}\r\n`).join('');
 
-/** Hands a file to the browser. */
+/** Saves a file through the browser. */
 export function download(name: string, text: string): void {
   const url = URL.createObjectURL(new Blob([text], { type: 'text/csv' }));
   const link = document.createElement('a');

@@ -30,6 +30,7 @@ export const english = {
   looking: 'Asking the operator…',
 
   healthy: 'Everything works.',
+  nothingYet: 'No agent has registered yet.',
   unhealthy: (errors: number, warnings: number) =>
     [
       ...(errors > 0 ? [`${many(errors, 'thing')} ${errors === 1 ? 'does' : 'do'} not work`] : []),
@@ -40,6 +41,8 @@ export const english = {
   findings: 'What asks for attention',
   all: (count: number) => `Show all ${count.toLocaleString('en')}`,
   fewer: 'Show fewer',
+  /** Follows a finding that stands for several of the same kind. */
+  alike: (others: number) => `And ${others.toLocaleString('en')} more of this kind.`,
   moreFindings: (left: number) => `and ${left} more: kubectl overlay status`,
   loading: 'Loading…',
   problem: (why: string) => `The operator does not answer this: ${why}`,
@@ -49,6 +52,9 @@ export const english = {
   subnets: 'Subnets',
   nodes: 'Nodes ready',
   fill: 'Blocks in use',
+  addressFill: 'Addresses used',
+  used: (count: number) => `${count.toLocaleString('en')} used`,
+  addressesUsed: (of: string, numbers: string) => `Addresses of nodes for ${of}: ${numbers}`,
   isolation: 'Isolation',
   age: 'Age',
   conditionReason: 'Reason',
@@ -56,17 +62,24 @@ export const english = {
   condition: 'Condition',
   since: 'Since',
   of: (part: number, all: number) => `${part.toLocaleString('en')} of ${all.toLocaleString('en')}`,
-  bar: (held: number, resting: number, free: number) =>
-    `${many(held, 'block')} held, ${resting} at rest, ${free.toLocaleString('en')} free`,
+  bar: (held: number, resting: number, reserved: number, free: number) =>
+    `${many(held, 'block')} held, ${resting} at rest, ${reserved === 0 ? '' : `${reserved} reserved, `}${free.toLocaleString('en')} free`,
   noNetworks: 'There are no networks yet.',
   unknownNetwork: (name: string) => `There is no network ${name}.`,
   unknownAgent: (name: string) => `There is no node ${name}.`,
 
   conditions: 'Conditions',
-  containerizers: 'Containers of',
-  open: 'Open: it refuses no network.',
+  containerizers: 'Usable by',
+  open: 'Open: it refuses nothing. Isolated networks may refuse it.',
   isolated: 'Isolated',
-  talksWith: 'Connections to and from',
+  otherSide: 'Other side',
+  otherNodes: 'other nodes',
+  apiServer: 'API server',
+  fromContainers: 'from the containers only',
+  refusedBy: (names: string[]) => `by ${names.join(' and ')}`,
+  neverRefused:
+    'Other nodes: their own processes. Never refused: a node and its own containers, cluster DNS, and what is neither an overlay nor a node.',
+  talksWith: 'Connections',
   allowed: 'allowed',
   denied: 'denied',
   graph: (name: string, allowed: string[], denied: string[]) =>
@@ -77,7 +90,7 @@ export const english = {
   space: 'Address space',
   spaceOf: (cidr: string) => `Address space ${cidr}`,
   spaceHelp:
-    'Each cell is a block. Arrow keys move, Enter or + goes in, Escape or − goes out. The table has the same.',
+    'Each cell is a block. Arrow keys move, Enter or + goes in, Escape or − goes out. The table shows the same.',
   cell: (cidr: string, state: string, node: string) => `${cidr}: ${state}${node === '' ? '' : `, ${node}`}`,
   shown: (cidr: string, count: number) => `${cidr}, ${many(count, 'block')}`,
   zoomIn: 'Zoom in',
@@ -93,7 +106,10 @@ export const english = {
   vtep: 'Tunnel end (VTEP)',
   noVTEP: 'none yet',
   noContainers: 'No containers.',
-  noRows: 'Nothing found.',
+  noBlocks: 'All blocks here are free.',
+  noAgents: 'No nodes.',
+  noPeers: 'No other node has a tunnel end.',
+  noMatch: (search: string) => `Nothing matches “${search}”.`,
   summary: (count: number, state: string) => `${count.toLocaleString('en')} ${state}`,
 
   search: 'Search',
@@ -110,15 +126,78 @@ export const english = {
   copy: (what: string) => `Copy ${what}`,
   copied: 'Copied',
   download: 'Save as CSV',
-  sorting: 'Loading all rows to sort them…',
   sortBy: (column: string) => `Sort by ${column}`,
-  tooMany: (count: number) =>
-    `${count.toLocaleString('en')} rows are loaded: changes are not shown by themselves.`,
-  refresh: 'Refresh',
   unanswered: (count: number) =>
     `The agents of ${many(count, 'node')} did not answer, so containers may be missing:`,
+  noAnswer: (reason: string) =>
+    `Its agent does not answer: ${reason}. What is shown of it is what it said last. Packets go on as before; new containers cannot join.`,
   noRight:
     'This token may not see containers. Use one of overlaynet-inspector: kubectl create token -n overlaynet-system overlaynet-inspector',
+
+  events: 'Events',
+  noEvents: 'Nothing happened within the last hour.',
+  lastSeen: 'Last seen',
+  count: 'Count',
+  peers: 'Peers: the other ends of its tunnel',
+  probe: 'Last probe',
+  roundTrip: 'Round trip',
+  milliseconds: (ms: number) => `${ms.toFixed(1)} ms`,
+  revision: 'Last pass',
+  revisionOf: (applied: number, wanted: number) =>
+    applied === wanted
+      ? `applied revision ${applied} of its allocation, the newest`
+      : `applied revision ${applied} of its allocation; the newest is ${wanted}`,
+  path: 'Data path',
+  pathHelp:
+    'Shows the way that a packet would take between two containers, as the kernels of their nodes answer. No packet is sent. Services are not followed: give a pod or an address.',
+  pathFrom: 'From',
+  pathTo: 'To',
+  endHint: 'shop/web-0 or 9.0.1.7',
+  endRule: 'Both ends must be an address, such as 9.0.1.7, or a pod as NAMESPACE/NAME, such as shop/web-0.',
+  protocol: 'Protocol',
+  protocolUsual: 'tcp with a port, else icmp',
+  port: 'Port',
+  answeredAgo: (age: string) => `answered ${age} ago`,
+  follow: 'Follow the packet',
+  turned: 'The other way round',
+  arrives: 'Nothing on the way stops it.',
+  stops: (where: string) => `It is stopped: ${where}.`,
+  unread: (where: string) => `Nothing that could be read stops it, but not all could: ${where}.`,
+  hopOn: (hop: string, node: string) => `${hop} on ${node}`,
+  sends: 'Sends:',
+  receives: 'Receives:',
+  tunnel: 'tunnel',
+  remedy: 'What to do:',
+  notReached: 'not reached',
+  hopState: { OK: 'OK', Wrong: 'fails', Unknown: 'not known' },
+  hops: {
+    container: 'Container',
+    bridge: 'Bridge',
+    route: 'Route',
+    isolation: 'Rules (isolation, guards)',
+    NAT: 'Address translation',
+    neighbour: 'Neighbour entry of the VTEP',
+    FDB: 'Forwarding entry of the VTEP',
+    underlay: 'Route between the nodes',
+    member: 'Membership in the tunnel',
+    agent: 'Agent',
+  },
+  /** Short names in the picture. */
+  shortHops: {
+    container: 'container',
+    bridge: 'bridge',
+    route: 'route',
+    isolation: 'rules',
+    NAT: 'NAT',
+    neighbour: 'neighbour',
+    FDB: 'VTEP',
+    underlay: 'underlay',
+    member: 'member',
+    agent: 'agent',
+  },
+  pathPicture: (from: string, to: string, legs: { node: string; steps: string[] }[]) =>
+    `The way from ${from} to ${to}. ${legs.map(({ node, steps }) => `On ${node}: ${steps.join(', ')}.`).join(' ')}`,
+  pathOf: (name: string) => `Data path from ${name}`,
 
   states: {} as Record<string, string>,
 };

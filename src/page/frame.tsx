@@ -9,13 +9,14 @@ import { Containers } from './containers.tsx';
 import { follow, heard, link } from './live.ts';
 import { Network } from './network.tsx';
 import { Overview } from './overview.tsx';
+import { Path } from './path.tsx';
 import { href, route, type Route } from './route.ts';
 import { SignIn } from './signin.tsx';
 import { switchLanguage, text } from './texts.ts';
 
 const version = typeof OVERLAYNET_VERSION === 'string' ? OVERLAYNET_VERSION : '';
 
-/** The page: its head, and the view that the URL names. */
+/** The whole page: its header, and the view that the URL names. */
 export function Frame() {
   useSignalEffect(() => {
     document.documentElement.lang = text.value.language;
@@ -64,6 +65,7 @@ function Views() {
     [{ view: 'overview' }, text.value.overview, ['overview', 'network']],
     [{ view: 'agents' }, text.value.agents, ['agents', 'agent']],
     [{ view: 'containers' }, text.value.containers, ['containers']],
+    [{ view: 'path' }, text.value.path, ['path']],
   ];
   return (
     <nav aria-label={text.value.views}>
@@ -80,7 +82,7 @@ function Views() {
   );
 }
 
-/** Whether what is shown is new. */
+/** Shows whether the data is current. */
 const Link = () =>
   link.value === 'live' ? (
     <span class="state good" title={text.value.operator(operatorVersion.value)}>
@@ -132,5 +134,7 @@ function View() {
       return <Agent key={shown.name} name={shown.name} />;
     case 'containers':
       return <Containers {...shown} />;
+    case 'path':
+      return <Path {...shown} />;
   }
 }

@@ -3,7 +3,7 @@ import { useEffect, useRef } from 'preact/hooks';
 
 let isFirst = true;
 
-/** A view's heading. It takes the focus where somebody came by a link, so that a screen reader reads on from there. */
+/** A view's heading. It takes the focus after a link was followed, so that a screen reader continues there. */
 export function Heading({ title, children }: { title: string; children?: ComponentChildren }) {
   const heading = useRef<HTMLHeadingElement>(null);
   useEffect(() => {

@@ -1,9 +1,9 @@
 /**
- * Hilbert's curve: places numbers in a square so that neighbours stay neighbours. Each quarter of the square is one quarter of
- * the numbers, so that a quarter of a subnet is a square again.
+ * Hilbert's curve: maps numbers to the cells of a square so that neighbours stay neighbours. Each quarter of the
+ * numbers fills a quarter of the square, so that a quarter of a subnet is a square, too.
  */
 
-/** The cell of a number in a square of 2^order cells a side. */
+/** Returns the cell of a number in a square with 2^order cells a side. */
 export function cellOf(order: number, index: number): [x: number, y: number] {
   let x = 0;
   let y = 0;
@@ -25,7 +25,7 @@ export function cellOf(order: number, index: number): [x: number, y: number] {
   return [x, y];
 }
 
-/** The number in a cell. */
+/** Returns the number of a cell. */
 export function indexOf(order: number, x: number, y: number): number {
   let index = 0;
   for (let side = 2 ** (order - 1); side >= 1; side /= 2) {
@@ -67,7 +67,7 @@ export class Picture {
     return [x + (index >= square ? this.rows : 0), y];
   }
 
-  /** Undefined beside the picture. */
+  /** Undefined outside of the picture. */
   index(x: number, y: number): number | undefined {
     if (x < 0 || y < 0 || x >= this.columns || y >= this.rows) return undefined;
     const square = this.rows * this.rows;

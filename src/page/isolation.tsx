@@ -1,112 +1,161 @@
 import { harmless } from '../api/text.ts';
+import { refusing } from '../rows/isolation.ts';
 import type { NetworkRow } from '../rows/row.ts';
 import { Name, State, To } from './marks.tsx';
 import { Section } from './section.tsx';
 import { text } from './texts.ts';
 
-type Policy = Pick<NetworkRow, 'name' | 'isolation' | 'allow'>;
+/** With more than twelve networks, a picture is less clear than the list. */
+const mostDrawn = 14;
 
-const allows = ({ isolation, allow }: Policy, { name }: Policy): boolean =>
-  isolation === 'Open' || allow.includes(name);
+/** What a network's containers may exchange packets with, or not. */
+interface Other {
+  id: string;
+  name: string;
+  /** Absent for what is no network. */
+  network?: string;
+  /** Names of the networks that refuse. */
+  refusing: string[];
+}
 
-/** Whether connections between two networks pass, in both directions: docs/isolation.md, "What passes". */
-export const talks = (a: Policy, b: Policy): boolean => a.name === b.name || (allows(a, b) && allows(b, a));
+function othersOf(network: NetworkRow, all: readonly NetworkRow[]): Other[] {
+  const by = (is: 'Allow' | 'Deny') => (is === 'Deny' ? [network.name] : []);
+  return [
+    ...all
+      .filter(({ name, state }) => name !== network.name && state !== 'Disabled')
+      .map((other): Other => {
+        const { name } = other;
+        return { id: `network ${name}`, name, network: name, refusing: refusing(network, other) };
+      }),
+    { id: 'hosts', name: text.value.otherNodes, refusing: by(network.hosts) },
+    // the API server is on a node, too
+    ...(network.hosts === 'Allow'
+      ? []
+      : [{ id: 'apiServer', name: text.value.apiServer, refusing: by(network.apiServer) }]),
+  ];
+}
 
-/** With more of them a picture says less than the list. */
-const mostDrawn = 12;
-
-/** Who talks with a network. */
+/** Shows which networks, and whether processes of other nodes, may exchange packets with a network. */
 export function Isolation({ network, all }: { network: NetworkRow; all: readonly NetworkRow[] }) {
-  const others = all.filter(({ name, state }) => name !== network.name && state !== 'Disabled');
-  const rule = network.isolation === 'Open' ? text.value.open : text.value.isolated;
+  const others = othersOf(network, all);
+  const { isolation, allow, hosts, apiServer } = network;
+  const fields = [
+    ...(allow.length === 0 ? [] : [`allow: ${allow.map(harmless).join(', ')}`]),
+    ...(hosts === 'Allow' ? [] : ['hosts: Deny', `allowAPIServer: ${String(apiServer === 'Allow')}`]),
+  ];
   return (
     <Section id="isolation" title={text.value.isolation}>
       <p>
-        {rule}
-        {network.isolation === 'Isolated' && network.allow.length > 0
-          ? ` (allow: ${network.allow.map(harmless).join(', ')})`
-          : ''}
+        {isolation === 'Open' ? text.value.open : text.value.isolated}
+        {fields.length === 0 ? '' : ` (${fields.join('; ')})`}
       </p>
-      {others.length === 0 ? null : (
-        <div class="isolation">
-          {others.length <= mostDrawn ? <Graph network={network} others={others} /> : null}
-          <table>
-            <caption class="heard">{text.value.talksWith}</caption>
-            <thead>
-              <tr>
-                <th scope="col">{text.value.network}</th>
-                <th scope="col">{text.value.talksWith}</th>
-              </tr>
-            </thead>
-            <tbody>
-              {others.map((other) => {
-                const passes = talks(network, other);
-                return (
-                  <tr key={other.name}>
-                    <th scope="row">
-                      <To to={{ view: 'network', name: other.name }}>
-                        <Name of={other.name} />
-                      </To>
-                    </th>
-                    <td>
-                      <State
-                        state={passes ? text.value.allowed : text.value.denied}
-                        tone={passes ? 'good' : 'off'}
-                      />
-                    </td>
-                  </tr>
-                );
-              })}
-            </tbody>
-          </table>
-        </div>
-      )}
+      <div class="isolation">
+        {others.length <= mostDrawn ? <Graph name={network.name} others={others} /> : null}
+        <table>
+          <caption class="heard">{text.value.talksWith}</caption>
+          <thead>
+            <tr>
+              <th scope="col">{text.value.otherSide}</th>
+              <th scope="col">{text.value.talksWith}</th>
+            </tr>
+          </thead>
+          <tbody>
+            {others.map((other) => (
+              <OtherLine key={other.id} other={other} />
+            ))}
+          </tbody>
+        </table>
+      </div>
+      <p class="quiet">{text.value.neverRefused}</p>
     </Section>
   );
 }
 
-const size = { width: 420, height: 240 };
+const OtherLine = ({ other: { id, name, network, refusing } }: { other: Other }) => (
+  <tr>
+    <th scope="row">
+      {network === undefined ? (
+        name
+      ) : (
+        <To to={{ view: 'network', name: network }}>
+          <Name of={network} />
+        </To>
+      )}
+    </th>
+    <td>
+      {refusing.length === 0 ? (
+        <>
+          <State state={text.value.allowed} tone="good" />{' '}
+          {id === 'apiServer' ? <span class="quiet">{text.value.fromContainers}</span> : null}
+        </>
+      ) : (
+        <>
+          <State state={text.value.denied} tone="off" />{' '}
+          <span class="quiet">{text.value.refusedBy(refusing.map(harmless))}</span>
+        </>
+      )}
+    </td>
+  </tr>
+);
 
-/** The network in the middle, the others around it. */
-function Graph({ network, others }: { network: NetworkRow; others: readonly NetworkRow[] }) {
-  const [x, y] = [size.width / 2, size.height / 2];
-  const place = (at: number): [number, number] => {
-    const angle = (2 * Math.PI * at) / others.length - Math.PI / 2;
-    return [x + 150 * Math.cos(angle), y + 95 * Math.sin(angle)];
-  };
-  const named = (passes: boolean) =>
-    others.filter((one) => talks(network, one) === passes).map(({ name }) => harmless(name));
+/** Sizes in the picture's own units. */
+const width = 420;
+const pill = { width: 112, height: 26 };
+const row = 36;
+
+/** A graph: the network in the middle, what it talks with on the right, and the rest on the left. */
+function Graph({ name, others }: { name: string; others: readonly Other[] }) {
+  const [allowed, denied] = [true, false].map((passes) =>
+    others.filter(({ refusing }) => (refusing.length === 0) === passes),
+  ) as [Other[], Other[]];
+  const height = Math.max(allowed.length, denied.length, 2) * row;
+  const middle = height / 2;
+  const column = (column: Other[], x: number) =>
+    column.map((other, at) => ({ other, x, y: middle + (at - (column.length - 1) / 2) * row }));
+  const placed = [...column(denied, pill.width / 2 + 1), ...column(allowed, width - pill.width / 2 - 1)];
+  const names = (of: Other[]) => of.map((one) => harmless(one.name));
   return (
     <svg
       class="graph"
       role="img"
-      aria-label={text.value.graph(harmless(network.name), named(true), named(false))}
-      viewBox={`0 0 ${size.width} ${size.height}`}
+      aria-label={text.value.graph(harmless(name), names(allowed), names(denied))}
+      viewBox={`0 0 ${width} ${height}`}
     >
-      {others.map((other, at) => {
-        const [toX, toY] = place(at);
-        return (
-          <line
-            key={other.name}
-            class={talks(network, other) ? 'passes' : 'denied'}
-            x1={x}
-            y1={y}
-            x2={toX}
-            y2={toY}
-          />
-        );
-      })}
-      {[network, ...others].map(({ name }, at) => {
-        const [cx, cy] = at === 0 ? [x, y] : place(at - 1);
-        return (
-          <g key={name} class={at === 0 ? 'own' : ''}>
-            <rect x={cx - 52} y={cy - 13} width="104" height="26" rx="13" />
-            <text x={cx} y={cy + 4.5} text-anchor="middle">
-              {harmless(name)}
-            </text>
-          </g>
-        );
-      })}
+      {placed.map(({ other, x, y }) => (
+        <line
+          key={other.id}
+          class={other.refusing.length === 0 ? 'passes' : 'denied'}
+          x1={width / 2}
+          y1={middle}
+          x2={x}
+          y2={y}
+        />
+      ))}
+      <Pill name={name} x={width / 2} y={middle} kind="own" />
+      {placed.map(({ other, x, y }) => (
+        <Pill
+          key={other.id}
+          name={other.name}
+          x={x}
+          y={y}
+          kind={other.network === undefined ? 'hosts' : ''}
+        />
+      ))}
     </svg>
   );
 }
+
+const Pill = ({ name, x, y, kind }: { name: string; x: number; y: number; kind: 'own' | 'hosts' | '' }) => (
+  <g class={kind}>
+    <rect
+      x={x - pill.width / 2}
+      y={y - pill.height / 2}
+      width={pill.width}
+      height={pill.height}
+      rx={kind === 'hosts' ? 2 : pill.height / 2}
+    />
+    <text x={x} y={y + 4.5} text-anchor="middle">
+      {harmless(name)}
+    </text>
+  </g>
+);

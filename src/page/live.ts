@@ -1,18 +1,21 @@
 import { signal } from '@preact/signals';
 import { openChanges, Refusal, session } from './api.ts';
 
-/** Moves whenever rows may have changed. */
+/** Increases whenever rows may have changed. */
 export const change = signal(0);
-/** `lost`: what is shown may be old. */
+/** `lost`: the page may show old data. */
 export const link = signal<'connecting' | 'live' | 'lost'>('connecting');
-/** When the operator was last heard of, in ms. */
+/** Time of the operator's last message, in ms. */
 export const heard = signal(Date.now());
 
-/** An operator sends something every 10 s. */
+/** An operator sends a message at least every 10 s. */
 const silenceMs = 25_000;
 const pauses = [500, 1_000, 2_000, 5_000, 10_000];
 
-/** Follows the operator's changes while somebody is signed in. @returns what ends it */
+/**
+ * Follows the operator's changes while the user is signed in.
+ * @returns a function that stops it
+ */
 export function follow(): () => void {
   const ended = new AbortController();
   void run(ended.signal);
@@ -40,7 +43,7 @@ async function run(ended: AbortSignal): Promise<void> {
       const body = await openChanges(abort);
       failures = 0;
       link.value = 'live';
-      // something may have changed while nobody listened, also between the first rows and this
+      // rows may have changed while the stream was closed, or between the first rows and its start
       change.value++;
       await listen(body, alive);
     } catch (error) {
@@ -51,7 +54,7 @@ async function run(ended: AbortSignal): Promise<void> {
       attempt.abort();
     }
     if (isOver()) return;
-    // an operator ends each stream after a while: that is no loss
+    // an operator ends each stream after a while, which is no failure
     if (failures > 0) link.value = 'lost';
     await new Promise((resolve) => setTimeout(resolve, pauses[Math.min(failures, pauses.length - 1)]));
   }

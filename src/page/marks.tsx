@@ -1,19 +1,20 @@
 import { useSignal } from '@preact/signals';
 import type { ComponentChildren } from 'preact';
 import { age, harmless } from '../api/text.ts';
-import type { SpaceRow } from '../rows/row.ts';
+import type { SpaceRow, SpaceUsage } from '../rows/row.ts';
 import { tones } from '../rows/tone.ts';
 import { now } from './clock.ts';
 import { href, type Route } from './route.ts';
 import { stateText, text } from './texts.ts';
 
-/** Each state has a shape, so that nobody depends on colours. */
-const shapes = { good: '●', odd: '▲', bad: '✖', off: '○' } as const;
+/** Each state has a shape, so that colour is not needed to recognise it. */
+export const shapes = { good: '●', odd: '▲', bad: '✖', off: '○' } as const;
 export type Tone = keyof typeof shapes;
 
-/** The shared words, and two of subnets that commands show without a colour. */
+/** The shared words, and two subnet states that commands print without a colour. */
 const own: Record<string, Tone> = { ...tones, Active: 'good', Draining: 'odd' };
-export const toneOf = (state: string): Tone => own[state] ?? 'off';
+// a user may name the type of an Event, also "constructor"
+export const toneOf = (state: string): Tone => (Object.hasOwn(own, state) ? own[state] : undefined) ?? 'off';
 export const shapeOf = (state: string): string => shapes[toneOf(state)];
 
 export const State = ({ state, tone = toneOf(state) }: { state: string; tone?: Tone }) => (
@@ -27,37 +28,77 @@ export const To = ({ to, children }: { to: Route; children: ComponentChildren })
   <a href={href(to)}>{children}</a>
 );
 
-/** A name that somebody else chose, with what could deceive the reader written out. */
+/** A name that a user chose; deceptive characters are escaped. */
 export const Name = ({ of }: { of: string }) => <bdi>{harmless(of)}</bdi>;
 
-export const Age = ({ since }: { since: string }) =>
+/** @param words the sentence that the age stands in, if it does not stand alone */
+export const Age = ({ since, words = (age) => age }: { since: string; words?: (age: string) => string }) =>
   Number.isNaN(Date.parse(since)) ? null : (
     <time dateTime={since} title={since}>
-      {age(since, now.value)}
+      {words(age(since, Math.max(now.value, Date.parse(since))))}
     </time>
   );
 
-/** How full a subnet is. */
+/** Limits in percent, see docs/fullness.md. */
+const [nearlyFull, full] = [80, 100];
+const fullness = (percent: number): Tone | '' =>
+  percent >= full ? 'bad' : percent >= nearlyFull ? 'odd' : '';
+
+/** A bar of a subnet's blocks: in use by pods and Docker, resting, and free. */
 export function Bar({ space }: { space: SpaceRow }) {
-  const { blocks, held, releasing, cooling, quarantined, free } = space;
+  const { blocks, held, releasing, cooling, quarantined, reserved = 0, free, usage } = space;
   const percent = (part: number) => `${blocks === 0 ? 0 : (part / blocks) * 100}%`;
-  const parts = { held, cooling: releasing + cooling, quarantined };
+  const all = usage.reduce((sum, { addresses }) => sum + addresses, 0);
+  const halves = usage.map(
+    ({ containerizer, addresses }) => [containerizer, (held * addresses) / all] as const,
+  );
+  const parts = [
+    ...(all === 0 ? [['held', held] as const] : halves),
+    ['cooling', releasing + cooling] as const,
+    ['quarantined', quarantined] as const,
+    ['reserved', reserved] as const,
+  ];
+  const words = text.value.bar(held + quarantined, releasing + cooling, reserved, free);
   return (
     <span class="fill">
-      <span
-        class="bar"
-        role="img"
-        aria-label={text.value.bar(held + quarantined, releasing + cooling, free)}
-        title={text.value.bar(held + quarantined, releasing + cooling, free)}
-      >
-        {Object.entries(parts).map(([name, part]) =>
+      <span class="bar" role="img" aria-label={words} title={words}>
+        {parts.map(([name, part]) =>
           part === 0 ? null : <span key={name} class={name} style={{ width: percent(part) }} />,
         )}
       </span>
-      <span class="number">{text.value.of(blocks - free, blocks)}</span>
+      <span class={`number ${fullness(blocks === 0 ? 0 : ((blocks - free) / blocks) * 100)}`}>
+        {text.value.of(blocks - free, blocks)}
+      </span>
     </span>
   );
 }
+
+/** Larger numbers are not shown: subnets of IPv6 have 2^53 blocks and more. */
+const countless = 1e9;
+
+/**
+ * Bars that show how full the nodes' blocks are, by owner of the part.
+ * @param whole shows the numbers beside the bar
+ */
+export const AddressBars = ({ usage, whole = false }: { usage: readonly SpaceUsage[]; whole?: boolean }) => (
+  <>
+    {usage.map(({ containerizer, addresses, used }) => {
+      const percent = addresses === 0 ? 0 : Math.floor((used / addresses) * 100);
+      const tone = fullness(percent);
+      const numbers = addresses >= countless ? text.value.used(used) : text.value.of(used, addresses);
+      const words = text.value.addressesUsed(containerizer, numbers);
+      return (
+        <span key={containerizer} class="fill addresses">
+          {containerizer}
+          <span class="bar" role="img" aria-label={words} title={words}>
+            {used === 0 ? null : <span class={`${containerizer} ${tone}`} style={{ width: `${percent}%` }} />}
+          </span>
+          <span class={`number part ${tone}`}>{whole ? numbers : `${percent} %`}</span>
+        </span>
+      );
+    })}
+  </>
+);
 
 /** An address with a button that copies it. */
 export function Copied({ value, children }: { value: string; children: ComponentChildren }) {
@@ -89,7 +130,7 @@ export function Copied({ value, children }: { value: string; children: Component
   );
 }
 
-/** What stands in place of rows that are not there. */
+/** A message in place of missing rows. */
 export function Notice({
   here,
   problem,

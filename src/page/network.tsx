@@ -5,13 +5,14 @@ import { AddressSpace } from './addressspace.tsx';
 import { AgentRows } from './agents.tsx';
 import { Conditions } from './conditions.tsx';
 import { ContainerTable } from './containers.tsx';
+import { Events } from './events.tsx';
 import { Isolation } from './isolation.tsx';
-import { Age, Bar, Notice, State } from './marks.tsx';
+import { AddressBars, Age, Bar, Notice, State } from './marks.tsx';
 import { ObjectView, Section } from './section.tsx';
 import { text } from './texts.ts';
 import { useRows } from './userows.ts';
 
-/** One network: its subnets and blocks, who talks with it, nodes and containers. */
+/** The view of one network: its subnets and blocks, its isolation, nodes and containers. */
 export function Network({ name }: { name: string }) {
   const { found } = useRows('networks', {});
   const row = found.items.find((one) => one.name === name);
@@ -23,6 +24,7 @@ export function Network({ name }: { name: string }) {
           <Subnets row={row} />
           <Isolation network={row} all={found.items} />
           <Conditions rows={row.conditions} />
+          <Events wish={{ network: name }} />
           <Section id="nodes" title={text.value.agentsOf}>
             <AgentRows wish={{ network: name }} />
           </Section>
@@ -74,7 +76,7 @@ function Subnets({ row }: { row: NetworkRow }) {
             >
               <code>{`${one.cidr} /${one.prefix}`}</code>
             </button>
-            <State state={one.state} /> <Bar space={one} />
+            <State state={one.state} /> <Bar space={one} /> <AddressBars usage={one.usage} whole />
           </li>
         ))}
       </ul>

@@ -1,30 +1,44 @@
 import { useSignal } from '@preact/signals';
 import { harmless } from '../api/text.ts';
-import type { FindingRow, NetworkRow, SpaceRow } from '../rows/row.ts';
+import type { ContainerRow, FindingRow, NetworkRow, SpaceRow, Unanswered } from '../rows/row.ts';
 import { Heading } from './heading.tsx';
-import { Age, Bar, Name, Notice, State, To } from './marks.tsx';
+import { AddressBars, Age, Bar, Name, Notice, shapes, State, To } from './marks.tsx';
 import type { Route } from './route.ts';
+import type { Found } from './rowset.ts';
 import { Section, WideTable } from './section.tsx';
 import { stateText, text } from './texts.ts';
 import { useRows } from './userows.ts';
 
-/** More of them hide the networks; the rest comes when somebody asks. */
+/** How often containers are counted, which asks all agents. */
+const countMs = 15_000;
+/**
+ * Number of findings that are shown at first: more would hide the networks. One of each kind is shown, so that a fault of
+ * many nodes hides no other.
+ */
 const firstFindings = 5;
-/** Of more, `kubectl overlay status` tells. */
+/** `kubectl overlay status` lists further findings. */
 const mostFindings = 500;
 
-/** Whether all is well, what is not, and the networks. */
+/** The first view: whether everything works, the findings, and the networks. */
 export function Overview() {
+  const { found: containers } = useRows('containers', {}, { first: 1, everyMs: countMs });
   return (
     <>
       <Heading title={text.value.overview} />
-      <Health />
-      <Networks />
+      <Health silent={containers.unanswered} />
+      <Networks containers={containers} />
     </>
   );
 }
 
-function Health() {
+/** An agent that does not answer is a finding of the page: the operator hears of it only when it asks agents. */
+const silentAgent = ({ node, reason }: Unanswered): FindingRow => ({
+  ...{ weight: 'Warning', object: `overlayagent/${node}`, type: 'Agent', reason: 'NoAnswer', since: '' },
+  message: text.value.noAnswer(reason),
+  node,
+});
+
+function Health({ silent }: { silent: readonly Unanswered[] }) {
   const { found: findings } = useRows('findings', {});
   const { found: agents } = useRows('agents', {});
   const { found: networks } = useRows('networks', {});
@@ -32,33 +46,54 @@ function Health() {
     const problem = findings.problem || agents.problem || networks.problem;
     return <Notice here={false} problem={problem} />;
   }
-  const serious = findings.items.filter(({ weight }) => weight === 'Error').length;
-  const warnings = findings.items.filter(({ weight }) => weight === 'Warning').length;
+  const errors = findings.items.filter(({ weight }) => weight === 'Error');
+  const others = findings.items.filter(({ weight }) => weight !== 'Error');
+  const rows = [...errors, ...silent.map(silentAgent), ...others];
+  const serious = errors.length;
+  const warnings = rows.filter(({ weight }) => weight === 'Warning').length;
   const isReady = ({ state }: { state: string }) => state === 'Ready';
-  const tone = serious > 0 ? 'bad' : warnings > 0 ? 'odd' : 'good';
+  const mute = new Set(silent.map(({ node }) => node));
+  const ready = agents.items.filter((one) => isReady(one) && !mute.has(one.node));
+  const empty = agents.total === 0 ? 'off' : 'good';
+  const tone = serious > 0 ? 'bad' : warnings > 0 ? 'odd' : empty;
   return (
     <>
       <Notice here problem={findings.problem || agents.problem || networks.problem} />
       <p class={`health ${tone}`}>
         <strong>
-          <span aria-hidden="true">{{ good: '●', odd: '▲', bad: '✖' }[tone]}</span>{' '}
-          {tone === 'good' ? text.value.healthy : text.value.unhealthy(serious, warnings)}
+          <span aria-hidden="true">{shapes[tone]}</span>{' '}
+          {{ good: text.value.healthy, off: text.value.nothingYet }[tone as string] ??
+            text.value.unhealthy(serious, warnings)}
         </strong>{' '}
-        {text.value.agentsReady(agents.items.filter(isReady).length, agents.total)} ·{' '}
+        {text.value.agentsReady(ready.length, agents.total)} ·{' '}
         {text.value.networksReady(networks.items.filter(isReady).length, networks.total)}
       </p>
-      {findings.total === 0 ? null : (
+      {rows.length === 0 ? null : (
         <Section id="findings" title={text.value.findings}>
-          <Findings rows={findings.items} />
+          <Findings rows={rows} />
         </Section>
       )}
     </>
   );
 }
 
+/** Errors come first, then warnings about networks and the whole cluster, then those about single nodes. */
+const rank = ({ weight, node }: FindingRow): number =>
+  weight === 'Error' ? 0 : weight !== 'Warning' ? 3 : node === undefined ? 1 : 2;
+
 function Findings({ rows }: { rows: readonly FindingRow[] }) {
   const whole = useSignal(false);
-  const shown = rows.slice(0, whole.value ? mostFindings : firstFindings);
+  const kinds = Map.groupBy(rows, ({ type, reason }) => `${type} ${reason}`);
+  const isShort = rows.length <= firstFindings;
+  const short = isShort
+    ? rows
+    : [...kinds.values()]
+        .flatMap(([first]) => first ?? [])
+        .toSorted((a, b) => rank(a) - rank(b))
+        .slice(0, firstFindings);
+  const shown = whole.value ? rows.slice(0, mostFindings) : short;
+  const alike = ({ type, reason }: FindingRow) =>
+    isShort || whole.value ? 0 : (kinds.get(`${type} ${reason}`)?.length ?? 1) - 1;
   return (
     <>
       <ul class="findings">
@@ -69,12 +104,13 @@ function Findings({ rows }: { rows: readonly FindingRow[] }) {
               {placeOf(row)} <span class="quiet">{`${row.type} ${row.reason}`}</span>
               <br />
               {harmless(row.message)}
+              {alike(row) === 0 ? null : <span class="quiet"> {text.value.alike(alike(row))}</span>}
             </span>
             <Age since={row.since} />
           </li>
         ))}
       </ul>
-      {rows.length <= firstFindings ? null : (
+      {isShort ? null : (
         <p>
           <button
             type="button"
@@ -110,10 +146,14 @@ function placeOf({ object, network, node }: FindingRow) {
   );
 }
 
-function Networks() {
+function Networks({ containers }: { containers: Found<ContainerRow> }) {
   const { found } = useRows('networks', {});
   const { found: spaces } = useRows('spaces', {});
   const of = (name: string) => spaces.items.filter(({ network }) => network === name);
+  const countOf = (name: string) =>
+    containers.here && containers.problem === ''
+      ? (containers.counts.find(({ network }) => network === name)?.containers ?? 0)
+      : undefined;
   return (
     <Section id="networks" title={text.value.networks}>
       <Notice
@@ -128,14 +168,16 @@ function Networks() {
             text.value.name,
             text.value.state,
             text.value.nodes,
+            text.value.containers,
             text.value.subnets,
             text.value.fill,
+            text.value.addressFill,
             text.value.isolation,
             text.value.age,
           ]}
         >
           {found.items.map((row) => (
-            <NetworkLine key={row.name} row={row} spaces={of(row.name)} />
+            <NetworkLine key={row.name} row={row} spaces={of(row.name)} containers={countOf(row.name)} />
           ))}
         </WideTable>
       )}
@@ -143,7 +185,16 @@ function Networks() {
   );
 }
 
-function NetworkLine({ row, spaces }: { row: NetworkRow; spaces: readonly SpaceRow[] }) {
+function NetworkLine({
+  row,
+  spaces,
+  containers,
+}: {
+  row: NetworkRow;
+  spaces: readonly SpaceRow[];
+  /** Undefined if it is unknown, or if the token may not see it. */
+  containers: number | undefined;
+}) {
   const { name, state, subnets, agents, isolation, created } = row;
   return (
     <tr>
@@ -156,6 +207,13 @@ function NetworkLine({ row, spaces }: { row: NetworkRow; spaces: readonly SpaceR
         <State state={state} />
       </td>
       <td>{text.value.of(agents.ready, agents.allocated + agents.waiting)}</td>
+      <td>
+        {containers === undefined ? (
+          '–'
+        ) : (
+          <To to={{ view: 'containers', network: name }}>{text.value.number(containers)}</To>
+        )}
+      </td>
       <td>
         {subnets.map(({ cidr, prefix, state: use }) => (
           <div key={cidr} class="line">
@@ -172,6 +230,13 @@ function NetworkLine({ row, spaces }: { row: NetworkRow; spaces: readonly SpaceR
             </div>
           );
         })}
+      </td>
+      <td>
+        {subnets.map(({ cidr }) => (
+          <div key={cidr} class="line">
+            <AddressBars usage={spaces.find((one) => one.cidr === cidr)?.usage ?? []} />
+          </div>
+        ))}
       </td>
       <td>{stateText(isolation)}</td>
       <td>

@@ -1,16 +1,19 @@
 import { signal } from '@preact/signals';
-import type { Kind, Rows, Unanswered } from '../rows/row.ts';
+import type { ContainerCount, Kind, Rows, Unanswered } from '../rows/row.ts';
 import { messageOf } from '../error.ts';
-import { ask, Refusal } from './api.ts';
-import { change } from './live.ts';
+import { Again, leastPauseMs } from './again.ts';
+import { ask } from './api.ts';
 
-/** Rows as far as they are here. */
+/** The rows that have arrived. */
 export interface Found<T> {
   items: readonly T[];
-  /** Also of rows that are not here yet. */
+  /** Number of all matching rows, including those that have not arrived. */
   total: number;
+  /** For containers: their number in each network. */
+  counts: readonly ContainerCount[];
+  /** For containers: the nodes whose agents did not answer. */
   unanswered: readonly Unanswered[];
-  /** Whether something has come at all. */
+  /** Whether an answer has arrived. */
   here: boolean;
   problem: string;
 }
@@ -22,139 +25,87 @@ export interface Wish {
 }
 
 interface Options {
-  /** Rows that are asked for first; default: all. More come by `want`. */
+  /** Number of rows to request; default: all. */
   first?: number;
-  /** Asks again by itself: an operator does not notice changes of containers. */
-  poll?: boolean;
+  /** Also requests the rows again after that many ms, because operators do not notice changes of containers. */
+  everyMs?: number;
 }
 
-const largestPage = 5_000;
-const leastPauseMs = 2_000;
-const leastPollMs = 5_000;
-/** With more rows than this, rows that are here are not asked for again by themselves. */
-const mostLive = largestPage;
+export const largestPage = 5_000;
+/** The pause grows with the number of rows: 65,536 blocks are requested again after a minute. */
+const pausePerRowMs = 1;
 
-const nothing = { items: [], total: 0, unanswered: [], here: false, problem: '' };
+const nothing = { items: [], total: 0, counts: [], unanswered: [], here: false, problem: '' };
 
-/** Rows of one kind that a view shows, asked for again when something changes. */
+/** The rows of one kind in a view, which are requested again when something changes. */
 export class RowSet<K extends Kind> {
   readonly found = signal<Found<Rows[K]>>(nothing);
   readonly #kind: K;
   readonly #wish: Wish;
-  readonly #poll: boolean;
-  readonly #ended = new AbortController();
-  readonly #stopFollowing: () => void;
-  #wanted: number;
-  #next: string | undefined;
+  readonly #next = new Again(() => {
+    this.#soon(leastPauseMs);
+  });
+  readonly #wanted: number;
+  readonly #everyMs: number | undefined;
   #running = false;
-  /** A change came while rows were on their way. */
+  /** A change arrived while rows were loading. */
   #again = false;
-  #timer: ReturnType<typeof setTimeout> | undefined;
-  #tookMs = 0;
 
-  constructor(kind: K, wish: Wish, { first = Infinity, poll = false }: Options = {}) {
+  constructor(kind: K, wish: Wish, { first = Infinity, everyMs }: Options = {}) {
     this.#kind = kind;
     this.#wish = wish;
-    this.#poll = poll;
     this.#wanted = first;
-    let begun = false;
-    this.#stopFollowing = change.subscribe(() => {
-      if (begun) this.#soon(leastPauseMs);
-      begun = true;
-    });
-    void this.#run(true);
-  }
-
-  /** Whether changes are shown by themselves. */
-  get isLive(): boolean {
-    return this.found.value.items.length <= mostLive;
-  }
-
-  /** Sees to it that so many rows are here. */
-  want(count: number): void {
-    if (count <= this.#wanted) return;
-    this.#wanted = count;
-    if (this.#next !== undefined) void this.#run(false);
-  }
-
-  reload(): void {
-    void this.#run(true);
-  }
-
-  /** All rows. */
-  async all(): Promise<readonly Rows[K][]> {
-    this.want(Infinity);
-    while (!this.#ended.signal.aborted && this.found.value.items.length < this.found.value.total) {
-      if (this.found.value.problem !== '') throw new Error(this.found.value.problem);
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
-    return this.found.value.items;
+    this.#everyMs = everyMs;
+    void this.#run();
   }
 
   close(): void {
-    this.#ended.abort();
-    this.#stopFollowing();
-    clearTimeout(this.#timer);
+    this.#next.close();
   }
 
   #soon(leastMs: number): void {
     if (this.#running) this.#again = true;
-    else if (this.isLive && !this.#ended.signal.aborted)
-      this.#timer ??= setTimeout(
-        () => {
-          this.#timer = undefined;
-          if (document.hidden) this.#soon(leastMs);
-          else void this.#run(true);
-        },
-        Math.max(leastMs, 5 * this.#tookMs),
-      );
+    else
+      this.#next.after(Math.max(leastMs, pausePerRowMs * this.found.value.items.length), () => {
+        void this.#run();
+      });
   }
 
-  /** @param anew from the first row on; else behind the last one */
-  async #run(anew: boolean): Promise<void> {
-    if (this.#running) {
-      this.#again ||= anew;
-      return;
-    }
+  async #run(): Promise<void> {
     this.#running = true;
     const start = performance.now();
     try {
-      await this.#load(anew);
+      await this.#load();
     } catch (error) {
-      if (!this.#ended.signal.aborted)
+      if (!this.#next.signal.aborted)
         this.found.value = { ...this.found.value, here: true, problem: messageOf(error) };
-      // an operator that restarts is there again in a moment; one that refuses would refuse again
-      if (!(error instanceof Refusal && error.isFinal)) this.#again = true;
+      if (this.#next.mayHelp(error)) this.#again = true;
     }
-    this.#tookMs = performance.now() - start;
+    this.#next.tookMs = performance.now() - start;
     this.#running = false;
     if (this.#again) this.#soon(leastPauseMs);
-    else if (this.#poll && this.found.value.problem === '') this.#soon(leastPollMs);
+    else if (this.#everyMs !== undefined && this.found.value.problem === '') this.#soon(this.#everyMs);
     this.#again = false;
   }
 
-  async #load(anew: boolean): Promise<void> {
-    const before = this.found.value;
-    // rows that are shown stay until the new ones are here
-    const quiet = anew && before.items.length > 0;
-    let items: Rows[K][] = anew ? [] : [...before.items];
-    let after = anew ? undefined : this.#next;
-    const wanted = () => Math.max(this.#wanted, quiet ? before.items.length : 0);
+  async #load(): Promise<void> {
+    // old rows stay until the new ones have arrived
+    const quiet = this.found.value.items.length > 0;
+    let items: Rows[K][] = [];
+    let after: string | undefined;
     do {
-      const limit = Math.min(largestPage, Math.max(1, wanted() - items.length));
+      const limit = Math.min(largestPage, Math.max(1, this.#wanted - items.length));
       const page = await ask(
         this.#kind,
         { ...this.#wish, limit: String(limit), continue: after },
-        this.#ended.signal,
+        this.#next.signal,
       );
       items = [...items, ...page.items];
       after = page.continue;
-      const { total, unanswered = [] } = page;
-      const done = after === undefined || items.length >= wanted();
-      if (!quiet || done) {
-        this.#next = after;
-        this.found.value = { items, total, unanswered, here: true, problem: '' };
-      }
-    } while (after !== undefined && items.length < wanted());
+      const { total, counts = [], unanswered = [] } = page;
+      const done = after === undefined || items.length >= this.#wanted;
+      if (!quiet || done) this.found.value = { items, total, counts, unanswered, here: true, problem: '' };
+      if (done) return;
+    } while (after !== undefined);
   }
 }

@@ -2,7 +2,7 @@ import { useSignal } from '@preact/signals';
 import type { ComponentChildren } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 
-/** Letters that come closer to each other are one search. */
+/** Keystrokes within this time make one search. */
 const typingMs = 200;
 
 interface Search {
@@ -11,7 +11,7 @@ interface Search {
   onSearch: (search: string) => void;
 }
 
-/** The search above a list, and what else chooses its rows. */
+/** The search field above a list, and other filters. */
 export const Filters = ({ children, ...search }: Search & { children?: ComponentChildren }) => (
   <form
     class="filters"
@@ -25,10 +25,10 @@ export const Filters = ({ children, ...search }: Search & { children?: Component
   </form>
 );
 
-/** A field whose text the URL has, too. */
+/** A field whose text is also in the URL. */
 function SearchField({ label, value, onSearch }: Search) {
   const typed = useSignal(value);
-  /** What the URL has as far as this field knows. */
+  /** The text in the URL, as far as this field knows. */
   const known = useRef(value);
   const timer = useRef<ReturnType<typeof setTimeout>>();
   useEffect(
@@ -37,7 +37,7 @@ function SearchField({ label, value, onSearch }: Search) {
     },
     [],
   );
-  // somebody followed a link
+  // the user followed a link
   if (value !== known.current) typed.value = known.current = value;
   const type = (text: string) => {
     typed.value = text;

@@ -1,9 +1,11 @@
 import type { ComponentChildren } from 'preact';
 import { harmless } from '../api/text.ts';
 import { Heading } from './heading.tsx';
-import { Name, Notice, State } from './marks.tsx';
+import type { Unanswered } from '../rows/row.ts';
+import { Name, Notice, State, To } from './marks.tsx';
+import { text } from './texts.ts';
 
-/** A part of a view under a heading, which is its name for a screen reader. */
+/** A section of a view. Its heading is its name for a screen reader. */
 export const Section = ({
   id,
   title,
@@ -19,13 +21,13 @@ export const Section = ({
   </section>
 );
 
-/** A table with few rows, which scrolls sideways where it is wider than the page. */
+/** A table with few rows, which scrolls sideways if it is wider than the page. */
 export const WideTable = ({
   labelledBy,
   head,
   children,
 }: {
-  /** Id of its heading. */
+  /** Id of the table's heading. */
   labelledBy: string;
   head: readonly string[];
   children: ComponentChildren;
@@ -46,7 +48,7 @@ export const WideTable = ({
   </div>
 );
 
-/** A view of one object: its name and state, what is wrong with it, and the rest as children. */
+/** The view of one object: its name and state, its problems, and further content as children. */
 export const ObjectView = ({
   name,
   found,
@@ -57,7 +59,7 @@ export const ObjectView = ({
   name: string;
   found: { here: boolean; problem: string };
   row: { state: string; message: string } | undefined;
-  /** What stands there where there is no such object. */
+  /** The text that is shown if the object does not exist. */
   unknown: string;
   children: ComponentChildren;
 }) => (
@@ -74,3 +76,26 @@ export const ObjectView = ({
     {children}
   </>
 );
+
+/** With more nodes than this, their names are behind a click: they would hide what follows. */
+const mostOpen = 3;
+
+/** Names the nodes whose agents did not answer. */
+export const Silent = ({ unanswered }: { unanswered: readonly Unanswered[] }) =>
+  unanswered.length === 0 ? null : (
+    <details class="warning" open={unanswered.length <= mostOpen}>
+      <summary>
+        <span aria-hidden="true">▲</span> {text.value.unanswered(unanswered.length)}
+      </summary>
+      <ul>
+        {unanswered.slice(0, 100).map(({ node, reason }) => (
+          <li key={node}>
+            <To to={{ view: 'agent', name: node }}>
+              <Name of={node} />
+            </To>
+            : {harmless(reason)}
+          </li>
+        ))}
+      </ul>
+    </details>
+  );

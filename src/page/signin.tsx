@@ -4,7 +4,7 @@ import { refusal, session, signIn } from './api.ts';
 import { Heading } from './heading.tsx';
 import { text } from './texts.ts';
 
-/** Asks for a token where the operator wants one. */
+/** The form for a token, if the operator needs one. */
 export function SignIn() {
   const token = useSignal('');
   if (session.value === 'looking') return <p role="status">{text.value.looking}</p>;

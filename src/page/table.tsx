@@ -7,51 +7,82 @@ import { text } from './texts.ts';
 export interface Column<T> {
   id: string;
   label: string;
-  /** Width as CSS grid has it: `8rem`, `minmax(10rem, 2fr)`. */
+  /** Width for a CSS grid: `8rem`, `minmax(10rem, 2fr)`. */
   width: string;
   cell: (row: T) => ComponentChildren;
-  /** What the column is sorted by; absent: it cannot be. */
+  /** Returns the value to sort by; absent: the column cannot be sorted. */
   by?: (row: T) => string | number;
+}
+
+/** The column that a table is sorted by, and the direction. */
+export interface Sorting {
+  id: string;
+  down: boolean;
 }
 
 interface TableProps<T> {
   label: string;
   columns: readonly Column<T>[];
-  rows: readonly T[];
-  /** Also of rows that are not here yet. */
+  /** Returns the row at a position; undefined if it has not arrived. */
+  rowAt: (at: number) => T | undefined;
+  /** Number of all rows, including those that have not arrived. */
   total: number;
-  /** Asks for rows up to that number. */
-  want?: (count: number) => void;
+  /** Is called with the visible positions. */
+  show?: (first: number, last: number) => void;
   keyOf: (row: T) => string;
-  /** Column that the rows are sorted by at first; absent: as they come. */
-  sortedBy?: string;
+  sort: Sorting | undefined;
+  /** Undefined restores the original order. */
+  onSort: (sort: Sorting | undefined) => void;
 }
 
 const rowHeight = 36;
+
+/** Returns the sum of the columns' least widths, below which a table scrolls sideways. */
+export const leastWidth = (columns: readonly { width: string }[]): string =>
+  `calc(${columns.map(({ width }) => /^minmax\((.+?),/.exec(width)?.[1] ?? width).join(' + ')})`;
 
 const compare = (a: string | number, b: string | number): number =>
   typeof a === 'number' && typeof b === 'number'
     ? a - b
     : String(a).localeCompare(String(b), undefined, { numeric: true });
 
-/** A table of any length: only the rows in sight are in the document. Screen readers hear of all of them. */
-export function Table<T>({ label, columns, rows, total, want, keyOf, sortedBy }: TableProps<T>) {
-  const sort = useSignal<{ id: string; down: boolean } | undefined>(
+/** A table whose rows are all loaded, and sorted here. */
+export function Table<T>({
+  rows,
+  sortedBy,
+  ...table
+}: Pick<TableProps<T>, 'label' | 'columns' | 'keyOf'> & {
+  rows: readonly T[];
+  /** The column to sort by at first; absent: the original order. */
+  sortedBy?: string;
+}) {
+  const sort = useSignal<Sorting | undefined>(
     sortedBy === undefined ? undefined : { id: sortedBy, down: false },
   );
-  const element = useRef<HTMLDivElement>(null);
-  const [, redraw] = useReducer((count: number) => count + 1, 0);
-
-  const whole = rows.length >= total;
-  const column = columns.find(({ id }) => id === sort.value?.id);
+  const column = table.columns.find(({ id }) => id === sort.value?.id);
   const sorted = useMemo(() => {
     const { by } = column ?? {};
-    if (by === undefined || !whole) return rows;
+    if (by === undefined) return rows;
     const keyed = rows.map((row) => ({ row, key: by(row) }));
     keyed.sort((a, b) => compare(a.key, b.key));
     if (sort.value?.down === true) keyed.reverse();
     return keyed.map(({ row }) => row);
-  }, [rows, whole, column?.id, sort.value?.down]);
+  }, [rows, column?.id, sort.value?.down]);
+  return (
+    <LongTable
+      {...table}
+      rowAt={(at) => sorted[at]}
+      total={rows.length}
+      sort={sort.value}
+      onSort={(next) => (sort.value = next)}
+    />
+  );
+}
+
+/** A table of any length: only the visible rows are in the document. Screen readers get the number of all rows. */
+export function LongTable<T>({ label, columns, rowAt, total, show, keyOf, sort, onSort }: TableProps<T>) {
+  const element = useRef<HTMLDivElement>(null);
+  const [, redraw] = useReducer((count: number) => count + 1, 0);
 
   const options = {
     count: total,
@@ -74,38 +105,33 @@ export function Table<T>({ label, columns, rows, total, want, keyOf, sortedBy }:
   });
 
   const items = virtualizer.getVirtualItems();
-  const last = items.at(-1)?.index ?? 0;
-  useLayoutEffect(() => {
-    if (!whole && (last >= rows.length - 1 || column !== undefined))
-      want?.(column === undefined ? last + 200 : Infinity);
-  }, [last, rows.length, whole, column]);
+  const [first, last] = [items[0]?.index ?? 0, items.at(-1)?.index ?? 0];
+  useLayoutEffect(() => show?.(first, last), [first, last, show]);
 
   const choose = (id: string) => {
-    const now = sort.value;
-    sort.value = now?.id !== id ? { id, down: false } : now.down ? undefined : { id, down: true };
+    onSort(sort?.id !== id ? { id, down: false } : sort.down ? undefined : { id, down: true });
   };
   const grid = { gridTemplateColumns: columns.map(({ width }) => width).join(' ') };
   return (
     <>
-      {column !== undefined && !whole ? <p role="status">{text.value.sorting}</p> : null}
       <div class="scroller" ref={element} tabIndex={0} role="group" aria-label={label}>
         <div
           class="table"
           role="table"
           aria-label={label}
           aria-rowcount={total + 1}
-          style={{ height: `${virtualizer.getTotalSize()}px` }}
+          style={{ height: `${virtualizer.getTotalSize()}px`, minWidth: leastWidth(columns) }}
         >
           <div role="rowgroup" class="heads">
             <div role="row" class="row" aria-rowindex={1} style={grid}>
               {columns.map((one) => (
-                <Head key={one.id} column={one} sort={sort.value} choose={choose} />
+                <Head key={one.id} column={one} sort={sort} choose={choose} />
               ))}
             </div>
           </div>
           <div role="rowgroup">
             {items.map(({ index, start }) => {
-              const row = sorted[index];
+              const row = rowAt(index);
               return (
                 <div
                   key={row === undefined ? index : keyOf(row)}
@@ -135,7 +161,7 @@ function Head<T>({
   choose,
 }: {
   column: Column<T>;
-  sort: { id: string; down: boolean } | undefined;
+  sort: Sorting | undefined;
   choose: (id: string) => void;
 }) {
   if (by === undefined) return <div role="columnheader">{label}</div>;

@@ -4,7 +4,7 @@ import { english, type Texts } from './english.ts';
 
 const languages: Record<string, Texts> = { en: english, zh: chinese };
 
-/** The first language of the reader's that the page has. */
+/** Returns the first of the user's languages that the page has. */
 export const languageOf = (wanted: readonly string[]): string =>
   wanted.map((one) => one.slice(0, 2).toLowerCase()).find((one) => one in languages) ?? 'en';
 
@@ -16,5 +16,8 @@ export function switchLanguage(): void {
   language.value = language.value === 'en' ? 'zh' : 'en';
 }
 
-/** A state's word in the reader's language: the API's own word in English. */
-export const stateText = (state: string): string => text.value.states[state] ?? state;
+/** Returns a state's word in the user's language. In English it is the API's own word. */
+export function stateText(state: string): string {
+  const { states } = text.value;
+  return (Object.hasOwn(states, state) ? states[state] : undefined) ?? state;
+}

@@ -1,2 +1,2 @@
-/** Of the page, put in by hack/page/build.ts. */
+/** The page's version, which hack/page/build.ts inserts. */
 declare const OVERLAYNET_VERSION: string;

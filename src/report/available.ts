@@ -1,14 +1,14 @@
 import { ApiError, type Client } from '../kube/client.ts';
 import { nodes } from '../kube/resources.ts';
-import type { Log } from '../log.ts';
+import { faultOf, type Log } from '../log.ts';
 
-/** Interval of repetition, because a cloud's controllers may set the condition after the agent cleared it. */
+/** How often the condition is cleared again, because a cloud's controllers may set it after the agent cleared it. */
 const repeatMs = 600_000;
 
 /**
- * Clears the condition `NetworkUnavailable` of this node's Node. Controllers of clouds set it until the node has a
- * network, which keeps pods away. The request is the same each time, so the API server writes nothing where that is
- * stored already. Nothing is read, so the agent needs no right to read.
+ * Clears the condition `NetworkUnavailable` of this node's Node. Cloud controllers set it until the node has a network,
+ * which keeps pods away. The request is always the same, so the API server writes nothing if the condition is clear already.
+ * The agent reads nothing, so it needs no right to read.
  */
 export class NetworkAvailable {
   readonly #client: Client;
@@ -25,7 +25,7 @@ export class NetworkAvailable {
 
   /**
    * Clears it; called once the node's data path is complete. Returns the time in ms after which to repeat it.
-   * @throws Error where the API server does not answer
+   * @throws Error if the API server does not answer
    */
   async say(): Promise<number> {
     const condition = {
@@ -42,10 +42,12 @@ export class NetworkAvailable {
       this.#refused = '';
     } catch (error) {
       if (!(error instanceof ApiError) || (error.status !== 403 && error.status !== 404)) throw error;
-      // there is no Node yet, or the rights are of an older release; pods run all the same where no cloud set the
-      // condition
+      // the Node does not exist yet, or the rights are from an older release; pods still run if no cloud set the condition
       if (error.message !== this.#refused) {
-        this.#log.warn('the condition NetworkUnavailable of this Node cannot be cleared', { error });
+        this.#log.warn(
+          'the condition NetworkUnavailable of this Node cannot be cleared',
+          faultOf(`nodes/${this.#node}`, error, 'apply'),
+        );
       }
       this.#refused = error.message;
     }

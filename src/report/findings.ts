@@ -18,15 +18,17 @@ export interface Health {
   containers: ContainerHealth;
   /** Node settings that differ from what the data path needs. */
   system: Problem[];
-  /** About the Docker engine, where one is used, or was used and may still have networks. */
+  /** About the Docker engine, if one is used, or was used and may still have networks. */
   docker: Finding | undefined;
   /** What stays in the data path although objects do not show it. */
   holding: Finding | undefined;
+  /** What probes of other nodes came to; undefined while there are none. */
+  probed: Finding | undefined;
 }
 
-/** How a pass left the node for containers. */
+/** The state of the node for containers after a pass. */
 export interface PassContainers {
-  /** Why runtimes cannot use the node. */
+  /** Reasons why runtimes cannot use the node. */
   failures: string[];
   /** Containers that keep leases of networks that are gone. */
   held: string[];
@@ -38,17 +40,18 @@ export interface PassContainers {
 
 /** State that containers depend on besides the data path; `failures` includes those of socket and sweep. */
 export interface ContainerHealth extends PassContainers {
-  /** The data path has been complete once. */
+  /** The data path has been complete at least once. */
   complete: boolean;
   /** Types of other programs' plugins that are chained behind ours. */
   chained: readonly string[];
-  /** Why namespaces cannot be listed. */
+  /** The reason why namespaces cannot be listed. */
   namespaces: string | undefined;
 }
 
 /**
- * The conditions `Registered`, `Synced`, `DataPathReady`, `Checkpoint`, `ContainersReady` and `SystemReady`; `Docker`
- * where there is something to report about an engine; `Holding` while something stays that objects do not show.
+ * The conditions `Registered`, `Synced`, `DataPathReady`, `Checkpoint`, `ContainersReady` and `SystemReady`; `Docker` if
+ * there is something to report about an engine; `Holding` while something stays that objects do not show;
+ * `DataPathProbed` once other nodes were probed.
  */
 export const findingsOf = (health: Health): Finding[] => [
   { type: 'Registered', ...registered(health) },
@@ -57,7 +60,7 @@ export const findingsOf = (health: Health): Finding[] => [
   { type: 'Checkpoint', ...checkpointed(health) },
   { type: 'ContainersReady', ...containersReady(health) },
   { type: 'SystemReady', ...systemReady(health) },
-  ...[health.docker, health.holding].filter((finding) => finding !== undefined),
+  ...[health.docker, health.holding, health.probed].filter((finding) => finding !== undefined),
 ];
 
 type Verdict = Omit<Finding, 'type'>;
@@ -74,7 +77,7 @@ function registered({ allocation, registrationFailure }: Health): Verdict {
     : no(refusal.reason, refusal.message);
 }
 
-/** The operator's condition where it refuses the registration. */
+/** The operator's condition if it refuses the registration. */
 export const refusalOf = (allocation: AgentAllocation | undefined) =>
   allocation?.status?.conditions?.find(({ type, status }) => type === 'Accepted' && status === 'False');
 
@@ -133,8 +136,8 @@ function containersReady({ containers }: Health): Verdict {
 }
 
 /**
- * The finding of an agent without a Docker socket that replaced one with it.
- * @param blocks what Docker had then
+ * The finding of an agent without a Docker socket that replaced an agent with one.
+ * @param blocks Docker's blocks at that time
  */
 export function leftWithoutSocket(blocks: Blocks = []): Finding | undefined {
   if (blocks.length === 0) return undefined;

@@ -14,10 +14,10 @@ export function registrationOf(own: {
   uplinkMTU: number;
   /** What the node holds by its last allocation. */
   held: AgentAllocationSpec | undefined;
-  /** Blocks that Docker's networks still lie in, whatever the allocation shows. */
+  /** Blocks that Docker's networks still use, even if the allocation no longer shows them. */
   docker: Blocks;
   seenResourceVersion: string | undefined;
-  /** The id of the restore that it answers; undefined if there is none. */
+  /** The id of the restore that this report answers; undefined if the operator reports no restore. */
   restore?: string | undefined;
   /** The node's ranges besides overlaynet's own. */
   ranges?: Pick<OverlayAgentSpec, 'ranges' | 'rangesLeftOut' | 'furtherAddresses'>;
@@ -104,10 +104,10 @@ const highestOf = (versions: readonly bigint[], first: bigint | undefined): bigi
   versions.reduce<bigint | undefined>((a, b) => (a === undefined || b > a ? b : a), first);
 
 /**
- * Creates or updates the node's OverlayAgent. Sends nothing where the content is stored already. A seen version is
- * reported at creation, together with another change, and when the API server's lists went back; it is no reason to
- * write by itself, and neither is the end of a restore.
- * @returns the object as the API server stored it, undefined where nothing was written
+ * Creates or updates the node's OverlayAgent. Sends nothing if the content is stored already.
+ * A seen version is reported at creation, together with another change, and when the API server's lists went back. By itself
+ * it causes no write, and the end of a restore causes none.
+ * @returns the object as the API server stored it, undefined if nothing was written
  * @throws ApiError
  */
 export async function register(

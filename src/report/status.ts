@@ -16,11 +16,11 @@ import type { NodeUsage } from '../api/usage.ts';
 export const failureText = ({ network, message }: Failure): string =>
   network === undefined ? message : `${network}: ${message}`;
 
-/** Failures that another pass may mend. */
+/** Failures that another pass may repair. */
 export const mendable = (failures: readonly Failure[]): Failure[] =>
   failures.filter(({ lasting }) => lasting !== true);
 
-/** Failures because of which something wanted does not work. */
+/** Failures because of which something that is wanted does not work. */
 export const grave = (failures: readonly Failure[]): Failure[] =>
   mendable(failures).filter(({ leftover }) => leftover !== true);
 
@@ -33,13 +33,13 @@ export interface Applied {
   failures: Failure[];
 }
 
-/** Use of the networks; where a part is undefined, the stored status keeps its own. */
+/** Use of the networks. If a part is undefined, the stored status keeps its own. */
 export interface NetworkUse {
   usage: NodeUsage | undefined;
-  /** Names of those that containers use. */
+  /** Names of the networks that containers use. */
   inUse: ReadonlySet<string> | undefined;
   users: ReadonlyMap<string, NetworkUsers>;
-  /** Answers of this process alone: one before it may have told containers something else. */
+  /** Answers of this process alone: an earlier agent may have told containers something else. */
   draining: ReadonlyMap<string, readonly DrainingBlock[]>;
 }
 
@@ -47,23 +47,26 @@ interface StatusInput {
   /** This node's allocation as it is now. */
   allocation: AgentAllocationSpec | undefined;
   applied: Applied | undefined;
-  /** Why networks differ from their Docker halves. This does not hold up the rest of these networks. */
+  /** Reasons why networks differ from their Docker halves. They do not hold up the rest of these networks. */
   docker: readonly Failure[];
   findings: Finding[];
   use: NetworkUse;
+  /** SHA-256 of the certificate that the agent serves, in hexadecimal. */
+  certificate?: string | undefined;
   /** The status that is stored now. */
   stored: OverlayAgentStatus | undefined;
   /** RFC 3339. */
   now: string;
 }
 
-/** An OverlayAgent's status: for each network of the allocation whether the kernel shows it, and the conditions. */
+/** An OverlayAgent's status: the conditions, and for each network of the allocation whether the kernel shows it. */
 export function renderStatus({
   allocation,
   applied,
   docker,
   findings,
   use,
+  certificate,
   stored,
   now,
 }: StatusInput): OverlayAgentStatus {
@@ -75,10 +78,11 @@ export function renderStatus({
   }));
   return {
     ...(revision === undefined ? {} : { revision }),
+    ...(certificate === undefined ? {} : { certificate }),
     networks,
     conditions: findings.reduce(
       (conditions, finding) => withCondition(conditions, finding, now),
-      // what is not looked at any more is not reported either
+      // a condition is not reported if it is no longer examined
       (stored?.conditions ?? []).filter(({ type }) => findings.some((finding) => finding.type === type)),
     ),
   };
@@ -136,10 +140,11 @@ function networkStatus(
 const sameBlocks = (a: AllocatedNetwork, b: AllocatedNetwork): boolean =>
   JSON.stringify(a.subnets) === JSON.stringify(b.subnets);
 
-/** Compares without regard to key order, which is the API server's or ours. */
+/** Makes a text to compare, independent of key order, which may be the API server's or ours. */
 function statusText(status: OverlayAgentStatus | undefined): string {
   return JSON.stringify([
     status?.revision,
+    status?.certificate,
     (status?.networks ?? []).map(
       ({ name, state, message, usage = [], inUse = false, users, draining = [] }) => [
         name,

@@ -35,7 +35,7 @@ function entryOf(row: AgentRow): Entry<AgentRow> {
   };
 }
 
-/** Either the Node or the agent's registration is there. */
+/** Returns the row of a node, for which a Node or an agent's registration exists. */
 export function agentRow(
   name: string,
   node: NodeFacts | undefined,
@@ -53,6 +53,9 @@ export function agentRow(
     ...stateOf(node, agent, allocation, networks),
     addresses: [...(agent?.spec.addresses ?? [])],
     ...(vtep === undefined ? {} : { vtep: { ...vtep } }),
+    ...(allocation === undefined
+      ? {}
+      : { revision: { applied: agent?.status?.revision ?? 0, wanted: allocation.spec.revision } }),
     networks,
     conditions: [...(agent?.status?.conditions ?? [])],
     created: agent?.metadata.creationTimestamp ?? node?.creationTimestamp ?? '',
@@ -96,6 +99,6 @@ const isFalse =
   ({ type, status }: Condition): boolean =>
     type === wanted && status === 'False';
 
-/** Of an agent: every condition is good news as True, but `Holding`. */
+/** Returns whether an agent's condition needs attention: all are good when True, except `Holding`. */
 export const asksForSomething = ({ type, status }: Condition): boolean =>
   type === 'Holding' ? status === 'True' : status === 'False';

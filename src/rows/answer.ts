@@ -7,8 +7,8 @@ import type { Query } from './query.ts';
 import type { Kind, Page } from './row.ts';
 import type { World } from './world.ts';
 
-/** Kinds that follow from objects alone; agents are asked for the others. */
-type Stored = Exclude<Kind, 'containers' | 'kernel'>;
+/** Kinds whose rows depend on cached objects alone. For the others, agents or the API server are asked. */
+type Stored = Exclude<Kind, 'containers' | 'kernel' | 'events' | 'peers'>;
 
 const entries: Record<Stored, (world: World) => Entry<unknown>[]> = {
   networks: networkEntries,
@@ -18,7 +18,7 @@ const entries: Record<Stored, (world: World) => Entry<unknown>[]> = {
   findings: findingEntries,
 };
 
-/** The kinds of rows that follow from objects alone. */
+/** The kinds whose rows depend on cached objects alone. */
 export const storedKinds = Object.keys(entries) as (keyof typeof entries)[];
 
 export const pageOf = (kind: Stored, world: World, query: Query): Omit<Page<unknown>, 'version'> =>

@@ -7,10 +7,11 @@ import { block, formatCidr, parseCidr } from '../net/cidr.ts';
 import { vtepAt } from '../net/vtep.ts';
 import { sortable, type Entry } from './entry.ts';
 import type { BlockRow, SpaceRow } from './row.ts';
+import { usageBySpace } from './usage.ts';
 import type { World } from './world.ts';
 import { withoutLength } from '../net/address.ts';
 
-/** Every block that is not free, the VTEPs too. */
+/** Returns every block that is not free, including VTEPs. */
 export function blockEntries({ ledger, config, allocations }: World): Entry<BlockRow>[] {
   const index = indexOf(ledger);
   const cooldownMs = parseDuration(config?.spec.reuseCooldown ?? '') ?? 0;
@@ -70,18 +71,19 @@ function vtepText(config: PinnedConfig | undefined, index: number): string {
   return ip ?? ip6 ?? '';
 }
 
-export function spaceEntries({ ledger, networks }: World): Entry<SpaceRow>[] {
+export function spaceEntries({ ledger, networks, agents }: World): Entry<SpaceRow>[] {
   const index = indexOf(ledger);
+  const usage = usageBySpace(index.spaces, agents.values());
   return index.spaces.filter(isReadable).map((space) => {
     const { cidr, network, prefix } = space;
-    const { blocks: all, held, releasing, cooling, quarantined, free } = spaceCapacity(ledger, space, index);
+    const counts = spaceCapacity(ledger, space, index);
     const draining = networks
       .find(({ metadata }) => metadata.name === network)
       ?.spec.subnets.some((one) => one.cidr === cidr && one.state === 'Draining');
     const state = space.retiredAt !== undefined ? 'Retired' : draining === true ? 'Draining' : 'Active';
     const holders = () => listedPages(ledger, space).flatMap(({ page }) => page.blocks);
     return {
-      row: { network, cidr, prefix, state, blocks: all, held, releasing, cooling, quarantined, free },
+      row: { network, prefix, state, ...counts, usage: usage.get(cidr) ?? [] },
       key: `${network}\n${sortable(cidr)}`,
       isOf: {
         network: (name) => name === network,

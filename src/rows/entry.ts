@@ -3,48 +3,69 @@ import { cidrOf, overlaps, parseInterface, type Cidr } from '../net/cidr.ts';
 import { continueAfter, type Query } from './query.ts';
 import type { Kind, Page } from './row.ts';
 
-/** A row with what it is found and sorted by. */
+/** A row, and the values by which it is found and sorted. */
 export interface Entry<T> {
   row: T;
-  /** Unique; rows come in the order of their keys. */
+  /** Unique key, which also defines the default order. */
   key: string;
   isOf: { network: (name: string) => boolean; node: (name: string) => boolean };
   namespace?: string;
-  /** What a search looks into, beside addresses. */
+  /** Words that a search matches, beside addresses. */
   words: () => readonly string[];
-  /** Addresses and subnets of it, as text. */
+  /** Addresses and subnets that a search matches, as text. */
   ranges: () => readonly string[];
+  /** Returns the text to sort by for a column of another order. */
+  by?: (column: string) => string;
 }
 
-/** Those that the query chooses, as one page. */
-export function paged<T>(kind: Kind, entries: readonly Entry<T>[], query: Query): Omit<Page<T>, 'version'> {
-  const { network, node, namespace, search, limit, after } = query;
+/** Returns one page of the entries that match the query. */
+export const paged = <T>(kind: Kind, entries: readonly Entry<T>[], query: Query): Omit<Page<T>, 'version'> =>
+  pageIn(kind, chosen(entries, query), query);
+
+/** Returns the entries that match the query. */
+export function chosen<T>(
+  entries: readonly Entry<T>[],
+  { network, node, namespace, search }: Query,
+): Entry<T>[] {
   const wanted = search === undefined ? () => true : searched(search);
-  const found = entries
-    .filter(
-      (entry) =>
-        (network === undefined || entry.isOf.network(network)) &&
-        (node === undefined || entry.isOf.node(node)) &&
-        (namespace === undefined || entry.namespace === namespace) &&
-        wanted(entry),
-    )
-    .sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
-  const from = after === undefined ? 0 : found.findIndex(({ key }) => key > after);
-  const page = from < 0 ? [] : found.slice(from, from + limit);
+  return entries.filter(
+    (entry) =>
+      (network === undefined || entry.isOf.network(network)) &&
+      (node === undefined || entry.isOf.node(node)) &&
+      (namespace === undefined || entry.namespace === namespace) &&
+      wanted(entry),
+  );
+}
+
+/** Returns one page of the entries, in the query's order. */
+export function pageIn<T>(kind: Kind, found: readonly Entry<T>[], query: Query): Omit<Page<T>, 'version'> {
+  const { limit, after, offset, sort } = query;
+  const [lower, higher] = sort?.down === true ? [1, -1] : [-1, 1];
+  const order = (a: string, b: string) => (a < b ? lower : a > b ? higher : 0);
+  const keyed = found.map(({ row, key, by }) => ({
+    row,
+    key: sort === undefined ? key : `${by?.(sort.column) ?? ''}\n${key}`,
+  }));
+  keyed.sort((a, b) => order(a.key, b.key));
+  const from = offset ?? (after === undefined ? 0 : keyed.findIndex(({ key }) => order(key, after) > 0));
+  const page = from < 0 ? [] : keyed.slice(from, from + limit);
   const last = page.at(-1);
-  const more = last !== undefined && from + limit < found.length;
+  const more = last !== undefined && from + limit < keyed.length;
   return {
     items: page.map(({ row }) => row),
-    total: found.length,
+    total: keyed.length,
     ...(more ? { continue: continueAfter(kind, query, last.key) } : {}),
   };
 }
 
-/** Whether an entry is what somebody searches: an address or subnet by what it lies in or holds, else any part of a word. */
+/**
+ * Returns a test for a search. An address finds rows that have it, or a subnet around it; a subnet finds rows that
+ * overlap it; other text finds any part of a word.
+ */
 function searched(search: string): (entry: Pick<Entry<unknown>, 'words' | 'ranges'>) => boolean {
   const wanted = rangeOf(search);
   const part = search.toLowerCase();
-  // addresses of rows are as formatAddress writes them: of 50,000 none is parsed for one that is looked for
+  // rows contain addresses as formatAddress writes them, so that 50,000 rows need no parsing
   const address = isAddress(search) ? formatAddress(parseAddress(search)) : undefined;
   return ({ words, ranges }) =>
     (wanted !== undefined &&
@@ -68,10 +89,10 @@ function rangeOf(text: string): Cidr | undefined {
   });
 }
 
-/** A subnet or address as text that sorts as its value does; others behind them, by themselves. */
+/** Returns a subnet or address as text that sorts by its value; other texts sort after them, alphabetically. */
 export function sortable(text: string): string {
   const octets = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/.exec(text);
-  // what nearly all are, and arithmetic of big numbers takes ten times as long
+  // the fast way for IPv4: arithmetic of big numbers takes ten times as long
   if (octets !== null) {
     const value = octets.slice(1).reduce((sum, octet) => sum * 256 + Number(octet), 0);
     return `4${value.toString(16).padStart(32, '0')}032`;
@@ -80,3 +101,7 @@ export function sortable(text: string): string {
   if (range === undefined) return `9${text}`;
   return `${range.family}${range.base.toString(16).padStart(32, '0')}${String(range.length).padStart(3, '0')}`;
 }
+
+/** Returns text that sorts numbers by value: node2 before node10. */
+export const natural = (text: string): string =>
+  text.toLowerCase().replace(/\d+/g, (digits) => digits.padStart(12, '0'));

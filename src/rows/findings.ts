@@ -1,4 +1,4 @@
-import type { Condition, KubeObject } from '../api/types.ts';
+import type { Condition, KubeObject, OverlayReservation } from '../api/types.ts';
 import { asksForSomething } from './agents.ts';
 import type { Entry } from './entry.ts';
 import type { FindingRow } from './row.ts';
@@ -6,7 +6,7 @@ import { isWithoutAgent, type World } from './world.ts';
 
 type Weight = FindingRow['weight'];
 
-/** How heavy a condition is that is not as it should be: by type, and by reason where that says more. */
+/** Weights of conditions, by type, or by reason where that is more exact. */
 const weights: Record<string, Weight> = {
   Accepted: 'Error',
   Ready: 'Error',
@@ -20,13 +20,20 @@ const weights: Record<string, Weight> = {
   Checkpoint: 'Warning',
   SystemReady: 'Warning',
   Docker: 'Warning',
+  DataPathProbed: 'Error',
   Holding: 'Warning',
 };
-/** Reasons that mend themselves, as far as anybody knows. */
-const passing = new Set(['Progressing', 'Waiting', 'NotStored', 'Cooling', 'NoConfig']);
+/** Verdicts of probes that a restarted or distant node may also cause. */
+const lighter = new Set(['PeerDown', 'Slow']);
+/** Reasons that usually disappear without action. */
+const passing = new Set(['Progressing', 'Waiting', 'NotStored', 'Cooling', 'NoConfig', 'Expired']);
 
-const alarms = new Set(['Restored', 'Degraded', 'Quarantined']);
-/** Of networks and of the configuration; what these say again under other names is passed over. */
+/** Conditions that are bad when True: alarms, and capacity that will run out. */
+const alarms = new Set(['Restored', 'Degraded', 'Quarantined', 'Exhausting', 'TightBlocks']);
+/**
+ * Returns whether a condition of a network or the configuration needs attention. Conditions that repeat these under
+ * other names are ignored.
+ */
 const isBad = ({ type, status, reason }: Condition): boolean =>
   alarms.has(type)
     ? status === 'True'
@@ -34,8 +41,9 @@ const isBad = ({ type, status, reason }: Condition): boolean =>
       ? reason === 'AllowedInVain'
       : (type === 'Accepted' || type === 'Ready') && status !== 'True';
 
-/** Every condition that says that something is not as it should be, the heaviest first. */
-export function findingEntries({ config, networks, nodes, agents, allocations }: World): Entry<FindingRow>[] {
+/** Returns every condition that needs attention, the most severe first. */
+export function findingEntries(world: World): Entry<FindingRow>[] {
+  const { config, networks, reservations, nodes, agents, allocations } = world;
   const rows: FindingRow[] = [];
   const take = (
     kind: string,
@@ -50,10 +58,17 @@ export function findingEntries({ config, networks, nodes, agents, allocations }:
     take('overlaynetwork', network, network.status?.conditions?.filter(isBad), {
       network: network.metadata.name,
     });
+  for (const one of reservations)
+    for (const condition of one.status?.conditions?.filter(isBad) ?? [])
+      rows.push({
+        ...findingRow(`overlayreservation/${one.metadata.name}`, condition, nodeOf(one)),
+        // its node works, with other addresses
+        weight: passing.has(condition.reason) ? 'Info' : 'Warning',
+      });
   for (const [node, agent] of agents)
     take('overlayagent', agent, agent.status?.conditions?.filter(asksForSomething), { node });
   for (const [node, allocation] of allocations) {
-    // its agent repeats a refusal where it runs
+    // a running agent repeats the operator's refusal
     if (
       agents
         .get(node)
@@ -72,11 +87,17 @@ function findingRow(
   { type, reason, message, lastTransitionTime }: Condition,
   of: Pick<FindingRow, 'network' | 'node'>,
 ): FindingRow {
-  const weight = passing.has(reason) ? 'Info' : (weights[type] ?? 'Warning');
+  const usual = weights[type] ?? 'Warning';
+  const weight = passing.has(reason) ? 'Info' : lighter.has(reason) ? 'Warning' : usual;
   return { weight, object, ...of, type, reason, message, since: lastTransitionTime };
 }
 
-/** No condition reports this: no agent is there to write one. */
+const nodeOf = ({ spec, status }: OverlayReservation): Pick<FindingRow, 'node'> => {
+  const node = status?.node ?? spec.nodeName;
+  return node === undefined ? {} : { node };
+};
+
+/** The reason for a node without an agent, which has no condition. */
 const unregistered = 'NoAgent';
 
 const withoutAgent = (node: string, since: string): FindingRow => ({

@@ -1,28 +1,24 @@
-import { isText, parsed } from './nodecontainers.ts';
-import { kernelKinds, type KernelRow, type NodeKernel } from './row.ts';
+import { isText, readNodeRows } from './nodeanswer.ts';
+import { kernelKinds, type KernelRow } from './row.ts';
 import type { Entry } from './entry.ts';
 
-/** Of one node; of more the rest is left out, and said. */
+/** Maximum for one node; further ones are left out and counted. */
 const mostDifferences = 1_000;
-/** Of a rule's text, which may be long. */
+/** Maximum length of a text; a rule may be long. */
 const mostText = 4_096;
 
 /**
- * What an agent answered, as rows of its node. A node that was broken into may answer anything: what is not as it should
- * be does not come through, and no row is of another node.
- * @throws Error saying what of it cannot be understood
+ * Reads an agent's list of differences as rows of its node.
+ * @throws Error that says which part is invalid
  */
-export function readNodeKernel(body: string, node: string): { rows: KernelRow[]; problems: string[] } {
-  const value = parsed(body) as { [K in keyof NodeKernel]?: unknown } | null;
-  if (typeof value !== 'object' || value === null || !Array.isArray(value.differences))
-    throw new Error('its answer has no list of differences');
-  const list = value.differences as unknown[];
-  const rows = list.slice(0, mostDifferences).map((one, at) => rowOf(one, node, at));
-  const said = Array.isArray(value.problems) ? (value.problems as unknown[]).slice(0, 10).filter(isText) : [];
-  const counted = typeof value.left === 'number' && value.left > 0 ? Math.floor(value.left) : 0;
-  const left = list.length - rows.length + counted;
-  return { rows, problems: [...said, ...(left > 0 ? [`${left} more differences were left out`] : [])] };
-}
+export const readNodeKernel = (body: string, node: string): { rows: KernelRow[]; problems: string[] } =>
+  readNodeRows(
+    body,
+    'differences',
+    mostDifferences,
+    (one, at) => rowOf(one, node, at),
+    ({ left }) => (typeof left === 'number' && left > 0 ? Math.floor(left) : 0),
+  );
 
 function rowOf(value: unknown, node: string, at: number): KernelRow {
   const raw = (typeof value === 'object' && value !== null ? value : {}) as {

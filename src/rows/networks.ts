@@ -1,6 +1,7 @@
 import { acceptedSubnets } from '../api/accepted.ts';
 import type { Condition, OverlayNetwork, SubnetCapacity } from '../api/types.ts';
 import type { Entry } from './entry.ts';
+import { inForce } from './isolation.ts';
 import type { NetworkRow } from './row.ts';
 import type { World } from './world.ts';
 
@@ -35,8 +36,7 @@ export function networkRow(network: OverlayNetwork): NetworkRow {
       state: accepted.has(cidr) ? state : removed.has(cidr) ? 'Removed' : 'Refused',
     })),
     containerizers: [...spec.containerizers],
-    isolation: spec.isolation?.mode ?? 'Open',
-    allow: spec.isolation?.mode === 'Isolated' ? [...(spec.isolation.allow ?? [])] : [],
+    ...inForce(spec.isolation),
     agents: { ...(status?.agents ?? { allocated: 0, ready: 0, failed: 0, waiting: 0 }) },
     fill: Math.max(0, ...(status?.capacity ?? []).map(fillOf)),
     conditions: [...(status?.conditions ?? [])],
@@ -44,7 +44,7 @@ export function networkRow(network: OverlayNetwork): NetworkRow {
   };
 }
 
-/** Percent, rounded down but for the last free block: what is not full never reads 100. */
+/** Returns a percentage, rounded down; 100 only if no block is free. */
 const fillOf = ({ blocks, free }: SubnetCapacity): number =>
   blocks === 0 ? 0 : Math.floor(((blocks - free) / blocks) * 100);
 

@@ -1,38 +1,20 @@
 import { isAddress } from '../net/address.ts';
-import type { ContainerRow, NodeContainers } from './row.ts';
+import { isText, readNodeRows } from './nodeanswer.ts';
+import type { ContainerRow } from './row.ts';
 
-/** Of one node; of more the rest is left out, and said. */
+/** Maximum for one node; further ones are left out and counted. */
 const mostContainers = 5_000;
 const mostAddresses = 32;
-/** Characters of one value. */
-const mostText = 512;
 
 /**
- * What an agent answered, as rows of its node. A node that was broken into may answer anything: what is not as it should
- * be does not come through, and no row is of another node.
- * @throws Error saying what of it cannot be understood
+ * Reads an agent's list of containers as rows of its node.
+ * @throws Error that says which part is invalid
  */
-export function readNodeContainers(body: string, node: string): { rows: ContainerRow[]; problems: string[] } {
-  const value = parsed(body) as { [K in keyof NodeContainers]?: unknown } | null;
-  if (typeof value !== 'object' || value === null || !Array.isArray(value.containers))
-    throw new Error('its answer has no list of containers');
-  const list = value.containers as unknown[];
-  const rows = list.slice(0, mostContainers).map((one, at) => rowOf(one, node, at));
-  const said = Array.isArray(value.problems) ? (value.problems as unknown[]).slice(0, 10).filter(isText) : [];
-  const left = list.length - rows.length;
-  return { rows, problems: [...said, ...(left > 0 ? [`${left} more containers were left out`] : [])] };
-}
-
-export function parsed(body: string): unknown {
-  try {
-    return JSON.parse(body);
-  } catch (cause) {
-    throw new Error('its answer is not JSON', { cause });
-  }
-}
-
-export const isText = (value: unknown): value is string =>
-  typeof value === 'string' && value.length <= mostText;
+export const readNodeContainers = (
+  body: string,
+  node: string,
+): { rows: ContainerRow[]; problems: string[] } =>
+  readNodeRows(body, 'containers', mostContainers, (one, at) => rowOf(one, node, at));
 
 function rowOf(value: unknown, node: string, at: number): ContainerRow {
   const raw = (typeof value === 'object' && value !== null ? value : {}) as {

@@ -1,26 +1,39 @@
+import type { PeerRow } from './probe.ts';
 import type { Condition, Containerizer, NetworkState, SubnetCapacity } from '../api/types.ts';
 
 /**
- * What `GET /api/v1/…` of an operator answers with, as `kubectl overlay` and the page read it. docs/reference/openapi.json is
- * the same as a schema; docs/reference/http.md is made of that.
+ * The answers to `GET /api/v1/…` of an operator, as `kubectl overlay` and the page read them.
+ * docs/reference/openapi.json describes the same as a schema, from which docs/reference/http.md is generated.
  */
 
-/** The kinds of rows, as their paths name them. */
-export const kinds = ['networks', 'agents', 'blocks', 'spaces', 'findings', 'containers', 'kernel'] as const;
+/** The kinds of rows, named as in their paths. */
+export const kinds = [
+  'networks',
+  'agents',
+  'blocks',
+  'spaces',
+  'findings',
+  'events',
+  'containers',
+  'kernel',
+  'peers',
+] as const;
 export type Kind = (typeof kinds)[number];
 
 export const pathOf = (kind: Kind): string => `/api/v1/${kind}`;
 
-/** Where an operator tells that rows have changed, as server-sent events. */
+/** The path of an operator's stream of changes, as server-sent events. */
 export const changesPath = '/api/v1/changes';
 
-/** Where an agent lists the containers of its node. */
+/** The path at which an agent lists the containers of its node. */
 export const agentContainersPath = '/overlay-agent/containers';
 
-/** Where an agent tells how its node differs from what is desired. */
+/** The path at which an agent lists the differences between its node and the desired state. */
 export const agentKernelPath = '/overlay-agent/kernel';
 
-/** Audience of the tokens for agents. API servers refuse such a token, so a stolen one can only ask agents. */
+/**
+ * Audience of tokens for agents. API servers refuse such a token, so that a stolen one can only be used with agents.
+ */
 export const agentAudience = 'overlaynet-agent';
 
 export interface Rows {
@@ -29,21 +42,30 @@ export interface Rows {
   blocks: BlockRow;
   spaces: SpaceRow;
   findings: FindingRow;
+  events: EventRow;
   containers: ContainerRow;
   kernel: KernelRow;
+  peers: PeerRow;
 }
 
-/** One page of rows, in an order that stays the same from page to page. */
+/** One page of rows. The order of rows is the same on all pages. */
 export interface Page<T> {
-  /** Of the operator that answered. */
+  /** Version of the operator that answered. */
   version: string;
   items: T[];
-  /** Rows that the parameters choose, on all pages. */
+  /** Number of rows on all pages that match the parameters. */
   total: number;
-  /** Where rows are left: what `?continue=` takes to go on. */
+  /** The value of `?continue=` for the next page; absent on the last page. */
   continue?: string;
-  /** Of containers and kernel: nodes whose agents did not answer, by name. */
+  /** In answers about containers, kernel and peers: the nodes whose agents did not answer, by name. */
   unanswered?: Unanswered[];
+  /** In answers about containers: the number of matching containers in each network, by name. */
+  counts?: ContainerCount[];
+}
+
+export interface ContainerCount {
+  network: string;
+  containers: number;
 }
 
 export interface Unanswered {
@@ -54,20 +76,24 @@ export interface Unanswered {
 export interface NetworkRow {
   name: string;
   /**
-   * `Ready`; `Waiting`: agents are not ready yet; `NotReady`: something has to be done; `Refused`: no subnet of it is in
+   * `Ready`; `Waiting`: agents are not ready yet; `NotReady`: a person must act; `Refused`: none of its subnets is in
    * force; `Disabled`.
    */
   state: 'Ready' | 'Waiting' | 'NotReady' | 'Refused' | 'Disabled';
-  /** What the condition behind that state says; empty where all is well. */
+  /** Message of the condition that causes the state; empty if the network is ready. */
   message: string;
   subnets: NetworkSubnetRow[];
   containerizers: Containerizer[];
   isolation: 'Open' | 'Isolated';
-  /** Networks that an isolated one talks with. */
+  /** Networks that may exchange packets with an isolated network. */
   allow: string[];
-  /** Nodes that hold all they should, that report OK, that report Failed, that wait for a block. */
+  /** Whether processes of other nodes and the network’s containers reach each other. */
+  hosts: 'Allow' | 'Deny';
+  /** Whether the network’s containers reach the Kubernetes API server on other nodes. */
+  apiServer: 'Allow' | 'Deny';
+  /** Numbers of nodes: with all their blocks, reporting OK, reporting Failed, and waiting for a block. */
   agents: { allocated: number; ready: number; failed: number; waiting: number };
-  /** Blocks that are not free, in percent, of the fullest subnet. */
+  /** Percentage of blocks that are not free, in the fullest subnet. */
   fill: number;
   conditions: Condition[];
   created: string;
@@ -75,24 +101,27 @@ export interface NetworkRow {
 
 export interface NetworkSubnetRow {
   cidr: string;
-  /** Length of a node's block in it. */
+  /** Prefix length of a node's block. */
   prefix: number;
-  /** `Refused`: not in force. `Removed`: it had drained, and went (`removeWhenDrained`). */
+  /** `Refused`: not in force. `Removed`: it was removed after it had drained (`removeWhenDrained`). */
   state: 'Active' | 'Draining' | 'Refused' | 'Removed';
 }
 
 export interface AgentRow {
   node: string;
   /**
-   * `Ready`; `Configuring`: on the way there; `Failed`: the data path or a network failed; `Degraded`: it works, and a
-   * condition asks for something; `Waiting`: it has no allocation yet; `Refused`: the operator does not take its
-   * registration; `Missing`: a Node on which no agent has registered; `Gone`: its Node is gone.
+   * `Ready`; `Configuring`: the allocation is not yet complete on the node; `Failed`: the data path or a network
+   * failed; `Degraded`: it works, but a condition needs attention; `Waiting`: it has no allocation yet; `Refused`: the
+   * operator refuses its registration; `Missing`: no agent has registered for the Node; `Gone`: its Node does not exist
+   * any more.
    */
   state: 'Ready' | 'Configuring' | 'Failed' | 'Degraded' | 'Waiting' | 'Refused' | 'Missing' | 'Gone';
-  /** What is behind that state; empty where all is well. */
+  /** The reason for the state; empty if the agent is ready. */
   message: string;
   addresses: string[];
   vtep?: { ip?: string; ip6?: string; mac: string };
+  /** Revisions of its allocation: the one that the node has applied, and the newest. Absent without an allocation. */
+  revision?: { applied: number; wanted: number };
   networks: AgentNetworkRow[];
   conditions: Condition[];
   created: string;
@@ -107,39 +136,53 @@ export interface AgentNetworkRow {
 
 /** A block that is not free. */
 export interface BlockRow {
-  /** Empty of a VTEP. */
+  /** Empty for a VTEP. */
   network: string;
-  /** The subnet that it is a block of, or `vtep`. */
+  /** The subnet that contains the block, or `vtep`. */
   space: string;
-  /** Of a VTEP: its address, `44.128.0.2/20`. */
+  /** The block; for a VTEP, its address, `44.128.0.2/20`. */
   cidr: string;
   node: string;
-  state: 'Held' | 'Releasing' | 'Cooling' | 'Quarantined';
-  /** When it came to that state. */
+  /** Empty for a `Reserved` block whose node is not known yet. */
+  state: 'Held' | 'Releasing' | 'Cooling' | 'Quarantined' | 'Reserved';
+  /** When the block entered that state. */
   since: string;
-  /** Of one that cools: when it is free at the earliest. */
+  /** For a `Cooling` block: the earliest time at which it is free. */
   freeAt?: string;
-  /** The parts that bridges have; absent where the node shows none. */
+  /** The bridges' parts of the block; absent if the node does not report them. */
   bridges?: { cni?: string; docker?: string };
 }
 
-/** A subnet from which blocks are given out; `cidr` is `vtep` for the VTEPs. */
+/** A subnet whose blocks are given to nodes; `cidr` is `vtep` for the VTEPs. */
 export interface SpaceRow extends SubnetCapacity {
-  /** Empty of the VTEPs. */
+  /** Empty for the VTEPs. */
   network: string;
-  /** Length of a block; 0 of the VTEPs. */
+  /** Prefix length of a block; 0 for the VTEPs. */
   prefix: number;
-  /** `Retired`: no longer given out from; it goes when its last block is free. */
+  /** `Retired`: no blocks are given out any more; the row disappears when the last block is free. */
   state: 'Active' | 'Draining' | 'Retired';
+  /** Addresses in the nodes' blocks, as agents last reported; docs/fullness.md says how old that may be. */
+  usage: SpaceUsage[];
 }
 
-/** Something that somebody should know of. */
+export interface SpaceUsage {
+  /** The containers that use this part of the blocks. */
+  containerizer: Containerizer;
+  /** Number of addresses for containers, at most 2^53 - 1. */
+  addresses: number;
+  used: number;
+}
+
+/** A condition that needs attention. */
 export interface FindingRow {
-  /** `Error`: something does not work; `Warning`: something will not, or less than it should; `Info`: it mends itself. */
+  /**
+   * `Error`: something does not work; `Warning`: something will fail, or works only in part; `Info`: it recovers
+   * without action.
+   */
   weight: 'Error' | 'Warning' | 'Info';
-  /** The object that says so, as kubectl names it: `overlaynetwork/dcos`. */
+  /** The object that has the condition, as kubectl names it: `overlaynetwork/dcos`. */
   object: string;
-  /** Where it is of one network, or of one node. */
+  /** The network or the node, if the object belongs to one. */
   network?: string;
   node?: string;
   /** Type of the condition. */
@@ -149,36 +192,51 @@ export interface FindingRow {
   since: string;
 }
 
-/** One address-bearing interface of a container on a network. */
+/** A Kubernetes Event about one of our objects. */
+export interface EventRow {
+  type: 'Normal' | 'Warning';
+  /** The object, as kubectl names it: `overlaynetwork/dcos`. */
+  object: string;
+  /** The network or the node, if the object is one. */
+  network?: string;
+  node?: string;
+  reason: string;
+  message: string;
+  count: number;
+  first: string;
+  last: string;
+}
+
+/** One interface of a container on a network. */
 export interface ContainerRow {
   network: string;
   node: string;
   addresses: string[];
-  /** Empty where it is not known. */
+  /** Empty if unknown. */
   mac: string;
-  /** In the container; empty where it is not known. */
+  /** Name of the interface in the container; empty if unknown. */
   interface: string;
-  /** The link in the node; empty where it is not known. */
+  /** Name of the link in the node; empty if unknown. */
   hostLink: string;
   runtime: 'CNI' | 'Docker';
   id: string;
-  /** Of a pod. */
+  /** For a pod: its namespace and name. */
   namespace?: string;
   pod?: string;
-  /** Of a container of Docker. */
+  /** For a Docker container: its name. */
   name?: string;
-  /** When it joined; empty where it is not known. */
+  /** When it joined the network; empty if unknown. */
   since: string;
-  /** `Present`: the kernel shows its link; `Missing`: it does not; `Unknown`: the kernel could not be asked. */
+  /** `Present`: the kernel has its link; `Missing`: it does not; `Unknown`: the kernel could not be read. */
   kernel: 'Present' | 'Missing' | 'Unknown';
 }
 
-/** What an agent says of its node at `agentContainersPath`. */
+/** An agent's answer at `agentContainersPath`. */
 export interface NodeContainers {
   node: string;
   version: string;
   containers: Omit<ContainerRow, 'node'>[];
-  /** What could not be read, one phrase each: there may be more containers. */
+  /** A phrase for each thing that could not be read: there may be more containers. */
   problems: string[];
 }
 
@@ -198,29 +256,32 @@ export const kernelKinds = [
   'Record',
 ] as const;
 
-/** One way in which a node's kernel, records of containers or leases differ from what is desired. */
+/** One difference of a node's kernel, container records or leases from the desired state. */
 export interface KernelRow {
   node: string;
-  /** `Missing`: it is not there; `Wrong`: it is there and differs; `Foreign`: it is there and should not be. */
+  /** `Missing`: the object does not exist; `Wrong`: it differs; `Foreign`: it should not exist. */
   is: 'Missing' | 'Wrong' | 'Foreign';
-  /** `Table`: of nftables; `Chain`: of iptables; `Port`: a container's link; `Lease`: of an address; `Record`: of a container. */
+  /**
+   * `Table`: of nftables; `Chain`: of iptables; `Port`: a container's link; `Lease`: an address lease; `Record`: a
+   * container's record.
+   */
   kind: (typeof kernelKinds)[number];
-  /** What the kernel calls it: `m-dcos`, `9.0.1.0/24 table 254 metric 0`. */
+  /** The object's name in the kernel: `m-dcos`, `9.0.1.0/24 table 254 metric 0`. */
   object: string;
-  /** Where it concerns one network. */
+  /** The network, if the object belongs to one. */
   network?: string;
   message: string;
 }
 
-/** What an agent says of its node at `agentKernelPath`. */
+/** An agent's answer at `agentKernelPath`. */
 export interface NodeKernel {
   node: string;
   version: string;
-  /** Of the allocation that it is compared with; 0 where there is none. */
+  /** Revision of the allocation that the node is compared with; 0 without an allocation. */
   revision: number;
   differences: Omit<KernelRow, 'node'>[];
-  /** How many more there are. */
+  /** Number of further differences. */
   left: number;
-  /** What could not be read, one phrase each: there may be more differences. */
+  /** A phrase for each thing that could not be read: there may be more differences. */
   problems: string[];
 }

@@ -1,7 +1,7 @@
-/** What a word of a row's state means for its reader. */
+/** The meaning of a state for its reader. */
 export type Tone = 'good' | 'bad' | 'odd';
 
-/** By the word. A word that is missing here is neither. */
+/** Tones by word; other words are neutral. */
 export const tones: Readonly<Record<string, Tone>> = {
   Ready: 'good',
   OK: 'good',

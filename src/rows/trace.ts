@@ -1,21 +1,20 @@
 import { familyOf, formatAddress, isAddress, parseAddress, type Family } from '../net/address.ts';
-import { isText, parsed } from './nodecontainers.ts';
+import { isText, parsed } from './nodeanswer.ts';
 import { QueryError } from './query.ts';
 
-/** Where an agent tells how a packet goes through its node. */
+/** The path at which an agent traces a packet through its node; path.ts joins the whole way. */
 export const agentRoutePath = '/overlay-agent/route';
-export const tracePath = '/api/v1/trace';
 
-/** Which packet, on which of the two nodes. */
+/** The packet, and which of its two nodes is asked. */
 export interface TraceQuery {
   family: Family;
   from: string;
   to: string;
   protocol: 'tcp' | 'udp' | 'icmp';
   port?: number;
-  /** `out`: the node of `from`; `in`: that of `to`. */
+  /** `out`: the node of `from`; `in`: the node of `to`. */
   side: 'out' | 'in';
-  /** Of `in`: the address that the other node's tunnel sends from. */
+  /** For `in`: the source address of the other node's tunnel packets. */
   peer?: string;
 }
 
@@ -32,43 +31,71 @@ export interface NodeRoute {
   hops: Hop[];
 }
 
-const names = ['from', 'to', 'protocol', 'port', 'side', 'peer'] as const;
 const protocols = ['tcp', 'udp', 'icmp'] as const;
 
-/** The query in the part of a URL behind `?`. @throws QueryError */
+/**
+ * Parses the query part of a URL.
+ * @throws QueryError
+ */
 export function parseTraceQuery(text: string): TraceQuery {
-  const given = new Map<string, string>();
-  for (const [name, value] of new URLSearchParams(text)) {
-    if (!(names as readonly string[]).includes(name))
-      throw new QueryError(name.slice(0, 100), value, `no such parameter; there are ${names.join(', ')}`);
-    if (given.has(name)) throw new QueryError(name, value, 'must be given once');
-    given.set(name, value);
-  }
-  const address = (name: string): string => {
-    const value = given.get(name) ?? '';
-    if (!isAddress(value)) throw new QueryError(name, value, 'must be an IP address, without a length');
-    return formatAddress(parseAddress(value));
-  };
-  const [from, to] = [address('from'), address('to')];
-  const family = familyOf(from);
-  if (familyOf(to) !== family) throw new QueryError('to', to, `must be of the family of from, ${from}`);
-  const protocol = protocols.find((one) => one === (given.get('protocol') ?? 'icmp'));
-  if (protocol === undefined)
-    throw new QueryError('protocol', given.get('protocol') ?? '', `must be one of ${protocols.join(', ')}`);
-  const side = (['out', 'in'] as const).find((one) => one === (given.get('side') ?? 'out'));
-  if (side === undefined) throw new QueryError('side', given.get('side') ?? '', 'must be out or in');
+  const given = givenOnce(text, ['from', 'to', 'protocol', 'port', 'side', 'peer']);
+  const [from, to] = endsIn(given);
+  const protocol = protocolIn(given.get('protocol') ?? 'icmp');
   return {
-    family,
+    family: familyOf(from),
     from,
     to,
     protocol,
     ...portIn(given.get('port'), protocol),
-    side,
-    ...(given.has('peer') ? { peer: address('peer') } : {}),
+    side: sideIn(given.get('side') ?? 'out'),
+    ...(given.has('peer') ? { peer: addressIn(given, 'peer') } : {}),
   };
 }
 
-function portIn(text: string | undefined, protocol: TraceQuery['protocol']): { port?: number } {
+/**
+ * Returns the parameters by name.
+ * @throws QueryError if one is unknown or given twice
+ */
+export function givenOnce(text: string, names: readonly string[]): Map<string, string> {
+  const given = new Map<string, string>();
+  for (const [name, value] of new URLSearchParams(text)) {
+    if (!names.includes(name))
+      throw new QueryError(name.slice(0, 100), value, `no such parameter; there are ${names.join(', ')}`);
+    if (given.has(name)) throw new QueryError(name, value, 'must be given once');
+    given.set(name, value);
+  }
+  return given;
+}
+
+function addressIn(given: ReadonlyMap<string, string>, name: string): string {
+  const value = given.get(name) ?? '';
+  if (!isAddress(value)) throw new QueryError(name, value, 'must be an IP address, without a length');
+  return formatAddress(parseAddress(value));
+}
+
+/**
+ * Returns `from` and `to`, which must have one family.
+ * @throws QueryError
+ */
+export function endsIn(given: ReadonlyMap<string, string>): [from: string, to: string] {
+  const [from, to] = [addressIn(given, 'from'), addressIn(given, 'to')];
+  if (familyOf(to) !== familyOf(from))
+    throw new QueryError('to', to, `must be of the family of from, ${from}`);
+  return [from, to];
+}
+
+export function sideIn(text: string): TraceQuery['side'] {
+  if (text === 'out' || text === 'in') return text;
+  throw new QueryError('side', text, 'must be out or in');
+}
+
+export function protocolIn(text: string): TraceQuery['protocol'] {
+  const protocol = protocols.find((one) => one === text);
+  if (protocol !== undefined) return protocol;
+  throw new QueryError('protocol', text, `must be one of ${protocols.join(', ')}`);
+}
+
+export function portIn(text: string | undefined, protocol: TraceQuery['protocol']): { port?: number } {
   if (text === undefined) return {};
   if (protocol === 'icmp') throw new QueryError('port', text, 'icmp has no ports: give protocol=tcp or udp');
   const port = /^[0-9]{1,5}$/.test(text) ? Number(text) : 0;
@@ -76,7 +103,18 @@ function portIn(text: string | undefined, protocol: TraceQuery['protocol']): { p
   return { port };
 }
 
-/** As the other end reads it. */
+/** Returns the command that explains the faults of a node. */
+export const whyNode = (node: string): string => `kubectl overlay why node ${node}`;
+
+/** Returns the step for a node whose agent did not answer. */
+export const silentStep = (node: string, problem: string) => ({
+  what: 'agent' as const,
+  is: 'Unknown' as const,
+  evidence: `the agent of ${node} did not answer: ${problem}`,
+  next: whyNode(node),
+});
+
+/** Formats a query as parseTraceQuery reads it. */
 export function traceText({ from, to, protocol, port, side, peer }: TraceQuery): string {
   const query = new URLSearchParams({ from, to, protocol, side });
   if (port !== undefined) query.set('port', String(port));
@@ -98,7 +136,10 @@ const whats: readonly string[] = [
 const mostHops = 32;
 const mostText = 4_096;
 
-/** What an agent answered; what is not as it should be does not come through. @throws Error saying what of it */
+/**
+ * Reads an agent's answer; invalid values are refused.
+ * @throws Error that says which part is invalid
+ */
 export function readNodeRoute(body: string): Hop[] {
   const value = parsed(body) as { [K in keyof NodeRoute]?: unknown } | null;
   if (typeof value !== 'object' || value === null || !Array.isArray(value.hops))

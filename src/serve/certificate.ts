@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { createSecureContext } from 'node:tls';
@@ -42,6 +43,13 @@ export function certificateFiles(cert?: string, key?: string): CertificateFiles 
 }
 
 const dayMs = 86_400_000;
+/** SHA-256 of a certificate, in hexadecimal without colons; undefined without a certificate. @param pem as PEM */
+export const fingerprint = (pem: string | undefined): string | undefined =>
+  pem === undefined ? undefined : plainHex(new X509Certificate(pem).fingerprint256);
+
+/** As Node writes fingerprints (`AB:CD`) → as we do (`abcd`). */
+export const plainHex = (text: string): string => text.replaceAll(':', '').toLowerCase();
+
 /** Files are polled because no event reliably tells that a mounted Secret was replaced. */
 const defaultLookMs = 10_000;
 
@@ -97,7 +105,11 @@ export class ServerCertificate {
     } catch (error) {
       const refused = seen || String(error);
       if (refused !== this.#refused) {
-        this.#log.error('the new certificate is not usable; the one before stays', { error });
+        this.#log.error('the new certificate is not usable; the one before stays', {
+          object: files.cert,
+          command: `read ${files.cert}, ${files.key}`,
+          output: error,
+        });
       }
       this.#refused = refused;
       return undefined;

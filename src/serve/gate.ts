@@ -73,17 +73,17 @@ export class Gate {
     } catch (error) {
       return unavailable(error);
     }
-    const role =
-      verb === 'post'
-        ? 'overlaynet-operator-admin'
-        : /\/(containers|kernel|trace|route)$/.test(path)
-          ? 'overlaynet-inspector'
-          : 'overlaynet-viewer';
     return new HTTPRefusal(
       403,
-      `user ${user.username} may not ${verb} ${right}: bind the ClusterRole ${role} to that user`,
+      `user ${user.username} may not ${verb} ${right}: bind the ClusterRole ${roleOf(verb, path)} to that user`,
     );
   }
+}
+
+function roleOf(verb: string, path: string): string {
+  if (verb === 'post')
+    return /\/(send|packet|probe)$/.test(path) ? 'overlaynet-prober' : 'overlaynet-operator-admin';
+  return /\/(containers|kernel|trace|route|peers)$/.test(path) ? 'overlaynet-inspector' : 'overlaynet-viewer';
 }
 
 const unavailable = (error: unknown): HTTPRefusal => {

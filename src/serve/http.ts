@@ -131,7 +131,7 @@ export async function serve(options: {
     server.listen({ port, ...(host === '' ? {} : { host }) }, resolve);
   });
   server.on('error', (error) => {
-    log.error('HTTP server', { error: error.message });
+    log.error('HTTP server', { object: options.listen, command: 'listen', output: error });
   });
   const bound = server.address() as AddressInfo;
   const shown = host === '' ? bound.address : host;
@@ -206,7 +206,8 @@ function handle(
   answer(routes, request, log, gate)
     .then((reply) => send(request, response, reply))
     .catch((error: unknown) => {
-      log.error('reply failed', { path: request.url, error });
+      const { method = '', url = '' } = request;
+      log.error('reply failed', { object: url, command: `${method} ${url}`, output: error });
       response.destroy();
     });
 }
@@ -244,7 +245,7 @@ async function answer(
       return json(400, { error: error.message });
     }
     const message = messageOf(error);
-    log.error('request failed', { path, error: message });
+    log.error('request failed', { object: path, command: `${method} ${path}`, output: message });
     return json(500, { error: message });
   }
 }

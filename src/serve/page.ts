@@ -13,7 +13,7 @@ const types: Record<string, string> = {
   svg: 'image/svg+xml',
 };
 
-/** The page loads what is beside it, asks this server, and nothing else; no other page may hold it in a frame. */
+/** The page loads only its own files, asks only this server, and cannot be embedded in a frame. */
 const policy = [
   "default-src 'none'",
   "script-src 'self'",
@@ -36,8 +36,8 @@ const headers = {
 };
 
 /**
- * The files of the page, each under its exact path, without a token: they are the same for everybody. They are read once, so
- * that no request reaches the file system.
+ * Returns routes for the page's files, each under its exact path, without a token: they are the same for every user. The
+ * files are read once, so that no request reaches the file system.
  * @param directory what hack/page/build.ts makes
  */
 export function pageRoutes(directory: string): Record<string, Route> {
@@ -72,6 +72,6 @@ function filesIn(directory: string): string[] {
   try {
     return readdirSync(directory);
   } catch {
-    return []; // said where the page is asked for
+    return []; // requests for the page get the error
   }
 }

@@ -5,13 +5,13 @@ import type { Docker } from '../docker/docker.ts';
 import type { Endpoint } from '../docker/engine.ts';
 import { isNews, usageOf, usageText } from './usage.ts';
 
-/** How often addresses are counted, and how often at most the status tells of it. */
+/** How often addresses are counted, and the shortest time between two updates of the status. */
 const lookMs = 10_000;
 const sayMs = 60_000;
 
-/** What addresses are counted of. */
+/** The networks whose addresses are counted, and the receiver of the counts. */
 export interface Counted {
-  /** This node's, as it is applied. */
+  /** This node's networks, as applied. */
   allocated: readonly AllocatedNetwork[];
   networks: readonly { metadata: { name: string }; spec: Pick<OverlayNetworkSpec, 'warnAt'> }[];
 }
@@ -19,17 +19,17 @@ export interface Counted {
 interface Parts {
   leaseDir: string;
   docker: Pick<Docker, 'endpoints'> | undefined;
-  /** Told of each count. */
+  /** Called with each count. */
   onCount: (usage: NodeUsage) => void;
 }
 
-/** How full this node's blocks are: counted often, and said only when it makes a difference. */
+/** Counts how full this node's blocks are. It counts often, but changes the status only when the difference matters. */
 export class UsageCounter {
   readonly #parts: Parts;
   #said: NodeUsage | undefined;
   #saidAt = -Infinity;
   #last: NodeUsage = new Map();
-  /** Undefined: an engine has not answered yet. */
+  /** Docker's containers; undefined until an engine has answered. */
   #endpoints: readonly Endpoint[] | undefined;
 
   constructor(parts: Parts) {
@@ -37,23 +37,24 @@ export class UsageCounter {
     if (parts.docker === undefined) this.#endpoints = [];
   }
 
-  /** As of the last count. */
+  /** The result of the last count. */
   get last(): NodeUsage {
     return this.#last;
   }
 
-  /** What Docker's running containers have; undefined: an engine has not answered yet. */
+  /** The addresses of Docker's running containers; undefined until an engine has answered. */
   get endpoints(): readonly Endpoint[] | undefined {
     return this.#endpoints;
   }
 
-  /** What the status is to say; undefined before the first count, so that what it says stays. */
+  /** What the status should show. Undefined before the first count: the status then keeps what it has. */
   get said(): NodeUsage | undefined {
     return this.#said;
   }
 
   /**
-   * Counts. @param stored the status as it is, where an agent before this one may have said it
+   * Counts.
+   * @param stored the present status, which an earlier agent may have written
    * @returns whether the status changes, and when to count again
    */
   async look(
@@ -76,7 +77,7 @@ export class UsageCounter {
     return { news, againMs: lookMs };
   }
 
-  /** As of now, in words; Docker's part as of the last count. */
+  /** The use as text: CNI's part as it is now, Docker's part as of the last count. */
   text(counted: Counted): string {
     return usageText(this.#count(counted));
   }
@@ -96,7 +97,7 @@ export class UsageCounter {
   }
 }
 
-/** Undefined where they cannot be listed: the last count stays. */
+/** The leases of a network. Undefined if they cannot be listed: the last count stays. */
 function readLeases(leaseDir: string, network: string): string[] | undefined {
   try {
     return leasedAddresses(leaseDir, network);

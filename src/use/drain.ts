@@ -4,30 +4,31 @@ import { mostNamed, type UsersOf } from './users.ts';
 import type { Snapshot } from '../dataplane/snapshot.ts';
 import { contains, parseCidr } from '../net/cidr.ts';
 
-/** What is counted, all of one moment. */
+/** The facts that a count needs, all of the same moment. */
 interface Counting {
-  /** What containers are told to join by. */
+  /** The snapshot by which containers are told their networks. */
   snapshot: Pick<Snapshot, 'networks'> | undefined;
-  /** This node's, as applied. */
+  /** This node's networks, as applied. */
   allocated: readonly AllocatedNetwork[];
-  /** By the records and links. */
+  /** Finds users by the plugin's records and the node's links. */
   usersOf: UsersOf;
-  /** Docker's containers on a block; undefined: an engine has not answered yet. */
+  /** Docker's containers on a block; undefined until an engine has answered. */
   docker: (network: string, block: string) => NetworkUser[] | undefined;
-  /** A container may still be told what was in force before. */
-  asking: boolean;
+  /** Whether a count of 0 will stay true. */
+  isFinal: () => boolean;
 }
 
-/** By network: who uses this node's blocks of entries that drain. */
+/** The users of this node's blocks in draining subnets, by network. */
 export type DrainAnswers = ReadonlyMap<string, readonly DrainingBlock[]>;
 
 /**
- * Counts who uses this node's blocks of entries that drain, under the generation of the network that containers are told
- * to join by: under that one no container gets an address of them, so a count of 0 stays true. Where that is not known yet,
- * the answer before stands, which is of another generation or of a moment ago.
+ * Counts the users of this node's blocks in draining subnets.
+ * The answer names the network's generation that containers are told to join by: under that generation no container gets an
+ * address in these blocks. Until it is certain that this holds for all containers, the answer is not 0: the earlier answer
+ * stays, which is of another generation or only a moment old.
  */
 export function drainAnswers(
-  { snapshot, allocated, usersOf, docker, asking }: Counting,
+  { snapshot, allocated, usersOf, docker, isFinal }: Counting,
   before: DrainAnswers,
 ): DrainAnswers {
   const next = new Map<string, DrainingBlock[]>();
@@ -43,16 +44,17 @@ export function drainAnswers(
       if (!wholes.some((whole) => contains(whole, block))) return [];
       const old = before.get(name)?.filter((one) => one.cidr === cidr) ?? [];
       const dockers = docker(name, cidr);
-      if (asking || dockers === undefined) return old;
+      if (dockers === undefined) return old;
       const users = [...usersOf(name, block), ...dockers];
       const answer = { cidr, networkUID, generation, count: users.length };
-      return [users.length === 0 ? answer : { ...answer, named: users.slice(0, mostNamed) }];
+      if (users.length > 0) return [{ ...answer, named: users.slice(0, mostNamed) }];
+      return isDeepStrictEqual(old, [answer]) || isFinal() ? [answer] : old;
     });
     if (answers.length > 0) next.set(name, answers);
   }
   return isDeepStrictEqual(next, before) ? before : next;
 }
 
-/** Whether some container still has to go. */
+/** Whether a container still uses a draining block. */
 export const isDraining = (answers: DrainAnswers): boolean =>
   [...answers.values()].some((blocks) => blocks.some(({ count }) => count > 0));

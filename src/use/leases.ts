@@ -4,13 +4,13 @@ import { formatAddress, parseAddress, readable } from '../net/address.ts';
 import { isErrno } from '../error.ts';
 
 /**
- * The addresses of a network that containers of this node have leased: host-local keeps a file for each.
- * @throws Error of the file system, where there may be leases that cannot be listed
+ * The addresses of a network that this node's containers have leased. host-local keeps one file for each.
+ * @throws Error of the file system if the directory exists but cannot be listed
  */
 export function leasedAddresses(leaseDir: string, network: string): string[] {
   try {
     return readdirSync(join(leaseDir, network)).flatMap(
-      // the rest are the lock, and what was leased last
+      // the other files are the lock and the last leased address
       (file) => readable(() => formatAddress(parseAddress(file))) ?? [],
     );
   } catch (error) {

@@ -3,15 +3,15 @@ import type { NodeUsage } from '../api/usage.ts';
 import { parseAddress } from '../net/address.ts';
 import { addressesFor, containsAddress, parseCidr } from '../net/cidr.ts';
 
-/** Addresses that containers of this node have, by network, or nothing where that is not known. */
+/** The addresses that this node's containers have, by network; undefined where they are unknown. */
 export interface TakenAddresses {
   cni: (network: string) => readonly string[] | undefined;
   docker: (network: string) => readonly string[] | undefined;
 }
 
 /**
- * Counts what of this node's blocks is used.
- * @param before where it is not known who has addresses, that count stays
+ * Counts how much of this node's blocks is used.
+ * @param before the last count, which stays where the addresses are unknown
  */
 export function usageOf(
   allocated: readonly AllocatedNetwork[],
@@ -49,8 +49,8 @@ function counted(cidr: string, containerizer: Containerizer, taken: readonly str
 }
 
 /**
- * Whether the status should say it anew: a part has come or gone, another tenth is reached, the network's `warnAt` is
- * crossed, or a part has become full or is not any more. Each number by itself would be a write for each container.
+ * Whether the change is large enough to update the status: a part appeared or disappeared, another tenth is reached, the
+ * network's `warnAt` is crossed, or a part became full or is no longer full. Otherwise each container would cause a write.
  */
 export function isNews(said: NodeUsage, measured: NodeUsage, warnAt: (network: string) => number): boolean {
   const text = (usage: NodeUsage) =>

@@ -4,17 +4,20 @@ import { containsAddress, overlaps, parseCidr, type Cidr } from '../net/cidr.ts'
 import { linkNames } from '../linux/links.ts';
 import { readAttachments, recordFile } from '../containers/attachments.ts';
 
-/** The plugin writes a container's record as soon as it has its answer; after so long there was none. */
+/**
+ * How long an answered container counts without a record. The plugin writes the record as soon as it has its answer, so
+ * after this time there will be none.
+ */
 const promisedMs = 10_000;
 
-/** Users that the status names at most, of a network or of a block. */
+/** The most users that the status names, for a network or a block. */
 export const mostNamed = 20;
 
-/** Containers that came by CNI and use a network of this node: by their records, as long as their port is there. */
+/** Finds the CNI containers that use a network of this node: those with a record whose port exists. */
 export class Users {
   readonly #stateDir: string;
   readonly #links: () => ReadonlySet<string>;
-  /** Answers to the plugin whose records may not be there yet, by container. */
+  /** Containers that have an answer but perhaps no record yet, by container. */
   readonly #promised = new Map<string, { networks: readonly Promised[]; user: NetworkUser; at: number }>();
 
   /** @param options.links names of the node's links now; by default those of this process's network namespace */
@@ -23,7 +26,7 @@ export class Users {
     this.#links = options.links ?? linkNames;
   }
 
-  /** A container was told to join these: it is counted before its record is there. */
+  /** Counts a container that was told to join these networks, before its record exists. */
   promise(networks: readonly Promised[], asked: Joining): void {
     this.#promised.set(recordFile(asked), {
       networks,
@@ -32,12 +35,12 @@ export class Users {
     });
   }
 
-  /** It was refused. */
+  /** Forgets a container that was refused. */
   forget(asked: Joining): void {
     this.#promised.delete(recordFile(asked));
   }
 
-  /** Reads records and links once. A record that cannot be read may be of any network, and of any block. */
+  /** Reads records and links once. A record that cannot be read counts for every network and every block. */
   read(): UsersOf {
     const found = new Map<string, Found[]>();
     const add = (network: string, one: Found) => {
@@ -46,7 +49,7 @@ export class Users {
     const links = this.#links();
     const { attachments, problems } = readAttachments(this.#stateDir);
     for (const { containerID, ifname, namespace, pod, interfaces } of attachments) {
-      // the record comes first, then one port after the other
+      // the plugin writes the record first, then creates one port after the other
       if (interfaces.length > 0 && interfaces.every(({ host }) => links.has(host)))
         this.#promised.delete(recordFile({ containerID, ifname }));
       for (const { network, host, addresses } of interfaces) {
@@ -75,14 +78,14 @@ export type UsersOf = (network: string, block?: Cidr) => NetworkUser[];
 /** A network that a container was told to join. */
 interface Promised {
   name: string;
-  /** What its address is taken from; undefined: not known yet. */
+  /** The ranges of its address; undefined if not known yet. */
   ranges?: readonly string[] | undefined;
 }
 
 interface Found {
   user: NetworkUser;
   addresses: readonly string[];
-  /** Of one that has no address yet. */
+  /** The ranges of a container that has no address yet. */
   ranges?: readonly string[] | undefined;
 }
 
@@ -91,7 +94,7 @@ const userIn = ({ user, addresses: [address] }: Found): NetworkUser => ({
   ...(address === undefined ? {} : { address }),
 });
 
-/** One of which no address is known may be in any block. */
+/** The users in a block. A container without a known address may be in any block. */
 function usersIn({ user, addresses, ranges }: Found, block: Cidr): NetworkUser[] {
   if (addresses.length === 0) {
     const isOther = ranges?.every((range) => !overlaps(block, parseCidr(range))) === true;
@@ -111,5 +114,5 @@ interface Joining {
 const userOf = ({ containerID, namespace, pod }: Joining): NetworkUser =>
   pod === undefined ? { container: containerID } : { pod: `${namespace ?? ''}/${pod}` };
 
-/** As the CRD takes it. */
+/** Limits the text to what the CRD accepts. */
 export const printable = (text: string): string => text.replace(/[^ -~]/g, '?').slice(0, 253);

@@ -1,7 +1,10 @@
 import { request } from 'node:http';
 import type { TestNode } from '../support/agent-harness.ts';
 
-/** What the CNI plugin would be told: `eth0=dcos`, or the error's code and message; undefined while nobody listens. */
+/**
+ * Returns the plugin's answer from the agent: `eth0=dcos`, or the error's code and message; undefined if no agent
+ * listens.
+ */
 export function askAgent(node: TestNode, fields: object): Promise<string | undefined> {
   const socketPath = node.at.path('run', 'agent.sock');
   return new Promise((resolve) => {

@@ -6,14 +6,14 @@ import { askAgent } from './agent-ask.ts';
 import { Bench, condition, states } from '../support/agent-harness.ts';
 import { eventually } from '../support/eventually.ts';
 
-/** Which failure of a pass closes what for new containers. */
+/** Which failures of a pass refuse new containers. */
 let bench: Bench;
 const namespaces: Resource<KubeObject> = { apiVersion: 'v1', kind: 'Namespace', plural: 'namespaces' };
 
 beforeAll(async () => {
   bench = await Bench.start();
   await bench.plane.client.apply(namespaces, { metadata: { name: 'shop' } });
-}, 60_000);
+});
 afterAll(async () => {
   await bench.stop();
 });
@@ -28,7 +28,7 @@ const answered = (fields: object, expected: unknown) =>
     expect(await ask(fields)).toEqual(expected);
   });
 
-test('an agent that starts again and fails goes on giving what worked before, and stops an update', async () => {
+test('an agent whose pass fails after a restart still gives the networks that worked, and stops a rolling update', async () => {
   await bench.running();
   await answered({ namespace: 'shop' }, 'eth0=dcos');
   await bench.node.stop();
@@ -43,7 +43,7 @@ test('an agent that starts again and fails goes on giving what worked before, an
   });
 });
 
-test('what could not be removed is said, and closes nothing', async () => {
+test('an object that cannot be removed is reported, and closes nothing', async () => {
   bench.node.kernel.failures = [{ message: 'ipset: set is in use', leftover: true }];
   const agent = await bench.node.start(bench.plane.kubeconfig);
   await bench.operator.allocate('node2', node2);
@@ -59,7 +59,7 @@ test('what could not be removed is said, and closes nothing', async () => {
   expect(agent.ready).toBe(true);
 });
 
-test('without its rules an isolated network takes no new containers, and an open one that worked does', async () => {
+test('an isolated network without its rules admits no new containers, and an open one that worked still does', async () => {
   const agent = await bench.running();
   const isolate = (isolation: object | null) =>
     bench.plane.client.patch(overlayNetworks, 'dcos6', { spec: { isolation } }, { type: 'merge' });

@@ -5,13 +5,14 @@ import { namespaceMetadata, overlayNetworks, type Resource } from '../../src/kub
 import { attachment, node2 } from '../support/fixture.ts';
 import { askAgent } from './agent-ask.ts';
 import { Bench, condition } from '../support/agent-harness.ts';
+import type { OwnControlPlane } from '../support/controlplane.ts';
 import { eventually } from '../support/eventually.ts';
 
-/** What the CNI plugin is told, by an agent with a real API server. */
-let bench: Bench;
+/** The agent's answers to the CNI plugin, with a real API server. */
+let bench: Bench<OwnControlPlane>;
 beforeAll(async () => {
-  bench = await Bench.start();
-}, 60_000);
+  bench = await Bench.startOwn();
+});
 afterAll(async () => {
   await bench.stop();
 });
@@ -38,7 +39,7 @@ const answered = (fields: object, expected: unknown) =>
     expect(await ask(fields)).toEqual(expected);
   });
 
-test('before the data path is complete, a container’s error names what is missing; then it gets its network', async () => {
+test('a container’s error names what is missing until the data path is complete; then the container gets its network', async () => {
   await bench.node.start(bench.plane.kubeconfig);
   await answered(
     { namespace: 'shop' },
@@ -74,7 +75,7 @@ test.each([
     expect(existsSync(bench.node.at.path('net', '05-overlaynet.conflist'))).toBe(false);
     bench.node.kernel.failures = [];
     await answered({ namespace: 'shop' }, 'eth0=dcos');
-    // what was complete once stays so
+    // a data path that was complete once counts as complete
     bench.node.kernel.failures = [{ message: 'boom' }];
     await bench.operator.allocate('node2', { ...node2, revision: 4 });
     await eventually(async () => {
@@ -84,7 +85,7 @@ test.each([
   },
 );
 
-test('a node without a network is complete, too, and says what its pods lack', async () => {
+test('a node without a network is complete, too, and its pods’ error says what is missing', async () => {
   await bench.node.start(bench.plane.kubeconfig);
   await bench.operator.allocate('node2', { ...node2, networks: [] });
   await answered({ namespace: 'shop' }, expect.stringMatching(/^103 .*network dcos is not on node node2/));
@@ -94,7 +95,7 @@ test('a node without a network is complete, too, and says what its pods lack', a
   });
 });
 
-test('a namespace’s annotation and labels count as soon as they are written', async () => {
+test('a namespace’s annotation and labels take effect as soon as they are written', async () => {
   await bench.running();
   await answered({ namespace: 'shop' }, 'eth0=dcos');
   await annotated('shop', { 'overlaynet.dev/network': 'dcos6,dcos' });
@@ -123,7 +124,7 @@ test('a namespace’s annotation and labels count as soon as they are written', 
   await answered({ namespace: 'shop', annotation: 'dcos6' }, refused);
 });
 
-test('a disabled, an unknown network and an unknown namespace have errors of their own', async () => {
+test('a disabled network, an unknown network and an unknown namespace have different errors', async () => {
   await bench.running();
   await bench.plane.client.patch(overlayNetworks, 'dcos6', { spec: { enabled: false } }, { type: 'merge' });
   const own = 'annotation overlaynet.dev/network of pod shop/web-0: ';
@@ -135,7 +136,7 @@ test('a disabled, an unknown network and an unknown namespace have errors of the
   expect(await ask({ namespace: 'gone' })).toBe('11 there is no namespace gone');
 });
 
-test('a namespace that the watch has not brought yet is looked up', async () => {
+test('an agent reads a namespace that its watch has not delivered yet', async () => {
   await bench.running();
   const { client } = bench.plane;
   const name = `new-${Date.now().toString(36)}`;
@@ -146,7 +147,7 @@ test('a namespace that the watch has not brought yet is looked up', async () => 
   expect(await asked).toBe('eth0=dcos6');
 });
 
-test('without the right to read namespaces all else is done, and pods are told why they wait', async () => {
+test('without the right to read namespaces, an agent does everything else, and waiting pods get the reason', async () => {
   const kubeconfig = await bench.plane.kubeconfigFor({
     name: 'ovt-no-namespaces',
     rules: [{ apiGroups: ['overlaynet.dev'], resources: ['*'], verbs: ['*'] }],
@@ -162,9 +163,9 @@ test('without the right to read namespaces all else is done, and pods are told w
   );
   expect(await ask({ namespace: 'shop', annotation: 'dcos6' })).toBe('eth0=dcos6');
   expect(await ask({ network: 'dcos6' })).toBe('eth0=dcos6');
-}, 60_000);
+});
 
-test('with the API server away, and after a restart, pods get what their namespaces said last', async () => {
+test('without the API server, and after a restart, pods get the last known network of their namespace', async () => {
   await annotated('shop', { 'overlaynet.dev/network': 'dcos6' });
   await labelled('shop', { team: 'shop' });
   const selector = { namespaceSelector: { matchLabels: { team: 'shop' } } };
@@ -187,9 +188,9 @@ test('with the API server away, and after a restart, pods get what their namespa
   }
   await annotated('shop', { 'overlaynet.dev/network': 'dcos' });
   await answered({ namespace: 'shop' }, 'eth0=dcos');
-}, 90_000);
+});
 
-test('leases of a network that is gone stay until its containers are, and the condition names them', async () => {
+test('leases of a deleted network stay until its containers end, and the condition names them', async () => {
   const agent = await bench.running();
   const { at, links } = bench.node;
   mkdirSync(at.path('leases', 'dcos'));
@@ -215,7 +216,7 @@ test('leases of a network that is gone stay until its containers are, and the co
   });
 });
 
-test('records of containers that cannot be read are reported', async () => {
+test('unreadable records of containers are reported', async () => {
   bench.node.kernel.unread = ['cafe-eth0.json: not JSON'];
   const agent = await bench.running();
   await eventually(async () => {
@@ -232,7 +233,7 @@ test('records of containers that cannot be read are reported', async () => {
   });
 });
 
-test('a directory of the runtimes that cannot be written is reported, and tried again', async () => {
+test('a read-only directory of the runtimes is reported, and tried again', async () => {
   rmSync(bench.node.at.path('net'), { recursive: true });
   writeFileSync(bench.node.at.path('net'), 'no directory');
   await bench.node.start(bench.plane.kubeconfig);
@@ -255,7 +256,7 @@ test('a directory of the runtimes that cannot be written is reported, and tried 
   });
 });
 
-test('namespaces come without their specs, and changes of others in them cause no write', async () => {
+test('an agent reads only metadata of namespaces, and unrelated changes cause no write', async () => {
   await bench.running();
   await answered({ namespace: 'shop' }, 'eth0=dcos');
   const object = await bench.plane.client.get(namespaceMetadata, 'shop');

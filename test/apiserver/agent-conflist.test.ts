@@ -1,22 +1,16 @@
-import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { expect, test } from '@jest/globals';
 import { chmodSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { nodes, type Node } from '../../src/kube/resources.ts';
 import { node2 } from '../support/fixture.ts';
-import { Bench, condition } from '../support/agent-harness.ts';
+import { type Bench, condition, withBench } from '../support/agent-harness.ts';
 import { eventually } from '../support/eventually.ts';
 
 let bench: Bench;
-beforeAll(async () => {
-  bench = await Bench.start();
-}, 60_000);
-afterAll(async () => {
-  await bench.stop();
-});
-beforeEach(async () => {
-  await bench.reset();
+withBench((started) => {
+  bench = started;
 });
 
-test('a conflist that comes first makes the condition false, and a plugin that is chained behind ours is named', async () => {
+test('a conflist before ours makes the condition False, and a plugin that is chained behind ours is named', async () => {
   const agent = await bench.running();
   const net = (name: string) => bench.node.at.path('net', name);
   writeFileSync(net('00-other.conf'), '{}');
@@ -63,7 +57,7 @@ test('NetworkUnavailable of the Node is cleared once the data path is complete, 
   });
 });
 
-test('the plugin sweeps once the data path is complete, once; its failure is reported and tried again', async () => {
+test('the plugin sweeps once, when the data path is complete; a failed sweep is reported and tried again', async () => {
   const { at } = bench.node;
   const plugin = at.path('overlaynet');
   const script = (end: string) => {

@@ -17,7 +17,7 @@ beforeAll(async () => {
   await bench.plane.client.apply(namespaces, { metadata: { name: 'shop' } });
   await bench.reset();
   await bench.running();
-}, 60_000);
+});
 afterAll(async () => {
   await bench.stop();
 });
@@ -27,7 +27,7 @@ const ask = (containerID: string) =>
   askAgent(bench.node, { namespace: 'shop', network: 'dcos', containerID });
 const host = 'c-00000000c0de';
 
-/** What the plugin leaves of a container. */
+/** Writes what the plugin leaves of a container. */
 function attach(): void {
   const one = { network: 'dcos', name: 'eth0', host, mac: '', bridge: 'm-dcos', addresses: ['9.0.1.2'] };
   const who = { containerID: 'c0de', ifname: 'eth0', netns: '/run/netns/x', namespace: 'shop', pod: 'web-0' };
@@ -45,7 +45,7 @@ function detach(): void {
   bench.node.links.delete(host);
 }
 
-test('it says so, keeps the network for whoever is on it, and lets nobody in once nobody is', async () => {
+test('the agent reports the pod, keeps the network for it, and admits no container after the last one has ended', async () => {
   const { client } = bench.plane;
   await bench.operator.allocate('node2', node2);
   await eventually(async () => {
@@ -85,4 +85,4 @@ test('it says so, keeps the network for whoever is on it, and lets nobody in onc
   expect(await ask('beef')).toMatch(
     /^101 .*network dcos is being deleted, and takes no more containers on node node2: no pod on this node uses it any more$/,
   );
-}, 60_000);
+});

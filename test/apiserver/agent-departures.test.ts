@@ -1,22 +1,18 @@
-import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { beforeEach, expect, test } from '@jest/globals';
 import { confirmDepartures } from '../../src/belief/doubt.ts';
 import { desired } from '../../src/dataplane/desired.ts';
 import { agentAllocations } from '../../src/kube/resources.ts';
 import { peer, peerName } from '../support/agentcluster.ts';
-import { Bench, condition } from '../support/agent-harness.ts';
+import { type Bench, condition, withBench } from '../support/agent-harness.ts';
 import { eventually } from '../support/eventually.ts';
 
 const peers = Array.from({ length: 10 }, (_, i) => i);
 
 let bench: Bench;
-beforeAll(async () => {
-  bench = await Bench.start();
-}, 60_000);
-afterAll(async () => {
-  await bench.stop();
+withBench((started) => {
+  bench = started;
 });
 beforeEach(async () => {
-  await bench.reset();
   await bench.plane.client.delete(agentAllocations, 'node1');
   for (const i of peers) await bench.operator.allocate(peerName(i), peer(i));
   await bench.running();
@@ -28,7 +24,7 @@ const lose = (...gone: number[]) =>
   Promise.all(gone.map((i) => bench.plane.client.delete(agentAllocations, peerName(i))));
 const holding = async () => condition(await bench.stored(), 'Holding');
 
-test('one peer that goes is dropped within a second', async () => {
+test('an agent removes a single departed peer within a second', async () => {
   await eventually(() => {
     expect(shown()).toBe(all);
   });
@@ -39,12 +35,12 @@ test('one peer that goes is dropped within a second', async () => {
   });
   const ms = Math.round(performance.now() - start);
   process.stdout.write(`a peer that went left after ${ms} ms; 1000 are asked\n`);
-  // a busy machine may take ten times that
+  // a busy machine may take ten times as long
   expect(ms).toBeLessThan(10_000);
   expect(await holding()).toBeUndefined();
 });
 
-test('one whose AgentAllocation somebody deletes stays, and is as the operator shows it again', async () => {
+test('a peer whose AgentAllocation was deleted stays, and follows the operator’s new one', async () => {
   await eventually(() => {
     expect(shown()).toBe(all);
   });
@@ -60,7 +56,7 @@ test('one whose AgentAllocation somebody deletes stays, and is as the operator s
     expect(allocations.map(({ node }) => node).join()).toBe(all);
 });
 
-test('more than half at once stay, over a restart of the agent, until a person confirms it', async () => {
+test('if more than half of the peers depart at once, an agent keeps them, even over a restart, until a person confirms it', async () => {
   const departures = { id: 'd-1', since: '2026-01-01T00:00:00Z' };
   await lose(0, 1, 2, 3, 4, 5);
   const message = await eventually(async () => {
@@ -92,9 +88,9 @@ test('more than half at once stay, over a restart of the agent, until a person c
     expect(shown()).toBe(['node2', 6, 7, 8, 9].map((i) => (typeof i === 'string' ? i : peerName(i))).join());
     expect(await holding()).toBeUndefined();
   });
-}, 60_000);
+});
 
-test('one that stays goes as soon as its block is another’s', async () => {
+test('a kept peer is removed as soon as another node has its block', async () => {
   await lose(0, 1, 2, 3, 4, 5);
   await eventually(async () => {
     expect((await holding())?.reason).toBe('MassDeparture');
@@ -122,7 +118,7 @@ test('a peer whose address changes gets another FDB entry, and keeps its routes 
   expect(after.neighbours).toEqual(before.neighbours);
   expect(after.nexthops).toEqual(before.nexthops);
   expect(after.links).toEqual(before.links);
-  // the way to the node itself is by its address; those to its containers stay
+  // the route to the node itself depends on its address; routes to its containers stay
   const to = (state: typeof before) => [...state.routes.keys()].filter((key) => !key.includes('172.17.'));
   expect(to(after)).toEqual(to(before));
 });

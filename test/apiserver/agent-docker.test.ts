@@ -5,19 +5,15 @@ import { Engine } from '../../src/docker/engine.ts';
 import { silent } from '../../src/log.ts';
 import { FakeEngine } from '../support/fakeengine.ts';
 import { node2 } from '../support/fixture.ts';
-import { Bench, condition, states } from '../support/agent-harness.ts';
+import { type Bench, condition, states, withBench } from '../support/agent-harness.ts';
 import { eventually } from '../support/eventually.ts';
 
 let bench: Bench;
 let engine: FakeEngine;
-beforeAll(async () => {
-  bench = await Bench.start();
-}, 60_000);
-afterAll(async () => {
-  await bench.stop();
+withBench((started) => {
+  bench = started;
 });
-beforeEach(async () => {
-  await bench.reset();
+beforeEach(() => {
   engine = new FakeEngine();
   bench.node.docker = docker();
 });
@@ -29,7 +25,7 @@ afterEach(async () => {
 const docker = () => new Docker({ engine: new Engine(engine.socket), links: engine.links, log: silent });
 const names = () => engine.networks.map(({ Name }) => Name).sort();
 
-test('an engine that comes later gets its networks, and what someone removes from it comes back', async () => {
+test('an engine that starts later gets its networks, and a network that was removed by hand comes back', async () => {
   await bench.running();
   expect(condition(await bench.stored(), 'Docker')).toMatchObject({ status: 'True', reason: 'NoEngine' });
   await engine.up();
@@ -44,7 +40,7 @@ test('an engine that comes later gets its networks, and what someone removes fro
   engine.event();
   await eventually(() => {
     expect(names()).toEqual(['dcos', 'dcos6']);
-    // its rules are ahead of ours: the kernel is looked at, too
+    // Docker's rules are before ours, so that the kernel is compared, too
     expect(bench.node.kernel.snapshots.length).toBeGreaterThan(passes);
   });
   await engine.down();
@@ -53,7 +49,7 @@ test('an engine that comes later gets its networks, and what someone removes fro
   });
 });
 
-/** The value once it has not changed for a second. */
+/** Returns the value once it has not changed for a second. */
 async function quiet(value: () => number): Promise<number> {
   for (let last = NaN; ;) {
     const now = value();
@@ -63,12 +59,12 @@ async function quiet(value: () => number): Promise<number> {
   }
 }
 
-/** `dcos 9.0.1.0/24`: what the operator leaves to this node. */
+/** Returns `dcos 9.0.1.0/24`: the blocks that the operator leaves to this node. */
 const held = async () =>
   (await bench.stored()).spec.networks?.map(({ name, subnets }) => `${name} ${subnets.join()}`);
 const both = ['dcos 9.0.1.0/24', 'dcos6 fd01:b:0:0:1::/80'];
 
-/** The overlay is deleted, and the operator shows that. */
+/** Deletes the overlay and waits until the operator has withdrawn it. */
 async function withdraw(): Promise<void> {
   await bench.operator.withdraw('dcos');
   await eventually(async () => {
@@ -76,7 +72,7 @@ async function withdraw(): Promise<void> {
   });
 }
 
-/** With this engine, or none. */
+/** Restarts the agent with this engine, or with none. */
 async function restart(next: Docker | undefined): Promise<void> {
   await bench.node.stop();
   bench.node.docker = next;
@@ -84,7 +80,7 @@ async function restart(next: Docker | undefined): Promise<void> {
   await bench.node.start(bench.plane.kubeconfig);
 }
 
-/** Until the agent says so of Docker, and has nothing more to write. */
+/** Waits until the agent reports that reason for Docker, and writes nothing more. */
 async function says(reason: string): Promise<string | undefined> {
   const found = await eventually(async () => {
     const docker = condition(await bench.stored(), 'Docker');
@@ -95,7 +91,7 @@ async function says(reason: string): Promise<string | undefined> {
   return found?.message;
 }
 
-test('what stands in Docker’s way fails that network, and leaves its pods alone', async () => {
+test('an obstacle for Docker is reported for that network, and does not affect its pods', async () => {
   await engine.up();
   engine.add({ Name: 'dcos' });
   const agent = await bench.node.start(bench.plane.kubeconfig);
@@ -117,7 +113,7 @@ test('what stands in Docker’s way fails that network, and leaves its pods alon
   await bench.settled();
 });
 
-test('the blocks of containers that stay are held until they go, in the words of the registration', async () => {
+test('the registration keeps the blocks of remaining Docker containers until they end', async () => {
   await engine.up();
   await bench.running();
   await eventually(() => {
@@ -143,7 +139,7 @@ test('the blocks of containers that stay are held until they go, in the words of
   expect(names()).toEqual(['dcos6']);
 });
 
-test('an agent that starts while its engine is away, or without a socket, still holds what the engine had', async () => {
+test('an agent that starts without its engine, or without a socket, keeps the blocks of the engine’s networks', async () => {
   await engine.up();
   await bench.running();
   await says('Applied');
@@ -161,7 +157,7 @@ test('an agent that starts while its engine is away, or without a socket, still 
   await restart(undefined);
   expect(await says('NoSocket')).toContain('the engine had dcos, dcos6');
   expect(await held()).toEqual(both);
-  // and guards it
+  // and guards these networks
   expect(bench.node.kernel.last?.docker?.map(({ name }) => name)).toEqual(['dcos', 'dcos6']);
   engine.containers.clear();
   await engine.up();
@@ -171,7 +167,7 @@ test('an agent that starts while its engine is away, or without a socket, still 
   expect(bench.node.kernel.last?.docker?.map(({ name }) => name)).toEqual(['dcos6']);
 });
 
-test('a network is in the checkpoint before Docker has it', async () => {
+test('the checkpoint contains a network before Docker has it', async () => {
   const recorded: [string, string[]][] = [];
   engine.making = (network) => {
     const { snapshot } = parseCheckpoint(
@@ -199,7 +195,7 @@ test.each([false, true])(
   },
 );
 
-test('without a checkpoint, what was registered stands until the engine answers', async () => {
+test('without a checkpoint, the last registration counts until the engine answers', async () => {
   await engine.kill();
   await bench.running();
   await bench.node.stop();
@@ -214,7 +210,7 @@ test('without a checkpoint, what was registered stands until the engine answers'
   expect(await held()).toEqual(['dcos6 fd01:b:0:0:1::/80']);
 });
 
-test('a network that came while another failed has the kernel looked at', async () => {
+test('the kernel is compared after a new network, even if another network failed', async () => {
   engine.refused.add('dcos6');
   await bench.running();
   await engine.up();

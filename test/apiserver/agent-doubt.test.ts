@@ -1,20 +1,17 @@
-import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { beforeEach, expect, test } from '@jest/globals';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import type { Snapshot } from '../../src/dataplane/snapshot.ts';
 import { agentAllocations, overlayAgents, overlayNetworks } from '../../src/kube/resources.ts';
 import { node1, node2 } from '../support/fixture.ts';
-import { Bench, condition, crds } from '../support/agent-harness.ts';
+import { type Bench, condition, crds, withOwnBench } from '../support/agent-harness.ts';
+import type { OwnControlPlane } from '../support/controlplane.ts';
 import { eventually } from '../support/eventually.ts';
 
-let bench: Bench;
-beforeAll(async () => {
-  bench = await Bench.start();
-}, 60_000);
-afterAll(async () => {
-  await bench.stop();
+let bench: Bench<OwnControlPlane>;
+withOwnBench((started) => {
+  bench = started;
 });
 beforeEach(async () => {
-  await bench.reset();
   await bench.running();
   await eventually(() => {
     expect(bench.node.kernel.last?.allocations).toHaveLength(2);
@@ -23,7 +20,7 @@ beforeEach(async () => {
 
 const restored = { id: 'r-1', since: '2026-01-01T00:00:00Z' };
 const holding = async () => condition(await bench.stored(), 'Holding');
-/** What stands and falls with the objects, without what only tells one object from the next. */
+/** Removes the fields of a snapshot that only distinguish versions of objects. */
 const works = ({ networks, allocations }: Snapshot) => ({
   networks: networks.map(({ metadata, spec }) => [metadata.name, spec.subnets]),
   allocations: allocations.map(({ node, spec }) => [node, spec.vtep, spec.networks]),
@@ -31,7 +28,7 @@ const works = ({ networks, allocations }: Snapshot) => ({
 const conflists = () => readdirSync(bench.node.at.path('conf'));
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
-test('CRDs that are deleted and installed again take no network, lease or peer away, also where the agent restarts meanwhile', async () => {
+test('an agent keeps networks, leases and peers while CRDs are deleted and installed again, even if it restarts meanwhile', async () => {
   const before = works(bench.node.kernel.last!);
   bench.node.kernel.snapshots.length = 0;
   await bench.plane.kubectl('delete', ...crds.flatMap((file) => ['-f', file]));
@@ -42,7 +39,7 @@ test('CRDs that are deleted and installed again take no network, lease or peer a
   await bench.plane.apply(...crds);
   await bench.operator.configure({ restored });
   await eventually(async () => {
-    // what it holds is what its kernel has
+    // its registration contains what its kernel has
     expect((await bench.stored()).spec).toMatchObject({
       restore: 'r-1',
       vtep: node2.vtep,
@@ -68,19 +65,19 @@ test('CRDs that are deleted and installed again take no network, lease or peer a
   expect(bench.node.kernel.snapshots.length).toBeGreaterThan(0);
   for (const one of bench.node.kernel.snapshots) expect(works(one)).toEqual(before);
   expect(conflists()).toEqual(['dcos.conflist', 'dcos6.conflist']);
-  // from here on objects are followed again
+  // from here on, the agent follows objects again
   await bench.operator.release('node1');
   await eventually(() => {
     expect(bench.node.kernel.last?.allocations).toHaveLength(1);
   });
-}, 120_000);
+});
 
-test('while a restore lasts an agent repeats its id and says what its kernel has; its end is no reason to write', async () => {
+test('during a restore, an agent reports its id and its kernel’s blocks; the end of the restore causes no write', async () => {
   await bench.operator.configure({ restored });
   await eventually(async () => {
     expect((await bench.stored()).spec.restore).toBe('r-1');
   });
-  // as an older backup had it
+  // the state of an older backup
   await bench.operator.allocate('node2', { ...node2, revision: 4, networks: node2.networks!.slice(0, 1) });
   await bench.plane.client.delete(agentAllocations, 'node1');
   await bench.plane.client.delete(overlayNetworks, 'dcos6');
@@ -108,9 +105,9 @@ test('while a restore lasts an agent repeats its id and says what its kernel has
   const { metadata: after, spec } = await bench.stored();
   expect(after.generation).toBe(metadata.generation);
   expect(spec.restore).toBe('r-2');
-}, 60_000);
+});
 
-test('an agent that has seen a later version says so, and withdraws nothing until the operator has answered', async () => {
+test('an agent that has seen a later version reports that, and removes nothing until the operator has answered', async () => {
   await bench.node.stop();
   const file = bench.node.at.path('state', 'checkpoint.json');
   const seen = () =>
@@ -133,15 +130,15 @@ test('an agent that has seen a later version says so, and withdraws nothing unti
     expect(bench.node.kernel.last?.allocations).toHaveLength(1);
     expect(await holding()).toBeUndefined();
   });
-  // the next agent counts from where the API server is
+  // the next agent starts from the API server's current version
   await bench.node.stop();
   expect(Number(seen())).toBeLessThan(999_999_999);
-}, 60_000);
+});
 
-test('a block of this node that another holds, too, stays as long as it is quarantined', async () => {
+test('an agent keeps its quarantined block while another node has it, too', async () => {
   const dcos = { network: 'dcos', cidr: '9.0.1.0/24', nodes: ['node1', 'node2'] };
   await bench.operator.configure({ quarantined: [dcos] });
-  // watches of two kinds: the agent must know of it before
+  // these are two watches: the agent must know of the quarantine first
   await pause(1_000);
   await bench.operator.allocate('node2', { ...node2, revision: 4, networks: node2.networks!.slice(1) });
   await eventually(async () => {
@@ -158,4 +155,4 @@ test('a block of this node that another holds, too, stays as long as it is quara
     expect(conflists()).toEqual(['dcos6.conflist']);
   });
   await bench.plane.client.delete(overlayAgents, 'node2');
-}, 60_000);
+});

@@ -1,22 +1,17 @@
-import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { expect, test } from '@jest/globals';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { node1, node2 } from '../support/fixture.ts';
 import { askAgent } from './agent-ask.ts';
-import { Bench, condition, crds, states } from '../support/agent-harness.ts';
+import { type Bench, condition, crds, states, withOwnBench } from '../support/agent-harness.ts';
+import type { OwnControlPlane } from '../support/controlplane.ts';
 import { eventually } from '../support/eventually.ts';
 
-let bench: Bench;
-beforeAll(async () => {
-  bench = await Bench.start();
-}, 60_000);
-afterAll(async () => {
-  await bench.stop();
-});
-beforeEach(async () => {
-  await bench.reset();
+let bench: Bench<OwnControlPlane>;
+withOwnBench((started) => {
+  bench = started;
 });
 
-test('without the right to register or report, the data path is kept, and the log has the server’s words', async () => {
+test('without the right to register or report, an agent keeps the data path and logs the server’s message', async () => {
   const readOnly = await bench.plane.kubeconfigFor({
     name: 'ovt-read-only',
     rules: [{ apiGroups: ['overlaynet.dev'], resources: ['*'], verbs: ['get', 'list', 'watch'] }],
@@ -47,7 +42,7 @@ test('without the right to register or report, the data path is kept, and the lo
   });
 });
 
-test('a corrupt checkpoint is moved aside, said in a condition, and replaced', async () => {
+test('a corrupt checkpoint is moved aside, reported in a condition, and replaced', async () => {
   writeFileSync(bench.node.at.path('state', 'checkpoint.json'), '{');
   await bench.running();
   const agent = await eventually(async () => {
@@ -59,9 +54,9 @@ test('a corrupt checkpoint is moved aside, said in a condition, and replaced', a
   expect(readdirSync(bench.node.at.path('state'))).toHaveLength(2);
 });
 
-test('started while the API server is away, it keeps what it had; then it goes on', async () => {
+test('an agent that starts without the API server keeps its state, and continues when the server is back', async () => {
   await bench.running();
-  // the first count of addresses is the last thing that it has to say
+  // the first count of addresses is the last report of the start
   await eventually(async () => {
     expect((await bench.stored()).status?.networks?.every(({ usage }) => usage !== undefined)).toBe(true);
   });
@@ -89,11 +84,11 @@ test('started while the API server is away, it keeps what it had; then it goes o
   await eventually(() => {
     expect(bench.node.kernel.last?.allocations[0]?.spec.revision).toBe(12);
   });
-  // it had nothing to say
+  // there was nothing new to report
   expect((await bench.stored()).metadata.resourceVersion).toBe(metadata.resourceVersion);
-}, 60_000);
+});
 
-test('a CRD that is not installed is said in log and condition, and the data path is kept', async () => {
+test('a missing CRD is reported in log and condition, and the data path is kept', async () => {
   await bench.running();
   await bench.node.stop();
   const before = bench.node.kernel.last;
@@ -116,9 +111,9 @@ test('a CRD that is not installed is said in log and condition, and the data pat
   await eventually(async () => {
     expect(condition(await bench.stored(), 'Synced')?.status).toBe('True');
   });
-}, 60_000);
+});
 
-test('an agent that starts again answers once its first pass has ended, and does not wait for ever', async () => {
+test('a restarted agent answers after its first pass, or after a time-out', async () => {
   const ask = () => askAgent(bench.node, { network: 'dcos' });
   await bench.running();
   expect(await ask()).toBe('eth0=dcos');
@@ -138,7 +133,7 @@ test('an agent that starts again answers once its first pass has ended, and does
   });
 });
 
-test('a failure is reported for its network in the tool’s words, retried, and cleared', async () => {
+test('a failure is reported for its network with the tool’s message, retried, and cleared', async () => {
   bench.node.kernel.failures = [{ network: 'dcos6', message: 'RTNETLINK answers: Operation not permitted' }];
   await bench.node.start(bench.plane.kubeconfig);
   await bench.operator.allocate('node2', node2);
@@ -154,7 +149,7 @@ test('a failure is reported for its network in the tool’s words, retried, and 
   expect(readdirSync(bench.node.at.path('conf'))).toEqual(['dcos.conflist', 'dcos6.conflist']);
 });
 
-test('a failure that no retry can mend is reported for its network, and holds up nothing else', async () => {
+test('a permanent failure is reported for its network, and delays nothing else', async () => {
   const message =
     'this node has no IPv6 (its kernel has none) and carries nothing of the network that needs it';
   bench.node.kernel.failures = [{ network: 'dcos6', message, lasting: true }];

@@ -5,12 +5,12 @@ import { askAgent } from './agent-ask.ts';
 import { Bench } from '../support/agent-harness.ts';
 import { eventually } from '../support/eventually.ts';
 
-/** Pods whose annotations the runtime did not hand on, and an agent with the rights of deploy/. */
+/** Pods whose annotations the runtime did not pass, and an agent with the rights of deploy/. */
 let bench: Bench;
 const namespaces: Resource<KubeObject> = { apiVersion: 'v1', kind: 'Namespace', plural: 'namespaces' };
 
 beforeAll(async () => {
-  bench = await Bench.start();
+  bench = await Bench.startOwn();
   const { plane } = bench;
   for (const name of ['overlaynet-system', 'shop'])
     await plane.client.apply(namespaces, { metadata: { name } });
@@ -18,12 +18,12 @@ beforeAll(async () => {
   await bench.reset();
   const kubeconfig = await plane.kubeconfigFor({ name: 'overlaynet-agent', namespace: 'overlaynet-system' });
   await bench.running(kubeconfig);
-}, 60_000);
+});
 afterAll(() => bench.stop());
 
 const ask = (fields: object = {}) => askAgent(bench.node, { namespace: 'shop', annotated: false, ...fields });
 
-test('they wait and say why, until the agent may read pods; then they get what their annotation says', async () => {
+test('such pods wait and say why until the agent may read pods; then they get the networks of their annotation', async () => {
   const { plane } = bench;
   expect(await ask()).toMatch(
     /^11 the annotations of pod shop\/web-0 did not come with it \(capability io.kubernetes.cri.pod-annotations\), and the API server cannot be asked: .*403 Forbidden.*; deploy\/pods gives that right$/,
@@ -46,4 +46,4 @@ test('they wait and say why, until the agent may read pods; then they get what t
   await plane.client.create(pods, { apiVersion: 'v1', kind: 'Pod', metadata, spec } as KubeObject);
   expect(await ask()).toBe('eth0=dcos6');
   expect(await ask({ pod: 'bare' })).toBe('eth0=dcos');
-}, 60_000);
+});

@@ -3,20 +3,23 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
+import { bundled } from '../../hack/build.ts';
 import { startControlPlane, type OwnControlPlane } from '../support/controlplane.ts';
 import { freePort } from '../support/kubeprocess.ts';
 import { scratch } from '../support/fixture.ts';
 import { crds } from '../support/agent-harness.ts';
 import { eventually } from '../support/eventually.ts';
 
-/** The program itself. Its node is never allocated, so that it touches no kernel object. */
+/** The program itself. Its node never gets an allocation, so that it changes no kernel object. */
 let plane: OwnControlPlane;
+let program: string;
 let at: ReturnType<typeof scratch>;
 const children: ChildProcess[] = [];
 beforeAll(async () => {
+  program = await bundled('agent');
   plane = await startControlPlane();
   await plane.apply(...crds);
-}, 60_000);
+});
 afterAll(async () => {
   await plane.stop();
 });
@@ -29,7 +32,7 @@ afterEach(() => {
 });
 
 function agent(...args: string[]) {
-  const child = spawn(process.execPath, ['src/agent/main.ts', ...args], {
+  const child = spawn(process.execPath, [program, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { PATH: process.env.PATH, NODE_NAME: 'node9', NODE_IPS: '192.0.2.9' },
   });
@@ -48,7 +51,7 @@ const run = (...args: string[]) =>
     ...args,
   );
 
-test('serves its endpoints, tells what keeps it from registering, and stops within two seconds', async () => {
+test('serves its endpoints, reports why it cannot register, and stops within two seconds', async () => {
   const port = await freePort();
   const { child, said, exit } = run('--kubeconfig', plane.kubeconfig, '--listen', `127.0.0.1:${port}`);
   const get = (path: string, method = 'GET') => fetch(`http://127.0.0.1:${port}${path}`, { method });
@@ -60,7 +63,7 @@ test('serves its endpoints, tells what keeps it from registering, and stops with
   await eventually(() => {
     expect(said.stderr).toContain('cannot register: no link of this node has the address 192.0.2.9');
   });
-  // a kind whose CRD has just been made answers 429 for a moment
+  // a kind whose CRD is new answers 429 for a moment
   await eventually(async () => {
     const metrics = await (await get('/metrics')).text();
     expect(metrics).toMatch(/^overlaynet_build_info\{version="[0-9.]+",node="v[0-9.]+"\} 1$/m);
@@ -70,9 +73,9 @@ test('serves its endpoints, tells what keeps it from registering, and stops with
   child.kill('SIGTERM');
   expect(await exit).toBe(0);
   expect(Date.now() - asked).toBeLessThan(2_000);
-}, 30_000);
+});
 
-test('a port in use is one line and exit status 1', async () => {
+test('a port in use causes one line and exit status 1', async () => {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const listen = `127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -83,9 +86,9 @@ test('a port in use is one line and exit status 1', async () => {
   } finally {
     server.close();
   }
-}, 30_000);
+});
 
-test('another agent on the node is one line and exit status 1, and goes on', async () => {
+test('a second agent on the node prints one line and exits with 1, and the first continues', async () => {
   const flags = ['--kubeconfig', plane.kubeconfig, '--listen', '127.0.0.1:0'];
   const first = run(...flags);
   await eventually(() => {
@@ -95,14 +98,14 @@ test('another agent on the node is one line and exit status 1, and goes on', asy
   expect(await exit).toBe(1);
   expect(said.stderr).toBe(`agent: another agent listens at ${at.path('run', 'agent.sock')}\n`);
   expect(first.child.exitCode).toBeNull();
-}, 30_000);
+});
 
-test('a kubeconfig that is not there is one line that names it', async () => {
+test('a missing kubeconfig causes one line that names it', async () => {
   const { said, exit } = run('--kubeconfig', at.path('absent'), '--listen', '127.0.0.1:0');
   expect(await exit).not.toBe(0);
   expect(said.stderr).toContain(at.path('absent'));
   expect(said.stderr.trim().split('\n')).toHaveLength(1);
-}, 30_000);
+});
 
 test.each([
   [

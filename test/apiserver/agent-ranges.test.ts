@@ -1,18 +1,12 @@
-import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
-import { Bench } from '../support/agent-harness.ts';
+import { expect, test } from '@jest/globals';
+import { type Bench, withBench } from '../support/agent-harness.ts';
 import { eventually } from '../support/eventually.ts';
 
-// what a node has beside the overlays, as its agent registers it with a real API server
+// the ranges of a node beside the overlays, which its agent registers with a real API server
 
 let bench: Bench;
-beforeAll(async () => {
-  bench = await Bench.start();
-}, 60_000);
-afterAll(async () => {
-  await bench.stop();
-});
-beforeEach(async () => {
-  await bench.reset();
+withBench((started) => {
+  bench = started;
 });
 
 test('an agent registers the ranges and further addresses of its node, and writes again only when they change', async () => {

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { expect, test } from '@jest/globals';
 import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
@@ -10,18 +10,12 @@ import {
 } from '../../src/kube/resources.ts';
 import { HttpProxy } from '../support/kubeproxy.ts';
 import { node1, node2 } from '../support/fixture.ts';
-import { Bench, condition, states } from '../support/agent-harness.ts';
+import { type Bench, condition, states, withBench } from '../support/agent-harness.ts';
 import { eventually } from '../support/eventually.ts';
 
 let bench: Bench;
-beforeAll(async () => {
-  bench = await Bench.start();
-}, 60_000);
-afterAll(async () => {
-  await bench.stop();
-});
-beforeEach(async () => {
-  await bench.reset();
+withBench((started) => {
+  bench = started;
 });
 
 test('registers, waits for its allocation, applies it, and reports', async () => {
@@ -65,14 +59,14 @@ test('registers, waits for its allocation, applies it, and reports', async () =>
   });
 });
 
-test('an idle agent writes nothing to the API server, whatever it looks at', async () => {
+test('an idle agent writes nothing to the API server', async () => {
   const proxy = await HttpProxy.to(bench.plane.server);
   try {
     const agent = await bench.running(bench.plane.kubeconfigAt(proxy.url));
     await eventually(async () => {
       expect((await bench.stored()).spec.networks).toHaveLength(2);
     });
-    // what it had to say at its start is said
+    // the agent has made all reports of its start
     await eventually(async () => {
       const { metadata } = await bench.stored();
       await sleep(500);
@@ -94,7 +88,7 @@ test('an idle agent writes nothing to the API server, whatever it looks at', asy
     expect(bench.node.kernel.snapshots).toHaveLength(passes + 5);
     expect(proxy.requests.slice(requests).filter((request) => !request.startsWith('GET '))).toEqual([]);
     expect((await bench.stored()).metadata.resourceVersion).toBe(metadata.resourceVersion);
-    // registration, what it holds, a status for each step on the way, and NetworkUnavailable of its Node
+    // the registration, its blocks, a status for each step, and its Node's NetworkUnavailable
     const writes = proxy.requests.filter((request) => !request.startsWith('GET '));
     expect(writes.length).toBeLessThanOrEqual(6);
   } finally {
@@ -103,7 +97,7 @@ test('an idle agent writes nothing to the API server, whatever it looks at', asy
   }
 });
 
-test('a report of the kernel has links looked at; all is read again after a change, a failure and a new object', async () => {
+test('a kernel notification causes a pass over links; a change, a failure or a new object causes a full one', async () => {
   const { kernel } = bench.node;
   const agent = await bench.running();
   await bench.settled();
@@ -119,7 +113,7 @@ test('a report of the kernel has links looked at; all is read again after a chan
     agent.reconcile('links');
   };
   kernel.changes = 0;
-  // what the last pass changed is to be seen
+  // the next pass must see what the last one changed
   expect(await scopeOf(report)).toBe('all');
   expect(await scopeOf(report)).toBe('links');
   expect(
@@ -135,7 +129,7 @@ test('a report of the kernel has links looked at; all is read again after a chan
   expect(await scopeOf(report)).toBe('all');
 });
 
-test('objects that change without meaning for the node cause no pass', async () => {
+test('changes that do not concern the node cause no pass', async () => {
   await bench.running();
   const passes = bench.node.kernel.snapshots.length;
   await bench.plane.client.patch(
@@ -151,7 +145,7 @@ test('objects that change without meaning for the node cause no pass', async () 
   expect(bench.node.kernel.snapshots.length).toBe(passes + 1);
 });
 
-test('registers again when its OverlayAgent is deleted, with what it holds', async () => {
+test('registers again with its blocks when its OverlayAgent is deleted', async () => {
   await bench.running();
   const { metadata } = await bench.stored();
   await bench.plane.client.delete(overlayAgents, 'node2');
@@ -171,11 +165,11 @@ test('registers a new uplink MTU', async () => {
   await eventually(async () => {
     expect((await bench.stored()).spec.uplinkMTU).toBe(9000);
   });
-  // the uplink is where packets to these leave
+  // the uplink is the link to these addresses
   expect(bench.node.measuredTo).toEqual(node1.addresses);
 });
 
-test('a network that is deleted loses its conflist before its bridge, and its leases after', async () => {
+test('a deleted network loses its conflist before its bridge, and its leases after it', async () => {
   await bench.running();
   mkdirSync(bench.node.at.path('leases', 'dcos'));
   const seen: [string[] | undefined, boolean, boolean][] = [];
@@ -190,9 +184,9 @@ test('a network that is deleted loses its conflist before its bridge, and its le
   await eventually(() => {
     expect(existsSync(bench.node.at.path('leases', 'dcos'))).toBe(false);
   });
-  // a pass may have been under way that knew the network still
+  // a pass that still had the network may have been in progress
   expect(seen.find(([networks]) => networks?.includes('dcos') === false)).toEqual([['dcos6'], false, true]);
-  // without it the node would be NotReady; a pod of the network that is gone is told
+  // without this file, the node would be NotReady; a pod of the deleted network gets an error
   expect(readdirSync(bench.node.at.path('net'))).toEqual(['05-overlaynet.conflist']);
   const checkpoint = JSON.parse(
     readFileSync(bench.node.at.path('state', 'checkpoint.json'), 'utf8'),
@@ -200,7 +194,7 @@ test('a network that is deleted loses its conflist before its bridge, and its le
   expect(checkpoint).toMatchObject({ networks: expect.arrayContaining(['dcos6']) });
 });
 
-test('an allocation or a configuration that is deleted takes nothing away', async () => {
+test('deleting an allocation or the configuration removes nothing from the node', async () => {
   await bench.running();
   const before = bench.node.kernel.last;
   await bench.plane.client.delete(agentAllocations, 'node2');
@@ -217,7 +211,7 @@ test('an allocation or a configuration that is deleted takes nothing away', asyn
   expect((await bench.stored()).spec.vtep).toEqual(node2.vtep);
 });
 
-test('a registration that the operator refuses is logged once and shown', async () => {
+test('a refused registration is logged once and reported', async () => {
   await bench.running();
   const object = await bench.plane.client.get(agentAllocations, 'node2');
   const refusal = {
@@ -239,11 +233,12 @@ test('a registration that the operator refuses is logged once and shown', async 
   });
   const said = bench.node.log.lines.filter((line) => line.includes('refuses'));
   expect(said).toEqual([
-    'error the operator refuses this registration refusal="NotItsAddress: not of this Node"',
+    'error the operator refuses this registration object="agentallocations/node2" ' +
+      'command="register overlayagents/node2" output="NotItsAddress: not of this Node"',
   ]);
 });
 
-test('a problem of the node itself shows in a condition until it is mended', async () => {
+test('a condition reports a problem of the node itself until it is repaired', async () => {
   const agent = await bench.running();
   const problem = 'net.ipv4.ip_forward is 0: packets of containers are not forwarded; set it to 1';
   for (const [system, shown] of [
@@ -257,11 +252,11 @@ test('a problem of the node itself shows in a condition until it is mended', asy
     });
   }
   expect(states(await bench.stored())).toEqual(['dcos OK', 'dcos6 OK']);
-}, 60_000);
+});
 
-test('a network with allowAPIServer learns where the API servers listen, an agent without them from its checkpoint', async () => {
+test('a network with allowAPIServer gets the API servers’ addresses, without them from the checkpoint', async () => {
   const apiServers = [{ address: '172.17.0.2', port: 6443 }];
-  // an API server on loopback does not write it itself
+  // an API server on loopback does not write this object
   const slice = {
     metadata: { name: 'kubernetes' },
     addressType: 'IPv4',

@@ -23,12 +23,12 @@ let caches: Caches;
 let server: Server;
 let administrator: string, viewer: string;
 let leads = true;
-/** What the allocator was told. */
+/** The nodes that the allocator was told to release. */
 const released: string[][] = [];
 /** Runs before the operator deletes an OverlayAgent. */
 let meanwhile: (node: string) => Promise<void> = () => Promise.resolve();
 
-/** The operator's client, with its own rights, and somebody who is faster. */
+/** The operator's client, with its own rights, and another writer that is faster. */
 const interposed = (client: Client): Client =>
   new Proxy(client, {
     get: (target, name) => {
@@ -71,7 +71,7 @@ beforeAll(async () => {
     ...['create', 'clusterrolebinding', 'ovt-admin', '--clusterrole=overlaynet-operator-admin'],
     '--serviceaccount=default:ovt-admin',
   );
-}, 90_000);
+});
 
 afterAll(async () => {
   await caches.stop();
@@ -105,7 +105,7 @@ const departed = (n: number) => ({
   networks: [{ name: 'dcos', subnets: [`9.0.${n}.0/24`] }],
 });
 
-/** A registered node that holds a block, and is there or gone. */
+/** Makes a registered node with a block, whose Node exists or is gone. */
 async function registered(n: number, there: 'there' | 'gone'): Promise<void> {
   const [name, addresses] = [`node${n}`, [`172.17.0.${n}`]];
   if (there === 'there') await plane.client.create(nodes, { metadata: { name } });
@@ -119,8 +119,8 @@ async function registered(n: number, there: 'there' | 'gone'): Promise<void> {
   );
 }
 
-test('until the caches are synced nothing is released: 503', async () => {
-  // the role is bound only just now
+test('nothing is released until the caches are synced: 503', async () => {
+  // the role was bound a moment ago
   const { said } = await eventually(
     () => askFor('172.17.0.9'),
     ({ status }) => status === 503,
@@ -133,12 +133,12 @@ test('until the caches are synced nothing is released: 503', async () => {
   await Promise.all(caches.all.map((informer) => informer.synced()));
 });
 
-test('what a node held that is gone is released, and said; a second time its agent is unknown', async () => {
+test('the blocks of a gone node are released and listed; a second request gets unknown agent', async () => {
   await registered(2, 'gone');
   expect(await askFor('172.17.0.2')).toMatchObject({ status: 200, said: { agents: [departed(2)] } });
   expect(released).toEqual([['node2']]);
   expect(await plane.client.get(overlayAgents, 'node2')).toBeUndefined();
-  // the allocator takes the blocks back by its protocol; this call writes none of its objects
+  // the allocator takes the blocks back with its own protocol; this request writes none of its objects
   expect((await plane.client.get(agentAllocations, 'node2'))?.spec).toMatchObject(held(2));
   await operator.delete(agentAllocations, 'node2');
   await eventually(
@@ -147,7 +147,7 @@ test('what a node held that is gone is released, and said; a second time its age
   );
 });
 
-test('a node that is there is alive, and nothing of the others is released: 405', async () => {
+test('nothing is released, not even of other nodes, if one node exists: 405', async () => {
   await registered(3, 'gone');
   await registered(4, 'there');
   const { status, said } = await askFor('172.17.0.3', '172.17.0.4');
@@ -167,9 +167,9 @@ test('a node that is there is alive, and nothing of the others is released: 405'
   expect(await plane.client.get(overlayAgents, 'node3')).toBeDefined();
 });
 
-test('the Node is asked for at the API server, whatever the caches show', async () => {
+test('the operator reads the Node from the API server, not from its caches', async () => {
   await registered(5, 'gone');
-  // the informer of Nodes is stopped: it has not seen this one
+  // the informer of Nodes is stopped, so that it has not seen this one
   await caches.nodes.stop();
   await plane.client.create(nodes, { metadata: { name: 'node5' } });
   expect((await askFor('172.17.0.5')).status).toBe(405);
@@ -197,7 +197,7 @@ test('unknown and malformed agents are 400 with the reason, and nothing is relea
   expect(await plane.client.get(overlayAgents, 'node6')).toBeDefined();
 });
 
-test('an agent that writes meanwhile is judged anew', async () => {
+test('an agent that writes meanwhile is checked again', async () => {
   const touch = async (name: string) => {
     const merge = { type: 'merge' as const };
     const annotations = { now: String(performance.now()) };
@@ -230,7 +230,7 @@ test('an agent that writes meanwhile is judged anew', async () => {
   expect(released).toEqual([['node7']]);
 });
 
-test('what was released before a failure is said', async () => {
+test('nodes that were released before a failure are listed', async () => {
   await registered(1, 'gone');
   await eventually(
     () => caches.allocations.get('node8'),
@@ -251,7 +251,7 @@ test('what was released before a failure is said', async () => {
   expect(released).toEqual([['node1']]);
 });
 
-test('an operator that does not lead releases nothing: 503, and how to find the one that does', async () => {
+test('an operator that does not lead releases nothing: 503, with the way to find the leader', async () => {
   leads = false;
   expect(await askFor('172.17.0.6')).toMatchObject({
     status: 503,
@@ -260,7 +260,7 @@ test('an operator that does not lead releases nothing: 503, and how to find the 
   expect(released).toEqual([]);
 });
 
-test('only who is bound to overlaynet-operator-admin may, and nobody is at first', async () => {
+test('only a user bound to overlaynet-operator-admin may release, and by default no user is', async () => {
   const { status, said } = await ask({ agents: ['172.17.0.6'] }, viewer);
   expect([status, said]).toEqual([
     403,
@@ -274,6 +274,6 @@ test('only who is bound to overlaynet-operator-admin may, and nobody is at first
   const address = server.address.replace('0.0.0.0', '127.0.0.1');
   const got = await askSecurely(address, route, { token: administrator });
   expect([got.status, got.headers['allow']]).toEqual([405, 'POST']);
-  // it is for this path alone
+  // the role covers only this path
   expect((await askSecurely(address, '/overlay-master/state', { token: administrator })).status).toBe(403);
 });

@@ -12,7 +12,7 @@ import { eventually } from '../support/eventually.ts';
 
 const { bed, run, client } = usesCommandBed();
 
-test('a user with the role overlaynet-command has what it needs, and nothing else of the API', async () => {
+test('the role overlaynet-command has the rights that the command needs, and no others', async () => {
   const user = await bed().plane.kubeconfigFor({ name: 'ovt-user' });
   const without = await run('networks', user);
   expect(without.code).toBe(2);
@@ -32,7 +32,7 @@ test('a user with the role overlaynet-command has what it needs, and nothing els
   expect(status.stderr).toContain('not known: NetworkPolicies: you lack a right');
 });
 
-test('no right to forward a port is named', async () => {
+test('a missing right to forward a port is named', async () => {
   const rules = [
     { apiGroups: [''], resources: ['pods', 'configmaps'], verbs: ['get', 'list'] },
     { apiGroups: [''], resources: ['serviceaccounts/token'], verbs: ['create'] },
@@ -45,13 +45,13 @@ test('no right to forward a port is named', async () => {
   expect(stderr).toMatch(/you lack a right: create pods\/portforward .*403/);
 });
 
-test('a viewer’s token does not show containers, and the role that does is named', async () => {
+test('a viewer’s token does not show containers, and the message names the role that does', async () => {
   const { code, stderr } = await run('containers --service-account overlaynet-viewer');
   expect(code).toBe(2);
   expect(stderr).toContain('bind the ClusterRole overlaynet-inspector');
 });
 
-test('a token that nobody knows, an operator without a published certificate, and none at all', async () => {
+test('an unknown token, an operator without a published certificate, and no operator at all', async () => {
   const unknown = await run('networks --token garbage');
   expect([unknown.code, unknown.stderr]).toEqual([2, expect.stringContaining('does not take the token')]);
   const elsewhere = await run('networks --system-namespace default');
@@ -79,7 +79,7 @@ test('--server reaches the operator itself, by the same certificate', async () =
   expect([clear.code, clear.stderr]).toEqual([2, expect.stringContaining('in the clear')]);
 });
 
-test('an API server that is not there, an expired token of the user, no kubeconfig', async () => {
+test('an unreachable API server, an expired token of the user, no kubeconfig', async () => {
   const nowhere = bed().plane.kubeconfigAt(`https://127.0.0.1:${await freePort()}`);
   const away = await run('networks', nowhere);
   expect([away.code, away.stderr]).toEqual([
@@ -116,7 +116,7 @@ test('an exec plugin gives the token; one that fails is named', async () => {
   expect([failed.code, failed.stderr]).toEqual([2, expect.stringContaining('/nonexistent/login')]);
 });
 
-test('an operator of another version, or something else, is said', async () => {
+test('an operator of another version, or another server, is reported', async () => {
   let answer: [number, string] = [200, JSON.stringify({ version: '0.9.3', items: [], total: 0 })];
   const other = createPlainServer((_, response) => {
     response.writeHead(answer[0]).end(answer[1]);
@@ -167,7 +167,7 @@ test('wrong parameters are 400 over HTTPS too, with parameter, value and rule', 
   expect((await ask('/api/v1/containers')).status).toBe(403);
 });
 
-test('what agents are shown is no token for the API server or the operator', async () => {
+test('the token for agents is refused by the API server and the operator', async () => {
   const token = await bed().agentToken();
   expect((await askSecurely(`127.0.0.1:${bed().port}`, '/api/v1/networks', { token })).status).toBe(401);
   expect((await askSecurely(new URL(bed().plane.server).host, '/api/v1/nodes', { token })).status).toBe(401);

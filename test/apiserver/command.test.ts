@@ -1,9 +1,12 @@
 import { expect } from '@jest/globals';
-import { writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { ownAddress } from '../support/commandbed.ts';
+import { eventually } from '../support/eventually.ts';
 import { usesCommandBed } from '../support/usescommandbed.ts';
 import { attachment } from '../support/fixture.ts';
+import { applyNetwork } from '../support/leader.ts';
 
 const { bed, run, client } = usesCommandBed();
 
@@ -18,7 +21,7 @@ const lines = (text: string) =>
     .split('\n')
     .map((line) => line.split(/ {2,}/));
 
-test('networks, through the API server, with a token and a certificate that it finds by itself', async () => {
+test('networks come through the API server, with a token and a certificate that the command finds', async () => {
   const { code, stdout, stderr } = await run('networks');
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
   const [head, row] = lines(stdout);
@@ -48,7 +51,24 @@ test('every form of output', async () => {
   ]);
 });
 
-test('containers come from the agents, each held against the kernel', async () => {
+test.each([
+  ['blocks nope', 'there is no network nope', 'networks'],
+  ['blocks nope -o json', 'there is no network nope', 'networks'],
+  ['containers --node nope', 'there is no node nope', 'agents'],
+])('%s is told from a network or node without rows', async (args, words, lists) => {
+  const { code, stderr } = await run(args);
+  expect({ code, stderr }).toEqual({
+    code: 2,
+    stderr: `error: ${words}\n  kubectl overlay ${lists} lists all\n`,
+  });
+});
+
+test('a network and a node that have no rows are no mistake', async () => {
+  expect(await run('blocks dcos --search nothing')).toMatchObject({ code: 0, stderr: 'No blocks found.\n' });
+  expect(await run('containers --node control')).toMatchObject({ code: 0 });
+});
+
+test('containers come from the agents, each compared with the kernel', async () => {
   const file = path.join(bed().stateDir, 'attachments', 'cafe:eth0.json');
   const [first] = attachment().interfaces;
   const record = attachment({
@@ -82,7 +102,7 @@ test.each([
   expect({ code, stdout }).toEqual({ code: status, stdout: expect.stringContaining(words) });
 });
 
-test('status tells what is wrong, waits as long as it is told, and gives 1', async () => {
+test('status reports findings, waits as long as --wait says, and exits with 1', async () => {
   const { code, stdout, stderr } = await run('status --wait 10s');
   expect(code).toBe(1);
   expect(stdout).toContain('NOT HEALTHY: 2 of 2 agents are not ready');
@@ -99,4 +119,41 @@ test('status tells what is wrong, waits as long as it is told, and gives 1', asy
     healthy: false,
     leader: 'operator-1',
   });
+});
+
+test('--watch prints a row when it is new or has changed, and Ctrl-C ends it with 0 and leaves nothing', async () => {
+  const home = path.join(bed().temp.path, 'watch');
+  mkdirSync(home);
+  const child = spawn(bed().command.file, ['networks', '--watch'], {
+    cwd: home,
+    env: { PATH: process.env.PATH, HOME: home, TMPDIR: home, KUBECONFIG: bed().plane.kubeconfig },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const said = { stdout: '', stderr: '' };
+  for (const stream of ['stdout', 'stderr'] as const)
+    child[stream].setEncoding('utf8').on('data', (text: string) => (said[stream] += text));
+  const over = new Promise((resolve) => {
+    child.on('close', (code, signal) => {
+      resolve({ code, signal });
+    });
+  });
+  /** Waits for a line that begins with these words. */
+  const printed = (...words: string[]) =>
+    eventually(
+      () => Promise.resolve(said.stdout),
+      (text) => lines(text).some((line) => words.every((word, at) => word === line[at])),
+      { seconds: 60 },
+    );
+  await printed('dcos', 'Waiting', '9.0.0.0/16 /24', '0/1');
+  await applyNetwork(client(), 'late', [{ cidr: '10.100.0.0/16', prefix: 24 }]);
+  await printed('late', 'Waiting', '10.100.0.0/16 /24', '0/1');
+  await bed().report();
+  await printed('dcos', 'Ready', '9.0.0.0/16 /24', '1/1');
+  child.kill('SIGINT');
+  expect(await over).toEqual({ code: 0, signal: null });
+  expect(said.stderr).toBe('');
+  // the header comes once, and an unchanged row does not come again
+  expect(said.stdout.match(/^NAME /gm)).toHaveLength(1);
+  expect(said.stdout.match(/^dcos +Waiting .* 0\/1 /gm)).toHaveLength(1);
+  expect(readdirSync(home)).toEqual([]);
 });

@@ -12,7 +12,7 @@ beforeAll(async () => {
   plane = await controlPlane();
   await install(plane, 'crds');
   await plane.client.create<KubeObject>(overlayNetworks, { apiVersion, ...network({}, 'ovt-columns') });
-}, 90_000);
+});
 
 afterAll(async () => {
   await plane.client.delete(overlayNetworks, 'ovt-columns');
@@ -35,7 +35,7 @@ describe('kubectl', () => {
     expect(text.replaceAll(/\s+/g, ' ')).toContain(
       "Length of one node's block: 24 cuts 9.0.0.0/8 into 65,536 blocks",
     );
-  }, 30_000);
+  });
 
   test('shows subnets, agents, ready and age of a network', async () => {
     const condition = {

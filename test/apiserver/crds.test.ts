@@ -11,14 +11,14 @@ import { install } from '../support/refuses.ts';
 let plane: ControlPlane;
 
 beforeAll(async () => {
-  // its own: the object `spaces` of a shared one may be another test's
+  // an own control plane: the object `spaces` of a shared one may belong to another test
   plane = await startControlPlane();
   await install(plane, 'crds');
-}, 90_000);
+});
 
 afterAll(() => plane.stop());
 
-/** Stores the object; the change of it that follows is tried and not stored. */
+/** Stores the object. The following change of it is tried and not stored. */
 async function stored(object: Manifest): Promise<void> {
   await plane.client.create(resourceOf(object.kind), { apiVersion, ...object });
 }
@@ -147,7 +147,7 @@ describe('the API server takes', () => {
     expect(await refusal(plane.client, object)).toBeUndefined();
   });
 
-  test('no field that it does not know', async () => {
+  test('no unknown field', async () => {
     const body = { apiVersion, ...network({ colour: 'red' }) };
     const attempt = (fieldValidation: string) =>
       plane.client.raw({
@@ -215,7 +215,7 @@ describe('a change', () => {
       expect(words).toMatch(new RegExp(`${at}\\.${where}: `));
       expect(words).toContain(says);
     }
-    // as many as there can be
+    // the maximum number
     const networks = spread(256, (i) => ({
       name: name(i),
       subnets: spread(8, (j) => ({
@@ -243,7 +243,7 @@ describe('a change', () => {
     expect(await of({ retired: true })).toBeUndefined();
   });
 
-  test('never takes nextPage back', async () => {
+  test('never decreases nextPage', async () => {
     const of = (nextPage: number) =>
       refusal(plane.client, ledger('spaces', { index: { nextPage, spaces: [] } }));
     await stored(ledger('spaces', { index: { nextPage: 7, spaces: [] } }));
@@ -258,7 +258,7 @@ describe('a change', () => {
     expect(await refusal(plane.client, ledger(name, { page: page({ blocks }) }))).toBeUndefined();
   });
 
-  test('of status leaves spec, and of spec leaves status', async () => {
+  test('of status keeps spec, and of spec keeps status', async () => {
     const resource = resourceOf('OverlayNetwork');
     await stored(network({}, 'ovt-status'));
     const agents = { allocated: 3, ready: 2, failed: 1, waiting: 0 };
@@ -276,7 +276,7 @@ describe('a change', () => {
   });
 });
 
-test('a name that another network has is refused', async () => {
+test('a second network of the same name is refused', async () => {
   await stored(network({}, 'ovt-twice'));
   const again = plane.client.create(resourceOf('OverlayNetwork'), {
     apiVersion,

@@ -13,14 +13,14 @@ beforeAll(async () => {
   await plane.apply(...crdFiles);
   await makeNamespace(plane.client);
   operator = await OperatorProcess.start(plane.kubeconfig);
-}, 60_000);
+});
 
 afterAll(async () => {
   await operator.kill();
   await plane.stop();
 });
 
-test('networks go with their CRD although containers use them: agents take that for an accident', async () => {
+test('deleting the CRD deletes networks in use, and agents treat that as an accident', async () => {
   const { client } = plane;
   await applyNetwork(client, 'dcos', [{ cidr: '9.0.0.0/16', prefix: 24 }]);
   await joinNode(client, 'node1', '172.17.0.2');
@@ -36,4 +36,4 @@ test('networks go with their CRD although containers use them: agents take that 
     (found) => found?.metadata.finalizers?.includes(inUseFinalizer) === true,
   );
   await plane.kubectl('delete', 'crd', 'overlaynetworks.overlaynet.dev', '--timeout=30s');
-}, 60_000);
+});

@@ -12,7 +12,10 @@ import { OperatorProcess } from '../support/operator.ts';
 import { install } from '../support/refuses.ts';
 import { eventually } from '../support/eventually.ts';
 
-/** A real API server with what `kubectl apply -k deploy` brings, and an operator with no more rights than that gives it. */
+/**
+ * A real API server with the objects of `kubectl apply -k deploy`, and an operator with only the rights that these
+ * grant.
+ */
 
 const run = promisify(execFile);
 const nodes = ['node1', 'node2'];
@@ -29,7 +32,7 @@ beforeAll(async () => {
   const user = { name: 'overlaynet-operator', namespace: 'overlaynet-system' };
   operator = await OperatorProcess.start(await plane.kubeconfigFor(user));
   for (const [at, node] of nodes.entries()) await joinNode(client, node, `172.17.0.${at + 2}`);
-}, 120_000);
+});
 
 afterAll(async () => {
   if (!ended) await operator.kill();
@@ -42,7 +45,7 @@ const network = (name: string) => client.get(overlayNetworks, name);
 const deleting = (found: OverlayNetwork | undefined) =>
   found?.status?.conditions?.find(({ type }) => type === 'Deleting');
 
-/** What a node's agent says: who uses the network, and of which deletion. */
+/** Writes an agent's report: the users of the network, and the deletion that it is about. */
 async function say(node: string, name: string, users: NetworkUser[], deletion?: string): Promise<void> {
   const agent = (await client.get(overlayAgents, node))!;
   const others = (agent.status?.networks ?? []).filter((one) => one.name !== name);
@@ -54,7 +57,7 @@ async function say(node: string, name: string, users: NetworkUser[], deletion?: 
   await client.updateStatus(overlayAgents, { ...agent, status: { networks } });
 }
 
-/** A network with a block on each node, which a pod on node1 uses. */
+/** Makes a network with a block on each node, which a pod on node1 uses. */
 async function used(name: string, cidr: string): Promise<void> {
   await applyNetwork(client, name, [{ cidr, prefix: 24 }]);
   const prefix = cidr.split('.', 2).join('.');
@@ -71,7 +74,7 @@ async function used(name: string, cidr: string): Promise<void> {
   );
 }
 
-/** kubectl's own wait. */
+/** Starts `kubectl delete`, which waits. */
 function kubectlDelete(name: string): { ended: Promise<string>; said: () => string } {
   let text = '';
   const child = spawn(join(assets(), 'kubectl'), [
@@ -90,9 +93,9 @@ test('a network that no container uses is deleted at once', async () => {
   await applyNetwork(client, 'idle', [{ cidr: '10.1.0.0/16', prefix: 24 }]);
   await kubectl('delete', 'overlaynetwork', 'idle', '--timeout=10s');
   expect(await network('idle')).toBeUndefined();
-}, 30_000);
+});
 
-test('with Block a deletion waits, says for whom, and ends with the last container', async () => {
+test('with Block, a deletion waits, names the users, and ends with the last container', async () => {
   await used('busy', '10.2.0.0/16');
   const waiting = kubectlDelete('busy');
   const found = await eventually(
@@ -117,9 +120,9 @@ test('with Block a deletion waits, says for whom, and ends with the last contain
     () => shown(client),
     (all) => [...all.values()].flat().every((block) => !block.startsWith('10.2.')),
   );
-}, 60_000);
+});
 
-test('Force, also while it waits, takes it away at once', async () => {
+test('Force deletes the network at once, even while its deletion waits', async () => {
   await used('forced', '10.3.0.0/16');
   const waiting = kubectlDelete('forced');
   await eventually(
@@ -135,9 +138,9 @@ test('Force, also while it waits, takes it away at once', async () => {
     '{"spec":{"deletionPolicy":"Force"}}',
   );
   expect(await waiting.ended).toContain('deleted');
-}, 60_000);
+});
 
-test('the operator may change nothing of a network but its finalizer', async () => {
+test('the operator may change only the finalizer of a network', async () => {
   await applyNetwork(client, 'users', [{ cidr: '10.4.0.0/16', prefix: 24 }]);
   const user = { name: 'overlaynet-operator', namespace: 'overlaynet-system' };
   const own = connect({ kubeconfig: await plane.kubeconfigFor(user) });
@@ -150,9 +153,9 @@ test('the operator may change nothing of a network but its finalizer', async () 
     own.update(overlayNetworks, { ...found, metadata: { ...found.metadata, finalizers } }),
   ).rejects.toThrow('and nothing else of them');
   await own.close();
-}, 30_000);
+});
 
-test('uninstalling in the documented order ends although containers use a network', async () => {
+test('uninstalling in the documented order ends even if containers use a network', async () => {
   await used('late', '10.5.0.0/16');
   const folder = (name: string) => fileURLToPath(new URL(`../../${name}`, import.meta.url));
   await kubectl('delete', '-k', folder('deploy/system'), '--wait=false');
@@ -164,4 +167,4 @@ test('uninstalling in the documented order ends although containers use a networ
   ended = true;
   await kubectl('delete', '-k', folder('crds'), '--timeout=40s');
   expect((await kubectl('get', 'crd', '-o', 'name')).stdout).toBe('');
-}, 90_000);
+});

@@ -17,7 +17,7 @@ import { eventually } from '../support/eventually.ts';
 import { OperatorProcess } from '../support/operator.ts';
 import { install } from '../support/refuses.ts';
 
-/** One network is grown, drained and rolled back with kubectl apply, as from a manifest in Git. */
+/** A network is grown, drained and rolled back with kubectl apply, as from a manifest in Git. */
 
 const run = promisify(execFile);
 const nodes = ['node1', 'node2'];
@@ -38,7 +38,7 @@ beforeAll(async () => {
   const user = { name: 'overlaynet-operator', namespace: 'overlaynet-system' };
   operator = await OperatorProcess.start(await plane.kubeconfigFor(user));
   for (const [at, node] of nodes.entries()) await joinNode(client, node, `172.17.0.${at + 2}`);
-}, 120_000);
+});
 
 afterAll(async () => {
   await operator.kill();
@@ -74,7 +74,7 @@ function apply(
   return kubectl('apply', '-f', file);
 }
 
-/** What the node's agent says of its block of the first entry. */
+/** Writes the report of a node's agent about its block of the first entry. */
 async function say(node: string, users: NetworkUser[]): Promise<void> {
   const { metadata } = await network();
   const agent = (await client.get(overlayAgents, node))!;
@@ -98,7 +98,7 @@ async function events(): Promise<string[]> {
   return items.filter(({ involvedObject }) => involvedObject.name === 'dev').map(({ reason }) => reason);
 }
 
-test('a network is grown, its old entry is drained, named and gone by itself, and applying the manifest again changes nothing', async () => {
+test('after a network is grown, its old entry drains, is reported and disappears, and applying the manifest again changes nothing', async () => {
   await apply(first);
   await eventually(
     () => blocks('10.1.'),
@@ -125,7 +125,7 @@ test('a network is grown, its old entry is drained, named and gone by itself, an
     },
   ]);
   expect(await blocks('10.1.')).toEqual(before);
-  // taken out by hand it would be taken from its containers: the API server says so
+  // removing it by hand would take it from its containers, of which the API server warns
   expect(await apply(second)).toContain('Warning: ');
   await apply({ ...first, state: 'Active' }, second);
   await eventually(
@@ -140,7 +140,7 @@ test('a network is grown, its old entry is drained, named and gone by itself, an
     (all) => all.length === 0,
   );
   expect(await eventually(events, (all) => all.includes('Removed'))).toContain('InUse');
-  // GitOps applies the same again and again
+  // GitOps applies the same manifest repeatedly
   const applied = (await network()).metadata.generation;
   await apply(going, second);
   expect((await network()).metadata.generation).toBe(applied);
@@ -158,9 +158,9 @@ test('a network is grown, its old entry is drained, named and gone by itself, an
     () => blocks('10.1.'),
     (all) => String(all) === String(before),
   );
-}, 120_000);
+});
 
-test('once its blocks have rested the entry is forgotten, and the manifest that still has it brings nothing back', async () => {
+test('after its blocks have rested the entry is forgotten, and a manifest with it brings nothing back', async () => {
   const config = (await client.get(overlayConfigs, 'default'))!;
   await client.update(overlayConfigs, { ...config, spec: { ...config.spec, reuseCooldown: '1s' } });
   await apply(going, second);
@@ -173,4 +173,4 @@ test('once its blocks have rested the entry is forgotten, and the manifest that 
   await eventually(network, (one) => one.status?.observedGeneration === one.metadata.generation);
   expect(await state()).toBe('Removed');
   expect(await ledgerCidrs()).not.toContain('10.1.0.0/16');
-}, 120_000);
+});

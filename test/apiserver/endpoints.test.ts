@@ -1,4 +1,4 @@
-import { expect, jest } from '@jest/globals';
+import { expect } from '@jest/globals';
 import { createSign } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
@@ -6,13 +6,12 @@ import { serve, json, text, type Server } from '../../src/serve/http.ts';
 import { connect, type Client } from '../../src/kube/client.ts';
 import { Reviews } from '../../src/serve/review.ts';
 import { silent } from '../../src/log.ts';
+import { bundled } from '../../hack/build.ts';
 import { startControlPlane, type OwnControlPlane } from '../support/controlplane.ts';
 import { askSecurely, tokenIn } from '../support/https.ts';
 import { freePort, ServerProcess, TempDir } from '../support/kubeprocess.ts';
 import { install } from '../support/refuses.ts';
 import { eventually } from '../support/eventually.ts';
-
-jest.setTimeout(60_000);
 
 const namespace = 'overlaynet-system';
 let plane: OwnControlPlane;
@@ -28,7 +27,7 @@ beforeAll(async () => {
   plane = await startControlPlane();
   temp = new TempDir('ovt-endpoints-');
   await install(plane, 'deploy');
-}, 90_000);
+});
 afterAll(async () => {
   for (const process of processes) await process.kill();
   for (const server of servers) await server.close();
@@ -37,7 +36,7 @@ afterAll(async () => {
   await temp.remove();
 });
 
-/** What an agent or operator serves, with the rights that deploy/ gives it: where. */
+/** Serves what an agent or operator serves, with the rights of deploy/. Returns the address. */
 async function served(as: string, listen = '0.0.0.0:0'): Promise<string> {
   const client = connect({ kubeconfig: await plane.kubeconfigFor({ name: as, namespace }) });
   clients.push(client);
@@ -73,7 +72,7 @@ describe.each(['overlaynet-operator', 'overlaynet-agent'])('with the rights of %
     expect([status, body]).toEqual([403, expect.stringContaining(`user ${viewer} may not get /debug`)]);
   });
 
-  test('another ServiceAccount is 403; bound to the viewer’s role it is let in', async () => {
+  test('another ServiceAccount gets 403; bound to the viewer’s role, it is admitted', async () => {
     const token = await tokenOf(`someone-${as}`, 'default');
     expect((await askSecurely(at, '/metrics', { token })).status).toBe(403);
     await plane.kubectl(
@@ -86,7 +85,7 @@ describe.each(['overlaynet-operator', 'overlaynet-agent'])('with the rights of %
     );
   });
 
-  test('no token, garbage, an expired or forged one, or one for another audience is 401', async () => {
+  test('no token, garbage, an expired or forged token, or one for another audience gets 401', async () => {
     const good = await tokenOf('overlaynet-viewer');
     const [header = '', claims = '', signature = ''] = good.split('.');
     const changed = JSON.parse(Buffer.from(claims, 'base64url').toString()) as { iat: number; exp: number };
@@ -113,7 +112,7 @@ describe.each(['overlaynet-operator', 'overlaynet-agent'])('with the rights of %
   });
 });
 
-test('with an API server that refuses the reviews nobody is let in', async () => {
+test('with an API server that refuses the reviews, no client is admitted', async () => {
   const at = await served('overlaynet-viewer');
   const { status, body } = await askSecurely(at, '/metrics', { token: await tokenOf('overlaynet-viewer') });
   expect([status, body]).toEqual([503, expect.stringContaining('cannot create resource \\"tokenreviews\\"')]);
@@ -121,7 +120,7 @@ test('with an API server that refuses the reviews nobody is let in', async () =>
 
 const run = async (name: string, args: string[]) => {
   const log = path.join(temp.path, `${name}-${processes.length}.log`);
-  const main = `src/${name.replace('overlaynet-', '')}/main.ts`;
+  const main = await bundled(name === 'overlaynet-agent' ? 'agent' : 'operator');
   const kubeconfig = await plane.kubeconfigFor({ name, namespace });
   const env = { NODE_NAME: 'node9', NODE_IPS: '192.0.2.9' };
   const dirs = ['state', 'run', 'lease', 'cni-conf', 'cni-net'].flatMap((dir) => [
@@ -134,7 +133,7 @@ const run = async (name: string, args: string[]) => {
   );
 };
 
-test('operator and agent: the document over HTTPS is the one in the clear, the certificate has the node’s address', async () => {
+test('operator and agent: the document is the same over HTTPS and HTTP, and the certificate has the node’s address', async () => {
   const token = await tokenOf('overlaynet-viewer');
   const ports = [await freePort(), await freePort()] as const;
   await run('overlaynet-operator', ['--listen', `127.0.0.1:${ports[0]}`]);
@@ -157,7 +156,7 @@ test('operator and agent: the document over HTTPS is the one in the clear, the c
   expect(answer?.certificate.subjectaltname).toContain('IP Address:192.0.2.9');
   expect((await askSecurely(secure, state)).status).toBe(401);
   expect((await askSecurely(secure, '/readyz')).status).toBe(200);
-  // a right of its own, which readers do not have; agents-delete.test.ts tells the rest
+  // a separate right that readers do not have; agents-delete.test.ts tests the rest
   const post = { token, method: 'POST', body: '{"agents": ["192.0.2.1"]}' };
   expect((await askSecurely(secure, '/overlay-master/agents/delete', post)).status).toBe(403);
 
@@ -172,8 +171,8 @@ test('operator and agent: the document over HTTPS is the one in the clear, the c
   expect((await askSecurely(`127.0.0.1:${port}`, '/metrics')).status).toBe(401);
 });
 
-// the last: it takes the API server away
-test('without an API server nobody new is let in, and health is told all the same', async () => {
+// the last test: it stops the API server
+test('without an API server no new client is admitted, and health is still served', async () => {
   const at = await served('overlaynet-agent');
   const token = await tokenOf('overlaynet-viewer');
   const unseen = await tokenOf('overlaynet-agent');

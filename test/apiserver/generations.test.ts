@@ -9,7 +9,10 @@ import { eventually } from '../support/eventually.ts';
 import { OperatorProcess } from '../support/operator.ts';
 import { install } from '../support/refuses.ts';
 
-/** GitOps tools believe conditions once observedGeneration is the object's: from then on they have to be of that spec. */
+/**
+ * GitOps tools trust conditions once observedGeneration equals the object's generation: from then on they must describe
+ * that spec.
+ */
 
 const own = { cidr: '10.1.0.0/16', prefix: 24, state: 'Active' } as const;
 const overlapping = { cidr: '9.128.0.0/16', prefix: 24, state: 'Active' } as const;
@@ -26,7 +29,7 @@ beforeAll(async () => {
   operator = await OperatorProcess.start(await plane.kubeconfigFor(user));
   await joinNode(client, 'node1', '172.17.0.2');
   await applyNetwork(client, 'dcos', [{ cidr: '9.0.0.0/8', prefix: 24 }]);
-}, 120_000);
+});
 
 afterAll(async () => {
   await operator.kill();
@@ -37,7 +40,7 @@ const is = ({ status }: OverlayNetwork, type: string) =>
   status?.conditions?.find((condition) => condition.type === type);
 const seen = ({ metadata, status }: OverlayNetwork) => status?.observedGeneration === metadata.generation;
 
-test('what a status says of a generation is true of that generation, at each step', async () => {
+test('a status is true of the generation that it names, at each step', async () => {
   const history: OverlayNetwork[] = [];
   const informer = new Informer(client, overlayNetworks, { log: silent });
   informer.onChange((name, object) => {
@@ -45,7 +48,7 @@ test('what a status says of a generation is true of that generation, at each ste
   });
   informer.start();
   await informer.synced();
-  // by generation: what the conditions have to say
+  // the expected conditions, by generation
   const expected = new Map<number, [accepted: string, isDisabled: boolean, isStalled: boolean]>();
   const steps: [Partial<OverlayNetworkSpec>, [string, boolean, boolean]][] = [
     [{ subnets: [own] }, ['Accepted', false, false]],
@@ -93,4 +96,4 @@ test('what a status says of a generation is true of that generation, at each ste
       if (condition !== undefined) expect(condition.observedGeneration).toBe(observedGeneration);
   }
   expect(looked).toBeGreaterThanOrEqual(steps.length);
-}, 120_000);
+});

@@ -1,49 +1,17 @@
 import type { AgentAllocation, AllocationLedger } from '../../src/api/types.ts';
 import type { Client } from '../../src/kube/client.ts';
 import type { ApiError } from '../../src/kube/client.ts';
-import {
-  agentAllocations,
-  allocationLedgers,
-  nodes,
-  overlayConfigs,
-  overlayNetworks,
-} from '../../src/kube/resources.ts';
-import { controlPlane } from '../support/controlplane.ts';
-import { applyNetwork, blocks, crdFiles, joinNode, Leader, shown, wipe } from '../support/leader.ts';
+import { agentAllocations, allocationLedgers, nodes, overlayNetworks } from '../../src/kube/resources.ts';
+import { applyNetwork, blocks, joinNode, shown, withLeaders } from '../support/leader.ts';
 import { eventually } from '../support/eventually.ts';
 
-/** What design.md names: a leader sleeps in front of a write, another one leads, the first wakes up and writes. */
+/**
+ * The interleavings in design.md: a leader sleeps before a write, another one leads, then the first wakes and writes.
+ */
 
 let client: Client;
-const leaders: Leader[] = [];
-const leader = async () => {
-  const one = await new Leader(client).start();
-  leaders.push(one);
-  return one;
-};
-
-beforeAll(async () => {
-  const plane = await controlPlane();
-  client = plane.client;
-  await plane.apply(...crdFiles);
-}, 60_000);
-
-beforeEach(async () => {
-  await wipe(client);
-  await client.create(overlayConfigs, {
-    apiVersion: overlayConfigs.apiVersion,
-    kind: overlayConfigs.kind,
-    metadata: { name: 'default' },
-    spec: { reuseCooldown: '1s' } as never,
-  });
-});
-
-afterEach(async () => {
-  await Promise.all(leaders.splice(0).map((one) => one.stop()));
-});
-
-afterAll(async () => {
-  await wipe(client);
+const leader = withLeaders((own) => {
+  client = own;
 });
 
 const has = async (text: string) => (await blocks(client)).includes(text);
@@ -59,7 +27,7 @@ test('a late step 3 after deselection is refused, although the AgentAllocation n
   await applyNetwork(client, 'dcos', [{ cidr: '9.0.0.0/16', prefix: 24 }], selector);
   await joinNode(client, 'node1', '172.17.0.2', { on: 'no' });
   const sleeper = await leader();
-  // its endpoint is settled: nothing but the release itself will write its AgentAllocation
+  // its VTEP is settled: only the release itself will write its AgentAllocation
   await sleeper.runUntil(async () => (await shown(client)).get('node1')?.length === 1);
   await client.patch(nodes, 'node1', { metadata: { labels: { on: 'yes' } } }, { type: 'merge' });
   await eventually(
@@ -74,7 +42,7 @@ test('a late step 3 after deselection is refused, although the AgentAllocation n
   expect(await hasMatch(/^net-dcos-\d+\/0 node1 Held$/)).toBe(true);
   expect((await shown(client)).get('node1')).toEqual(['44.128.0.1/20']);
 
-  // deselected before the successor looks: it never shows the block either
+  // deselected before the successor looks, which never writes the block either
   await client.patch(nodes, 'node1', { metadata: { labels: { on: 'no' } } }, { type: 'merge' });
   const successor = await leader();
   await successor.runUntil(() => hasMatch(/^net-dcos-\d+\/0 node1 Cooling$/));
@@ -111,7 +79,7 @@ test('a late step 3 after the node has gone is refused, and brings nothing back'
   expect(await client.get(agentAllocations, 'node1')).toBeUndefined();
 });
 
-test('a late create of an AgentAllocation after the release gives nothing out: with blocks the API server refuses it', async () => {
+test('a late create of an AgentAllocation after the release gives nothing out: the API server refuses one with blocks', async () => {
   await applyNetwork(client, 'dcos', [{ cidr: '9.0.0.0/16', prefix: 24 }]);
   await joinNode(client, 'node1', '172.17.0.2');
   const first = await leader();
@@ -136,7 +104,7 @@ test('a late create of an AgentAllocation after the release gives nothing out: w
   await first.runUntil(async () => (await client.get(agentAllocations, 'node1')) === undefined);
 });
 
-/** A leader that has listed a page of `dcos` and sleeps before it creates it. */
+/** Returns a leader that has listed a page of `dcos` and sleeps before it creates it. */
 async function sleepsBeforeAPage() {
   await applyNetwork(client, 'dcos', [{ cidr: '9.0.0.0/16', prefix: 24 }]);
   await joinNode(client, 'node1', '172.17.0.2');
@@ -170,7 +138,7 @@ test('a late create of a page after the network was recreated is refused by the 
   await nobodySharesABlock();
 });
 
-test('a late create of a page, later than any tombstone, makes it empty: nothing is given out from it, and it goes', async () => {
+test('a page that is created later than any tombstone is empty: nothing is given out from it, and it is deleted', async () => {
   const { sleeper, wake, run, late } = await sleepsBeforeAPage();
 
   const successor = await leader();
@@ -239,4 +207,4 @@ test('two leaders at once serve a burst, and no block is given out twice', async
     [...(await shown(client)).values()].filter((texts) => texts.length === 3).length === names.length;
   await Promise.all([one.runUntil(complete, 30_000), two.runUntil(complete, 30_000)]);
   await nobodySharesABlock();
-}, 60_000);
+});

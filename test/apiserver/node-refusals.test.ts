@@ -29,7 +29,7 @@ beforeAll(async () => {
   plane = await startControlPlane();
   ({ client } = plane);
   await install(plane, 'deploy');
-  // what the Node authorizer gives to kubelets, by RBAC
+  // the rights of kubelets, which the Node authorizer grants, as RBAC
   await client.apply(
     {
       apiVersion: 'rbac.authorization.k8s.io/v1',
@@ -48,7 +48,7 @@ beforeAll(async () => {
     endpoints: [{ addresses: ['172.17.9.1'] }],
     ports: [{ name: 'https', port: 6443, protocol: 'TCP' as const }],
   } as KubeObject);
-  // with the rights that deploy/ gives, and no others
+  // with only the rights of deploy/
   operator = await OperatorProcess.start(
     await plane.kubeconfigFor({ name: 'overlaynet-operator', namespace }),
   );
@@ -62,7 +62,7 @@ beforeAll(async () => {
       seconds: 30,
     });
   }
-}, 120_000);
+});
 
 afterAll(async () => {
   await operator.kill();
@@ -73,14 +73,14 @@ const addressesOf = async (node: string) => (await client.get(agentAllocations, 
 const accepted = (node: string, reason: string) =>
   reasonIs(client, agentAllocations, node, 'Accepted', reason);
 
-/** What whoever has broken into node2 does: its kubelet states the addresses, its agent registers them. */
+/** Acts as an attacker on node2: its kubelet states the addresses, and its agent registers them. */
 async function claim(...addresses: string[]): Promise<void> {
   const status = { addresses: addresses.map((address) => ({ type: 'InternalIP', address })) };
   await client.patch<Node>(nodes, 'node2', { status }, { ...merge, subresource: 'status' });
   await client.patch(overlayAgents, 'node2', { spec: { addresses } }, merge);
 }
 
-test('what a kubelet states later is not believed, and no kubelet can confirm it', async () => {
+test('the operator does not believe addresses that a kubelet states later, and no kubelet can confirm them', async () => {
   const may = await plane.kubectl(
     ...kubelet,
     'auth',
@@ -97,7 +97,7 @@ test('what a kubelet states later is not believed, and no kubelet can confirm it
   await expect(plane.kubectl(...kubelet, ...command)).rejects.toThrow('Forbidden');
   const onConfig = ['annotate', 'overlayconfig', 'default', 'a=b'];
   await expect(plane.kubectl(...kubelet, ...onConfig)).rejects.toThrow('Forbidden');
-  // as the condition says, by an administrator
+  // an administrator runs the command of the condition
   await plane.kubectl(...command);
   await eventually(
     () => addressesOf('node2'),
@@ -106,9 +106,9 @@ test('what a kubelet states later is not believed, and no kubelet can confirm it
   await accepted('node2', 'Accepted');
   const { annotations } = (await client.get(agentAllocations, 'node2'))!.metadata;
   expect(annotations?.[confirmAddresses]).toBe('172.17.0.3,2001:db8::53');
-}, 60_000);
+});
 
-test('with nodeSubnets a changed address counts at once, but not where the API server listens, nor outside', async () => {
+test('with nodeSubnets, a changed address counts at once, unless it is an API server’s or outside of them', async () => {
   const nodeSubnets = ['172.17.0.0/16', '2001:db8::/64'];
   await client.patch<OverlayConfig>(overlayConfigs, 'default', { spec: { nodeSubnets } }, merge);
   const start = performance.now();
@@ -125,9 +125,9 @@ test('with nodeSubnets a changed address counts at once, but not where the API s
   expect(await addressesOf('node2')).toEqual(['172.17.2.2']);
   await claim('172.17.2.2');
   await accepted('node2', 'Accepted');
-}, 60_000);
+});
 
-test('neither spec.mtu nor a node that joins makes the tunnel smaller than it can be', async () => {
+test('spec.mtu and a node that joins cannot make the tunnel smaller than possible', async () => {
   const inForce = async () => (await client.get(overlayConfigs, 'default'))?.status?.effective?.mtu;
   await client.patch<OverlayConfig>(overlayConfigs, 'default', { spec: { mtu: 1200 } }, merge);
   expect(await reasonIs(client, overlayConfigs, 'default', 'Accepted', 'MTUTooSmall')).toMatchObject({
@@ -140,7 +140,7 @@ test('neither spec.mtu nor a node that joins makes the tunnel smaller than it ca
 
   await joinNode(client, 'narrow', '172.17.0.9', {}, 1400);
   const { message } = (await accepted('narrow', 'LowersMTU'))!;
-  // an operator that starts anew has forgotten everything; one that is told to stop gives its Lease away
+  // a new operator has no memory; one that is stopped releases its Lease
   await operator.stop();
   operator = await OperatorProcess.start(
     await plane.kubeconfigFor({ name: 'overlaynet-operator', namespace }),
@@ -156,9 +156,9 @@ test('neither spec.mtu nor a node that joins makes the tunnel smaller than it ca
     seconds: 30,
   });
   await eventually(inForce, (mtu) => mtu === 1350);
-}, 120_000);
+});
 
-test('a network over the second LAN of a node, and a node with a LAN in a network, are refused until a person says so', async () => {
+test('a network over the second LAN of a node, and a node with a LAN in a network, are refused until a person allows it', async () => {
   const lan = { cidr: '10.100.0.0/16', kind: 'Subnet', link: 'eth1' } as const;
   await client.patch(overlayAgents, 'node2', { spec: { ranges: [lan] } }, merge);
   await applyNetwork(client, 'over', [{ cidr: '10.100.0.0/16', prefix: 24 }]);
@@ -174,7 +174,7 @@ test('a network over the second LAN of a node, and a node with a LAN in a networ
     () => shows('node1'),
     (names) => names?.includes('over') === true,
   );
-  // one that has the LAN no more may join
+  // a node without that LAN may join
   await joinNode(client, 'node3', '172.17.0.4', {}, 1500, [{ ...lan, cidr: '9.7.0.0/16' }]);
   const refused = await accepted('node3', 'RangeOverlap');
   expect(refused?.message).toContain(
@@ -188,9 +188,9 @@ test('a network over the second LAN of a node, and a node with a LAN in a networ
     { seconds: 30 },
   );
   await client.delete(overlayNetworks, 'over');
-}, 120_000);
+});
 
-test('what is pinned can be changed once no network has blocks, and nodes keep their numbers', async () => {
+test('pinned settings can be changed once no network has blocks, and nodes keep their numbers', async () => {
   const before = (await client.get(agentAllocations, 'node2'))!.spec.vtep;
   const spec = { vni: 2001, vtepSubnets: ['44.200.0.0/24', 'fd01:c::/64'], reuseCooldown: '1s' };
   await client.patch<OverlayConfig>(overlayConfigs, 'default', { spec }, merge);
@@ -204,4 +204,4 @@ test('what is pinned can be changed once no network has blocks, and nodes keep t
     async () => (await client.get(agentAllocations, 'node2'))?.spec.vtep?.ip,
     (ip) => ip === '44.200.0.2/24',
   );
-}, 120_000);
+});

@@ -9,10 +9,10 @@ import {
   type Resource,
 } from '../../src/kube/resources.ts';
 import { reasonIs } from '../support/conditions.ts';
-import { controlPlane } from '../support/controlplane.ts';
-import { applyNetwork, crdFiles, joinNode, shown, wipe, makeNamespace } from '../support/leader.ts';
+import { applyNetwork, emptyPlane, joinNode, shown, wipe } from '../support/leader.ts';
 import { OperatorProcess } from '../support/operator.ts';
 import { eventually } from '../support/eventually.ts';
+import { fewAtOnce } from '../support/few.ts';
 
 /** One operator, and more nodes than a subnet has blocks. */
 
@@ -20,26 +20,23 @@ let client: Client;
 let operator: OperatorProcess;
 
 beforeAll(async () => {
-  const plane = await controlPlane();
+  const plane = await emptyPlane();
   ({ client } = plane);
-  await plane.apply(...crdFiles);
-  await makeNamespace(client);
-  await wipe(client);
   operator = await OperatorProcess.start(plane.kubeconfig);
   await applyNetwork(client, 'dcos', [{ cidr: '9.0.0.0/8', prefix: 24 }]);
   await applyNetwork(client, 'dcos6', [{ cidr: 'fd01:b::/64', prefix: 80 }]);
   await applyNetwork(client, 'small', [{ cidr: '10.70.0.0/16', prefix: 24 }]);
-}, 60_000);
+});
 
 afterAll(async () => {
   await operator.kill();
   await wipe(client);
-}, 60_000);
+});
 
 test('the 257th node of a /16 cut into /24 gets its other networks, and the condition gives the numbers', async () => {
   const names = Array.from({ length: 257 }, (_, at) => `many${String(at).padStart(3, '0')}`);
-  await Promise.all(
-    names.map((name, at) => joinNode(client, name, `172.19.${Math.floor(at / 250)}.${(at % 250) + 1}`)),
+  await fewAtOnce(names, (name, at) =>
+    joinNode(client, name, `172.19.${Math.floor(at / 250)}.${(at % 250) + 1}`),
   );
   const found = await reasonIs(client, overlayNetworks, 'small', 'Ready', 'Exhausted');
   expect(found?.message).toMatch(
@@ -54,9 +51,9 @@ test('the 257th node of a /16 cut into /24 gets its other networks, and the cond
   expect(texts.some((text) => text.startsWith('10.70.'))).toBe(false);
   const all = [...(await shown(client)).values()].flat();
   expect(new Set(all).size).toBe(all.length);
-}, 120_000);
+});
 
-test('Nodes that are gone take their OverlayAgents and AgentAllocations with them, most of them at once only when that is confirmed', async () => {
+test('OverlayAgents and AgentAllocations of gone Nodes are deleted; for most Nodes at once only after a confirmation', async () => {
   const { items } = await client.list(nodes);
   const many = items.map(({ metadata }) => metadata.name).filter((name) => name.startsWith('many'));
   const left = async (resource: Resource<KubeObject>) =>
@@ -70,7 +67,7 @@ test('Nodes that are gone take their OverlayAgents and AgentAllocations with the
       { seconds: 60 },
     );
   }
-  await Promise.all(others.map((name) => client.delete(nodes, name)));
+  await fewAtOnce(others, (name) => client.delete(nodes, name));
   const config = await eventually(
     () => client.get(overlayConfigs, 'default'),
     (object) => object?.status?.departures !== undefined,
@@ -97,4 +94,4 @@ test('Nodes that are gone take their OverlayAgents and AgentAllocations with the
       { seconds: 60 },
     );
   }
-}, 120_000);
+});

@@ -21,7 +21,7 @@ const breakGlass = ['--as=somebody', '--as-group=overlaynet:break-glass'];
 let plane: OwnControlPlane;
 let operator: Client, somebody: Client;
 
-/** A ServiceAccount to which RBAC forbids nothing: what stops it is the policy. */
+/** A ServiceAccount with all rights of RBAC, so that only the policy can stop it. */
 async function administrator(name: string): Promise<Client> {
   await plane.client.apply(
     {
@@ -60,12 +60,12 @@ beforeAll(async () => {
     query: { dryRun: 'All' },
     body: own({}, 'ovt-probe'),
   } as const;
-  // the API server takes a new policy in within a second or two
+  // the API server applies a new policy within a second or two
   for (let tries = 0; !(await isRefused(plane.client.raw(probe))); tries++) {
     if (tries > 100) throw new Error('the policy is not in force after 10 s');
     await sleep(100);
   }
-}, 90_000);
+});
 
 afterAll(async () => {
   await operator.close();
@@ -73,7 +73,7 @@ afterAll(async () => {
   await plane.stop();
 });
 
-/** Both kinds as the operator made them, one object each. */
+/** Makes one object of both kinds, as the operator does. */
 beforeEach(async () => {
   await operator.create(agentAllocations, own());
   await operator.create(allocationLedgers, ownPage());
@@ -94,7 +94,7 @@ const words = (what: string) => ({
 
 const merge = { type: 'merge' as const };
 
-/** Every way to touch them, but for the metadata. */
+/** Every way to change them, except metadata. */
 const attempts: [string, string, (client: Client) => Promise<unknown>][] = [
   ['creates', 'CREATE agentallocations/node2', (c) => c.create(agentAllocations, own({}, 'node2'))],
   [
@@ -130,7 +130,7 @@ const attempts: [string, string, (client: Client) => Promise<unknown>][] = [
   ],
 ];
 
-test.each(attempts)('nobody but the operator %s', async (_, what, attempt) => {
+test.each(attempts)('only the operator %s', async (_, what, attempt) => {
   await expect(attempt(plane.client)).rejects.toMatchObject(words(what));
   await expect(attempt(somebody)).rejects.toMatchObject(words(what));
   expect((await operator.get(agentAllocations, 'node1'))?.spec.revision).toBe(1);
@@ -152,7 +152,7 @@ test('the operator writes and deletes both', async () => {
   expect(await operator.delete(allocationLedgers, 'net-dcos-0')).toBe(true);
 });
 
-test('metadata is free, so that finalizers go and storage can be migrated', async () => {
+test('metadata may be changed, so that finalizers can be removed and storage can be migrated', async () => {
   const finalizers = ['example.org/wait'];
   await plane.client.patch(agentAllocations, 'node1', { metadata: { finalizers } }, merge);
   await operator.delete(agentAllocations, 'node1');
@@ -163,7 +163,7 @@ test('metadata is free, so that finalizers go and storage can be migrated', asyn
   expect(await plane.client.get(agentAllocations, 'node1')).toBeUndefined();
 });
 
-test('in an emergency the group breaks the glass, with no other right than this', async () => {
+test('in an emergency the break-glass group may write, and has no other right', async () => {
   const spec = JSON.stringify({ spec: { page: { blocks: [block(300, { state: 'Quarantined' })] } } });
   const patch = ['patch', 'allocationledger', 'net-dcos-0', '--type=merge', '--patch', spec];
   await expect(plane.kubectl(...patch)).rejects.toThrow('only the operator says');
@@ -174,7 +174,7 @@ test('in an emergency the group breaks the glass, with no other right than this'
   await expect(plane.kubectl(...breakGlass, 'get', 'nodes')).rejects.toThrow('cannot list resource "nodes"');
 });
 
-test('who may not impersonate the group is not in it', async () => {
+test('a user without the right to impersonate the group cannot use it', async () => {
   const kubeconfig = await plane.kubeconfigFor({ name: 'overlaynet-agent', namespace });
   const attempt = plane.kubectl(
     `--kubeconfig=${kubeconfig}`,
@@ -187,12 +187,12 @@ test('who may not impersonate the group is not in it', async () => {
   expect(await operator.get(agentAllocations, 'node1')).toBeDefined();
 });
 
-// the last: it takes the kinds away
-test('deleting the CRDs deletes the objects, though the policy is in force', async () => {
+// the last test: it removes the kinds
+test('deleting the CRDs deletes the objects, although the policy is in force', async () => {
   await plane.kubectl('delete', '--timeout=30s', '-k', fileURLToPath(new URL('../../crds', import.meta.url)));
   expect(await plane.kubectl('get', 'crds', '-o', 'name')).toBe('');
   await install(plane, 'deploy');
   expect((await plane.client.list(agentAllocations)).items).toEqual([]);
   expect((await plane.client.list(allocationLedgers)).items).toEqual([]);
   await operator.create(agentAllocations, own());
-}, 90_000);
+});

@@ -14,13 +14,13 @@ beforeAll(async () => {
   plane = await startControlPlane();
   ({ client } = plane);
   await makeNamespace(client);
-}, 60_000);
+});
 
 afterAll(async () => {
   await plane.stop();
 });
 
-test('an operator that comes before the CRDs says what is missing, and begins once they are there', async () => {
+test('an operator that starts before the CRDs reports what is missing, and begins once they exist', async () => {
   const operator = await OperatorProcess.start(plane.kubeconfig);
   try {
     const unsynced = await eventually(
@@ -44,9 +44,9 @@ test('an operator that comes before the CRDs says what is missing, and begins on
   } finally {
     await operator.kill();
   }
-}, 80_000);
+});
 
-test('one that is started within another process serves, leads, and gives the Lease up when it stops', async () => {
+test('an operator inside another process serves, leads, and releases the Lease when it stops', async () => {
   const namespace = 'overlaynet-system';
   const holder = async () => {
     const path = `/apis/coordination.k8s.io/v1/namespaces/${namespace}/leases/overlaynet-operator`;
@@ -79,9 +79,9 @@ test('one that is started within another process serves, leads, and gives the Le
   }
   await ended;
   expect(await holder()).toBe('');
-}, 80_000);
+});
 
-test('a write that is refused does not keep the other nodes from theirs, and is tried again', async () => {
+test('a refused write does not delay writes of other nodes, and is tried again', async () => {
   let refusals = 0;
   const refusing = new Proxy(client, {
     get: (target, property) => {

@@ -4,12 +4,11 @@ import { FaultyProxy } from '../chaos/allocation/proxy.ts';
 import type { Client } from '../../src/kube/client.ts';
 import { leases, overlayAgents, overlayNetworks } from '../../src/kube/resources.ts';
 import { reasonIs } from '../support/conditions.ts';
-import { controlPlane } from '../support/controlplane.ts';
-import { applyNetwork, crdFiles, joinNode, shown, wipe, makeNamespace } from '../support/leader.ts';
+import { applyNetwork, emptyPlane, joinNode, shown, wipe } from '../support/leader.ts';
 import { OperatorProcess } from '../support/operator.ts';
 import { eventually } from '../support/eventually.ts';
 
-/** One operator that waits for its term, behind a proxy that holds its watches half-open, and then leads. */
+/** An operator that waits to lead, behind a proxy that holds its watches half-open, and then leads. */
 
 const namespace = 'overlaynet-system';
 
@@ -18,16 +17,13 @@ let proxy: FaultyProxy;
 let operator: OperatorProcess;
 
 beforeAll(async () => {
-  const plane = await controlPlane();
+  const plane = await emptyPlane();
   ({ client } = plane);
-  await plane.apply(...crdFiles);
-  await makeNamespace(client);
-  await wipe(client);
   await holdLease('another');
   await applyNetwork(client, 'dcos', [{ cidr: '9.0.0.0/16', prefix: 24 }]);
   proxy = await FaultyProxy.to(plane.server, new Dice('a term'));
   operator = await OperatorProcess.start(plane.kubeconfigAt(proxy.url));
-}, 60_000);
+});
 
 afterAll(async () => {
   await operator.kill();
@@ -45,13 +41,13 @@ const holdLease = (holderIdentity: string) =>
     },
   });
 
-test('a standby whose watches hang lists everything anew when it leads, and says once that it does', async () => {
-  // every kind of ours, Nodes, and the operator's own namespace
+test('a standby whose watches hang lists everything anew when it becomes the leader, and logs that once', async () => {
+  // all our kinds, Nodes, and the operator's own namespace
   await eventually(
     () => proxy.watched,
-    (watched) => watched.length === 7,
+    (watched) => watched.length === 8,
   );
-  // for longer than this test takes
+  // longer than this test takes
   void proxy.halfOpen(() => true, sleep(40_000), 'cut');
   await joinNode(client, 'node1', '172.17.0.2');
   expect(operator.said('leading')).toBe(0);
@@ -63,7 +59,7 @@ test('a standby whose watches hang lists everything anew when it leads, and says
   expect(operator.said('leading')).toBe(1);
 });
 
-test('an agent that says as much as it may of its failure holds up no status', async () => {
+test('a failure message of the maximum length does not delay a status', async () => {
   const say = async (state: 'OK' | 'Failed', message: string) => {
     const agent = (await client.get(overlayAgents, 'node1'))!;
     const networks = ['dcos', 'late'].map((name) => ({ name, state, message }));

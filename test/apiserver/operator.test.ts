@@ -10,16 +10,8 @@ import {
   type Resource,
 } from '../../src/kube/resources.ts';
 import { conditionOf, reasonIs, type Asked } from '../support/conditions.ts';
-import { controlPlane, type ControlPlane } from '../support/controlplane.ts';
-import {
-  applyNetwork,
-  crdFiles,
-  joinNode,
-  registerAgent,
-  shown,
-  wipe,
-  makeNamespace,
-} from '../support/leader.ts';
+import type { ControlPlane } from '../support/controlplane.ts';
+import { applyNetwork, emptyPlane, joinNode, registerAgent, shown, wipe } from '../support/leader.ts';
 import { OperatorProcess } from '../support/operator.ts';
 import { eventually } from '../support/eventually.ts';
 
@@ -28,13 +20,10 @@ let client: Client;
 let operator: OperatorProcess;
 
 beforeAll(async () => {
-  plane = await controlPlane();
+  plane = await emptyPlane();
   ({ client } = plane);
-  await plane.apply(...crdFiles);
-  await makeNamespace(client);
-  await wipe(client);
   operator = await OperatorProcess.start(plane.kubeconfig);
-}, 60_000);
+});
 
 afterAll(async () => {
   await operator.kill();
@@ -58,7 +47,7 @@ const eventsOf = async (name: string): Promise<string[]> => {
     .map((each) => `${each.reason}: ${each.message}`);
 };
 
-test('the OverlayConfig is there with the defaults although nobody applied it', async () => {
+test('the operator creates the OverlayConfig with the defaults', async () => {
   const config = await eventually(
     () => client.get(overlayConfigs, 'default'),
     (object) => object !== undefined,
@@ -72,7 +61,7 @@ test('the OverlayConfig is there with the defaults although nobody applied it', 
   await reason(overlayConfigs, 'default', 'Ready', 'NoAgents');
 });
 
-test('networks and nodes meet in whatever order they come, and the state document shows them', async () => {
+test('networks and nodes may come in any order, and the state document shows them', async () => {
   await applyNetwork(client, 'dcos', [{ cidr: '9.0.0.0/8', prefix: 24 }]);
   await reason(overlayNetworks, 'dcos', 'Ready', 'NoAgents');
   await joinNode(client, 'node1', '172.17.0.2', { 'overlaynet.dev/bridges': 'false' });
@@ -112,7 +101,7 @@ test('networks and nodes meet in whatever order they come, and the state documen
   });
 });
 
-test('a network is ready when every agent says so, and names the agent that fails', async () => {
+test('a network is ready when every agent reports it, and names an agent that fails', async () => {
   const say = async (name: string, state: 'OK' | 'Failed', message?: string) => {
     const agent = (await client.get(overlayAgents, name))!;
     const said = { name: 'dcos', state, ...(message === undefined ? {} : { message }) };
@@ -139,7 +128,7 @@ test('a network is ready when every agent says so, and names the agent that fail
   expect(events).toContain('AgentsFailed: node2: ip: RTNETLINK answers: Address already in use');
 });
 
-test('an overlap is refused with reason, message and Event, and what works stays', async () => {
+test('an overlap is refused with reason, message and Event, and working networks stay', async () => {
   const before = await shown(client);
   await applyNetwork(client, 'other', [{ cidr: '9.128.0.0/16', prefix: 24 }]);
   expect(await reason(overlayNetworks, 'other', 'Accepted', 'Overlap')).toMatchObject({
@@ -154,7 +143,7 @@ test('an overlap is refused with reason, message and Event, and what works stays
   await client.delete(overlayNetworks, 'other');
 });
 
-test('two networks applied at once that overlap: one is accepted, the other told', async () => {
+test('two networks applied at once that overlap: one is accepted, the other gets the reason', async () => {
   const pair = ['aa', 'bb'];
   await Promise.all(pair.map((name) => applyNetwork(client, name, [{ cidr: '10.50.0.0/16', prefix: 24 }])));
   const reasons = await eventually(
@@ -168,7 +157,7 @@ test('two networks applied at once that overlap: one is accepted, the other told
   await Promise.all(pair.map((name) => client.delete(overlayNetworks, name)));
 });
 
-test('a disabled network is withdrawn, and enabled again it has the same blocks', async () => {
+test('a disabled network is withdrawn, and gets the same blocks when it is enabled again', async () => {
   await client.patch(overlayNetworks, 'dcos', { spec: { enabled: false } }, { type: 'merge' });
   await letsGo('node2', '9.0.1.0/24');
   await reason(overlayNetworks, 'dcos', 'Ready', 'Disabled');
@@ -198,12 +187,12 @@ test('an AgentAllocation edited or deleted by hand is restored', async () => {
   await eventually(async () => (await client.get(agentAllocations, 'node2'))?.spec, same);
 });
 
-test('an edited OverlayConfig says what is pinned; a deleted one comes back; the allocations stay', async () => {
+test('an edited OverlayConfig reports pinned settings, a deleted one comes back, and allocations stay', async () => {
   const before = await shown(client);
   await client.patch(overlayConfigs, 'default', { spec: { vni: 2000 } }, { type: 'merge' });
   expect(await reason(overlayConfigs, 'default', 'Accepted', 'Pinned')).toMatchObject({
     message:
-      'spec.vni: 2000 is not in force, 1024 is; these are pinned as long as a network has blocks, cooling ones too',
+      'spec.vni: 2000 is not in force, 1024 is; these are pinned as long as a network has blocks, cooling ones too, or a VTEP is reserved',
   });
   expect((await client.get(overlayConfigs, 'default'))?.status?.effective?.vni).toBe(1024);
   await client.delete(overlayConfigs, 'default');
@@ -214,7 +203,7 @@ test('an edited OverlayConfig says what is pinned; a deleted one comes back; the
   expect(await shown(client)).toEqual(before);
 });
 
-test('two nodes with one address: the second is refused and told where', async () => {
+test('two nodes with one address: the second is refused, and its object has the reason', async () => {
   await joinNode(client, 'twin', '172.17.0.4');
   expect(await reason(agentAllocations, 'twin', 'Accepted', 'AddressConflict')).toMatchObject({
     message: 'spec.addresses: 172.17.0.4 is registered by node node2 already',
@@ -236,7 +225,7 @@ test('an agent that claims an address its Node does not state is refused', async
   await client.delete(nodes, 'thief');
 });
 
-test('GET and HEAD alone are served, with 405 and Allow otherwise', async () => {
+test('only GET and HEAD are served; others get 405 with Allow', async () => {
   const head = await operator.get('/overlay-master/state', 'HEAD');
   expect([head.status, await head.text()]).toEqual([200, '']);
   const post = await operator.get('/overlay-master/state', 'POST');
@@ -249,7 +238,7 @@ test('GET and HEAD alone are served, with 405 and Allow otherwise', async () => 
   expect(lines).toContain('overlaynet_operator_leader 1');
 });
 
-test('at rest nothing is written but the Lease', async () => {
+test('an operator at rest writes only the Lease', async () => {
   await client.delete(overlayNetworks, 'small');
   const versions = async () => {
     const kinds: Resource<KubeObject>[] = [
@@ -274,4 +263,4 @@ test('at rest nothing is written but the Lease', async () => {
   const before = await versions();
   await new Promise((resolve) => setTimeout(resolve, 4_000));
   expect(await versions()).toBe(before);
-}, 15_000);
+});

@@ -20,7 +20,9 @@ const namespace = 'overlaynet-system';
 const serviceAccount = 'overlaynet-agent';
 
 let plane: OwnControlPlane;
-/** The agent of node1, by the token that its pod has, and by one bound to the Node; one bound to nothing. */
+/**
+ * Clients of node1's agent: with its pod's token, and with a token bound to the Node; and one with an unbound token.
+ */
 let own: Client, ofNode: Client, unbound: Client;
 
 const overlayAgent = (node: string): OverlayAgent => ({ apiVersion, ...agent({}, node) }) as OverlayAgent;
@@ -32,7 +34,7 @@ const patchOf = (resource: Resource<KubeObject>, name: string, subresource?: str
   contentType: 'application/apply-patch+yaml',
 });
 
-/** A token of the agent's ServiceAccount that is bound to this object, as a kubeconfig. */
+/** Returns a client with a token of the agent's ServiceAccount that is bound to this object. */
 async function boundTo(kind: string, name: string, uid: string): Promise<Client> {
   const answer = await plane.client.raw({
     what: 'create token',
@@ -78,7 +80,7 @@ beforeAll(async () => {
     what: 'the policy',
     seconds: 10,
   });
-}, 90_000);
+});
 
 afterAll(async () => {
   for (const client of [own, ofNode, unbound]) await client.close();
@@ -143,7 +145,7 @@ describe.each([
     expect(await plane.client.get(overlayAgents, 'node3')).toBeUndefined();
   });
 
-  test('cannot have a name made for it', async () => {
+  test('cannot use generateName', async () => {
     const metadata = { generateName: 'node' };
     const body = { ...overlayAgent(''), metadata };
     const create = client().raw({ what: 'create', method: 'POST', path: pathOf(overlayAgents), body });
@@ -160,7 +162,7 @@ describe.each([
   });
 });
 
-test('an agent whose token is bound to nothing writes nothing', async () => {
+test('an agent with an unbound token can write nothing', async () => {
   const words = denied('is bound to its Node or Pod; this one has no claim node-name');
   await expect(unbound.create(overlayAgents, overlayAgent('node1'))).rejects.toMatchObject(words);
   const peer = (await plane.client.get(overlayAgents, 'node2'))!;
@@ -170,7 +172,7 @@ test('an agent whose token is bound to nothing writes nothing', async () => {
   expect(await plane.client.get(overlayAgents, 'node1')).toBeUndefined();
 });
 
-test('the policy holds an agent even where a role gives it more', async () => {
+test('the policy restricts an agent even if a role grants more', async () => {
   const binding = {
     apiVersion: 'rbac.authorization.k8s.io/v1',
     kind: 'ClusterRoleBinding',
@@ -190,7 +192,7 @@ test('the policy holds an agent even where a role gives it more', async () => {
     await expect(own.create<KubeObject>(overlayNetworks, another)).rejects.toMatchObject(
       denied('it must not CREATE overlaynetworks'),
     );
-    // by this policy or by the operator's, whichever the API server names
+    // refused by this policy or by the operator's, in any order
     const mine = { apiVersion, ...allocation({}, 'node1') } as KubeObject;
     await expect(own.create<KubeObject>(agentAllocations, mine)).rejects.toMatchObject(
       denied('ValidatingAdmissionPolicy'),
@@ -223,7 +225,7 @@ test('the policy holds an agent even where a role gives it more', async () => {
   }
 });
 
-test('the policy concerns agents alone', async () => {
+test('the policy affects only agents', async () => {
   const operator = connect({
     kubeconfig: await plane.kubeconfigFor({ name: 'overlaynet-operator', namespace }),
   });

@@ -8,11 +8,11 @@ import { startControlPlane, type OwnControlPlane } from '../support/controlplane
 import { install } from '../support/refuses.ts';
 import { recordingLog } from '../support/fixture.ts';
 
-/** What an agent may do to Nodes: clear one condition of its own. */
+/** An agent's right on Nodes: to clear one condition of its own Node. */
 const account = { name: 'overlaynet-agent', namespace: 'overlaynet-system' };
 
 let plane: OwnControlPlane;
-/** The agent of node1, and one whose token is bound to nothing. */
+/** The agent of node1, and one with an unbound token. */
 let own: Client, unbound: Client;
 
 beforeAll(async () => {
@@ -22,7 +22,7 @@ beforeAll(async () => {
   const bound = { node: { name: 'node1', uid: metadata.uid ?? '' } };
   own = connect({ kubeconfig: await plane.kubeconfigFor({ ...account, ...bound }) });
   unbound = connect({ kubeconfig: await plane.kubeconfigFor(account) });
-  // the policy comes into force some time after it was made
+  // the policy takes some time to come into force
   for (let tries = 0; tries < 100; tries++) {
     const log = recordingLog();
     await new NetworkAvailable({ client: unbound, node: 'node1', log }).say();
@@ -30,7 +30,7 @@ beforeAll(async () => {
     await sleep(100);
   }
   throw new Error('the policy overlaynet-agent-node is not in force after 10 s');
-}, 90_000);
+});
 
 afterAll(async () => {
   await own.close();
@@ -57,7 +57,7 @@ const conditionsOf = async (name: string) =>
   ((await plane.client.get(nodes, name))?.status?.conditions ?? []).map(
     ({ type, status, reason }) => `${type}=${status} ${reason}`,
   );
-/** As its kubelet and a cloud's controllers leave it. */
+/** Makes a Node as its kubelet and a cloud's controllers leave it. */
 const node = async (name: string) => {
   const stored = await plane.client.apply<Node>(nodes, { metadata: { name } });
   const status = { addresses: [address], conditions: [ready, unavailable('True')] };
@@ -67,7 +67,7 @@ const patched = (client: Client, name: string, body: unknown) =>
   client.patch(nodes, name, body, { type: 'merge', subresource: 'status' });
 beforeEach(() => node('node1'));
 
-test('an agent clears NetworkUnavailable of its own, and once more writes nothing', async () => {
+test('an agent clears NetworkUnavailable of its own Node, and a second time changes nothing', async () => {
   const available = new NetworkAvailable({ client: own, node: 'node1', log });
   await available.say();
   expect(await conditionsOf('node1')).toEqual([
@@ -78,13 +78,13 @@ test('an agent clears NetworkUnavailable of its own, and once more writes nothin
   expect(await available.say()).toBeGreaterThanOrEqual(600_000);
   expect((await plane.client.get(nodes, 'node1'))?.metadata.resourceVersion).toBe(before);
   expect(log.lines).toEqual([]);
-  // a cloud's controller that comes later
+  // a cloud's controller that writes later
   await node('node1');
   await available.say();
   expect(await conditionsOf('node1')).toContain('NetworkUnavailable=False OverlaynetIsUp');
 });
 
-test('an agent has no say about another', async () => {
+test('an agent cannot change another Node', async () => {
   await node('node2');
   const said = recordingLog();
   await new NetworkAvailable({ client: own, node: 'node2', log: said }).say();
@@ -126,7 +126,7 @@ test.each([
   expect(await plane.client.get(nodes, 'node1')).toEqual(before);
 });
 
-test('an agent reads none, and writes nothing but the status', async () => {
+test('an agent cannot read a Node, and can write only its status', async () => {
   await expect(own.get(nodes, 'node1')).rejects.toMatchObject({ status: 403 });
   await expect(own.list(nodes)).rejects.toMatchObject({ status: 403 });
   const labels = { metadata: { labels: { team: 'a' } } };

@@ -1,6 +1,7 @@
 import type { KubeObject } from '../../src/api/types.ts';
 import { connect, type Client } from '../../src/kube/client.ts';
 import { endpointSlices, nodes } from '../../src/kube/resources.ts';
+import { agentPacketPath, sendPath } from '../../src/rows/send.ts';
 import { rightOf } from '../../src/serve/gate.ts';
 import { startControlPlane, type OwnControlPlane } from '../support/controlplane.ts';
 import { install } from '../support/refuses.ts';
@@ -26,7 +27,7 @@ beforeAll(async () => {
   await install(plane, 'deploy');
   await plane.client.create<KubeObject>(nodes, { metadata: { name: 'node1' } });
   served = await discover(plane.client);
-}, 90_000);
+});
 
 afterAll(async () => {
   for (const client of clients) await client.close();
@@ -36,7 +37,7 @@ afterAll(async () => {
 const each = (verbs: string, resource: string, where = '') =>
   verbs.split(' ').map((verb) => `${verb} ${resource}${where}`);
 
-/** What Kubernetes lets every authenticated user do. */
+/** Rights that Kubernetes gives every authenticated user. */
 const everyone = [
   'create selfsubjectreviews.authentication.k8s.io',
   'create selfsubjectaccessreviews.authorization.k8s.io',
@@ -47,7 +48,7 @@ const reviews = [
   'create subjectaccessreviews.authorization.k8s.io',
 ];
 
-test('discovery finds what is to be tried', () => {
+test('discovery finds the resources to try', () => {
   const names = served.map(({ name }) => name);
   expect(names).toEqual(
     expect.arrayContaining([
@@ -61,7 +62,7 @@ test('discovery finds what is to be tried', () => {
   expect(names.length).toBeGreaterThan(100);
 });
 
-test('the administrator passes everywhere: a refusal is authorization’s', async () => {
+test('the administrator passes everywhere, so that every refusal comes from authorization', async () => {
   const rights = await rightsOf(
     plane.client,
     served.filter(({ plural }) => plural === 'secrets' || plural === 'overlayagents'),
@@ -75,9 +76,9 @@ test('the administrator passes everywhere: a refusal is authorization’s', asyn
       ...each('get create update patch delete', 'overlayagents.overlaynet.dev/status'),
     ].sort(),
   );
-}, 30_000);
+});
 
-test('an agent may try this and nothing else', async () => {
+test('an agent has exactly these rights', async () => {
   const rights = await rightsOf(await as('overlaynet-agent', 'node1'), served, looked);
   expect(rights).toEqual(
     [
@@ -92,9 +93,9 @@ test('an agent may try this and nothing else', async () => {
       ...each('patch', 'nodes/status'),
     ].sort(),
   );
-}, 120_000);
+});
 
-test("of EndpointSlices agent and operator may read the API servers' own", async () => {
+test("agent and operator may read only the API servers' EndpointSlice", async () => {
   const agent = await as('overlaynet-agent', 'node1');
   const slices = served.filter(({ plural }) => plural === 'endpointslices');
   for (const client of [agent, await as('overlaynet-operator')])
@@ -103,9 +104,9 @@ test("of EndpointSlices agent and operator may read the API servers' own", async
     ]);
   const named = { fieldSelector: 'metadata.name=kubernetes' };
   expect(await agent.list(endpointSlices('default'), named)).toHaveProperty('items');
-}, 30_000);
+});
 
-test('the operator may try this and nothing else', async () => {
+test('the operator has exactly these rights', async () => {
   const operator = await as('overlaynet-operator');
   const unnamed = [
     ...everyone,
@@ -115,11 +116,13 @@ test('the operator may try this and nothing else', async () => {
     ...each('update', 'overlayconfigs.overlaynet.dev/status'),
     ...each('get list watch update', 'overlaynetworks.overlaynet.dev'),
     ...each('update', 'overlaynetworks.overlaynet.dev/status'),
+    ...each('get list watch', 'overlayreservations.overlaynet.dev'),
+    ...each('update', 'overlayreservations.overlaynet.dev/status'),
     ...each('get list watch delete', 'overlayagents.overlaynet.dev'),
     ...each('get list watch create update delete', 'agentallocations.overlaynet.dev'),
     ...each('update', 'agentallocations.overlaynet.dev/status'),
     ...each('get list watch create update delete', 'allocationledgers.overlaynet.dev'),
-    ...each('create patch', 'events', ' in default'),
+    ...each('create list patch', 'events', ' in default'),
     ...each('create', 'leases.coordination.k8s.io', ` in ${namespace}`),
     ...each('create', 'configmaps', ` in ${namespace}`),
   ];
@@ -131,17 +134,18 @@ test('the operator may try this and nothing else', async () => {
     [...inNamespace, ...lease, ...each('get update', 'configmaps', ` in ${namespace}`)].sort(),
   );
   const definitions = served.filter(({ plural }) => plural === 'customresourcedefinitions');
-  expect(await rightsOf(operator, definitions, [], 'overlaynetworks.overlaynet.dev')).toEqual([
-    'get customresourcedefinitions.apiextensions.k8s.io',
-  ]);
-}, 120_000);
+  for (const kind of ['overlaynetworks', 'overlayreservations'])
+    expect(await rightsOf(operator, definitions, [], `${kind}.overlaynet.dev`)).toEqual([
+      'get customresourcedefinitions.apiextensions.k8s.io',
+    ]);
+});
 
-const rows = ['networks', 'agents', 'blocks', 'spaces', 'findings', 'changes'].map((kind) =>
+const rows = ['networks', 'agents', 'blocks', 'spaces', 'findings', 'events', 'changes'].map((kind) =>
   rightOf(`/api/v1/${kind}`),
 );
 const inspected = [rightOf('/api/v1/containers'), '/overlay-agent/containers'];
 
-test('an inspector may read what a viewer may of rows, and containers; the operator asks agents for them', async () => {
+test('an inspector may read a viewer’s rows and containers; the operator may ask agents for them', async () => {
   const inspector = await as('overlaynet-inspector');
   expect(await rightsOf(inspector, served, looked)).toEqual(everyone.toSorted());
   const viewer = await as('overlaynet-viewer');
@@ -154,15 +158,30 @@ test('an inspector may read what a viewer may of rows, and containers; the opera
   }
   const operator = await as('overlaynet-operator');
   expect(await mayDo(operator, { path: '/overlay-agent/containers', verb: 'get' })).toBe(true);
-}, 120_000);
+});
 
-test('Kubernetes lets everybody get /api/*: no right of ours may be called so', async () => {
+test('only a prober may have packets sent, and only the operator may ask agents for that', async () => {
+  const [send, packet] = [rightOf(sendPath), agentPacketPath];
+  const prober = await as('overlaynet-prober');
+  expect(await rightsOf(prober, served, looked)).toEqual(everyone.toSorted());
+  for (const [name, path] of [
+    ['overlaynet-prober', send],
+    ['overlaynet-operator', packet],
+  ] as const)
+    for (const asked of [send, packet])
+      expect(await mayDo(await as(name), { path: asked, verb: 'post' })).toBe(asked === path);
+  for (const name of ['overlaynet-viewer', 'overlaynet-inspector', 'overlaynet-agent'])
+    for (const path of [send, packet])
+      expect(await mayDo(await as(name), { path, verb: 'post' })).toBe(false);
+});
+
+test('no right of ours is named /api/*, because Kubernetes gives every user that path', async () => {
   const nobody = await as('ovt-nobody');
   expect(await mayDo(nobody, { path: '/api/v1/containers', verb: 'get' })).toBe(true);
   for (const path of [...rows, ...inspected]) expect(await mayDo(nobody, { path, verb: 'get' })).toBe(false);
-}, 30_000);
+});
 
-test('a viewer may read the three paths and nothing of the API', async () => {
+test('a viewer may read the three paths and nothing in the API', async () => {
   const viewer = await as('overlaynet-viewer');
   expect(await rightsOf(viewer, served, looked)).toEqual(everyone.toSorted());
   for (const path of ['/overlay-master/state', '/overlay-agent/overlay', '/metrics']) {
@@ -172,7 +191,7 @@ test('a viewer may read the three paths and nothing of the API', async () => {
   for (const path of ['/', '/overlay-master', '/overlay-master/state/x', '/debug/pprof', '/logs']) {
     expect({ path, allowed: await mayDo(viewer, { path, verb: 'get' }) }).toEqual({ path, allowed: false });
   }
-}, 120_000);
+});
 
 test.each(['overlaynet-agent', 'overlaynet-operator', 'overlaynet-viewer'])(
   '%s has none of the verbs that lead to others’ rights',

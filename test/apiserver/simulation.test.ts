@@ -32,7 +32,7 @@ import {
 } from '../support/simulation/samples.ts';
 import { MemoryServer } from '../support/simulation/server.ts';
 
-/** One suite for the API server in memory, which the simulation plays on, and for the real one. */
+/** One suite for the API server in memory, which the simulation uses, and for the real one. */
 
 let plane: ControlPlane | undefined;
 const servers = {
@@ -52,7 +52,7 @@ describe.each(Object.entries(servers))('the API server %s', (_name, connected) =
   let client: Client;
   beforeAll(async () => {
     client = await connected();
-  }, 60_000);
+  });
   beforeEach(() => wipe(client));
   afterAll(async () => {
     await wipe(client);
@@ -76,7 +76,7 @@ describe.each(Object.entries(servers))('the API server %s', (_name, connected) =
     expect((await client.update(agentAllocations, first)).metadata).toEqual(first.metadata);
   });
 
-  test('refuses a second create, a write of what is absent, and one without a version', async () => {
+  test('refuses a second create, a write of a missing object, and a write without a version', async () => {
     await client.create(agentAllocations, allocation('n1'));
     expect(await refusal(client.create(agentAllocations, allocation('n1')))).toEqual([409, 'AlreadyExists']);
     expect(await refusal(client.update(agentAllocations, allocation('n1')))).toEqual([422, 'Invalid']);
@@ -87,7 +87,7 @@ describe.each(Object.entries(servers))('the API server %s', (_name, connected) =
     expect(await client.delete(agentAllocations, 'n2')).toBe(false);
   });
 
-  test('refuses a write to an object that was made again', async () => {
+  test('refuses a write to an object that was deleted and created again', async () => {
     const first = await client.create(agentAllocations, allocation('n1'));
     await client.delete(agentAllocations, 'n1');
     const second = await client.create(agentAllocations, allocation('n1'));
@@ -100,7 +100,7 @@ describe.each(Object.entries(servers))('the API server %s', (_name, connected) =
     expect(await refusal(client.update(agentAllocations, mixed))).toEqual([409, 'Conflict']);
   });
 
-  test('deletes under preconditions alone that hold', async () => {
+  test('deletes only if the preconditions hold', async () => {
     const first = await client.create(agentAllocations, allocation('n1'));
     const { uid = '', resourceVersion = '' } = first.metadata;
     await client.update(agentAllocations, { ...first, spec: { ...first.spec, revision: 2 } });
@@ -112,7 +112,7 @@ describe.each(Object.entries(servers))('the API server %s', (_name, connected) =
     expect(await client.get(agentAllocations, 'n1')).toBeUndefined();
   });
 
-  test('keeps what has a finalizer, marked, until that is dropped', async () => {
+  test('keeps a deleted object until its finalizer is removed', async () => {
     await client.create(agentAllocations, allocation('n1'));
     const finalizers = ['foreign.dev/hold'];
     const hold = { metadata: { finalizers } };
@@ -135,7 +135,7 @@ describe.each(Object.entries(servers))('the API server %s', (_name, connected) =
     expect(event?.text).toBe('DELETED n1');
   });
 
-  test('keeps status and the rest apart', async () => {
+  test('separates status from the rest', async () => {
     const first = await client.create(overlayAgents, {
       ...stamped<OverlayAgent>(overlayAgents, {
         metadata: { name: 'n1' },
@@ -160,7 +160,7 @@ describe.each(Object.entries(servers))('the API server %s', (_name, connected) =
     expect(await refusal(client.updateStatus(overlayAgents, said))).toEqual([409, 'Conflict']);
   });
 
-  test('counts a label as no generation, and a merge patch as a write like any other', async () => {
+  test('does not count labels as a generation, and treats a merge patch like any other write', async () => {
     const first = await client.create(agentAllocations, allocation('n1'));
     const labelled = await client.patch(
       agentAllocations,
@@ -178,7 +178,7 @@ describe.each(Object.entries(servers))('the API server %s', (_name, connected) =
     expect(spec).toEqual({ ...first.spec, revision: 4 });
   });
 
-  test('lists by name, as of one version, from which a watch goes on in order', async () => {
+  test('lists by name, at one version, from which a watch continues in order', async () => {
     await client.create(agentAllocations, allocation('n2'));
     const first = await client.create(agentAllocations, allocation('n1'));
     const { items, resourceVersion } = await client.list(agentAllocations);
@@ -198,7 +198,7 @@ describe.each(Object.entries(servers))('the API server %s', (_name, connected) =
     expect(versions[0]).toBe(Number(next.metadata.resourceVersion));
   });
 
-  test('creates AgentAllocations without blocks alone, and never counts their revision down', async () => {
+  test('creates AgentAllocations only without blocks, and never decreases their revision', async () => {
     const { create } = { create: (object: AgentAllocation) => client.create(agentAllocations, object) };
     expect(await refusal(create(allocation('n1', { networks })))).toEqual([422, 'Invalid']);
     expect(
@@ -213,7 +213,7 @@ describe.each(Object.entries(servers))('the API server %s', (_name, connected) =
     expect(await refusal(client.update(agentAllocations, lower))).toEqual([422, 'Invalid']);
   });
 
-  test('creates pages without blocks alone, takes in them what is theirs, once, and never moves them', async () => {
+  test('creates pages only without blocks, accepts each block once and only on its page, and never moves pages', async () => {
     const name = 'net-dcos-3';
     expect(await refusal(client.create(allocationLedgers, page(name, { blocks: [held(1)] })))).toEqual([
       422,
@@ -235,7 +235,7 @@ describe.each(Object.entries(servers))('the API server %s', (_name, connected) =
     }
   });
 
-  test('never counts nextPage down, and has the index in spaces alone', async () => {
+  test('never decreases nextPage, and accepts the index only in spaces', async () => {
     const made = await client.create(allocationLedgers, spaces({ nextPage: 3 }));
     const lower = { ...made, spec: { index: { ...made.spec.index!, nextPage: 2 } } };
     expect(await refusal(client.update(allocationLedgers, lower))).toEqual([422, 'Invalid']);
@@ -248,7 +248,7 @@ describe.each(Object.entries(servers))('the API server %s', (_name, connected) =
     expect(await refusal(client.create(allocationLedgers, other))).toEqual([422, 'Invalid']);
   });
 
-  test('fills in what an OverlayConfig leaves out', async () => {
+  test('adds defaults to an OverlayConfig', async () => {
     const given = { metadata: { name: 'default' }, spec: { reuseCooldown: '1s' } };
     const made = await client.create(overlayConfigs, stamped<OverlayConfig>(overlayConfigs, given));
     expect(made.spec).toEqual({
@@ -262,7 +262,7 @@ describe.each(Object.entries(servers))('the API server %s', (_name, connected) =
     });
   });
 
-  test('stores networks as the simulation makes them, and Nodes, of which metadata can be had alone', async () => {
+  test('stores the simulation’s networks, and Nodes, whose metadata can be read alone', async () => {
     const spec: OverlayNetwork['spec'] = {
       subnets: [{ cidr: '9.0.0.0/24', prefix: 28, state: 'Active' }],
       enabled: true,

@@ -1,41 +1,13 @@
 import type { Client } from '../../src/kube/client.ts';
-import { agentAllocations, allocationLedgers, nodes, overlayConfigs } from '../../src/kube/resources.ts';
-import { controlPlane } from '../support/controlplane.ts';
-import { applyNetwork, blocks, crdFiles, joinNode, Leader, shown, wipe } from '../support/leader.ts';
+import { agentAllocations, allocationLedgers, nodes } from '../../src/kube/resources.ts';
+import { applyNetwork, blocks, joinNode, shown, withLeaders } from '../support/leader.ts';
 import { eventually } from '../support/eventually.ts';
 
-/** Leaders that sleep while hands, finalizers and other leaders change what they planned from. */
+/** Leaders that sleep while people, finalizers and other leaders change the objects of their plan. */
 
 let client: Client;
-const leaders: Leader[] = [];
-const leader = async () => {
-  const one = await new Leader(client).start();
-  leaders.push(one);
-  return one;
-};
-
-beforeAll(async () => {
-  const plane = await controlPlane();
-  client = plane.client;
-  await plane.apply(...crdFiles);
-}, 60_000);
-
-beforeEach(async () => {
-  await wipe(client);
-  await client.create(overlayConfigs, {
-    apiVersion: overlayConfigs.apiVersion,
-    kind: overlayConfigs.kind,
-    metadata: { name: 'default' },
-    spec: { reuseCooldown: '1s' } as never,
-  });
-});
-
-afterEach(async () => {
-  await Promise.all(leaders.splice(0).map((one) => one.stop()));
-});
-
-afterAll(async () => {
-  await wipe(client);
+const leader = withLeaders((own) => {
+  client = own;
 });
 
 const held = async (text: string | RegExp) =>
@@ -48,7 +20,7 @@ async function nobodySharesABlock(): Promise<void> {
 
 const cooledOff = () => new Promise((resolve) => setTimeout(resolve, 1_100));
 
-test('a write that waits in the queue goes out under the object that was planned from, whatever the cache shows by then', async () => {
+test('a queued write has the version of the planned object, not of the cache at the time of sending', async () => {
   const selector = { nodeSelector: { matchLabels: { on: 'yes' } } };
   await applyNetwork(client, 'dcos', [{ cidr: '9.0.0.0/16', prefix: 24 }], selector);
   const names = Array.from({ length: 30 }, (_, at) => `node${String(at).padStart(2, '0')}`);
@@ -69,7 +41,7 @@ test('a write that waits in the queue goes out under the object that was planned
   await cooledOff();
   await joinNode(client, 'heir', '172.17.1.1', { on: 'yes' });
   await successor.runUntil(async () => (await shown(client)).get('heir')?.includes(theirs) === true, 20_000);
-  // the sleeper's caches have followed all of it before it wakes up
+  // the sleeper's caches have caught up with everything before it wakes
   await eventually(
     () => sleeper.caches.allocations.get('node29')?.spec.networks ?? [],
     (networks) => networks.length === 0,
@@ -79,9 +51,9 @@ test('a write that waits in the queue goes out under the object that was planned
   await run;
   expect((await shown(client)).get('node29')).not.toContain(theirs);
   await nobodySharesABlock();
-}, 90_000);
+});
 
-test('an AgentAllocation that a finalizer keeps is emptied before its blocks are given to others', async () => {
+test('an AgentAllocation with a finalizer is emptied before other nodes get its blocks', async () => {
   await applyNetwork(client, 'dcos', [{ cidr: '9.0.0.0/16', prefix: 24 }]);
   await joinNode(client, 'node1', '172.17.0.2');
   const only = await leader();
@@ -132,9 +104,9 @@ test('a page deleted by hand while a leader sleeps before its last step: no bloc
   await nobodySharesABlock();
   const objects = (await client.list(agentAllocations)).items.map(({ spec }) => spec.networks ?? []);
   expect(objects.filter((networks) => networks.length > 0)).toHaveLength(1);
-}, 60_000);
+});
 
-test('a leader whose watch of Nodes hangs asks the API server before it takes anything away', async () => {
+test('a leader whose watch of Nodes hangs asks the API server before it removes anything', async () => {
   await applyNetwork(client, 'dcos', [{ cidr: '9.0.0.0/16', prefix: 24 }]);
   await joinNode(client, 'node1', '172.17.0.2');
   const first = await leader();

@@ -5,16 +5,16 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bed } from './bed.ts';
 
 /**
- * The agents of all nodes, played: each says in its OverlayAgent what its AgentAllocation gives it, in the spec and in the
- * status, as a real one does. So the operator's caches are as large as in a cluster, and it hears as much.
+ * Simulates the agents of all nodes: each reports in its OverlayAgent's spec and status what its AgentAllocation gives
+ * it, as a real one does. So the operator's caches are as large as in a cluster, and it gets as many events.
  */
 export class PlayedAgents {
   readonly #bed: Bed;
   readonly #answers = new PQueue({ concurrency: 10 });
-  /** By node: how many networks its AgentAllocation shows. */
+  /** Number of networks in each node's AgentAllocation. */
   readonly #shown = new Map<string, number>();
   readonly #waiting = new Map<string, { networks: number; resolve: (at: number) => void }>();
-  /** Nodes whose answer is due. */
+  /** Nodes whose report is due. */
   readonly #due = new Set<string>();
   #failed: unknown;
 
@@ -25,23 +25,23 @@ export class PlayedAgents {
     });
   }
 
-  /** How many nodes show at least so many networks. */
+  /** Returns how many nodes have at least that many networks. */
   having(networks: number): number {
     return [...this.#shown.values()].filter((count) => count >= networks).length;
   }
 
-  /** The time at which so many nodes showed so many networks. */
+  /** Resolves with the time at which that many nodes had that many networks. */
   async all(nodes: number, networks: number): Promise<number> {
     while (this.having(networks) < nodes) await sleep(10);
     return performance.now();
   }
 
-  /** The time at which a node, new by now, shows so many networks. */
+  /** Resolves with the time at which a new node has that many networks. */
   filled(node: string, networks: number): Promise<number> {
     return new Promise((resolve) => this.#waiting.set(node, { networks, resolve }));
   }
 
-  /** Resolves when every agent has said what it was given. */
+  /** Resolves when every agent has reported its allocation. */
   async answered(): Promise<void> {
     await this.#answers.onIdle();
     if (this.#failed !== undefined) throw new Error('an agent could not answer', { cause: this.#failed });

@@ -1,4 +1,5 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -18,19 +19,19 @@ import { inParallel } from '../../src/operator/parallel.ts';
 
 const root = join(import.meta.dirname, '..', '..');
 
-/** The node whose agent is measured; its kernel is the bench's own network namespace. */
+/** The node whose agent is measured. Its kernel is the bench's own network namespace. */
 export const self = { name: 'node-self', address: '172.18.255.1' };
 
-/** What a bed has from the start; the default is the samples' two networks, and room for 5,000 nodes. */
+/** Initial objects of a bed; by default the samples' two networks, and room for 5,000 nodes. */
 export interface Furnishing {
   vtepSubnets: string[];
-  /** OverlayNetworks with one subnet each, /24 a node; absent: the samples' two. */
+  /** Number of OverlayNetworks with one subnet each, /24 a node; absent: the samples' two. */
   networks?: number;
 }
 
 const usual: Furnishing = { vtepSubnets: ['44.128.0.0/18', 'fd01:a::/64'] };
 
-/** A control plane with our CRDs and networks, and the processes that are measured against it. */
+/** A control plane with our CRDs and networks, and the measured processes. */
 export class Bed {
   readonly plane: OwnControlPlane;
   private readonly temp = new TempDir('ovb-');
@@ -65,19 +66,24 @@ export class Bed {
     return bed;
   }
 
+  /** A file in the bed's directory. */
+  file(name: string): string {
+    return join(this.dir, name);
+  }
+
   private async applyJSON(object: object): Promise<void> {
     const file = join(this.dir, 'object.json');
     writeFileSync(file, JSON.stringify(object));
     await this.plane.kubectl('apply', '--server-side', '-f', file);
   }
 
-  /** Nodes with registered agents, numbers `from` up to but not including `to`. */
+  /** Makes Nodes with registered agents, from number `from` up to but not including `to`. */
   async register(from: number, to: number): Promise<void> {
     const numbers = Array.from({ length: to - from }, (_, at) => from + at);
     await inParallel(numbers, (at) => this.join(`node-${at}`, `172.18.${at >> 8}.${at & 255}`));
   }
 
-  /** The network `scale-AT`, of a /8 of its own. */
+  /** Adds the network `scale-AT` with its own /8. */
   async addNetwork(at: number): Promise<void> {
     await this.plane.client.create<OverlayNetwork>(overlayNetworks, {
       apiVersion: overlayNetworks.apiVersion,
@@ -119,7 +125,26 @@ export class Bed {
     return performance.now();
   }
 
-  /** Starts dist/NAME.js; what it prints goes to `onLine`. */
+  /** Runs one of our programs until the bed stops; resolves when it has printed its first line. */
+  async play(script: string, ...args: string[]): Promise<void> {
+    const program = [
+      '--pdeathsig',
+      'KILL',
+      process.execPath,
+      '--disable-warning=ExperimentalWarning',
+      script,
+    ];
+    const child = spawn('setpriv', [...program, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+    this.children.push(child);
+    await Promise.race([
+      once(child.stdout, 'data'),
+      once(child, 'exit').then(([code]) => {
+        throw new Error(`${script} ended with ${String(code)} before it printed anything`);
+      }),
+    ]);
+  }
+
+  /** Starts dist/NAME.js; each line of its output is passed to `onLine`. */
   run(
     name: 'operator' | 'agent',
     args: string[],
@@ -140,13 +165,14 @@ export class Bed {
     return child;
   }
 
-  /** Resolves with the time at which the operator says that it leads. */
-  operator(identity: string, port: number): { leads: Promise<number> } {
+  /** `leads` resolves with the time at which the operator logs that it leads. */
+  operator(identity: string, port: number, ...flags: string[]): { leads: Promise<number> } {
     let lead!: (at: number) => void;
     const leads = new Promise<number>((resolve) => {
       lead = resolve;
     });
-    const child = this.run('operator', ['--identity', identity, '--listen', `127.0.0.1:${port}`], (line) => {
+    const args = ['--identity', identity, '--listen', `127.0.0.1:${port}`, ...flags];
+    const child = this.run('operator', args, (line) => {
       if (/ operator leading /.test(line)) lead(performance.now());
       else if (/ (warn|error) /.test(line)) process.stderr.write(`  ${identity}: ${line}\n`);
     });
@@ -160,14 +186,14 @@ export class Bed {
     this.operators.delete(identity);
   }
 
-  /** Of an operator that runs: resident memory now, and the most that it was, in MB. */
+  /** Returns the resident memory of a running operator in MB: the current one, and its peak. */
   memory(identity: string): { resident: number; peak: number } {
     const child = this.operators.get(identity);
     if (child === undefined) throw new Error(`no operator ${identity} runs`);
     return { resident: residentMB(child), peak: residentMB(child, 'VmHWM') };
   }
 
-  /** Requests that the API server has served, by verb and resource: `LIST nodes`. */
+  /** Returns the number of requests that the API server has served, by verb and resource: `LIST nodes`. */
   async requests(verbs: readonly string[]): Promise<Map<string, number>> {
     const text = await this.plane.client.raw({
       what: 'read /metrics',
@@ -185,7 +211,7 @@ export class Bed {
     return sums;
   }
 
-  /** An agent's, nothing of the machine's own. */
+  /** The agent's directories, inside the bench's own directory. */
   get #directories(): string[] {
     return [
       ['--state-dir', 'state'],
@@ -232,7 +258,7 @@ export async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<
   await gone;
 }
 
-/** Resident memory in MB: what it is now, or the most that it was. */
+/** Returns a process's resident memory in MB: the current one, or its peak. */
 export function residentMB(child: ChildProcess, which: 'VmRSS' | 'VmHWM' = 'VmRSS'): number {
   const status = readFileSync(`/proc/${child.pid ?? 0}/status`, 'utf8');
   return Number(new RegExp(`${which}:\\s+(\\d+) kB`).exec(status)?.[1]) / 1024;

@@ -5,7 +5,7 @@ import { goEnvironment } from '../../hack/parts/plugins.ts';
 import { go } from '../../hack/parts/part.ts';
 import type { Figure } from './table.ts';
 
-/** A line that src/cni/bench_test.go prints; times in ms. */
+/** A line of src/cni/bench_test.go's output; times in ms. */
 interface Cost {
   families: 'IPv4' | 'dual stack';
   atOnce: number;
@@ -15,12 +15,12 @@ interface Cost {
   p99: number;
 }
 
-/** Of what the standard plugins take, in the middle. */
+/** Bounds of the median, as a fraction of the standard plugins' time. */
 const bounds = { ADD: { IPv4: 0.7, 'dual stack': 0.45 }, DEL: { IPv4: 0.7, 'dual stack': 0.7 } };
 
 /**
- * What an ADD and a DEL of our plugin cost beside `bridge` with `host-local`: both are started by one Go program, in
- * turns, in namespaces of its own.
+ * Measures ADD and DEL of our plugin, compared with `bridge` and `host-local`. One Go program runs both in turns, in
+ * its own namespaces.
  */
 export async function containers(): Promise<Figure[]> {
   const args = ['test', '-run=^$', '-bench=Attach', '-benchtime=1x', '-timeout=30m', '.'];

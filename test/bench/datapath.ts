@@ -7,16 +7,16 @@ import { overlaynet, Sites, type Site } from './sites.ts';
 import { quantile, type Figure } from './table.ts';
 
 const root = join(import.meta.dirname, '..', '..');
-/** Short turns and many of them: what else the machine does meanwhile then meets all alike. */
+/** Many short turns, so that other work on the machine affects all sites alike. */
 const rounds = 15;
 const seconds = 0.25;
 /**
- * Ahead of every other program, and with the same priority on both sides. In turns among themselves: with --fifo a thread of
- * Go's runtime that spins never lets go of the processor to the one that it waits for.
+ * Runs both sides at the same real-time priority. Round-robin, because with --fifo a spinning thread of Go's runtime
+ * would never give the processor to the thread that it waits for.
  */
 const first = ['chrt', '--rr', '1'] as const;
 
-/** What is measured, of each family; `kind` as test/bench/traffic names it. */
+/** The kinds of traffic that are measured for each family; `kind` as in test/bench/traffic. */
 const kinds = [
   { kind: 'udp', what: '64-byte UDP packets, thousand/s', unit: 1e3 },
   { kind: 'rr', what: 'TCP request and response, thousand/s', unit: 1e3 },
@@ -38,8 +38,8 @@ const rows: readonly Row[] = [
 ];
 
 /**
- * Containers of two nodes with each other: by our data path, with all guards on, beside peers'. Everything is measured in
- * turns, and the middle of the rounds counts.
+ * Measures traffic between containers of two nodes: with our data path and all its guards, and with other ways. All
+ * sites are measured in turns, and the median of the rounds counts.
  */
 export async function datapath(): Promise<Figure[]> {
   const ways = [bare, vxlan, flannel];
@@ -52,10 +52,10 @@ export async function datapath(): Promise<Figure[]> {
   }
 }
 
-/** By row and site. */
+/** Values by row and site. */
 type Rates<T> = Map<Row, Map<string, T>>;
 
-/** The middle of each row's rounds. */
+/** Returns the median of each row's rounds. */
 async function measure(sites: readonly Site[]): Promise<Rates<number>> {
   const traffic = await buildProgram(
     join(root, 'test', 'bench', 'traffic'),
@@ -67,7 +67,7 @@ async function measure(sites: readonly Site[]): Promise<Rates<number>> {
   for (const { ready } of servers) await ready;
   const seen: Rates<number[]> = new Map(rows.map((row) => [row, new Map<string, number[]>()]));
   for (let round = 0; round < rounds; round++) {
-    // none is always first, or always behind the same one
+    // reverses the order, so that no site is always first or always follows the same site
     const turn = round % 2 === 0 ? sites : sites.toReversed();
     for (const row of rows) {
       for (const { name, client, server } of turn) {

@@ -3,8 +3,8 @@ import { readFileSync } from 'node:fs';
 import type { AgentAllocationSpec } from '../../src/api/types.ts';
 
 /**
- * What the kernel itself takes: the entries for the peers given on stdin, by batches alone. Run it in a network
- * namespace of its own; it prints milliseconds.
+ * Measures the kernel's own time: it adds the entries for the peers on stdin, in batches. Run it in its own network
+ * namespace; it prints milliseconds.
  */
 
 function batch(program: 'ip' | 'bridge', lines: readonly string[]): void {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { AgentAllocation } from '../../src/api/types.ts';
 
-/** What the kernel of the bench's namespace holds of each kind of entry. */
+/** Number of entries of each kind in the kernel of the bench's namespace. */
 export interface Entries {
   routes: number;
   neighbours: number;
@@ -24,9 +24,9 @@ export function count(): Entries {
   };
 }
 
-/** Watches the kernel's own notifications, so that the time of the last entry is measured and not reported by the agent. */
+/** Watches the kernel's notifications, so that the time of the last entry does not depend on the agent's report. */
 export class Monitor {
-  /** When the kernel last told of a change, by performance.now(). */
+  /** Time of the kernel's last notification, by performance.now(). */
   last = 0;
   private readonly child: ChildProcess;
   private readonly seen: ((text: string) => void)[] = [];
@@ -47,7 +47,7 @@ export class Monitor {
     return this.last;
   }
 
-  /** The time at which a route to `subnet` was told of. */
+  /** Resolves with the time at which the kernel announced a route to `subnet`. */
   route(subnet: string): Promise<number> {
     let text = '';
     return new Promise((resolve) => {
@@ -66,7 +66,7 @@ export class Monitor {
   }
 }
 
-/** The same entries by `ip -batch` and `bridge -batch` alone, in a namespace of their own, in milliseconds. */
+/** Returns the milliseconds that `ip -batch` and `bridge -batch` take for the same entries, in their own namespace. */
 export function floor(allocations: readonly AgentAllocation[]): number {
   const program = join(import.meta.dirname, 'floor.ts');
   const input = JSON.stringify(allocations.map(({ spec }) => spec));

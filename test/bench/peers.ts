@@ -1,6 +1,6 @@
 import { address6, mtu, plainBridge, type Node, type Way } from './sites.ts';
 
-/** No tunnel and no rule: each node has a route to the other's containers. */
+/** No tunnel and no rules: each node has a route to the other node's containers. */
 export const bare: Way = {
   name: 'bare',
   prepare: async (nodes, pods) => {
@@ -14,7 +14,7 @@ export const bare: Way = {
   },
 };
 
-/** A tunnel as flannel makes it: an address of its own, and an entry of each kind for the other node. */
+/** A tunnel as flannel makes it: with its own address, and an entry of each kind for the other node. */
 export const vxlan: Way = {
   name: 'VXLAN',
   prepare: async (nodes, pods) => {
@@ -23,7 +23,7 @@ export const vxlan: Way = {
   },
 };
 
-/** The same tunnel with the rules that flannel writes, the node's block and all blocks in them. */
+/** The same tunnel with flannel's rules, which name the node's block and all blocks. */
 export const flannel: Way = {
   name: 'flannel-like',
   prepare: async (nodes, pods) => {
@@ -57,7 +57,7 @@ async function tunnel(node: Node, peer: Node): Promise<void> {
     `ip neigh add ${subnet} lladdr ${macOf(peer.index)} dev ${link} nud permanent`,
     `bridge fdb add ${macOf(peer.index)} dev ${link} dst ${peer.ip} self permanent`,
     `ip route add ${subnet}/24 via ${subnet} dev ${link} onlink`,
-    // flannel would take a second tunnel, over IPv6; with one tunnel for both families the rows differ in the family alone
+    // flannel would make a second tunnel for IPv6; with one tunnel, rows differ only in the family
     `ip addr add fd01:a::${index + 1}/128 dev ${link} nodad`,
     `ip -6 neigh add ${gateway6} lladdr ${macOf(peer.index)} dev ${link} nud permanent`,
     `ip -6 route add ${address6(peer.index, 0)} via ${gateway6} dev ${link} onlink`,

@@ -3,7 +3,7 @@ import { Cluster, configSpec } from '../support/plancluster.ts';
 import { ms, quantile, type Figure } from './table.ts';
 import type { Size } from './scale.ts';
 
-/** CPU milliseconds that `run` takes of this process: true on a busy machine too. */
+/** Returns the CPU milliseconds of `run` in this process, which a busy machine does not change. */
 function cpu(run: () => void): number {
   const { user, system } = process.cpuUsage();
   run();
@@ -13,7 +13,7 @@ function cpu(run: () => void): number {
 
 const nameOf = (at: number) => `ip-172-18-${at >> 8}-${at & 255}.eu-central-1.compute.internal`;
 
-/** The plan alone, without API server: a cluster in memory whose writes succeed at once. */
+/** Measures the plan alone, without an API server: a cluster in memory, whose writes succeed at once. */
 export function simulated({ nodes, networks }: Size): Figure[] {
   const at = `${nodes} × ${networks} simulated`;
   const cluster = new Cluster();

@@ -10,9 +10,9 @@ const kinds = [
   'allocationledgers',
 ];
 
-/** What operator and API server have counted so far. Two of them tell what happened in between. */
+/** The counters of operator and API server at one moment. Two samples show what happened in between. */
 export class Sample {
-  /** AgentAllocation events that the bench's own watch has seen: what every agent's watch sees. */
+  /** AgentAllocation events that the bench's own watch has received, as every agent's watch does. */
   readonly events: number;
   readonly #operator: string;
   readonly #requests: ReadonlyMap<string, number>;
@@ -45,7 +45,7 @@ export class Sample {
     return { count, meanMs: (1000 * sum) / count, p99Ms: 1000 * Number(p99 ?? Infinity) };
   }
 
-  /** Complete lists since `before`, of whatever kind. A list of one object, with which a watch goes on, is none. */
+  /** Complete lists of all kinds since `before`. A list of one object, from which a watch continues, does not count. */
   lists(before: Sample): number {
     const count = (sample: Sample) =>
       [...sample.#operator.matchAll(/^overlaynet_operator_relists_total\{.*\} (\S+)$/gm)].reduce(
@@ -55,7 +55,13 @@ export class Sample {
     return count(this) - count(before);
   }
 
-  /** Objects read one by one since `before`. Only the operator reads these kinds. */
+  /** Lists of OverlayReservations since `before`: an operator makes one before it gives nodes something new. */
+  reservationLists(before: Sample): number {
+    const count = (sample: Sample) => sample.#requests.get('LIST overlayreservations') ?? 0;
+    return count(this) - count(before);
+  }
+
+  /** Single objects read since `before`. Only the operator reads these kinds. */
   reads(before: Sample, joins: number): { perJoin: number; text: string } {
     const each = kinds.flatMap((kind) => {
       const calls = (this.#requests.get(`GET ${kind}`) ?? 0) - (before.#requests.get(`GET ${kind}`) ?? 0);

@@ -4,7 +4,7 @@ import type { Bed } from './bed.ts';
 import { Sample } from './sample.ts';
 import { ms, quantile, type Figure } from './table.ts';
 
-/** How large a cluster is. */
+/** The size of a cluster. */
 export interface Size {
   nodes: number;
   networks: number;
@@ -14,8 +14,8 @@ const joins = 50;
 const joinsMeanwhile = 20;
 
 /**
- * The allocation alone at a cluster's size: the operator is the real program, the nodes and their agents are played. No
- * kernel is programmed.
+ * Measures allocation alone in a cluster of that size. The operator is the real program; nodes and agents are
+ * simulated, and no kernel is programmed.
  */
 export async function scale(bed: Bed, size: Size): Promise<Figure[]> {
   const agents = new PlayedAgents(bed);
@@ -28,8 +28,8 @@ export async function scale(bed: Bed, size: Size): Promise<Figure[]> {
   ];
 }
 
-/** One size, from the burst on; every figure names the size. */
-class Run {
+/** One size, from the burst on. Every figure names the size. */
+export class Run {
   readonly #bed: Bed;
   readonly #agents: PlayedAgents;
   readonly #size: Size;
@@ -50,7 +50,7 @@ class Run {
     const { leads } = this.#bed.operator('first', 9180);
     const start = await leads;
     const took = (await this.#agents.all(nodes, networks)) - start;
-    await this.#rest();
+    await this.rest();
     return [
       {
         what: `${this.#at}: burst, all registrations at once`,
@@ -65,11 +65,11 @@ class Run {
     const before = await Sample.take(this.#bed, 9180);
     const times: number[] = [];
     for (let at = 0; at < joins; at++) {
-      times.push(await this.#join(this.#size.networks));
+      times.push(await this.join(this.#size.networks));
       await sleep(20 + Math.random() * 60);
     }
-    // answers, and what follows from them, belong to the joins
-    await this.#rest();
+    // reports, and the work that they cause, count as part of the joins
+    await this.rest();
     const after = await Sample.take(this.#bed, 9180);
     const p99 = quantile(times, 0.99);
     const plans = after.plans(before);
@@ -96,6 +96,12 @@ class Run {
         ok: lists === 0 && reads.perJoin <= this.#size.networks + 3,
       },
       {
+        what: `${this.#at}: lists of OverlayReservations (there are none) per join`,
+        measured: (after.reservationLists(before) / joins).toFixed(1),
+        bound: '1',
+        ok: after.reservationLists(before) <= joins,
+      },
+      {
         what: `${this.#at}: events per join at an agent, of ${this.#bytesPerEvent()} B`,
         measured: events.toFixed(2),
         bound: '2',
@@ -114,7 +120,7 @@ class Run {
     const times: number[] = [];
     let meanwhile = 0;
     for (let at = 0; at < joinsMeanwhile; at++) {
-      times.push(await this.#join(networks));
+      times.push(await this.join(networks));
       if (this.#agents.having(networks) < here) meanwhile++;
       await sleep(20 + Math.random() * 60);
     }
@@ -148,8 +154,8 @@ class Run {
     ];
   }
 
-  /** From the creation of a new node's OverlayAgent to the AgentAllocation with all its blocks. */
-  async #join(networks: number): Promise<number> {
+  /** Returns the time from the creation of a new node's OverlayAgent until its AgentAllocation has all its blocks. */
+  async join(networks: number): Promise<number> {
     const at = this.#nodes++;
     const name = `node-${at}`;
     const address = `172.19.${at >> 8}.${at & 255}`;
@@ -160,8 +166,8 @@ class Run {
     return (await filled) - start;
   }
 
-  /** Until agents have answered, and the operator has taken that in. */
-  async #rest(): Promise<void> {
+  /** Waits until all agents have reported and the operator has processed that. */
+  async rest(): Promise<void> {
     await this.#agents.answered();
     await sleep(3_000);
   }

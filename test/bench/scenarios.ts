@@ -8,7 +8,7 @@ import { end, residentMB, self } from './bed.ts';
 import { count, floor, Monitor } from './kernel.ts';
 import { ms, quantile, type Figure } from './table.ts';
 
-/** All of `count` registrations wait when the operator starts; the floor writes as many objects, twice each. */
+/** All `count` registrations exist when the operator starts. The floor writes as many objects, twice each. */
 export async function burst(bed: Bed, peers: number): Promise<Figure[]> {
   const bare = await bareLoop(bed, peers);
   await bed.register(0, peers);
@@ -34,7 +34,7 @@ export async function burst(bed: Bed, peers: number): Promise<Figure[]> {
   ];
 }
 
-/** One create and one guarded update an object, by the same client, as many at a time. */
+/** Creates and updates each object once (the update is conditional), with the same client and concurrency. */
 async function bareLoop(bed: Bed, objects: number): Promise<number> {
   const { client } = bed.plane;
   const numbers = Array.from({ length: objects }, (_, at) => at);
@@ -66,17 +66,17 @@ async function bareLoop(bed: Bed, objects: number): Promise<number> {
   return took;
 }
 
-/** What a cold start may take with so many peers, in ms, on two cores that nothing else uses. */
+/** Allowed time of a cold start with that many peers, in ms, on two otherwise idle cores. */
 const coldMs = (peers: number) => (peers <= 200 ? 500 : peers <= 1_000 ? 700 : 2_000);
-/** Of an agent at 5,000 peers. */
+/** Allowed memory of an agent with 5,000 peers. */
 const mostMB = 120;
 
-/** From the start of the agent's process to the last entry in its kernel. */
+/** Measures the time from the start of the agent's process to the last entry in its kernel. */
 export async function coldAgent(bed: Bed, peers: number): Promise<Figure[]> {
   await bed.join(self.name, self.address);
   const others = bed.allocations.list().filter(({ metadata }) => metadata.name !== self.name);
   const bare = floor(others);
-  // registered and allocated before the run that is measured
+  // registered and allocated before the measured run
   let processes = 0;
   const first = bed.agent();
   await bed.allFilled(peers + 1);
@@ -121,7 +121,7 @@ export async function coldAgent(bed: Bed, peers: number): Promise<Figure[]> {
   return figures;
 }
 
-/** From a node's registration to its route in a running agent's kernel. */
+/** Measures the time from a node's registration to its route in a running agent's kernel. */
 export async function joins(bed: Bed, peers: number, samples: number): Promise<Figure[]> {
   const monitor = new Monitor();
   const times: number[] = [];
@@ -147,7 +147,7 @@ export async function joins(bed: Bed, peers: number, samples: number): Promise<F
 
 const writing = ['POST', 'PUT', 'PATCH', 'APPLY', 'DELETE'];
 
-/** Writes that the API server served in `seconds` of rest, the Lease's aside. */
+/** Counts the API server's writes in `seconds` of rest, except those of Leases. */
 export async function idle(bed: Bed, seconds: number): Promise<Figure[]> {
   await sleep(5_000);
   const before = await bed.requests(writing);
@@ -167,7 +167,9 @@ export async function idle(bed: Bed, seconds: number): Promise<Figure[]> {
   ];
 }
 
-/** The leader is killed while a node waits: from the Lease to that node's allocation. */
+/**
+ * Kills the leader while a node waits, and measures the time from the Lease's acquisition to that node's allocation.
+ */
 export async function takeover(bed: Bed, present: number): Promise<Figure[]> {
   const { leads } = bed.operator('second', 9190);
   await sleep(4_000);

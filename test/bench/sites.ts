@@ -4,23 +4,23 @@ import { cluster, nodeAddresses } from '../support/cluster.ts';
 import { connect, Netns } from '../support/netns.ts';
 import { bridge, makePod, network, recordOf, type Pod } from '../chaos/pods.ts';
 
-/** What joins the nodes of a site. `test/bench/peers.ts` has the peers'. */
+/** A way to connect the nodes of a site; test/bench/peers.ts has the ways that ours is compared with. */
 export interface Way {
   name: string;
-  /** Makes the bridge and what else the containers need; the second call finds the pod that the node has by then. */
+  /** Makes the bridge and what else the containers need. On the second call, the node's pod exists. */
   prepare: (nodes: readonly Node[], pods: readonly Pod[]) => Promise<void>;
 }
 
 export interface Node {
   netns: Netns;
-  /** On the underlay, of each family. */
+  /** Underlay addresses, one of each family. */
   ip: string;
   ip6: string;
   /** Number of the node in its site, and of its containers' block. */
   index: number;
 }
 
-/** Two nodes with a container each, all alike but for what joins them. */
+/** Two nodes with a container each. Sites differ only in the way that connects the nodes. */
 export interface Site {
   name: string;
   nodes: readonly Node[];
@@ -28,14 +28,14 @@ export interface Site {
   server: Pod;
 }
 
-/** Of containers and tunnels, everywhere: what a tunnel leaves of the underlay's 1500. */
+/** MTU of containers and tunnels at all sites: the underlay's 1500 less the tunnel's overhead. */
 export const mtu = 1450;
 
-/** As a node of Kubernetes under systemd has them. */
+/** Sysctls of a Kubernetes node under systemd. */
 const sysctls =
   'net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 net.ipv4.conf.all.rp_filter=2 net.ipv4.conf.all.src_valid_mark=1';
 
-/** Sites side by side on one underlay, in namespaces that end with this process, whichever way. */
+/** Sites side by side on one underlay. Their namespaces end with this process, even if it is killed. */
 export class Sites {
   readonly all: Site[] = [];
   readonly #made: Netns[] = [];
@@ -96,8 +96,8 @@ const networks = [
 ];
 
 /**
- * The agent's own data path of a network that is isolated from hosts and other networks, beside an open one, with the
- * guard against spoofing and that of the tunnel.
+ * The agent's own data path. The network is isolated from hosts and other networks, an open one is beside it, and the
+ * guards of spoofing and of the tunnel are on.
  * @param first number of the site's first node on the underlay
  */
 export const overlaynet = (first: number): Way => ({
@@ -122,10 +122,10 @@ export const overlaynet = (first: number): Way => ({
   },
 });
 
-/** Address `host` of a node's block of the network's second subnet; 0 is the block itself. */
+/** Address `host` in a node's block of the network's second subnet; 0 is the block itself. */
 export const address6 = (index: number, host: number): string => `fd01:b:0:0:${index}::${host}/80`;
 
-/** The containers' bridge, as the CNI plugin `bridge` makes it. */
+/** Makes the containers' bridge as the CNI plugin `bridge` does. */
 export async function plainBridge({ netns, index }: Node): Promise<void> {
   await netns.sh(`ip link add ${bridge} type bridge`);
   await netns.sh(`ip link set ${bridge} mtu ${mtu} up`);

@@ -1,8 +1,8 @@
-/** One figure beside its floor or its bound, as the table shows it. */
+/** One figure and its floor or bound, as the table shows it. */
 export interface Figure {
   what: string;
   measured: string;
-  /** The same work without us, in the same run; empty where there is none. */
+  /** The same work without overlaynet, in the same run; empty if there is none. */
   floor?: string;
   ratio?: number;
   bound: string;
@@ -12,7 +12,7 @@ export interface Figure {
 export const ms = (value: number): string =>
   value >= 1_000 ? `${(value / 1_000).toFixed(2)} s` : `${Math.round(value)} ms`;
 
-/** `q` of 1 is the largest. */
+/** Returns a quantile; `q` of 1 gives the largest value. */
 export function quantile(values: readonly number[], q: number): number {
   const sorted = [...values].sort((a, b) => a - b);
   return sorted[Math.min(sorted.length - 1, Math.ceil(q * sorted.length) - 1)] ?? NaN;

@@ -1,3 +1,4 @@
+import { availableParallelism, loadavg } from 'node:os';
 import { join } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
 import { buildBundles } from '../../hack/build.ts';
@@ -7,6 +8,7 @@ import { pluginDirectory } from '../../hack/parts/plugins.ts';
 import { say, since } from '../../hack/parts/progress.ts';
 import { findParts } from '../../hack/parts.ts';
 import { administrator } from '../../hack/testbed/controlplane.ts';
+import { lastWords } from '../../hack/testbed/processes.ts';
 import { labNamed, root } from '../../hack/testbed/lab.ts';
 import { claim, clear } from '../../hack/testbed/owner.ts';
 import { raise } from '../../hack/testbed/raise.ts';
@@ -14,6 +16,7 @@ import { table } from '../../hack/testbed/table.ts';
 import { departed } from './agent/departed.ts';
 import { drift } from './agent/drift.ts';
 import { outage } from './agent/outage.ts';
+import { commanded, probes } from './agent/probes.ts';
 import { reboot } from './agent/reboot.ts';
 import { restarts } from './agent/restarts.ts';
 import type { Measured, Rig } from './agent/rig.ts';
@@ -22,6 +25,9 @@ interface Options {
   times: number;
   away: number;
   peers: number;
+  nodes: number;
+  quiet: number;
+  causes: boolean;
 }
 
 const scenarios: Record<string, (rig: Rig, options: Options) => Promise<Measured[]>> = {
@@ -30,25 +36,42 @@ const scenarios: Record<string, (rig: Rig, options: Options) => Promise<Measured
   departed: (rig, { peers }) => departed(rig, peers),
   drift: (rig) => drift(rig),
   reboot: (rig) => reboot(rig),
+  probes: async (rig, { quiet, causes }) => [
+    ...(await probes(rig, quiet * 1_000, causes ? Infinity : 0)),
+    ...(causes ? await commanded(rig) : []),
+  ],
 };
+
+/** Runs a scenario. One that throws counts as failed, and the others still run. */
+async function attempt(name: string, rig: Rig, options: Options): Promise<Measured[]> {
+  try {
+    return (await scenarios[name]?.(rig, options)) ?? [];
+  } catch (error) {
+    const details = [String(error), ...lastWords(rig.lab, 'agent-node2').split('\n')];
+    return [{ what: `${name}: to its end`, value: 'no', asked: 'yes', ok: false, details }];
+  }
+}
 
 const number = (text: string): number => {
   if (!/^[1-9]\d{0,3}$/.test(text)) throw new InvalidArgumentError('It must be a number from 1 to 9999.');
   return Number(text);
 };
 
-/** A row for each, and below them the details of those that are not met. */
+/** The machine's load in the last five minutes, which explains times. */
+const busy = () => `${availableParallelism()} processors, load ${(loadavg()[1] ?? 0).toFixed(1)}`;
+
+/** Formats a row for each figure, and below them the details of those that failed or missed their bound. */
 export const renderMeasured = (measured: readonly Measured[]): string =>
   [
     table(measured.map(({ what, value, asked, ok }) => [what, value, `(${asked})`, ok ? 'ok' : 'FAILED'])),
-    ...measured.flatMap(({ what, ok, details = [] }) =>
-      ok ? [] : details.map((line) => `${what}: ${line}`),
+    ...measured.flatMap(({ what, ok, missed = false, details = [] }) =>
+      ok && !missed ? [] : details.map((line) => `${what}: ${line}`),
     ),
   ].join('\n');
 
 /**
- * `npm run chaos -- agent [SCENARIO …]`: real agents, operators, API server and etcd in a lab; faults, and what they cost the
- * traffic. Tells whether all is as it should be.
+ * `npm run chaos -- agent [SCENARIO …]`: injects faults into a lab with real agents, operators, API server and etcd,
+ * and measures the traffic that they cost. Returns whether all figures are as expected.
  */
 export async function agentFaults(argv: readonly string[]): Promise<boolean> {
   const command = new Command('npm run chaos -- agent')
@@ -56,6 +79,9 @@ export async function agentFaults(argv: readonly string[]): Promise<boolean> {
     .option('--times <number>', 'restarts in each way', number, 20)
     .option('--away <seconds>', 'how long API server and etcd are away', number, 300)
     .option('--peers <number>', 'of which a quarter leaves', number, 200)
+    .option('--nodes <number>', 'of the lab', number, 3)
+    .option('--quiet <seconds>', 'how long agents probe while nothing is wrong', number, 60)
+    .option('--no-causes', 'agents probe, and nothing is wrong at any time')
     .parse(argv, { from: 'user' });
   const names = command.args.length === 0 ? Object.keys(scenarios) : command.args;
   const unknown = names.find((name) => !(name in scenarios));
@@ -69,13 +95,19 @@ export async function agentFaults(argv: readonly string[]): Promise<boolean> {
   await claim(lab);
   let ok = true;
   try {
-    await raise({ lab, parts, nodes: 3, overlay: join(root, 'deploy/samples/overlay.yaml'), built });
+    await raise({
+      lab,
+      parts,
+      nodes: command.opts<Options>().nodes,
+      overlay: join(root, 'deploy/samples/overlay.yaml'),
+      built,
+    });
     const client = await administrator(lab);
     for (const name of names) {
       const start = performance.now();
-      const measured = (await scenarios[name]?.({ lab, parts, client }, command.opts<Options>())) ?? [];
+      const measured = await attempt(name, { lab, parts, client }, command.opts<Options>());
       ok &&= measured.every((one) => one.ok);
-      process.stdout.write(`\n${name} (${since(start)})\n\n${renderMeasured(measured)}\n`);
+      process.stdout.write(`\n${name} (${since(start)}; ${busy()})\n\n${renderMeasured(measured)}\n`);
     }
     await client.close();
   } catch (error) {

@@ -1,18 +1,22 @@
 import { say, since } from '../../hack/parts/progress.ts';
 import { provideParts } from '../../hack/parts/provide.ts';
 import { ensurePackages } from '../../hack/parts/packages.ts';
-import { mutantBundle, operatorBundle } from './allocation/bundle.ts';
+import { bundled } from '../../hack/build.ts';
+import { mutantBundle } from './allocation/bundle.ts';
 import { figures, renderCounted, renderViolations } from './allocation/figures.ts';
-import { mutations, type Mutation } from '../support/simulation/mutations.ts';
+import { mutations as everyMutation, type Mutation } from '../support/simulation/mutations.ts';
 import { parseOptions, type Options } from './allocation/options.ts';
 import { run } from './allocation/run.ts';
 import { table } from '../../hack/testbed/table.ts';
 import { stories, told } from './allocation/stories.ts';
 import type { Story } from './allocation/scene.ts';
 
+/** Nobody reserves anything here: the simulation has those. */
+const mutations = everyMutation.filter(({ needs }) => needs !== 'reservations');
+
 /**
- * `npm run chaos -- allocation`: real operators, a real API server and etcd, faults and hands at random; then the whole
- * history is judged. Tells whether all is as it should be.
+ * `npm run chaos -- allocation`: real operators, a real API server and etcd, with random faults and manual changes.
+ * Then checks the whole history. Returns whether all is as expected.
  */
 export async function allocation(argv: readonly string[]): Promise<boolean> {
   const options = parseOptions(argv);
@@ -27,7 +31,7 @@ export async function allocation(argv: readonly string[]): Promise<boolean> {
 async function sound(options: Options): Promise<boolean> {
   const start = performance.now();
   say(`seed ${options.seed}: ${options.operators} operators, ${options.rounds} rounds`);
-  const outcome = await run({ ...options, bundle: await operatorBundle(), onRound: progress });
+  const outcome = await run({ ...options, bundle: await bundled('operator'), onRound: progress });
   const counted = figures(outcome, options.rounds);
   process.stdout.write(
     `\nallocation under ${options.operators} operators, seed ${options.seed} (${since(start)})\n\n${renderCounted(counted)}\n`,
@@ -36,10 +40,10 @@ async function sound(options: Options): Promise<boolean> {
   return counted.every(({ ok }) => ok);
 }
 
-/** Each story with the operator as it is, and with those broken on purpose that have to break a rule in it. */
+/** Plays each story with the real operator, and with the broken ones that must break a rule in it. */
 async function allStories({ logs }: Options, wanted: string | true): Promise<boolean> {
   const options = logs === undefined ? {} : { logs };
-  const bundle = await operatorBundle();
+  const bundle = await bundled('operator');
   const rows: string[][] = [];
   const tell = async (story: Story, name: string, operator: string, isBroken: boolean) => {
     const start = performance.now();
@@ -72,7 +76,7 @@ function mutationNamed(name: string): Mutation {
   return found;
 }
 
-/** Whether the broken operator breaks a rule within the rounds. */
+/** Returns whether the broken operator breaks a rule within the rounds. */
 async function caught(options: Options, mutation: Mutation): Promise<boolean> {
   const start = performance.now();
   const { violations, rounds } = await run({ ...options, bundle: await mutantBundle(mutation) });

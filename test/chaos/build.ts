@@ -5,6 +5,9 @@ import { root } from '../../hack/testbed/lab.ts';
 
 let built: Promise<string> | undefined;
 
-/** Builds dist/frames, which sends and counts raw frames, where it has to be; once, however many ask. Returns its path. */
+/**
+ * Builds dist/frames, which sends and counts raw frames, unless it is up to date. Concurrent callers share one build.
+ * Returns its path.
+ */
 export const buildFrames = (): Promise<string> =>
   (built ??= buildProgram(join(root, 'test', 'chaos', 'frames'), join(root, 'dist', 'frames'), go));

@@ -1,9 +1,9 @@
-/** What came of sending something many times. */
+/** The result of sending something many times. */
 export interface Figure {
   what: string;
   sent: number;
   delivered: number;
-  /** What arrives of a few without the rules: nothing where the kernel alone stops it. */
+  /** How many of a few arrive without the rules; 0 if the kernel alone stops it. */
   without?: number;
   ok: boolean;
 }

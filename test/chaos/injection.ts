@@ -4,12 +4,12 @@ import { tunnelPayload, type Injection } from './sending.ts';
 import { count, markOf, sendUnprivileged } from './traffic.ts';
 import { port, type Wire } from './wire.ts';
 
-/** How many go without the rules, to see that they would arrive. */
+/** Number of frames that are sent without the rules, to prove that they would arrive. */
 const control = 10;
 
 /**
- * Sends forged tunnel packets every way there is and counts what of it the victim gets; then what must arrive; then the
- * forged ones again, a few, once the rules are gone.
+ * Sends forged tunnel packets in every known way and counts those that reach the victim. Then sends permitted packets,
+ * and finally a few forged ones without the rules.
  */
 export async function injection(wire: Wire, frames: number): Promise<{ forged: Figure[]; honest: Figure[] }> {
   const delivered = await deliver(wire, injections, frames);
@@ -35,13 +35,13 @@ export async function injection(wire: Wire, frames: number): Promise<{ forged: F
   };
 }
 
-/** Pods use the tunnel's port among themselves as any other. */
+/** Pods may use the tunnel's port among themselves like any other port. */
 export const onThatPort: Injection[] = ([0, 1] as const).map((node) => ({
   what: `a pod to a pod of ${node === 1 ? 'the same' : 'another'} node, on the tunnel's port`,
   send: async (wire, payload, times) => {
     const { netns } = wire.pod(node, 0);
     const to = wire.outer === 4 ? wire.victim.ip : wire.victim.ip6;
-    // what waits for a neighbour's answer is a queue, and not a long one
+    // few packets may wait for a neighbour's answer
     await netns.sh(`ping -n -q -c 1 -w 5 ${to}`);
     await sendUnprivileged(netns, {
       to: to.includes(':') ? `[${to}]:${port}` : `${to}:${port}`,

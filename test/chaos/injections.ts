@@ -31,7 +31,7 @@ const vtep = (wire: Wire, index: 0 | 1) =>
   wire.outer === 4 ? `44.128.0.${index + 1}` : `fd01:a::${index + 1}`;
 const loopback = (wire: Wire) => (wire.outer === 4 ? '127.0.0.1' : '::1');
 
-/** From the pods of a node: of the victim's, and of another. */
+/** Injections from the pods of a node, which is the victim's node or another one. */
 const fromPods = (index: 0 | 1): Injection[] => {
   const who = index === 0 ? 'a pod of another node' : 'a pod of the same node';
   const pod = podOf(index);
@@ -210,7 +210,7 @@ export const injections: Injection[] = [
   ...fromOutside,
 ];
 
-/** What must arrive, so that zero elsewhere means something. */
+/** Packets that must arrive, so that zero in the other rows means something. */
 export const tunnelled: Injection = {
   what: "a member's kernel",
   send: raw(node(0), uplink(1), (w) => ({ from: own(0)(w), to: own(1)(w) })),

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { goEnvironment } from '../../hack/parts/plugins.ts';
 import { go } from '../../hack/parts/part.ts';
 
-/** One thing that was counted, and whether it is as it has to be. */
+/** A count, and whether it is as expected. */
 export interface Counted {
   what: string;
   value: string;
@@ -11,8 +11,8 @@ export interface Counted {
 }
 
 /**
- * Kills the CNI plugin, the agent or both so often in the middle of an ADD, or the plugin in that of a DEL, and counts what
- * GC and sweep leave or take too much of.
+ * Kills the CNI plugin, the agent or both that often in the middle of an ADD, or the plugin in the middle of a DEL.
+ * Counts what GC and sweep leave, and what they remove by mistake.
  */
 export async function kills(count: number): Promise<Counted[]> {
   const args = ['test', '-count=1', '-v', '-timeout=60m', '-run=^TestKilledAtAnyMoment$', '.'];

@@ -1,4 +1,4 @@
-/** Packets as they are on the wire, the forged ones too: nothing here asks whether a field makes sense. */
+/** Packets as bytes on the wire, including forged ones: no field is validated here. */
 
 import { parseAddress } from '../../src/net/address.ts';
 
@@ -6,7 +6,7 @@ export const etherType = { ip: 0x0800, arp: 0x0806, ip6: 0x86dd } as const;
 
 export const mac = (text: string): Buffer => Buffer.from(text.replaceAll(':', ''), 'hex');
 
-/** 4 or 16 bytes. */
+/** An address as 4 or 16 bytes. */
 export function address(text: string): Buffer {
   const { family, value } = parseAddress(text);
   return Buffer.from(value.toString(16).padStart(family === 4 ? 8 : 32, '0'), 'hex');
@@ -14,13 +14,13 @@ export function address(text: string): Buffer {
 
 export const u16 = (value: number): Buffer => Buffer.from([value >> 8, value & 0xff]);
 
-/** A frame, as long as Ethernet's shortest. */
+/** An Ethernet frame, padded to the minimum length. */
 export function ethernet(to: string, from: string, type: number, payload: Buffer): Buffer {
   const frame = Buffer.concat([mac(to), mac(from), u16(type), payload]);
   return frame.length < 60 ? Buffer.concat([frame, Buffer.alloc(60 - frame.length)]) : frame;
 }
 
-/** `target`: free in a request, which is where a mark can be. */
+/** `target`: the target's hardware address. A request leaves it free, so it may hold a mark. */
 export const arp = (
   operation: 1 | 2,
   sender: { mac: string; ip: string },
@@ -32,7 +32,7 @@ export const arp = (
     ...[mac(sender.mac), address(sender.ip), target.mac, address(target.ip)],
   ]);
 
-/** Ones' complement sum of the Internet protocols. */
+/** The ones' complement checksum of the Internet protocols. */
 export function checksum(...parts: Buffer[]): number {
   const bytes = Buffer.concat(parts);
   let sum = 0;
@@ -46,7 +46,7 @@ export interface Ends {
   to: string;
 }
 
-/** `fragment`: flags and offset, as the header has them. */
+/** `fragment`: flags and offset as in the header. */
 export function ipv4(
   { from, to }: Ends,
   protocol: number,
@@ -69,14 +69,14 @@ export const ipv6 = ({ from, to }: Ends, next: number, payload: Buffer, hops = 6
     ...[u16(payload.length), Buffer.from([next, hops]), address(from), address(to), payload],
   ]);
 
-/** What checksums of IPv6's upper layers begin with. */
+/** The pseudo-header of IPv6's upper layer checksums. */
 const pseudo = ({ from, to }: Ends, protocol: number, length: number): Buffer =>
   Buffer.concat([address(from), address(to), u16(0), u16(length), u16(0), u16(protocol)]);
 
 export function udp(ends: Ends, ports: { from: number; to: number }, payload: Buffer): Buffer {
   const length = 8 + payload.length;
   const datagram = Buffer.concat([u16(ports.from), u16(ports.to), u16(length), u16(0), payload]);
-  // IPv4 does without
+  // IPv4 needs no UDP checksum
   if (ends.to.includes(':')) {
     datagram.writeUInt16BE(checksum(pseudo(ends, 17, length), datagram) || 0xffff, 6);
   }
@@ -89,7 +89,7 @@ export function icmp6(ends: Ends, type: number, body: Buffer): Buffer {
   return message;
 }
 
-/** A link-layer address of neighbour discovery: 1 the source's, 2 the target's. */
+/** A link-layer address option of neighbour discovery: 1 for the source's, 2 for the target's. */
 export const linkOption = (type: 1 | 2, of: string): Buffer =>
   Buffer.concat([Buffer.from([type, 1]), mac(of)]);
 
@@ -97,7 +97,7 @@ export const linkOption = (type: 1 | 2, of: string): Buffer =>
 export const fragmentHeader = (next: number, offset: number, more: boolean, id: number): Buffer =>
   Buffer.concat([Buffer.from([next, 0]), u16((offset << 3) | (more ? 1 : 0)), u16(0), u16(id)]);
 
-/** Options that do nothing, 8 bytes and as many more as the mark takes: for hosts on the way, or for the last. */
+/** A header with padding options (hop-by-hop or destination options): 8 bytes, and more if the mark needs it. */
 export function paddingHeader(next: number, mark: Buffer = Buffer.alloc(4)): Buffer {
   const room = Math.ceil((mark.length + 4) / 8) * 8 - 4;
   return Buffer.concat([
@@ -107,7 +107,7 @@ export function paddingHeader(next: number, mark: Buffer = Buffer.alloc(4)): Buf
   ]);
 }
 
-/** With the VNI's flag set. */
+/** A VXLAN packet with a valid VNI. */
 export const vxlan = (vni: number, inner: Buffer): Buffer =>
   Buffer.concat([
     Buffer.from('08000000', 'hex'),

@@ -21,7 +21,7 @@ export const network = {
 };
 export const bridge = 'm-dual';
 
-/** One node with the agent's data path, and pods of one network on it. */
+/** A node with the agent's data path, and pods of one network. */
 export class PodBed {
   readonly pods: Pod[] = [];
   readonly node: Netns;
@@ -60,7 +60,7 @@ export class PodBed {
     return changes;
   }
 
-  /** The first pod among the second, the third and the bridge. */
+  /** Returns the first pod as the sender, and the second, the third and the bridge as the others. */
   async parties(): Promise<Parties> {
     const [self, victim, other] = this.pods;
     if (self === undefined || victim === undefined || other === undefined)
@@ -90,9 +90,9 @@ export class PodBed {
 }
 
 /**
- * The pod's interface, made in the order of the CNI plugin; its elements are for the caller, or a pass.
- * @param block whose addresses: that of the node of this number
- * @param port name of the node's end, which then is not ours
+ * Makes a pod's interface with the CNI plugin's steps. The caller, or a pass, adds its elements.
+ * @param block number of the node whose block the addresses come from
+ * @param port name of the node's end; with a name, the port is not ours
  */
 export async function makePod(node: Netns, block: number, index: number, port?: string): Promise<Pod> {
   const netns = await Netns.create();

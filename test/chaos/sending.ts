@@ -6,13 +6,13 @@ import { port, vni, type Wire } from './wire.ts';
 /** A way to get a frame into the tunnel, and through it to a pod of the second node. */
 export interface Injection {
   what: string;
-  /** `payload`: for the tunnel's port. */
+  /** `payload`: the UDP payload for the tunnel's port. */
   send: (wire: Wire, payload: Buffer, count: number) => Promise<unknown>;
-  /** It needs nothing of ours to be stopped; else it must get through without our rules, or nothing is proven. */
+  /** True if the kernel alone stops it. Otherwise it must arrive without our rules, to prove that they stop it. */
   kernel?: boolean;
 }
 
-/** What members send each other: a datagram for the victim, in a frame, behind the VXLAN header. */
+/** A packet as members send it: a datagram for the victim, in a frame, behind the VXLAN header. */
 export function tunnelPayload(wire: Wire, mark: Buffer, of = vni): Buffer {
   const ends = { from: '9.0.0.77', to: wire.victim.ip };
   const inner = ipv4(ends, 17, udp(ends, { from: 4000, to: 4001 }, mark));
@@ -21,7 +21,7 @@ export function tunnelPayload(wire: Wire, mark: Buffer, of = vni): Buffer {
 
 type Socket = { to: string; toPort?: number; from?: string; fromPort?: number; connect?: boolean };
 
-/** By a socket without rights. */
+/** Sends with a socket, without privileges. */
 export const socket =
   (from: (wire: Wire) => Netns, ends: (wire: Wire) => Socket) =>
   (wire: Wire, payload: Buffer, count: number): Promise<unknown> => {
@@ -79,7 +79,7 @@ const macOf = async (netns: Netns, link: string): Promise<string> => {
   return found.address;
 };
 
-/** `hop`: the link whose MAC the frames are for. */
+/** `hop`: the link whose MAC address the frames are sent to. */
 export const raw =
   (from: (wire: Wire) => Netns, hop: (wire: Wire) => [Netns, string], ends: (wire: Wire) => Raw, of = vni) =>
   async (wire: Wire, payload: Buffer, count: number): Promise<unknown> => {

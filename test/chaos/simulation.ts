@@ -1,12 +1,13 @@
 import { mutations } from '../support/simulation/mutations.ts';
 import { renderFigures, renderOutcome, Simulation } from '../support/simulation/simulate.ts';
 
-/** Most histories that an operator broken on purpose may need before it is caught. */
+/** The maximum number of histories until a broken operator must be caught. */
 const most = 2_000;
 
 /**
- * `npm run chaos -- simulation [HISTORIES [SEED]]`: plays histories of the real operator's code on an API server in
- * memory, then, as a test of that test, of operators broken on purpose. Tells whether all is as it should be.
+ * `npm run chaos -- simulation [HISTORIES [SEED]]` plays histories of the real operator's code on an API server in
+ * memory. Then it does so with operators that are broken on purpose, to test the test. Returns whether all is as
+ * expected.
  */
 export async function simulation(argv: readonly string[]): Promise<boolean> {
   const [histories = 2_000, seed = 1] = argv.map(Number);
@@ -19,7 +20,11 @@ export async function simulation(argv: readonly string[]): Promise<boolean> {
   let ok = first === undefined;
   for (const { name, edits, needs } of mutations) {
     const broken = await Simulation.load(edits);
-    const trouble = { hands: needs === 'hands', finalizers: needs === 'finalizers' };
+    const trouble = {
+      hands: needs === 'hands',
+      finalizers: needs === 'finalizers',
+      reservations: needs === 'reservations',
+    };
     const caught = await broken.playMany({ histories: most, seed, trouble, untilFirst: true });
     const isCaught = caught.broken.length > 0;
     ok &&= isCaught;

@@ -1,6 +1,6 @@
 import { address, arp, ethernet, etherType, icmp6, ipv4, ipv6, linkOption, udp } from './packets.ts';
 
-/** One on the bridge, or the bridge itself. */
+/** A pod on the bridge, or the bridge itself. */
 export interface Party {
   mac: string;
   ip: string;
@@ -10,11 +10,11 @@ export interface Party {
 }
 
 export interface Parties {
-  /** Sends everything. */
+  /** The sender of all frames. */
   self: Party;
-  /** Whom it is meant for. */
+  /** The receiver. */
   victim: Party;
-  /** The sender address that it claims. */
+  /** The owner of the sender address that a spoofed frame claims. */
   other: Party;
   gateway: Party;
 }
@@ -25,11 +25,11 @@ const routers = { mac: '33:33:00:00:00:02', ip: 'ff02::2' };
 export const none = '::';
 export const pad = (mark: Buffer): Buffer => Buffer.concat([mark, Buffer.alloc(2)]);
 
-/** Puts a message behind other headers, or in pieces; `next` is the first header's number. */
+/** Puts a message behind other headers, or splits it; `next` is the first header's number. */
 export type Wrap = (message: Buffer) => { next: number; payload: Buffer }[];
 const bare: Wrap = (payload) => [{ next: 58, payload }];
 
-/** A message of neighbour discovery, behind other headers if told. */
+/** A neighbour discovery message, optionally behind other headers. */
 function discovery(
   type: number,
   body: Buffer,
@@ -41,7 +41,7 @@ function discovery(
   );
 }
 
-/** Frames as a container sends them, from `self` as far as nothing else is said. */
+/** Frames as a container sends them. By default, every address is `self`'s. */
 export class Speaker {
   readonly #parties: Parties;
 
@@ -76,7 +76,7 @@ export class Speaker {
     return ethernet(ends.to ?? victim.mac, ends.from ?? self.mac, etherType.arp, payload);
   }
 
-  /** To all nodes. */
+  /** Advertises to all nodes. */
   advertise(
     mark: Buffer,
     target: string,
@@ -88,7 +88,7 @@ export class Speaker {
     return discovery(136, body, { from, fromMAC, to: allNodes.ip, toMAC: allNodes.mac }, wrap);
   }
 
-  /** For the victim. */
+  /** Solicits the victim's address. */
   solicit(
     mark: Buffer,
     options: { from?: string; fromMAC?: string; target?: string; extra?: Buffer } = {},
@@ -109,7 +109,7 @@ export class Speaker {
     return discovery(type, body, { from, fromMAC: this.#parties.self.mac, to: to.ip, toMAC: to.mac }, wrap);
   }
 
-  /** Says: I am a router for half an hour. */
+  /** Advertises a router for half an hour. */
   routerAdvertisement(mark: Buffer, wrap?: Wrap, from?: string): Buffer[] {
     const body = Buffer.concat([Buffer.from([64, 0, 7, 8]), mark, Buffer.alloc(4)]);
     return this.router(134, Buffer.concat([body, linkOption(1, this.#parties.self.mac)]), wrap, from);

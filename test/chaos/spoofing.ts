@@ -4,12 +4,12 @@ import { bridge } from './pods.ts';
 import { honest, spoofs, type Spoof } from './spoofs.ts';
 import { count, markOf, sendFrames } from './traffic.ts';
 
-/** How many frames of each kind go without the rules, to see that they would arrive. */
+/** Number of frames of each kind that are sent without the rules, to prove that they would arrive. */
 const control = 10;
 
 /**
- * Sends each kind of spoofed frame from a pod and counts what the others on its bridge get of it, the node itself too;
- * then the honest ones; then the spoofed ones again, a few, once the rules are gone.
+ * Sends each kind of spoofed frame from a pod and counts those that reach the others on its bridge, including the node.
+ * Then sends honest frames, and finally a few spoofed ones without the rules.
  */
 export async function spoofing(
   bed: PodBed,
@@ -35,7 +35,7 @@ export async function spoofing(
   };
 }
 
-/** Sends all kinds; returns how many of each came. */
+/** Sends all kinds; returns how many frames of each arrived. */
 async function deliver(
   bed: PodBed,
   kinds: Spoof[],

@@ -15,7 +15,7 @@ import {
 } from './packets.ts';
 import { everyone, none, pad, Speaker, type Parties, type Wrap } from './speaker.ts';
 
-/** What to send; `mark` is in each frame, so that it can be counted. */
+/** A kind of frame to send. Each frame contains `mark`, by which it is counted. */
 export interface Spoof {
   what: string;
   frames: (mark: Buffer) => Buffer[];
@@ -26,7 +26,7 @@ const nonce = Buffer.from([14, 1, 1, 2, 3, 4, 5, 6]);
 
 const piece = (next: number, ...parts: Buffer[]) => ({ next, payload: Buffer.concat(parts) });
 
-/** Ways to hide what a message is behind headers that come before it. */
+/** Ways to hide a message behind headers before it. */
 const wraps: [string, (mark: Buffer) => Wrap][] = [
   ['behind hop-by-hop options', () => (message) => [piece(0, paddingHeader(58), message)]],
   ['behind destination options', () => (message) => [piece(60, paddingHeader(58), message)]],
@@ -56,7 +56,7 @@ const one = (what: string, frames: (mark: Buffer) => Buffer | Buffer[]): Spoof =
   frames: (mark) => [frames(mark)].flat(),
 });
 
-/** Packets with a sender address or a MAC that is not the container's. */
+/** Packets with a sender address or MAC address that is not the container's. */
 function addressSpoofs(parties: Parties): Spoof[] {
   const { self, victim, other, gateway } = parties;
   const b = new Speaker(parties);
@@ -79,7 +79,7 @@ function addressSpoofs(parties: Parties): Spoof[] {
   ];
 }
 
-/** ARP messages that claim another's address. */
+/** ARP messages that claim another container's address. */
 function arpSpoofs(parties: Parties): Spoof[] {
   const { self, other, gateway } = parties;
   const b = new Speaker(parties);
@@ -105,7 +105,7 @@ function arpSpoofs(parties: Parties): Spoof[] {
   ];
 }
 
-/** Neighbour discovery that claims another's address. */
+/** Neighbour discovery messages that claim another container's address. */
 function neighbourSpoofs(parties: Parties): Spoof[] {
   const { self, other, gateway } = parties;
   const b = new Speaker(parties);
@@ -163,7 +163,7 @@ function routerSpoofs(parties: Parties): Spoof[] {
   ];
 }
 
-/** Frames of other protocols, and packets behind a tag. */
+/** Frames of other protocols, and packets behind a VLAN tag. */
 function frameSpoofs(parties: Parties): Spoof[] {
   const { self, victim } = parties;
   const b = new Speaker(parties);
@@ -206,11 +206,11 @@ function frameSpoofs(parties: Parties): Spoof[] {
   ];
 }
 
-/** Everything that a container must not get through. */
+/** Returns all kinds of frames that a container must not get through. */
 export const spoofs = (parties: Parties): Spoof[] =>
   [addressSpoofs, arpSpoofs, neighbourSpoofs, routerSpoofs, frameSpoofs].flatMap((of) => of(parties));
 
-/** What a container sends all day. */
+/** Returns frames that a container normally sends. */
 export function honest(parties: Parties): Spoof[] {
   const { self, victim } = parties;
   const b = new Speaker(parties);
@@ -250,7 +250,10 @@ export function honest(parties: Parties): Spoof[] {
   ];
 }
 
-/** A frame that bridges keep for themselves, with another's MAC: a bridge that learns from it sends that container's packets to us. */
+/**
+ * A frame to a group address that bridges do not forward, with another container's MAC address as its source. A bridge
+ * that learns from it sends that container's packets to us.
+ */
 export const controlFrame = ({ self, other }: Parties, group: number): Buffer =>
   ethernet(
     `01:80:c2:00:00:0${group.toString(16)}`,

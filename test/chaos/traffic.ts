@@ -5,7 +5,7 @@ import { buildFrames } from './build.ts';
 
 export interface Sent {
   sent: number;
-  /** By the kernel, with an error to the sender. */
+  /** Frames that the kernel refused with an error to the sender. */
   refused: number;
   ms: number;
 }
@@ -20,7 +20,7 @@ async function run(netns: Netns, argv: string[], packets: readonly Buffer[]): Pr
   return JSON.parse(stdout) as Sent;
 }
 
-/** Puts frames on a link as they are, in turn. */
+/** Sends the given frames on a link, in turn. */
 export const sendFrames = async (
   netns: Netns,
   link: string,
@@ -30,7 +30,7 @@ export const sendFrames = async (
 
 const nobody = '65534';
 
-/** Sends datagrams by a socket of a process without any right. */
+/** Sends datagrams with a socket of a process without privileges. */
 export async function sendUnprivileged(
   netns: Netns,
   options: { to: string; from?: string; connect?: boolean; payload: Buffer; count: number },
@@ -46,7 +46,7 @@ export async function sendUnprivileged(
   return run(netns, argv, [payload]);
 }
 
-/** Counts what comes in by a link and holds a mark. It listens once this resolves; the result counts by mark. */
+/** Counts marked frames that a link receives. It listens once this resolves; the result counts by mark. */
 export async function count(
   netns: Netns,
   link: string,
@@ -71,5 +71,8 @@ export async function count(
   };
 }
 
-/** Told from all other traffic, and each other: the first byte makes an advertisement of a neighbour override. */
+/**
+ * A mark that differs from all other traffic and from other marks. Its first byte sets the override flag of a neighbour
+ * advertisement.
+ */
 export const markOf = (index: number): Buffer => Buffer.from([0x20, 0xb7, 0xe1, index]);

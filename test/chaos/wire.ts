@@ -7,16 +7,16 @@ import { makePod, network, recordOf, type Pod } from './pods.ts';
 
 export type Outer = 4 | 6;
 
-/** One address of each family. */
+/** An address of each family. */
 export type Both = Record<Outer, string>;
 
-/** What the second node has besides the address that it registered. */
+/** Further addresses of the second node, beside those that it registered. */
 export const secondAddress: Both = { 4: '172.17.1.3', 6: 'fd00:17::1:3' };
-/** And on its other link, with the address of the host there. */
+/** Its addresses on the other link, to the host there. */
 export const otherLink: Both = { 4: '10.66.0.1', 6: 'fd66::1' };
 const rogueAddress: Both = { 4: '10.66.0.2', 6: 'fd66::2' };
 export const outsider: Both = { 4: '172.17.9.9', 6: 'fd00:17::99' };
-/** A Service whose endpoint is the tunnel's port of the second node, and its NodePort. */
+/** A Service whose endpoint is the tunnel's port of the second node; it also has a NodePort. */
 export const service: Both = { 4: '10.96.0.1', 6: 'fd96::1' };
 export const nodePort = 30053;
 const strangerGateway: Both = { 4: '10.88.0.1', 6: 'fd88::1' };
@@ -37,8 +37,8 @@ interface Node {
 }
 
 /**
- * Two nodes with the agent's data path, and a third that is but a name; an off-list host on their wire, and one on another
- * link of the second node. The kernel's own filter by reverse path is off, as it always is for IPv6.
+ * Two nodes with the agent's data path, and a third that exists only as a name; a host on their wire that is no member,
+ * and one on another link of the second node. The kernel's reverse path filter is off, as it always is for IPv6.
  */
 export class Wire {
   readonly outer: Outer;
@@ -47,7 +47,7 @@ export class Wire {
   readonly #nodes: Node[] = [];
   outside!: Netns;
   rogue!: Netns;
-  /** A container on a bridge of someone else, on the first node, masqueraded. */
+  /** A masqueraded container on another program's bridge, on the first node. */
   stranger!: Netns;
 
   constructor(underlay: Underlay) {
@@ -63,11 +63,14 @@ export class Wire {
     if (pod === undefined) throw new Error(`node ${node} has no pod ${index}`);
     return pod;
   }
-  /** On the second node. */
+  /** A pod on the second node. */
   get victim(): Pod {
     return this.pod(1, 1);
   }
-  /** On the first node, by a port that is not ours: nothing keeps it from lying, as nothing keeps a Docker container. */
+  /**
+   * A pod on the first node behind a port that is not ours, so that it may forge its addresses, as a Docker container
+   * may.
+   */
   get liar(): Pod {
     return this.pod(0, 1);
   }
@@ -112,7 +115,7 @@ export class Wire {
     for (const netns of [first, second]) await noReversePathFilter(netns);
   }
 
-  /** @param removed the second node's agent hears that the first is gone */
+  /** @param removed the second node's agent believes that the first node is gone */
   async reconcile(removed = false): Promise<void> {
     for (const [index, { path }] of this.#nodes.entries()) {
       if (removed && index === 0) continue;
@@ -123,7 +126,7 @@ export class Wire {
     }
   }
 
-  /** Empties our chains that guard the tunnel, and those against spoofing; a pass brings them back. */
+  /** Empties our chains that guard the tunnel, and those against spoofing; a pass restores them. */
   async disarm(): Promise<void> {
     const program = this.outer === 4 ? 'iptables' : 'ip6tables';
     for (const { netns } of this.#nodes) {
@@ -162,7 +165,7 @@ export class Wire {
     return netns;
   }
 
-  /** A host at the other end of a link. */
+  /** Adds a host at the other end of a link. */
   async #beside(netns: Netns, link: string, addresses: Both): Promise<Netns> {
     const host = await this.#create();
     await netns.sh(`ip link add ${link} type veth peer name eth0 netns ${host.pid}`);
@@ -181,7 +184,10 @@ async function assign(netns: Netns, link: string, addresses: Both, length: numbe
 const defaultRoute = (netns: Netns, family: Outer, via: string): Promise<string> =>
   netns.sh(`ip -${family} route add default via ${via}`);
 
-/** As kube-proxy does: a Service and its NodePort lead to the second node's tunnel port, its own clients masqueraded. */
+/**
+ * Translates as kube-proxy does: a Service and its NodePort lead to the second node's tunnel port, and the node's own
+ * clients are masqueraded.
+ */
 async function translate(netns: Netns): Promise<void> {
   for (const family of [4, 6] as const) {
     const of = (both: Both) => both[family];

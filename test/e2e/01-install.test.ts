@@ -23,21 +23,21 @@ const ready = async (): Promise<string[]> =>
     .sort();
 
 beforeAll(async () => {
-  // what 10-uninstall compares with
+  // 10-uninstall compares the nodes with this state
   await rememberNodes();
 });
 
-test('without a CNI no node is Ready', async () => {
+test('no node is Ready without a CNI', async () => {
   expect((await get<Nodes>('nodes')).items).toHaveLength(nodes.length);
   expect(await ready()).toEqual([]);
 });
 
-test('deploy/ is applied, and deploy/samples/overlay.yaml with it', async () => {
+test('kubectl applies deploy/ and deploy/samples/overlay.yaml', async () => {
   await kubectl('apply -k', join(root, 'deploy'));
   await kubectl('apply -f', join(root, 'deploy/samples/overlay.yaml'));
 });
 
-/** What of a node that is Ready is not there. */
+/** Returns what a Ready node lacks. */
 async function lacking(node: string): Promise<string[]> {
   const parts = {
     'the tunnel': ['ip link show', 'vtep1024'],
@@ -52,7 +52,7 @@ async function lacking(node: string): Promise<string[]> {
   return missing;
 }
 
-test('every node gets Ready, none before its data path is complete', async () => {
+test('every node becomes Ready, but not before its data path is complete', async () => {
   const early: string[] = [];
   const seen = new Set<string>();
   await eventually(
@@ -86,7 +86,7 @@ test('operator, agents and CoreDNS run', async () => {
   await kubectl('-n kube-system rollout status --timeout=120s deployment/coredns');
 });
 
-test('kubectl overlay waits until all is well, and says whose an address is', async () => {
+test('kubectl overlay waits until all is well, and names the owner of an address', async () => {
   const said = await overlay('status --wait 2m');
   expect(said).toMatch(/^healthy\n/);
   expect(said).toMatch(/Operators +2 of 2 ready/);
@@ -99,7 +99,7 @@ test('kubectl overlay waits until all is well, and says whose an address is', as
   expect(await overlay('containers --namespace kube-system --no-headers')).toContain(`kube-system/${name}`);
 });
 
-test('kube-proxy knows pods by the bridges', async () => {
+test('kube-proxy recognises pods by the bridges', async () => {
   expect(await onNode(controlPlane, 'iptables-save -t nat')).toMatch(/KUBE-SVC.* ! -i m-\+/);
 });
 
@@ -107,7 +107,7 @@ test.each([
   ['view', ['get overlaynetworks', 'get allocationledgers'], ['create overlaynetworks']],
   ['edit', ['get overlayagents', 'delete overlaynetworks'], ['patch overlayconfigs', 'delete overlayagents']],
   ['admin', ['patch overlayconfigs', 'delete overlayagents'], ['create agentallocations']],
-])('who is bound to %s may do with our kinds what it says', async (role, may, mayNot) => {
+])('a user who is bound to %s has exactly its rights on our kinds', async (role, may, mayNot) => {
   const binding = `ovt-${role}`;
   await kubectl(`create clusterrolebinding ${binding} --clusterrole=${role} --user=${binding}`);
   try {

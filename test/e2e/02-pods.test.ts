@@ -1,9 +1,7 @@
-import { jest } from '@jest/globals';
 import { apply, client, controlPlane, get, kubectl, onNode, tool, workers } from '../support/e2e.ts';
 import { addressOf, makeNamespace, nodeAddresses, pod, ready } from '../support/e2e-objects.ts';
 import { eventually, found } from '../support/eventually.ts';
 
-jest.setTimeout(120_000);
 const namespace = 'ovt-pods';
 const [here, there] = workers;
 const exec = (name: string, words: string) => tool(name, words, namespace);
@@ -38,7 +36,7 @@ beforeAll(async () => {
 
 afterAll(() => kubectl(`delete namespace ${namespace} --wait=false`));
 
-test('a pod has an address of its node’s block of the default network, dcos', async () => {
+test('a pod has an address in its node’s block of the default network, dcos', async () => {
   const { spec } = await get<{
     spec: { networks: { name: string; subnets: { bridges: { cni: string } }[] }[] };
   }>(`agentallocation ${here}`);
@@ -51,13 +49,13 @@ test.each([
   ['one node', 'a', 'b'],
   ['two nodes', 'a', 'c'],
   ['two nodes, the other way', 'c', 'a'],
-])('pod to pod on %s, by TCP and UDP, the sender’s own address seen', async (_, from, to) => {
+])('pods on %s reach each other over TCP and UDP, and see the sender’s own address', async (_, from, to) => {
   const [own, address] = await Promise.all([addressOf(namespace, from), addressOf(namespace, to)]);
   expect(await exec(from, `get http://${address}:8080/`)).toBe(`${to} ${own}`);
   expect(await exec(from, `udp ${address}:8080`)).toBe('hello');
 });
 
-test('pod to every node, and every node to pod', async () => {
+test('a pod reaches every node, and every node reaches the pod', async () => {
   const address = await addressOf(namespace, 'a');
   for (const node of [controlPlane, ...workers]) {
     const [ip] = await nodeAddresses(node);
@@ -67,7 +65,7 @@ test('pod to every node, and every node to pod', async () => {
   }
 });
 
-test('a pod asks the API server', async () => {
+test('a pod reaches the API server', async () => {
   expect(JSON.parse(await exec('c', 'api /version'))).toMatchObject({ major: '1' });
 });
 
@@ -80,7 +78,7 @@ test('a pod resolves names of the cluster', async () => {
   expect(await exec('a', 'lookup kubernetes.default.svc.cluster.local')).toBe(spec.clusterIP);
 });
 
-test('logs and exec', async () => {
+test('kubectl logs and kubectl exec work', async () => {
   expect(await kubectl(`logs -n ${namespace} b`)).toBe('b serves on :8080\n');
   expect(await exec('b', 'address')).toContain(await addressOf(namespace, 'b'));
 });
@@ -98,7 +96,7 @@ const isReady = async (name: string): Promise<boolean> => {
   return status.conditions.some(({ type, status: now }) => type === 'Ready' && now === 'True');
 };
 
-test('kubelet’s probes reach pods by HTTP, TCP and exec, and tell the truth', async () => {
+test('kubelet’s probes reach pods by HTTP, TCP and exec, and see failures', async () => {
   expect(await isReady('exec')).toBe(false);
   await exec('exec', 'write /tmp/ready yes');
   await eventually(() => isReady('exec'), found, { what: 'the exec probe to succeed', seconds: 30 });

@@ -1,4 +1,3 @@
-import { jest } from '@jest/globals';
 import { apply, client, get, kubectl, nodes, onNode, tool, workers } from '../support/e2e.ts';
 import {
   addressOf,
@@ -12,7 +11,6 @@ import {
 } from '../support/e2e-objects.ts';
 import { eventually, found } from '../support/eventually.ts';
 
-jest.setTimeout(120_000);
 const namespace = 'ovt-services';
 const [here, there] = workers;
 const exec = (name: string, words: string) => tool(name, words, namespace);
@@ -51,7 +49,7 @@ beforeAll(async () => {
   );
   await ready(namespace, 'client', 'lonely', 'remote', 'remote6', ...nodes.map((node) => `on-${node}`));
   await kubectl(`rollout status -n ${namespace} deployment/pair --timeout=60s`);
-  // kube-proxy hears of endpoints a moment later
+  // kube-proxy adds endpoints a moment later
   for (const name of ['own', 'remote', 'pair'])
     await eventually(() => exec('client', `get http://${name}/`), found, {
       what: `Service ${name}`,
@@ -59,7 +57,7 @@ beforeAll(async () => {
     });
 });
 
-/** Names of the pods that answer a URL asked 20 times. */
+/** Returns the names of the pods that answer 20 requests of a URL. */
 const answering = async (from: string, url: string): Promise<string[]> => {
   const lines = (await exec(from, `get ${url} 20`)).split('\n');
   return [...new Set(lines.map((line) => line.split(' ')[0]!))].sort();
@@ -67,7 +65,7 @@ const answering = async (from: string, url: string): Promise<string[]> => {
 
 afterAll(() => kubectl(`delete namespace ${namespace} --wait=false`));
 
-test('a pod reaches itself by its own Service', async () => {
+test('a pod reaches itself through its own Service', async () => {
   expect(await answering('lonely', 'http://own/')).toEqual(['lonely']);
 });
 
@@ -87,7 +85,7 @@ test('a Service with two endpoints on the client’s node answers from both', as
   expect(await answering('client', 'http://pair/')).toEqual(await pairs());
 });
 
-test('each of two endpoints reaches both by their Service', async () => {
+test('each of two endpoints reaches both through their Service', async () => {
   const names = await pairs();
   expect(names).toHaveLength(2);
   for (const name of names) expect(await answering(name, 'http://pair/')).toEqual(names);
@@ -106,7 +104,7 @@ test('a NodePort answers on every node, whichever has the endpoint', async () =>
   }
 });
 
-test('externalTrafficPolicy Local: the endpoint’s node answers and shows the client’s address, another doesn’t answer', async () => {
+test('externalTrafficPolicy Local: the endpoint’s node answers and keeps the client’s address, another node does not answer', async () => {
   const port = await nodePort('local');
   const [with_] = await nodeAddresses(there);
   const [without] = await nodeAddresses(here);
@@ -117,12 +115,12 @@ test('externalTrafficPolicy Local: the endpoint’s node answers and shows the c
   await expect(client(`get http://${without!}:${port}/`)).rejects.toThrow();
 });
 
-test('nodes drop what comes by another way than its answer would go', async () => {
+test('nodes drop packets that arrive by another link than the route back to their source', async () => {
   for (const node of nodes)
     expect((await onNode(node, 'sysctl -n net.ipv4.conf.all.rp_filter')).trim()).toBe('1');
 });
 
-/** TCP and UDP ports of a NodePort Service. */
+/** Returns the TCP and UDP ports of a NodePort Service. */
 const nodePorts = async (name: string): Promise<{ tcp: number; udp: number }> => {
   const { spec } = await get<{ spec: { ports: { protocol: string; nodePort: number }[] } }>(
     `-n ${namespace} service ${name}`,
@@ -154,7 +152,7 @@ test.each([
   },
 );
 
-test('a node’s own process reaches the hostPort of each other node, by both families', async () => {
+test('a node’s own process reaches the hostPort of each other node, over both families', async () => {
   for (const from of nodes.filter((node) => node !== there)) {
     const [ip, ip6] = await nodeAddresses(there);
     expect(await exec(`on-${from}`, `get http://${ip!}:8089/`)).toMatch(/^remote /);

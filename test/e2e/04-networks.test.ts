@@ -1,4 +1,3 @@
-import { jest } from '@jest/globals';
 import { apply, get, kubectl, tool, workers } from '../support/e2e.ts';
 import {
   addressesOf,
@@ -14,13 +13,12 @@ import {
 } from '../support/e2e-objects.ts';
 import { eventually, found } from '../support/eventually.ts';
 
-jest.setTimeout(120_000);
 const namespace = 'ovt-networks';
 const chosen = 'ovt-chosen';
 const [here, there] = workers;
 const exec = (name: string, words: string) => tool(name, words, namespace);
 
-/** What the addresses of each network look like. */
+/** Patterns of each network's addresses. */
 const networks = { dcos: /^9\./, dcos6: /^fd01:b:/, dual: /^10\.101\.|^fd02:101:/ };
 
 beforeAll(async () => {
@@ -49,7 +47,7 @@ beforeAll(async () => {
 });
 
 describe.each(Object.entries(networks))('network %s', (name, pattern) => {
-  test('gives pods that ask for it its addresses', async () => {
+  test('gives its addresses to pods that ask for it', async () => {
     for (const one of [`${name}-here`, `${name}-there`]) {
       const addresses = await addressesOf(namespace, one);
       expect(addresses).toHaveLength(name === 'dual' ? 2 : 1);
@@ -57,7 +55,7 @@ describe.each(Object.entries(networks))('network %s', (name, pattern) => {
     }
   });
 
-  test('joins them across nodes', async () => {
+  test('connects them across nodes', async () => {
     for (const address of await addressesOf(namespace, `${name}-there`))
       expect(await exec(`${name}-here`, `get http://${host(address)}:8080/`)).toMatch(
         new RegExp(`^${name}-there `),
@@ -91,7 +89,7 @@ test('an IPv6 Service answers pods of an IPv6 network', async () => {
   );
 });
 
-test('a pod of several networks has eth0 in the first, its podIP, and eth1 in the second; both work', async () => {
+test('a pod of two networks has eth0 with its podIP in the first and eth1 in the second; both work', async () => {
   expect(await addressesOf(namespace, 'several')).toEqual([expect.stringMatching(/^9\./)]);
   const links = (await exec('several', 'address')).split('\n');
   expect(links).toContainEqual(expect.stringMatching(/^eth0 9\./));
@@ -105,12 +103,12 @@ test('a pod of several networks has eth0 in the first, its podIP, and eth1 in th
   expect(await exec('several', `get http://[${six}]:8080/`)).toMatch(/^dcos6-there /);
 });
 
-test('a namespace’s annotation is the default of its pods, and a pod’s own goes before it', async () => {
+test('a namespace’s annotation is its pods’ default, and a pod’s own annotation overrides it', async () => {
   expect((await addressesOf(chosen, 'by-namespace')).every((one) => networks.dual.test(one))).toBe(true);
   expect(await addressOf(chosen, 'by-itself')).toMatch(networks.dcos);
 });
 
-describe('kubectl describe pod says why a pod gets no network, and what to do', () => {
+describe('kubectl describe pod says why a pod gets no network and what to do', () => {
   test.each([
     ['unknown', 'nonesuch', /there is no network nonesuch.*networks in force: .*dcos, dcos6/],
     ['forbidden', 'few', /namespace ovt-networks may not use network few.*team.*label the namespace/],
@@ -126,7 +124,7 @@ describe('kubectl describe pod says why a pod gets no network, and what to do', 
   });
 });
 
-test('a namespace that its namespaceSelector selects uses a network', async () => {
+test('pods of a namespace that a network’s namespaceSelector selects may use the network', async () => {
   await kubectl(`label namespace ${chosen} team=few`);
   await apply(pod('one-of-few', { namespace: chosen, network: 'few' }));
   await ready(chosen, 'one-of-few');

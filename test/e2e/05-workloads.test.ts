@@ -36,7 +36,7 @@ afterAll(async () => {
   await kubectl('delete overlaynetwork tiny');
 });
 
-test('a StatefulSet rolls: each pod comes back by its name and is reached by it', async () => {
+test('a StatefulSet rolls: each pod comes back with its name and is reachable by it', async () => {
   await apply(
     service('web', namespace, { clusterIP: 'None', publishNotReadyAddresses: false }),
     workload('StatefulSet', 'web', 3, { namespace }),
@@ -49,7 +49,7 @@ test('a StatefulSet rolls: each pod comes back by its name and is reached by it'
   for (const { metadata, status } of await podsOf('web')) {
     expect(before.has(metadata.uid)).toBe(false);
     const name = `${metadata.name}.web`;
-    // CoreDNS answers from what it knew for up to five seconds
+    // CoreDNS caches answers for up to five seconds
     await eventually(
       async () => (await tool('client', `lookup ${name}`, namespace)) === status.podIP,
       found,
@@ -61,7 +61,7 @@ test('a StatefulSet rolls: each pod comes back by its name and is reached by it'
   }
 });
 
-test('a burst of 40 pods on one node: all get an address, each its own', async () => {
+test('a burst of 40 pods on one node: each gets its own address', async () => {
   await apply(workload('Deployment', 'burst', 40, { namespace, node: here }));
   await kubectl(`rollout status -n ${namespace} deployment/burst --timeout=180s`);
   const addresses = (await running('burst')).map(({ status }) => status.podIP);
@@ -69,8 +69,8 @@ test('a burst of 40 pods on one node: all get an address, each its own', async (
   await kubectl(`delete deployment -n ${namespace} burst`);
 });
 
-test('more pods than a subnet has addresses: as many run, the others say why, the node stays Ready; freed addresses are used', async () => {
-  // of the node's /28 the CNI half is a /29: eight addresses less network, broadcast and gateway
+test('pods beyond a subnet’s size say why they wait, the node stays Ready, and freed addresses are used', async () => {
+  // the CNI half of the node's /28 is a /29: eight addresses less network, broadcast and gateway
   await apply(workload('Deployment', 'tiny', 8, { namespace, node: here, network: 'tiny' }));
   await eventually(async () => (await running('tiny')).length === 5, found, {
     what: 'five pods to run',

@@ -1,4 +1,3 @@
-import { jest } from '@jest/globals';
 import { apply, get, kubectl, onNode, tool, workers } from '../support/e2e.ts';
 import {
   addressOf,
@@ -12,7 +11,6 @@ import {
 } from '../support/e2e-objects.ts';
 import { eventually, found } from '../support/eventually.ts';
 
-jest.setTimeout(120_000);
 const namespace = 'ovt-isolation';
 const [here, there] = workers;
 const exec = (name: string, words: string) => tool(name, words, namespace);
@@ -30,7 +28,7 @@ beforeAll(async () => {
     service('blue', namespace),
     service('green', namespace),
   );
-  // which the kubelet's HTTP probe decides: the own node always reaches its pods
+  // kubelet's HTTP probe tests that: a node always reaches its own pods
   await ready(namespace, 'blue-here', 'blue-there', 'green', 'green-there');
 });
 afterAll(async () => {
@@ -40,7 +38,7 @@ afterAll(async () => {
 
 const url = async (name: string) => `http://${await addressOf(namespace, name)}:8080/`;
 
-test('within an isolated network pods reach each other, also by their Service', async () => {
+test('pods of an isolated network reach each other, also through their Service', async () => {
   expect(await exec('blue-here', `get ${await url('blue-there')}`)).toMatch(/^blue-there /);
   await eventually(
     async () => (await exec('blue-here', 'get http://blue/')).startsWith('blue-there '),
@@ -58,7 +56,7 @@ test.each([
   await expect(exec(from, `get ${await url(to)}`)).rejects.toThrow(/timeout|timed out|deadline/i);
 });
 
-test('a Service is no way around: kube-proxy’s rules come before ours, and ours still decide', async () => {
+test('a Service does not bypass isolation: kube-proxy’s rules come before ours, but ours still decide', async () => {
   await eventually(() => exec('green-there', 'get http://green/'), found, {
     what: 'Service green',
     seconds: 30,
@@ -67,14 +65,14 @@ test('a Service is no way around: kube-proxy’s rules come before ours, and our
   await expect(exec('green', 'get http://blue/')).rejects.toThrow(/timeout|timed out|deadline/i);
 });
 
-test('with hosts Deny another node’s own processes do not reach its pods', async () => {
+test('with hosts: Deny, processes of other nodes do not reach its pods', async () => {
   await expect(onNode(there, `curl -sf --max-time 3 ${await url('blue-here')}`)).rejects.toThrow();
   expect(await onNode(here, `curl -sf --max-time 3 ${await url('blue-here')}`)).toMatch(/^blue-here /);
 });
 
-test('nor do its pods reach another node’s processes, by that node’s address, a Service or a NodePort of their own node', async () => {
+test('its pods do not reach processes of other nodes, whether by address, Service or NodePort of their own node', async () => {
   const [[own], [other]] = await Promise.all([nodeAddresses(here), nodeAddresses(there)]);
-  // kube-proxy's health, on every node
+  // kube-proxy's health port, on every node
   const port = 10_256;
   await apply(
     {

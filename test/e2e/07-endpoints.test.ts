@@ -4,7 +4,7 @@ import { nodeAddresses } from '../support/e2e-objects.ts';
 const create = async (account: string): Promise<string> =>
   (await kubectl(`create token -n overlaynet-system ${account}`)).trim();
 
-/** `https://address:port` of every operator, and of the agent of every node. */
+/** Returns `https://address:port` of every operator and of every node's agent. */
 async function urls(): Promise<{ operators: string[]; agents: string[] }> {
   const { items } = await get<{ items: { status: { hostIP: string } }[] }>(
     '-n overlaynet-system pods -l app.kubernetes.io/name=overlaynet-operator',
@@ -16,7 +16,7 @@ async function urls(): Promise<{ operators: string[]; agents: string[] }> {
   };
 }
 
-test('a token of overlaynet-viewer reads the state documents and metrics, by HTTPS', async () => {
+test('a token of overlaynet-viewer reads the state documents and metrics, over HTTPS', async () => {
   const [token, { operators, agents }] = await Promise.all([create('overlaynet-viewer'), urls()]);
   expect(operators).toHaveLength(2);
   for (const url of operators) {
@@ -34,7 +34,7 @@ test('a token of overlaynet-viewer reads the state documents and metrics, by HTT
   }
 });
 
-test('without a token, with a wrong one, and with one that may not: refused', async () => {
+test('requests without a token, with a wrong one, or with one that has no right are refused', async () => {
   const [token, { operators, agents }] = await Promise.all([create('default'), urls()]);
   const paths = [`${operators[0]!}/overlay-master/state`, `${agents[0]!}/overlay-agent/overlay`];
   for (const url of paths) {
@@ -44,7 +44,7 @@ test('without a token, with a wrong one, and with one that may not: refused', as
   }
 });
 
-test('health is for everybody', async () => {
+test('health endpoints need no token', async () => {
   const { operators, agents } = await urls();
   for (const url of [...operators, ...agents]) {
     expect(await client(`fetch ${url}/healthz`)).toBe('ok');

@@ -53,7 +53,7 @@ test.each([
     const before = await Promise.all(flows.map(flowOf));
     await kubectl(`rollout restart -n overlaynet-system ${what}`);
     await kubectl(`rollout status -n overlaynet-system ${what} --timeout=120s`);
-    await sleep(2_000); // a packet counts as lost when a second has passed
+    await sleep(2_000); // a packet counts as lost after a second
     const after = await Promise.all(flows.map(flowOf));
     for (const [index, name] of flows.entries()) {
       const { sent, lost, slowest } = after[index]!;

@@ -33,7 +33,7 @@ beforeAll(async () => {
 });
 afterAll(() => kubectl(`delete namespace ${namespace}`));
 
-test('a drained node’s pods come up on others and are reached there', async () => {
+test('a drained node’s pods start on other nodes and are reachable there', async () => {
   await kubectl(`drain ${there} --ignore-daemonsets --delete-emptydir-data --force --timeout=60s`);
   interface Pods {
     items: {
@@ -62,7 +62,7 @@ test('a drained node’s pods come up on others and are reached there', async ()
     );
 });
 
-test('a deleted node is forgotten by operator and peers', async () => {
+test('operator and peers forget a deleted node', async () => {
   const [ip] = await nodeAddresses(there);
   const fdb = () => onNode(here, 'bridge fdb show dev vtep1024');
   expect(await fdb()).toContain(ip);
@@ -78,7 +78,7 @@ test('a deleted node is forgotten by operator and peers', async () => {
   });
 });
 
-test('the node joins again, gets its blocks back, and its pods are reached', async () => {
+test('the node joins again, gets its blocks back, and its pods are reachable', async () => {
   await onNode(there, 'systemctl start kubelet');
   await kubectl(`wait --for=create node/${there} --timeout=60s`);
   await kubectl(`wait --for=condition=Ready node/${there} --timeout=120s`);
@@ -99,7 +99,7 @@ test('the node joins again, gets its blocks back, and its pods are reached', asy
   expect(await tool('back', 'lookup kubernetes.default.svc.cluster.local', namespace)).toMatch(/^10\.96\./);
 });
 
-test('a node that starts again has its data path back before it is Ready, and no lease of what ran before', async () => {
+test('a rebooted node has its data path before it is Ready, and no leases of its former pods', async () => {
   const leases = async () =>
     (await onNode(there, 'ls /var/lib/cni/networks/dcos'))
       .split('\n')
@@ -108,12 +108,12 @@ test('a node that starts again has its data path back before it is Ready, and no
   expect(await leases()).toContain(before);
   const since = Date.now();
   await restart(there);
-  // with /run the mark is gone that the CNI plugin's STATUS looks for; the conflist is still there
+  // /run is gone, and with it the mark that the CNI plugin's STATUS checks; the conflist still exists
   const routes = await eventually(
     async () => {
       const { status } = await get<{ status: { conditions: Condition[] } }>(`node ${there}`);
       const ready = status.conditions.find(({ type }) => type === 'Ready')!;
-      // until the kubelet speaks, what it said before stands
+      // the old condition stays until the kubelet reports again
       const spoken = Date.parse(ready.lastHeartbeatTime) > since;
       return spoken && ready.status === 'True' && (await onNode(there, 'ip route show proto 142'));
     },

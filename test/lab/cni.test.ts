@@ -41,12 +41,12 @@ afterEach(async () => {
   expect(await heldBy(node)).toEqual(before);
 });
 
-test('a node is open to its runtime once its data path is complete', async () => {
+test('a node admits pods once its data path is complete', async () => {
   expect(await statusOf(node)).toBe('');
   expect(await onNode(node, 'ls', '/etc/cni/net.d')).toBe('05-overlaynet.conflist\n');
 });
 
-test('a pod gets the default network, another what it asks for, a third what its namespace asks for', async () => {
+test('a pod gets the default network, the network of its annotation, or that of its namespace’s annotation', async () => {
   const plain = await made('plain');
   expect(await addressesOf(plain)).toEqual([expect.stringMatching(/^9\.0\.1\.\d+$/)]);
   const both = await made('both', { annotation: 'dcos6,dcos' });
@@ -58,8 +58,8 @@ test('a pod gets the default network, another what it asks for, a third what its
   try {
     await kubectl(['annotate', 'namespace', 'ovt-six', 'overlaynet.dev/network=dcos6']);
     const six = await made('six', { namespace: 'ovt-six' });
-    // the annotation is on its way to the agent
-    const addresses = await until('the annotation counts', async () => {
+    // the annotation takes a moment to reach the agent
+    const addresses = await until('the annotation takes effect', async () => {
       const got = await addressesOf(six);
       if (got[0]?.startsWith('fd01:b:') === true) return got;
       await leavePod(six);
@@ -91,7 +91,7 @@ test('a pod that asks for a network that does not exist gets an error', async ()
   await dropPod(bare);
 });
 
-test('twenty pods at once all come up, each with an address of its own', async () => {
+test('twenty pods that start at once get different addresses', async () => {
   const burst = await Promise.all(Array.from({ length: 20 }, (_, i) => made(`burst${i}`)));
   const addresses = await Promise.all(burst.map(addressesOf));
   expect(new Set(addresses.flat()).size).toBe(20);
@@ -99,7 +99,7 @@ test('twenty pods at once all come up, each with an address of its own', async (
   expect(await heldBy(node)).toEqual(before);
 });
 
-test('pods beyond a subnet’s size are refused, the others stay, and the node stays open', async () => {
+test('pods beyond a subnet’s size are refused, the others stay, and the node still admits pods', async () => {
   const small = manifest('small', '10.79.0.0/24', 'fd79::/48').replace('prefix: 24', 'prefix: 28');
   await kubectl(['apply', '-f', '-'], small);
   try {
@@ -112,7 +112,7 @@ test('pods beyond a subnet’s size are refused, the others stay, and the node s
       Array.from({ length: 7 }, (_, i) => made(`small${i + 1}`, { annotation: 'small' })),
     );
     const joined = await Promise.all(rest.map(joinPod));
-    // of the half's eight addresses one is the subnet's, one the bridge's, one the broadcast's
+    // of the half's eight addresses, one is the subnet's, one the bridge's and one the broadcast address
     expect(joined.filter((one) => 'addresses' in one)).toHaveLength(4);
     const refused = joined.filter((one) => 'error' in one);
     expect(refused).toHaveLength(3);
@@ -126,9 +126,9 @@ test('pods beyond a subnet’s size are refused, the others stay, and the node s
     for (const pod of [...pods]) await gone(pod);
     await withdraw('small');
   }
-}, 120_000);
+});
 
-test('pods of a network that is deleted keep their leases until they are gone', async () => {
+test('pods of a deleted network keep their leases until they end', async () => {
   await kubectl(['apply', '-f', '-'], manifest('brief', '10.80.0.0/16', 'fd80::/48'));
   const pod = await made('stays', { annotation: 'brief' });
   await until('brief can be joined', async () => ('error' in (await joinPod(pod)) ? undefined : true));
@@ -149,9 +149,9 @@ test('pods of a network that is deleted keep their leases until they are gone', 
   await until('the agent is content', async () =>
     (await condition()) === 'containers can join' ? true : undefined,
   );
-}, 120_000);
+});
 
-test('a conflist that someone edited or removed comes back', async () => {
+test('an agent restores a conflist that was edited or removed', async () => {
   const text = await onNode(node, 'cat', '/etc/cni/net.d/05-overlaynet.conflist');
   await onNode(
     node,
@@ -159,7 +159,7 @@ test('a conflist that someone edited or removed comes back', async () => {
     '-c',
     'echo {} > /etc/cni/net.d/05-overlaynet.conflist; rm /etc/cni/overlaynet.d/dcos.conflist',
   );
-  // a change of the kernel's has the agent look now instead of within a minute
+  // a kernel change makes the agent check now, instead of within a minute
   await onNode(node, 'sh', '-c', 'ip link add ovt-a type veth peer name ovt-b; ip link del ovt-a');
   const whole = async () =>
     (await onNode(
@@ -173,15 +173,15 @@ test('a conflist that someone edited or removed comes back', async () => {
   await until('the conflists are back', whole);
 });
 
-test('an agent that is killed at any moment of an ADD leaves nothing that is not freed', async () => {
+test('everything that an ADD leaves is freed, if the agent is killed at any moment of it', async () => {
   let failed = 0;
   for (let round = 0; round < 20; round++) {
     const trio = await Promise.all(Array.from({ length: 3 }, (_, i) => made(`kill${i}`)));
     const { pid } = leaderOf(lab, `agent-${node}`)!;
-    // once for sure before it can be asked
+    // the first round kills the agent before the ADD can ask it
     if (round === 0) process.kill(pid, 'SIGKILL');
     const joining = Promise.all(trio.map(joinPod));
-    // an ADD takes 30 ms or so, once its programs have started
+    // an ADD takes about 30 ms once its programs have started
     await sleep(Math.random() * 80);
     if (round > 0) process.kill(pid, 'SIGKILL');
     const joined = await joining;
@@ -190,7 +190,7 @@ test('an agent that is killed at any moment of an ADD leaves nothing that is not
     for (const one of joined) {
       if ('error' in one) expect(one.error).toMatch(/the overlaynet agent of this node does not answer/);
     }
-    // who failed has left nothing behind; of the others half end without a word, with their node as it were
+    // failed pods have left nothing; in half of the rounds the others end without a DEL
     const held = (await heldBy(node)).filter((line) => !before.includes(line));
     expect(held).toHaveLength(3 * (trio.length - missed.length));
     for (const pod of trio) {
@@ -209,7 +209,7 @@ test('an agent that is killed at any moment of an ADD leaves nothing that is not
   expect((await sweepNode(node)).freed).toEqual([]);
 }, 240_000);
 
-test('without an agent pods wait and can leave; one that was stopped takes up where it was', async () => {
+test('without an agent, pods wait and can be removed; a stopped agent continues where it was', async () => {
   const pod = await made('early');
   expect(await addressesOf(pod)).toHaveLength(1);
   await hackLab('agent', 'stop', node);

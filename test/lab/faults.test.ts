@@ -9,7 +9,7 @@ import { restarts } from '../chaos/agent/restarts.ts';
 import { partsOf, type Measured, type Rig } from '../chaos/agent/rig.ts';
 import { lab } from '../support/lab.ts';
 
-/** A short round of `npm run chaos -- agent`, whose figures are in docs/faults.md. */
+/** A short run of `npm run chaos -- agent`; docs/faults.md has the figures of long ones. */
 
 let rig: Rig;
 beforeAll(async () => {
@@ -22,28 +22,28 @@ function expectOK(measured: readonly Measured[]): void {
   expect(measured.filter(({ ok }) => !ok)).toEqual([]);
 }
 
-test('an agent that is ended, killed or updated costs no packet and changes nothing in the kernel', async () => {
+test('stopping, killing or updating an agent loses no packet and changes nothing in the kernel', async () => {
   expectOK(await restarts(rig, 1));
 });
 
-test('an API server that is away costs no packet, and containers start meanwhile', async () => {
+test('without the API server no packet is lost, and containers start', async () => {
   expectOK(await outage(rig, 15_000));
 });
 
-test('peers that left while an agent was down are gone soon after its start', async () => {
+test('peers that left while an agent was down are removed soon after it starts', async () => {
   expectOK(await departed(rig, 12));
 });
 
-test('what a reboot takes is there again before the first container is let in', async () => {
+test('after a reboot the data path is complete before the first container is admitted', async () => {
   expectOK(await reboot(rig));
 });
 
-// test/netns/hands.test.ts tries every kind; the whole of it with a real agent is `npm run chaos -- agent drift`
-test('a tunnel that a hand deletes or alters is repaired, and nothing of others changes', async () => {
+// test/netns/hands.test.ts tries every kind of object; `npm run chaos -- agent drift` does so with a real agent
+test('an agent repairs a tunnel that was deleted or changed by hand, and changes nothing of others', async () => {
   expectOK(await drift(rig, 2));
 });
 
-test('an object of a kind that no hand knows is an error', () => {
+test('an object of an unknown kind is an error', () => {
   expect(() => handsFor(['links: vtep1024: <UP> mtu 1450', 'qdiscs: fq dev vtep1024'])).toThrow(
     'no hand knows what to do to these objects: qdiscs: fq dev vtep1024',
   );

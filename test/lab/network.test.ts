@@ -25,7 +25,7 @@ const everything = async () => {
   );
 };
 
-/** Checkpoints follow within seconds: another file's test may have removed a node just now. */
+/** Waits for the checkpoints, which follow within seconds: another file's test may just have removed a node. */
 async function checkpointed(): Promise<true | undefined> {
   const nodes = nodesOf(lab);
   const files = await Promise.all(nodes.map((node) => filesOf(node)));
@@ -35,13 +35,13 @@ async function checkpointed(): Promise<true | undefined> {
   return named.every((set) => set.size === nodes.length) ? true : undefined;
 }
 
-/** Runs a command in a new container until it succeeds: a network is on its way to the nodes. */
+/** Runs a command in a new container until it succeeds: the network takes a moment to reach the nodes. */
 const runOnceThere = (...args: string[]): Promise<string> =>
   eventually(() => hackLab('run', ...args), undefined, { seconds: 10 });
 
 afterEach(() => withdraw('third'));
 
-test('a network comes and goes by kubectl, beside traffic that loses nothing, and leaves nothing', async () => {
+test('adding and deleting a network loses no packet of another one, and leaves nothing', async () => {
   await until('checkpoints of the nodes that are there', checkpointed);
   const before = await everything();
   const traffic = await pinging({ node: 'node2', name: 'dcos' }, addressOf('node3', 'dcos'));
@@ -65,7 +65,9 @@ test('a network comes and goes by kubectl, beside traffic that loses nothing, an
   expect(withoutRevision(await everything())).toEqual(withoutRevision(before));
 });
 
-/** The checkpoint tells the allocation's revision and versions of objects, which rightly go on. */
+/**
+ * Removes the revision: the checkpoint contains the allocation's revision and versions of objects, which may change.
+ */
 function withoutRevision(all: Record<string, readonly string[]>): string {
   return JSON.stringify(all, null, 1)
     .replaceAll(/\\"(revision|resourceVersion|seenResourceVersion|generation)\\": ?\\?"?\d+\\?"?/g, '')

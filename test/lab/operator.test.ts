@@ -20,14 +20,14 @@ const leader = async () =>
 const state = async () => (await (await fetch(environment('STATE_URL'))).json()) as { agents: unknown[] };
 const number = (identity: string) => identity.replace('operator-', '');
 
-test('a node that joins is known to the others, and gone with its entries when it is removed', async () => {
+test('peers add the entries of a node that joins, and remove them when the node is removed', async () => {
   const before = await kernelOf('node2');
   await hackLab('node', 'add', 'node4');
   const joined = await until('node2 knows node4', async () => {
     const kernel = await kernelOf('node2');
     return kernel.includes('172.17.0.5') ? kernel : undefined;
   });
-  // which block that is depends on the tests before
+  // the block depends on earlier tests
   const block = (
     await kubectl(['get', 'agentallocation', 'node4', '-o', 'jsonpath={.spec.networks[0].subnets[0].cidr}'])
   ).trim();
@@ -57,7 +57,7 @@ test('a node that joins is known to the others, and gone with its entries when i
   expect(await kubectl(['get', 'agentallocations,overlayagents', '-o', 'name'])).not.toContain('node4');
 });
 
-test('when the leading operator is killed the other takes over, and gives the same blocks', async () => {
+test('when the leading operator is killed, the other takes over and keeps all blocks', async () => {
   const first = await leader();
   const other = first === 'operator-1' ? 'operator-2' : 'operator-1';
   await hackLab('operator', 'kill', number(first));

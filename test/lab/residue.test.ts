@@ -11,17 +11,17 @@ import { allocated, installNode, registerNode, startAgent, working } from '../..
 import { hackLab, kubectl, lab, manifest, onNode, withdraw } from '../support/lab.ts';
 import { difference, tracesIn, type Traces } from '../support/residue.ts';
 
-/** What is left of a network, a node, an installation: nothing, by every program that could show it. */
+/** Nothing remains of a network, a node or an installation, in any program that could show it. */
 
 const added = 'node7';
 
 const tracesOf = async (node: string): Promise<Traces> => {
-  // a link that was just made has addresses that the kernel still tests
+  // the kernel still tests the addresses of a new link for duplicates
   await until(`addresses of ${node}`, async () =>
     (await onNode(node, 'ip', '-6', 'address', 'show', 'tentative')) === '' ? true : undefined,
   );
   const lines = await tracesIn((command) => onNode(node, 'sh', '-c', command));
-  // it tells the versions of objects, which rightly go on
+  // the checkpoint contains versions of objects, which may change
   return lines.filter((line) => !/^contents: .*checkpoint\.json$/.test(line));
 };
 
@@ -30,7 +30,7 @@ const everywhere = async (): Promise<Record<string, Traces>> =>
     await Promise.all(nodesOf(lab).map(async (node) => [node, await tracesOf(node)] as const)),
   );
 
-/** Waits until every node shows what it showed before. What differs in the end is what the test fails with. */
+/** Waits until every node shows what it showed before. Returns the remaining differences. */
 async function asBefore(before: Record<string, Traces>): Promise<string[]> {
   const differ = async () => {
     const now = await everywhere();
@@ -47,7 +47,7 @@ async function asBefore(before: Record<string, Traces>): Promise<string[]> {
 const agent = (node: string, ...args: string[]) =>
   onNode(node, process.execPath, join(root, 'dist', 'agent.js'), ...args);
 
-/** Exit status, and what it printed. */
+/** Runs `agent cleanup --check`; returns its exit status and output. */
 async function check(node: string): Promise<{ code: number; said: string }> {
   try {
     return { code: 0, said: await agent(node, 'cleanup', '--check') };
@@ -92,7 +92,7 @@ test('a node that was removed leaves nothing on the others, and no object', asyn
   await until('its objects are gone', objects);
 });
 
-test('agent cleanup leaves a node as it was before it was installed, but for the sysctls', async () => {
+test('agent cleanup leaves a node as it was before the installation, except sysctls', async () => {
   const client = await administrator(lab);
   await addNamespace(lab, added);
   const before = await tracesOf(added);
@@ -107,14 +107,15 @@ test('agent cleanup leaves a node as it was before it was installed, but for the
     await client.close();
   }
   await hackLab('run', added, 'dcos', '--name', 'gone', '--', 'true');
-  // its link, record and leases are left to the cleanup
+  // the cleanup must remove its link, record and leases
   const parts = JSON.parse(readFileSync(join(lab.dir, 'parts.json'), 'utf8')) as Parts;
   await addContainer(lab, parts, { node: added, network: 'dcos', name: 'stays' });
   const running = await tracesOf(added);
 
   const { code, said } = await check(added);
   expect(code).toBe(1);
-  const kinds = ['links', 'nexthops', 'routes', 'routing rules', 'ipsets', 'iptables chains'];
+  const kinds = ['links', 'addresses', 'nexthops', 'routes', 'routing rules', 'ipsets', 'iptables chains'];
+  kinds.push('neighbours', 'FDB entries', 'nftables tables');
   for (const kind of kinds) expect(said).toMatch(new RegExp(`^${kind} \\(\\d+\\): `, 'm'));
   for (const path of ['/var/lib/overlaynet/checkpoint.json', '/run/overlaynet/agent.sock'])
     expect(said).toContain(`${path}\n`);

@@ -8,7 +8,7 @@ import { environment, hack, lab, onNode } from '../support/lab.ts';
 
 const other = labNamed('ovt-other');
 
-/** Links, addresses, routes and rules of the machine itself. */
+/** The machine's own links, addresses, routes and rules. */
 const machine = async () =>
   Promise.all(
     [
@@ -26,7 +26,7 @@ afterEach(async () => {
   await hack('down', '--name', other.name);
 });
 
-test('nothing can leave the lab, and nothing of it shows on the machine', async () => {
+test('no packet can leave the lab, and the machine has nothing of it', async () => {
   for (const node of ['node1', 'node2', 'node3']) {
     expect(await onNode(node, 'ip', 'route', 'show', 'default')).toBe('');
     expect(await onNode(node, 'ip', '-6', 'route', 'show', 'default')).toBe('');
@@ -36,7 +36,7 @@ test('nothing can leave the lab, and nothing of it shows on the machine', async 
     expect(all).not.toContain(sign);
 });
 
-test('a second lab runs beside the first; after SIGKILL of its up, down leaves nothing of it', async () => {
+test('a second lab runs beside the first, and down removes it completely after its up was killed', async () => {
   const before = await machine();
   const args = [join(root, 'hack', 'up.ts'), '--name', other.name, '--nodes', '2'];
   const up = spawn(process.execPath, args, { env: { ...process.env, NODE_OPTIONS: '' }, stdio: 'ignore' });
@@ -70,6 +70,6 @@ test.each([
   [['--name', 'Not_A_Name'], 'is no name for a lab'],
   [['--frobnicate'], 'unknown option'],
   [['--detach', '--check'], 'exclude each other'],
-])('up %j is refused in words', async (args, words) => {
+])('up %j is refused with a message', async (args, words) => {
   await expect(hack('up', ...args)).rejects.toThrow(words);
 });

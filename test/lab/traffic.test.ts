@@ -7,7 +7,7 @@ import { addressOf, hackLab, inContainer, lab, onNode, running } from '../suppor
 
 const ping = ['ping', '-n', '-c', '3', '-i', '0.2', '-W', '1'];
 
-/** Runs `work` while tcpdump listens; gives the packets as `source > destination`. */
+/** Runs `work` while tcpdump listens; returns the packets as `source > destination`. */
 async function captured(argv: string[], filter: string, work: () => Promise<unknown>): Promise<string[]> {
   const dump = await running(
     [...argv, 'tcpdump', '-lnni', 'any', '--immediate-mode', filter],
@@ -38,7 +38,7 @@ describe('containers on different nodes', () => {
     },
   );
 
-  test.each(['node1', 'node2', 'node3'])('ping the own address of %s, which sees theirs', async (node) => {
+  test.each(['node1', 'node2', 'node3'])('ping %s’s own address, and it sees theirs', async (node) => {
     const [to] = addressesOf(node);
     const seen = await captured(inNode(lab, node), 'icmp[icmptype] = icmp-echo', async () => {
       expect(parsePing(await inContainer('node2', 'dcos', ...ping, to))).toMatchObject({
@@ -55,7 +55,7 @@ describe('containers on different nodes', () => {
     ['node2', 'dcos'],
     ['node1', 'dcos6'],
     ['node2', 'dcos6'],
-  ])('answer %s over %s, whose own addresses they see', async (node, name) => {
+  ])('answer %s over %s, and see its own addresses', async (node, name) => {
     const to = addressOf('node3', name);
     const own = await onNode(node, 'ip', '-br', 'address', 'show');
     const seen = await captured(
@@ -70,13 +70,13 @@ describe('containers on different nodes', () => {
   });
 });
 
-test('an address that no node holds is unreachable at once', async () => {
+test('an address in no node’s block is unreachable at once', async () => {
   await expect(inContainer('node2', 'dcos', 'ping', '-n', '-c', '1', '-W', '3', '9.200.0.1')).rejects.toThrow(
     /Unreachable/,
   );
 });
 
-test("a container's command gives its exit status, and the container leaves nothing", async () => {
+test("hack/lab run returns the command's exit status, and the container leaves nothing", async () => {
   const before = await onNode('node2', 'ip', '-br', 'link');
   const failure: unknown = await hackLab(
     'run',
@@ -102,6 +102,6 @@ test.each([
   [['exec', 'node2', 'nope', '--', 'true'], 'node2 has no container "nope"; it has: dcos, dcos6'],
   [['agent', 'stop', 'node9'], 'it has: node1, node2, node3'],
   [['operator', 'stop', '7'], 'operators 1 and 2'],
-])('hack/lab %j says what there is', async (args, words) => {
+])('hack/lab %j lists what exists', async (args, words) => {
   await expect(hackLab(...args)).rejects.toThrow(words);
 });

@@ -20,7 +20,7 @@ import {
   withdraw,
 } from '../support/lab.ts';
 
-/** The programs of the version before in the same cluster as those of this one, as during an update and on the way back. */
+/** The oldest recorded version's programs run in one cluster with this version's, as during an update and a rollback. */
 
 const [version = ''] = versions;
 const dir = mkdtempSync(join(tmpdir(), 'ovt-versions-'));
@@ -33,11 +33,12 @@ beforeAll(async () => {
   client = await administrator(lab);
 });
 afterAll(async () => {
+  for (const name of ['mixed', 'later']) await withdraw(name);
   await client.close();
   rmSync(dir, { recursive: true });
 });
 
-/** By node: its blocks and VTEP. */
+/** Returns each node's blocks and VTEP. */
 async function holdings(): Promise<Map<string, string[]>> {
   const { items } = await client.list(agentAllocations);
   return new Map(
@@ -51,7 +52,7 @@ async function holdings(): Promise<Map<string, string[]>> {
   );
 }
 
-/** No block is two nodes', by what agents are shown and by the ledger. */
+/** Checks that no block belongs to two nodes, in AgentAllocations and in the ledger. */
 async function noBlockTwice(): Promise<void> {
   const shown = [...(await holdings()).values()].flat();
   expect(new Set(shown).size).toBe(shown.length);
@@ -63,8 +64,8 @@ async function noBlockTwice(): Promise<void> {
 }
 
 /**
- * A network comes while both versions are there: each node gets its own block of it, and its data path.
- * @param networks how many there are then
+ * Adds a network while both versions run: each node must get its own block of it and its data path.
+ * @param networks the number of networks then
  */
 async function comes(name: string, cidr: string, cidr6: string, networks: number): Promise<void> {
   await kubectl(['apply', '-f', '-'], manifest(name, cidr, cidr6));
@@ -78,14 +79,14 @@ async function comes(name: string, cidr: string, cidr6: string, networks: number
   await hackLab('run', 'node2', name, '--name', 'probe', '--', 'ping', '-n', '-c', '2', '-W', '1', bridge);
 }
 
-test('an agent of the version before works under operators of this one, and is replaced without a lost packet', async () => {
+test('an agent of an earlier version works with operators of this one, and is replaced without a lost packet', async () => {
   const traffic = await pinging({ node: 'node2', name: 'dcos' }, addressOf('node3', 'dcos'));
   const [kernel, held] = [await kernelOf('node3'), await holdings()];
   await hackLab('agent', 'stop', 'node3');
-  startAgent(lab, 'node3', undefined, before.agent);
+  startAgent(lab, 'node3', before.agent);
   await agentReady('node3');
   expect(await kernelOf('node3')).toBe(kernel);
-  // what somebody, or a later version, has added is kept when it writes
+  // it keeps fields that a person, or a later version, has added
   await kubectl(['annotate', 'overlayagent', 'node3', 'example.com/kept=yes']);
   await kubectl(['label', 'overlayagent', 'node3', 'example.com/rack=a']);
   await comes('mixed', '10.82.0.0/16', 'fd82::/48', 3);
@@ -104,7 +105,7 @@ test('an agent of the version before works under operators of this one, and is r
   expect(await holdings()).toEqual(held);
 });
 
-test('an operator of the version before works with agents of this one, leaves what it does not know, and gives no block twice', async () => {
+test('an operator of an earlier version works with agents of this one, keeps unknown fields, and gives no block twice', async () => {
   const held = await holdings();
   await kubectl(
     ['apply', '-f', '-'],

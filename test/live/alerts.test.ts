@@ -10,11 +10,11 @@ import { filesBelow } from '../support/source.ts';
 const folder = fileURLToPath(new URL('../../deploy/monitoring', import.meta.url));
 const promtool = (...args: string[]) => command('promtool', args, { cwd: folder });
 
-test('Prometheus takes the rules', async () => {
+test('Prometheus accepts the rules', async () => {
   expect(await promtool('check', 'rules', 'rules.yaml')).toContain('SUCCESS');
 });
 
-test('each alert fires when it should, and is silent otherwise', async () => {
+test('each alert fires when it should, and only then', async () => {
   expect(await promtool('test', 'rules', 'rules.test.yaml')).toContain('SUCCESS');
 });
 
@@ -30,7 +30,7 @@ test('Prometheus understands each query of the dashboards', async () => {
       const path = join(dir, 'panels.yaml');
       writeFileSync(path, stringify({ groups: [{ name: 'panels', rules }] }));
       expect(await promtool('check', 'rules', '--lint=none', path)).toContain(`${rules.length} rules found`);
-      // the check itself can fail
+      // the check fails for a wrong query
       writeFileSync(path, stringify({ groups: [{ name: 'x', rules: [{ record: 'x', expr: 'sum by (' }] }] }));
       await expect(promtool('check', 'rules', path)).rejects.toThrow('parse error');
     }
@@ -39,7 +39,7 @@ test('Prometheus understands each query of the dashboards', async () => {
   }
 });
 
-test('the component adds to deploy/ what Prometheus needs, and changes nothing else', async () => {
+test('the component adds to deploy/ only what Prometheus needs', async () => {
   const dir = mkdtempSync(join(tmpdir(), 'ovt-component-'));
   try {
     const rendered = async (kustomization: object): Promise<string[]> => {

@@ -19,13 +19,13 @@ export const crdFolder = fileURLToPath(new URL('../../crds', import.meta.url));
 
 interface Member {
   address: string;
-  /** Absent: played. */
+  /** Absent for a simulated agent. */
   real?: TestNode;
 }
 
 /**
- * A cluster as far as allocation goes: etcd and API server, two operators, and nodes whose agents are real, on a kernel
- * that only remembers, or played.
+ * A cluster for tests of allocation: etcd and API server, two operators, and nodes. Their agents are real (on a kernel
+ * that only remembers) or simulated.
  */
 export class LiveCluster {
   readonly plane: OwnControlPlane;
@@ -35,7 +35,7 @@ export class LiveCluster {
   readonly #players: Players;
   #addresses = 1;
 
-  /** @param spec of OverlayConfig */
+  /** @param spec fields of OverlayConfig's spec */
   static async start(spec: Partial<OverlayConfig['spec']> = {}): Promise<LiveCluster> {
     const plane = await startControlPlane();
     try {
@@ -57,7 +57,7 @@ export class LiveCluster {
     this.#players = new Players(plane.kubeconfig);
   }
 
-  /** A leader and a standby. */
+  /** Starts a leader and a standby. */
   async startOperators(): Promise<void> {
     const { kubeconfig } = this.plane;
     this.operators = await Promise.all(['one', 'two'].map((id) => OperatorProcess.start(kubeconfig, id)));
@@ -75,7 +75,10 @@ export class LiveCluster {
     await this.plane.stop();
   }
 
-  /** @param address default: the next one */
+  /**
+   * Adds a node.
+   * @param address default: the next one
+   */
   async join(name: string, kind: 'real' | 'played', address?: string): Promise<void> {
     const own = address ?? `172.17.0.${++this.#addresses}`;
     const member: Member = { address: own };
@@ -89,7 +92,7 @@ export class LiveCluster {
     await this.startAgent(name);
   }
 
-  /** Registers the Node, where it is not there, as kubelet does. */
+  /** Registers the Node, if it does not exist, as kubelet does. */
   async kubelet(name: string): Promise<void> {
     const address = this.#member(name).address;
     const status = { addresses: [{ type: 'InternalIP', address }] };
@@ -98,13 +101,13 @@ export class LiveCluster {
     await this.client.updateStatus<Node>(nodes, { ...node, status });
   }
 
-  /** Its Node is deleted, and its machine is off. */
+  /** Deletes its Node and switches its machine off. */
   async leave(name: string): Promise<void> {
     await this.switchOff(name);
     await this.client.delete(nodes, name);
   }
 
-  /** Its agent does not answer any more. A played one forgets what it knew. */
+  /** Stops its agent. A simulated one loses its state. */
   async switchOff(name: string): Promise<void> {
     this.#players.remove(name);
     await this.#members.get(name)?.real?.stop();
@@ -116,7 +119,7 @@ export class LiveCluster {
     await real.start(this.plane.kubeconfig);
   }
 
-  /** The node's address from now on; the agent is told when it starts again. */
+  /** Changes the node's address; the agent reads it when it starts again. */
   readdress(name: string, address: string): void {
     this.#member(name).address = address;
   }
@@ -131,19 +134,19 @@ export class LiveCluster {
     return real;
   }
 
-  /** Names of nodes with a real agent, those switched off too. */
+  /** Returns the names of the nodes with a real agent, including those that are switched off. */
   get reals(): string[] {
     return [...this.#members].flatMap(([name, { real }]) => (real === undefined ? [] : [name]));
   }
 
-  /** What the node's kernel has for itself. */
+  /** Returns the node's own allocation in its kernel. */
   held(name: string): AgentAllocationSpec | undefined {
     const real = this.#members.get(name)?.real;
     if (real === undefined) return this.#players.held(name);
     return real.kernel.last?.allocations.find(({ node }) => node === name)?.spec;
   }
 
-  /** What the node's AgentAllocation shows. */
+  /** Returns the blocks and the VTEP in the node's AgentAllocation. */
   async shown(name: string): Promise<string[]> {
     const found = await this.client.get(agentAllocations, name);
     return found === undefined ? [] : shownBy(found);
@@ -154,7 +157,7 @@ export class LiveCluster {
     return new Map(items.map((item) => [item.metadata.name, shownBy(item)]));
   }
 
-  /** What `name`'s kernel has of all nodes, by node. */
+  /** Returns the entries of all nodes in `name`'s kernel, by node. */
   inKernel(name: string): Map<string, string[]> {
     const all = this.real(name).kernel.last?.allocations ?? [];
     return new Map(all.map(({ node, spec }) => [node, shownBy({ spec })]));
@@ -172,7 +175,7 @@ export class LiveCluster {
     await this.plane.kubectl('annotate', '--overwrite', 'overlayconfig', 'default', `${annotation}=${id}`);
   }
 
-  /** `REASON: MESSAGE`, of OverlayConfig. */
+  /** Returns OverlayConfig's Events as `REASON: MESSAGE`. */
   async events(): Promise<string[]> {
     const text = await this.plane.kubectl('get', 'events', '-A', '-o', 'json');
     const { items } = JSON.parse(text) as {
@@ -183,7 +186,7 @@ export class LiveCluster {
       .map((each) => `${each.reason}: ${each.message}`);
   }
 
-  /** The leader's, summed over both operators: a standby has 0. */
+  /** Returns the leader's metric, as a sum over both operators: a standby has 0. */
   async metric(name: string): Promise<number> {
     const texts = await Promise.all(
       this.operators.map(async (operator) => (await operator.get('/metrics')).text()),
@@ -196,7 +199,7 @@ export class LiveCluster {
     return history(this.plane.etcd.url, from);
   }
 
-  /** Of all that etcd has stored since: what two nodes were shown at one time. */
+  /** Returns the blocks that two nodes had at the same time, in everything that etcd has stored since `from`. */
   async shared(from = 1): Promise<string[]> {
     return sharedIn(await this.history(from));
   }

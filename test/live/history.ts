@@ -1,21 +1,21 @@
 import { changes, mark, type Change } from '../chaos/allocation/history.ts';
 import type { AgentAllocation, KubeObject } from '../../src/api/types.ts';
 
-/** One version of an object of ours, as etcd stored it. */
+/** One version of one of our objects, as etcd stored it. */
 export interface Version {
   revision: number;
   /** `agentallocations`, … */
   plural: string;
   name: string;
-  /** undefined: it was deleted. */
+  /** undefined if it was deleted. */
   object: KubeObject | undefined;
 }
 
 const prefix = '/registry/overlaynet.dev/';
 
 /**
- * Every version of every object of ours that etcd ever stored, in its order, up to now: those too that were replaced
- * before any watch of the API server could show them. After a restore the lost ones are not among them.
+ * Returns every version of every object of ours that etcd ever stored, in order, including those that were replaced
+ * before any watch could report them. After a restore, lost versions are missing.
  */
 export async function history(etcd: string, from = 1): Promise<Version[]> {
   const last = await mark(etcd, 'up to here');
@@ -36,14 +36,14 @@ function versionOf({ revision, key, object, deleted }: Change): Version[] {
   return [{ revision, plural, name, object: deleted ? undefined : (object as KubeObject) }];
 }
 
-/** What an AgentAllocation shows: VTEP, and blocks by network. */
+/** Returns the VTEP and the blocks in an AgentAllocation. */
 export const shownBy = ({ spec }: Pick<AgentAllocation, 'spec'>): string[] => [
   ...(spec.vtep === undefined ? [] : [spec.vtep.mac]),
   ...[spec.vtep?.ip, spec.vtep?.ip6].flatMap((ip) => (ip === undefined ? [] : [ip])),
   ...(spec.networks ?? []).flatMap(({ subnets }) => subnets.map(({ cidr }) => cidr)),
 ];
 
-/** At any revision: what two AgentAllocations showed at the same time, `REVISION: BLOCK by NODE and NODE`. */
+/** Returns the blocks that two AgentAllocations contained at the same revision: `REVISION: BLOCK by NODE and NODE`. */
 export function sharedIn(versions: readonly Version[]): string[] {
   const holders = new Map<string, string>();
   const shown = new Map<string, string[]>();

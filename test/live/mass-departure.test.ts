@@ -1,12 +1,10 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, jest, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { confirmDepartures } from '../../src/allocate/departures.ts';
 import { nodes } from '../../src/kube/resources.ts';
 import { applyNetwork } from '../support/leader.ts';
 import { blocksOf, LiveCluster } from './cluster.ts';
 import { eventually, found } from '../support/eventually.ts';
-
-jest.setTimeout(60_000);
 
 const all = Array.from({ length: 10 }, (_, i) => `node${i}`);
 const going = all.slice(4);
@@ -17,7 +15,7 @@ let before: Map<string, string[]>;
 beforeAll(async () => {
   cluster = await LiveCluster.start({ reuseCooldown: '1s' });
   await applyNetwork(cluster.client, 'dcos', [{ cidr: '9.0.0.0/16', prefix: 24 }]);
-}, 60_000);
+});
 beforeEach(async () => {
   await Promise.all(all.map((name) => cluster.join(name, 'real', `172.17.0.${all.indexOf(name) + 2}`)));
   before = await everybody(all);
@@ -29,7 +27,7 @@ afterAll(async () => {
   await cluster.stop();
 });
 
-/** These have their blocks, and every real kernel of them has these nodes and no other. */
+/** Checks that these nodes have their blocks, and that every real kernel among them has exactly these nodes. */
 const everybody = (names: readonly string[]) =>
   eventually(
     async () => {
@@ -45,7 +43,7 @@ const everybody = (names: readonly string[]) =>
     { what: `all of ${names.join()} to be in every kernel`, seconds: 45 },
   );
 
-/** Six of ten Nodes deleted at once, and that it is not believed; its id. */
+/** Deletes six of ten Nodes at once, waits until the operator refuses to believe it, and returns the departure's id. */
 const depart = async (): Promise<string> => {
   for (const name of staying) cluster.real(name).kernel.snapshots.length = 0;
   await Promise.all(going.map((name) => cluster.switchOff(name)));
@@ -64,7 +62,7 @@ const depart = async (): Promise<string> => {
     /^6 of 10 nodes are gone at once: node4, node5, node6, node7, node8, … \(6 in all\); /,
   );
   expect(degraded.message).toContain(`${confirmDepartures}=${departures?.id}`);
-  // more than the cooldown, and an agent's patience with one that goes
+  // longer than the cooldown, and than an agent waits before it removes a peer
   await sleep(2_000);
   expect(await cluster.allShown()).toEqual(before);
   expect(await cluster.metric('overlaynet_operator_disbelieved_departures')).toBe(6);
@@ -76,7 +74,7 @@ const depart = async (): Promise<string> => {
   return departures!.id;
 };
 
-test('more than half of the nodes that go at once keep what they had until they return', async () => {
+test('if more than half of the nodes disappear at once, they keep their blocks until they return', async () => {
   await depart();
   await Promise.all(
     going.map(async (name) => {
@@ -104,7 +102,7 @@ test('more than half of the nodes that go at once keep what they had until they 
   }
 });
 
-test('a person who confirms it has their blocks released, and agents drop them', async () => {
+test('once a person confirms the departure, their blocks are released, and agents remove them', async () => {
   const id = await depart();
   const start = performance.now();
   await cluster.annotate(confirmDepartures, id);
@@ -123,7 +121,7 @@ test('a person who confirms it has their blocks released, and agents drop them',
     { what: 'all to be well', seconds: 45 },
   );
   await sleep(1_500);
-  // lowest first, by those that come next
+  // new nodes get the lowest blocks first
   await cluster.join('later', 'played', '172.17.0.20');
   await eventually(
     async () => {

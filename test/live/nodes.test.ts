@@ -1,13 +1,11 @@
-import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { agentAllocations, nodes, overlayAgents, type Node } from '../../src/kube/resources.ts';
 import { applyNetwork, blocks } from '../support/leader.ts';
 import { blocksOf, LiveCluster } from './cluster.ts';
 import { eventually, found } from '../support/eventually.ts';
 
-jest.setTimeout(60_000);
-
-/** Beside a peer that stays and sees all others. */
+/** A peer that stays and sees all others. */
 const watcher = 'watcher';
 const cooldownMs = 3_000;
 
@@ -19,12 +17,12 @@ beforeAll(async () => {
   await cluster.join('other', 'played');
   await has(watcher);
   await has('other');
-}, 60_000);
+});
 afterAll(async () => {
   await cluster.stop();
 });
 
-/** It holds VTEP and block, and the peer's kernel has just that of it. */
+/** Checks that it has a VTEP and a block, and that the peer's kernel has exactly these. */
 const has = (name: string): Promise<string[]> =>
   eventually(
     async () => {
@@ -52,7 +50,7 @@ const gone = async (name: string): Promise<void> => {
   await eventually(() => !inPeer(name), found, { what: `${name} to leave the peer`, seconds: 45 });
 };
 
-test('one that is deleted leaves its peers within a second; its block rests, and is the first to be given again', async () => {
+test('peers remove a deleted node within a second; its block rests, and is the first to be given again', async () => {
   const first = await joined('first');
   const second = await joined('second');
   await cluster.switchOff('first');
@@ -61,7 +59,7 @@ test('one that is deleted leaves its peers within a second; its block rests, and
   await eventually(() => !inPeer('first'), found, { what: 'first to leave the peer', seconds: 45 });
   const ms = Math.round(performance.now() - start);
   process.stdout.write(`a deleted node left its peer after ${ms} ms; 1000 are asked\n`);
-  // a busy machine may take ten times that
+  // a busy machine may take ten times as long
   expect(ms).toBeLessThan(10_000);
   const rests = await joined('third');
   expect(rests.filter((block) => first.includes(block))).toEqual([]);
@@ -72,7 +70,7 @@ test('one that is deleted leaves its peers within a second; its block rests, and
   expect(await has('second')).toEqual(second);
 });
 
-test('the same name back while its block rests gets the same, and so does one made again with a new uid', async () => {
+test('a node that returns while its block rests gets the same block, and so does one with a new uid', async () => {
   const had = await joined('back');
   await gone('back');
   expect((await blocks(cluster.client)).filter((text) => text.includes(' back '))).toEqual([
@@ -96,7 +94,7 @@ test('the same name back while its block rests gets the same, and so does one ma
   expect(await has('back')).toEqual(had);
 });
 
-test('one that a finalizer keeps keeps its block as long', async () => {
+test('a node keeps its block while a finalizer keeps its Node', async () => {
   const name = 'kept';
   const had = await joined(name);
   const node = (await cluster.client.get(nodes, name))!;
@@ -123,7 +121,7 @@ test('one that a finalizer keeps keeps its block as long', async () => {
   expect(await joined('after')).toEqual(had);
 });
 
-test('one that is renamed, and keeps its address, is served once its old Node is gone', async () => {
+test('a renamed node with the same address is served once its old Node is gone', async () => {
   const old = await joined('old-name', '172.17.1.1');
   await cluster.switchOff('old-name');
   await cluster.join('new-name', 'played', '172.17.1.1');
@@ -144,19 +142,19 @@ test('one that is renamed, and keeps its address, is served once its old Node is
   await eventually(() => !inPeer('old-name'), found, { what: 'the peer to drop the old name', seconds: 45 });
 });
 
-test('one that is re-imaged with the same name and address keeps its block', async () => {
+test('a re-imaged node with the same name and address keeps its block', async () => {
   const had = await joined('re-imaged');
   // a machine without a checkpoint, whose kubelet finds its Node
   await cluster.switchOff('re-imaged');
   await cluster.join('re-imaged', 'played', cluster.addressOf('re-imaged'));
   expect(await has('re-imaged')).toEqual(had);
-  // and one whose Node was made anew
+  // and one whose Node was created anew
   await gone('re-imaged');
   await cluster.join('re-imaged', 'played', cluster.addressOf('re-imaged'));
   expect(await has('re-imaged')).toEqual(had);
 });
 
-test('a changed address reaches every peer within seconds and costs no block', async () => {
+test('a changed address reaches every peer within seconds, and the node keeps its block', async () => {
   await cluster.join('moving', 'real');
   const had = await has('moving');
   const addressIn = (name: string) =>
@@ -181,7 +179,7 @@ test('a changed address reaches every peer within seconds and costs no block', a
   }
 });
 
-test('an OverlayAgent that a hand deletes comes back, and frees nothing', async () => {
+test('an OverlayAgent that was deleted by hand comes back, and no block is freed', async () => {
   await cluster.join('here', 'real');
   const had = await has('here');
   const from = await cluster.plane.etcd.revision();
@@ -195,7 +193,7 @@ test('an OverlayAgent that a hand deletes comes back, and frees nothing', async 
     found,
     { what: 'it to be made again', seconds: 45 },
   );
-  // also of one whose agent is down
+  // the same for a node whose agent is down
   await cluster.switchOff('here');
   await cluster.client.delete(overlayAgents, 'here');
   await sleep(cooldownMs + 1_000);
@@ -210,6 +208,6 @@ test('an OverlayAgent that a hand deletes comes back, and frees nothing', async 
     expect(blocksOf((object as { spec: never } | undefined)?.spec)).toEqual(had);
 });
 
-test('at no revision were two nodes shown one block', async () => {
+test('no revision gives one block to two nodes', async () => {
   expect(await cluster.shared()).toEqual([]);
 });

@@ -1,25 +1,22 @@
-import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import type { KubeObject } from '../../src/api/types.ts';
 import type { Resource } from '../../src/kube/resources.ts';
 import { startControlPlane, type OwnControlPlane } from '../support/controlplane.ts';
 import { backoff, Following, names, type ConfigMap, type Followed } from '../support/following.ts';
 import { eventually, found } from '../support/eventually.ts';
 
-// a real restore: etcd and API server stop and start
-jest.setTimeout(120_000);
-
 const namespaces: Resource<KubeObject> = { apiVersion: 'v1', kind: 'Namespace', plural: 'namespaces' };
 type Follower = Followed<ConfigMap>;
 const silenceMs = 2000;
-/** What an informer takes to notice, from when it can; a busy machine may take ten times that. */
+/** Time until an informer notices, from the moment when it can; a busy machine may take ten times as long. */
 const limitMs = backoff.maxMs + silenceMs + 600;
 
-describe('When etcd is put back', () => {
+describe('When etcd is restored', () => {
   let plane: OwnControlPlane;
   const following = new Following(() => plane);
   const { configMapsIn, make, follow, httpProxy } = following;
 
-  /** Waits until that holds for all informers; prints how long it took. */
+  /** Waits until that is true for all informers, and prints the time. */
   const within = async (
     what: string,
     all: Follower[],
@@ -36,7 +33,7 @@ describe('When etcd is put back', () => {
   const noticed = (informer: Follower['informer']) => informer.counters.restores > 0;
   const followed = (informer: Follower['informer']) =>
     noticed(informer) && !names(informer).some((name) => name.startsWith('lost'));
-  /** Objects that the backup has, and lost ones. */
+  /** Makes objects that are in the backup, and objects that will be lost. */
   const history = async (resource: Resource<ConfigMap>): Promise<void> => {
     const { client } = plane;
     const changed = await make(resource, 'changed');
@@ -53,7 +50,7 @@ describe('When etcd is put back', () => {
 
   beforeAll(async () => {
     plane = await startControlPlane();
-  }, 60_000);
+  });
   afterEach(async () => {
     await following.end();
   });
@@ -61,7 +58,7 @@ describe('When etcd is put back', () => {
     await plane.stop();
   });
 
-  test('informers of every kind show what was restored, and follow it', async () => {
+  test('informers of every kind show the restored objects, and follow them', async () => {
     const resource = await configMapsIn('restored');
     const secrets: Resource<ConfigMap> = { ...resource, kind: 'Secret', plural: 'secrets' };
     const { client } = plane;
@@ -89,7 +86,7 @@ describe('When etcd is put back', () => {
     const lost = Math.max(...all.map(({ informer }) => Number(informer.resourceVersion)));
     for (const { changes } of all) changes.length = 0;
 
-    // answered by somebody all the time, these need not list everything: they compare
+    // a server answers all the time, so these need not list everything: they compare
     const away = { status: 503 };
     refusing.fault = deafening.fault = () => away;
     for (const proxy of [refusing, deafening]) proxy.cut();
@@ -98,7 +95,7 @@ describe('When etcd is put back', () => {
       seconds: 10,
     });
     await plane.killApiserver();
-    // the first is the watch that broke
+    // the first failure is the watch that broke
     await eventually(() => late.informer.counters.failures >= 2, found, {
       what: 'an attempt without answer',
       seconds: 10,
@@ -110,7 +107,7 @@ describe('When etcd is put back', () => {
     expect(await plane.etcd.revision()).toBeLessThan(lost);
     expect(told.sort()).toEqual(['configmaps', 'configmaps', 'namespaces', 'secrets']);
 
-    // the API server accepts a watch from a version that it has not reached, and is silent
+    // the API server accepts a watch from a version that it has not reached, and sends nothing
     deafening.fault = (_, url) => {
       if (url.includes('limit=1')) return { status: 200, body: `{"metadata":{"resourceVersion":"${lost}"}}` };
       return url.includes('/configmaps/') ? { status: 403 } : undefined;
@@ -122,7 +119,8 @@ describe('When etcd is put back', () => {
     deafening.fault = () => undefined;
     await within('a restore, on a watch that was silent', [deaf], followed);
 
-    // other writes pass the version that was seen; those in between are not sent again, and the newest object is the same
+    // other writes pass the version that was seen; events in between are not sent again, and the newest object is the
+    // same
     const noise = await configMapsIn('noise');
     for (let i = 0; (await plane.etcd.revision()) <= lost; i++) await make(noise, `noise${i}`);
     delaying.fault = () => undefined;
@@ -147,7 +145,7 @@ describe('When etcd is put back', () => {
     expect(all.map(({ informer }) => informer.counters.restores)).toEqual(all.map(() => 1));
   });
 
-  test('behind an API server that goes on, its reads of single objects show it; started anew, all is as restored', async () => {
+  test('an API server that keeps running shows the restored state in reads of single objects, and in all reads after a restart', async () => {
     const resource = await configMapsIn('behind');
     const { client } = plane;
     await history(resource);
@@ -158,7 +156,7 @@ describe('When etcd is put back', () => {
       seconds: 10,
     });
     await plane.etcd.restore();
-    // from the API server's own cache, which has no reason to doubt itself
+    // the API server's own cache still has the old state
     const lists = (await client.list(resource)).items;
     expect(lists.map(({ metadata }) => metadata.name)).toContain('lost0');
     expect(await client.get(resource, 'lost0')).toBeUndefined();

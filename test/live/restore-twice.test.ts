@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { confirmRestore } from '../../src/allocate/restore.ts';
 import { nodes, overlayAgents } from '../../src/kube/resources.ts';
@@ -6,18 +6,15 @@ import { applyNetwork } from '../support/leader.ts';
 import { blocksOf, LiveCluster } from './cluster.ts';
 import { eventually, found } from '../support/eventually.ts';
 
-// a real restore: etcd and API server stop and start
-jest.setTimeout(120_000);
-
 let cluster: LiveCluster;
 beforeAll(async () => {
   cluster = await LiveCluster.start({ reuseCooldown: '1s' });
-}, 60_000);
+});
 afterAll(async () => {
   await cluster.stop();
 });
 
-/** node4's, whom the backup does not know. */
+/** node4's block, which the backup does not contain. */
 const twice = '9.0.3.0/24';
 
 const holds = (name: string) =>
@@ -30,7 +27,7 @@ const holds = (name: string) =>
     { what: `${name} to hold a VTEP and a block`, seconds: 45 },
   );
 
-test('a block that two agents hold stays with both, is shown once, and is told until one of them is gone', async () => {
+test('a block that two agents have stays with both, is in one AgentAllocation, and is reported until one agent is gone', async () => {
   await applyNetwork(cluster.client, 'dcos', [{ cidr: '9.0.0.0/16', prefix: 24 }]);
   for (const name of ['node1', 'node2', 'node3']) {
     await cluster.join(name, name === 'node1' ? 'real' : 'played');
@@ -39,7 +36,7 @@ test('a block that two agents hold stays with both, is shown once, and is told u
   await cluster.plane.etcd.backup();
   await cluster.join('node4', 'real');
   const held = await holds('node4');
-  // nobody who remembers: operators that start anew, an agent that is away, and peers that have nothing to say
+  // nobody remembers: operators restart, one agent is away, and peers have nothing to report
   await cluster.killOperators();
   await Promise.all(['node1', 'node2', 'node3', 'node4'].map((name) => cluster.switchOff(name)));
   await cluster.plane.restore();
@@ -69,7 +66,7 @@ test('a block that two agents hold stays with both, is shown once, and is told u
     nodes: ['node5', 'node4'],
   });
   expect((await cluster.events()).join('\n')).toContain('HeldTwice: held by two nodes');
-  // whoever noticed the restore, if anybody did
+  // some operator or agent may have noticed the restore
   await eventually(async () => (await cluster.condition('Restored'))?.status !== 'True', found, {
     what: 'no restore to last',
     seconds: 45,
@@ -88,7 +85,7 @@ test('a block that two agents hold stays with both, is shown once, and is told u
   expect(await cluster.shown('node5')).toEqual(held);
   expect(await cluster.shared()).toEqual([]);
 
-  // the node that the ledger names goes: nobody holds the block twice any more
+  // the node that the ledger names leaves, so that only one node has the block
   await cluster.leave('node5');
   await eventually(
     async () => {
@@ -115,7 +112,7 @@ test('a block that two agents hold stays with both, is shown once, and is told u
   await cluster.client.delete(nodes, 'node4');
 });
 
-test('a restore that a node without an agent holds up ends when a person confirms it', async () => {
+test('a restore that waits for a node without an agent ends when a person confirms it', async () => {
   await cluster.join('mute', 'played');
   await eventually(async () => (await cluster.shown('mute')).length === 4, found, {
     what: 'mute to be served',

@@ -1,12 +1,9 @@
-import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { OverlayAgent } from '../../src/api/types.ts';
 import { overlayNetworks } from '../../src/kube/resources.ts';
 import { applyNetwork } from '../support/leader.ts';
 import { blocksOf, LiveCluster } from './cluster.ts';
 import { eventually, found } from '../support/eventually.ts';
-
-// a real restore: etcd and API server stop and start
-jest.setTimeout(120_000);
 
 const before = ['a1', 'a2', 'a3', 'a4', 'a5', 'a6'];
 const leaving = ['a4', 'a5', 'a6'];
@@ -18,14 +15,14 @@ describe('A state from before ten joins, three leaves and a replaced network', (
   let cluster: LiveCluster;
   beforeEach(async () => {
     cluster = await LiveCluster.start({ reuseCooldown: '1s' });
-  }, 60_000);
+  });
   afterEach(async () => {
     await cluster.stop();
   });
 
   const join = (names: readonly string[]) =>
     Promise.all(names.map((name) => cluster.join(name, isReal(name) ? 'real' : 'played')));
-  /** Every node has a VTEP and so many blocks, and its kernel has the same. */
+  /** Waits until every node has a VTEP and that many blocks, and its kernel has the same. */
   const settled = (names: readonly string[], blocks: number) =>
     eventually(
       async () => {
@@ -40,7 +37,7 @@ describe('A state from before ten joins, three leaves and a replaced network', (
       { what: `all of ${names.join()} to hold ${blocks} blocks`, seconds: 45 },
     );
 
-  /** Joins, leaves and a network replaced; what everybody holds then. */
+  /** Nodes join and leave, and a network is replaced; returns each node's blocks afterwards. */
   const live = async (): Promise<Map<string, string[]>> => {
     await applyNetwork(cluster.client, 'kept', [{ cidr: '9.0.0.0/16', prefix: 24 }]);
     await applyNetwork(cluster.client, 'old', [{ cidr: '9.1.0.0/16', prefix: 24 }]);
@@ -69,7 +66,7 @@ describe('A state from before ten joins, three leaves and a replaced network', (
     return held;
   };
 
-  test('keeps everybody at what they hold, and gives a newcomer nothing before all have said what that is', async () => {
+  test('keeps each node’s blocks, and gives a new node nothing before all have reported theirs', async () => {
     const held = await live();
     const kernels = cluster.reals.filter((name) => staying.includes(name));
     const had = new Map(kernels.map((name) => [name, cluster.inKernel(name)]));
@@ -117,7 +114,7 @@ describe('A state from before ten joins, three leaves and a replaced network', (
     for (const name of staying) expect([name, after.get(name)]).toEqual([name, held.get(name)]);
     expect((await cluster.config())?.status?.restored).toBeUndefined();
 
-    // what happened in between
+    // the versions in between
     const versions = await cluster.history();
     expect(await cluster.shared()).toEqual([]);
     const answered = (name: string) =>

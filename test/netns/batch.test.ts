@@ -1,9 +1,5 @@
-import { jest } from '@jest/globals';
 import { runBatch } from '../../src/linux/batch.ts';
 import { Netns } from '../support/netns.ts';
-
-// a busy machine takes its time to start a hundred programs
-jest.setTimeout(30_000);
 
 let netns: Netns;
 let processes = 0;
@@ -31,7 +27,7 @@ describe('ip', () => {
     await netns.sh('ip link set d0 up');
   });
 
-  test('a line that ends the program loses none of those behind it', async () => {
+  test('after a line that ends the program, the following lines still run', async () => {
     const lines = [
       neighbour('10.0.0.1'),
       'neigh del 10.0.9.9 dev d0',
@@ -51,7 +47,7 @@ describe('ip', () => {
     expect(processes).toBe(2);
   });
 
-  test('a family that fails takes none of the other down, however many its lines are', async () => {
+  test('lines of one family that fail do not affect the other family', async () => {
     await netns.sh('sysctl -qw net.ipv6.conf.d0.disable_ipv6=1');
     const lines = Array.from({ length: 100 }, (_, index) => [
       neighbour(`fd00::${index + 1}`),
@@ -68,7 +64,7 @@ describe('ip', () => {
     ]);
   });
 
-  test('an argument that it does not take is said, and what is far enough behind is done', async () => {
+  test('an argument that ip does not accept is reported, and lines far enough behind it are executed', async () => {
     const lines = Array.from({ length: 200 }, (_, index) => `addr add 10.0.0.${index + 1}/32 dev d0`);
     lines[2] = 'addr add 300.1.1.1/32 dev d0';
     const { failed, problems } = await ip(lines);
@@ -88,7 +84,7 @@ describe('ipset', () => {
 
   beforeEach(() => netns.sh('ipset create ovt hash:net maxelem 5'));
 
-  test('no line that fails loses another, before or behind it', async () => {
+  test('a line that fails loses no other line', async () => {
     await netns.sh('ipset create used hash:net');
     await netns.sh('iptables-nft -A INPUT -m set --match-set used src');
     const lines = [
@@ -106,7 +102,7 @@ describe('ipset', () => {
     expect([await members('ovt'), await members('more')]).toEqual([2, 1]);
   });
 
-  test('a set that cannot be made is said once, its entries are not', async () => {
+  test('a set that cannot be made is reported once, and its entries are not reported', async () => {
     const lines = [
       'create ovt hash:net family inet6 -exist',
       'add ovt fd00::1 -exist',
@@ -120,7 +116,7 @@ describe('ipset', () => {
     expect(await netns.sh('ipset list -n')).toContain('more');
   });
 
-  test('one that is full is said, and how many changes were not tried', async () => {
+  test('a full set is reported, with the number of changes that were not tried', async () => {
     const lines = Array.from({ length: 100 }, (_, index) => `add ovt 10.0.0.${index + 1} -exist`);
     const { failed, problems } = await ipset(lines);
     expect(failed[0]).toEqual({ line: 6, words: 'Hash is full, cannot add more elements' });
@@ -128,7 +124,7 @@ describe('ipset', () => {
   });
 });
 
-test('a program that takes no batch at all is called once, and what it said is kept', async () => {
+test('a program that accepts no batch is called once, and its message is kept', async () => {
   const broken: Netns['run'] = () => {
     processes++;
     return Promise.resolve({ stdout: '', stderr: 'ip: out of order', code: 3 });
@@ -144,7 +140,7 @@ test('a program that takes no batch at all is called once, and what it said is k
   }
 });
 
-test('bridge ends at an argument that it does not take: what it did until then, and why, is said', async () => {
+test('bridge stops at an argument that it does not accept, and the report says what it had done and why it stopped', async () => {
   await netns.sh('ip link add vtep7 type vxlan id 7 dstport 64007');
   const fdb = (address: string) => `fdb replace 02:00:00:00:00:01 dev vtep7 dst ${address} self permanent`;
   const lines = ['fdb del 02:00:00:00:00:09 dev vtep7 self', fdb('10.0.0.300'), fdb('10.0.0.3')];

@@ -6,7 +6,7 @@ import { until } from '../../hack/testbed/processes.ts';
 
 const mark = `ovt-bound-${process.pid}`;
 
-/** Processes that carry the mark in their environment. */
+/** Returns the processes that have the mark in their environment. */
 const marked = () =>
   readdirSync('/proc').filter((pid) => {
     try {
@@ -20,8 +20,8 @@ afterEach(() => {
   for (const pid of marked()) process.kill(Number(pid), 'SIGKILL');
 });
 
-test('what is bound to a command ends with all its children when the command is killed', async () => {
-  // two children of its own, one in a session of its own
+test('a bound command ends with all its children when its parent is killed', async () => {
+  // two children, one of them in its own session
   const script = 'setsid sleep 60 & sleep 60 & wait';
   const argv = JSON.stringify(bound([], 'sh', '-c', script));
   const start = `const [program, ...args] = ${argv};
@@ -30,7 +30,7 @@ test('what is bound to a command ends with all its children when the command is 
     stdio: 'ignore',
     env: { ...process.env, OVT_MARK: mark },
   });
-  // the command, unshare, sh and both sleeps
+  // the parent, unshare, sh and both sleeps
   await until('all of it runs', () => (marked().length >= 5 ? true : undefined), { seconds: 20 });
   command.kill('SIGKILL');
   await once(command, 'exit');

@@ -1,4 +1,3 @@
-import { jest } from '@jest/globals';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
@@ -9,15 +8,12 @@ import { silent } from '../../src/log.ts';
 import { cluster, nodeAddresses } from '../support/cluster.ts';
 import { connect, Netns } from '../support/netns.ts';
 
-// a busy machine takes its time to start a hundred programs
-jest.setTimeout(60_000);
-
 interface DaemonSet {
   spec: { template: { spec: { containers: [{ securityContext: { capabilities: { add: string[] } } }] } } };
 }
 const manifest = fileURLToPath(new URL('../../deploy/system/agent.yaml', import.meta.url));
 const [container] = (parse(readFileSync(manifest, 'utf8')) as DaemonSet).spec.template.spec.containers;
-/** What deploy/ gives the agent: `NET_ADMIN`, … */
+/** The capabilities that deploy/ gives the agent: `NET_ADMIN`, … */
 const given = container.securityContext.capabilities.add;
 
 let node: Netns;
@@ -33,7 +29,7 @@ afterEach(async () => {
   await node.delete();
 });
 
-/** Every program as root with those capabilities alone, and no way to get another. */
+/** Runs every program as root with only those capabilities, and without a way to get another. */
 const limited =
   (capabilities: string[]): Run =>
   (program, args, options) => {
@@ -42,7 +38,9 @@ const limited =
     return node.run('setpriv', [...limits, program, ...args], options);
   };
 
-/** Two isolated networks of both families: tunnel, sets, rules in every table, policy routes, guard, ended connections. */
+/**
+ * Two isolated networks of both families: tunnel, sets, rules in every table, policy routes, guard, ended connections.
+ */
 function everything() {
   const isolation = { mode: 'Isolated', allow: [], hosts: 'Deny' } as const;
   return cluster(3, 0, {
@@ -92,7 +90,7 @@ async function pass(capabilities: string[]) {
   return { made, again, cleaned, failures: [made, again, cleaned].flatMap(({ failures }) => failures) };
 }
 
-test('a program that is limited so has them, and no other', async () => {
+test('a limited program has those capabilities and no other', async () => {
   const { stdout } = await limited(['NET_ADMIN', 'NET_RAW'])('grep', ['CapEff', '/proc/self/status']);
   expect(stdout.trim()).toBe('CapEff:\t0000000000003000');
 });
@@ -112,14 +110,14 @@ test.each(['nft', 'legacy'])(
   },
 );
 
-test('rules stand in the node’s backend: with what deploy/ gives that is seen', async () => {
+test('the capabilities of deploy/ suffice to find the node’s iptables backend', async () => {
   await node.sh('iptables-legacy -t mangle -N KUBE-IPTABLES-HINT');
   await new DataPath({ log: silent, run: limited(given) }).reconcile(everything());
   expect(await node.sh('iptables-legacy-save')).toContain('-A OVERLAYNET-POSTROUTING');
   expect(await node.sh('iptables-nft-save')).not.toContain('OVERLAYNET-');
 });
 
-test.each(given)('%s cannot be spared', async (capability) => {
+test.each(given)('%s is needed', async (capability) => {
   const { failures } = await pass(given.filter((name) => name !== capability));
   expect(failures).not.toEqual([]);
   if (capability === 'NET_RAW') {
@@ -130,7 +128,7 @@ test.each(given)('%s cannot be spared', async (capability) => {
   }
 });
 
-test('connections are ended with it too', async () => {
+test('the capabilities of deploy/ suffice to end connections', async () => {
   const add = '-I -p udp -s 9.0.0.2 -d 9.0.1.2 --sport 1000 --dport 2000 -t 60 -u SEEN_REPLY';
   await node.sh(`conntrack ${add}`);
   const { code, stderr } = await limited(given)('conntrack', ['-D', '-s', '9.0.0.2']);

@@ -5,7 +5,7 @@ import { CheckpointFile, type Checkpoint } from '../../src/agent/checkpoint.ts';
 import { cluster } from '../support/cluster.ts';
 import { recordingLog } from '../support/fixture.ts';
 
-/** A filesystem of 256 KiB in a mount namespace of its own, which goes with its holder. */
+/** Holds a file system of 256 KiB in its own mount namespace, which ends with this process. */
 let holder: ChildProcess;
 let dir: string;
 const mounted = '/tmp';
@@ -32,7 +32,7 @@ const checkpoint = (nodes: number): Checkpoint => ({
 });
 const path = () => `${dir}/checkpoint.json`;
 
-test('a full disk is reported, keeps the last good checkpoint, and is forgotten when there is room', () => {
+test('a full disk is reported until there is room again, and keeps the last good checkpoint', () => {
   const log = recordingLog();
   const file = new CheckpointFile({ dir, log, intervalMs: 0 });
   file.save(checkpoint(3));
@@ -41,7 +41,9 @@ test('a full disk is reported, keeps the last good checkpoint, and is forgotten 
 
   file.save(checkpoint(500));
   expect(file.problem).toBe('cannot write the checkpoint: ENOSPC: no space left on device, write');
-  expect(log.lines).toEqual([expect.stringContaining('error cannot write the checkpoint: ENOSPC')]);
+  expect(log.lines).toEqual([
+    expect.stringMatching(/^error cannot write the checkpoint object=.* output="ENOSPC/),
+  ]);
   expect(readFileSync(path(), 'utf8')).toBe(good);
 
   file.save(checkpoint(500));
@@ -53,7 +55,7 @@ test('a full disk is reported, keeps the last good checkpoint, and is forgotten 
   expect(new CheckpointFile({ dir, log }).load('node0')).toEqual(checkpoint(500));
 });
 
-test('a filesystem that is read-only is reported', async () => {
+test('a read-only file system is reported', async () => {
   const file = new CheckpointFile({ dir, log: recordingLog(), intervalMs: 0 });
   const remount = spawn('nsenter', [
     `--mount=/proc/${String(holder.pid)}/ns/mnt`,

@@ -14,7 +14,7 @@ import { DataPath } from '../../src/linux/datapath.ts';
 import { Netns } from '../support/netns.ts';
 import { directoriesIn, network, node2, recordingLog, scratch, snapshot } from '../support/fixture.ts';
 
-/** The conflists and the socket, with the plugin itself. */
+/** The conflists and the socket, with the real plugin. */
 const plugins = process.env.CNI_PATH ?? '';
 const plugin = `${plugins}/overlaynet`;
 
@@ -99,7 +99,7 @@ interface Call {
   id?: string;
 }
 
-/** A conflist's first plugin, as a runtime runs it. */
+/** Runs a conflist's first plugin, as a runtime does. */
 async function call(command: 'ADD' | 'DEL' | 'STATUS', options: Call = {}) {
   const { conflist = defaultConflist, args = pod, annotation, id = 'ovt-c' } = options;
   const list = JSON.parse(readFileSync(at.path(...conflist), 'utf8')) as {
@@ -133,7 +133,7 @@ const held = (name: string) => {
   return existsSync(dir) ? readdirSync(dir).filter((file) => /^[0-9a-f]+[.:]/.test(file)) : [];
 };
 
-test('a pod that asks for nothing gets the default network, and gives it back', async () => {
+test('a pod without annotation gets the default network, and DEL releases it', async () => {
   known.snapshot.config = { ...known.snapshot.config, defaultNetwork: 'elsewhere,both' };
   expect(await call('STATUS')).toMatchObject({ code: 0 });
   const { code, addresses } = await call('ADD');
@@ -142,7 +142,7 @@ test('a pod that asks for nothing gets the default network, and gives it back', 
   expect(await container.sh('ping -c 1 -W 2 9.0.1.1')).toContain('1 received');
   expect(await container.sh('ping -c 1 -W 2 fd01:b::1:0:0:1')).toContain('1 received');
   expect(held('both').sort()).toEqual(['9.0.1.2', expect.stringMatching(/^fd01/)]);
-  await socket.close(); // it takes no agent
+  await socket.close(); // DEL needs no agent
   expect((await call('DEL')).code).toBe(0);
   expect(held('both')).toEqual([]);
 });
@@ -155,7 +155,7 @@ test('several networks by annotation: eth0 first, and the default route from it'
   expect((await call('DEL')).code).toBe(0);
 });
 
-test('what the agent refuses is what the runtime is told', async () => {
+test('the plugin passes the agent’s refusal to the runtime', async () => {
   const { code, said } = await call('ADD', { annotation: 'nowhere' });
   expect(code).not.toBe(0);
   expect(said).toMatchObject({
@@ -170,7 +170,7 @@ test('what the agent refuses is what the runtime is told', async () => {
   expect(readdirSync(at.path('state', 'attachments')).filter((file) => !file.startsWith('.'))).toEqual([]);
 });
 
-test('by its own conflist a network is joined without Kubernetes, and both share their leases', async () => {
+test('a network’s own conflist works without Kubernetes, and shares its leases with the default one', async () => {
   const conflist = ['conf', 'both.conflist'];
   expect((await call('ADD', { conflist, args: {} })).addresses?.[0]).toBe('9.0.1.2/25');
   const other = await Netns.create();
@@ -187,7 +187,7 @@ test('by its own conflist a network is joined without Kubernetes, and both share
   expect(held('both')).toEqual([]);
 });
 
-test('a network that drains gives no address, and its containers can still be deleted', async () => {
+test('a draining network gives no address, and its containers can still be deleted', async () => {
   expect((await call('ADD', { annotation: 'both' })).code).toBe(0);
   known = facts('Draining');
   const other = await Netns.create();
@@ -204,7 +204,7 @@ test('a network that drains gives no address, and its containers can still be de
   expect(held('both')).toEqual([]);
 });
 
-test('a network that is gone keeps its leases until its container is', async () => {
+test('a deleted network keeps a lease until its container ends', async () => {
   expect((await call('ADD', { annotation: 'tiny' })).code).toBe(0);
   const shown = JSON.parse(await node.sh('ip -j link show')) as { ifname: string }[];
   const links = new Set(shown.map(({ ifname }) => ifname));
@@ -219,7 +219,7 @@ test('a network that is gone keeps its leases until its container is', async () 
   ]);
   expect(held('tiny')).toEqual(['10.1.0.2']);
 });
-test('the sweep at the agent’s start frees what a reboot left, and nothing that lives', async () => {
+test('the sweep at the agent’s start frees only what a reboot left', async () => {
   expect((await call('ADD', { annotation: 'both' })).code).toBe(0);
   const log = recordingLog();
   const options = { plugin, directories: directoriesIn(at), run: node.run, log };
@@ -234,7 +234,7 @@ test('the sweep at the agent’s start frees what a reboot left, and nothing tha
   ]);
 });
 
-test('cleanup takes containers’ ports with all else, and stops where an agent runs', async () => {
+test('cleanup removes containers’ ports with everything else, and refuses to run beside an agent', async () => {
   expect((await call('ADD', { annotation: 'both,tiny' })).code).toBe(0);
   const log = recordingLog();
   const directories = directoriesIn(at);

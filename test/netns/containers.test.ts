@@ -11,7 +11,7 @@ import type { Netns } from '../support/netns.ts';
 import { ping, Wire } from '../support/wire.ts';
 import { recordingLog } from '../support/fixture.ts';
 
-// What the agent answers, what the plugin makes of it, and what the agent's passes keep of that, over two nodes.
+// The agent's answer, what the plugin makes of it, and what the agent's passes keep of that, on two nodes.
 
 const networks = ['a', 'b'].map((name, index) => ({
   name,
@@ -47,7 +47,7 @@ afterAll(async () => {
 
 const stateDir = (index: number) => join(dir, `node${index}`);
 
-/** By an agent that was just started. */
+/** Runs a pass of agents that have just started. */
 const pass = (names = ['a', 'b']) =>
   new DataPath({
     log: silent,
@@ -93,7 +93,7 @@ describe('ports of a bridge', () => {
     port = record?.interfaces.find(({ network }) => network === 'b')?.host ?? '';
   });
 
-  test('a pass leaves them as the plugin made them', async () => {
+  test('a pass does not change ports that the plugin made', async () => {
     const before = await node().sh('ip link show type veth');
     expect(await pass()).toMatchObject({ changes: 0, failures: [] });
     expect(await node().sh('ip link show type veth')).toBe(before);
@@ -101,18 +101,18 @@ describe('ports of a bridge', () => {
 
   test.each<[string, () => Promise<unknown>]>([
     ['the bridge was deleted', () => node().sh('ip link del m-b')],
-    ['the network went and came back', () => pass(['a'])],
-    ['they were taken out of it', () => node().sh(`ip link set ${port} nomaster`)],
-    ['they do not send back any more', () => node().sh(`bridge link set dev ${port} hairpin off`)],
+    ['the network was removed and added again', () => pass(['a'])],
+    ['they were removed from the bridge', () => node().sh(`ip link set ${port} nomaster`)],
+    ['they have no hairpin mode', () => node().sh(`bridge link set dev ${port} hairpin off`)],
     ['they are down', () => node().sh(`ip link set ${port} down`)],
     [
-      'they are on another one',
+      'they are on another bridge',
       async () => {
         await node().sh('ip link add other type bridge');
         await node().sh(`ip link set ${port} master other`);
       },
     ],
-  ])('come back to it, and their containers answer, where %s', async (_, damage) => {
+  ])('are restored, and their containers answer, if %s', async (_, damage) => {
     const [container, peer] = containers as [Netns, Netns];
     await damage();
     expect(await pass()).toMatchObject({ failures: [] });
@@ -121,7 +121,7 @@ describe('ports of a bridge', () => {
     expect(await pass()).toMatchObject({ changes: 0, failures: [] });
   });
 
-  test('a record that cannot be read is told once, and what it allowed stays allowed', async () => {
+  test('a record that cannot be read is reported once, and its container may still send', async () => {
     const path = join(stateDir(0), 'attachments');
     const [file = ''] = readdirSync(path).filter((name) => name.endsWith('.json'));
     const whole = readFileSync(join(path, file));
@@ -139,7 +139,7 @@ describe('ports of a bridge', () => {
     expect(await told()).toMatchObject({ changes: 0, unread: [] });
   });
 
-  test('one that is not ours, or whose record is gone, stays where it is', async () => {
+  test('a port that is not ours, or that has no record, stays in its bridge', async () => {
     await node().sh(`ip link set ${port} nomaster alias mine`);
     expect(await pass()).toMatchObject({ changes: 0, failures: [] });
     await node().sh(`ip link set ${port} alias overlaynet`);

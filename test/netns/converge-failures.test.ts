@@ -1,45 +1,36 @@
-import { jest } from '@jest/globals';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { DataPath, type DataPathOutcome } from '../../src/linux/datapath.ts';
+import { DataPath } from '../../src/linux/datapath.ts';
 import { run, type Run } from '../../src/linux/run.ts';
 import { silent } from '../../src/log.ts';
 import { cluster } from '../support/cluster.ts';
 import type { Netns } from '../support/netns.ts';
-import { withUplink } from '../support/uplinked.ts';
-
-// a busy machine takes its time to start a hundred programs
-jest.setTimeout(30_000);
-
-const settled = { changes: 0, failures: [] };
+import { messagesOf, settled, withDataPath } from '../support/uplinked.ts';
 
 let netns: Netns;
 let path: DataPath;
 
-beforeEach(async () => {
-  netns = await withUplink();
-  path = new DataPath({ log: silent, run: netns.run });
+withDataPath((own, fresh) => {
+  netns = own;
+  path = fresh;
 });
-afterEach(() => netns.delete());
 
-const words = ({ failures }: DataPathOutcome): string => failures.map(({ message }) => message).join('\n');
-
-describe('what cannot be done is reported, and the rest is done', () => {
-  test('a VXLAN link of that name that is not ours', async () => {
+describe('a pass reports what it cannot do, and does the rest', () => {
+  test('a VXLAN link with our name that is not ours', async () => {
     await netns.sh('ip link add vtep1024 type vxlan id 5 dstport 9999');
     const outcome = await path.reconcile(cluster(2, 0));
-    expect(outcome.failures).toEqual([
+    expect(outcome.failures).toMatchObject([
       { message: expect.stringMatching(/vtep1024 .*not overlaynet's/) as string },
     ]);
     expect(await netns.sh('ip -d link show vtep1024')).toContain('vxlan id 5');
     expect(await netns.sh('ip addr show m-dcos')).toContain('9.0.0.1/25');
   });
 
-  test('a bridge of that name that is not ours fails its network alone', async () => {
+  test('a bridge with our name that is not ours makes only its network fail', async () => {
     await netns.sh('ip link add m-dcos type bridge');
     const outcome = await path.reconcile(cluster(2, 0));
-    expect(outcome.failures).toEqual([
+    expect(outcome.failures).toMatchObject([
       { network: 'dcos', message: expect.stringContaining('m-dcos') as string },
     ]);
     expect(await netns.sh('ip -o addr show')).not.toContain('m-dcos ');
@@ -53,7 +44,7 @@ describe('what cannot be done is reported, and the rest is done', () => {
     await listener.ready;
     const outcome = await path.reconcile(cluster(2, 0));
     await listener.stop();
-    expect(outcome.failures).toEqual([
+    expect(outcome.failures).toMatchObject([
       { message: expect.stringContaining('Address already in use') as string },
     ]);
     expect(await path.reconcile(cluster(2, 0))).toMatchObject({ failures: [] });
@@ -64,7 +55,7 @@ describe('what cannot be done is reported, and the rest is done', () => {
     await netns.sh('ip route add 9.0.1.0/24 via 172.17.9.9');
     await netns.sh('ip nexthop add id 1979711491 via 172.17.9.9 dev eth0');
     const outcome = await path.reconcile(cluster(3, 0));
-    expect(outcome.failures).toEqual([
+    expect(outcome.failures).toMatchObject([
       { message: expect.stringMatching(/nexthop 1979711491.*fd01:a::3.*not overlaynet's/) as string },
       { network: 'dcos', message: expect.stringContaining('File exists (route add 9.0.1.0/24') as string },
     ]);
@@ -81,13 +72,13 @@ describe('what cannot be done is reported, and the rest is done', () => {
     try {
       writeFileSync(join(dir, 'ip'), '#!/bin/sh\necho "ip: out of order" >&2\nexit 3\n', { mode: 0o755 });
       const failing = await new DataPath({ log: silent, run: broken('ip') }).reconcile(cluster(2, 0));
-      expect(words(failing)).toContain('ip: out of order');
-      // what does not need ip was done
+      expect(messagesOf(failing)).toContain('ip: out of order');
+      // changes that do not need ip were made
       expect(await netns.sh('ipset list -n')).toContain('overlaynet-overlays-4');
       const missing: Run = (name, args, options) =>
         name === 'ipset' ? run(join(dir, 'ipset'), args, options) : netns.run(name, args, options);
       const outcome = await new DataPath({ log: silent, run: missing }).reconcile(cluster(2, 0));
-      expect(words(outcome)).toMatch(/ipset: not found/);
+      expect(messagesOf(outcome)).toMatch(/ipset: not found/);
       expect(await netns.sh('ip route show 9.0.1.0/24')).toContain('via 44.128.0.2');
     } finally {
       rmSync(dir, { recursive: true });

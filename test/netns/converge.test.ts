@@ -1,27 +1,17 @@
-import { jest } from '@jest/globals';
-import { DataPath, type DataPathOutcome } from '../../src/linux/datapath.ts';
-import { silent } from '../../src/log.ts';
+import type { DataPath } from '../../src/linux/datapath.ts';
 import { cluster } from '../support/cluster.ts';
 import type { Netns } from '../support/netns.ts';
-import { withUplink } from '../support/uplinked.ts';
-
-// a busy machine takes its time to start a hundred programs
-jest.setTimeout(30_000);
-
-const settled = { changes: 0, failures: [] };
+import { messagesOf, settled, withDataPath } from '../support/uplinked.ts';
 
 let netns: Netns;
 let path: DataPath;
 
-beforeEach(async () => {
-  netns = await withUplink();
-  path = new DataPath({ log: silent, run: netns.run });
+withDataPath((own, fresh) => {
+  netns = own;
+  path = fresh;
 });
-afterEach(() => netns.delete());
 
-const words = ({ failures }: DataPathOutcome): string => failures.map(({ message }) => message).join('\n');
-
-/** Everything that the kernel shows of what we touch; counters and link indices aside. */
+/** Returns all kernel state that we change, without counters and link indices. */
 async function everything(): Promise<Record<string, string[]>> {
   const shows = [
     'ip -o address show',
@@ -38,7 +28,7 @@ async function everything(): Promise<Record<string, string[]>> {
   const shown: Record<string, string[]> = {};
   for (const command of shows) {
     const text = await netns.sh(command);
-    // comments carry the time, empty tables and built-in chains stay, link-local addresses come when they like
+    // comments contain the time, empty tables and built-in chains stay, and link-local addresses appear at any time
     const passing = /^(#|\*|COMMIT|:[A-Z]+ ACCEPT)|fe80:|ff00::|ff02::|^33:33:/;
     const lines = text.split('\n').filter((line) => !passing.test(line));
     shown[command] = lines.map((line) => line.replace(/^\d+: |\[\d+:\d+\]| initval \S+/g, '').trim()).sort();
@@ -46,7 +36,7 @@ async function everything(): Promise<Record<string, string[]>> {
   return shown;
 }
 
-/** Other people's, as near to ours as can be. */
+/** Adds objects of other programs, as similar to ours as possible. */
 async function addForeign(): Promise<void> {
   const commands = [
     'ip link add m-mine type bridge',
@@ -83,7 +73,7 @@ test('a clean node converges in one run, and a second one changes nothing', asyn
   expect(await path.reconcile(cluster(3, 0))).toMatchObject(settled);
 });
 
-test('a dirty start converges: right stays, wrong is righted, stale goes, foreign survives', async () => {
+test('a dirty start converges: right objects stay, wrong ones are corrected, stale ones removed, foreign ones kept', async () => {
   await path.reconcile(cluster(4, 0));
   await addForeign();
   const expected = await everything();
@@ -135,7 +125,7 @@ test('a dirty start converges: right stays, wrong is righted, stale goes, foreig
   expect(await path.reconcile(cluster(4, 0))).toMatchObject(settled);
 });
 
-test('a VXLAN link of ours with other attributes is made anew with all that hangs on it', async () => {
+test('a VXLAN link of ours with wrong attributes is made anew, with everything that depends on it', async () => {
   await path.reconcile(cluster(3, 0));
   const expected = await everything();
   await netns.sh('ip link del vtep1024');
@@ -150,7 +140,7 @@ test('a VXLAN link of ours with other attributes is made anew with all that hang
   expect(await path.reconcile(cluster(3, 0))).toMatchObject(settled);
 });
 
-test('what a bounce of the tunnel takes away comes back', async () => {
+test('a pass restores what the kernel removes when the tunnel goes down and up', async () => {
   await path.reconcile(cluster(3, 0));
   const expected = await everything();
   await netns.sh('ip link set vtep1024 down');
@@ -167,7 +157,7 @@ test('departed peers and removed networks leave nothing', async () => {
   await path.reconcile(cluster(5, 0));
   expect(await everything()).not.toEqual(expected);
   expect(await path.reconcile(cluster(2, 0, { networks }))).toMatchObject({ failures: [] });
-  // IPv6 has a VTEP subnet still, so its sets stay as they were
+  // IPv6 still has a VTEP subnet, so that its sets stay
   expect(await everything()).toEqual(expected);
 });
 
@@ -182,10 +172,11 @@ test('cleanup leaves the kernel as it was, foreign entries included', async () =
   const { remains, failures } = await path.remains();
   expect(failures).toEqual([]);
   expect([...remains.keys()]).toEqual([
-    ...['links', 'nexthops', 'routes', 'routing rules', 'ipsets', 'iptables chains', 'nftables tables'],
+    ...['links', 'addresses', 'neighbours', 'FDB entries', 'nexthops', 'routes', 'routing rules', 'ipsets'],
+    ...['iptables chains', 'nftables tables'],
   ]);
   expect(remains.get('links')).toEqual(expect.arrayContaining(['vtep77', 'm-dcos', 'm-dcos6']));
-  // others' are not named
+  // other programs' objects are not listed
   expect(JSON.stringify([...remains])).not.toMatch(/flannel|m-mine|others|KUBE|10\.6[01]\./);
   expect(await everything()).toEqual(running);
   expect(await path.cleanup()).toMatchObject({ failures: [] });
@@ -194,7 +185,7 @@ test('cleanup leaves the kernel as it was, foreign entries included', async () =
   expect(await path.remains()).toEqual({ remains: new Map(), failures: [] });
 });
 
-test('a chain of ours in a table that iptables cannot read is found, and goes', async () => {
+test('cleanup removes our chain from a table that iptables cannot read', async () => {
   await path.reconcile(cluster(2, 0));
   await netns.sh('nft add chain ip filter foreign');
   await netns.sh('nft add rule ip filter foreign ct state vmap { established : accept }');
@@ -205,7 +196,7 @@ test('a chain of ours in a table that iptables cannot read is found, and goes', 
   expect(await path.remains()).toEqual({ remains: new Map(), failures: [] });
 });
 
-test('the data path stays while the node has no VTEP, or no address for the tunnel', async () => {
+test('the data path stays while the node has no VTEP or no tunnel address', async () => {
   await path.reconcile(cluster(2, 0));
   const expected = await everything();
   const waiting = cluster(2, 0);
@@ -213,7 +204,7 @@ test('the data path stays while the node has no VTEP, or no address for the tunn
   expect(await path.reconcile(waiting)).toMatchObject(settled);
   const lonely = cluster(2, 0, { underlay: 'IPv6' });
   lonely.allocations[0]!.spec.addresses = ['172.17.0.2'];
-  expect(words(await path.reconcile(lonely))).toContain('no IPv6 address');
+  expect(messagesOf(await path.reconcile(lonely))).toContain('no IPv6 address');
   expect(await everything()).toEqual(expected);
 });
 

@@ -1,11 +1,8 @@
-import { jest } from '@jest/globals';
 import { Engine } from '../../src/docker/engine.ts';
 import { contains, parseCidr } from '../../src/net/cidr.ts';
 import { Dockerd } from '../support/dockerd.ts';
 import { engineContract } from '../support/engine-contract.ts';
 import { Netns } from '../support/netns.ts';
-
-jest.setTimeout(60_000);
 
 describe('a real engine', () => {
   let netns: Netns;
@@ -28,13 +25,13 @@ describe('a real engine', () => {
   }));
 });
 
-test('a real engine whose configuration names no pools takes networks from those that are told', async () => {
+test('a real engine without configured pools takes networks from the pools that we report', async () => {
   const netns = await Netns.create();
   const engine = await Dockerd.start(netns);
   try {
     const client = new Engine(engine.socket);
     const pools = (await client.facts()).pools.map(parseCidr);
-    // enough that it goes on to the next pool
+    // enough networks to reach the next pool
     for (let at = 0; at < 6; at++) await engine.docker(`network create ovt-plain${at}`);
     const made = (await client.networks()).filter(({ Name }) => Name.startsWith('ovt-plain'));
     const subnets = made.flatMap(({ IPAM }) => (IPAM.Config ?? []).flatMap(({ Subnet }) => Subnet ?? []));

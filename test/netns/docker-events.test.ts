@@ -1,14 +1,11 @@
-import { jest } from '@jest/globals';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Docker } from '../../src/docker/docker.ts';
 import { Engine } from '../../src/docker/engine.ts';
 import { silent } from '../../src/log.ts';
 import { cluster } from '../support/cluster.ts';
-import { Dockerd } from '../support/dockerd.ts';
+import { withEngine, type Dockerd } from '../support/dockerd.ts';
 import { eventually } from '../support/eventually.ts';
 import { Netns } from '../support/netns.ts';
-
-jest.setTimeout(60_000);
 
 const reference = cluster(2, 1);
 
@@ -16,19 +13,17 @@ let netns: Netns;
 let engine: Dockerd;
 let docker: Docker;
 
+withEngine((own, started) => {
+  netns = own;
+  engine = started;
+});
+
 beforeAll(async () => {
-  netns = await Netns.create();
-  engine = await Dockerd.start(netns);
-  await engine.image();
   docker = new Docker({ engine: new Engine(engine.socket), links: netns.links, log: silent });
   expect(await docker.reconcile(reference)).not.toHaveProperty('error');
 });
-afterAll(async () => {
-  await engine.stop();
-  await netns.delete();
-});
 
-test('events tell when to look: a network removed, a container that leaves, an engine that restarts or goes', async () => {
+test('events arrive when a network is removed, a container leaves, or an engine restarts or stops', async () => {
   const events: boolean[] = [];
   const watch = docker.watch((restarted) => events.push(restarted));
   const next = async (restarted: boolean) => {
@@ -36,7 +31,7 @@ test('events tell when to look: a network removed, a container that leaves, an e
       () => events,
       (seen) => seen.includes(restarted),
     );
-    // what follows it is not to be taken for the next
+    // wait for the events that follow, which would be taken for the next one's
     for (let seen = -1; seen !== events.length;) {
       seen = events.length;
       await sleep(500);
@@ -49,7 +44,7 @@ test('events tell when to look: a network removed, a container that leaves, an e
     await next(false);
     await engine.docker('stop web');
     await next(false);
-    // it is what an MTU that differs waits for
+    // a network with a wrong MTU waits for this
     await engine.docker('rm web');
     await next(false);
     await engine.docker('network rm dcos');
@@ -63,7 +58,7 @@ test('events tell when to look: a network removed, a container that leaves, an e
   }
 });
 
-test('an engine of another network namespace is found out, and left without networks', async () => {
+test('an engine in another network namespace is detected, and gets no networks', async () => {
   const elsewhere = await Netns.create();
   await docker.cleanup();
   const stranger = new Docker({ engine: new Engine(engine.socket), links: elsewhere.links, log: silent });

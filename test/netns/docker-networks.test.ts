@@ -1,12 +1,9 @@
-import { jest } from '@jest/globals';
 import { Docker } from '../../src/docker/docker.ts';
 import { Engine } from '../../src/docker/engine.ts';
 import { silent } from '../../src/log.ts';
 import { cluster, type ClusterOptions } from '../support/cluster.ts';
-import { Dockerd } from '../support/dockerd.ts';
-import { Netns } from '../support/netns.ts';
-
-jest.setTimeout(60_000);
+import { withEngine, type Dockerd } from '../support/dockerd.ts';
+import type { Netns } from '../support/netns.ts';
 
 const reference = cluster(2, 1);
 
@@ -14,14 +11,9 @@ let netns: Netns;
 let engine: Dockerd;
 let docker: Docker;
 
-beforeAll(async () => {
-  netns = await Netns.create();
-  engine = await Dockerd.start(netns);
-  await engine.image();
-});
-afterAll(async () => {
-  await engine.stop();
-  await netns.delete();
+withEngine((own, started) => {
+  netns = own;
+  engine = started;
 });
 
 beforeEach(async () => {
@@ -37,7 +29,7 @@ afterEach(async () => {
 
 const agent = () => new Docker({ engine: new Engine(engine.socket), links: netns.links, log: silent });
 
-/** `dcos 9.0.1.128/25 …`, of all that are not Docker's own. */
+/** Returns `dcos 9.0.1.128/25 …` for each network that is not Docker's own. */
 async function networks(): Promise<string[]> {
   const ids = (await engine.docker('network ls -q --no-trunc --filter type=custom')).split('\n').join(' ');
   if (ids === '') return [];
@@ -47,7 +39,7 @@ async function networks(): Promise<string[]> {
 const ids = () => engine.docker('network ls -q --no-trunc --filter type=custom');
 const words = () => docker.failures.map(({ network, message }) => `${network ?? ''}: ${message}`);
 
-/** `dcos` of another subnet; `dcos6` as it was. */
+/** `dcos` with another subnet; `dcos6` is unchanged. */
 const moved = (options: ClusterOptions = {}) =>
   cluster(2, 1, {
     ...options,
@@ -63,11 +55,11 @@ const without = (name: string) => ({
 
 const made = [
   'dcos,9.0.1.128/25,9.0.1.129',
-  // before Docker 28 with a pool of IPv4
+  // Docker before version 28 also takes an IPv4 pool
   /^dcos6(,24\d\.\S+\/21,24\d\.\S+\.1)?,fd01:b::1:8000:0:0\/81,fd01:b::1:8000:0:1$/,
 ];
 
-test('a network for every overlay with a Docker half; a second look, also of another agent, changes nothing', async () => {
+test('every overlay with a Docker half gets a network; a second pass, or another agent, changes nothing', async () => {
   expect(await networks()).toEqual([made[0], expect.stringMatching(made[1]!)]);
   expect(docker.finding).toEqual({
     type: 'Docker',
@@ -87,7 +79,7 @@ test('a network for every overlay with a Docker half; a second look, also of ano
   expect(await ids()).toBe(before);
 });
 
-test('a restart of the engine keeps them as they are', async () => {
+test('a restart of the engine does not change the networks', async () => {
   const before = await ids();
   await engine.down();
   expect(await docker.reconcile(reference)).toEqual({ made: false });
@@ -99,13 +91,13 @@ test('a restart of the engine keeps them as they are', async () => {
   expect(await ids()).toBe(before);
 });
 
-test('a network that was deleted by hand comes back', async () => {
+test('a network that was deleted by hand is made again', async () => {
   await engine.docker('network rm dcos');
   expect(await docker.reconcile(reference)).toEqual({ made: true });
   expect(await networks()).toContain('dcos,9.0.1.128/25,9.0.1.129');
 });
 
-test('a bridge that is gone although it has containers is reported, and both remedies that the message names work', async () => {
+test('a missing bridge with containers is reported, and both remedies in the message work', async () => {
   await engine.container('web', 'dcos');
   const lose = async () => {
     await netns.sh('ip link del d-dcos');
@@ -128,10 +120,10 @@ test('a bridge that is gone although it has containers is reported, and both rem
   expect(await netns.sh('ip -o addr show d-dcos')).toContain('9.0.1.129/25');
 });
 
-describe('what is in the way is reported and left alone', () => {
+describe('an obstacle is reported and not changed', () => {
   beforeEach(() => engine.docker('network rm dcos'));
 
-  test('a network of that name', async () => {
+  test('a foreign network with our name', async () => {
     await engine.docker('network create --subnet 10.9.0.0/24 dcos');
     const before = await ids();
     await docker.reconcile(reference);
@@ -158,7 +150,7 @@ describe('what is in the way is reported and left alone', () => {
     expect((await networks()).map((text) => text.replace(/,.*/, ''))).toEqual(['copy', 'dcos6']);
   });
 
-  test('its bridge, in a network of someone else', async () => {
+  test('a foreign network with our bridge', async () => {
     await engine.docker('network create -o com.docker.network.bridge.name=d-dcos other');
     await docker.reconcile(reference);
     expect(words()).toEqual([
@@ -166,7 +158,7 @@ describe('what is in the way is reported and left alone', () => {
     ]);
   });
 
-  test('a link of its bridge’s name', async () => {
+  test('a foreign link with our bridge’s name', async () => {
     await netns.sh('ip link add d-dcos type bridge');
     await docker.reconcile(reference);
     expect(words()).toEqual([
@@ -175,7 +167,7 @@ describe('what is in the way is reported and left alone', () => {
     await netns.sh('ip link del d-dcos');
   });
 
-  test('its subnet, in a network of someone else: in Docker’s words, and the others are made', async () => {
+  test('a foreign network with our subnet: the report quotes Docker, and the other networks are made', async () => {
     await engine.docker('network rm dcos6');
     await engine.docker('network create --subnet 9.0.0.0/16 other');
     const { made: any, error } = await docker.reconcile(reference);
@@ -191,13 +183,13 @@ describe('what is in the way is reported and left alone', () => {
 });
 
 describe('a network that differs', () => {
-  test('is made anew where no container has it', async () => {
+  test('is made anew if no container uses it', async () => {
     expect(await docker.reconcile(moved({ mtu: 1300 }))).toEqual({ made: true });
     expect(await networks()).toEqual(['dcos,10.0.1.128/25,10.0.1.129', expect.stringMatching(made[1]!)]);
     expect(await engine.docker('network inspect -f {{.Options}} dcos')).toContain('driver.mtu:1300');
   });
 
-  test('waits for containers, by name, and still holds their block', async () => {
+  test('waits for its containers, names them, and keeps their block', async () => {
     await engine.container('web', 'dcos');
     await docker.reconcile(moved());
     expect(words()).toEqual([
@@ -211,7 +203,7 @@ describe('a network that differs', () => {
     expect(docker.blocks).toContainEqual({ name: 'dcos', subnets: ['10.0.1.0/24'] });
   });
 
-  test('and could wait, waits for a stopped container, too: Docker would not start it on another', async () => {
+  test('waits for a stopped container, too, because Docker could not start it on another network', async () => {
     await engine.container('web', 'dcos');
     await engine.docker('stop web');
     await docker.reconcile(cluster(2, 1, { mtu: 1300 }));
@@ -224,8 +216,8 @@ describe('a network that differs', () => {
   });
 });
 
-describe('an overlay that goes', () => {
-  test('takes its network with it', async () => {
+describe('an overlay that is deleted', () => {
+  test('loses its Docker network', async () => {
     await docker.reconcile(without('dcos'));
     expect(await networks()).toEqual([expect.stringMatching(made[1]!)]);
     expect((await netns.try('ip link show d-dcos')).code).not.toBe(0);
@@ -250,7 +242,7 @@ describe('an overlay that goes', () => {
     expect(await networks()).toEqual([expect.stringMatching(made[1]!)]);
   });
 
-  test('and drains before that keeps what it has, and gets nothing new', async () => {
+  test('keeps its network while it drains, and gets no new one', async () => {
     const [dcos, dcos6] = reference.networks as [
       (typeof reference.networks)[0],
       (typeof reference.networks)[0],
@@ -267,7 +259,7 @@ describe('an overlay that goes', () => {
   });
 });
 
-test('cleanup removes ours, those apart that containers have, and nothing else', async () => {
+test('cleanup removes our networks, except those with containers, and nothing else', async () => {
   await engine.docker('network create other');
   await engine.container('web', 'dcos');
   expect(await docker.cleanup()).toEqual({

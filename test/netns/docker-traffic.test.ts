@@ -1,4 +1,3 @@
-import { jest } from '@jest/globals';
 import { Docker } from '../../src/docker/docker.ts';
 import { Engine } from '../../src/docker/engine.ts';
 import { DataPath } from '../../src/linux/datapath.ts';
@@ -6,10 +5,9 @@ import type { Snapshot } from '../../src/dataplane/snapshot.ts';
 import { silent } from '../../src/log.ts';
 import { cluster, type ClusterOptions } from '../support/cluster.ts';
 import { Dockerd } from '../support/dockerd.ts';
+import { eventually } from '../support/eventually.ts';
 import { capture, type Netns } from '../support/netns.ts';
 import { ping, sourceSeen, Wire } from '../support/wire.ts';
-
-jest.setTimeout(120_000);
 
 const options: ClusterOptions = {
   networks: [
@@ -25,7 +23,7 @@ const options: ClusterOptions = {
   ],
 };
 
-/** What the agent of a node does once its data path stands, and again when Docker has put its rules ahead. */
+/** Does what the agent does with a complete data path, and again after Docker has inserted rules before ours. */
 async function reconcile(node: Netns, index: number, engine: Dockerd, asked = options): Promise<number> {
   const { changes, docker } = await apply(node, engine, cluster(2, index, asked));
   expect(docker.failures).toEqual([]);
@@ -59,12 +57,12 @@ describe('two nodes with a Docker engine each', () => {
     ])
       await wire.outside.sh(`ip route add ${route}`);
     for (const [index, node] of wire.nodes.entries()) {
-      // one with IPv6 rules of its own, which this engine has as an experiment
+      // an engine with IPv6 rules, which are experimental in this version
       const engine = await Dockerd.start(node, index === 0 ? [] : ['--experimental', '--ip6tables']);
       engines.push(engine);
       await engine.image();
       await reconcile(node, index, engine);
-      // the policy that Docker sets where it is the one who switches forwarding on
+      // the policy that Docker sets if it enables forwarding itself
       for (const program of ['iptables', 'ip6tables']) await node.sh(`${program} -P FORWARD DROP`);
     }
     [docker0, docker1] = engines as [Dockerd, Dockerd];
@@ -100,7 +98,7 @@ describe('two nodes with a Docker engine each', () => {
     expect(await docker0.docker('exec web /bin/busybox ip link show eth0')).toContain('mtu 1400');
   });
 
-  test('it reaches CNI and Docker containers of its network on its node and on the other, and they it', async () => {
+  test('it and the CNI and Docker containers of its network on both nodes reach each other', async () => {
     await from(docker0, 'web', '9.0.0.2');
     await from(docker0, 'web', '9.0.1.2');
     await from(docker0, 'web', '9.0.1.130');
@@ -115,7 +113,7 @@ describe('two nodes with a Docker engine each', () => {
     expect(await sourceSeen(pod1, '9.0.0.130', node0, 'd-dcos')).toBe('9.0.1.2');
   });
 
-  test('its own node and the other one reach it and are reached', async () => {
+  test('it and both nodes reach each other', async () => {
     await ping(node0, '9.0.0.130');
     await ping(node1, '9.0.0.130');
     await ping(node1, 'fd01:b::8000:0:2');
@@ -123,7 +121,7 @@ describe('two nodes with a Docker engine each', () => {
     await from(docker0, 'web', '172.17.0.3');
   });
 
-  test('outside it is seen as its node, and who is outside cannot start anything with it', async () => {
+  test('outside hosts see its node’s address, and cannot connect to it', async () => {
     const seenBy = async (name: string, to: string, filter: string) => {
       const seen = await capture(wire.outside, 'eth0', filter);
       await from(docker0, name, to);
@@ -134,7 +132,7 @@ describe('two nodes with a Docker engine each', () => {
     await keptOut(['9.0.0.130', '10.100.0.130', 'fd02::8000:0:0:2', 'fd01:b::8000:0:2']);
   });
 
-  /** Whether or not FORWARD drops by default. A port where nobody listens would refuse, if it were asked. */
+  /** Tries both policies of FORWARD. A port without a listener would refuse a connection that reaches it. */
   async function keptOut(addresses: string[]): Promise<void> {
     for (const policy of ['ACCEPT', 'DROP']) {
       for (const program of ['iptables', 'ip6tables']) await node0.sh(`${program} -P FORWARD ${policy}`);
@@ -151,12 +149,15 @@ describe('two nodes with a Docker engine each', () => {
     }
   }
 
-  test('a published port reaches it from outside', async () => {
+  test('outside hosts reach it through a published port', async () => {
     await docker0.docker(
       'run -d --net dcos -p 8080:80 --name published busybox nc -l -p 80 -e /bin/busybox uname',
     );
     const ask = ['5', 'bash', '-c', 'exec 3<>/dev/tcp/172.17.0.2/8080; cat <&3'];
-    expect((await wire.outside.run('timeout', ask)).stdout).toBe('Linux\n');
+    await eventually(
+      async () => (await wire.outside.run('timeout', ask)).stdout,
+      (text) => text === 'Linux\n',
+    );
   });
 
   test('an IPv6-only network carries no IPv4', async () => {
@@ -170,7 +171,7 @@ describe('two nodes with a Docker engine each', () => {
     );
   });
 
-  describe('between two overlays, which is not for Docker to judge', () => {
+  describe('between two overlays, where Docker’s rules must not decide', () => {
     const pairs = () =>
       Promise.all([
         from(docker0, 'web', '10.100.0.130'),
@@ -183,21 +184,21 @@ describe('two nodes with a Docker engine each', () => {
       await pairs();
     });
 
-    test('also after Docker has made another network, once the agent has seen that', async () => {
+    test('containers still reach each other after Docker has made another network and the agent has seen it', async () => {
       for (const engine of engines) await engine.docker('network create other');
       for (const [index, node] of wire.nodes.entries()) {
         await reconcile(node, index, engines[index]!);
         expect(await reconcile(node, index, engines[index]!)).toBe(0);
       }
       await pairs();
-      // the judge was out of the way, not absent
+      // Docker's rules exist, but did not decide
       await docker0.container('alien', 'other');
       const alien = await docker0.docker('inspect -f {{.NetworkSettings.Networks.other.IPAddress}} alien');
       await expect(from(docker0, 'web', alien, 1)).rejects.toThrow('100% packet loss');
     });
   });
 
-  test('an isolated overlay is left to itself, whatever Docker would let through', async () => {
+  test('an isolated overlay stays isolated, even if Docker’s rules would accept the packet', async () => {
     const networks = options.networks!.map((network) =>
       network.name === 'dual' ? { ...network, isolation: { mode: 'Isolated' as const } } : network,
     );
@@ -237,7 +238,7 @@ describe('two nodes with a Docker engine each', () => {
     await from(docker0, 'web', '10.100.0.130');
   });
 
-  describe('while containers stay on a network that should be gone', () => {
+  describe('while containers stay on a network that was deleted', () => {
     const isolated = options.networks!.map((network) =>
       network.name === 'dual' ? { ...network, isolation: { mode: 'Isolated' as const } } : network,
     );
@@ -254,7 +255,7 @@ describe('two nodes with a Docker engine each', () => {
 
     beforeAll(async () => {
       await docker0.docker('start web6');
-      // IPv6 has none, and without it nothing but our rules looks at sources
+      // IPv6 has no rp_filter; without it, only our rules check sources
       for (const link of ['all', 'd-dcos', 'd-dcos6'])
         await node0.sh(`sysctl -qw net.ipv4.conf.${link}.rp_filter=0`);
       for (const [name, address] of [
@@ -266,7 +267,7 @@ describe('two nodes with a Docker engine each', () => {
         );
       await docker0.container('mate', 'dcos');
     });
-    /** Whether what `name` sends from that address comes out at the network `dual`. */
+    /** Returns whether packets that `name` sends from that address arrive at the network `dual`. */
     async function arrives(name: string, source: string, to: string): Promise<boolean> {
       const echo = to.includes(':') ? 'icmp6 and ip6[40] = 128' : 'icmp[icmptype] = icmp-echo';
       const seen = await capture(node0, 'd-dual', echo);
@@ -279,7 +280,7 @@ describe('two nodes with a Docker engine each', () => {
     test.each([
       ['its overlay was removed', removed],
       ['its node was deselected', deselected],
-    ])('because %s, nobody gets in, and they speak as nobody else', async (_, snapshot) => {
+    ])('because %s, nobody can reach them, and they cannot forge addresses', async (_, snapshot) => {
       const { docker } = await apply(node0, docker0, snapshot);
       expect(docker.finding.reason).toBe('Blocked');
       await keptOut(['9.0.0.130', 'fd01:b::8000:0:2']);

@@ -1,4 +1,4 @@
-import { expect, jest } from '@jest/globals';
+import { expect } from '@jest/globals';
 import { Host } from '../../src/host/host.ts';
 import { DataPath } from '../../src/linux/datapath.ts';
 import { silent } from '../../src/log.ts';
@@ -6,10 +6,7 @@ import { Netns } from '../support/netns.ts';
 import { node2, snapshot } from '../support/fixture.ts';
 import { firewalld, kubeProxy } from '../support/rulesets.ts';
 
-// a busy machine takes its time to start a hundred programs
-jest.setTimeout(30_000);
-
-/** node2, whose peer is node1; dcos has bridges m-dcos and d-dcos there. */
+/** node2, whose peer is node1; dcos has the bridges m-dcos and d-dcos there. */
 const known = snapshot();
 
 let node: Netns;
@@ -20,7 +17,7 @@ afterEach(() => node.delete());
 
 const told = async (rules: string): Promise<string[]> => {
   await node.sh('nft -f -', rules);
-  // the sysctls are this machine's own
+  // sysctls would be this machine's own
   const host = new Host({ log: silent, run: node.run, links: node.links, sysctls: '/nonexistent' });
   await host.look(known);
   return host.problems
@@ -28,8 +25,8 @@ const told = async (rules: string): Promise<string[]> => {
     .map(({ message }) => message);
 };
 
-describe('a rule that refuses is reported, with the remedy', () => {
-  test('firewalld, by both its chains and with its own commands', async () => {
+describe('a rule that refuses our packets is reported with the remedy', () => {
+  test('firewalld: both its chains, with its own commands as the remedy', async () => {
     const [input = '', forward = '', ...more] = (await told(firewalld())).sort().reverse();
     expect(more).toEqual([]);
     expect(input).toContain(
@@ -57,7 +54,7 @@ describe('a rule that refuses is reported, with the remedy', () => {
     ['a rule for its links', 'policy accept;\n iifname "m-*" counter drop'],
     ['a rule for its addresses', 'policy accept;\n ip saddr 9.0.0.0/8 log prefix "x" drop\n accept'],
     ['a chain that it jumps to', 'policy accept;\n jump other\n accept'],
-  ])('a chain of somebody’s on forward, by %s', async (_, rules) => {
+  ])('a foreign chain on forward, by %s', async (_, rules) => {
     const chain = `chain f { type filter hook forward priority 10; ${rules}\n }`;
     const [text, ...more] = await told(`table inet site { chain other { drop\n }\n ${chain}\n }`);
     expect(text).toContain("the chain f of nftables' table inet site refuses dcos");
@@ -67,7 +64,7 @@ describe('a rule that refuses is reported, with the remedy', () => {
     expect(more).toEqual([]);
   });
 
-  test('a chain of one family, for that family', async () => {
+  test('a chain of one family is reported for that family', async () => {
     const chain = 'chain f { type filter hook forward priority 10; policy drop;\n }';
     const [text = '', ...more] = await told(`table ip6 site { ${chain}\n }`);
     expect(more).toEqual([]);
@@ -75,7 +72,7 @@ describe('a rule that refuses is reported, with the remedy', () => {
     expect(text).not.toContain('IPv4');
   });
 
-  test('a chain that comes before iptables’ own refuses as much', async () => {
+  test('a chain that comes before iptables’ own is reported, too', async () => {
     const chain = 'chain f { type filter hook forward priority -5; policy drop;\n }';
     expect(await told(`table inet site { ${chain}\n }`)).toHaveLength(1);
   });
@@ -85,7 +82,7 @@ describe('a rule that refuses is reported, with the remedy', () => {
     ['what comes from the overlay', 'ip saddr 9.0.0.0/8 oifname != "lo" masquerade random,fully-random'],
     ['all but the private ranges', 'ip daddr != { 10.0.0.0/8, 192.168.0.0/16 } counter snat to 172.17.0.3'],
     ['what comes to a chain of it', 'ip saddr 10.0.0.1 drop\n jump post'],
-  ])('a chain of somebody’s that masquerades %s', async (_, rules) => {
+  ])('a foreign chain that masquerades %s', async (_, rules) => {
     const chain = `chain p { type nat hook postrouting priority 100; ${rules}\n }`;
     const [text, ...more] = await told(`table ip site { chain post { masquerade\n }\n ${chain}\n }`);
     expect(more).toEqual([]);
@@ -96,13 +93,13 @@ describe('a rule that refuses is reported, with the remedy', () => {
     expect(text).not.toContain('IPv6');
   });
 
-  test('until it lets them through', async () => {
+  test('the report ends when the rule accepts our packets', async () => {
     expect(await told(firewalld())).toHaveLength(2);
     await node.sh('nft delete table inet firewalld');
     expect(await told('')).toEqual([]);
   });
 
-  test('nft that cannot be run is reported as such', async () => {
+  test('an nft that cannot run is reported as such', async () => {
     const host = new Host({
       log: silent,
       run: (_, args) => node.run('/nonexistent/nft', args),
@@ -117,7 +114,7 @@ describe('a rule that refuses is reported, with the remedy', () => {
   });
 });
 
-describe('nothing is reported about', () => {
+describe('no rule is reported of', () => {
   test('firewalld with the zones and the port that docs/install.md names', async () => {
     const trusted = (hook: string) =>
       ['m-*', 'd-*', 'vtep*'].map((link) => `iifname "${link}" goto filter_${hook}_trusted`).join('\n');
@@ -138,7 +135,7 @@ describe('nothing is reported about', () => {
     expect(await told(rules)).toEqual([]);
   });
 
-  test('our own tables and rules, and Docker’s policy of iptables, which those answer', async () => {
+  test('our own tables and rules, and Docker’s iptables policy, which our rules override', async () => {
     await node.sh('iptables-nft -P FORWARD DROP');
     await node.sh('ip6tables-nft -P FORWARD DROP');
     await node.sh('iptables-nft -A FORWARD -i docker0 -j ACCEPT');
@@ -178,7 +175,7 @@ describe('nothing is reported about', () => {
       'policy drop;\n iifname vmap { "m-*" : accept, "d-*" : accept, "vtep*" : accept }',
     ],
     ['a map in a set', 'policy drop;\n ip saddr vmap @verdicts\n meta nfproto ipv6 accept'],
-  ])('a chain of somebody’s about %s', async (_, rules) => {
+  ])('a foreign chain about %s', async (_, rules) => {
     expect(
       await told(`table inet site {
   set good { type ipv4_addr; }
@@ -196,20 +193,20 @@ describe('nothing is reported about', () => {
   });
 
   test.each([
-    ['by its uplink', 'oifname "eth0" masquerade'],
-    ['of its own', 'ip saddr 192.168.122.0/24 ip daddr != 192.168.122.0/24 masquerade'],
-    ['but overlays', 'oifname { "vtep1024", "m-dcos", "d-dcos" } accept\n masquerade'],
+    ['that leave by its uplink', 'oifname "eth0" masquerade'],
+    ['of its own containers', 'ip saddr 192.168.122.0/24 ip daddr != 192.168.122.0/24 masquerade'],
+    ['except overlays', 'oifname { "vtep1024", "m-dcos", "d-dcos" } accept\n masquerade'],
     [
       'with a mark, as kube-proxy does',
       'mark & 0x4000 != 0x4000 return\n mark set mark xor 0x4000\n masquerade',
     ],
     ['that a set has', 'ip saddr @pods masquerade'],
-  ])('a chain of somebody’s that masquerades what goes %s', async (_, rules) => {
+  ])('a foreign chain that masquerades packets %s', async (_, rules) => {
     const chain = `chain p { type nat hook postrouting priority 100; ${rules}\n }`;
     expect(await told(`table ip site { set pods { type ipv4_addr; }\n ${chain}\n }`)).toEqual([]);
   });
 
-  test('a table of thousands of chains but its base chain, and that costs little', async () => {
+  test('a table of thousands of chains except its base chain, and reading it costs little', async () => {
     const chains = Array.from(
       { length: 2_000 },
       (_, at) => `chain c${at} { ip daddr 10.0.0.1 drop\n drop\n }`,

@@ -20,7 +20,10 @@ afterAll(() => {
   rmSync(dir, { recursive: true });
 });
 
-/** Fills the node's table with connections that both sides have spoken on: the kernel throws none of them out for a new one. */
+/**
+ * Fills the node's connection table with connections that both sides have used: the kernel evicts none of them for a
+ * new one.
+ */
 async function fill(node: Netns): Promise<void> {
   const most = Number(await node.sh('cat /proc/sys/net/netfilter/nf_conntrack_max'));
   const file = join(dir, 'connections');
@@ -29,7 +32,7 @@ async function fill(node: Netns): Promise<void> {
       `-I -s 198.18.${(at >> 8) & 255}.${at & 255} -d 198.19.0.1 -p udp --sport ${1_000 + (at >> 16)} --dport 2000 -t 900 -u SEEN_REPLY,ASSURED\n`;
     writeFileSync(file, Array.from({ length: most }, (_, at) => line(at)).join(''));
   }
-  // it ends where the kernel takes no more
+  // conntrack ends when the kernel accepts no more
   await node.run('conntrack', ['-R', file], { timeoutMs: 200_000 });
   const count = Number(await node.sh('cat /proc/sys/net/netfilter/nf_conntrack_count'));
   expect(count).toBeGreaterThan(most * 0.99);
@@ -57,11 +60,11 @@ describe.each<Underlay>(['IPv4', 'IPv6'])(
       await wire.down();
     });
 
-    test('no new connection comes about: they are full', async () => {
+    test('no new connection is possible: the tables are full', async () => {
       expect(await c0.ask('tcp', '9.0.1.2', 80, 1_500)).toBeUndefined();
     });
 
-    test('those between containers, and of a node’s processes, that stand lose nothing', async () => {
+    test('existing connections between containers, and of a node’s processes, lose nothing', async () => {
       for (let round = 0; round < 8; round++) {
         await sleep(100);
         expect(await c0.ask('say', '9.0.1.2', 80, 5_000)).toBe('9.0.0.2');
@@ -69,7 +72,7 @@ describe.each<Underlay>(['IPv4', 'IPv6'])(
       }
     });
 
-    test('a pass finds all as it should be', async () => {
+    test('a pass finds nothing to change', async () => {
       for (const [index, node] of nodes.entries()) {
         const path = new DataPath({ log: silent, run: node.run });
         expect(await path.reconcile(cluster(2, index, { underlay }))).toMatchObject({
@@ -79,7 +82,7 @@ describe.each<Underlay>(['IPv4', 'IPv6'])(
       }
     });
 
-    test('the node says so', async () => {
+    test('the node reports the full table', async () => {
       mkdirSync(join(dir, 'net/netfilter'), { recursive: true });
       for (const name of ['max', 'count']) {
         const path = `net/netfilter/nf_conntrack_${name}`;

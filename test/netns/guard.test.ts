@@ -1,4 +1,3 @@
-import { jest } from '@jest/globals';
 import type { Attachment } from '../../src/dataplane/attachment.ts';
 import { DataPath } from '../../src/linux/datapath.ts';
 import type { Run } from '../../src/linux/run.ts';
@@ -6,9 +5,6 @@ import { silent } from '../../src/log.ts';
 import { cluster, nodeAddresses } from '../support/cluster.ts';
 import { Netns } from '../support/netns.ts';
 import { attachment } from '../support/fixture.ts';
-
-// a busy machine takes its time to start a hundred programs
-jest.setTimeout(30_000);
 
 const table = 'bridge overlaynet';
 const port = '"c-0123456789ab"';
@@ -41,10 +37,10 @@ function reconcile() {
 }
 const listing = () => netns.sh(`nft list table ${table}`);
 const nft = (...lines: string[]) => netns.sh('nft -f -', `${lines.join('\n')}\n`);
-/** Set the same way, whatever has been counted. */
+/** Removes counters, so that only the rules are compared. */
 const shape = (text: string) => text.replace(/packets \d+ bytes \d+/g, '');
 
-test('every address of a container is an element, and a second pass changes nothing', async () => {
+test('each address of a container gets an element, and a second pass changes nothing', async () => {
   const made = await listing();
   expect(made).toContain(element4);
   expect(made).toContain(`${port} . 0xa5809000102 . 0xfe80000000000000085809fffe000102`);
@@ -63,15 +59,12 @@ test.each([
   ['a set is emptied', `flush set ${table} ports6`],
   ['an element goes', `delete element ${table} ports4 { ${element4} }`],
   ['a rule lets everything pass', `insert rule ${table} container accept`],
-  [
-    'a chain of someone hangs in it',
-    `add chain ${table} mine { type filter hook prerouting priority -400; }`,
-  ],
-])('it is as it was after one pass when %s', async (_, damage) => {
+  ['a foreign chain is in it', `add chain ${table} mine { type filter hook prerouting priority -400; }`],
+])('one pass restores it when %s', async (_, damage) => {
   const made = shape(await listing());
   await nft(damage);
   expect(await reconcile()).toMatchObject({ failures: [] });
-  // a look at each of our tables, and a change of what differs; iptables' own tables aside
+  // one read of each of our tables and a change of those that differ; iptables' own tables are not counted
   expect(processes.filter((line) => /^nft -[jf] /.test(line))).toHaveLength(
     damage === 'flush ruleset' ? 4 : 3,
   );
@@ -79,7 +72,7 @@ test.each([
   expect(await reconcile()).toMatchObject({ changes: 0 });
 });
 
-test('the chain that hangs elsewhere is hung where it belongs', async () => {
+test('a chain with a wrong hook is moved to the right one', async () => {
   await nft(
     `flush chain ${table} prerouting`,
     `delete chain ${table} prerouting`,
@@ -89,11 +82,11 @@ test('the chain that hangs elsewhere is hung where it belongs', async () => {
   expect(await listing()).toContain('priority dstnat - 10; policy accept');
 });
 
-test("a container that went takes its elements with it; other people's tables stay", async () => {
+test('a pass removes the elements of a container that ended, and keeps foreign tables', async () => {
   await nft('add table bridge mine', 'add chain bridge mine x', 'add rule bridge mine x drop');
   const mine = await netns.sh('nft list table bridge mine');
   records.attachments = [];
-  // two in its sets, one among the addresses that containers have
+  // two in its sets, one in the set of containers' addresses
   expect(await reconcile()).toMatchObject({ changes: 3, failures: [] });
   expect(await listing()).not.toContain(port);
   expect(await netns.sh('nft list table bridge mine')).toBe(mine);
@@ -108,7 +101,7 @@ test.each([
   ['at our tables', 'bridge'],
   ['at the last of them', 'inet'],
 ])(
-  'a container that comes while a pass looks %s keeps its elements: its record is there first',
+  'a container that starts while a pass looks %s keeps its elements: its record is written first',
   async (_, place) => {
     const late = 'c-aaaaaaaaaaaa';
     const [one] = attachment().interfaces;
@@ -124,7 +117,7 @@ test.each([
       if (program === 'nft' && args.includes(place)) await come();
       return netns.run(program, args, options);
     };
-    // a copy: what was read stays what it was
+    // a copy, so that the records that were read stay as they were
     const racing = new DataPath({ log: silent, run, attachments: () => ({ ...records }) });
     expect(await racing.reconcile(cluster(2, 0))).toMatchObject({ failures: [] });
     expect(await listing()).toContain(late);
@@ -132,7 +125,7 @@ test.each([
   },
 );
 
-test('an element that goes by itself while a pass is about to remove it makes nothing fail', async () => {
+test('a pass succeeds if an element disappears before it removes it', async () => {
   const run: Run = async (program, args, options) => {
     if (program === 'nft' && args.includes('-f')) await nft(`flush set ${table} ports4`);
     return netns.run(program, args, options);
@@ -142,14 +135,14 @@ test('an element that goes by itself while a pass is about to remove it makes no
   expect(await listing()).not.toContain(port);
 });
 
-test('where nft is missing, the pass says what to install', async () => {
+test('without nft, the pass says what to install', async () => {
   const run: Run = (program, args, options) =>
     netns.run(program === 'nft' ? '/nowhere/nft' : program, args, options);
   const { failures } = await new DataPath({ log: silent, run }).reconcile(cluster(2, 0));
   expect(failures.map(({ message }) => message).join()).toContain('nft');
 });
 
-test('cleanup removes it, and twice is no error', async () => {
+test('cleanup removes the table, and a second cleanup succeeds', async () => {
   await path.cleanup();
   expect(await netns.sh('nft list tables')).not.toContain('overlaynet');
   expect(await path.cleanup()).toMatchObject({ changes: 0, failures: [] });

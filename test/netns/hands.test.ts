@@ -7,8 +7,8 @@ import { Netns } from '../support/netns.ts';
 import { difference, tracesIn } from '../support/residue.ts';
 
 /**
- * Everything that an agent makes, deleted and altered by hand, kind by kind, as the kernel shows it: one pass repairs it, and nothing of
- * others changes. `npm run chaos -- agent drift` has the times, with a real agent.
+ * Deletes and changes every kind of object that an agent makes, as the kernel shows them. One pass must repair it and
+ * change nothing of other programs. `npm run chaos -- agent drift` measures the times with a real agent.
  */
 
 jest.setTimeout(240_000);
@@ -32,9 +32,9 @@ const networks = [
   { name: 'dcos6', subnets: [{ cidr: 'fd01:b::/64', prefix: 80 }] },
 ];
 
-test('one pass repairs what a hand did to any object, and leaves those of others', async () => {
+test('one pass repairs any manual change of our objects, and leaves those of others', async () => {
   await netns.run('sh', ['-ec', foreign.join('\n')]);
-  // iptables makes its own tables at the first look
+  // iptables makes its own tables when they are first listed
   await shell(
     'for p in iptables ip6tables; do for t in mangle raw filter nat; do $p-nft -t $t -S; done; done',
   );

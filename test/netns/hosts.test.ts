@@ -3,7 +3,10 @@ import { nodeAddresses } from '../support/cluster.ts';
 import type { Netns } from '../support/netns.ts';
 import type { Prober } from '../support/prober.ts';
 
-/** What a node and its programs do besides: none of it may lose packets of the overlay, and the overlay none of theirs. */
+/**
+ * Other programs' traffic on a node: it must lose no packets because of the overlay, and the overlay none because of
+ * it.
+ */
 
 const families = [4, 6] as const;
 type Family = (typeof families)[number];
@@ -24,8 +27,8 @@ beforeAll(async () => {
 afterAll(() => bed.down());
 
 describe.each(families)('IPv%d', (family) => {
-  // as nm-cloud-setup and clouds with several interfaces have them
-  test('rules for the address that a host sends from lead nothing of the overlay elsewhere', async () => {
+  // such rules exist with nm-cloud-setup, and in clouds with several interfaces
+  test('policy rules by source address do not affect the overlay’s packets', async () => {
     const node = bed.node(1);
     const elsewhere = family === 4 ? '172.17.9.9' : 'fd00:17::99';
     await node.sh(`ip -${family} rule add from ${addressOf(1, family)} lookup 77 pref 30000`);
@@ -42,7 +45,7 @@ describe.each(families)('IPv%d', (family) => {
     await node.sh(`${from} ${pod1.ip[family]!}`);
   });
 
-  /** Asks the node's server for UDP from the tunnel's port. */
+  /** Sends a request to the node's server over UDP from the tunnel's port. */
   const fromTunnelPort = (netns: Netns) => {
     const program = `
       const socket = require('dgram').createSocket('udp${family}');
@@ -52,14 +55,14 @@ describe.each(families)('IPv%d', (family) => {
     return netns.run(process.execPath, ['-e', program]);
   };
 
-  test("a node's process answers clients whose port is the tunnel's by chance", async () => {
+  test("a node's process answers clients that use the tunnel's port by chance", async () => {
     const outside = await fromTunnelPort(bed.wire.outside);
     expect(outside.stdout.trim()).toBe(family === 4 ? '172.17.9.9' : 'fd00:17::99');
     const container = await fromTunnelPort(pod0.netns);
     expect(container.stdout.trim()).toBe(pod0.ip[family]);
   });
 
-  test("the tunnel's own packets take no place in the table of connections", async () => {
+  test("the tunnel's packets use no entries of the connection table", async () => {
     expect(await pod0.prober.ask('udp', pod1.ip[family]!, 80, patience)).toBeDefined();
     for (const node of bed.wire.nodes) {
       const between = ['-s', '172.17.0.0/16', '-d', '172.17.0.0/16', '-p', 'udp', '--dport', '64000'];

@@ -1,4 +1,3 @@
-import { jest } from '@jest/globals';
 import type { Underlay } from '../../src/api/types.ts';
 import { renderFigures, type Figure } from '../chaos/figure.ts';
 import { injection, onThatPort } from '../chaos/injection.ts';
@@ -6,9 +5,6 @@ import { injections, tunnelled } from '../chaos/injections.ts';
 import { rawFrames, tunnelPayload } from '../chaos/sending.ts';
 import { count, markOf, sendFrames } from '../chaos/traffic.ts';
 import { otherLink, registered, Wire } from '../chaos/wire.ts';
-
-// a busy machine takes its time to start a hundred programs
-jest.setTimeout(90_000);
 
 const frames = 1_000;
 
@@ -27,15 +23,15 @@ describe.each<Underlay>(['IPv4', 'IPv6'])('forged tunnel packets over %s', (unde
   test.each(injections)('of $what reach no pod', ({ what, kernel }) => {
     const figure = forged.find((one) => one.what === what);
     expect(figure).toMatchObject({ sent: frames, delivered: 0 });
-    // else it would be no proof
+    // otherwise the zero would prove nothing
     if (kernel !== true) expect(figure?.without).toBeGreaterThan(0);
   });
 
-  test.each([tunnelled, ...onThatPort])('what must arrive does: $what', ({ what }) => {
+  test.each([tunnelled, ...onThatPort])('permitted packets arrive: $what', ({ what }) => {
     expect(honest.find((one) => one.what === what)).toMatchObject({ sent: frames, delivered: frames });
   });
 
-  /** How many of the frames arrive that a member's kernel would send. */
+  /** Returns how many of the frames arrive that a member's kernel would send. */
   async function arriving(index: number): Promise<number> {
     const stop = await count(wire.victim.netns, 'eth0', [markOf(index)]);
     await tunnelled.send(wire, tunnelPayload(wire, markOf(index)), frames);
@@ -43,7 +39,7 @@ describe.each<Underlay>(['IPv4', 'IPv6'])('forged tunnel packets over %s', (unde
     return delivered;
   }
 
-  test('a member that is reached over several links may use each of them, nobody else may', async () => {
+  test('a member that is reached over several links may use each of them, and no other host may', async () => {
     const node = wire.node(1);
     const [member, self] = [registered(0)[wire.outer], registered(1)[wire.outer]];
     const length = wire.outer === 4 ? 32 : 128;
@@ -62,7 +58,7 @@ describe.each<Underlay>(['IPv4', 'IPv6'])('forged tunnel packets over %s', (unde
       return (await stop())[0];
     };
     expect(await byOtherLink(markOf(200))).toBe(0);
-    // somebody's own rule for that port, as administrators write it, opens nothing
+    // an administrator's own rule for that port permits nothing more
     const iptables = wire.outer === 4 ? 'iptables-nft' : 'ip6tables-nft';
     const untracked = 'PREROUTING -p udp --dport 64000 -j CT --notrack';
     await node.sh(`${iptables} -t raw -I ${untracked}`);
@@ -79,7 +75,7 @@ describe.each<Underlay>(['IPv4', 'IPv6'])('forged tunnel packets over %s', (unde
     return found.address;
   };
 
-  test('a node that was removed is out after one pass of the others', async () => {
+  test('packets of a removed node are dropped after one pass of the others', async () => {
     expect(await arriving(210)).toBe(frames);
     const start = performance.now();
     await wire.reconcile(true);

@@ -1,4 +1,4 @@
-import { expect, jest } from '@jest/globals';
+import { expect } from '@jest/globals';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
@@ -14,14 +14,12 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { bundled } from '../../hack/build.ts';
 import type { RunResult } from '../../src/linux/run.ts';
 import { connect, Netns } from '../support/netns.ts';
 
-// a busy machine takes its time to start a hundred programs
-jest.setTimeout(60_000);
-
-const main = fileURLToPath(new URL('../../src/agent/main.ts', import.meta.url));
+let main: string;
+beforeAll(async () => (main = await bundled('agent')));
 const all: Netns[] = [];
 let dir: string;
 let node: Netns;
@@ -39,7 +37,10 @@ afterEach(async () => {
   rmSync(dir, { recursive: true, force: true });
 });
 
-/** `agent install`, in the node's network namespace and a mount namespace of its own that `prepare` (sh) changes first. */
+/**
+ * Runs `agent install` in the node's network namespace and its own mount namespace, which the shell commands of
+ * `prepare` change first.
+ */
 const install = (prepare = ''): Promise<RunResult> =>
   node.run('unshare', [
     ...['--mount', 'sh', '-c', `${prepare}\nexec "$@"`, 'sh', process.execPath, main],
@@ -47,7 +48,7 @@ const install = (prepare = ''): Promise<RunResult> =>
   ]);
 const sysctl = async (name: string) => (await node.sh(`sysctl -n ${name}`)).trim();
 
-test('a fresh node forwards afterwards, shows bridged packets to iptables, has the drop-in and the plugin; once more is well', async () => {
+test('install makes a fresh node forward, pass bridged packets to iptables, and have drop-in and plugin; it may run again', async () => {
   await node.sh('sysctl -qw net.bridge.bridge-nf-call-iptables=0 net.bridge.bridge-nf-call-ip6tables=0');
   expect(await sysctl('net.ipv4.ip_forward')).toBe('0');
   for (let time = 0; time < 2; time++) {
@@ -104,7 +105,7 @@ describe('a default route that a router advertises', () => {
     await advertised();
   });
 
-  test('is lost when forwarding is just switched on', async () => {
+  test('is lost if forwarding is switched on alone', async () => {
     await node.sh('sysctl -qw net.ipv6.conf.all.forwarding=1');
     expect(await routes()).toBe('');
   });
@@ -118,7 +119,7 @@ describe('a default route that a router advertises', () => {
     await advertised();
   });
 
-  test('that a daemon put there, the kernel not listening, stays as well', async () => {
+  test('that a daemon added, while the kernel ignores advertisements, stays, too', async () => {
     await node.sh('ip -6 route del default');
     await node.sh('sysctl -qw net.ipv6.conf.eth0.accept_ra=0');
     await node.sh('ip -6 route add default via fe80::1 dev eth0 proto ra');
@@ -128,11 +129,11 @@ describe('a default route that a router advertises', () => {
   });
 });
 
-describe('/opt/cni/bin that is read-only', () => {
+describe('a read-only /opt/cni/bin', () => {
   const readOnly = () =>
     `mount -o bind ${dir}/host/opt ${dir}/host/opt && mount -o remount,ro,bind ${dir}/host/opt`;
 
-  test('is one clear error, and the rest is done', async () => {
+  test('causes one clear error, and the rest is done', async () => {
     const { code, stderr } = await install(readOnly());
     expect(code).toBe(1);
     expect(stderr.trim().split('\n').at(-1)).toBe(
@@ -143,13 +144,13 @@ describe('/opt/cni/bin that is read-only', () => {
     expect(await sysctl('net.ipv4.ip_forward')).toBe('1');
   });
 
-  test('is no matter where it has what is wanted', async () => {
+  test('causes no error if it contains the right plugin', async () => {
     copyFileSync(join(dir, 'image/overlaynet'), join(dir, 'host/opt/cni/bin/overlaynet'));
     expect(await install(readOnly())).toMatchObject({ code: 0 });
   });
 });
 
-test('a plugin that runs is replaced and runs on', async () => {
+test('a running plugin is replaced and continues', async () => {
   const installed = join(dir, 'host/opt/cni/bin/overlaynet');
   copyFileSync(realpathSync('/bin/sleep'), installed);
   const running = spawn(installed, ['60'], { stdio: 'ignore' });
@@ -165,7 +166,7 @@ test('a plugin that runs is replaced and runs on', async () => {
   }
 });
 
-test('an /etc that cannot be written is told, and the node works without', async () => {
+test('a read-only /etc is reported, and the node works without the drop-ins', async () => {
   const { code, stderr } = await install(
     `mount -o bind ${dir}/host/etc ${dir}/host/etc && mount -o remount,ro,bind ${dir}/host/etc`,
   );
@@ -173,7 +174,7 @@ test('an /etc that cannot be written is told, and the node works without', async
   expect(stderr).toContain('systemd-networkd could not be told to leave our routes alone');
 });
 
-test('`agent cleanup` takes what was installed, and leaves the host’s own', async () => {
+test('`agent cleanup` removes what was installed, and keeps the host’s own files', async () => {
   writeFileSync(join(dir, 'host/opt/cni/bin/loopback'), 'the host’s', { mode: 0o755 });
   expect((await install()).code).toBe(0);
   const dirs = ['state', 'run', 'lease', 'cni-conf', 'cni-net'].flatMap((name) => [

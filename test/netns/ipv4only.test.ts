@@ -1,11 +1,7 @@
-import { jest } from '@jest/globals';
 import { DataPath } from '../../src/linux/datapath.ts';
 import { silent } from '../../src/log.ts';
 import { cluster, nodeAddresses } from '../support/cluster.ts';
 import { Netns } from '../support/netns.ts';
-
-// a busy machine takes its time to start a hundred programs
-jest.setTimeout(60_000);
 
 let netns: Netns;
 let path: DataPath;
@@ -38,25 +34,25 @@ const carriesIPv4 = async (): Promise<void> => {
   expect(await netns.sh('iptables-nft-save -t filter')).toContain('OVERLAYNET-FORWARD');
 };
 
-test('a node with IPv6 switched off carries its IPv4 networks, and says which ones it does not carry', async () => {
+test('a node without IPv6 carries its IPv4 networks, and reports those that it cannot carry', async () => {
   await switchIPv6(1);
   const failures = [uncarried('dcos6', 'net.ipv6.conf.default.disable_ipv6 is 1')];
   expect(await path.reconcile(cluster(3, 0))).toMatchObject({ failures });
   await carriesIPv4();
-  // it stands if somebody switches IPv6 on
+  // these rules take effect if IPv6 is switched on
   expect(await netns.sh('ip6tables-nft-save -t filter')).toContain('OVERLAYNET-FORWARD');
   const again = [uncarried('dcos6', 'net.ipv6.conf.vtep1024.disable_ipv6 is 1')];
   expect(await path.reconcile(cluster(3, 0))).toMatchObject({ changes: 0, failures: again });
 });
 
-test('networks of IPv4 alone are carried without a word, although VTEPs have IPv6 addresses', async () => {
+test('a node without IPv6 carries IPv4 networks without a report, although VTEPs have IPv6 addresses', async () => {
   await switchIPv6(1);
   const networks = [{ name: 'dcos', subnets: [{ cidr: '9.0.0.0/8', prefix: 24 }] }];
   expect(await path.reconcile(cluster(3, 0, { networks }))).toMatchObject({ failures: [] });
   await carriesIPv4();
 });
 
-test('of a network of both families the IPv4 half is carried, and it is said that the other is not', async () => {
+test('of a dual-stack network the IPv4 half is carried, and the missing half is reported', async () => {
   await switchIPv6(1);
   const subnets = [
     { cidr: '9.0.0.0/8', prefix: 24 },
@@ -67,13 +63,13 @@ test('of a network of both families the IPv4 half is carried, and it is said tha
   await carriesIPv4();
 });
 
-test('what is reached by IPv6 alone is not carried', async () => {
+test('a node without IPv6 carries no network if VTEPs have only IPv6 addresses', async () => {
   await switchIPv6(1);
   const { failures } = await path.reconcile(cluster(3, 0, { vtepSubnets: ['fd01:a::/64'] }));
   expect(new Set(failures.map(({ network }) => network))).toEqual(new Set(['dcos', 'dcos6']));
 });
 
-test('IPv6 that is switched off takes IPv4 nothing, and comes back whole', async () => {
+test('switching IPv6 off does not affect IPv4, and IPv6 comes back completely', async () => {
   const shown = async () => [
     await netns.sh('ip -o addr show scope global'),
     await netns.sh('ip route show proto 142'),
@@ -91,7 +87,7 @@ test('IPv6 that is switched off takes IPv4 nothing, and comes back whole', async
   expect(await shown()).toEqual(before);
 });
 
-test('a kernel without IPv6 is asked for nothing of it', async () => {
+test('a pass uses no IPv6 command on a kernel without IPv6', async () => {
   const asked: string[] = [];
   const kernel = new DataPath({
     log: silent,

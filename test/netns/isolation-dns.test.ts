@@ -1,18 +1,14 @@
-import { jest } from '@jest/globals';
 import type { Isolation } from '../../src/api/types.ts';
 import { Bed, type Pod } from '../support/bed.ts';
 import { nodeAddresses } from '../support/cluster.ts';
 import type { Prober } from '../support/prober.ts';
 import { proxy, type Service } from '../support/services.ts';
 
-// a busy machine takes its time to start a hundred programs
-jest.setTimeout(120_000);
-
 const families = [4, 6] as const;
 type Family = (typeof families)[number];
 const protocols = ['udp', 'tcp'] as const;
 
-/** Clients, closed in every way; and where CoreDNS runs. */
+/** The clients' network, closed in every way, and the network where CoreDNS runs. */
 const client = Bed.network(1, 'client', { isolation: { mode: 'Isolated', hosts: 'Deny' } });
 const dns = (isolation?: Isolation) => Bed.network(2, 'dns', isolation === undefined ? {} : { isolation });
 
@@ -60,7 +56,7 @@ beforeAll(async () => {
 });
 afterAll(() => bed.down());
 
-/** What is to pass gets its time on a busy machine; `briefly` asks what is not to. */
+/** Permitted requests get enough time for a busy machine; `briefly` tries those that must fail. */
 const answered = async (from: Prober, to: string, port = 53, ms = 10_000) => {
   const answers = await Promise.all(protocols.map((kind) => from.ask(kind, to, port, ms)));
   if (new Set(answers.map((answer) => answer === undefined)).size > 1) {
@@ -75,21 +71,21 @@ describe.each<[string, Isolation | undefined]>([
   ['open', undefined],
   ['isolated', { mode: 'Isolated' }],
   ['isolated and closed to nodes', { mode: 'Isolated', hosts: 'Deny' }],
-])('where the network of the cluster DNS is %s', (_, isolation) => {
+])('if the network of the cluster DNS is %s', (_, isolation) => {
   beforeAll(() => bed.apply([client, dns(isolation)]));
 
-  test('containers ask it on their own node and on another, by its Service', async () => {
+  test('containers reach it through its Service, on their own node and on another', async () => {
     for (const family of families) {
       expect(await answered(client0.prober, clusterIP(10, family))).toBe(true);
       expect(await answered(client1.prober, clusterIP(10, family))).toBe(true);
     }
   });
 
-  test("nodes' processes ask it by its Service", async () => {
+  test("nodes' processes reach it through its Service", async () => {
     for (const family of families) expect(await answered(process0, clusterIP(10, family))).toBe(true);
   });
 
-  test('nothing else of it is reached: port 53 straight, another port, another Service, a NodePort', async () => {
+  test('nothing else of it is reachable: port 53 directly, another port, another Service, a NodePort', async () => {
     for (const family of families) expect(await answered(client1.prober, clusterIP(10, family))).toBe(true);
     await dns1.delivered.reset();
     for (const { prober } of [client0, client1]) {
@@ -107,10 +103,10 @@ describe.each<[string, Isolation | undefined]>([
   });
 });
 
-test("a cluster DNS on another node's own network answers by its Service, and not straight", async () => {
+test("a cluster DNS on another node's own network answers through its Service, and not directly", async () => {
   await bed.apply([client, dns()]);
   for (const family of families) {
-    // UDP from the address that was asked is up to the server: ours answers from the tunnel's
+    // the source of a UDP answer is the server's choice: ours answers from the tunnel's address
     expect(await client0.prober.ask('tcp', clusterIP(12, family), 53)).toBeDefined();
   }
   const delivered = bed.delivered[1]!;

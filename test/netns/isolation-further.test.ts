@@ -1,12 +1,8 @@
-import { jest } from '@jest/globals';
 import type { Isolation } from '../../src/api/types.ts';
 import { Bed, type Pod } from '../support/bed.ts';
 import { nodeAddresses } from '../support/cluster.ts';
 import { briefly, tries, type Prober } from '../support/prober.ts';
 import { proxy, type Service } from '../support/services.ts';
-
-// a busy machine takes its time to start a hundred programs
-jest.setTimeout(120_000);
 
 const families = [4, 6] as const;
 type Family = (typeof families)[number];
@@ -15,7 +11,7 @@ const shut = (rest: Partial<Isolation> = {}) =>
   Bed.network(1, 'shut', { isolation: { mode: 'Isolated', hosts: 'Deny', ...rest } });
 const blue = Bed.network(2, 'blue');
 
-/** Two nodes that have, beside the uplink, a LAN of their own: each has a second address there. */
+/** Two nodes with a LAN beside the uplink, on which each has a second address. */
 const bed = new Bed();
 let shut0: Pod, blue0: Pod, docker0: Pod;
 let process0: Prober, process1: Prober;
@@ -24,7 +20,7 @@ const second = (node: number, family: Family) => (family === 4 ? '10.50.0.' : 'f
 const further = [0, 1].map((node) => families.map((family) => second(node, family)));
 const clusterIP = (family: Family) => (family === 4 ? '10.96.0.20' : 'fd00:96::20');
 
-/** A Service of one endpoint, by a NodePort alone where it has no other address. */
+/** A Service with one endpoint; without an address of its own, it has only a NodePort. */
 const service = (name: string, ip: string, to: string, nodePort: number): Service => {
   return { name, ip, protocol: 'tcp', port: 8080, to: { ip: to, port: 80 }, nodePort };
 };
@@ -55,7 +51,7 @@ beforeEach(async () => {
   await bed.apply([shut(), blue]);
 });
 
-test("a second address leads containers to no other node's process, nor by a NodePort to any container, and nothing is delivered", async () => {
+test("containers reach no process and no NodePort at another node's second address, and no packet is delivered", async () => {
   const delivered = bed.delivered[1]!;
   await delivered.reset();
   await blue0.delivered.reset();
@@ -68,17 +64,17 @@ test("a second address leads containers to no other node's process, nor by a Nod
       ]),
     );
     expect(reached).toEqual(reached.map(() => false));
-    // masqueraded it would be their node that asks
+    // masqueraded, the packet would have their node's address
     expect(await delivered.from(second(0, family), shut0.ip[family], docker0.ip[family])).toBe(0);
     expect(await blue0.delivered.from(second(1, family))).toBe(0);
-    // the same of an open network
+    // an open network reaches it
     expect(await tries(blue0.prober, to)).toBe(true);
     expect(await tries(blue0.prober, to, 30082, ['tcp'])).toBe(true);
     expect(await delivered.from(second(0, family))).toBeGreaterThan(0);
   }
 });
 
-test("it leads no other node's process to containers, by a NodePort of their node", async () => {
+test("a second address does not let another node's process reach containers through a NodePort", async () => {
   await shut0.delivered.reset();
   for (const family of families) {
     expect(await briefly(process1, second(0, family), 30080, ['tcp'])).toBe(false);
@@ -87,14 +83,14 @@ test("it leads no other node's process to containers, by a NodePort of their nod
   expect(await shut0.delivered.seen()).toEqual(new Map());
 });
 
-test('that of the own node reaches, and is reached', async () => {
+test('the own node’s second address reaches containers and is reachable', async () => {
   for (const family of families) {
     for (const { prober } of [shut0, docker0]) expect(await tries(prober, second(0, family))).toBe(true);
     expect(await tries(process0, clusterIP(family), 8080, ['tcp'])).toBe(true);
   }
 });
 
-test('what stands ends, once the address is known or the network is closed, and nothing else', async () => {
+test('connections end once the address is known or the network is closed, and no others', async () => {
   const holds = async () => {
     for (const family of families) {
       expect(await shut0.prober.ask('hold', second(1, family))).toBeDefined();
@@ -121,7 +117,7 @@ test('what stands ends, once the address is known or the network is closed, and 
   await ended();
 });
 
-test('where an API server listens there, allowAPIServer opens that alone', async () => {
+test('if an API server listens there, allowAPIServer permits only that', async () => {
   const served = families.map((family) => ({ address: second(1, family), port: 6443 }));
   await bed.apply([shut({ allowAPIServer: true }), blue], { apiServers: served });
   for (const family of families) {

@@ -1,12 +1,8 @@
-import { jest } from '@jest/globals';
 import type { Isolation } from '../../src/api/types.ts';
 import { Bed, type Pod } from '../support/bed.ts';
 import { nodeAddresses } from '../support/cluster.ts';
 import { briefly, Prober, tries } from '../support/prober.ts';
 import { proxy, type Service } from '../support/services.ts';
-
-// a busy machine takes its time to start a hundred programs
-jest.setTimeout(120_000);
 
 const families = [4, 6] as const;
 type Family = (typeof families)[number];
@@ -49,7 +45,7 @@ beforeAll(async () => {
 afterAll(() => bed.down());
 beforeEach(() => bed.apply([shut(), blue]));
 
-test("containers reach no other node's processes, by whichever of its addresses, and nothing is delivered", async () => {
+test('containers reach no process of another node at any of its addresses, and no packet is delivered', async () => {
   const delivered = bed.delivered[1]!;
   await delivered.reset();
   const everywhere = {
@@ -67,7 +63,7 @@ test("containers reach no other node's processes, by whichever of its addresses,
   }
 });
 
-test('a Service is no way to them, whoever translates it, and masqueraded or not', async () => {
+test('no Service leads to them, on any translating node, masqueraded or not', async () => {
   const ways = (family: Family): [string, number][] => [
     [clusterIP(22, family), 8080],
     ...[0, 1].map((node): [string, number] => [addressOf(node, family), 30082]),
@@ -81,16 +77,16 @@ test('a Service is no way to them, whoever translates it, and masqueraded or not
     );
     expect(reached).toEqual(reached.map(() => false));
   }
-  // in whoever's name: masqueraded, they come as their node; what is UDP is the tunnel's own
+  // masqueraded packets have their node's address; UDP packets are the tunnel's
   expect([...(await bed.delivered[1]!.seen()).keys()].filter((what) => what.endsWith(' tcp'))).toEqual([]);
   for (const family of families) {
     for (const [to, port] of ways(family)) expect(await tries(blue0.prober, to, port, ['tcp'])).toBe(true);
-    // the own node's process all the same
+    // a process of the own node is still reachable
     expect(await tries(process0, clusterIP(22, family), 8080, ['tcp'])).toBe(true);
   }
 });
 
-test("no other node's process reaches containers: straight, by a Service, or by a NodePort of their node", async () => {
+test('no process of another node reaches containers: directly, through a Service, or a NodePort of their node', async () => {
   await shut0.delivered.reset();
   for (const family of families) {
     const reached = await Promise.all([
@@ -105,7 +101,7 @@ test("no other node's process reaches containers: straight, by a Service, or by 
       briefly(process1, addressOf(1, family), 30080, ['tcp']),
     ]);
     expect(reached).toEqual(reached.map(() => false));
-    // the same of an open network
+    // an open network is reachable
     expect(await tries(process1, blue0.ip[family]!)).toBe(true);
     expect(await tries(process1, clusterIP(21, family), 8080, ['tcp'])).toBe(true);
     expect(await tries(process1, addressOf(0, family), 30081, ['tcp'])).toBe(true);
@@ -113,7 +109,7 @@ test("no other node's process reaches containers: straight, by a Service, or by 
   expect(await shut0.delivered.seen()).toEqual(new Map());
 });
 
-test('the own node reaches its containers, by Services too, and they it', async () => {
+test('the own node and its containers reach each other, also through Services', async () => {
   for (const family of families) {
     for (const { prober, ip } of [shut0, docker0]) {
       expect(await tries(process0, ip[family]!)).toBe(true);
@@ -123,12 +119,12 @@ test('the own node reaches its containers, by Services too, and they it', async 
   }
 });
 
-test('containers of the network reach each other on one node and two, by Services and by NodePorts of any node', async () => {
+test('containers of the network reach each other on one node and on two, through Services and any NodePort', async () => {
   for (const family of families) {
     expect(await tries(shut0.prober, shut1.ip[family]!)).toBe(true);
     expect(await tries(shut1.prober, docker0.ip[family]!)).toBe(true);
     expect(await tries(shut1.prober, clusterIP(20, family), 8080, ['tcp'])).toBe(true);
-    // the hairpin
+    // the hairpin case
     expect(await tries(shut0.prober, clusterIP(20, family), 8080, ['tcp'])).toBe(true);
     for (const node of [0, 1]) {
       expect(await tries(shut0.prober, addressOf(node, family), 30080, ['tcp'])).toBe(true);
@@ -137,7 +133,7 @@ test('containers of the network reach each other on one node and two, by Service
   }
 });
 
-test('a NodePort of another node leads to no network that is not allowed', async () => {
+test('a NodePort of another node does not lead to a network that is not allowed', async () => {
   await blue0.delivered.reset();
   for (const family of families) {
     for (const node of [0, 1]) {
@@ -147,7 +143,7 @@ test('a NodePort of another node leads to no network that is not allowed', async
   expect(await blue0.delivered.seen()).toEqual(new Map());
 });
 
-test('the outside is neither closed nor kept out: it comes in by the NodePorts of any node', async () => {
+test('outside hosts are not affected: they reach the network through NodePorts of any node', async () => {
   for (const family of families) {
     expect(await tries(shut0.prober, family === 4 ? '172.17.9.9' : 'fd00:17::99')).toBe(true);
     for (const node of [0, 1]) {
@@ -156,7 +152,7 @@ test('the outside is neither closed nor kept out: it comes in by the NodePorts o
   }
 });
 
-test("a container behind another node's NAT is no way around hosts: Deny", async () => {
+test("a container behind another node's NAT cannot bypass hosts: Deny", async () => {
   const [node, behind] = [bed.node(1), await bed.wire.create()];
   await node.sh('ip link add ovt-nat type bridge');
   await node.sh('ip addr add 192.168.77.1/24 dev ovt-nat');
@@ -181,7 +177,7 @@ test("a container behind another node's NAT is no way around hosts: Deny", async
       expect(await briefly(prober, docker0.ip[family]!)).toBe(false);
     }
     expect(await shut0.delivered.from('44.128.0.2', 'fd01:a::2')).toBe(0);
-    // what was let in before ends
+    // connections that were permitted end
     await bed.apply([shut({ hosts: 'Allow' }), blue]);
     for (const family of families) expect(await prober.ask('hold', shut0.ip[family]!)).toBeDefined();
     await bed.apply([shut(), blue]);
@@ -192,12 +188,12 @@ test("a container behind another node's NAT is no way around hosts: Deny", async
   }
 });
 
-test('what another node has to say of a connection arrives: errors are related, not new', async () => {
+test('another node’s ICMP errors about a connection arrive: they are related, not new', async () => {
   const { stdout } = await shut0.netns.try('ping -n -c 1 -W 5 9.1.1.100');
   expect(stdout).toMatch(/^From 44.128.0.2 .*Destination Host Unreachable/m);
 });
 
-test('with hosts: Allow, nodes and containers reach each other', async () => {
+test('nodes and containers reach each other with hosts: Allow', async () => {
   await bed.apply([shut({ hosts: 'Allow' }), blue]);
   for (const family of families) {
     expect(await tries(process1, shut0.ip[family]!)).toBe(true);
@@ -227,7 +223,7 @@ describe('allowAPIServer', () => {
     }
   });
 
-  test('taken back, it ends the connections to it, and no probe of the own node', async () => {
+  test('when it is removed, connections to the API server end, and the own node’s probes continue', async () => {
     await bed.apply([shut({ allowAPIServer: true }), blue], { apiServers });
     for (const family of families) {
       for (const { prober } of [shut0, docker0])
@@ -243,7 +239,7 @@ describe('allowAPIServer', () => {
   });
 });
 
-test('hosts: Deny ends what stands between containers and other nodes, and nothing else', async () => {
+test('hosts: Deny ends only the connections between containers and other nodes', async () => {
   await bed.apply([shut({ hosts: 'Allow' }), blue]);
   for (const family of families) {
     expect(await process1.ask('hold', shut0.ip[family]!)).toBeDefined();
@@ -260,7 +256,7 @@ test('hosts: Deny ends what stands between containers and other nodes, and nothi
   }
 });
 
-test('rules stand as the tools show them, in either backend of iptables, and judge alike', async () => {
+test('both iptables backends list the same rules, and these decide alike', async () => {
   const networks = [shut({ allowAPIServer: true }), blue];
   for (const backend of ['nft', 'legacy']) {
     if (backend === 'legacy') {

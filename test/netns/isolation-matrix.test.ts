@@ -1,13 +1,9 @@
-import { jest } from '@jest/globals';
 import type { Isolation } from '../../src/api/types.ts';
 import { Bed, type Pod } from '../support/bed.ts';
 import type { NetworkOptions } from '../support/cluster.ts';
 import { proxy } from '../support/services.ts';
 
-// a busy machine takes its time to start a hundred programs
-jest.setTimeout(120_000);
-
-/** A row is who begins, a column whom it calls, in this order; `y`: passes. */
+/** Rows are callers, columns are the called, in this order; `y`: passes. */
 const expected: Record<string, string> = {
   'open-1': 'yy.y....',
   'open-2': 'yy.....y',
@@ -21,7 +17,9 @@ const expected: Record<string, string> = {
 const names = Object.keys(expected);
 const passes = (from: string, to: string) => expected[from]?.[names.indexOf(to)] === 'y';
 
-/** Seconds. On a busy machine what passes takes its time; what is refused is counted where it would arrive. */
+/**
+ * Seconds to wait. Permitted traffic may be slow on a busy machine; refused traffic is counted where it would arrive.
+ */
 const patience = (from: string, to: string) => (passes(from, to) ? 10 : 1);
 
 const isolation: Record<string, Isolation> = {
@@ -29,12 +27,12 @@ const isolation: Record<string, Isolation> = {
   hub: { mode: 'Isolated', allow: ['open-1', 'spoke-1', 'spoke-2'] },
   'spoke-1': { mode: 'Isolated', allow: ['hub'] },
   'spoke-2': { mode: 'Isolated', allow: ['hub'] },
-  // open-2, alone and spoke-1 know nothing of it, and only the first need not
+  // open-2, alone and spoke-1 do not allow it, and only open-2 need not
   'one-sided': { mode: 'Isolated', allow: ['alone', 'spoke-1'] },
   closed: { mode: 'Isolated', allow: ['open-2', 'spoke-2'], hosts: 'Deny' },
 };
 
-/** Of one family alone; the others have both. */
+/** Networks of one family; the others have both. */
 const single: Record<string, 4 | 6> = { alone: 4, 'spoke-2': 6 };
 
 const networks: NetworkOptions[] = names.map((name, index) => {
@@ -49,14 +47,15 @@ const networks: NetworkOptions[] = names.map((name, index) => {
 
 const bed = new Bed();
 const callers = new Map<string, Pod>();
-/** By `network node`. */
+/** Called pods by `network node`. */
 const called = new Map<string, Pod>();
 
 beforeAll(async () => {
   await bed.up(networks);
   for (const node of bed.wire.nodes) await proxy(node, []);
   for (const [index, name] of names.entries()) {
-    // each kind calls each: a network's caller is of one, whom it calls on that node of the other
+    // each kind of half calls each: a network's caller is in one half, and the pod that is called on that node is in
+    // the other
     const [one, other] = index % 2 === 0 ? (['cni', 'docker'] as const) : (['docker', 'cni'] as const);
     callers.set(name, await bed.pod(name, 0, { half: one }));
     called.set(`${name} 0`, await bed.pod(name, 0, { half: other }));
@@ -101,7 +100,10 @@ async function callAll(from: string): Promise<Call[]> {
   );
 }
 
-/** As Markdown; a cell is `yes`, nothing, or what passes where not all does, and `–` without a family in common. */
+/**
+ * Formats the matrix as Markdown. A cell is `yes`, empty, or what passes if not everything does, or `–` without a
+ * common family.
+ */
 function draw(calls: Call[]): string {
   const cell = (from: string, to: string) => {
     const those = calls.filter((call) => call.from === from && call.to === to);
@@ -122,7 +124,7 @@ function draw(calls: Call[]): string {
     .join('\n');
 }
 
-test('8 networks × all pairs × CNI and Docker × one node and two × IPv4 and IPv6 × TCP, UDP, ICMP: exactly what both sides allow', async () => {
+test('8 networks × all pairs × CNI and Docker × one node and two × IPv4 and IPv6 × TCP, UDP, ICMP: exactly what both sides allow passes', async () => {
   const calls: Call[] = (await Promise.all(names.map(callAll))).flat();
   let unintended = 0;
   for (const { delivered, ip } of called.values()) {
@@ -140,7 +142,7 @@ test('8 networks × all pairs × CNI and Docker × one node and two × IPv4 and 
   const wrong = calls.filter(({ from, to, answered }) => answered !== passes(from, to));
   expect(wrong).toEqual([]);
   expect(unintended).toBe(0);
-  // each pair was tried, if it has a family in common
+  // each pair with a common family was tried
   const pairs = new Set(calls.map(({ from, to }) => `${from} ${to}`));
   expect(pairs.size).toBe(names.length ** 2 - 2);
 });

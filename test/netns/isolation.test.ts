@@ -1,13 +1,9 @@
-import { jest } from '@jest/globals';
 import { DataPath } from '../../src/linux/datapath.ts';
 import { CommandError, type Run } from '../../src/linux/run.ts';
 import { silent } from '../../src/log.ts';
 import { Bed, type Pod } from '../support/bed.ts';
 import { cluster, type NetworkOptions } from '../support/cluster.ts';
 import { proxy, type Service } from '../support/services.ts';
-
-// a busy machine takes its time to start a hundred programs
-jest.setTimeout(120_000);
 
 const families = [4, 6] as const;
 
@@ -17,10 +13,10 @@ const isolated: NetworkOptions = { ...red, isolation: { mode: 'Isolated' } };
 const friendly: NetworkOptions = { ...red, isolation: { mode: 'Isolated', allow: ['blue'] } };
 
 const bed = new Bed();
-/** `m` in the half of CNI, `d` in Docker's, on the node of that number. */
+/** `M` is in CNI's half, `D` in Docker's; the number is the node's. */
 let pods: Record<'redM0' | 'redM1' | 'redD0' | 'blueM0' | 'blueM1' | 'blueD0', Pod>;
 
-/** Of red and blue on node1, by a Service of node0's. */
+/** A Service of node0 for a pod of red or blue on node1. */
 const service = (name: string, family: 4 | 6, to = ''): Service => ({
   name: `${name}-${family}`,
   ip: family === 4 ? '10.96.0.20' : 'fd00:96::20',
@@ -48,8 +44,8 @@ beforeEach(() => bed.apply([isolated, blue]));
 type Name = keyof typeof pods;
 
 /**
- * Whether every kind of packet is answered; fails where some are and some are not. What is to pass gets its time on a
- * busy machine.
+ * Returns whether every kind of packet is answered; throws if only some kinds are. Permitted traffic gets enough time
+ * for a busy machine.
  */
 async function reaches(from: Name, to: Name, ms = 10_000): Promise<boolean> {
   const answers = await Promise.all(
@@ -86,7 +82,7 @@ const between: [Name, Name][] = [
   ['blueM1', 'redD0'],
 ];
 
-test("what kube-proxy accepts at the head of the filter's chains changes nothing, on either half", async () => {
+test("kube-proxy's accept rules at the head of the filter chains change nothing for either half", async () => {
   for (const [from, to] of within) expect([from, to, await reaches(from, to)]).toEqual([from, to, true]);
   for (const [from, to] of between) {
     await pods[to].delivered.reset();
@@ -95,7 +91,7 @@ test("what kube-proxy accepts at the head of the filter's chains changes nothing
   }
 });
 
-test('two networks talk once both allow it, and not before', async () => {
+test('two networks reach each other only once both allow it', async () => {
   const other: NetworkOptions = { ...blue, isolation: { mode: 'Isolated', allow: [] } };
   await bed.apply([friendly, other]);
   for (const [from, to] of between.slice(0, 4)) expect(await reaches(from, to, 700)).toBe(false);
@@ -103,13 +99,13 @@ test('two networks talk once both allow it, and not before', async () => {
   for (const [from, to] of between) expect([from, to, await reaches(from, to)]).toEqual([from, to, true]);
 });
 
-test('an agent that starts finds all in place, and what it left held without it', async () => {
-  // no agent runs here but for the moment of a pass
+test('rules hold without an agent, and a starting agent finds them in place', async () => {
+  // an agent runs here only during a pass
   expect(await reaches('blueM1', 'redM0', 700)).toBe(false);
   for (const { changes } of await bed.apply([isolated, blue])) expect(changes).toBe(0);
 });
 
-describe('what becomes stricter', () => {
+describe('a stricter isolation', () => {
   const hold = async (from: Name, to: string, port = 80) => {
     expect(await pods[from].prober.ask('hold', to, port)).toBeDefined();
   };
@@ -149,8 +145,8 @@ describe('what becomes stricter', () => {
   test.each<[string, NetworkOptions]>([
     ['isolation begins', red],
     ['a network is allowed no more', friendly],
-  ])('ends the connections that stand, by Services too, and leaves the others: %s', async (_, before) => {
-    // one node takes up what it does not know as new, the other calls it invalid
+  ])('ends existing connections, also through Services, and keeps the others: %s', async (_, before) => {
+    // one node treats unknown connections as new, the other one as invalid
     await bed.node(1).sh('sysctl -qw net.netfilter.nf_conntrack_tcp_loose=0');
     await bed.apply([before, blue]);
     await holdAll();
@@ -160,7 +156,7 @@ describe('what becomes stricter', () => {
     expect(await owed()).toBe(false);
   });
 
-  test('sets come before rules, rules before the flush; what becomes looser flushes nothing', async () => {
+  test('sets change before rules, and rules before the flush; a looser isolation flushes nothing', async () => {
     const programs: string[] = [];
     const noting: Run = (program, args, options) => {
       programs.push(/restore/.test([program, ...args].join(' ')) ? program : '');
@@ -184,7 +180,7 @@ describe('what becomes stricter', () => {
     expect(await pass(friendly, blue)).toEqual(['ipset']);
   });
 
-  test('a flush that failed, or that its agent did not live to do, is told and made up for', async () => {
+  test('a flush that failed, or that a killed agent did not reach, is reported and done later', async () => {
     await bed.apply([red, blue]);
     await holdAll();
     const without: Run = (program, args, options) =>
@@ -193,7 +189,7 @@ describe('what becomes stricter', () => {
         : bed.node(0).run(program, args, options);
     const snapshot = cluster(2, 0, { networks: [isolated, blue] });
     const outcome = await new DataPath({ log: silent, run: without }).reconcile(snapshot);
-    expect(outcome.failures).toEqual([
+    expect(outcome.failures).toMatchObject([
       { network: 'red', message: expect.stringMatching(/may go on: conntrack: not found/) as string },
     ]);
     expect(await owed()).toBe(true);
@@ -203,7 +199,7 @@ describe('what becomes stricter', () => {
   });
 });
 
-test("rules that cannot be placed are told in the tool's words", async () => {
+test("a failure to write rules is reported with the tool's message", async () => {
   await bed.apply([red, blue]);
   const refusing: Run = (program, args, options) =>
     program === 'ip6tables-nft-restore'
@@ -213,11 +209,15 @@ test("rules that cannot be placed are told in the tool's words", async () => {
     cluster(2, 0, { networks: [isolated, blue] }),
   );
   expect(failures).toEqual([
-    { rules: true, message: 'ip6tables-nft-restore: ip6tables: no xt_conntrack today' },
+    {
+      rules: true,
+      message: 'ip6tables-nft-restore: ip6tables: no xt_conntrack today',
+      command: 'ip6tables-nft-restore -w 5 --noflush',
+    },
   ]);
 });
 
-test("a container of Docker's half does not get in by an isolated network's address", async () => {
+test("a container of Docker's half cannot get into an isolated network by forging its address", async () => {
   const { netns } = pods.blueD0;
   const { delivered, ip } = pods.redM0;
   const forged = ['9.1.0.77', '9.1.1.77', '9.1.0.199', 'fd01:1::77', 'fd01:1::1:0:0:77', 'fd01:1::8000:0:77'];

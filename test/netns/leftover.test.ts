@@ -3,7 +3,7 @@ import { cluster } from '../support/cluster.ts';
 import { DataPath } from '../../src/linux/datapath.ts';
 import { silent } from '../../src/log.ts';
 
-/** Changes that the kernel refuses: what that means, and that it keeps nothing else from being done. */
+/** Removals that the kernel refuses: their report, and that everything else is done. */
 
 const shut = { isolation: { mode: 'Isolated' as const } };
 const networks = (red: object, blue: object) => [Bed.network(1, 'red', red), Bed.network(2, 'blue', blue)];
@@ -15,17 +15,17 @@ const reconcile = (of: ReturnType<typeof networks>) =>
 beforeAll(() => bed.up(networks({}, {})));
 afterAll(() => bed.down());
 
-test("a set that a person's rule uses stays, is said, and keeps nothing else from being done", async () => {
+test("a set that a person's rule uses stays and is reported, and everything else is done", async () => {
   const node = bed.node(0);
   const [red, blue] = [await bed.pod('red', 0), await bed.pod('blue', 0)];
   await bed.apply(networks(shut, {}));
   await node.sh('iptables-nft -I FORWARD -m set --match-set overlaynet-net-red-4 src -j ACCEPT');
   await bed.apply(networks(shut, {}));
-  // red is opened, which leaves a set behind; blue is closed in the same pass, which ends its connections
+  // opening red leaves a set behind; closing blue in the same pass ends its connections
   await bed.apply(networks({ isolation: { mode: 'Isolated', allow: ['blue'] } }, {}));
   expect(await red.prober.ask('hold', blue.ip[4]!, 80, 10_000)).toBeDefined();
   const { failures } = await reconcile(networks({}, shut));
-  expect(failures).toEqual([
+  expect(failures).toMatchObject([
     { leftover: true, message: expect.stringMatching(/^ipset: .* in use .*overlaynet-net-red-4/) },
   ]);
   expect(await red.prober.ask('say', blue.ip[4]!, 80, 700)).toBeUndefined();
@@ -38,7 +38,7 @@ test("a set that a person's rule uses stays, is said, and keeps nothing else fro
   expect(await node.sh('ipset list -n')).not.toContain('overlaynet-net-red-4');
 });
 
-test('rules that cannot be written are told from what is left over', async () => {
+test('a failure to write rules is distinguished from a leftover', async () => {
   const node = bed.node(0);
   await node.sh('nft add chain ip mangle foreign');
   await node.sh('nft add rule ip mangle foreign ct state vmap { established : accept }');

@@ -1,10 +1,10 @@
-import { expect, jest } from '@jest/globals';
+import { expect } from '@jest/globals';
 import { Netns } from '../support/netns.ts';
 
-// a busy machine takes its time to start a program
-jest.setTimeout(60_000);
-
-/** Serves at `:PORT`, with `crowd` fills it with others' connections, asks itself by each address, and says what came of it. */
+/**
+ * Serves at `:PORT`; with `crowd`, fills it with other clients' connections. Asks itself at each address and prints the
+ * results.
+ */
 const script = `
   import { request } from 'node:https';
   import { connect } from 'node:net';
@@ -46,18 +46,18 @@ const served = async (...args: string[]) => {
   return stdout.trim() || stderr;
 };
 
-test('a node of both families is served by both', async () => {
+test('the server answers on both families of a node', async () => {
   await node.sh('ip addr add fd00::2/128 dev lo nodad');
   expect(await served()).toBe('200 200');
 });
 
-test('a node with IPv6 switched off is served by IPv4', async () => {
+test('the server answers over IPv4 on a node without IPv6', async () => {
   await node.sh('sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.bindv6only=1');
   expect(await served()).toMatch(/^200 E/);
 });
 
-// as kubelet asks a pod of the host's network: the kernel gives it the address that it asks
-test('a node that asks itself gets in, however many connections others fill', async () => {
+// kubelet asks a pod of the host's network in this way: the source is the address that it asks
+test('a node can reach itself, even if other clients fill the connections', async () => {
   await node.sh('ip addr add fd00::2/128 dev lo nodad');
   expect(await served('crowd')).toBe('200 200');
 });

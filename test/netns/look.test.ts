@@ -4,7 +4,7 @@ import { silent } from '../../src/log.ts';
 import { cluster } from '../support/cluster.ts';
 import { Netns } from '../support/netns.ts';
 
-// What a pass would change, and nothing is changed by telling it.
+// What a pass would change; reporting it changes nothing.
 
 const networks = [
   { name: 'a', subnets: [{ cidr: '9.1.0.0/16', prefix: 24 }], isolation: { mode: 'Isolated' as const } },
@@ -28,11 +28,11 @@ const look = () =>
     snapshot,
   );
 
-test('a node before its first pass lacks everything', async () => {
+test('every difference is reported before the first pass', async () => {
   const { differences, problems } = await look();
   expect(problems).toEqual([]);
   expect(new Set(differences.map(({ is }) => is))).toEqual(new Set(['Missing']));
-  // what rests on the tunnel's link is not said beside it
+  // objects that depend on the tunnel's link are not reported separately
   expect([...new Set(differences.map(({ kind }) => kind))].sort()).toEqual([
     'Chain',
     'Link',
@@ -98,12 +98,12 @@ describe('after a pass', () => {
     if (named === undefined) expect(told).toEqual([]);
     else if (typeof named === 'string') expect(told).toContain(named);
     else expect(told.some((one) => named.test(one))).toBe(true);
-    // telling it has mended nothing
+    // reporting has repaired nothing
     expect((await look()).differences).toEqual(differences);
     if (named !== undefined) expect((await pass()).changes).toBeGreaterThan(0);
   });
 
-  test('others’ objects in the place of ours are named, and what to do', async () => {
+  test('foreign objects in the place of ours are named with a remedy', async () => {
     await node.sh('ip link set m-a alias other');
     const { differences } = await look();
     expect(differences).toContainEqual(

@@ -1,4 +1,3 @@
-import { jest } from '@jest/globals';
 import { Host } from '../../src/host/host.ts';
 import { DataPath } from '../../src/linux/datapath.ts';
 import { silent } from '../../src/log.ts';
@@ -8,10 +7,8 @@ import { proxy } from '../support/services.ts';
 import type { Netns } from '../support/netns.ts';
 import { sourceSeen, Wire } from '../support/wire.ts';
 
-// Others masquerade beside us. What goes directly from overlay to overlay, or between an overlay and a node, keeps its source.
-
-// a busy machine takes its time to start a hundred programs
-jest.setTimeout(60_000);
+// Other programs masquerade beside us. Packets directly between overlays, or between an overlay and a node, keep their
+// source.
 
 const wire = new Wire();
 const probers: Prober[] = [];
@@ -40,7 +37,7 @@ afterAll(async () => {
   await wire.down();
 });
 
-/** As kubernetes-sigs/ip-masq-agent 2.12 writes them, with --enable-ipv6 and its default ranges. */
+/** The rules that kubernetes-sigs/ip-masq-agent 2.12 writes with --enable-ipv6 and its default ranges. */
 function ipMasqAgent(family: 4 | 6): string {
   const nonMasquerade =
     family === 4 ? ['169.254.0.0/16', '10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16'] : ['fe80::/10'];
@@ -61,7 +58,7 @@ function ipMasqAgent(family: 4 | 6): string {
 
 const iptables = (family: 4 | 6) => (family === 4 ? 'iptables-nft' : 'ip6tables-nft');
 
-/** Puts them into both nodes' table nat, and has the agents make a pass afterwards. */
+/** Adds the rules to both nodes' table nat; the agents then make a pass. */
 async function beside(rules: (family: 4 | 6) => string): Promise<void> {
   for (const [index, node] of wire.nodes.entries()) {
     for (const family of [4, 6] as const)
@@ -71,7 +68,7 @@ async function beside(rules: (family: 4 | 6) => string): Promise<void> {
   }
 }
 
-/** Takes away what is not ours. */
+/** removes foreign rules */
 afterEach(async () => {
   for (const node of wire.nodes) {
     for (const family of [4, 6] as const) {
@@ -96,7 +93,7 @@ describe.each<[string, (family: 4 | 6) => string]>([
     restricted('! -d 10.0.0.0/8 -j MASQUERADE', '! -d fc00::/8 -j MASQUERADE'),
   ],
   [
-    'a chain of somebody, ahead of ours',
+    'a foreign chain, ahead of ours',
     () => '*nat\n:SITE - [0:0]\n-A SITE -j MASQUERADE\n-I POSTROUTING 1 -j SITE\nCOMMIT\n',
   ],
 ])('beside %s', (_, rules) => {
@@ -109,7 +106,7 @@ describe.each<[string, (family: 4 | 6) => string]>([
     expect(await asking6.ask('udp', far6)).toBe('fd01:b::2');
   });
 
-  test('so do those of one node', async () => {
+  test('containers of one node see each other', async () => {
     expect(await asking.ask('tcp', '9.0.0.3')).toBe('9.0.0.2');
   });
 
@@ -118,17 +115,17 @@ describe.each<[string, (family: 4 | 6) => string]>([
     expect(await sourceSeen(d0, node1IP6, node1, 'vtep1024')).toBe('fd01:b::2');
   });
 
-  test('containers see the node that asks', async () => {
+  test('containers see the node’s address when it connects', async () => {
     expect(await sourceSeen(node0, far, c1, 'eth0')).toBe('44.128.0.1');
     expect(await sourceSeen(node0, far6, d1, 'eth0')).toBe('fd01:a::1');
   });
 
-  test('the outside sees the node', async () => {
+  test('outside hosts see the node’s address', async () => {
     expect(await sourceSeen(c0, '172.17.9.9', wire.outside, 'eth0')).toBe(nodeAddresses(0)[0]);
   });
 });
 
-test('a chain in a table of nftables is told of, and what that says mends it', async () => {
+test('a masquerading chain in an nftables table is reported, and the reported command repairs it', async () => {
   const rules = 'chain post { type nat hook postrouting priority 100; ip saddr 9.0.0.0/8 masquerade\n }';
   await node0.sh('nft -f -', `table ip ovt-site { ${rules}\n }`);
   try {
@@ -160,7 +157,7 @@ describe('beside ip-masq-agent and kube-proxy', () => {
   ];
   let self: Prober;
   beforeAll(async () => {
-    // a container's port sends back to it what it sends to itself
+    // a container's port returns packets that the container sends to itself
     for (const port of node0.links())
       if (/^c\d/.test(port)) await node0.sh(`bridge link set dev ${port} hairpin on`);
     self = await Prober.start(c0);
@@ -171,13 +168,13 @@ describe('beside ip-masq-agent and kube-proxy', () => {
     for (const node of wire.nodes) await proxy(node, services);
   });
 
-  test('a container of another node sees who asked for its Service', async () => {
+  test('a container on another node sees the client’s address through its Service', async () => {
     expect(await asking.ask('tcp', '10.96.0.1')).toBe('9.0.0.2');
     expect(await asking6.ask('tcp', 'fd00:96::1')).toBe('fd01:b::2');
   });
 
-  test('what kube-proxy marks is masqueraded all the same: else the answer would take another way', async () => {
-    // the container itself by its Service, a NodePort of another node, and the node's own processes
+  test('packets that kube-proxy marks are still masqueraded; otherwise the answer would take another way', async () => {
+    // the container itself through its Service, a NodePort of another node, and the node's own processes
     expect(await self.ask('tcp', '10.96.0.2')).toBe('9.0.0.1');
     expect(await asking.ask('tcp', node1IP, 30080)).toBe('9.0.1.1');
     expect(await asking6.ask('tcp', node1IP6, 30082)).toBe('fd01:b::1:0:0:1');

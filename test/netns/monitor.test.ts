@@ -1,10 +1,6 @@
-import { jest } from '@jest/globals';
 import { monitor } from '../../src/linux/monitor.ts';
 import { silent } from '../../src/log.ts';
 import { Netns } from '../support/netns.ts';
-
-// a busy machine takes its time to start a hundred programs
-jest.setTimeout(30_000);
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -12,7 +8,7 @@ let netns: Netns;
 let reports = 0;
 let watch: { stop: () => void };
 
-/** Reports since the last call, once they have come or two seconds are over. */
+/** Returns the number of reports since the last call, once they have come or after two seconds. */
 async function reported(): Promise<number> {
   for (let waited = 0; reports === 0 && waited < 2_000; waited += 20) await pause(20);
   await pause(100);
@@ -23,7 +19,7 @@ async function reported(): Promise<number> {
 
 beforeEach(async () => {
   netns = await Netns.create();
-  // duplicate address detection reports too, when it likes
+  // duplicate address detection also reports, at any time
   await netns.sh('sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1');
   await netns.sh('ip link add vtep7 type veth peer name other');
   await netns.sh('ip addr add 10.0.0.1/24 dev vtep7');
@@ -47,7 +43,7 @@ afterEach(async () => {
   await netns.delete();
 });
 
-test('changes of every kind that the data path lives on are reported, resolution of neighbours is not', async () => {
+test('changes of every kind of object in the data path are reported, and neighbour resolution is not', async () => {
   const changes = [
     'ip neigh add 10.0.0.2 lladdr 02:00:00:00:00:02 dev vtep7 nud permanent',
     'ip nexthop add id 1 via 10.0.0.2 dev vtep7',

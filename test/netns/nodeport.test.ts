@@ -1,11 +1,7 @@
-import { jest } from '@jest/globals';
 import { Bed, type Pod } from '../support/bed.ts';
 import { nodeAddresses } from '../support/cluster.ts';
 import type { Prober } from '../support/prober.ts';
 import { proxy, type Service } from '../support/services.ts';
-
-// a busy machine takes its time to start a hundred programs
-jest.setTimeout(120_000);
 
 const families = [4, 6] as const;
 type Family = (typeof families)[number];
@@ -17,7 +13,7 @@ let processes: Prober[], outside: Prober;
 
 const addressOf = (node: number, family: Family) => nodeAddresses(node)[family === 4 ? 0 : 1]!;
 
-/** NodePorts of a container on node0, `Cluster` and `Local`, of one on node1, and of one on a bridge of Docker's. */
+/** NodePorts of containers: `Cluster` and `Local` on node0, one on node1, and one on Docker's bridge. */
 const ports = { cluster0: 30080, local0: 30081, cluster1: 30082, docker0: 30083 };
 
 const services = (family: Family): Service[] =>
@@ -45,13 +41,13 @@ beforeAll(async () => {
   outside = await bed.outside();
   for (const node of bed.wire.nodes) {
     await proxy(node, families.flatMap(services));
-    // IPv6 has no rp_filter; firewalld does the same by a rule of its own
+    // IPv6 has no rp_filter; firewalld has such a rule
     await node.sh('ip6tables-nft -t raw -A PREROUTING -m rpfilter --invert -j DROP');
   }
 });
 afterAll(() => bed.down());
 
-test('the nodes drop what comes by another way than its answer would go', async () => {
+test('the nodes drop packets that arrive by another link than the route back to their source', async () => {
   for (const node of bed.wire.nodes)
     expect((await node.sh('sysctl -n net.ipv4.conf.all.rp_filter')).trim()).toBe('1');
 });
@@ -70,12 +66,12 @@ describe.each(families)('IPv%d', (family) => {
     },
   );
 
-  test('a container sees who called by a NodePort with externalTrafficPolicy Local', async () => {
+  test('a container sees the client’s address with a NodePort of externalTrafficPolicy Local', async () => {
     const seen = await processes[1]!.ask('tcp', addressOf(0, family), ports.local0, 10_000);
     expect(seen).toBe(addressOf(1, family));
   });
 
-  test('containers still reach nodes by the tunnel, unmasked', async () => {
+  test('containers still reach nodes through the tunnel, without masquerade', async () => {
     const seen = await pod0.prober.ask('tcp', addressOf(1, family), 80, 10_000);
     expect(seen).toBe(pod0.ip[family]);
   });

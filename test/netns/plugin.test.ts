@@ -10,7 +10,7 @@ import { desiredGuard, guard } from '../../src/dataplane/spoof.ts';
 import { convergeTables } from '../../src/linux/nft.ts';
 import { Netns } from '../support/netns.ts';
 
-// The CNI plugin writes records and elements, the agent reads and compares them: both must mean the same.
+// The CNI plugin writes records and elements, which the agent reads and compares: both must agree on their meaning.
 
 const ranges = [
   { subnet: '9.0.1.0/25', gateway: '9.0.1.1' },
@@ -69,7 +69,7 @@ async function plugin(command: 'ADD' | 'DEL', id = 'one', netns = container): Pr
   expect({ stderr, stdout: code === 0 ? '' : stdout }).toEqual({ stderr: '', stdout: '' });
 }
 
-/** What the agent's next pass changes. */
+/** Returns the changes of the agent's next pass. */
 async function pass() {
   const { attachments, problems } = readAttachments(dir);
   expect(problems).toEqual([]);
@@ -92,7 +92,7 @@ test("the plugin's elements are those that the agent makes of its records", asyn
   expect(await pass()).toEqual({ changes: 0, failures: [] });
 });
 
-test('of a container from before the table the agent makes the elements, and the plugin removes them', async () => {
+test('the agent adds the elements of a container that is older than the table, and the plugin removes them', async () => {
   await node.sh('nft delete table bridge overlaynet');
   await node.sh('nft delete table inet overlaynet');
   await plugin('ADD');
@@ -102,7 +102,7 @@ test('of a container from before the table the agent makes the elements, and the
   expect(await pass()).toEqual({ changes: 0, failures: [] });
 });
 
-test('an address whose table is there is in it, whether the other table is or not', async () => {
+test('the plugin adds an address to a table even if the other table is missing', async () => {
   await node.sh('nft delete table bridge overlaynet');
   await plugin('ADD');
   const addresses = readAttachments(dir).attachments.flatMap(({ interfaces }) =>
@@ -118,7 +118,7 @@ test('an address whose table is there is in it, whether the other table is or no
   expect(await leased()).not.toContain('elements');
 });
 
-test('a container as the plugin makes it speaks as itself alone', async () => {
+test('a container can send only from its own addresses', async () => {
   const friend = await Netns.create();
   await pass();
   await plugin('ADD');

@@ -1,4 +1,4 @@
-import { expect, jest } from '@jest/globals';
+import { expect } from '@jest/globals';
 import { OwnRanges } from '../../src/host/ranges.ts';
 import type { OverlayAgentSpec } from '../../src/api/types.ts';
 import { DataPath } from '../../src/linux/datapath.ts';
@@ -6,9 +6,6 @@ import { hostSpace } from '../../src/linux/ranges.ts';
 import { silent } from '../../src/log.ts';
 import { cluster } from '../support/cluster.ts';
 import { Netns } from '../support/netns.ts';
-
-// a busy machine takes its time to start a hundred programs
-jest.setTimeout(60_000);
 
 let node: Netns;
 
@@ -20,7 +17,7 @@ async function link(name: string, ...addresses: string[]): Promise<void> {
     await node.sh(`ip addr add ${address} dev ${name}${address.includes(':') ? ' nodad' : ''}`);
 }
 
-/** The uplink eth0, with the registered addresses. */
+/** The uplink eth0 with the registered addresses. */
 beforeEach(async () => {
   node = await Netns.create();
   await node.sh('sysctl -qw net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0');
@@ -35,19 +32,19 @@ const uplink = [
 ] as const;
 const own = () => new OwnRanges({ read: () => hostSpace(node.run), addresses: ['172.17.0.2', 'fd00:17::2'] });
 
-/** What it says beside the uplink's. */
+/** Returns the reported ranges without those of the uplink. */
 async function said(): Promise<Omit<OverlayAgentSpec, 'addresses' | 'uplinkMTU'>> {
   const { ranges = [], ...rest } = await own().said();
   const isUplink = (cidr: string) => uplink.some((range) => range.cidr === cidr);
   return { ...rest, ranges: ranges.filter(({ cidr }) => !isUplink(cidr)) };
 }
 
-test('a node with one uplink has its subnets, and nothing of loopback, link-local or the default route', async () => {
+test('a node with one uplink reports its subnets, but not loopback, link-local or the default route', async () => {
   await node.sh('ip addr add 169.254.3.1/16 dev eth0');
   expect(await own().said()).toEqual({ ranges: uplink });
 });
 
-test("a second LAN and its addresses, Docker's bridges, an address on lo, routes of any table and metric, of both families", async () => {
+test("a node reports a second LAN, Docker's bridges, an address on lo, and routes of any table and metric, of both families", async () => {
   await link('eth1', '10.100.0.2/16', 'fd99::2/64');
   await node.sh('ip link add docker0 type bridge');
   await node.sh('ip addr add 172.30.0.1/16 dev docker0');
@@ -70,7 +67,7 @@ test("a second LAN and its addresses, Docker's bridges, an address on lo, routes
   });
 });
 
-test('what lies behind a tunnel of the node’s own is a route, the tunnel’s addresses are its', async () => {
+test('ranges behind a node’s own tunnel are reported as routes, and the tunnel’s addresses as its own', async () => {
   await node.sh('ip tuntap add tun0 mode tun');
   await node.sh('ip link set tun0 up');
   await node.sh('ip addr add 10.8.0.2/24 dev tun0');
@@ -81,7 +78,7 @@ test('what lies behind a tunnel of the node’s own is a route, the tunnel’s a
   ]);
 });
 
-test("nothing that overlaynet made is the node's, nor are the addresses of Services", async () => {
+test("objects of overlaynet and addresses of Services do not count as the node's ranges", async () => {
   const { failures } = await new DataPath({ log: silent, run: node.run }).reconcile(cluster(3, 0));
   expect(failures).toEqual([]);
   // as Docker makes it
@@ -109,7 +106,7 @@ describe('an overlay in force over a LAN that came later', () => {
   test.each([
     ['the whole of it', '9.0.0.2/8', '9.0.0.0/8'],
     ['a part of it, by a route of another metric', '9.0.7.2/24', '9.0.7.0/24'],
-  ])('%s is told with link and range', async (_what, address, range) => {
+  ])('%s is reported with link and range', async (_what, address, range) => {
     await link('eth1', address);
     await node.sh(`ip route del ${range} dev eth1`);
     await node.sh(`ip route add ${range} dev eth1 metric 100`);
@@ -121,14 +118,14 @@ describe('an overlay in force over a LAN that came later', () => {
   test.each([
     ['9.0.1.7/24', '9.0.1.0/24', 4],
     ['fd01:b:0:0:1::7/80', 'fd01:b:0:0:1::/80', 6],
-  ])('a route of it where one of ours belongs, %s, is named, and stays', async (address, block, family) => {
+  ])('its route in the place of ours, %s, is reported and stays', async (address, block, family) => {
     await link('eth1', address);
     if (family === 6) {
       await node.sh(`ip -6 route del ${block} dev eth1`);
       await node.sh(`ip -6 route add ${block} dev eth1 metric 1024`);
     }
     const { failures } = await new DataPath({ log: silent, run: node.run }).reconcile(cluster(3, 0));
-    expect(failures).toEqual([
+    expect(failures).toMatchObject([
       {
         network: family === 4 ? 'dcos' : 'dcos6',
         message: expect.stringMatching(

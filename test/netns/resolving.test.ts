@@ -1,4 +1,3 @@
-import { jest } from '@jest/globals';
 import { fileURLToPath } from 'node:url';
 import type { Attachment } from '../../src/dataplane/attachment.ts';
 import { DataPath } from '../../src/linux/datapath.ts';
@@ -9,15 +8,12 @@ import { Prober } from '../support/prober.ts';
 import { Wire } from '../support/wire.ts';
 import { attachment } from '../support/fixture.ts';
 
-// A container may send to any address of a network, used or not. The node that has the addresses looks for few of the unused
-// ones at a time, and for those of its containers always.
-
-// a busy machine takes its time to start a hundred programs
-jest.setTimeout(60_000);
+// A container may send to any address of a network, even an unused one. The node that has the block resolves only a few
+// of the unused ones at a time, and always those of its containers.
 
 const scanner = fileURLToPath(new URL('../support/scanner.ts', import.meta.url));
 
-/** Blocks that have more addresses than a scan of 10,000 asks for. */
+/** Blocks that have more than 10,000 addresses, for a scan. */
 const networks = [
   { name: 'dcos', subnets: [{ cidr: '9.0.0.0/8', prefix: 16 }] },
   { name: 'dcos6', subnets: [{ cidr: 'fd01:b::/64', prefix: 80 }] },
@@ -49,7 +45,7 @@ describe.each([
   let client: Prober;
   let records: Attachment[] = [];
 
-  /** A container of the second node. */
+  /** Adds a container on the second node. */
   async function container(host: number): Promise<Prober> {
     const netns = await wire.container(node1, bridge, `${at(there, host)}/${length}`, at(there, 1));
     const prober = await Prober.start(netns);
@@ -57,7 +53,7 @@ describe.each([
     return prober;
   }
 
-  /** As the CNI plugin and the agent's next pass would have it. */
+  /** Makes its record, and elements as the CNI plugin and the agent's next pass would. */
   async function record(host: number): Promise<void> {
     const [one] = attachment().interfaces;
     records = [attachment({ interfaces: [{ ...one!, addresses: [at(there, host)] }] })];
@@ -76,7 +72,10 @@ describe.each([
   const lookedFor = async () =>
     (await node1.sh(`ip -${family} neigh show dev ${bridge} nud incomplete`)).split('\n').length - 1;
 
-  /** @returns the most addresses that the second node looked for at a time, until the scan ends or `meanwhile` does */
+  /**
+   * @returns the maximum number of addresses that the second node resolved at a time, until the scan or `meanwhile`
+   * ends
+   */
   async function scan(count: number, rate: number, meanwhile: () => Promise<void> = () => Promise.resolve()) {
     const scan = attacker.spawn(process.execPath, [scanner, unused, String(count), String(rate)]);
     await scan.ready;
@@ -105,7 +104,7 @@ describe.each([
     for (const prober of probers) await prober.stop();
     await wire.down();
   });
-  // what one test asked for is forgotten by the next
+  // removes the neighbours of the previous test
   beforeEach(async () => {
     await node1.sh('nft delete table inet overlaynet');
     await node1.sh(`ip -${family} neigh flush dev ${bridge} nud all`);
@@ -113,17 +112,17 @@ describe.each([
     await pass();
   });
 
-  test('of 10,000 unused addresses few are looked for at a time', async () => {
+  test('few of 10,000 unused addresses are resolved at a time', async () => {
     const most = await scan(10_000, 5_000);
     expect(most).toBeGreaterThan(0);
     expect(most).toBeLessThanOrEqual(64);
   });
 
-  test('nor do they become more in a scan that goes on', async () => {
+  test('their number does not grow while a scan goes on', async () => {
     expect(await scan(10_000, 800)).toBeLessThanOrEqual(64);
   });
 
-  test('a container of a record that has never sent anything is reached at the first packet meanwhile', async () => {
+  test('during a scan, a container with a record that has never sent a packet is reached at once', async () => {
     await container(20);
     await record(20);
     await scan(10_000, 5_000, async () => {
@@ -132,7 +131,7 @@ describe.each([
     });
   });
 
-  test('so is one without a record that has sent something before, as Docker’s', async () => {
+  test('so is a container without a record that has sent a packet before, such as Docker’s', async () => {
     const other = await container(21);
     expect(await other.ask('tcp', at(here, 3))).toBe(at(there, 21));
     await node1.sh(`ip -${family} neigh flush dev ${bridge} nud all`);
@@ -142,7 +141,7 @@ describe.each([
     });
   });
 
-  test('and one that has answered before', async () => {
+  test('so is one that has answered before', async () => {
     await container(22);
     expect(await client.ask('tcp', at(there, 22))).toBe(at(here, 3));
     await node1.sh(`ip -${family} neigh flush dev ${bridge} nud all`);
@@ -152,13 +151,13 @@ describe.each([
     });
   });
 
-  test('without a scan containers without a record are reached at once, however often', async () => {
+  test('without a scan, containers without a record are always reached at once', async () => {
     await container(23);
     const asked = Array.from({ length: 200 }, () => client.ask('udp', at(there, 23), 80, 5_000));
     expect(new Set(await Promise.all(asked))).toEqual(new Set([at(here, 3)]));
   });
 
-  test('a scan by the tunnel does not keep containers of one bridge from each other', async () => {
+  test('a scan through the tunnel does not disturb containers of one bridge', async () => {
     await container(24);
     const friend = await container(25);
     await scan(10_000, 5_000, async () => {

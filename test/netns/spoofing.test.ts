@@ -1,4 +1,3 @@
-import { jest } from '@jest/globals';
 import { renderFigures, type Figure } from '../chaos/figure.ts';
 import { bridge, PodBed, type Pod } from '../chaos/pods.ts';
 import type { Parties } from '../chaos/speaker.ts';
@@ -6,12 +5,9 @@ import { spoofing } from '../chaos/spoofing.ts';
 import { controlFrame, honest, spoofs } from '../chaos/spoofs.ts';
 import { sendFrames } from '../chaos/traffic.ts';
 
-// a busy machine takes its time to start a hundred programs
-jest.setTimeout(60_000);
-
 const frames = 1_000;
 
-/** Nobody: what the kinds of frames are called does not depend on who is there. */
+/** A placeholder: the names of the kinds do not depend on the parties. */
 const someone = { mac: '02:00:00:00:00:01', ip: '9.0.0.1', ip6: 'fd01:b::1', local: 'fe80::1' };
 const parties: Parties = { self: someone, victim: someone, other: someone, gateway: someone };
 
@@ -30,14 +26,14 @@ afterAll(() => bed.down());
 const named = (list: Figure[], what: string): Figure | undefined =>
   list.find((figure) => figure.what === what);
 
-test.each(spoofs(parties).map(({ what }) => what))('nobody gets: %s', (what) => {
+test.each(spoofs(parties).map(({ what }) => what))('no container or host receives: %s', (what) => {
   const figure = named(figures.spoofed, what);
   expect(figure).toMatchObject({ sent: frames, delivered: 0 });
-  // else it would be no proof
+  // otherwise the zero would prove nothing
   expect(figure?.without).toBeGreaterThan(0);
 });
 
-test.each(honest(parties).map(({ what }) => what))('all arrives of: %s', (what) => {
+test.each(honest(parties).map(({ what }) => what))('every frame arrives: %s', (what) => {
   expect(named(figures.honest, what)).toMatchObject({ sent: frames, delivered: frames });
 });
 
@@ -48,7 +44,7 @@ test('ten thousand frames leave in a second', async () => {
   expect(ms).toBeLessThan(1_000);
 });
 
-describe('pods talk', () => {
+describe('pods communicate', () => {
   beforeAll(async () => {
     for (const { netns } of bed.pods) await netns.sh('ip neigh flush dev eth0');
     await bed.node.sh(`ip neigh flush dev ${bridge}`);
@@ -77,7 +73,7 @@ describe('pods talk', () => {
     await bed.node.sh('ping -n -q -c 1 -w 5 fd01:b::2');
   });
 
-  test('an address of its own is found to be no duplicate, and usable', async () => {
+  test('a pod’s own address passes duplicate address detection', async () => {
     await other.netns.sh('sysctl -qw net.ipv6.conf.eth0.accept_dad=1');
     for (const address of [`${other.ip6}/81`, `${other.local}/64`]) {
       await other.netns.sh(`ip addr del ${address} dev eth0`);
@@ -119,7 +115,7 @@ test('a bridge learns no address from frames that it keeps for itself', async ()
   expect(await sent()).toEqual([other.port]);
 });
 
-test('a port of ours without an element sends nothing, not even with nobody there to see to it', async () => {
+test('a port of ours without an element can send nothing, even while no agent runs', async () => {
   await bed.node.sh('nft flush set bridge overlaynet ports4');
   await bed.node.sh('nft flush set bridge overlaynet ports6');
   await self.netns.sh('ip neigh flush dev eth0');
@@ -127,12 +123,12 @@ test('a port of ours without an element sends nothing, not even with nobody ther
     expect((await self.netns.try(`ping -n -q -c 1 -W 1 ${to}`)).code).not.toBe(0);
   }
   expect(await bed.reconcile()).toBe(9);
-  // of the tries that failed
+  // clears neighbours of failed attempts
   await self.netns.sh('ip neigh flush dev eth0');
   await self.netns.sh('ping -n -q -c 1 -w 5 9.0.0.3');
 });
 
-test("a container's port of someone else is let be", async () => {
+test('a port of another program is not restricted', async () => {
   await bed.node.sh(`ip link set ${self.port} down`);
   await bed.node.sh(`ip link set ${self.port} name veth7`);
   await bed.node.sh('ip link set veth7 up');

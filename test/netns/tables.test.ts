@@ -1,16 +1,12 @@
-import { jest } from '@jest/globals';
 import { DataPath } from '../../src/linux/datapath.ts';
 import type { Run } from '../../src/linux/run.ts';
 import { silent } from '../../src/log.ts';
 import { cluster, nodeAddresses } from '../support/cluster.ts';
 import { Netns } from '../support/netns.ts';
 
-// a busy machine takes its time to start a hundred programs
-jest.setTimeout(60_000);
-
 let netns: Netns;
 let path: DataPath;
-/** What programs of iptables printed. */
+/** Output of the programs of iptables. */
 let printed = '';
 const counted: Run = async (program, args, options) => {
   const result = await netns.run(program, args, options);
@@ -31,7 +27,7 @@ afterEach(() => netns.delete());
 
 const services = 500;
 
-/** As kube-proxy keeps them. */
+/** Adds Services as kube-proxy does. */
 async function addServices(): Promise<void> {
   const each = Array.from({ length: services }, (_, index) => {
     const [service, endpoint] = ['SVC', 'SEP'].map((kind) => `KUBE-${kind}-${index}`);
@@ -59,20 +55,20 @@ async function addServices(): Promise<void> {
   await netns.sh('iptables-nft-restore --noflush', lines.join('\n'));
 }
 
-test('a pass reads nothing of what kube-proxy keeps for Services, and finds its own place beside it', async () => {
+test('a pass does not read kube-proxy’s rules of Services, and puts its own in the right place', async () => {
   await addServices();
   expect(await path.reconcile(cluster(2, 0))).toMatchObject({ failures: [] });
   expect(await path.reconcile(cluster(2, 0))).toMatchObject({ changes: 0, failures: [] });
   expect(printed).toContain('-A POSTROUTING -j KUBE-POSTROUTING');
   expect(printed).not.toContain('KUBE-SVC');
-  // nat's jump comes first
+  // our jump in nat comes first
   expect((await netns.sh('iptables-nft -t nat -S POSTROUTING')).split('\n').slice(1, 3)).toEqual([
     '-A POSTROUTING -j OVERLAYNET-POSTROUTING',
     '-A POSTROUTING -j KUBE-POSTROUTING',
   ]);
 });
 
-test('looking makes no table, of either backend', async () => {
+test('reading creates no table in either backend', async () => {
   const { failures } = await path.cleanup();
   expect(failures).toEqual([]);
   expect(await netns.sh('nft list tables')).toBe('');
@@ -80,14 +76,14 @@ test('looking makes no table, of either backend', async () => {
     expect((await netns.try(`cat /proc/net/${family}_tables_names`)).stdout).toBe('');
 });
 
-describe('our chain of nat', () => {
+describe('our chain in nat', () => {
   beforeEach(() => path.reconcile(cluster(2, 0)));
   const own = () => netns.sh('iptables-nft -t nat -S OVERLAYNET-POSTROUTING');
-  /** iptables cannot list it then. */
+  /** Adds a rule that iptables cannot list. */
   const spoil = () =>
     netns.sh('nft -f -', 'add rule ip nat OVERLAYNET-POSTROUTING ct state vmap { established : accept }\n');
 
-  test('is written anew where it was emptied, is gone, or holds what iptables did not make', async () => {
+  test('is written anew if it was emptied, deleted, or contains a rule that iptables did not make', async () => {
     const before = await own();
     const damages = [
       () => netns.sh('iptables-nft -t nat -F OVERLAYNET-POSTROUTING'),
@@ -104,15 +100,15 @@ describe('our chain of nat', () => {
 
   test.each([
     ['as it was made', () => Promise.resolve()],
-    ['with what iptables did not make', spoil],
-  ])('goes with the rest, %s', async (_, damage) => {
+    ['with a rule that iptables did not make', spoil],
+  ])('is removed with the rest, %s', async (_, damage) => {
     await damage();
     expect(await path.cleanup()).toMatchObject({ failures: [] });
     expect(await netns.sh('nft list table ip nat')).not.toContain('OVERLAYNET');
     expect(await path.cleanup()).toMatchObject({ changes: 0, failures: [] });
   });
 
-  test('is left alone while rules of others hide the chain that it is jumped to from, which is said', async () => {
+  test('is not changed while foreign rules hide the chain that jumps to it, which is reported', async () => {
     await netns.sh('nft -f -', 'add rule ip nat POSTROUTING ct state vmap { established : accept }\n');
     const before = await netns.sh('nft list table ip nat');
     const outcome = await path.reconcile(cluster(2, 0));

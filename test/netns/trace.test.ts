@@ -2,7 +2,7 @@ import { trace } from '../../src/linux/trace.ts';
 import { Bed, type Pod } from '../support/bed.ts';
 import { nodeAddresses } from '../support/cluster.ts';
 
-// What trace says beside what packets do, over two nodes.
+// Compares trace's answer with what packets do, on two nodes.
 
 const bed = new Bed();
 const pods: Record<'a0' | 'a1' | 'b1', Pod> = {} as never;
@@ -53,7 +53,7 @@ test.each([4, 6] as const)(
   },
 );
 
-test('isolation is given with the rule that drops', async () => {
+test('trace names isolation with the rule that drops', async () => {
   const to = pods.b1.ip[4]!;
   expect(await answers(to)).toBe(false);
   const hops = await ask(0, 'out', pods.a0, to);
@@ -67,7 +67,7 @@ test('a packet that leaves the overlay gets the node’s address', async () => {
   expect(hops.at(-1)?.evidence).toContain('MASQUERADE');
 });
 
-describe('each break is seen where it is, and the packet does not arrive', () => {
+describe('trace finds each break at its place, and the packet does not arrive', () => {
   afterEach(() =>
     bed.apply([
       Bed.network(1, 'a'),
@@ -91,7 +91,7 @@ describe('each break is seen where it is, and the packet does not arrive', () =>
   });
 });
 
-test('a source that is on no bridge, and a target that does not answer', async () => {
+test('trace reports a source on no bridge, and a target that does not answer', async () => {
   const nobody = { ...pods.a0, ip: { 4: '172.17.9.9' } };
   expect((await ask(0, 'out', nobody, pods.a1.ip[4]!)).at(-1)).toMatchObject({ what: 'bridge', is: 'Wrong' });
   const silent = pods.a1.ip[4]!.replace(/\d+$/, '99');

@@ -1,11 +1,7 @@
-import { jest } from '@jest/globals';
 import type { Underlay } from '../../src/api/types.ts';
 import { nodeAddresses } from '../support/cluster.ts';
 import { capture, type Netns } from '../support/netns.ts';
 import { ping, sourceSeen, Wire } from '../support/wire.ts';
-
-// a busy machine takes its time to start a hundred programs
-jest.setTimeout(30_000);
 
 describe.each<Underlay>(['IPv4', 'IPv6'])('two nodes over %s', (underlay) => {
   const wire = new Wire();
@@ -28,7 +24,7 @@ describe.each<Underlay>(['IPv4', 'IPv6'])('two nodes over %s', (underlay) => {
     },
   );
 
-  test("the tunnel's packets, of containers and of processes, are no connections, and pass also where somebody has that port untracked", async () => {
+  test("the tunnel's packets make no connections, and also pass if another program disables tracking of that port", async () => {
     const [iptables, member] = underlay === 'IPv4' ? ['iptables-nft', 4] : ['ip6tables-nft', 6];
     const talk = async () => {
       for (const node of [node0, node1]) await node.sh('conntrack -F');
@@ -61,7 +57,7 @@ describe.each<Underlay>(['IPv4', 'IPv6'])('two nodes over %s', (underlay) => {
     expect(await sourceSeen(node0, 'fd01:b::1:0:0:2', d1, 'eth0')).toBe('fd01:a::1');
   });
 
-  test('a node that speaks from its registered address is not translated either', async () => {
+  test('a packet from a node’s registered address is not translated either', async () => {
     const [ip = ''] = nodeAddresses(0);
     const seen = await capture(c1, 'eth0', 'icmp[icmptype] = icmp-echo');
     await node0.sh(`ping -n -q -c 1 -w 5 -I ${ip} 9.0.1.2`);
@@ -75,13 +71,13 @@ describe.each<Underlay>(['IPv4', 'IPv6'])('two nodes over %s', (underlay) => {
     expect(await seen.packet()).toContain('IP 44.128.0.1 > 9.0.1.2');
   });
 
-  test("a container reaches the outside by its node's address", async () => {
+  test("a container reaches outside hosts with its node's address", async () => {
     const [ip, ip6] = nodeAddresses(0);
     expect(await sourceSeen(c0, '172.17.9.9', wire.outside, 'eth0')).toBe(ip);
     expect(await sourceSeen(d0, 'fd00:17::99', wire.outside, 'eth0')).toBe(ip6);
   });
 
-  test('unallocated overlay addresses are unreachable, default route or not', async () => {
+  test('unallocated overlay addresses are unreachable, with and without a default route', async () => {
     await node0.sh('ip route add default via 172.17.9.9');
     const { stdout, code } = await c0.try('ping -n -c 1 -W 2 9.77.0.1');
     expect(code).not.toBe(0);
@@ -91,7 +87,7 @@ describe.each<Underlay>(['IPv4', 'IPv6'])('two nodes over %s', (underlay) => {
     );
   });
 
-  test('a tunnel packet of a non-member is dropped, the same of a member is not', async () => {
+  test('a tunnel packet of a non-member is dropped, and that of a member is not', async () => {
     const [ip = '', ip6 = ''] = nodeAddresses(0);
     const [own, remote] = underlay === 'IPv4' ? ['172.17.9.9', ip] : ['fd00:17::99', ip6];
     await wire.outside.sh(`ip link add vx type vxlan id 1024 dstport 64000 local ${own} nolearning`);
@@ -112,7 +108,7 @@ describe.each<Underlay>(['IPv4', 'IPv6'])('two nodes over %s', (underlay) => {
     expect(await received()).toBeGreaterThan(before);
   });
 
-  test('neither a process nor a container injects tunnel packets; containers use that port among themselves', async () => {
+  test('no process and no container can inject tunnel packets; containers use that port among themselves', async () => {
     const [ip = '', ip6 = ''] = nodeAddresses(1);
     const remote = underlay === 'IPv4' ? ip : ip6;
     const send = (from: Netns, to: string) =>

@@ -1,16 +1,12 @@
-import { jest } from '@jest/globals';
 import { ethernet, etherType, ipv4, ipv6, udp } from '../chaos/packets.ts';
 import { bridge, network, PodBed, type Pod } from '../chaos/pods.ts';
 import { sendFrames } from '../chaos/traffic.ts';
 import { nodeAddresses } from '../support/cluster.ts';
 import { Deliveries } from '../support/deliveries.ts';
 
-// a busy machine takes its time to start a hundred programs
-jest.setTimeout(60_000);
-
 /**
- * Frames that a container's port hands straight to the node's IP stack: those to the groups that a bridge keeps for itself,
- * and all of a port that has lost its bridge. The rules of the bridge family never see them.
+ * Frames that a container's port passes directly to the node's IP stack: those to groups that a bridge does not
+ * forward, and all frames of a port without a bridge. Rules of the bridge family never see them.
  */
 let bed: PodBed;
 let self: Pod;
@@ -25,7 +21,7 @@ afterEach(() => bed.down());
 const forged = { 4: '9.2.0.9', 6: 'fd01:2::9' };
 const own = () => ({ 4: self.ip, 6: self.ip6 });
 
-/** Sends datagrams to the node, IPv4 and IPv6; returns how many of each it got. */
+/** Sends datagrams to the node, IPv4 and IPv6; returns how many of each arrived. */
 async function got(from: { 4: string; 6: string }, toMAC: string): Promise<number[]> {
   await delivered.reset();
   const [to4, to6] = nodeAddresses(0) as [string, string];
@@ -44,14 +40,14 @@ const linkMAC = async (link: string): Promise<string> => {
   const [{ address }] = JSON.parse(await bed.node.sh(`ip -j link show ${link}`)) as [{ address: string }];
   return address;
 };
-/** To see that they would arrive. */
+/** Removes the rule, to prove that the datagrams would arrive. */
 async function withoutTheRule(): Promise<void> {
   for (const program of ['iptables', 'ip6tables'])
     await bed.node.sh(`${program} -t raw -D OVERLAYNET-PREROUTING -i c-+ -j DROP`);
 }
 
 test.each(['01:80:c2:00:00:03', '01:80:c2:00:00:0e'])(
-  'what is forged and sent to %s, which no bridge forwards, does not reach the node',
+  'forged packets to %s, which no bridge forwards, do not reach the node',
   async (group) => {
     expect(await got(forged, group)).toEqual([0, 0]);
     expect(await got(own(), await linkMAC(bridge))).toEqual([10, 10]);
@@ -63,7 +59,7 @@ test.each(['01:80:c2:00:00:03', '01:80:c2:00:00:0e'])(
 test.each([
   ['its network is removed', () => bed.reconcile([{ ...network, name: 'other' }])],
   ['somebody removes the bridge', () => bed.node.sh(`ip link del ${bridge}`)],
-])('a container whose bridge is gone sends nothing any more: %s', async (_, remove) => {
+])('a container without a bridge can send nothing: %s', async (_, remove) => {
   await remove();
   const mac = await linkMAC(self.port);
   expect(await got(own(), mac)).toEqual([0, 0]);

@@ -1,4 +1,3 @@
-import { jest } from '@jest/globals';
 import { mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,9 +6,6 @@ import { run, type Run } from '../../src/linux/run.ts';
 import { silent } from '../../src/log.ts';
 import { cluster, nodeAddresses } from '../support/cluster.ts';
 import { Netns } from '../support/netns.ts';
-
-// a busy machine takes its time to start a hundred programs
-jest.setTimeout(60_000);
 
 let netns: Netns;
 let path: DataPath;
@@ -26,7 +22,7 @@ afterEach(() => netns.delete());
 
 const words = ({ failures }: DataPathOutcome): string => failures.map(({ message }) => message).join('\n');
 
-/** As Tailscale does in its nftables mode: into a table that iptables made. */
+/** Adds a rule to a table that iptables made, as Tailscale does in its nftables mode. */
 async function addForeign(): Promise<void> {
   await netns.sh('iptables-nft -t filter -A FORWARD -i none0 -j ACCEPT');
   await netns.sh('nft add chain ip filter ts-forward');
@@ -35,12 +31,12 @@ async function addForeign(): Promise<void> {
 
 const ofTable = (table: string) => netns.sh(`nft list table ${table}`);
 
-describe('a table of iptables that holds rules which iptables does not know', () => {
-  test('is not written to, which is said as long as it lasts; the others are made', async () => {
+describe('a table of iptables with rules that iptables does not know', () => {
+  test('is not written to, which each pass reports; the other tables are written', async () => {
     await addForeign();
     const before = await ofTable('ip filter');
     const first = await path.reconcile(cluster(2, 0));
-    expect(first.failures).toEqual([
+    expect(first.failures).toMatchObject([
       {
         rules: true,
         message: expect.stringMatching(
@@ -57,7 +53,7 @@ describe('a table of iptables that holds rules which iptables does not know', ()
     expect(await ofTable('ip filter')).toContain('OVERLAYNET-FORWARD');
   });
 
-  test('that stands from before keeps its jumps as they are', async () => {
+  test('keeps the jumps that it already has', async () => {
     await path.reconcile(cluster(2, 0));
     await addForeign();
     const before = await ofTable('ip filter');
@@ -69,7 +65,7 @@ describe('a table of iptables that holds rules which iptables does not know', ()
     expect(await ofTable('ip filter')).toBe(before);
   });
 
-  test('is cleaned of ours all the same, and keeps what others have there', async () => {
+  test('still loses our rules in a cleanup, and keeps those of others', async () => {
     await addForeign();
     const before = await ofTable('ip filter');
     await netns.sh('nft flush chain ip filter ts-forward');
@@ -81,7 +77,7 @@ describe('a table of iptables that holds rules which iptables does not know', ()
     expect(await path.cleanup()).toMatchObject({ changes: 0, failures: [] });
   });
 
-  test('and that nft cannot clean either is named by cleanup, which removes the rest', async () => {
+  test('is named by cleanup if nft cannot clean it either, and the rest is removed', async () => {
     await path.reconcile(cluster(2, 0));
     await addForeign();
     const without = new DataPath({
@@ -103,9 +99,9 @@ describe('a table of iptables that holds rules which iptables does not know', ()
   });
 });
 
-describe('a table that holds a rule of which the agent has no extension', () => {
+describe('a table with a rule whose extension the agent does not have', () => {
   const libraries = mkdtempSync(join(tmpdir(), 'ovt-xtables-'));
-  /** As in an image of another distribution than the node's. */
+  /** Runs programs as in an image of another distribution than the node's. */
   const without: Run = (program, args, options) =>
     netns.run('env', [`XTABLES_LIBDIR=${libraries}`, program, ...args], options);
   beforeAll(async () => {
@@ -122,7 +118,7 @@ describe('a table that holds a rule of which the agent has no extension', () => 
   test.each([
     ['nft', /^iptables-nft: table filter: .*match extension not found/],
     ['legacy', /^iptables-legacy: table filter: Can't find library for match `statistic'/],
-  ])('is told of by its name, and hides no other one: %s', async (backend, why) => {
+  ])('is reported by its name, and hides no other table: %s', async (backend, why) => {
     // kubelet's mark of the node's backend
     await netns.sh(`iptables-${backend} -t mangle -N KUBE-IPTABLES-HINT`);
     await netns.sh(`iptables-${backend} -A FORWARD -m statistic --mode random --probability 0.5 -j ACCEPT`);
@@ -140,7 +136,7 @@ describe('a table that holds a rule of which the agent has no extension', () => 
       expect(await netns.sh(`iptables-${backend} -t ${table!} -S ${chain!}`)).toContain(
         `OVERLAYNET-${chain!}`,
       );
-    // what is read and flushed comes back, while the other one stays unread
+    // the readable table is restored after a flush, while the other one stays unread
     await netns.sh(`iptables-${backend} -t mangle -F`);
     expect(await limited.reconcile(cluster(2, 0))).toMatchObject({ failures: first.failures });
     expect(await netns.sh(`iptables-${backend} -t mangle -S INPUT`)).toContain('OVERLAYNET-INPUT');

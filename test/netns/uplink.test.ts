@@ -1,13 +1,10 @@
-import { expect, jest } from '@jest/globals';
+import { expect } from '@jest/globals';
 import { uplinkMTU } from '../../src/linux/uplink.ts';
 import { Netns } from '../support/netns.ts';
 
-// a busy machine takes its time to start a hundred programs
-jest.setTimeout(30_000);
-
 let node: Netns;
 
-/** Two uplinks: eth0 carries 1500 bytes and has 192.0.2.1, eth1 1400 and has 198.51.100.1. */
+/** Two uplinks: eth0 with MTU 1500 and 192.0.2.1, and eth1 with MTU 1400 and 198.51.100.1. */
 beforeEach(async () => {
   node = await Netns.create();
   await node.sh('sysctl -qw net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0');
@@ -26,13 +23,13 @@ afterEach(() => node.delete());
 
 const measure = (addresses: string[], peers: string[] = []) => uplinkMTU(addresses, peers, node.run);
 
-test('an address on an uplink is measured by that link until a peer is known', async () => {
+test('an address has the MTU of its link until a peer is known', async () => {
   expect(await measure(['192.0.2.1'])).toBe(1500);
   expect(await measure(['192.0.2.1'], ['192.0.2.9'])).toBe(1500);
   expect(await measure(['198.51.100.1', '2001:db8::1'])).toBe(1400);
 });
 
-test('a link that has the address is not the uplink where packets to peers leave by another', async () => {
+test('a link with the address is not the uplink if packets to peers leave by another link', async () => {
   await node.sh('ip route add 203.0.113.0/24 via 198.51.100.9');
   expect(await measure(['192.0.2.1'], ['203.0.113.7'])).toBe(1400);
   expect(await measure(['192.0.2.1'], ['192.0.2.9', '203.0.113.7'])).toBe(1400);
@@ -48,16 +45,16 @@ describe.each([
     await node.sh(`ip addr add ${own}/${six ? 128 : 32} dev lo`);
   });
 
-  test('has the uplink that its route to peers names', async () => {
+  test('uses the link of its route to peers', async () => {
     await route('default', `via ${router0}`);
     await route(`${peer}/${six ? 128 : 32}`, `via ${router1}`);
     expect(await measure([own])).toBe(1500);
     expect(await measure([own], [peer])).toBe(1400);
-    // its own address is no peer
+    // its own address does not count as a peer
     expect(await measure([own], [own])).toBe(1500);
   });
 
-  test('has all uplinks that such a route names, and what the route says', async () => {
+  test('uses all links of a multipath route, and the route’s own MTU', async () => {
     const both = `nexthop via ${router0} dev eth0 nexthop via ${router1} dev eth1`;
     await route('default', both);
     expect(await measure([own])).toBe(1400);
@@ -66,19 +63,19 @@ describe.each([
     expect(await measure([own], [peer])).toBe(1350);
   });
 
-  test('goes by any router where there is no default route, and peers that nothing leads to count for nothing', async () => {
+  test('uses any router if there is no default route, and ignores peers without a route', async () => {
     await route(six ? '2001:db8:9::/64' : '10.9.0.0/16', `via ${router1}`);
     expect(await measure([own])).toBe(1400);
     expect(await measure([own], [six ? '3fff::1' : '203.0.113.1', peer])).toBe(1400);
   });
 
-  test('is told so where nothing leads out', async () => {
+  test('fails with an error that names the address if there is no route', async () => {
     await expect(measure([own], [peer])).rejects.toThrow(
       `the address ${own} is on lo, by which no packet leaves, and no route leads from it to other nodes`,
     );
   });
 
-  test('never counts a link of ours', async () => {
+  test('ignores our own links', async () => {
     await node.sh('ip link add vtep7 mtu 1280 type veth peer name vtep7-other');
     await node.sh('ip link set vtep7 alias overlaynet up');
     await route(six ? '2001:db8:42::/48' : '10.42.0.0/16', 'dev vtep7');
@@ -88,7 +85,7 @@ describe.each([
   });
 });
 
-test('a rule by source counts: the kernel itself is asked', async () => {
+test('policy rules by source address count, because the kernel itself is asked', async () => {
   await node.sh('ip addr add 10.9.9.1/32 dev lo');
   await node.sh('ip route add default via 192.0.2.9');
   await node.sh('ip route add default via 198.51.100.9 table 77');

@@ -3,11 +3,14 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { brotliCompressSync, constants } from 'node:zlib';
+import { EngineSocket } from '../../src/docker/socket.ts';
+import { Dockerd } from '../support/dockerd.ts';
 
 /**
- * Records what a version leaves behind in a cluster: the objects of each kind, a node's checkpoint, records and leases, and
- * its two bundles. `node test/recorded/record.ts COMMIT` raises a lab of that commit, as root, and writes
- * `test/recorded/COMMIT`. Later versions are tried against it (test/unit/recorded, test/apiserver/recorded, test/lab/versions).
+ * Records what a version leaves in a cluster: the objects of each kind, a node's checkpoint, records and leases, its
+ * Docker engine's networks, and its two bundles. A container runs in that engine. `node test/recorded/record.ts COMMIT` starts a lab of that commit, as root, and writes
+ * `test/recorded/COMMIT`. Later versions are tested with it (test/unit/recorded, test/apiserver/recorded,
+ * test/lab/versions).
  */
 
 const [commit = ''] = process.argv.slice(2);
@@ -17,8 +20,13 @@ if (!/^[0-9a-f]{7,40}$/.test(commit))
 const root = join(import.meta.dirname, '..', '..');
 const to = join(import.meta.dirname, commit.slice(0, 7));
 const checkout = mkdtempSync(join(tmpdir(), 'ovt-recorded-'));
-const kinds = ['overlayconfigs', 'overlaynetworks', 'overlayagents', 'agentallocations', 'allocationledgers'];
+const kinds = [
+  ...['overlayconfigs', 'overlaynetworks', 'overlayreservations'],
+  ...['overlayagents', 'agentallocations', 'allocationledgers'],
+];
 const node = 'node2';
+
+let engine: Dockerd | undefined;
 
 const run = (program: string, ...args: string[]) =>
   execFileSync(program, args, { cwd: checkout, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
@@ -27,7 +35,7 @@ const save = (name: string, text: string) => {
   mkdirSync(join(to, name, '..'), { recursive: true });
   writeFileSync(join(to, name), text);
 };
-/** Readable, and the same at each recording but for what differs. */
+/** Formats JSON, so that recordings differ only in their values. */
 const pretty = (text: string) => `${JSON.stringify(JSON.parse(text), undefined, 2)}\n`;
 
 try {
@@ -41,7 +49,19 @@ try {
     readFileSync(join(checkout, '.lab', 'recorded', 'parts.json'), 'utf8'),
   ) as { kubectl?: string };
   const kube = (...args: string[]) => run(kubectl, '--kubeconfig', kubeconfig, ...args);
-  hack('lab', '--lab', 'recorded', 'agent', 'stop', 'node3');
+  const lab = (...args: string[]) => hack('lab', '--lab', 'recorded', ...args);
+  engine = await Dockerd.start({
+    enter: (program, args) => ['nsenter', [`--net=/run/netns/recorded-${node}`, program, ...args]],
+  });
+  await engine.image();
+  lab('agent', 'stop', node);
+  process.env['DOCKER_SOCKET'] = engine.socket;
+  lab('agent', 'start', node);
+  delete process.env['DOCKER_SOCKET'];
+  const docker = ['wait', 'overlayagent', node, '--for=condition=Docker', '--timeout=60s'];
+  kube(...docker);
+  await engine.container('web', 'dcos');
+  lab('agent', 'stop', 'node3');
   kube('apply', '-f', join(import.meta.dirname, 'states.yaml'));
   for (const [network, condition] of [
     ['refused', 'Stalled'],
@@ -50,11 +70,22 @@ try {
     ['nowhere', 'Ready'],
   ] as const)
     kube('wait', 'overlaynetwork', network, `--for=condition=${condition}`, '--timeout=60s');
+  for (const [reservation, condition] of [
+    ['bound', 'Bound'],
+    ['kept', 'Reserved'],
+    ['early', 'Reserved=False'],
+    ['taken', 'Accepted=False'],
+    ['over', 'Accepted=False'],
+  ] as const)
+    kube('wait', 'overlayreservation', reservation, `--for=condition=${condition}`, '--timeout=60s');
   kube('wait', 'overlaynetwork', 'dcos', '--for=jsonpath={.metadata.finalizers}', '--timeout=60s');
   kube('delete', 'overlaynetwork', 'dcos', '--wait=false');
-  kube('wait', 'overlaynetwork', 'dcos', '--for=condition=Deleting', '--timeout=60s');
+  const answered = '--for=jsonpath={.status.conditions[?(@.type=="Deleting")].reason}=InUse';
+  kube('wait', 'overlaynetwork', 'dcos', answered, '--timeout=60s');
   for (const kind of kinds) save(`${kind}.json`, pretty(kube('get', kind, '-o', 'json')));
-  const inNode = (...argv: string[]) => hack('lab', '--lab', 'recorded', 'exec', node, 'dcos', '--', ...argv);
+  const answers = new EngineSocket(engine.socket, { onAway: () => undefined });
+  save('docker/networks.json', pretty(await answers.request('GET', '/networks')));
+  const inNode = (...argv: string[]) => lab('exec', node, 'dcos', '--', ...argv);
   for (const [dir, name] of [
     ['/var/lib/overlaynet', 'state'],
     ['/var/lib/cni/networks', 'leases'],
@@ -69,6 +100,7 @@ try {
     writeFileSync(join(to, `${program}.js.br`), brotliCompressSync(text, { params }));
   }
 } finally {
+  await engine?.stop();
   hack('down', '--name', 'recorded');
   rmSync(checkout, { recursive: true });
 }

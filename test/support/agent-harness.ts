@@ -1,4 +1,4 @@
-import { expect } from '@jest/globals';
+import { afterAll, beforeAll, beforeEach, expect } from '@jest/globals';
 import { mkdirSync } from 'node:fs';
 import { Agent } from '../../src/agent/agent.ts';
 import type { Problem } from '../../src/host/problem.ts';
@@ -24,14 +24,15 @@ import {
   overlayConfigs,
   overlayNetworks,
 } from '../../src/kube/resources.ts';
-import { startControlPlane, type OwnControlPlane } from './controlplane.ts';
+import { startControlPlane, type ControlPlane, type OwnControlPlane } from './controlplane.ts';
+import { emptyPlane, wipe } from './leader.ts';
 import { config, directoriesIn, node1, node2, recordingLog, scratch } from './fixture.ts';
 import { eventually } from './eventually.ts';
 
-/** A kernel that takes every snapshot, and fails as told. */
+/** A kernel that accepts every snapshot, and fails when a test tells it to. */
 export class FakeKernel implements Kernel {
   readonly snapshots: Snapshot[] = [];
-  /** What each pass looked at. */
+  /** The scope of each pass. */
   readonly scopes: string[] = [];
   changes = 1;
   failures: Failure[] = [];
@@ -51,7 +52,7 @@ export class FakeKernel implements Kernel {
   }
 }
 
-/** The node's own directories, kept when its agent restarts. */
+/** A node's directories, which stay when its agent restarts. */
 export class TestNode {
   readonly at = scratch();
   readonly name: string;
@@ -59,19 +60,19 @@ export class TestNode {
   readonly kernel = new FakeKernel();
   addresses = ['172.17.0.4'];
   uplinkMTU = 1500;
-  /** Addresses of other nodes that the MTU was last asked for. */
+  /** Addresses of other nodes, as passed to the last MTU measurement. */
   measuredTo: readonly string[] = [];
-  /** File of the CNI plugin; none, unless told. */
+  /** Path of the CNI plugin; a missing file by default. */
   cniPlugin = '/nonexistent/overlaynet';
   readonly links = new Set<string>();
-  /** What is wrong with the node itself. */
+  /** Faults of the node itself. */
   readonly host = {
     problems: [] as Problem[],
     look: () => Promise.resolve(60_000),
   };
-  /** What the node has beside overlaynet's own. */
+  /** The node's address ranges that are not overlaynet's. */
   ranges: Pick<OverlayAgentSpec, 'ranges' | 'rangesLeftOut' | 'furtherAddresses'> = {};
-  /** None, unless told. */
+  /** Undefined by default. */
   docker: Docker | undefined;
   #running: { agent: Agent; client: Client } | undefined;
 
@@ -119,7 +120,7 @@ export class TestNode {
   }
 }
 
-/** What the operator would write. */
+/** Writes what the operator would write. */
 export class FakeOperator {
   readonly #client: Client;
 
@@ -127,7 +128,7 @@ export class FakeOperator {
     this.#client = client;
   }
 
-  /** @param says what the status has beside the configuration in force */
+  /** @param says further fields of the status, beside the configuration in force */
   async configure(
     says: Omit<OverlayConfigStatus, 'effective'> = {},
     annotations: Record<string, string> = {},
@@ -156,7 +157,7 @@ export class FakeOperator {
     });
   }
 
-  /** Deletes the network, and takes its blocks from all nodes. */
+  /** Deletes the network and removes its blocks from all nodes. */
   async withdraw(network: string): Promise<void> {
     await this.#client.delete(overlayNetworks, network);
     const { items } = await this.#client.list(agentAllocations);
@@ -166,7 +167,7 @@ export class FakeOperator {
     }
   }
 
-  /** Emptied and then deleted, as it is where a node is gone. */
+  /** Empties the allocation and then deletes it, as the operator does for a node that is gone. */
   async release(node: string): Promise<void> {
     const object = await this.#client.get(agentAllocations, node);
     if (object === undefined) return;
@@ -176,7 +177,7 @@ export class FakeOperator {
     await this.#client.delete(agentAllocations, node);
   }
 
-  /** Created without blocks, as the API demands, and then given them. */
+  /** Creates the allocation without blocks, because the API demands that, and then adds them. */
   async allocate(node: string, spec: AgentAllocationSpec): Promise<void> {
     const { revision, nodeUID, addresses } = spec;
     const { kind } = agentAllocations;
@@ -197,19 +198,28 @@ export const crds = ['overlayconfigs', 'overlaynetworks', 'overlayagents', 'agen
   (name) => `crds/${name}.yaml`,
 );
 
-/** An API server with the CRDs, `dcos`, `dcos6` and the allocation of node1; and node2, whose agent is under test. */
-export class Bench {
+/** An API server with the CRDs, `dcos`, `dcos6`, the allocation of node1, and node2, whose agent is tested. */
+export class Bench<Plane extends ControlPlane = ControlPlane> {
   readonly operator: FakeOperator;
-  readonly plane: OwnControlPlane;
+  readonly plane: Plane;
   node = new TestNode('node2');
+  readonly #leave: () => Promise<void>;
 
+  /** On the control plane that the worker's files share. */
   static async start(): Promise<Bench> {
-    const plane = await startControlPlane();
-    await plane.apply(...crds);
-    return new Bench(plane);
+    const plane = await emptyPlane();
+    return new Bench(plane, () => wipe(plane.client));
   }
 
-  constructor(plane: OwnControlPlane) {
+  /** On a control plane that the test may break. */
+  static async startOwn(): Promise<Bench<OwnControlPlane>> {
+    const plane = await startControlPlane();
+    await plane.apply(...crds);
+    return new Bench(plane, () => Promise.resolve());
+  }
+
+  private constructor(plane: Plane, leave: () => Promise<void>) {
+    this.#leave = leave;
     this.plane = plane;
     this.operator = new FakeOperator(plane.client);
   }
@@ -229,17 +239,18 @@ export class Bench {
 
   async stop(): Promise<void> {
     await this.node.drop();
+    await this.#leave();
     await this.plane.stop();
   }
 
-  /** node2's OverlayAgent. */
+  /** Returns node2's OverlayAgent. */
   async stored(): Promise<OverlayAgent> {
     const agent = await this.plane.client.get(overlayAgents, 'node2');
     if (agent === undefined) throw new Error('node2 has no OverlayAgent');
     return agent;
   }
 
-  /** Once all is well. */
+  /** Waits until node2's agent reports OK. */
   settled(): Promise<OverlayAgent> {
     return eventually(async () => {
       const agent = await this.stored();
@@ -249,7 +260,7 @@ export class Bench {
     });
   }
 
-  /** An agent that has registered, was allocated, and reports OK. */
+  /** Starts an agent and waits until it has registered, has an allocation, and reports OK. */
   async running(kubeconfig = this.plane.kubeconfig): Promise<Agent> {
     const agent = await this.node.start(kubeconfig);
     await eventually(() => this.stored());
@@ -264,3 +275,26 @@ export const condition = ({ status }: OverlayAgent, type: string): Condition | u
 
 export const states = ({ status }: OverlayAgent) =>
   status?.networks?.map(({ name, state }) => `${name} ${state}`);
+
+/**
+ * Gives the tests of a file a bench, which is reset before each test and stopped after the last.
+ * @param use receives it
+ */
+export const withBench = (use: (bench: Bench) => void): void => {
+  withBenchOf(() => Bench.start(), use);
+};
+
+/** The same with a control plane that the tests may break. */
+export const withOwnBench = (use: (bench: Bench<OwnControlPlane>) => void): void => {
+  withBenchOf(() => Bench.startOwn(), use);
+};
+
+function withBenchOf<B extends Bench>(start: () => Promise<B>, use: (bench: B) => void): void {
+  let bench: B;
+  beforeAll(async () => {
+    bench = await start();
+    use(bench);
+  }, 60_000);
+  afterAll(() => bench.stop());
+  beforeEach(() => bench.reset());
+}

@@ -31,7 +31,7 @@ export const peer = (i: number): AgentAllocationSpec => ({
 
 export const names = (snapshot: Snapshot): string[] => snapshot.allocations.map(({ node }) => node);
 
-/** That many peers and this node, node2: all there, and believed. */
+/** A cluster of node2 and that many peers, all of which exist and are believed. */
 export function started(peers = 10): { cluster: Cluster; belief: Belief } {
   const cluster = new Cluster(peers);
   return { cluster, belief: cluster.believe(undefined) };
@@ -63,7 +63,7 @@ export class Cluster {
     for (let i = 0; i < peers; i++) this.join(peer(i));
   }
 
-  /** The resourceVersion of what is written next. */
+  /** Returns the resourceVersion of the next write. */
   write(): string {
     return String(++this.version);
   }
@@ -85,18 +85,18 @@ export class Cluster {
     this.allocations.set(name, { metadata: { name, resourceVersion: this.write() }, spec });
   }
 
-  /** Their AgentAllocations are lost. */
+  /** Removes the peers' AgentAllocations, as if they were lost. */
   lose(...peers: number[]): void {
     for (const i of peers) this.allocations.delete(peerName(i));
   }
 
-  /** As the operator does with nodes that are gone. */
+  /** Removes the peers as the operator does when nodes are gone. */
   leave(...peers: number[]): void {
     for (const i of peers) this.released.add(peerName(i));
     this.lose(...peers);
   }
 
-  /** As the operator does with a network that is gone. */
+  /** Removes the network as the operator does when it is deleted. */
   withdraw(network: string): void {
     for (const [name, { metadata, spec }] of this.allocations) {
       const networks = (spec.networks ?? []).filter((one) => one.name !== network);
@@ -109,7 +109,7 @@ export class Cluster {
     else this[kind].clear();
   }
 
-  /** The operator makes OverlayConfig again. */
+  /** The operator creates OverlayConfig anew. */
   install(uid: string): void {
     this.effective = config;
     this.uid = uid;
@@ -125,7 +125,7 @@ export class Cluster {
     };
   }
 
-  /** What the objects make by themselves. */
+  /** The snapshot that the objects alone give. */
   get next(): Snapshot | undefined {
     if (this.allocations.get('node2')?.spec.vtep === undefined) return undefined;
     return snapshotOf('node2', {
@@ -135,7 +135,7 @@ export class Cluster {
     });
   }
 
-  /** What node2's agent believes now, after what it believed before. */
+  /** Returns what node2's agent believes now, given what it believed before. */
   believe(before: Belief | undefined): Belief {
     const { config: object, networks, allocations, seen, next, released, wentBack, refused, now } = this;
     return believe(before, {
@@ -151,7 +151,7 @@ export class Cluster {
     })!;
   }
 
-  /** The same, and again a second later. */
+  /** Believes twice, with a second in between. */
   settle(before: Belief): Belief {
     const now = this.believe(before);
     this.now = Math.min(Math.max(this.now, wakeAt(now, this.now)), this.now + 1_000);

@@ -1,8 +1,8 @@
 import { sharedBy, startControlPlane } from './controlplane.ts';
 
 /**
- * Jest's globalSetup of the API server's suite: a control plane for each worker, which its files share one after the other.
- * They end with this process.
+ * Jest's globalSetup of the apiserver suite: starts a control plane for each worker, whose test files use it one after
+ * the other. The control planes end with this process.
  */
 export default async ({ maxWorkers }: { maxWorkers: number }): Promise<void> => {
   await Promise.all(

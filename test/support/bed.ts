@@ -9,28 +9,28 @@ import type { Netns } from './netns.ts';
 import { Prober } from './prober.ts';
 import { Wire } from './wire.ts';
 
-/** A container with an answering process. */
+/** A container with a process that answers. */
 export interface Pod {
   netns: Netns;
   prober: Prober;
   delivered: Deliveries;
-  /** By family. */
+  /** Addresses by family. */
   ip: Partial<Record<4 | 6, string>>;
 }
 
 type Changes = Partial<Pick<Snapshot, 'apiServers'>>;
 
-/** Two nodes with containers that ask and answer. */
+/** Two nodes with containers that send requests and answer them. */
 export class Bed {
   readonly wire = new Wire();
-  /** To each node itself. */
+  /** Packets that are delivered to each node itself. */
   readonly delivered: Deliveries[] = [];
-  /** What nodes have beside their registered addresses, from the next `apply` on. */
+  /** Further addresses of each node, from the next `apply` on. */
   further: string[][] = [];
   readonly #probers: Prober[] = [];
   #networks: NetworkOptions[] = [];
 
-  /** The network, prefix 24 of its own /16 and 80 of its own /64: 9.`index`.0.0/16, fd01:`index`::/64. */
+  /** A network with prefix 24 of its own /16 and 80 of its own /64: 9.`index`.0.0/16, fd01:`index`::/64. */
   static network(index: number, name: string, rest: Partial<NetworkOptions> = {}): NetworkOptions {
     const subnets = [
       { cidr: `9.${index}.0.0/16`, prefix: 24 },
@@ -45,7 +45,7 @@ export class Bed {
     for (const node of this.wire.nodes) this.delivered.push(await Deliveries.count(node));
   }
 
-  /** What agents do when the networks' specs change; each time by one that was just started. */
+  /** Applies the networks on each node, as an agent does that has just started. `changes` replace parts of the snapshot. */
   async apply(networks: NetworkOptions[], changes: Changes = {}): Promise<DataPathOutcome[]> {
     this.#networks = networks;
     const outcomes = [];
@@ -64,12 +64,12 @@ export class Bed {
     return node;
   }
 
-  /** An answering process on the node itself. */
+  /** Starts an answering process on the node itself. */
   process(node: number, ports?: number[]): Promise<Prober> {
     return this.#prober(this.node(node), ports);
   }
 
-  /** One on the host that is no node: 172.17.9.9, fd00:17::99. */
+  /** Starts one on a host that is not a node: 172.17.9.9, fd00:17::99. */
   outside(): Promise<Prober> {
     return this.#prober(this.wire.outside);
   }
@@ -80,7 +80,7 @@ export class Bed {
     return prober;
   }
 
-  /** In the first half of the node's block, or the second, whose bridge Docker would make. */
+  /** Adds a container in the first half of the node's block, or in the second, whose bridge Docker would make. */
   async pod(network: string, node: number, options: { half?: 'cni' | 'docker'; ports?: number[] } = {}) {
     const { half = 'cni', ports } = options;
     const index = this.#networks.findIndex(({ name }) => name === network);
@@ -91,7 +91,7 @@ export class Bed {
     const netns = await this.wire.create();
     const number = this.wire.all.length;
     const host = this.node(node);
-    // neighbour discovery asks from link-local addresses, which are looked for elsewhere first
+    // neighbour discovery uses link-local addresses, which would otherwise be tested for duplicates first
     for (const place of [netns, host]) await place.sh('sysctl -qw net.ipv6.conf.default.accept_dad=0');
     if (half === 'docker') await host.sh(`ip link add ${bridge} type bridge`);
     if (half === 'docker') await host.sh(`ip link set ${bridge} up`);

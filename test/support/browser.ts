@@ -1,6 +1,6 @@
 import { TestEnvironment } from 'jest-environment-jsdom';
 
-/** What browsers have and jsdom does not: Node's own. */
+/** Globals that browsers and Node have and jsdom lacks. */
 const missing = {
   AbortController,
   AbortSignal,
@@ -10,7 +10,7 @@ const missing = {
   TextEncoder,
 };
 
-/** A document as browsers have it, for the page's components: `@jest-environment ./test/support/browser.ts`. */
+/** A jsdom environment with these globals, for the page's components: `@jest-environment ./test/support/browser.ts`. */
 export default class Browser extends TestEnvironment {
   override async setup(): Promise<void> {
     await super.setup();

@@ -1,20 +1,20 @@
 import axe from 'axe-core';
 import { chromium, type Browser, type BrowserContext, type Page } from 'playwright-core';
 
-/** A tab, and what it did that it should not. */
+/** A tab, and its unwanted actions. */
 export interface Tab {
   page: Page;
   context: BrowserContext;
-  /** Origins that were asked for anything. */
+  /** Origins of all requests. */
   origins: Set<string>;
-  /** Errors on the console, of scripts, and of the page's policy. */
+  /** Errors on the console: of scripts, and of the content security policy. */
   errors: string[];
 }
 
 export const launch = (): Promise<Browser> =>
   chromium.launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox'] });
 
-/** A tab with nothing stored, in a window of that width. */
+/** Opens a tab with empty storage in a window of that width. */
 export async function openTab(
   browser: Browser,
   url: string,
@@ -45,9 +45,9 @@ export async function openTab(
   return tab;
 }
 
-/** What axe finds on the page, each with where it is. */
+/** Returns axe's findings on the page with their places. */
 export async function accessibility(page: Page): Promise<string[]> {
-  // not as an element of the page: its policy takes none
+  // evaluated, because the page's policy forbids a further script element
   const found = await page.evaluate(`${axe.source}; axe.run({ resultTypes: ['violations'] })`);
   const { violations } = found as {
     violations: { id: string; help: string; nodes: { html: string; failureSummary: string }[] }[];

@@ -11,14 +11,14 @@ export interface NetworkOptions {
   isolation?: Isolation;
 }
 
-/** `dcos` and `dcos6` of the reference, unless told. */
+/** Defaults to `dcos` and `dcos6` of the reference cluster. */
 export interface ClusterOptions {
   networks?: NetworkOptions[];
   underlay?: Underlay;
   vtepSubnets?: string[];
   mtu?: number;
   vni?: number;
-  /** Further addresses, by node. */
+  /** Further addresses of each node. */
   further?: string[][];
 }
 
@@ -27,13 +27,16 @@ const reference: NetworkOptions[] = [
   { name: 'dcos6', subnets: [{ cidr: 'fd01:b::/64', prefix: 80 }] },
 ];
 
-/** Addresses of node `index`, from 0: 172.17.0.2, fd00:17::2, … */
+/** Addresses of node `index`, counted from 0: 172.17.0.2, fd00:17::2, … */
 export const nodeAddresses = (index: number): string[] => [
   `172.17.${(index + 2) >> 8}.${(index + 2) & 255}`,
   `fd00:17::${(index + 2).toString(16)}`,
 ];
 
-/** The snapshot of node `own` of a cluster of that many nodes, each with a block of every subnet and its bridges. */
+/**
+ * Returns the snapshot of node `own` in a cluster of that many nodes, each with a block of every subnet and its
+ * bridges.
+ */
 export function cluster(nodes: number, own: number, options: ClusterOptions = {}): Snapshot {
   const { networks = reference, underlay = 'IPv4', mtu = 1400, vni = 1024, further = [] } = options;
   const subnets = options.vtepSubnets ?? vtepSubnets;

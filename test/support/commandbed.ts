@@ -1,13 +1,8 @@
 import { mkdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import path from 'node:path';
-import { endpoints } from '../../src/agent/endpoints.ts';
-import { routeEndpoint } from '../../src/inspect/route.ts';
-import { KernelListing } from '../../src/inspect/kernel.ts';
-import { Metrics } from '../../src/agent/metrics.ts';
 import { snapshotOf } from '../../src/belief/snapshot.ts';
 import { readAttachments } from '../../src/containers/attachments.ts';
-import { ContainerListing } from '../../src/containers/listing.ts';
 import type { Snapshot } from '../../src/dataplane/snapshot.ts';
 import { connect, type Client } from '../../src/kube/client.ts';
 import {
@@ -20,12 +15,14 @@ import {
   pods,
   type Node,
 } from '../../src/kube/resources.ts';
+import { bundle, bundled } from '../../hack/build.ts';
 import { DataPath } from '../../src/linux/datapath.ts';
 import { silent } from '../../src/log.ts';
 import { agentAudience } from '../../src/rows/row.ts';
-import { serve, type Server } from '../../src/serve/http.ts';
-import { Reviews } from '../../src/serve/review.ts';
+import { fingerprint } from '../../src/serve/certificate.ts';
 import { attachment } from './fixture.ts';
+import type { Server } from '../../src/serve/http.ts';
+import { serveAgent } from './commandagent.ts';
 import { CommandLine, type Ran } from './commandline.ts';
 import { startControlPlane, type OwnControlPlane } from './controlplane.ts';
 import { FakeKubelet } from './kubelet.ts';
@@ -34,51 +31,77 @@ import { freePort, TempDir } from './kubeprocess.ts';
 import { applyNetwork, joinNode, shown } from './leader.ts';
 import { OperatorProcess } from './operator.ts';
 import { install } from './refuses.ts';
+import { patching, type Edit } from './simulation/patching.ts';
 import { eventually } from './eventually.ts';
 
 export const namespace = 'overlaynet-system';
 
-/** Of this machine: agents are not asked at loopback addresses. */
+/** An address of this machine: operators do not ask agents at loopback addresses. */
 export const ownAddress =
   Object.values(networkInterfaces())
     .flatMap((each) => each ?? [])
     .find(({ family, internal }) => family === 'IPv4' && !internal)?.address ?? '';
 
+interface Made {
+  /** Further flags of the operator. */
+  flags?: readonly string[];
+  /** How long the agent keeps its answer about the kernel; undefined: as long as agents do. */
+  keptMs?: number | undefined;
+  /** Changes of the command's and the operator's source; absent: they are as they are shipped. */
+  edits?: { command: readonly Edit[]; operator: readonly Edit[] };
+}
+
+/** A bed whose times are a tenth as long: how long answers about kernels are kept, and the pause of `check`. */
+export const quick: Made = {
+  keptMs: 200,
+  edits: {
+    command: [{ file: 'src/cli/check.ts', find: 'const againMs = 4_000;', replace: 'const againMs = 400;' }],
+    operator: [{ file: 'src/operator/peers.ts', find: 'kept: 3_000,', replace: 'kept: 300,' }],
+  },
+};
+
 /**
- * What the command meets: a real API server with what deploy/ installs, a real operator behind a kubelet's port-forward, the
- * HTTPS of an agent with its rights and its records, one network and one node.
+ * The command's environment: a real API server with the objects of deploy/, a real operator behind a kubelet's
+ * port-forward, an agent's HTTPS server with its rights and its records, one network and one node.
  */
 export class CommandBed {
   readonly plane: OwnControlPlane;
   readonly command: CommandLine;
   readonly temp = new TempDir('ovt-cli-');
-  /** Of the agent. */
+  /** The agent's state directory. */
   readonly stateDir: string;
   readonly leaseDir: string;
-  /** Of node1. */
+  /** node1's address. */
   readonly address = ownAddress;
-  /** Where the operator listens: not where its pod says, so that two beds may be there at once. */
+  /**
+   * The port on which the operator listens. It differs from the pod's port, so that two beds may run at the same time.
+   */
   port = 0;
   kubelet = new FakeKubelet(() => this.port);
   operator!: OperatorProcess;
   agent!: Server;
-  /** Of node1. */
+  /** node1's network namespace. */
   netns!: Netns;
   #agentClient!: Client;
   readonly #moreFlags: readonly string[];
   #operatorFlags: string[] = [];
+  #operatorFile: string;
+  readonly #keptMs: number | undefined;
   #snapshot: Snapshot | undefined;
 
-  /** @param flags of the operator, beside those that it needs */
-  static async start(...flags: string[]): Promise<CommandBed> {
-    const [plane, command] = await Promise.all([startControlPlane(), CommandLine.build()]);
-    const bed = new CommandBed(plane, command, flags);
+  static async start({ flags = [], keptMs, edits }: Made = {}): Promise<CommandBed> {
+    const [plane, command] = await Promise.all([startControlPlane(), CommandLine.build(edits?.command)]);
+    const bed = new CommandBed(plane, command, { flags, keptMs });
+    if (edits === undefined) bed.#operatorFile = await bundled('operator');
+    else await bundle('operator', bed.#operatorFile, [patching(edits.operator)]);
     await bed.#start();
     return bed;
   }
 
-  private constructor(plane: OwnControlPlane, command: CommandLine, flags: readonly string[]) {
+  private constructor(plane: OwnControlPlane, command: CommandLine, { flags = [], keptMs }: Made) {
     this.#moreFlags = flags;
+    this.#keptMs = keptMs;
+    this.#operatorFile = path.join(this.temp.path, 'operator.js');
     this.plane = plane;
     this.command = command;
     this.stateDir = path.join(this.temp.path, 'state');
@@ -86,12 +109,12 @@ export class CommandBed {
     mkdirSync(path.join(this.stateDir, 'attachments'), { recursive: true });
   }
 
-  /** With the administrator's kubeconfig, unless told. */
-  run(args: string, kubeconfig = this.plane.kubeconfig): Promise<Ran> {
-    return this.command.run(args.split(' '), { KUBECONFIG: kubeconfig });
+  /** Runs the command, with the administrator's kubeconfig by default. */
+  run(args: string, kubeconfig = this.plane.kubeconfig, input = ''): Promise<Ran> {
+    return this.command.run(args.split(' '), { KUBECONFIG: kubeconfig }, input);
   }
 
-  /** As the operator's pod is given it. */
+  /** Returns the token that kubelet would give the operator's pod. */
   async agentToken(): Promise<string> {
     const answer = await this.plane.client.raw({
       what: 'token for agents',
@@ -117,10 +140,11 @@ export class CommandBed {
     await this.netns.delete();
   }
 
-  /** Also again, after it was ended. */
+  /** Starts the operator, also again after it was stopped. */
   async startOperator(): Promise<void> {
     const kubeconfig = await this.plane.kubeconfigFor({ name: 'overlaynet-operator', namespace });
-    this.operator = await OperatorProcess.start(
+    this.operator = await OperatorProcess.run(
+      this.#operatorFile,
       kubeconfig,
       'operator-1',
       ...this.#operatorFlags,
@@ -136,7 +160,12 @@ export class CommandBed {
     await this.netns.sh(`ip addr add ${ownAddress}/16 dev eth0`);
     for (const link of ['eth0', 'eth1']) await this.netns.sh(`ip link set ${link} up`);
     await this.#pod('operator-1', await this.kubelet.start());
-    this.agent = await this.#serveAgent();
+    const kubeconfig = await this.plane.kubeconfigFor({ name: 'overlaynet-agent', namespace });
+    this.#agentClient = connect({ kubeconfig });
+    const { stateDir, leaseDir, netns } = this;
+    const snapshot = () => this.#snapshot;
+    const served = { client: this.#agentClient, stateDir, leaseDir, netns, snapshot };
+    this.agent = await serveAgent({ ...served, keptMs: this.#keptMs });
     const tokenFile = path.join(this.temp.path, 'token');
     writeFileSync(tokenFile, await this.agentToken());
     this.port = await freePort();
@@ -180,10 +209,10 @@ export class CommandBed {
     });
   }
 
-  /** A pass over the node's kernel by what the API server has. */
+  /** Runs a pass over the node's kernel with the objects of the API server. */
   async pass(): Promise<void> {
     const { client } = this.plane;
-    // the operator tells in the network's status that it is in force, after it has given blocks
+    // the operator gives blocks first, and then writes into the network's status that it is in force
     this.#snapshot = await eventually(
       async () => {
         const [config, networks, allocations] = await Promise.all([
@@ -208,7 +237,7 @@ export class CommandBed {
     if (failures.length > 0) throw new Error(JSON.stringify(failures));
   }
 
-  /** Tells in the agent's status that all is as allocated. */
+  /** Writes into the agent's status that everything is as allocated. */
   async report(): Promise<void> {
     const { client } = this.plane;
     const agent = await client.get(overlayAgents, 'node1');
@@ -218,11 +247,11 @@ export class CommandBed {
     const said = (own.networks ?? []).map(({ name }) => ({ name, state: 'OK' as const }));
     await client.updateStatus(overlayAgents, {
       ...agent,
-      status: { revision: own.revision, networks: said },
+      status: { revision: own.revision, certificate: fingerprint(this.agent.certificate())!, networks: said },
     });
   }
 
-  /** A record and a lease, as old as those of containers that run. */
+  /** Writes a record and a lease that are as old as those of running containers. */
   record(id: string, pod: string, host: string, address: string): void {
     const [first] = attachment().interfaces;
     const interfaces = [{ ...first!, host, addresses: [address] }];
@@ -236,48 +265,11 @@ export class CommandBed {
     writeOld(path.join(this.leaseDir, 'dcos', address), `${id}\neth0`);
   }
 
-  /** A container's link on the bridge, as the plugin makes it. */
+  /** Makes a container's link on the bridge, as the plugin does. */
   async link(name: string, bridge = 'm-dcos'): Promise<void> {
     await this.netns.sh(`ip link add ${name} type veth peer name p${name.slice(-8)}`);
     await this.netns.sh(`ip link set ${name} alias overlaynet master ${bridge} up`);
     await this.netns.sh(`bridge link set dev ${name} hairpin on`);
-  }
-
-  /** What an agent serves, as it does it, with the rights of one, of a kernel in a network namespace. */
-  async #serveAgent(): Promise<Server> {
-    const kubeconfig = await this.plane.kubeconfigFor({ name: 'overlaynet-agent', namespace });
-    this.#agentClient = connect({ kubeconfig });
-    const listing = new ContainerListing({
-      node: 'node1',
-      version: '0.1.0',
-      stateDir: this.stateDir,
-      run: this.netns.run,
-    });
-    const kernel = new KernelListing({
-      node: 'node1',
-      version: '0.1.0',
-      stateDir: this.stateDir,
-      leaseDir: this.leaseDir,
-      snapshot: () => this.#snapshot,
-      run: this.netns.run,
-      sysctl: this.netns.readSwitch,
-      links: this.netns.links,
-    });
-    const route = routeEndpoint({
-      node: 'node1',
-      version: '0.1.0',
-      snapshot: () => this.#snapshot,
-      run: this.netns.run,
-    });
-    return serve({
-      listen: '0.0.0.0:0',
-      routes: endpoints({ ready: true, state: undefined }, new Metrics('0.1.0'), listing, kernel, route),
-      log: silent,
-      secure: {
-        certificate: { commonName: 'agent', names: [] },
-        reviewer: new Reviews(this.#agentClient, { audience: agentAudience }),
-      },
-    });
   }
 }
 

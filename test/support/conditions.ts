@@ -5,7 +5,7 @@ import { eventually } from './eventually.ts';
 
 type WithConditions = KubeObject & { status?: { conditions?: Condition[] } };
 
-/** Of which object which type of condition is to have which reason. */
+/** An object, a type of its conditions, and the expected reason. */
 export type Asked = [resource: Resource<KubeObject>, name: string, type: string, reason: string];
 
 export async function conditionOf(

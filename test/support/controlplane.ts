@@ -11,47 +11,47 @@ import type { Resource } from '../../src/kube/resources.ts';
 import { Etcd, flags } from './etcd.ts';
 import { freePort, ServerProcess, TempDir } from './kubeprocess.ts';
 
-/** A real etcd and kube-apiserver, as the administrator sees them. */
+/** A real etcd and kube-apiserver, with the administrator's access. */
 export interface ControlPlane {
-  /** File name. */
+  /** Path of the administrator's kubeconfig. */
   kubeconfig: string;
   /** `https://127.0.0.1:PORT` */
   server: string;
   client: Client;
-  /** `kubectl apply --server-side` of files and folders, as kustomizations where they are such; then waits until CRDs are served. */
+  /** Runs `kubectl apply --server-side` on files, folders and kustomizations; waits until CRDs are served. */
   apply(...files: string[]): Promise<void>;
   kubectl(...args: string[]): Promise<string>;
-  /** A kubeconfig with the same rights at another address, of a proxy: file name. With `http:` the token goes in the clear. */
+  /** Writes a kubeconfig with the same rights for another address; returns its path. `http:` sends the token unencrypted. */
   kubeconfigAt(server: string): string;
-  /** A kubeconfig of a ServiceAccount, created with these rights if it is new: file name. */
+  /** Writes a kubeconfig of a ServiceAccount, which is created with these rights if it is new, and returns its path. */
   kubeconfigFor(user: ServiceAccountUser): Promise<string>;
   stop(): Promise<void>;
 }
 
-/** One that a test may break. */
+/** A control plane that a test may break. */
 export interface OwnControlPlane extends ControlPlane {
-  /** Its compact() makes every resourceVersion up to now too old to watch from, once the API server has been started again. */
+  /** After its compact() and a restart of the API server, every earlier resourceVersion is too old to watch from. */
   etcd: Etcd;
-  /** Puts etcd's last backup() back, as one does it after a disaster: the API server is stopped before, started after. */
+  /** Restores etcd's last backup(), as after a disaster: stops the API server before and starts it after. */
   restore(): Promise<void>;
   killApiserver(): Promise<void>;
-  /** SIGSTOP and SIGCONT: connections stay open, and no answer comes. */
+  /** Sends SIGSTOP or SIGCONT: connections stay open, but no answer comes. */
   signalApiserver(signal: 'SIGSTOP' | 'SIGCONT'): void;
-  /** On the same port, with the same data; returns when it is ready. */
+  /** Starts it on the same port with the same data, and waits until it is ready. */
   startApiserver(): Promise<void>;
 }
 
 export interface ServiceAccountUser {
   name: string;
-  /** Default: `default`. Created if it is new. */
+  /** Created if it is new; default: `default`. */
   namespace?: string;
-  /** Of a ClusterRole made for it; absent: what others have bound to it. */
+  /** Rules of a ClusterRole that is made for it; absent: it has the rights that others bound to it. */
   rules?: { apiGroups: string[]; resources: string[]; verbs: string[]; resourceNames?: string[] }[];
-  /** Binds the token to this Node, as kubelet's are. */
+  /** Binds the token to this Node, as kubelet's tokens are. */
   node?: { name: string; uid: string };
 }
 
-/** The folder of etcd, kube-apiserver and kubectl. */
+/** Returns the folder of etcd, kube-apiserver and kubectl. */
 export const assets = (): string => {
   const dir = process.env.KUBEBUILDER_ASSETS;
   if (dir === undefined)
@@ -83,7 +83,7 @@ class Shared implements ControlPlane {
   readonly kubeconfig: string;
   readonly server: string;
   readonly client: Client;
-  /** Where the kubeconfig and the API server's own certificate are. */
+  /** Directory of the kubeconfig and the API server's own certificate. */
   protected readonly dir: string;
   readonly #token: string;
 
@@ -155,7 +155,7 @@ class Shared implements ControlPlane {
   }
 
   #write(name: string, server: string, token: string): string {
-    // the directory may be shared by test files that run side by side
+    // test files that run side by side may share the directory
     const file = path.join(this.dir, `kubeconfig-${process.pid}-${name}`);
     writeFileSync(file, kubeconfigText(server, path.join(this.dir, 'apiserver.crt'), token), { mode: 0o600 });
     return file;
@@ -218,25 +218,25 @@ class Own extends Shared implements OwnControlPlane {
     const args = {
       'etcd-servers': this.etcd.url,
       'bind-address': '127.0.0.1',
-      // given, so that no default route is needed; no endpoint is published
+      // without it, the API server needs a default route; no endpoint is published
       'advertise-address': '127.0.0.1',
       'endpoint-reconciler-type': 'none',
       'secure-port': new URL(this.server).port,
       'cert-dir': this.dir,
       'service-cluster-ip-range': '10.0.0.0/24',
       'authorization-mode': 'RBAC',
-      // as clusters have it: the agent's init container is privileged
+      // as in clusters: the agent's init container is privileged
       'allow-privileged': 'true',
       'token-auth-file': file('tokens.csv'),
       'service-account-issuer': 'https://kubernetes.default.svc',
       'service-account-key-file': file('sa.pub'),
       'service-account-signing-key-file': file('sa.key'),
-      // there is no controller-manager that would make the ServiceAccount `default`
+      // no controller-manager creates the ServiceAccount `default`
       'disable-admission-plugins': 'ServiceAccount',
-      // tests compact by themselves
+      // tests compact etcd themselves
       'etcd-compaction-interval': '0',
     };
-    // little memory, unless much is asked of it
+    // saves memory, unless a test needs many objects
     const env: Record<string, string> = this.#large ? {} : { GOGC: '50', GOMEMLIMIT: '400MiB' };
     const program = path.join(assets(), 'kube-apiserver');
     this.#apiserver = new ServerProcess(program, flags(args), file('apiserver.log'), env);
@@ -267,7 +267,10 @@ class Own extends Shared implements OwnControlPlane {
   }
 }
 
-/** One of your own, ready: call stop() in afterAll. `large`: for thousands of objects. */
+/**
+ * Starts a control plane of the caller's own and waits until it is ready; call stop() in afterAll. `large`: for
+ * thousands of objects.
+ */
 export const startControlPlane = async ({ large = false } = {}): Promise<OwnControlPlane> => {
   const own = await Own.start(large);
   try {
@@ -279,10 +282,13 @@ export const startControlPlane = async ({ large = false } = {}): Promise<OwnCont
   }
 };
 
-/** The environment variable with the kubeconfig of the control plane that the files of one jest worker share. */
+/** Name of the environment variable with the kubeconfig of the control plane that the files of a jest worker share. */
 export const sharedBy = (worker: number | string): string => `OVT_KUBECONFIG_${worker}`;
 
-/** The one that test/support/apiserver-setup.ts started for this worker, not to be broken; without that one of your own. */
+/**
+ * Returns the control plane that test/support/apiserver-setup.ts started for this worker, which must not be broken;
+ * without that, starts a new one.
+ */
 export const controlPlane = async (): Promise<ControlPlane> => {
   const kubeconfig = process.env[sharedBy(process.env.JEST_WORKER_ID ?? 1)];
   return kubeconfig === undefined ? startControlPlane() : new Shared(path.dirname(kubeconfig));

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { parse } from 'yaml';
 
-/** As much of a CRD's structural schema as the tests look at. */
+/** The part of a CRD's structural schema that the tests use. */
 export interface Schema {
   type: 'object' | 'array' | 'string' | 'integer' | 'boolean';
   description?: string;
@@ -30,7 +30,7 @@ export interface Crd {
   };
 }
 
-/** Every CRD in crds/, by kind. */
+/** Returns every CRD in crds/, by kind. */
 export function readCrds(): Map<string, Crd> {
   const directory = new URL('../../crds/', import.meta.url);
   const files = readdirSync(directory).filter(
@@ -42,7 +42,7 @@ export function readCrds(): Map<string, Crd> {
 
 export const schemaOf = (crd: Crd): Schema => crd.spec.versions[0]!.schema.openAPIV3Schema;
 
-/** The schema and all below it, each with its path: `spec.subnets[].cidr`. */
+/** Yields the schema and all schemas below it, each with its path: `spec.subnets[].cidr`. */
 export function* walk(schema: Schema, path = ''): Generator<[path: string, schema: Schema]> {
   yield [path, schema];
   for (const [name, property] of Object.entries(schema.properties ?? {})) {

@@ -1,6 +1,6 @@
 import { textOf } from './source.ts';
 
-/** A dashboard of Grafana, as far as tests look at it. */
+/** The part of a Grafana dashboard that the tests use. */
 export interface Dashboard {
   title: string;
   templating: { list: { name: string; type: string; query: unknown; definition?: string }[] };
@@ -15,8 +15,8 @@ export interface Dashboard {
 export const readDashboard = (file: string): Dashboard => JSON.parse(textOf(file)) as Dashboard;
 
 /**
- * The queries of a dashboard as Grafana sends them.
- * @param node what is chosen for `$node`
+ * Returns the queries of a dashboard as Grafana sends them.
+ * @param node the value of `$node`
  */
 export const expressionsOf = (
   { panels }: Dashboard,

@@ -18,8 +18,8 @@ interface Elem {
 }
 
 /**
- * Counts what is delivered in a namespace, answered or not. Neighbour discovery aside, and what belongs to connections
- * that began after `count`: they may still say good-bye.
+ * Counts the packets that are delivered in a namespace, answered or not. Ignores neighbour discovery and packets of
+ * established connections, which may still send FIN or RST.
  */
 export class Deliveries {
   readonly #netns: Netns;
@@ -37,7 +37,7 @@ export class Deliveries {
     await this.#netns.sh('nft -f -', 'flush set inet deliveries seen4\nflush set inet deliveries seen6\n');
   }
 
-  /** Packets by source and protocol. */
+  /** Returns the number of packets by source and protocol. */
   async seen(): Promise<Map<string, number>> {
     const packets = new Map<string, number>();
     for (const name of ['seen4', 'seen6']) {
@@ -52,7 +52,7 @@ export class Deliveries {
     return packets;
   }
 
-  /** Packets from any of those addresses. */
+  /** Returns the number of packets from any of those addresses. */
   async from(...addresses: (string | undefined)[]): Promise<number> {
     const seen = [...(await this.seen())];
     return seen

@@ -4,22 +4,25 @@ import { existsSync, readdirSync, rmdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { run } from '../../src/linux/run.ts';
-import type { Netns } from './netns.ts';
+import { Netns } from './netns.ts';
+
+/** A network namespace, by the command line that runs a program in it. */
+type Enterable = Pick<Netns, 'enter'>;
 
 const cgroups = '/sys/fs/cgroup';
 
-/** All that is mounted, listens or is written is in a mount namespace, all that runs in a PID namespace. */
+/** Mounts, sockets and files are in a separate mount namespace, and processes in a separate PID namespace. */
 const prepare = [
   'read -r pid rest </proc/self/stat',
   'mount -t proc proc /proc',
   'mount -t tmpfs tmpfs /run',
-  // older ones write a key
+  // older engines write a key
   'if [ -d /etc/docker ]; then mount -t tmpfs tmpfs /etc/docker; fi',
   'mkdir -p /run/image/bin',
   'cp "$(command -v busybox)" /run/image/bin/busybox',
-  // what it needs where it is not a static one
+  // libraries, for a busybox that is not static
   'for lib in $(ldd "$(command -v busybox)" 2>/dev/null | grep -o "/[^ ]*"); do cp --parents "$lib" /run/image; done',
-  // all stands
+  // everything is ready
   'echo $pid',
   'exec cat',
 ].join(' && ');
@@ -27,17 +30,17 @@ const prepare = [
 const flags = [
   ...['--config-file', '/run/daemon.json', '--data-root', '/run/data', '--exec-root', '/run/exec'],
   ...['--pidfile', '/run/dockerd.pid', '--host', 'unix:///run/docker.sock'],
-  // nodes of the tests have 172.17 themselves
+  // the tests' nodes use 172.17 themselves
   ...['--bip', '192.168.250.1/24'],
 ];
 
 /**
- * A Docker engine in a network namespace. It ends, with its containers, when this process does, whichever way; what
- * then stays of it are empty cgroups, which the next one to start clears.
+ * A Docker engine in a network namespace. It and its containers end with this process, even if that is killed. Only
+ * empty cgroups remain then, and the next engine removes them.
  */
 export class Dockerd {
   readonly #holder: ChildProcess;
-  /** First process of its PID namespace. */
+  /** Pid of the first process of its PID namespace. */
   readonly #init: number;
   readonly #flags: readonly string[];
 
@@ -47,8 +50,8 @@ export class Dockerd {
     this.#flags = extra;
   }
 
-  /** Prepared, and not started; `stop` it in any case. */
-  static async prepare(netns: Netns, extra: readonly string[] = []): Promise<Dockerd> {
+  /** Prepares the namespaces without starting the engine; always call `stop`. */
+  static async prepare(netns: Enterable, extra: readonly string[] = []): Promise<Dockerd> {
     clearCgroups();
     const unshare = ['--mount', '--pid', '--fork', '--kill-child', '--propagation', 'private'];
     const holder = spawn(...netns.enter('unshare', [...unshare, 'sh', '-c', prepare]), { stdio: 'pipe' });
@@ -62,7 +65,7 @@ export class Dockerd {
     return new Dockerd(holder, Number(said), extra);
   }
 
-  static async start(netns: Netns, extra: readonly string[] = []): Promise<Dockerd> {
+  static async start(netns: Enterable, extra: readonly string[] = []): Promise<Dockerd> {
     const engine = await Dockerd.prepare(netns, extra);
     try {
       await engine.up();
@@ -77,7 +80,7 @@ export class Dockerd {
     return `/proc/${this.#init}/root/run/docker.sock`;
   }
 
-  /** Starts the engine, also again, with what it had. */
+  /** Starts the engine, or starts it again with its old data. */
   async up(): Promise<void> {
     const group = `/${cgroupPrefix}${process.pid}`;
     const args = [...flags, '--cgroup-parent', group, ...this.#flags];
@@ -108,21 +111,21 @@ export class Dockerd {
     if (code !== 0) throw new Error('dockerd does not run');
   }
 
-  /** Words separated by one space. Returns what `docker` printed; fails where it does. */
+  /** Runs docker with words separated by one space, and returns its output. Throws if it fails. */
   async docker(command: string): Promise<string> {
     const { stdout, stderr, code } = await this.#docker(...command.split(' '));
     if (code !== 0) throw new Error(`docker ${command}: ${stderr.trim()} ${stdout.trim()}`);
     return stdout.trim();
   }
 
-  /** What `docker` says on failing. */
+  /** Returns docker's error message. Throws if it succeeds. */
   async refused(command: string): Promise<string> {
     const { stdout, stderr, code } = await this.#docker(...command.split(' '));
     if (code === 0) throw new Error(`docker ${command} succeeded: ${stdout}`);
     return stderr;
   }
 
-  /** An image `busybox` whose containers run one of its programs; made of the machine's own. */
+  /** Makes an image `busybox` from the machine's own busybox; its containers run one of its programs. */
   async image(): Promise<void> {
     const script =
       'tar -C /run/image -c . | docker -H unix:///run/docker.sock import --change \'ENTRYPOINT ["/bin/busybox"]\' - busybox';
@@ -130,12 +133,12 @@ export class Dockerd {
     if (code !== 0) throw new Error(`no image: ${stderr}`);
   }
 
-  /** A container that does nothing, and ends at once when stopped. */
+  /** Starts a container that does nothing, and ends at once when it is stopped. */
   async container(name: string, network: string): Promise<void> {
     await this.docker(`run -d --stop-signal KILL --net ${network} --name ${name} busybox sleep 1000`);
   }
 
-  /** Ends everything that runs in it. */
+  /** Ends the engine and everything in it. */
   async stop(): Promise<void> {
     const gone = once(this.#holder, 'exit');
     this.#holder.stdin?.end();
@@ -156,7 +159,7 @@ export class Dockerd {
 
 const cgroupPrefix = 'ovt-docker-';
 
-/** Of engines whose test process is gone, and this one's own where they are empty. */
+/** Removes empty cgroups of engines whose test process has ended, and of this process's engine. */
 function clearCgroups(): void {
   for (const root of [cgroups, ...directories(cgroups)]) {
     for (const dir of directories(root)) {
@@ -166,7 +169,7 @@ function clearCgroups(): void {
   }
 }
 
-/** A cgroup directory goes by rmdir, and only while no process is in it. */
+/** Removes a cgroup directory by rmdir, which works only while it has no processes. */
 function removeEmpty(dir: string): void {
   for (const child of directories(dir)) removeEmpty(child);
   try {
@@ -182,3 +185,22 @@ const directories = (dir: string): string[] =>
     : readdirSync(dir, { withFileTypes: true })
         .filter((entry) => entry.isDirectory())
         .map(({ name }) => join(dir, name));
+
+/**
+ * Gives the tests of a file an engine in its own network namespace, with an image.
+ * @param use receives both
+ */
+export function withEngine(use: (netns: Netns, engine: Dockerd) => void): void {
+  let netns: Netns;
+  let engine: Dockerd;
+  beforeAll(async () => {
+    netns = await Netns.create();
+    engine = await Dockerd.start(netns);
+    await engine.image();
+    use(netns, engine);
+  });
+  afterAll(async () => {
+    await engine.stop();
+    await netns.delete();
+  });
+}

@@ -3,20 +3,14 @@ import { ApiError, type Client } from '../../src/kube/client.ts';
 import * as resources from '../../src/kube/resources.ts';
 import { pathOf, type Resource } from '../../src/kube/resources.ts';
 
-/** An object of ours as a user might write it: right or wrong. */
+/** One of our objects as a user might write it, valid or not. */
 export interface Manifest {
   kind: string;
   metadata: { name: string };
   spec?: unknown;
 }
 
-export const ours: Resource<KubeObject>[] = [
-  resources.overlayConfigs,
-  resources.overlayNetworks,
-  resources.overlayAgents,
-  resources.agentAllocations,
-  resources.allocationLedgers,
-];
+export const ours = resources.ownKinds;
 
 export function resourceOf(kind: string): Resource<KubeObject> {
   const resource = ours.find((candidate) => candidate.kind === kind);
@@ -24,7 +18,10 @@ export function resourceOf(kind: string): Resource<KubeObject> {
   return resource;
 }
 
-/** What the API server would store, every admission passed; nothing is stored. An object that exists is replaced. */
+/**
+ * Returns the object that the API server would store after all admission. Stores nothing; an existing object is
+ * replaced in the dry run.
+ */
 export async function dryRun(client: Client, object: Manifest): Promise<KubeObject & { spec: unknown }> {
   const { kind, metadata } = object;
   const resource = resourceOf(kind);
@@ -40,7 +37,7 @@ export async function dryRun(client: Client, object: Manifest): Promise<KubeObje
   return JSON.parse(answer) as KubeObject & { spec: unknown };
 }
 
-/** The API server's words where it refuses the object, undefined where it takes it. */
+/** Returns the API server's message if it refuses the object, else undefined. */
 export async function refusal(client: Client, object: Manifest): Promise<string | undefined> {
   try {
     await dryRun(client, object);

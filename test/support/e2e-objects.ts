@@ -1,6 +1,6 @@
 import { apply, get, image, kubectl } from './e2e.ts';
 
-/** A namespace of its own for one file of tests; with annotations where its pods' network is chosen by it. */
+/** Makes a namespace for one file of tests; annotations may choose its pods' network. */
 export async function makeNamespace(name: string, annotations: Record<string, string> = {}): Promise<void> {
   await kubectl(`delete namespace ${name} --ignore-not-found`);
   await apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name, annotations } });
@@ -9,14 +9,14 @@ export async function makeNamespace(name: string, annotations: Record<string, st
 export interface PodOptions {
   namespace: string;
   node?: string;
-  /** The annotation overlaynet.dev/network. */
+  /** Value of the annotation overlaynet.dev/network. */
   network?: string;
   labels?: Record<string, string>;
-  /** Of the tool; default: serve. */
+  /** Arguments of the tool; default: serve. */
   args?: string[];
-  /** More fields of its only container. */
+  /** Further fields of its only container. */
   container?: object;
-  /** More fields of its spec. */
+  /** Further fields of its spec. */
   spec?: object;
 }
 
@@ -40,7 +40,7 @@ export const pod = (name: string, options: PodOptions): object => ({
   spec: podSpec(options),
 });
 
-/** A Deployment or StatefulSet of such pods, labelled app=NAME. */
+/** Returns a Deployment or StatefulSet of such pods, labelled app=NAME. */
 export const workload = (
   kind: 'Deployment' | 'StatefulSet',
   name: string,
@@ -61,7 +61,7 @@ export const workload = (
   };
 };
 
-/** A Service of the pods labelled app=NAME: port 80 to 8080, by TCP and UDP. */
+/** Returns a Service of the pods labelled app=NAME: port 80 to 8080, over TCP and UDP. */
 export const service = (name: string, namespace: string, spec: object = {}, app = name): object => ({
   apiVersion: 'v1',
   kind: 'Service',
@@ -85,7 +85,7 @@ export async function ready(namespace: string, ...pods: string[]): Promise<void>
   );
 }
 
-/** A pod's addresses: the first is its podIP. */
+/** Returns a pod's addresses; the first is its podIP. */
 export async function addressesOf(namespace: string, name: string): Promise<string[]> {
   const { status } = await get<{ status: { podIPs?: { ip: string }[] } }>(`-n ${namespace} pod ${name}`);
   return (status.podIPs ?? []).map(({ ip }) => ip);
@@ -97,7 +97,7 @@ export async function addressOf(namespace: string, name: string): Promise<string
   return first;
 }
 
-/** The addresses of a node as Kubernetes has them, IPv4 first. */
+/** Returns a node's addresses as Kubernetes has them, IPv4 first. */
 export async function nodeAddresses(node: string): Promise<string[]> {
   const { status } = await get<{ status: { addresses: { type: string; address: string }[] } }>(
     `node ${node}`,
@@ -105,16 +105,16 @@ export async function nodeAddresses(node: string): Promise<string[]> {
   return status.addresses.filter(({ type }) => type === 'InternalIP').map(({ address }) => address);
 }
 
-/** An address as URLs have it. */
+/** Formats an address for a URL. */
 export const host = (address: string): string => (address.includes(':') ? `[${address}]` : address);
 
-/** What `kubectl describe pod` says at its end. */
+/** Returns the Events at the end of `kubectl describe pod`. */
 export async function eventsOf(namespace: string, name: string): Promise<string> {
   const text = await kubectl(`describe -n ${namespace} pod ${name}`);
   return text.slice(text.lastIndexOf('\nEvents:'));
 }
 
-/** An OverlayNetwork; `subnets` as `10.1.0.0/16 /24`. */
+/** Returns an OverlayNetwork; `subnets` are written as `10.1.0.0/16 /24`. */
 export const network = (name: string, subnets: string[], spec: object = {}): object => ({
   apiVersion: 'overlaynet.dev/v1alpha1',
   kind: 'OverlayNetwork',

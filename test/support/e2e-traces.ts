@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { nodes, onNode } from './e2e.ts';
 
-/** Commands whose output, line by line, is what something on a node leaves behind. */
+/** Commands whose output, line by line, shows what a program leaves on a node. */
 const commands = {
   links: 'ip -br link',
   addresses: 'ip -o address',
@@ -21,14 +21,14 @@ const commands = {
   files: 'find /etc/cni /opt/cni /etc/systemd /var/lib/cni /var/lib/overlaynet /run/overlaynet',
 };
 
-/** What kube-proxy, Docker's DNS and the machine change by themselves. */
+/** Lines that kube-proxy, Docker's DNS and the machine change themselves. */
 const alive = /^[#:]|KUBE-|DOCKER_|^COMMIT|^\*|fe80:|multicast|^find: /;
 /**
- * What others make and share: iptables its tables, empty, at the first look; portmap its chains, for every CNI that uses
- * it; the container runtime its cache of CNI results.
+ * Lines that other programs make and share: iptables makes its empty tables when they are first listed, portmap its
+ * chains for every CNI that uses it, and the container runtime its cache of CNI results.
  */
 const others = /^table ip6? (filter|mangle|nat|raw)$|CNI-HOSTPORT-|^\/var\/lib\/cni(\/results)?$/;
-/** Without counters, timers, and the numbers that a link gets when a node starts, nor the blanks that align them. */
+/** Removes counters, timers, the numbers that a link gets when a node starts, and the blanks that align them. */
 const settled = (line: string) =>
   line
     .replace(/^\d+: /, '')
@@ -38,11 +38,11 @@ const settled = (line: string) =>
     .replace(/\s+/g, ' ')
     .trim();
 
-/** All lines of a node, each with the command that shows it. */
+/** Returns all lines of a node, each with the command that shows it. */
 async function linesOf(node: string): Promise<string[]> {
   const all = await Promise.all(
     Object.entries(commands).map(async ([name, command]) => {
-      // find fails where one of the directories isn't there, ip nexthop where there is none
+      // find fails if one of the directories is missing, and ip nexthop if there are no nexthops
       const text = await onNode(node, 'sh -c', `${command} 2>/dev/null || true`);
       return text
         .split('\n')
@@ -59,12 +59,12 @@ const file = () => join(dirname(process.env.OVERLAYNET_E2E ?? ''), 'before.json'
 const traces = async (): Promise<Traces> =>
   Object.fromEntries(await Promise.all(nodes.map(async (node) => [node, await linesOf(node)] as const)));
 
-/** Writes down what is on the nodes before anything is installed. */
+/** Records the state of the nodes before anything is installed. */
 export async function rememberNodes(): Promise<void> {
   writeFileSync(file(), JSON.stringify(await traces()));
 }
 
-/** What is on each node now and was not then. */
+/** Returns the lines of each node that were not there when the nodes were recorded. */
 export async function newOnNodes(): Promise<Traces> {
   const before = JSON.parse(readFileSync(file(), 'utf8')) as Traces;
   const now = await traces();

@@ -1,7 +1,10 @@
 import { join } from 'node:path';
 import { command } from '../../hack/parts/command.ts';
 
-/** The cluster of `npm run e2e`: its commands are in the directory OVERLAYNET_E2E. Throws without one. */
+/**
+ * Returns the path of a command for the cluster of `npm run e2e`, from the directory OVERLAYNET_E2E. Throws without a
+ * cluster.
+ */
 function program(name: string): string {
   const dir = process.env.OVERLAYNET_E2E;
   if (dir === undefined) throw new Error('no cluster to test: npm run e2e makes one');
@@ -14,15 +17,15 @@ export const controlPlane = `${cluster}-control-plane`;
 export const workers = [`${cluster}-worker`, `${cluster}-worker2`] as const;
 export const nodes = [controlPlane, ...workers];
 
-/** Runs kubectl; its arguments are the words of `words`, and then `more`. Throws with what it said. */
+/** Runs kubectl with the words of `words`, then `more`. Throws its error message. */
 export const kubectl = (words: string, ...more: string[]): Promise<string> =>
   command(program('kubectl'), [...words.split(' '), ...more]);
 
-/** Runs `kubectl overlay`. Throws with what it said unless its exit status is 0. */
+/** Runs `kubectl overlay`. Throws its error message unless the exit status is 0. */
 export const overlay = (words: string): Promise<string> =>
   command(program('kubectl-overlay'), words.split(' '));
 
-/** kubectl -o json. */
+/** Runs kubectl get with -o json. */
 export const get = async <T>(words: string): Promise<T> =>
   JSON.parse(await kubectl(`get ${words} -o json`)) as T;
 
@@ -35,11 +38,11 @@ export const apply = (...items: object[]): Promise<string> =>
 export const onNode = (node: string, words: string, ...more: string[]): Promise<string> =>
   command(program('docker'), ['exec', node, ...words.split(' '), ...more]);
 
-/** Switches a node off and on again: its network namespace, its processes and /run are new. */
+/** Restarts a node: its network namespace, its processes and /run are new. */
 export const restart = (node: string): Promise<string> =>
   command(program('docker'), ['restart', '-t', '5', node]);
 
-/** Runs the tool where the nodes are reached from: outside the cluster. */
+/** Runs the tool outside the cluster, at a place that reaches the nodes. */
 export const client = (words: string): Promise<string> =>
   command(program('tool'), words.split(' ')).then((text) => text.trim());
 

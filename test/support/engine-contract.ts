@@ -4,7 +4,7 @@ import { wantedNetworks } from '../../src/docker/networks.ts';
 import { cluster } from './cluster.ts';
 import { eventually } from './eventually.ts';
 
-/** An engine, and what someone else does with it. */
+/** An engine, and actions of other users of it. */
 export interface World {
   socket: string;
   run: (name: string, network: string) => Promise<unknown>;
@@ -12,7 +12,7 @@ export interface World {
   removeContainer: (name: string) => Promise<unknown>;
 }
 
-/** What a client may rely on: the fake engine and a real one pass the same. */
+/** Tests that the fake engine and a real one both pass: what a client may rely on. */
 export function engineContract(world: () => World): void {
   let engine: Engine;
   let minor: number;
@@ -23,18 +23,18 @@ export function engineContract(world: () => World): void {
   const wanted = () => wantedNetworks(cluster(1, 0), minor);
   const named = async (name: string) => (await engine.networks()).find(({ Name }) => Name === name);
 
-  test('it tells its version and API, and that it can be worked with', async () => {
+  test('the engine reports its version and API, and that both are supported', async () => {
     const { version, minor, unsupported } = await engine.facts();
     expect(version).toMatch(/^[0-9]+\.[0-9]+\./);
     expect(minor).toBeGreaterThanOrEqual(41);
     expect(unsupported).toBeUndefined();
   });
 
-  test('it tells from which pools it was configured to take networks', async () => {
+  test('the engine reports its configured address pools', async () => {
     expect((await engine.facts()).pools).toEqual(['10.64.0.0/16']);
   });
 
-  test('a network is listed as it was asked for, with an id, until it is removed', async () => {
+  test('the engine lists a network with an id and the requested fields until it is removed', async () => {
     for (const { name, shape } of wanted()) {
       await engine.create(shape);
       const found = (await named(name))!;
@@ -45,7 +45,7 @@ export function engineContract(world: () => World): void {
     }
   });
 
-  test('a second network of one name is refused, and so is removing one that does not exist', async () => {
+  test('the engine refuses a second network of the same name, and the removal of a missing network', async () => {
     const [{ shape }] = wanted() as [ReturnType<typeof wanted>[0]];
     await engine.create(shape);
     await expect(engine.create(shape)).rejects.toThrow(
@@ -56,7 +56,7 @@ export function engineContract(world: () => World): void {
     await expect(engine.remove(Id)).rejects.toThrow(/not found \(DELETE .*: 404\)$/);
   });
 
-  test('the users of a network are named, and it is not removed while containers run on it', async () => {
+  test('the engine names the users of a network, and does not remove it while containers run on it', async () => {
     const [{ shape }] = wanted() as [ReturnType<typeof wanted>[0]];
     await engine.create(shape);
     const { Id } = (await named('dcos'))!;
@@ -86,7 +86,7 @@ export function engineContract(world: () => World): void {
     await engine.remove(Id);
   });
 
-  test('events arrive until the listener ends', async () => {
+  test('the listener receives events until it ends', async () => {
     const seen = { open: false, events: 0 };
     const listening = new AbortController();
     const followed = engine.follow(
@@ -108,7 +108,7 @@ export function engineContract(world: () => World): void {
     await expect(followed).rejects.toThrow();
   });
 
-  test('without an engine the error says so', async () => {
+  test('the error says that no engine answers', async () => {
     const none = new Engine(`${world().socket}.none`);
     await expect(none.facts()).rejects.toThrow(NoEngine);
     await expect(none.facts()).rejects.toThrow(`there is no Docker engine: no ${world().socket}.none`);

@@ -4,18 +4,21 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import { ServerProcess } from './kubeprocess.ts';
 
-/** Command-line flags of servers written in Go. */
+/** Formats command-line flags for servers written in Go. */
 export const flags = (args: Record<string, string>): string[] =>
   Object.entries(args).map(([name, value]) => `--${name}=${value}`);
 
-/** A real etcd whose data lies in a directory of the test's; it runs from the start. */
+/** A real etcd with its data in the test's directory. It starts when it is constructed. */
 export class Etcd {
   readonly url: string;
   readonly #programs: string;
   readonly #dir: string;
   #server: ServerProcess;
 
-  /** @param programs directory of etcd and etcdutl @param dir for data, log and backup */
+  /**
+   * @param programs directory of etcd and etcdutl
+   * @param dir directory for data, log and backup
+   */
   constructor(programs: string, dir: string, port: number) {
     this.url = `http://127.0.0.1:${port}`;
     this.#programs = programs;
@@ -23,7 +26,7 @@ export class Etcd {
     this.#server = this.#start();
   }
 
-  /** @throws Error with the end of its log once it has ended */
+  /** @throws Error with the end of its log if it has ended */
   check(): void {
     this.#server.check();
   }
@@ -41,7 +44,7 @@ export class Etcd {
     await this.#post('kv/compaction', { revision: String(await this.revision()), physical: true });
   }
 
-  /** What `etcdctl snapshot save` does. Replaces an earlier backup. */
+  /** Makes a backup as `etcdctl snapshot save` does, and replaces an earlier one. */
   async backup(): Promise<void> {
     const answer = await this.#post('maintenance/snapshot', {});
     const parts = (await answer.text()).trim().split('\n');
@@ -52,7 +55,9 @@ export class Etcd {
     await writeFile(this.#backup, Buffer.concat(blobs));
   }
 
-  /** Stops, puts the backup in the data's place, plainly: revisions go back with it; and starts again. */
+  /**
+   * Stops etcd, replaces its data by the backup, and starts it again. It does not bump revisions, so they go back, too.
+   */
   async restore(): Promise<void> {
     await this.kill();
     await rm(this.#data, { recursive: true });
@@ -85,7 +90,7 @@ export class Etcd {
     );
   }
 
-  /** By etcd's JSON gateway: numbers of 64 bits are strings, bytes base64. */
+  /** Calls etcd's JSON gateway: 64-bit numbers are strings, and bytes are base64. */
   async #post(call: string, body: unknown): Promise<Response> {
     const answer = await fetch(`${this.url}/v3/${call}`, { method: 'POST', body: JSON.stringify(body) });
     if (!answer.ok) throw new Error(`etcd ${call}: ${await answer.text()}`);

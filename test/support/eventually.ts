@@ -2,21 +2,22 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { inspect } from 'node:util';
 
 interface Patience {
-  /** What is waited for; it begins the error's text. */
+  /** The expected event; the error's text begins with it. */
   what?: string;
   seconds?: number;
 }
 
-/** Accepts what a search found: everything but undefined and false. */
+/** Accepts every value but undefined and false. */
 export const found = <T>(value: T | undefined | false): value is T => value !== undefined && value !== false;
 
 const described = (value: unknown): string =>
   value instanceof Error ? value.message : inspect(value, { breakLength: Infinity, depth: 6 });
 
 /**
- * Calls `probe` every 50 ms, less often where it takes longer, until it returns a value that `accept` accepts. Returns that value.
- * An error that `probe` throws, such as a failed `expect`, means "not yet". Without `accept` every value but false is accepted.
- * Throws after `seconds`, 15 unless told: the error of the last attempt, or one that shows its value.
+ * Calls `probe` every 50 ms, or less often if it takes longer, until `accept` accepts its value, and returns that
+ * value. An error that `probe` throws, such as a failed `expect`, means "not yet". Without `accept`, every value but
+ * false is accepted.
+ * After `seconds` (60 by default, for busy machines) it throws the error of the last attempt, or an error that shows its value.
  */
 export function eventually<T, S extends T>(
   probe: () => T | Promise<T>,
@@ -31,7 +32,7 @@ export function eventually<T>(
 export async function eventually<T>(
   probe: () => T | Promise<T>,
   accept: (value: T) => boolean = (value) => value !== false,
-  { what, seconds = 15 }: Patience = {},
+  { what, seconds = 60 }: Patience = {},
 ): Promise<T> {
   const end = performance.now() + seconds * 1_000;
   for (;;) {

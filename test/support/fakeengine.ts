@@ -13,23 +13,26 @@ interface Reply {
 
 const refusal = (status: number, message: string): Reply => ({ status, body: { message } });
 
-/** As much of an engine as networks need, of any API version; test/support/engine-contract.ts holds it to a real one. */
+/**
+ * A fake of the parts of a Docker engine that networks need, of any API version. test/support/engine-contract.ts checks
+ * it against a real engine.
+ */
 export class FakeEngine {
   readonly networks: DockerNetwork[] = [];
-  /** Name → network and whether it runs. */
+  /** Each container's network, by the container's name, and whether it runs. */
   readonly containers = new Map<string, { network: string; running: boolean; address?: string }>();
   version = { Version: '20.10.24', ApiVersion: '1.41', MinAPIVersion: '1.12' };
   info: Record<string, unknown> = {
     SecurityOptions: ['name=seccomp,profile=default'],
     DefaultAddressPools: [{ Base: '10.64.0.0/16', Size: 24 }],
   };
-  /** Ids of networks whose bridges are gone. */
+  /** Ids of networks whose bridges were removed. */
   readonly bridgeless = new Set<string>();
-  /** Of networks that it refuses to make. */
+  /** Names of networks that it refuses to make. */
   readonly refused = new Set<string>();
   /** Called before a network is made. */
   making: (network: string) => void = () => undefined;
-  /** `POST /v1.41/networks/create` … */
+  /** All requests: `POST /v1.41/networks/create` … */
   readonly requests: string[] = [];
   readonly socket: string;
   readonly #dir = mkdtempSync(join(tmpdir(), 'ovt-engine-'));
@@ -55,7 +58,7 @@ export class FakeEngine {
     this.#server = undefined;
   }
 
-  /** Ends it as one that is killed: its socket stays, and no process listens. */
+  /** Ends the engine like a kill: its socket file stays, but no process listens. */
   async kill(): Promise<void> {
     await this.down();
     const script = 'require("net").createServer().listen(process.argv[1], () => console.log("up"))';
@@ -70,7 +73,7 @@ export class FakeEngine {
     rmSync(this.#dir, { recursive: true });
   }
 
-  /** Links of its node: it makes none, but those of its networks are there. */
+  /** Returns the links of its node. It makes no links, but those of its networks are included. */
   readonly links = (): Set<string> => {
     const bridges = this.networks.map(({ Id, Options }) =>
       this.bridgeless.has(Id) ? undefined : Options?.[bridgeOption],
@@ -78,7 +81,7 @@ export class FakeEngine {
     return new Set(bridges.filter((name) => name !== undefined));
   };
 
-  /** A network that someone else made. */
+  /** Adds a network that another user made. */
   add(shape: Partial<NetworkShape> & { Name: string }): DockerNetwork {
     const plain = { Driver: 'bridge', EnableIPv6: false, IPAM: { Config: [] }, Options: {}, Labels: {} };
     const network = { ...plain, ...shape, Id: String(++this.#ids).padStart(64, '0') };
@@ -140,7 +143,7 @@ export class FakeEngine {
     return { status: 201, body: { Id: this.add(rest).Id, Warning: '' } };
   }
 
-  /** With `all` those that are stopped, too; the filter is a network's id. */
+  /** Returns the containers of a network; `all` includes stopped ones. The filter is a network's id. */
   #users(path: string): unknown {
     const query = new URLSearchParams(path.replace(/^[^?]*\??/, ''));
     const [id] = (JSON.parse(query.get('filters') ?? '{}') as { network?: string[] }).network ?? [];

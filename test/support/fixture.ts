@@ -25,7 +25,7 @@ export const network = (name: string, ...subnets: NetworkSubnet[]): Snapshot['ne
 export const dcos = network('dcos', { cidr: '9.0.0.0/8', prefix: 24, state: 'Active' });
 export const dcos6 = network('dcos6', { cidr: 'fd01:b::/64', prefix: 80, state: 'Active' });
 
-/** node2 of the reference. */
+/** node2's allocation in the reference cluster. */
 export const node2: AgentAllocationSpec = {
   revision: 3,
   nodeUID: 'u2',
@@ -48,7 +48,7 @@ export const node2: AgentAllocationSpec = {
   ],
 };
 
-/** node1 of the reference: without bridges. */
+/** node1's allocation in the reference cluster: without bridges. */
 export const node1: AgentAllocationSpec = {
   revision: 2,
   nodeUID: 'u1',
@@ -68,7 +68,7 @@ export const snapshot = (changes: Partial<Snapshot> = {}): Snapshot => ({
   ...changes,
 });
 
-/** A pod of `dcos`, as the CNI plugin writes it down. */
+/** Returns a pod's record on `dcos`, as the CNI plugin writes it. */
 export const attachment = (changes: Partial<Attachment> = {}): Attachment => ({
   version: 1,
   conflist: 'overlaynet',
@@ -90,7 +90,7 @@ export const attachment = (changes: Partial<Attachment> = {}): Attachment => ({
   ...changes,
 });
 
-/** A log that keeps its lines: `level message fields`. */
+/** Returns a log that keeps its lines: `level message fields`. */
 export function recordingLog(): Log & { lines: string[] } {
   const lines: string[] = [];
   const at = (level: string) => (message: string, fields?: Record<string, unknown>) => {
@@ -102,7 +102,7 @@ export function recordingLog(): Log & { lines: string[] } {
   return { lines, debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
 }
 
-/** The agent's directories, all in one of the test's own. */
+/** Returns the agent's directories, all inside one directory of the test. */
 export const directoriesIn = (at: Pick<ReturnType<typeof scratch>, 'path'>): Directories => ({
   stateDir: at.path('state'),
   cniConfDir: at.path('conf'),
@@ -111,7 +111,7 @@ export const directoriesIn = (at: Pick<ReturnType<typeof scratch>, 'path'>): Dir
   runDir: at.path('run'),
 });
 
-/** A directory of this test's own; remove it by `drop`. */
+/** Makes a directory for this test; `drop` removes it. */
 export function scratch(): { dir: string; path: (...parts: string[]) => string; drop: () => void } {
   const dir = mkdtempSync(join(tmpdir(), 'ovt-agent-'));
   return {
@@ -123,14 +123,14 @@ export function scratch(): { dir: string; path: (...parts: string[]) => string; 
   };
 }
 
-/** An entry of `spec.subnets`, in /24s or /80s. */
+/** Returns an entry of `spec.subnets`, with blocks of /24 or /80. */
 export const subnet = (cidr: string, state: NetworkSubnet['state'] = 'Active'): NetworkSubnet => ({
   cidr,
   prefix: cidr.includes(':') ? 80 : 24,
   state,
 });
 
-/** A network of an AgentAllocation: each block, and the CNI half of its bridge. */
+/** Returns a network of an AgentAllocation from pairs of a block and the CNI half of its bridge. */
 export const allocated = (name: string, ...blocks: [string, string?][]) => ({
   name,
   subnets: blocks.map(([cidr, cni]) => ({ cidr, ...(cni === undefined ? {} : { bridges: { cni } }) })),

@@ -12,29 +12,29 @@ const namespaces: Resource<KubeObject> = { apiVersion: 'v1', kind: 'Namespace', 
 
 export const backoff = { baseMs: 50, maxMs: 400 };
 
-/** An informer whose changes are recorded as `+name`, `~name`, `-name`, and what it logs above debug. */
+/** An informer whose changes are recorded as `+name`, `~name` and `-name`, and its log lines above debug. */
 export interface Followed<T extends KubeObject> {
   informer: Informer<T>;
   changes: string[];
   logged: string[];
 }
 
-/** Informers of a test over real API servers, some through proxies. */
+/** The informers of a test over real API servers, some of them behind proxies. */
 export class Following {
   readonly #plane: () => ControlPlane;
-  /** Undone in reverse. */
+  /** Undo steps, which run in reverse order. */
   readonly #undo: (() => Promise<void>)[] = [];
 
   constructor(plane: () => ControlPlane) {
     this.#plane = plane;
   }
 
-  /** For afterEach, also of a test that failed. */
+  /** Ends everything; for afterEach, even if a test failed. */
   async end(): Promise<void> {
     for (const step of this.#undo.splice(0).reverse()) await step();
   }
 
-  /** The ConfigMaps of a namespace of its own. */
+  /** Makes a namespace and returns its ConfigMaps. */
   readonly configMapsIn = async (namespace: string): Promise<Resource<ConfigMap>> => {
     await this.#plane().client.apply(namespaces, { metadata: { name: namespace } });
     return { apiVersion: 'v1', kind: 'ConfigMap', plural: 'configmaps', namespace };

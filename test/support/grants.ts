@@ -46,7 +46,10 @@ export type Manifest = KubeObject & {
   spec?: { template?: { spec: PodSpec } };
 };
 
-/** `get, list, watch nodes`, `create leases (coordination.k8s.io) in overlaynet-system`, `get, head /metrics` */
+/**
+ * Formats a rule: `get, list, watch nodes`, `create leases (coordination.k8s.io) in overlaynet-system`, `get, head
+ * /metrics`
+ */
 function ruleText(
   { verbs, apiGroups = [], resources = [], resourceNames, nonResourceURLs }: Rule,
   in_?: string,
@@ -61,7 +64,7 @@ function ruleText(
   ].join(' ');
 }
 
-/** What a ServiceAccount may ask of the API server, and of our own endpoints. */
+/** Returns a ServiceAccount's rights on the API server and on our own endpoints. */
 export function rulesOf(account: string, manifests: Manifest[]): string[] {
   return manifests
     .filter(({ subjects }) => subjects?.some(({ name }) => name === account))
@@ -77,7 +80,7 @@ export function rulesOf(account: string, manifests: Manifest[]): string[] {
     });
 }
 
-/** ClusterRoles without a binding, for users to bind, and the rights of each. */
+/** Returns the ClusterRoles without a binding, which users may bind, and their rights. */
 export function offeredRoles(manifests: Manifest[]): Map<string, string[]> {
   const bound = new Set(manifests.map(({ roleRef }) => roleRef?.name));
   return new Map(
@@ -87,11 +90,11 @@ export function offeredRoles(manifests: Manifest[]): Map<string, string[]> {
   );
 }
 
-/** Everybody that a binding names. */
+/** Returns all subjects that bindings name. */
 export const subjectsOf = (manifests: Manifest[]): Set<string> =>
   new Set(manifests.flatMap(({ subjects = [] }) => subjects.map(({ name }) => name)));
 
-/** What a pod has that an ordinary one has not, in words. */
+/** Returns the powers of a pod that an ordinary pod does not have, in words. */
 export function powersOf(pod: PodSpec): string[] {
   const flags = { 'host network': pod.hostNetwork, 'host PIDs': pod.hostPID, 'host IPC': pod.hostIPC };
   const { seLinuxOptions, seccompProfile } = pod.securityContext ?? {};
@@ -114,7 +117,7 @@ function containerPowers(pod: PodSpec, { ports, securityContext = {}, volumeMoun
   const held = capabilities.drop?.includes('ALL') === true ? [] : ['capabilities of every container'];
   return [
     ...(ports ?? []).map(({ containerPort }) => `port ${containerPort}`),
-    // of which all else follows
+    // privileged includes everything else
     ...(privileged === true
       ? ['privileged']
       : [

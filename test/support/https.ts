@@ -7,11 +7,11 @@ export interface Answer {
   status: number;
   headers: Record<string, string | string[] | undefined>;
   body: string;
-  /** What the server showed. */
+  /** The certificate that the server presented. */
   certificate: PeerCertificate;
 }
 
-/** One request over a connection of its own. Without `ca` any certificate is taken. */
+/** Sends one request over its own connection. Without `ca`, any certificate is accepted. */
 export const askSecurely = (
   address: string,
   path: string,
@@ -21,7 +21,7 @@ export const askSecurely = (
     method?: string;
     ca?: string;
     body?: string;
-    /** Of the body; default: application/json. */
+    /** Content type of the body; default: application/json. */
     type?: string;
   } = {},
 ): Promise<Answer> =>
@@ -55,6 +55,6 @@ export const askSecurely = (
     call.end(sent);
   });
 
-/** The token of a kubeconfig's only user. */
+/** Returns the token of a kubeconfig's only user. */
 export const tokenIn = (kubeconfig: string): string =>
   (parse(readFileSync(kubeconfig, 'utf8')) as { users: [{ user: { token: string } }] }).users[0].user.token;

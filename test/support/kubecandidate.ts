@@ -2,7 +2,10 @@ import { connect } from '../../src/kube/client.ts';
 import { LeaderElection } from '../../src/kube/lease.ts';
 import { silent } from '../../src/log.ts';
 
-/** A candidate in a process of its own, to be paused: KUBECONFIG, and as arguments namespace, Lease and identity. It says what happens. */
+/**
+ * A candidate for a Lease in its own process, which tests can pause. It uses KUBECONFIG; its arguments are namespace,
+ * Lease and identity. It prints what happens.
+ */
 const [namespace = '', name = '', identity = ''] = process.argv.slice(2);
 const say = (word: string) => process.stdout.write(`${word}\n`);
 const election = new LeaderElection({

@@ -5,19 +5,27 @@ import type { Duplex } from 'node:stream';
 import { selfSigned } from '../../src/serve/x509.ts';
 
 /**
- * As much of a kubelet as port-forward needs, over WebSockets in v4.channel.k8s.io: a pod's ports are this machine's, on
- * 127.0.0.1. Where nothing listens it says so on the channel for errors, as kubelets do.
+ * A fake of the parts of a kubelet that logs and port-forward need. Port-forward is WebSockets with v4.channel.k8s.io. A pod's
+ * ports are ports of this machine on 127.0.0.1. If no process listens on one, it reports that on the error channel, as kubelets do.
  */
 export class FakeKubelet {
   readonly asked: string[] = [];
+  /** What containers have logged, by `POD/CONTAINER`; `never`: it takes the question and gives no answer. */
+  readonly logs = new Map<string, string | { never: true }>();
   readonly #sockets = new Set<Duplex>();
   readonly #server: Server;
 
-  /** @param real where a pod's port is on this machine */
+  /** @param real maps a pod's port to the port on this machine */
   constructor(real: (port: number) => number = (port) => port) {
     const from = new Date(Date.now() - 1_000);
     const until = new Date(Date.now() + 3_600_000);
     this.#server = createServer(selfSigned({ commonName: 'kubelet', names: [], from, until }));
+    this.#server.on('request', ({ url = '' }, response) => {
+      const [, pod = '', container = ''] = /^\/containerLogs\/[^/]+\/([^/]+)\/([^/?]+)/.exec(url) ?? [];
+      const text = this.logs.get(`${pod}/${container}`);
+      if (typeof text === 'object') return;
+      response.writeHead(text === undefined ? 404 : 200).end(text);
+    });
     this.#server.on('upgrade', ({ url = '', headers }, socket: Duplex) => {
       this.asked.push(url);
       const key = headers['sec-websocket-key'] ?? '';
@@ -66,7 +74,7 @@ export class FakeKubelet {
   }
 }
 
-/** A server's, in two fragments where there is enough of it: clients must take that. */
+/** A server's frame. A long one is sent in two fragments, which clients must accept. */
 function frame(body: Buffer): Buffer {
   const one = (first: number, part: Buffer) => {
     const length =

@@ -1,20 +1,40 @@
 import { spawn, type ChildProcess } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { closeSync, mkdtempSync, openSync, readFileSync } from 'node:fs';
-import { createServer, type AddressInfo, type Socket } from 'node:net';
+import { createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 
-export const freePort = async (): Promise<number> => {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
+const given = new Set<number>();
+
+/**
+ * A TCP port for a server that starts later. It lies below the ports that kernels choose for outgoing connections
+ * (32768 and above): one of those could take it before the server does.
+ */
+export async function freePort(): Promise<number> {
+  for (;;) {
+    const port = randomInt(15_000, 30_000);
+    if (given.has(port) || !(await isFree(port))) continue;
+    given.add(port);
+    return port;
+  }
+}
+
+async function isFree(port: number): Promise<boolean> {
+  const server = createServer().listen(port);
+  try {
+    // it rejects with the server's error
+    await once(server, 'listening');
+  } catch {
+    return false;
+  }
   server.close();
   await once(server, 'close');
-  return port;
-};
+  return true;
+}
 
-/** A directory that is removed by remove(), or when this process has died in whatever way: a shell of its own waits for that. */
+/** A directory that remove() removes. A shell also removes it when this process ends, even if it is killed. */
 export class TempDir {
   readonly path: string;
   readonly #keeper: ChildProcess;
@@ -27,11 +47,13 @@ export class TempDir {
       detached: true,
     });
     this.#keeper.unref();
-    // a pipe to a child is a socket, whatever its type says
+    // a pipe to a child is a socket, although its type does not say so
     (this.#keeper.stdin as Socket).unref();
   }
 
+  /** Does nothing where it was removed before. */
   async remove(): Promise<void> {
+    if (this.#keeper.exitCode !== null || this.#keeper.signalCode !== null) return;
     const gone = once(this.#keeper, 'exit');
     this.#keeper.ref();
     this.#keeper.stdin?.end();
@@ -39,7 +61,7 @@ export class TempDir {
   }
 }
 
-/** A server under test, its output in a file; it dies with this process, even when that is killed. */
+/** A server under test with its output in a file. It ends with this process, even if that is killed. */
 export class ServerProcess {
   readonly name: string;
   readonly #child: ChildProcess;
@@ -58,7 +80,7 @@ export class ServerProcess {
     this.#child.unref();
   }
 
-  /** @throws Error with the end of its log once it has ended. */
+  /** @throws Error with the end of its log if it has ended */
   check(): void {
     const { exitCode, signalCode } = this.#child;
     if (exitCode === null && signalCode === null) return;
@@ -66,7 +88,7 @@ export class ServerProcess {
     throw new Error(`${this.name} ended (${exitCode ?? signalCode}):\n${words}`);
   }
 
-  /** What it has printed so far. */
+  /** Its output so far. */
   get output(): string {
     return readFileSync(this.#log, 'utf8');
   }
@@ -75,7 +97,7 @@ export class ServerProcess {
     this.#child.kill(signal);
   }
 
-  /** SIGTERM, and SIGKILL where it has not ended after so many milliseconds. */
+  /** Sends SIGTERM, and SIGKILL if it has not ended after that many milliseconds. */
   async stop(ms: number): Promise<void> {
     const timer = setTimeout(() => this.#child.kill('SIGKILL'), ms);
     await this.#end('SIGTERM');

@@ -9,9 +9,9 @@ const listening = async (server: net.Server): Promise<number> => {
   return (server.address() as AddressInfo).port;
 };
 
-/** Passes bytes to the API server, counts connections, and can go deaf without closing any. */
+/** Passes bytes to the API server, counts connections, and can drop all bytes while connections stay open. */
 export class TcpProxy {
-  /** Accepted since the start. */
+  /** Connections accepted since the start. */
   connections = 0;
   url = '';
   #deaf = false;
@@ -33,12 +33,12 @@ export class TcpProxy {
     return proxy;
   }
 
-  /** From now on nothing passes on any connection made before or now; what comes is thrown away. */
+  /** Drops all bytes of all connections, old and new, until heal(). */
   blackHole(): void {
     this.#deaf = true;
   }
 
-  /** New connections pass again; the old ones stay dead, as after a firewall forgot them. */
+  /** New connections pass bytes again. Old ones stay dead, as after a firewall lost their state. */
   heal(): void {
     for (const socket of this.#sockets) socket.removeAllListeners('data').resume();
     this.#deaf = false;
@@ -73,12 +73,12 @@ export interface Fault {
   body?: string;
 }
 
-/** Speaks HTTP in the clear, so that it can answer in the API server's place. */
+/** A proxy that speaks plain HTTP, so that it can answer in place of the API server. */
 export class HttpProxy {
   url = '';
   /** Every request: `GET /api/v1/nodes?watch=true`. */
   readonly requests: string[] = [];
-  /** What to answer instead of asking the API server. */
+  /** Returns an answer that replaces the API server's. */
   fault: (method: string, url: string) => Fault | undefined = () => undefined;
   readonly #server: http.Server;
 
@@ -111,7 +111,7 @@ export class HttpProxy {
     return proxy;
   }
 
-  /** Closes every connection; new ones are accepted. */
+  /** Closes every connection. New ones are accepted. */
   cut(): void {
     this.#server.closeAllConnections();
   }

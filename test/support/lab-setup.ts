@@ -5,7 +5,7 @@ import { root } from '../../hack/testbed/lab.ts';
 /** The lab that all files of the suite share. */
 export const labName = 'ovt-lab';
 
-/** Jest's globalSetup of the lab suite: one lab for all its files. */
+/** Jest's globalSetup of the lab suite: starts one lab for all its files. */
 export default (): void => {
   const args = [join(root, 'hack', 'up.ts'), '--detach', '--name', labName];
   const { status } = spawnSync(process.execPath, args, {

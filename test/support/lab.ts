@@ -5,31 +5,32 @@ import { join } from 'node:path';
 import { jest } from '@jest/globals';
 import { command, commandLine } from '../../hack/parts/command.ts';
 import { containerNamed, within } from '../../hack/testbed/containers.ts';
-import { kubeconfig, labNamed, root } from '../../hack/testbed/lab.ts';
+import { addressesOf, installation, kubeconfig, labNamed, root } from '../../hack/testbed/lab.ts';
 import { inNode, nodesOf } from '../../hack/testbed/namespaces.ts';
 import { parsePing } from '../../hack/testbed/pings.ts';
 import { marks, until } from '../../hack/testbed/processes.ts';
+import { agentPort } from '../../hack/testbed/workloads.ts';
 import { labName } from './lab-setup.ts';
 
-/** The suite's lab, and what a user types into it. */
+/** The suite's lab; the functions below are what a user would type. */
 export const lab = labNamed(labName);
 
 jest.setTimeout(180_000);
 
-/** Programs that a test has started and not ended: one that fails leaves some. */
+/** Programs that tests started and that still run: a failed test leaves some. */
 const unfinished = new Set<ChildProcess>();
 afterEach(() => {
   for (const child of unfinished) child.kill('SIGKILL');
 });
 
-/** As user's shells have it: without what Jest needs of Node. */
+/** The environment of a user's shell: without Node options that Jest needs. */
 const userEnvironment = { ...process.env, NODE_OPTIONS: '' };
 
-/** One of hack/'s commands, as `npm run` starts it. Throws CommandFailed with its words. */
+/** Runs one of hack/'s commands as `npm run` does. Throws CommandFailed with its message. */
 export const hack = (name: 'up' | 'down' | 'lab', ...args: string[]) =>
   command(process.execPath, [join(root, 'hack', `${name}.ts`), ...args], { env: userEnvironment });
 
-/** `hack/lab` on the shared lab. */
+/** Runs `hack/lab` on the shared lab. */
 export const hackLab = (...args: string[]) => hack('lab', '--lab', labName, ...args);
 
 export const kubectl = (args: string[], input?: string) =>
@@ -41,7 +42,7 @@ export const kubectl = (args: string[], input?: string) =>
     input === undefined ? {} : { input },
   );
 
-/** A value of the lab's env file. */
+/** Returns a value from the lab's env file. */
 export function environment(name: 'KUBECONFIG' | 'STATE_URL', of = lab): string {
   const line = readFileSync(join(of.dir, 'env'), 'utf8')
     .split('\n')
@@ -53,27 +54,36 @@ export function environment(name: 'KUBECONFIG' | 'STATE_URL', of = lab): string 
 /** Runs a program in a node. */
 export const onNode = (node: string, ...argv: string[]) => commandLine([...inNode(lab, node), ...argv]);
 
-/** Runs a program in one of the containers that `up` started: `node2`'s on `dcos`. */
+/** Runs a program in a container that `up` started, such as node2's on `dcos`. */
 export const inContainer = (node: string, name: string, ...argv: string[]) =>
   commandLine(within(lab, containerNamed(lab, node, name), argv));
 
 export const addressOf = (node: string, name: string) => containerNamed(lab, node, name).addresses[0]!;
 
-/** Body of the agent's own HTTP endpoint; undefined while it answers with an error or not at all. */
+let token: Promise<string> | undefined;
+/** A token of overlaynet-viewer. */
+const viewerToken = () =>
+  (token ??= kubectl(['create', 'token', '-n', installation, 'overlaynet-viewer', '--duration=4h']));
+
+/** Returns the body of an agent's endpoint; undefined if it answers with an error or not at all. */
 export async function agentGet(node: string, path: string): Promise<string | undefined> {
-  const script = `const r = await fetch('http://127.0.0.1:9181${path}'); if (!r.ok) process.exit(1); process.stdout.write(await r.text())`;
-  return onNode(node, process.execPath, '--input-type=module', '-e', script).catch(() => undefined);
+  const bearer = ['/healthz', '/readyz'].includes(path) ? '' : (await viewerToken()).trim();
+  const url = `https://${addressesOf(node)[0]}:${agentPort}${path}`;
+  const script = `process.env.NODE_TLS_REJECT_UNAUTHORIZED = '0'; const r = await fetch('${url}', { headers: { authorization: 'Bearer ${bearer}' } }); if (!r.ok) process.exit(1); process.stdout.write(await r.text())`;
+  return onNode(node, process.execPath, '--no-warnings', '--input-type=module', '-e', script).catch(
+    () => undefined,
+  );
 }
 
 export const agentReady = (node: string) =>
   until(`agent of ${node} ready`, () => agentGet(node, '/readyz'), { lab, roles: [`agent-${node}`] });
 
 interface Run {
-  /** Ends it by Ctrl-C and returns what it wrote. */
+  /** Ends it with Ctrl-C and returns its output. */
   stop: () => Promise<string>;
 }
 
-/** Starts a command line and leaves it running until it is stopped. */
+/** Starts a command line, which runs until it is stopped. */
 export async function running(argv: string[], started?: RegExp): Promise<Run> {
   const [program = '', ...args] = argv;
   const env = { ...process.env, ...marks(lab, 'test') };
@@ -96,16 +106,16 @@ export async function running(argv: string[], started?: RegExp): Promise<Run> {
   };
 }
 
-/** Pings without a pause, 20 a second, from a container; stopping tells how many went out and came back. */
+/** Pings from a container, 20 times a second, until it is stopped; then returns how many were sent and answered. */
 export async function pinging(from: { node: string; name: string }, to: string) {
   const argv = within(lab, containerNamed(lab, from.node, from.name), ['ping', '-n', '-i', '0.02', to]);
   const run = await running(argv, /bytes from/);
   return { stop: async () => parsePing(await run.stop()) };
 }
 
-/** Everything in a node's kernel that an agent could have made, as text; without counters and times. */
+/** Returns every kernel object of a node that an agent could have made, as text without counters and times. */
 export async function kernelOf(node: string): Promise<string> {
-  // the veths of containers have just been made: the kernel still tests their addresses, and routes follow
+  // the kernel still tests the addresses of new veths for duplicates, and adds routes after that
   await until(`addresses of ${node}`, async () =>
     (await onNode(node, 'ip', '-6', 'address', 'show', 'tentative')) === '' ? true : undefined,
   );
@@ -124,25 +134,32 @@ export async function kernelOf(node: string): Promise<string> {
     ['ipset', 'save'],
   ];
   const answers = await Promise.all(questions.map((argv) => onNode(node, ...argv)));
-  return answers
-    .map((answer, index) => `$ ${questions[index]!.join(' ')}\n${answer}`)
-    .join('\n')
-    .replace(/^#.*\n/gm, '')
-    .replace(/\[\d+:\d+\]/g, '')
-    .replace(/ \w+_timer +[\d.]+/g, '')
-    .replace(/ (expires|valid_lft|preferred_lft) \w+/g, '');
+  return (
+    answers
+      .map((answer, index) => `$ ${questions[index]!.join(' ')}\n${answer}`)
+      .join('\n')
+      .replace(/^#.*\n/gm, '')
+      .replace(/\[\d+:\d+\]/g, '')
+      .replace(/ \w+_timer +[\d.]+/g, '')
+      .replace(/ (expires|valid_lft|preferred_lft) \w+/g, '')
+      // a bridge learns addresses from packets, and forgets them after five minutes
+      .replace(/^[0-9a-f:]{17} dev \S+ master \S+ *\n/gm, '')
+  );
 }
 
-/** The agent's and the CNI's files on a node: path and content; where the next container's address starts aside. */
+/**
+ * Returns the agent's and the CNI's files on a node with their contents, except the file that holds the last reserved
+ * address.
+ */
 export const filesOf = (node: string) =>
   onNode(
     node,
     'sh',
     '-c',
-    'find /etc/cni /var/lib/cni /var/lib/overlaynet -type f ! -name "last_reserved_ip*" | sort | while read -r f; do echo "== $f"; cat "$f"; done',
+    'find /etc/cni /var/lib/cni /var/lib/overlaynet -type f ! -name "last_reserved_ip*" | sort | xargs -r tail -v -c +1',
   );
 
-/** A network beside the sample's, to come and go. */
+/** Returns a manifest of a further network, which a test adds and removes. */
 export const manifest = (name: string, cidr: string, cidr6: string) => `
 apiVersion: overlaynet.dev/v1alpha1
 kind: OverlayNetwork
@@ -154,7 +171,7 @@ spec:
     - { cidr: '${cidr6}', prefix: 64 }
 `;
 
-/** Deletes a network and waits until no node shows anything of it. */
+/** Deletes a network and waits until it has disappeared from all nodes. */
 export async function withdraw(name: string): Promise<void> {
   await kubectl(['delete', 'overlaynetwork', name, '--wait=false', '--ignore-not-found']);
   const gone = async () => {

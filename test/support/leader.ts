@@ -8,6 +8,7 @@ import {
   overlayAgents,
   overlayConfigs,
   overlayNetworks,
+  overlayReservations,
   type Node,
   type Resource,
 } from '../../src/kube/resources.ts';
@@ -15,15 +16,17 @@ import { silent } from '../../src/log.ts';
 import { Allocator, type Settled } from '../../src/operator/allocator.ts';
 import { Caches } from '../../src/operator/caches.ts';
 import { OperatorMetrics } from '../../src/operator/metrics.ts';
+import { controlPlane, type ControlPlane } from './controlplane.ts';
+import { fewAtOnce } from './few.ts';
 
-/** The namespace that the operator's Lease is in. */
+/** Makes the namespace of the operator's Lease. */
 export const makeNamespace = (client: Client) =>
   client.apply(
     { apiVersion: 'v1', kind: 'Namespace', plural: 'namespaces' },
     { metadata: { name: 'overlaynet-system' } },
   );
 
-/** A leader that can be put to sleep in front of a write, as a paused process or a slow network would do it. */
+/** A leader that a test can pause before a write, like a paused process or a slow network. */
 export class Leader {
   readonly caches: Caches;
   readonly metrics = new OperatorMetrics();
@@ -32,7 +35,7 @@ export class Leader {
   private hold:
     | { matches: (call: Call) => boolean; all: boolean; reached: () => void; release: Promise<void> }
     | undefined;
-  /** Every answer that the API server gave to a write that was held. */
+  /** The API server's refusals of paused writes. */
   readonly refusals: unknown[] = [];
 
   constructor(client: Client) {
@@ -43,7 +46,7 @@ export class Leader {
 
   async start(onChange: () => void = () => undefined): Promise<this> {
     this.caches.start(onChange, () => undefined);
-    await Promise.all(this.caches.all.map((informer) => informer.synced()));
+    await Promise.all(this.caches.all.map((informer) => this.caches.settled(informer)));
     return this;
   }
 
@@ -51,14 +54,14 @@ export class Leader {
     return this.caches.stop();
   }
 
-  /** One run, from what the caches show. */
+  /** Runs once, with the caches' contents. */
   run(): Promise<{ requeueAfterMs?: number }> {
     return this.allocator.run(new AbortController().signal, (state) => {
       this.last = state;
     });
   }
 
-  /** Runs until `done`, giving the caches time to follow. */
+  /** Runs until `done` is true; between runs the caches may catch up. */
   async runUntil(done: () => boolean | Promise<boolean>, timeoutMs = 30_000): Promise<void> {
     const end = Date.now() + timeoutMs;
     for (;;) {
@@ -70,8 +73,8 @@ export class Leader {
   }
 
   /**
-   * The next write that matches sleeps, or with `all` every one does: resolves when the first is about to be sent; `wake`
-   * lets them go.
+   * Pauses before the next write that matches, or with `all` before every one. `asleep` resolves when the first is
+   * about to be sent; `wake` continues them.
    */
   sleepBefore(matches: (call: Call) => boolean, all = false): { asleep: Promise<void>; wake: () => void } {
     let wake!: () => void;
@@ -124,7 +127,7 @@ export interface Call {
   name: string;
 }
 
-/** A Node with its address, and an agent that has registered. */
+/** Makes a Node with its address, and an agent that has registered. */
 export async function joinNode(
   client: Client,
   name: string,
@@ -176,13 +179,15 @@ export const crdFiles = [
   'overlayconfigs',
   'overlaynetworks',
   'overlayagents',
+  'overlayreservations',
   'agentallocations',
   'allocationledgers',
 ].map((name) => fileURLToPath(new URL(`../../crds/${name}.yaml`, import.meta.url)));
 
-/** Everything of ours, and all Nodes: the next test starts from nothing. */
+/** Deletes all of our objects and all Nodes, so that the next test starts from nothing. */
 export async function wipe(client: Client): Promise<void> {
   const ours: Resource<KubeObject>[] = [
+    overlayReservations,
     overlayNetworks,
     overlayAgents,
     overlayConfigs,
@@ -192,11 +197,25 @@ export async function wipe(client: Client): Promise<void> {
   ];
   for (const resource of ours) {
     const { items } = await client.list(resource);
-    await Promise.all(items.map(({ metadata }) => client.delete(resource, metadata.name)));
+    await fewAtOnce(items, async ({ metadata: { name, finalizers = [] } }) => {
+      // no operator runs that would remove it
+      if (finalizers.length > 0)
+        await client.patch(resource, name, { metadata: { finalizers: null } }, { type: 'merge' });
+      await client.delete(resource, name);
+    });
   }
 }
 
-/** By node: every subnet and VTEP address that its AgentAllocation shows. */
+/** The control plane of this worker with our CRDs and namespace, and without objects. */
+export async function emptyPlane(): Promise<ControlPlane> {
+  const plane = await controlPlane();
+  await plane.apply(...crdFiles);
+  await makeNamespace(plane.client);
+  await wipe(plane.client);
+  return plane;
+}
+
+/** Returns each node's subnets and VTEP addresses in its AgentAllocation. */
 export async function shown(client: Client): Promise<Map<string, string[]>> {
   const { items } = await client.list(agentAllocations);
   return new Map(
@@ -210,10 +229,42 @@ export async function shown(client: Client): Promise<Map<string, string[]>> {
   );
 }
 
-/** Blocks in the ledger, as `page/index node state`. */
+/** Returns the blocks in the ledger, as `page/index node state`. */
 export async function blocks(client: Client): Promise<string[]> {
   const { items } = await client.list(allocationLedgers);
   return items.flatMap(({ metadata, spec }) =>
     (spec.page?.blocks ?? []).map(({ index, node, state }) => `${metadata.name}/${index} ${node} ${state}`),
   );
+}
+
+/**
+ * Gives the tests of a file an API server that contains only OverlayConfig before each test.
+ * @param use receives the client
+ * @returns a function that starts a leader, which is stopped after the test
+ */
+export function withLeaders(use: (client: Client) => void): () => Promise<Leader> {
+  let client: Client;
+  const leaders: Leader[] = [];
+  beforeAll(async () => {
+    const plane = await controlPlane();
+    client = plane.client;
+    use(client);
+    await plane.apply(...crdFiles);
+  }, 60_000);
+  beforeEach(async () => {
+    await wipe(client);
+    await client.create(overlayConfigs, {
+      apiVersion: overlayConfigs.apiVersion,
+      kind: overlayConfigs.kind,
+      metadata: { name: 'default' },
+      spec: { reuseCooldown: '1s' } as never,
+    });
+  });
+  afterEach(() => Promise.all(leaders.splice(0).map((one) => one.stop())));
+  afterAll(() => wipe(client));
+  return async () => {
+    const one = await new Leader(client).start();
+    leaders.push(one);
+    return one;
+  };
 }

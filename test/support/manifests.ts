@@ -4,7 +4,7 @@ type Fields = Record<string, unknown>;
 
 export const subnet = (cidr: string, prefix: number, more: Fields = {}) => ({ cidr, prefix, ...more });
 
-/** A network that the API server takes, but for what is given. */
+/** Returns a network that the API server accepts, changed by the given fields. */
 export const network = (spec: Fields, name = 'ovt-net'): Manifest => ({
   kind: 'OverlayNetwork',
   metadata: { name },
@@ -46,7 +46,7 @@ export const block = (index: number, more: Fields = {}) => ({
   ...more,
 });
 
-/** Text that would do something, were it ever handed to a shell. */
+/** Texts that would have an effect if they were passed to a shell. */
 export const shellTexts = [
   '$(reboot)',
   '`reboot`',

@@ -2,7 +2,7 @@ import { Metrics } from '../../src/agent/metrics.ts';
 import type { Caches } from '../../src/operator/caches.ts';
 import { OperatorMetrics } from '../../src/operator/metrics.ts';
 
-/** What agent and operator serve at `/metrics`, with every metric that they register. */
+/** Returns the text of agent's and operator's `/metrics`, with every metric that they register. */
 export async function registeredMetrics(): Promise<string> {
   const agent = new Metrics('0');
   agent.followInformers(() => []);
@@ -19,7 +19,7 @@ export async function registeredMetrics(): Promise<string> {
   return text;
 }
 
-/** Names of samples that a text in Prometheus' format may have: of a histogram its three. */
+/** Returns the sample names that a text in Prometheus' format may have; a histogram has three. */
 export function sampleNames(text: string): Set<string> {
   const types = [...text.matchAll(/^# TYPE (\S+) (\S+)/gm)];
   return new Set(

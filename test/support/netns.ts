@@ -5,13 +5,13 @@ import { parseLinkNames } from '../../src/linux/links.ts';
 import { run, type Run, type RunResult } from '../../src/linux/run.ts';
 
 /**
- * A network namespace without a name or an uplink. It lives as long as the process that holds it, and that one ends
- * when this one does, whichever way: nothing is ever left behind.
+ * A network namespace without a name or an uplink. A process holds it, which ends with this process even if that is
+ * killed, so that nothing is left.
  */
 export class Netns {
   readonly #holder: ChildProcess;
   readonly #spawned: ChildProcess[] = [];
-  /** For `ip link set … netns PID`. */
+  /** The holder's pid, for `ip link set … netns PID`. */
   readonly pid: number;
 
   private constructor(holder: ChildProcess, pid: number) {
@@ -21,7 +21,7 @@ export class Netns {
 
   /** Needs root; fails without. */
   static async create(): Promise<Netns> {
-    // the inner shell's echo tells that the namespace is there; cat ends with our end of its standard input
+    // the inner shell's echo says that the namespace exists; cat ends when we close its standard input
     const holder = spawn('unshare', ['--net', 'sh', '-c', 'ip link set lo up && echo ready && exec cat'], {
       stdio: ['pipe', 'pipe', 'pipe'],
     });
@@ -35,23 +35,23 @@ export class Netns {
     return new Netns(holder, holder.pid);
   }
 
-  /** What a program must be started with to run in here. */
+  /** Returns the command line that runs a program in this namespace. */
   enter(program: string, args: string[]): [string, string[]] {
     return ['nsenter', [`--net=/proc/${this.pid}/ns/net`, program, ...args]];
   }
 
-  /** Names of its links now. */
+  /** Returns the names of its links now. */
   readonly links = (): Set<string> => parseLinkNames(readFileSync(`/proc/${this.pid}/net/dev`, 'utf8'));
 
   readonly run: Run = (program, args, options) => run(...this.enter(program, args), options);
 
-  /** As `readSwitch` of src/linux/ipv6.ts: /proc/sys/net shows the namespace of the reader. */
+  /** `readSwitch` of src/linux/ipv6.ts for this namespace: /proc/sys/net shows the reader's namespace. */
   readonly readSwitch = async (path: string): Promise<string | undefined> => {
     const { stdout, code } = await this.run('cat', [`/proc/sys/${path}`]);
     return code === 0 ? stdout : undefined;
   };
 
-  /** Words separated by one space; fails where the program does. Returns what it printed. */
+  /** Runs a program in words separated by one space, and returns its output. Throws if it fails. */
   async sh(command: string, input?: string): Promise<string> {
     const [program = '', ...args] = command.split(' ');
     const { stdout, stderr, code } = await this.run(program, args, input === undefined ? {} : { input });
@@ -59,13 +59,13 @@ export class Netns {
     return stdout;
   }
 
-  /** Whatever its exit status. */
+  /** Runs a program that may fail. */
   async try(command: string): Promise<RunResult> {
     const [program = '', ...args] = command.split(' ');
     return this.run(program, args);
   }
 
-  /** Starts a program that says something when it is ready and runs until stopped, or until we end. */
+  /** Starts a program that prints a line when it is ready, and runs until it is stopped or this process ends. */
   spawn(program: string, args: string[]): { ready: Promise<unknown>; stop: () => Promise<void> } {
     const child = spawn(...this.enter(program, args), { stdio: ['pipe', 'pipe', 'inherit'] });
     this.#spawned.push(child);
@@ -79,7 +79,7 @@ export class Netns {
     };
   }
 
-  /** Ends what was spawned and not stopped, too: a test that fails must not keep the others waiting. */
+  /** Also ends spawned programs: those of a failed test must not block the other tests. */
   async delete(): Promise<void> {
     for (const child of this.#spawned) child.kill();
     const gone = once(this.#holder, 'exit');
@@ -88,7 +88,7 @@ export class Netns {
   }
 }
 
-/** Joins namespaces by a bridge in one of their own: each gets `eth0` with its addresses. */
+/** Connects namespaces by a bridge in a further one: each gets `eth0` with its addresses. */
 export async function connect(nodes: { netns: Netns; addresses: string[] }[]): Promise<Netns> {
   const middle = await Netns.create();
   await middle.sh('ip link add sw type bridge');
@@ -104,7 +104,9 @@ export async function connect(nodes: { netns: Netns; addresses: string[] }[]): P
   return middle;
 }
 
-/** Starts tcpdump in a namespace; resolves when it listens. `packet` is its first line, undefined after two seconds. */
+/**
+ * Starts tcpdump in a namespace and waits until it listens. `packet` is its first line, or undefined after two seconds.
+ */
 export async function capture(
   netns: Netns,
   link: string,

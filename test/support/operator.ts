@@ -1,10 +1,8 @@
-import { fileURLToPath } from 'node:url';
 import path from 'node:path';
+import { bundled } from '../../hack/build.ts';
 import { freePort, ServerProcess, TempDir } from './kubeprocess.ts';
 
-const main = fileURLToPath(new URL('../../src/operator/main.ts', import.meta.url));
-
-/** A real operator process, from source, serving on a free loopback port. */
+/** A real operator process that serves on a free loopback port. */
 export class OperatorProcess {
   readonly url: string;
   private readonly process: ServerProcess;
@@ -16,13 +14,23 @@ export class OperatorProcess {
     this.url = `http://127.0.0.1:${port}`;
   }
 
+  /** Starts the operator as it is shipped. */
   static async start(kubeconfig: string, identity = 'one', ...flags: string[]): Promise<OperatorProcess> {
+    return OperatorProcess.run(await bundled('operator'), kubeconfig, identity, ...flags);
+  }
+
+  /** Starts the operator of a bundle. */
+  static async run(
+    file: string,
+    kubeconfig: string,
+    identity: string,
+    ...flags: string[]
+  ): Promise<OperatorProcess> {
     const temp = new TempDir('ovt-operator-');
     const port = await freePort();
-    const args = ['--disable-warning=ExperimentalWarning', main, '--kubeconfig', kubeconfig];
-    const own = ['--identity', identity, '--listen', `127.0.0.1:${port}`, ...flags];
+    const own = [file, '--kubeconfig', kubeconfig, '--identity', identity, '--listen', `127.0.0.1:${port}`];
     return new OperatorProcess(
-      new ServerProcess(process.execPath, [...args, ...own], path.join(temp.path, 'log')),
+      new ServerProcess(process.execPath, [...own, ...flags], path.join(temp.path, 'log')),
       temp,
       port,
     );
@@ -32,22 +40,27 @@ export class OperatorProcess {
     return fetch(this.url + route, { method });
   }
 
-  /** @throws Error with the end of its log once it has ended */
+  /** @throws Error with the end of its log if it has ended */
   check(): void {
     this.process.check();
   }
 
-  /** How often it has logged that message, by itself or with fields. */
+  /** Returns how often it has logged that message, with or without fields. */
   said(message: string): number {
+    return this.lines(message).length;
+  }
+
+  /** The lines of its log with that message. */
+  lines(message: string): string[] {
     const lines = this.process.output.split('\n');
-    return lines.filter((line) => new RegExp(` operator ${message}( |$)`).test(line)).length;
+    return lines.filter((line) => new RegExp(` operator ${message}( |$)`).test(line));
   }
 
   signal(signal: NodeJS.Signals): void {
     this.process.signal(signal);
   }
 
-  /** Ends it as kubelet does; by force after 10 s. */
+  /** Stops it as kubelet does: SIGTERM, and SIGKILL after 10 s. */
   async stop(): Promise<void> {
     await this.process.stop(10_000);
     await this.temp.remove();

@@ -13,6 +13,7 @@ import type {
   OverlayConfig,
   OverlayNetwork,
   OverlayNetworkSpec,
+  OverlayReservation,
 } from '../../src/api/types.ts';
 import { stored, told } from './planned.ts';
 
@@ -27,13 +28,15 @@ export const configSpec: OverlayConfig['spec'] = {
 };
 
 /**
- * A cluster as the plan sees it, whose writes always succeed: objects, their versions, and a clock. The real API
- * server's part (conflicts, refusals) is tested in test/apiserver.
+ * A cluster for tests of the plan, in which writes always succeed: objects, their versions, and a clock. Conflicts and
+ * refusals are tested with a real API server in test/apiserver.
  */
 export class Cluster {
   now = Date.parse('2026-01-01T00:00:00Z');
   config: OverlayConfig | undefined = { metadata: { name: 'default' }, spec: configSpec };
   networks = new Map<string, OverlayNetwork>();
+  reservations = new Map<string, OverlayReservation>();
+  reservationsAt?: number;
   nodes = new Map<string, NodeFacts>();
   agents = new Map<string, OverlayAgent>();
   allocations = new Map<string, AgentAllocation>();
@@ -42,16 +45,16 @@ export class Cluster {
   apiServers: string[] = [];
   firstConfig: View['firstConfig'] = {};
   last!: Plan;
-  /** Every write that was made, in order. */
+  /** All writes, in order. */
   history: Write[] = [];
-  /** When the operator saw the data go back. */
+  /** When the operator saw that the data had gone back. */
   wentBackAt: number | undefined;
   networksKind: View['networksKind'] = { uid: 'crd-1', goes: false };
   leaving: View['leaving'];
   confirmedGone = new Set<string>();
-  /** By key of the write: why it is refused. */
+  /** Refusals by the key of the write. */
   refusals = new Map<string, string>();
-  /** What the API server was asked about: of a cluster that is its own API server that is true at once. */
+  /** The API server's answers to the plan's questions. In this cluster they are known at once. */
   private readonly asked = {
     nodes: new Set<string>(),
     networks: new Set<string>(),
@@ -82,7 +85,7 @@ export class Cluster {
     });
   }
 
-  /** A Node with an agent that has registered. */
+  /** Adds a Node with an agent that has registered. */
   join(name: string, address: string, labels: Record<string, string> = {}, uplinkMTU = 1500): void {
     const uid = `uid-${this.born}`;
     this.nodes.set(name, { name, uid, labels, creationTimestamp: this.time(this.born++) });
@@ -93,7 +96,7 @@ export class Cluster {
     });
   }
 
-  /** The node's agent answers the restore: it has registered anew. */
+  /** The node's agent answers the restore by registering anew. */
   answer(node: string): void {
     const agent = this.agents.get(node)!;
     const restore = this.configStatus().restored!.id;
@@ -104,7 +107,7 @@ export class Cluster {
     this.nodes.delete(name);
   }
 
-  /** Their CRD is being deleted, and all networks have gone with it. */
+  /** The networks' CRD is being deleted, and all networks have been deleted with it. */
   loseNetworks(): void {
     this.networks.clear();
     this.networksKind = { uid: 'crd-1', goes: true };
@@ -119,6 +122,8 @@ export class Cluster {
       config: this.config,
       firstConfig: this.firstConfig,
       networks: [...this.networks.values()],
+      reservations: new Map(this.reservations),
+      reservationsAt: this.reservationsAt ?? this.version,
       nodes: new Map(this.nodes),
       agents: new Map(this.agents),
       allocations: new Map(this.allocations),
@@ -141,20 +146,18 @@ export class Cluster {
     };
   }
 
-  /** Whether every plan is compared with one that remembers nothing. */
+  /** Whether every plan is compared with a plan without memory. */
   comparing = false;
 
-  /** Plans and writes until nothing is left; `inspect` sees the state after every round. */
+  /** Plans and writes until nothing is left to do; `inspect` is called after every round. */
   settle(inspect: () => void = () => undefined): this {
     const withdrawn = new Set<string>();
-    this.asked.nodes.clear();
-    this.asked.networks.clear();
-    this.asked.agents.clear();
+    for (const names of Object.values(this.asked)) names.clear();
     for (let round = 0; ; round++) {
-      // one round updates a part of the nodes at most
+      // one round updates only a part of the nodes
       if (round > 100 + this.nodes.size / 50) throw new Error(`no end: ${JSON.stringify(this.last.writes)}`);
       this.last = plan(this.view(withdrawn), this.memory);
-      // what is remembered saves work, and must make no difference
+      // memory saves work and must not change the plan
       if (this.comparing) expect(told(this.last)).toEqual(told(plan(this.view(withdrawn), new Memory())));
       const { nodes, networks, agents } = this.last.reads;
       for (const node of nodes) this.asked.nodes.add(node);
@@ -169,7 +172,7 @@ export class Cluster {
     }
   }
 
-  /** Writes into OverlayConfig's status which blocks are quarantined. @returns whether that is news */
+  /** Writes the quarantined blocks into OverlayConfig's status. Returns whether they changed. */
   private tellQuarantined(): boolean {
     const { config } = this;
     const { quarantined } = this.configStatus();
@@ -178,7 +181,7 @@ export class Cluster {
     return true;
   }
 
-  /** What was put in by hand has been written before that version. */
+  /** Sets the version of the next write above that of hand-made objects. */
   continueFrom(version: number): void {
     this.version = version;
   }
@@ -212,14 +215,14 @@ export class Cluster {
     return this.allocations.get(node)!.spec;
   }
 
-  /** The subnets that a node's AgentAllocation shows, of all its networks. */
+  /** Returns the subnets of all networks in a node's AgentAllocation. */
   shown(node: string): string[] {
     return (this.allocations.get(node)?.spec.networks ?? []).flatMap(({ subnets }) =>
       subnets.map(({ cidr }) => cidr),
     );
   }
 
-  /** Blocks in the ledger as `page/index node state`. */
+  /** Returns the blocks in the ledger as `page/index node state`. */
   blocks(): string[] {
     return [...this.ledger.entries()].flatMap(([name, { spec }]) =>
       (spec.page?.blocks ?? []).map(({ index, node, state }) => `${name}/${index} ${node} ${state}`),
@@ -282,7 +285,7 @@ export class Cluster {
 export const dcos = [{ cidr: '9.0.0.0/8', prefix: 24 }];
 export const dcos6 = [{ cidr: 'fd01:b::/64', prefix: 80 }];
 
-/** The three agents of the reference document, each allocated before the next. */
+/** The three agents of the reference document; each is allocated before the next joins. */
 export function reference(config: Partial<OverlayConfig['spec']> = {}): Cluster {
   const cluster = new Cluster();
   cluster.config = { metadata: { name: 'default' }, spec: { ...configSpec, ...config } };

@@ -1,6 +1,6 @@
 import type { Plan } from '../../src/allocate/plan.ts';
 
-/** As the API server gives it back: another object, its keys in the order of the alphabet. */
+/** Returns a value as the API server would: a copy whose keys are sorted. */
 export function stored<T>(value: T): T {
   if (Array.isArray(value)) return value.map(stored) as T;
   if (typeof value !== 'object' || value === null) return value;
@@ -8,7 +8,7 @@ export function stored<T>(value: T): T {
   return Object.fromEntries(entries.map(([key, child]) => [key, stored(child) as unknown])) as T;
 }
 
-/** All that a plan says. */
+/** Returns the comparable parts of a plan. */
 export const told = ({ writes, reads, wakeAt, registrations, refusedNetworks, exhausted }: Plan) => ({
   writes,
   reads,

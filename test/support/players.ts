@@ -12,13 +12,10 @@ import {
   type Resource,
 } from '../../src/kube/resources.ts';
 
-/** How often every player looks at what the caches say, in milliseconds. */
+/** Interval at which every player reads the caches, in milliseconds. */
 const everyMs = 50;
 
-/**
- * Agents without a node, all on one set of watches: each believes what a real one would believe, and registers as a
- * real one would.
- */
+/** Agents without nodes, which share one set of watches. Each believes and registers like a real one. */
 export class Players {
   readonly #client: Client;
   readonly #caches: SharedCaches;
@@ -38,12 +35,12 @@ export class Players {
     this.#players.set(node, new Player(node, address, this.#client, this.#caches));
   }
 
-  /** Its node is switched off, and what it knew is lost. */
+  /** Removes a node that was switched off, with what it knew. */
   remove(node: string): void {
     this.#players.delete(node);
   }
 
-  /** What its kernel would have. */
+  /** Returns the allocation that its kernel would have. */
   held(node: string): AgentAllocationSpec | undefined {
     return this.#players.get(node)?.held;
   }
@@ -89,7 +86,7 @@ class SharedCaches {
     );
   }
 
-  /** As one node's agent sees them. */
+  /** Returns the caches as one node's agent sees them. */
   of(node: string): ConstructorParameters<typeof Judge>[0]['caches'] {
     const synced = () => this.synced;
     const refused = () => this.refused;
@@ -164,7 +161,7 @@ class Player {
       this.#judge.run();
       await this.#register();
     } catch {
-      // the API server is away, or another write was faster: the next look says it again
+      // the API server is away, or another write came first: the next round tries again
     } finally {
       this.#busy = false;
     }

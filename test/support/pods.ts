@@ -5,7 +5,7 @@ import type { Parts } from '../../hack/parts.ts';
 import { commandInNode } from '../../hack/testbed/containers.ts';
 import { lab, onNode } from './lab.ts';
 
-/** What a runtime is told of a pod, which is a network namespace of that name in a node of the lab. */
+/** A pod as a runtime passes it to the CNI: a network namespace of that name in a node of the lab. */
 export interface Pod {
   node: string;
   name: string;
@@ -15,7 +15,7 @@ export interface Pod {
 
 const plugins = () => (JSON.parse(readFileSync(join(lab.dir, 'parts.json'), 'utf8')) as Parts).cni;
 
-/** The cluster's default conflist, whole, as a runtime runs it. */
+/** Runs the cluster's whole default conflist, as a runtime does. */
 function cnitool(verb: 'add' | 'del' | 'check' | 'status', pod: Pod): Promise<string> {
   const { node, name, namespace = 'default', annotation } = pod;
   const annotations = annotation === undefined ? {} : { 'overlaynet.dev/network': annotation };
@@ -33,13 +33,13 @@ function cnitool(verb: 'add' | 'del' | 'check' | 'status', pod: Pod): Promise<st
 /** Makes its namespace. */
 export const makePod = ({ node, name }: Pod) => onNode(node, 'ip', 'netns', 'add', name);
 
-/** Joins it to its networks. Returns its addresses, the first interface's first, or why there are none. */
+/** Joins it to its networks. Returns its addresses, the first interface's first, or the error. */
 export async function joinPod(pod: Pod): Promise<{ addresses: string[] } | { error: string }> {
   try {
     const result = JSON.parse(await cnitool('add', pod)) as { ips?: { address: string }[] };
     return { addresses: (result.ips ?? []).map(({ address }) => address.replace(/\/.*/, '')) };
   } catch (error) {
-    // cnitool tells it on one stream or the other
+    // cnitool writes the error to standard output or standard error
     if (error instanceof CommandFailed) return { error: error.stderr.trim() };
     throw error;
   }
@@ -47,19 +47,19 @@ export async function joinPod(pod: Pod): Promise<{ addresses: string[] } | { err
 
 export const leavePod = (pod: Pod) => cnitool('del', pod);
 
-/** As a runtime asks whether the node can take pods. */
+/** Runs STATUS, as a runtime does before it starts pods. */
 export const statusOf = (node: string) => cnitool('status', { node, name: 'none' });
 
-/** Removes its namespace, whatever it has in it. */
+/** Removes its namespace with everything in it. */
 export const dropPod = ({ node, name }: Pod) => onNode(node, 'ip', 'netns', 'del', name);
 
-/** Frees what containers left that are gone, as the agent does when it starts. */
+/** Frees what stopped containers left, as a starting agent does. */
 export async function sweepNode(node: string): Promise<{ freed: string[]; kept: number }> {
   const output = await onNode(node, join(plugins(), 'overlaynet'), 'sweep');
   return JSON.parse(output) as { freed: string[]; kept: number };
 }
 
-/** What containers have of a node: their ports, leases and records. */
+/** Returns the ports, leases and records of a node's containers. */
 export async function heldBy(node: string): Promise<string[]> {
   const script =
     'ip -br link | grep -o "^c-[0-9a-f]*"; cd /var/lib && ls -d cni/networks/*/*[.:]* overlaynet/attachments/*.json';

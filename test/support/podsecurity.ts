@@ -1,6 +1,6 @@
 import { ApiError, type Client } from '../../src/kube/client.ts';
 
-/** What the API server's own check finds in a pod of that template, one a line. */
+/** Returns the findings of the API server's pod security check for a pod of that template, one a line. */
 export async function violations(client: Client, spec: object, namespace: string): Promise<string[]> {
   const create = client.raw({
     what: 'create pod',

@@ -3,21 +3,21 @@ import { connect, createServer, type Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 
 /**
- * A program for a network namespace: answers TCP and UDP on the ports of its arguments with the caller's address, and
- * on its standard input takes probes, one JSON a line. It ends with that input.
+ * A program for a network namespace. It answers TCP and UDP on the ports of its arguments with the caller's address. It
+ * reads probes from its standard input, one JSON a line, and ends when the input ends.
  */
 export interface Probe {
   id: number;
   kind: 'tcp' | 'udp' | 'hold' | 'say';
   to: string;
   port: number;
-  /** How long to wait for the answer. */
+  /** Time to wait for the answer, in ms. */
   ms: number;
 }
 
 export interface Answer {
   id: number;
-  /** What came back; undefined: nothing. */
+  /** The answer; undefined if none came. */
   text?: string;
 }
 

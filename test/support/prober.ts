@@ -7,7 +7,7 @@ import type { Answer, Probe } from './probed.ts';
 
 const program = fileURLToPath(new URL('probed.ts', import.meta.url));
 
-/** Answers and asks over TCP and UDP from inside a namespace; ends with the test. */
+/** Sends and answers TCP and UDP inside a namespace; ends with the test. */
 export class Prober {
   readonly netns: Netns;
   readonly #child: ChildProcess;
@@ -26,7 +26,7 @@ export class Prober {
     });
   }
 
-  /** Listens on those ports, TCP and UDP, IPv4 and IPv6. */
+  /** Listens on those ports: TCP and UDP, IPv4 and IPv6. */
   static async start(netns: Netns, ports: number[] = [80]): Promise<Prober> {
     const child = spawn(...netns.enter(process.execPath, [program, ...ports.map(String)]), {
       stdio: ['pipe', 'pipe', 'inherit'],
@@ -37,7 +37,7 @@ export class Prober {
     return new Prober(netns, child, lines);
   }
 
-  /** @returns the address that the other side saw; undefined where nothing came back in time, 1 s unless told */
+  /** @returns the address that the other side saw; undefined if no answer came in time (1 s by default) */
   ask(kind: Probe['kind'], to: string, port = 80, ms = 1_000): Promise<string | undefined> {
     const id = this.#next++;
     const answer = new Promise<string | undefined>((resolve) => this.#waiting.set(id, resolve));
@@ -54,8 +54,8 @@ export class Prober {
 }
 
 /**
- * Whether an answer comes, by each of the kinds: what is to pass gets its time on a busy machine.
- * @throws Error where one kind is answered and another is not
+ * Returns whether an answer comes, for all kinds alike. Permitted traffic gets enough time for a busy machine.
+ * @throws Error if only some kinds are answered
  */
 export async function tries(
   from: Prober,
@@ -70,7 +70,7 @@ export async function tries(
   return reached.has(true);
 }
 
-/** The same of what is not to pass. */
+/** The same with a short time, for traffic that is expected to be dropped. */
 export const briefly = (
   from: Prober,
   to: string,

@@ -6,7 +6,7 @@ import { parse, stringify } from 'yaml';
 import { command } from '../../hack/parts/command.ts';
 import { textOf } from './source.ts';
 
-/** A pod as Prometheus finds it by the API server. */
+/** A pod as Prometheus discovers it through the API server. */
 export interface ScrapedPod {
   address: string;
   name: string;
@@ -19,13 +19,13 @@ export interface Sample {
   value: [time: number, value: string];
 }
 
-/** The shipped configuration, but for where pods are listed, whose token it is, and how often it asks. */
+/** The shipped configuration, except the list of pods, the token and the scrape interval. */
 function configuration(pods: readonly ScrapedPod[], token: string): string {
   const shipped = parse(textOf('deploy/monitoring/prometheus.yaml')) as {
     scrape_configs: Record<string, unknown>[];
   };
   const [{ kubernetes_sd_configs: _, ...job } = {}] = shipped.scrape_configs;
-  // Debian's Prometheus is built without Kubernetes: what it would say of a pod is given as it says it
+  // Debian's Prometheus is built without Kubernetes support, so the discovered pods are given in its own format
   const found = pods.map(({ address, name, node, app }) => ({
     targets: [address],
     labels: {
@@ -51,9 +51,10 @@ export class Prometheus {
   readonly #process: ChildProcess;
 
   /**
+   * Starts it.
    * @param inside command that runs another one in the namespace: `nsenter …`
-   * @param token shown to operators and agents
-   * @param env of the process, beside this one's
+   * @param token its token for operators and agents
+   * @param env further environment variables of the process
    */
   constructor(
     inside: string[],
@@ -83,7 +84,7 @@ export class Prometheus {
     return join(this.#dir, 'log');
   }
 
-  /** @throws Error with what Prometheus says, or the end of its log */
+  /** @throws Error with Prometheus' message, or the end of its log */
   async #get<T>(path: string): Promise<T> {
     const script = `const r = await fetch('http://127.0.0.1:9090' + process.argv[1]); process.stdout.write(await r.text())`;
     const argv = [...this.#inside, process.execPath, '--input-type=module', '-e', script, path];
@@ -102,7 +103,7 @@ export class Prometheus {
     return (await this.#get<{ result: Sample[] }>(path)).result;
   }
 
-  /** By pod: how its last scrape went. */
+  /** Returns the result of each pod's last scrape. */
   async targets(): Promise<Map<string, string>> {
     const { activeTargets } = await this.#get<{
       activeTargets: { labels: Record<string, string>; health: string; lastError: string }[];

@@ -3,13 +3,24 @@ import { fileURLToPath } from 'node:url';
 import type { KubeObject } from '../../src/api/types.ts';
 import { ApiError } from '../../src/kube/client.ts';
 import type { Resource } from '../../src/kube/resources.ts';
-import type { ControlPlane } from './controlplane.ts';
+import { controlPlane, type ControlPlane } from './controlplane.ts';
 import { ours, refusal, type Manifest } from './dryrun.ts';
 
-/** What is wrong, the object, and what the API server must say: the field, the value, the rule. */
+/** A description, the object, and words that the API server's message must contain: the field, the value, the rule. */
 export type Case = [what: string, object: Manifest, says: string[]];
 
-/** Applies a directory that holds our CRDs, and waits until the API server serves each kind. */
+/** Gives the tests of a file an API server with our CRDs, which stops after the last test. */
+export function apiServerWithCRDs(): () => ControlPlane {
+  let plane: ControlPlane;
+  beforeAll(async () => {
+    plane = await controlPlane();
+    await install(plane, 'crds');
+  }, 90_000);
+  afterAll(() => plane.stop());
+  return () => plane;
+}
+
+/** Applies a directory with our CRDs and waits until the API server serves each kind. */
 export async function install(plane: ControlPlane, directory: 'crds' | 'deploy'): Promise<void> {
   const path = fileURLToPath(new URL(`../../${directory}`, import.meta.url));
   await plane.kubectl('apply', '--server-side', '--force-conflicts', '-k', path);
@@ -17,7 +28,10 @@ export async function install(plane: ControlPlane, directory: 'crds' | 'deploy')
   for (const resource of ours) await served(plane, resource);
 }
 
-/** An established kind is answered by 404 and then by 429 ("storage is (re)initializing") for a moment. */
+/**
+ * Waits until a kind is served: for a moment after it is established, the API server answers 404 and then 429 ("storage
+ * is (re)initializing").
+ */
 async function served(plane: ControlPlane, resource: Resource<KubeObject>): Promise<void> {
   const until = Date.now() + 20_000;
   for (;;) {
@@ -32,13 +46,13 @@ async function served(plane: ControlPlane, resource: Resource<KubeObject>): Prom
   }
 }
 
-/** One test a case. */
+/** Makes a test of each case. */
 export function refuses(plane: () => ControlPlane, cases: Case[]): void {
   test.each(cases)('%s', async (_, object, says) => {
     const words = await refusal(plane().client, object);
     expect(words).toBeDefined();
     for (const part of says) expect(words).toContain(part);
-    // a rule that breaks on its input would refuse too, without a word that helps
+    // a rule that fails on its input would refuse the object too, but with a useless message
     expect(words).not.toContain('evaluation error');
     expect(words).not.toContain('messageExpression');
   });

@@ -1,6 +1,6 @@
 import { ApiError, type Client } from '../../src/kube/client.ts';
 
-/** A resource as discovery names it, subresources (`pods/log`) too. */
+/** A resource as discovery names it, including subresources (`pods/log`). */
 interface Served {
   /** `/api/v1`, `/apis/apps/v1` */
   base: string;
@@ -15,7 +15,7 @@ interface ResourceList {
   resources: { name: string; namespaced: boolean }[];
 }
 
-/** Everything that the API server serves, in one of its versions: rights know no version. */
+/** Returns all resources that the API server serves, each in one version, because rights do not depend on versions. */
 export async function discover(client: Client): Promise<Served[]> {
   const get = async <T>(path: string) =>
     JSON.parse(await client.raw({ what: path, method: 'GET', path })) as T;
@@ -58,7 +58,10 @@ interface Attempt {
   path: string;
 }
 
-/** Every verb on the resource: subresources are of one object, all others of the object `name` or of the collection. */
+/**
+ * Returns an attempt for every verb on the resource. A subresource needs an object; for other resources the object
+ * `name` and the collection are tried.
+ */
 function attemptsOn(resource: Served, namespace: string | undefined, name: string): Attempt[] {
   const { base, plural, subresource } = resource;
   const collection = [base, ...(namespace === undefined ? [] : ['namespaces', namespace]), plural].join('/');
@@ -76,7 +79,7 @@ function attemptsOn(resource: Served, namespace: string | undefined, name: strin
     }));
 }
 
-/** Whether the API server lets the request pass authorization; what it does with it then is nothing (dry run, no such object). */
+/** Returns whether the request passes authorization. It has no effect then (dry run, or no such object). */
 async function passes(client: Client, { what, verb, path }: Attempt): Promise<boolean> {
   const method = methods[verb];
   const query =
@@ -96,8 +99,8 @@ const patchType = (method: string) =>
   method === 'PATCH' ? 'application/merge-patch+json' : 'application/json';
 
 /**
- * What passes authorization of every verb on every resource, cluster-wide and in these namespaces, sorted. The objects
- * attempted have the name given; who may do it to that one alone is seen too.
+ * Returns the requests that pass authorization, sorted: every verb on every resource, cluster-wide and in these
+ * namespaces. Objects have the given name, so that rights to that object alone are found, too.
  */
 export async function rightsOf(
   client: Client,
@@ -107,7 +110,7 @@ export async function rightsOf(
 ): Promise<string[]> {
   const attempts = served.flatMap((resource) => [
     ...attemptsOn(resource, undefined, name).filter(
-      // of a namespaced resource only lists and watches reach over all namespaces
+      // only lists and watches of a namespaced resource can include all namespaces
       ({ verb }) => !resource.namespaced || verb === 'list' || verb === 'watch',
     ),
     ...(resource.namespaced ? namespaces.flatMap((namespace) => attemptsOn(resource, namespace, name)) : []),
@@ -123,7 +126,10 @@ export async function rightsOf(
   return [...passed].sort();
 }
 
-/** Whether a SelfSubjectAccessReview says yes: for verbs that no request shows, and paths that are not the API server's. */
+/**
+ * Returns the answer of a SelfSubjectAccessReview, for verbs that no request can test, and for paths that the API
+ * server does not serve.
+ */
 export async function mayDo(client: Client, attributes: object): Promise<boolean> {
   const body = {
     apiVersion: 'authorization.k8s.io/v1',

@@ -1,4 +1,7 @@
-/** As firewalld 1 to 2 writes them, with a zone for all links, and what each zone and the ports add. */
+/**
+ * Rules as firewalld 1 to 2 writes them, with one zone for all links. The options are further rules of each zone, and
+ * ports.
+ */
 export const firewalld = ({ zones = '', forwardZones = '', ports = 'tcp dport 22 accept' } = {}) => `
 table inet firewalld {
   chain filter_IN_public { jump filter_IN_public_allow
@@ -46,7 +49,7 @@ table inet firewalld {
   }
 }`;
 
-/** As kube-proxy's nftables mode writes them. */
+/** Rules as kube-proxy's nftables mode writes them. */
 export const kubeProxy = `
 table ip kube-proxy {
   map no-endpoint-services { type ipv4_addr . inet_proto . inet_service : verdict; }

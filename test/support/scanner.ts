@@ -2,13 +2,13 @@ import { createSocket } from 'node:dgram';
 import { formatAddress, parseAddress } from '../../src/net/address.ts';
 
 /**
- * A program for a network namespace: sends datagrams to as many addresses, from the one of its first argument on; its second says how many,
- * and its third how many a second. It says "ready", begins, and ends when all are sent.
+ * A program for a network namespace: it sends datagrams to consecutive addresses. Arguments: the first address, their
+ * number, and datagrams a second. It prints "ready", begins, and ends when all are sent.
  */
 const [first = '', count = '0', rate = '10000'] = process.argv.slice(2);
 const { family, value } = parseAddress(first);
 const socket = createSocket(family === 4 ? 'udp4' : 'udp6');
-// nobody is there to answer, and some of what the kernel says of that comes back here
+// the addresses do not exist, and some of the kernel's errors about that arrive here
 socket.on('error', () => undefined);
 const payload = Buffer.from('scan');
 const start = performance.now();

@@ -5,7 +5,18 @@ export const openapi = JSON.parse(
   readFileSync(new URL('../../docs/reference/openapi.json', import.meta.url), 'utf8'),
 ) as OpenAPI;
 
-/** What of the value is not as the schema says, one phrase each. @param seen takes in each field that the value has */
+/** The schema of the answer at a path. */
+export function answerSchema(path: string): Schema {
+  const { get, post } = openapi.paths[path] ?? {};
+  const operation = get ?? post;
+  if (operation === undefined) throw new Error(`openapi.json has no ${path}`);
+  return operation.responses['200'].content['application/json'].schema;
+}
+
+/**
+ * Returns a phrase for each part of the value that the schema does not permit.
+ * @param seen collects the fields that the value has
+ */
 export function misfits(value: unknown, schema: Schema, at = '', seen = new Set<string>()): string[] {
   if (schema.$ref !== undefined) {
     const name = schema.$ref.replace(/.*\//, '');
@@ -18,8 +29,8 @@ export function misfits(value: unknown, schema: Schema, at = '', seen = new Set<
     return value.flatMap((one) => misfits(one, schema.items ?? {}, `${at}[]`, seen));
   }
   if (schema.type === 'object') return objectMisfits(value, schema, at, seen);
-  if (schema.type === 'integer')
-    return Number.isInteger(value) &&
+  if (schema.type === 'integer' || schema.type === 'number')
+    return (schema.type === 'integer' ? Number.isInteger(value) : Number.isFinite(value)) &&
       (value as number) >= (schema.minimum ?? 0) &&
       (value as number) <= (schema.maximum ?? Infinity)
       ? []
@@ -42,7 +53,7 @@ function objectMisfits(value: unknown, schema: Schema, at: string, seen: Set<str
   ];
 }
 
-/** Every field that the schema has, as `misfits` names them. */
+/** Returns every field of the schema, named as in `misfits`. */
 export function allFields(schema: Schema, at = '', known = new Set<string>()): Set<string> {
   if (schema.$ref !== undefined) {
     const name = schema.$ref.replace(/.*\//, '');

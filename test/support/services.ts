@@ -13,8 +13,8 @@ export interface Service {
 }
 
 /**
- * A node's rules as kube-proxy writes them (`detectLocalMode: InterfaceNamePrefix`, `m-`): what it accepts goes to the
- * head of the filter's chains. Where others would be stricter, everything is accepted there besides.
+ * Adds kube-proxy's rules to a node (`detectLocalMode: InterfaceNamePrefix`, `m-`). Its accept rules are at the head of
+ * the filter's chains. Beyond those, this accepts everything, where a real node may be stricter.
  */
 export async function proxy(node: Netns, services: Service[]): Promise<void> {
   for (const family of [4, 6] as const) {

@@ -2,25 +2,38 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
+import { verdicts } from '../../src/rows/probe.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
-/** Text of a file of the checkout. */
+/** Returns the text of a file of the checkout. */
 export const textOf = (path: string): string => readFileSync(join(root, path), 'utf8');
 
-/** Files below a folder of the checkout whose names end so, by path from the root. */
+/** Returns the files of a folder whose names end with `ending`, by path from the root. */
 export const filesBelow = (folder: string, ending: string): string[] =>
   readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
     .filter((file) => file.endsWith(ending))
     .map((file) => join(folder, file))
     .sort();
 
-/** Functions whose string arguments are a condition's reason: `yes('Listed', …)`, `verdict('Ready', …, 'InForce', …)`. */
-const givers: Record<string, number> = { yes: 0, no: 0, not: 0, verdict: 2, finding: 2 };
+/**
+ * Functions that have a condition's reason among their arguments, and its position: `yes('Listed', …)`,
+ * `verdict('Ready', …, 'InForce', …)`.
+ */
+const givers: Record<string, number> = {
+  yes: 0,
+  no: 0,
+  not: 0,
+  verdict: 2,
+  alarm: 2,
+  waits: 0,
+  refused: 0,
+  refuse: 0,
+};
 
 /**
- * Every reason that src/ gives a condition: texts of a property, variable or type named `reason`, and of the functions
- * above, where they are CamelCase.
+ * Returns every reason that src/ gives a condition: CamelCase texts of a property, variable or type named `reason`, and
+ * in calls of the functions above.
  */
 export function reasonsInSource(): Set<string> {
   const reasons = new Set<string>();
@@ -44,5 +57,7 @@ export function reasonsInSource(): Set<string> {
   for (const file of filesBelow('src', '.ts')) {
     visit(ts.createSourceFile(file, textOf(file), ts.ScriptTarget.Latest, true));
   }
+  // a verdict is the reason of DataPathProbed
+  for (const verdict of verdicts) reasons.add(verdict);
   return reasons;
 }

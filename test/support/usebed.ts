@@ -10,11 +10,11 @@ import { scratch } from './fixture.ts';
 
 export const deletion = '2026-01-01T00:00:00Z';
 export const ask: Ask = { containerID: 'c2', ifname: 'eth0', namespace: 'default', pod: 'web-2' };
-/** The plugin's answer: a network, and the ranges that its address is taken from. */
+/** Returns the plugin's answer: a network, and the ranges of its address. */
 export const joined = (name: string, ...subnets: string[]) =>
   ({ networks: [{ name, ranges: subnets.map((subnet) => ({ subnet })) }] }) as never;
 
-/** A node with one network, its containers, and what its agent says of their use. */
+/** A node with one network and containers, and its agent's reports of their use. */
 export class UseBed {
   readonly at = scratch();
   network: OverlayNetwork = {
@@ -35,9 +35,9 @@ export class UseBed {
   readonly links = new Set<string>();
   blocks: { name: string; subnets: string[] }[] | undefined = [];
   endpoints: Endpoint[] | undefined = [];
-  /** What the last pass worked from, where that matters. */
+  /** The snapshot that the last pass used, if it matters. */
   shown: Known['snapshot'] | undefined;
-  /** What the checkpoint has, each time that it was written; undefined: the disk is full. */
+  /** The checkpoint after each write; undefined: the disk is full. */
   recorded: (Known['snapshot'] | undefined)[] | undefined = [];
   use: Use;
 
@@ -54,7 +54,7 @@ export class UseBed {
     return { networks: networksInForce([this.network]) } as Known['snapshot'];
   }
 
-  /** An agent that starts anew. */
+  /** Returns an agent that has just started. */
   agent(startedAt = -Infinity): Use {
     const get = {
       blocks: () => this.blocks,
@@ -103,7 +103,7 @@ export class UseBed {
     });
   }
 
-  /** Somebody deletes the network. */
+  /** Deletes the network. */
   remove(deletionPolicy?: DeletionPolicy): void {
     this.network = {
       ...this.network,
@@ -112,7 +112,7 @@ export class UseBed {
     };
   }
 
-  /** A pod's record, and its port in the kernel. */
+  /** Adds a pod's record, and its port in the kernel. */
   attach(id: string, pod: string, address: string): void {
     const host = hostOf(id);
     const addresses = ['fe80::1', address];

@@ -1,15 +1,13 @@
-import { jest } from '@jest/globals';
 import type { Client } from '../../src/kube/client.ts';
 import { CommandBed } from './commandbed.ts';
 
-/** Starts a bed before the tests of a file and stops it after them; they may take longer than other tests. */
+/** Starts a bed before the tests of a file and stops it after them; these tests may take longer than others. */
 export function usesCommandBed(): {
   bed: () => CommandBed;
   client: () => Client;
-  /** Runs the command, with the administrator's kubeconfig unless told. */
+  /** Runs the command, with the administrator's kubeconfig by default. */
   run: CommandBed['run'];
 } {
-  jest.setTimeout(90_000);
   let started: CommandBed | undefined;
   beforeAll(async () => {
     started = await CommandBed.start();
@@ -22,6 +20,6 @@ export function usesCommandBed(): {
   return {
     bed,
     client: () => bed().plane.client,
-    run: (args, kubeconfig) => bed().run(args, kubeconfig),
+    run: (args, kubeconfig, input) => bed().run(args, kubeconfig, input),
   };
 }

@@ -4,7 +4,7 @@ import { silent } from '../../src/log.ts';
 import { cluster, nodeAddresses, type ClusterOptions } from './cluster.ts';
 import { capture, connect, Netns } from './netns.ts';
 
-/** Two nodes with a container of each network on them, and a host that is no member, on one wire. */
+/** Two nodes, each with a container of each network, and a host that is not a node, all on one wire. */
 export class Wire {
   readonly all: Netns[] = [];
   nodes: Netns[] = [];
@@ -36,7 +36,7 @@ export class Wire {
     }
   }
 
-  /** A container as the CNI `bridge` plugin would make it. */
+  /** Makes a container as the CNI `bridge` plugin does. */
   async container(node: Netns, bridge: string, address: string, gateway: string): Promise<Netns> {
     const container = await this.create();
     const port = `c${this.all.length}`;
@@ -55,7 +55,7 @@ export class Wire {
 
 export const ping = (from: Netns, to: string) => from.sh(`ping -n -q -c 1 -w 5 ${to}`);
 
-/** Who a ping came from, as `at` sees it on `link`. */
+/** Returns the source address of a ping as `at` sees it on `link`. */
 export async function sourceSeen(
   from: Netns,
   to: string,

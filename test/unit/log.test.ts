@@ -20,8 +20,8 @@ const written = (level: 'error' | 'warn' | 'info' | 'debug'): string[] => {
   const log = createLog({ level, component: 'agent' });
   log.debug('seen', { peers: 3 });
   log.info('done');
-  log.warn('refused', { error: new Error('no right') });
-  log.error('gone', { link: undefined });
+  log.warn('refused', { object: 'nodes/n1', command: 'apply nodes/n1', output: new Error('no right') });
+  log.error('gone', { object: 'vtep1024', command: 'ip link show', output: '', link: undefined });
   return lines;
 };
 
@@ -44,8 +44,8 @@ test('a log writes its level, and what is more important, to stderr, one line a 
   const lines = [
     'T debug agent seen peers=3\n',
     'T info agent done\n',
-    'T warn agent refused error="no right"\n',
-    'T error agent gone\n',
+    'T warn agent refused object=nodes/n1 command="apply nodes/n1" output="no right"\n',
+    'T error agent gone object=vtep1024 command="ip link show" output=""\n',
   ];
   expect(written('debug')).toEqual(lines);
   expect(written('warn')).toEqual(lines.slice(2));
@@ -55,12 +55,12 @@ test('a log writes its level, and what is more important, to stderr, one line a 
 test('LOG_FORMAT=json makes each line an object, an error its message', () => {
   process.env.LOG_FORMAT = 'json';
   expect(written('warn')).toEqual([
-    '{"time":"T","level":"warn","component":"agent","message":"refused","error":"no right"}\n',
-    '{"time":"T","level":"error","component":"agent","message":"gone"}\n',
+    '{"time":"T","level":"warn","component":"agent","message":"refused","object":"nodes/n1","command":"apply nodes/n1","output":"no right"}\n',
+    '{"time":"T","level":"error","component":"agent","message":"gone","object":"vtep1024","command":"ip link show","output":""}\n',
   ]);
 });
 
-test('the format that is given counts, whatever LOG_FORMAT says', () => {
+test('a given format overrides LOG_FORMAT', () => {
   process.env.LOG_FORMAT = 'json';
   const lines: string[] = [];
   jest.spyOn(process.stderr, 'write').mockImplementation((text) => lines.push(String(text)) > 0);
@@ -96,14 +96,14 @@ test('SIGUSR1 switches a log to debug and back, and opens no debugger', async ()
   }
   await once(child, 'close');
   expect(said.replace(/^\S+ /gm, '').split('\n')).toEqual([
-    'error agent log level changed by SIGUSR1 level=debug',
+    'info agent log level changed by SIGUSR1 level=debug',
     'debug agent detail',
-    'error agent log level changed by SIGUSR1 level=warn',
+    'info agent log level changed by SIGUSR1 level=warn',
     '',
   ]);
 });
 
-test.each(['text', 'json'] as const)('nothing in a value of a %s line is obeyed by a terminal', (format) => {
+test.each(['text', 'json'] as const)('a value in a %s line cannot control a terminal', (format) => {
   const lines: string[] = [];
   jest.spyOn(process.stderr, 'write').mockImplementation((text) => lines.push(String(text)) > 0);
   createLog({ level: 'info', component: 'agent', format }).info('seen', { path: '/\u001b[2J\u009b2J\u202e' });

@@ -61,18 +61,24 @@ export interface LedgerSpace {
 
 /**
  * Held by a node; being taken back; resting until `reuseCooldown` is over; held by two nodes as their agents say, or
- * outside its page, and so not given out.
+ * outside its page, and so not given out; kept for the node of an OverlayReservation, and shown to nobody.
  */
-export type BlockState = 'Held' | 'Releasing' | 'Cooling' | 'Quarantined';
+export type BlockState = 'Held' | 'Releasing' | 'Cooling' | 'Quarantined' | 'Reserved';
 
 export interface LedgerBlock {
   /** Within the space, from 0. */
   index: number;
+  /** Of one that is Reserved: the Node that it is kept for; empty: not known yet. */
   node: string;
+  /** The Node's; of one that is Reserved: the OverlayReservation's. */
   uid: string;
   state: BlockState;
   /** When it came to that state. */
   since: string;
+  /** Name of the OverlayReservation; only while it is Reserved. */
+  reservation?: string;
+  /** Of a VTEP: its MAC, where that is another than the one that follows from its index. */
+  mac?: string;
 }
 
 /** When something of the ledger was found to be lost: a resourceVersion after the loss, and the time. */

@@ -54,6 +54,8 @@ export type NetworkState = 'OK' | 'Failed' | 'Configuring';
 export interface OverlayAgentStatus {
   /** `spec.revision` of the AgentAllocation that the kernel shows. */
   revision?: number;
+  /** SHA-256 of the certificate that the agent serves, in hexadecimal; absent while it serves on a loopback address. */
+  certificate?: string;
   networks?: AgentNetwork[];
   conditions?: Condition[];
 }

@@ -28,6 +28,16 @@ export interface OverlayConfigSpec {
   reuseCooldown: string;
   /** Go duration; absent: `5m`. An agent that says nothing for so long holds up no deletion of a network. */
   staleAfter?: string;
+  /** Absent: agents probe nobody by themselves. */
+  probes?: ProbesConfig;
+}
+
+/** How agents probe other nodes by themselves. */
+export interface ProbesConfig {
+  /** In each round of a minute. */
+  peers: number;
+  /** Go duration; absent: `250ms`. The fastest answer through the tunnel that takes longer is slow. */
+  slowAfter?: string;
 }
 
 /** What is in force since the first registration, and pinned while a network has blocks: in the ledger, copied here for agents. */

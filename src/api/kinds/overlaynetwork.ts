@@ -54,6 +54,8 @@ export interface SubnetCapacity {
   releasing: number;
   cooling: number;
   quarantined: number;
+  /** Absent: none. */
+  reserved?: number;
   free: number;
 }
 

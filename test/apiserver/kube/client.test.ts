@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { rootCertificates } from 'node:tls';
@@ -9,10 +9,7 @@ import { controlPlane, type ControlPlane } from '../../support/controlplane.ts';
 import { HttpProxy, TcpProxy } from '../../support/kubeproxy.ts';
 
 type ConfigMap = KubeObject & { data?: Record<string, string> };
-// a busy machine takes its time
-jest.setTimeout(20_000);
-
-/** Its own, so that the suite can run again on an API server that stays. */
+/** A unique namespace, so that the suite can run again on the same API server. */
 const namespace = `ovt-client-${Date.now().toString(36)}`;
 const configMaps: Resource<ConfigMap> = {
   apiVersion: 'v1',
@@ -36,7 +33,7 @@ describe('Client', () => {
   beforeAll(async () => {
     plane = await controlPlane();
     await plane.client.apply(namespaces, { metadata: { name: namespace } });
-  }, 60_000);
+  });
   afterAll(async () => {
     await plane.stop();
   });
@@ -62,7 +59,7 @@ describe('Client', () => {
     expect(await client.get(configMaps, 'a')).toBeUndefined();
   });
 
-  test('tells a lost compare-and-swap, a second create and a wrong precondition as 409', async () => {
+  test('reports a lost compare-and-swap, a second create and a wrong precondition as 409', async () => {
     const { client } = plane;
     const first = await client.create(configMaps, { metadata: { name: 'cas' }, data: { k: '1' } });
     await client.update(configMaps, { ...first, data: { k: '2' } });
@@ -82,7 +79,7 @@ describe('Client', () => {
     expect(await client.delete(configMaps, 'cas', { uid: first.metadata.uid! })).toBe(true);
   });
 
-  test('lists in pages, as one', async () => {
+  test('lists in pages and returns one list', async () => {
     const { client } = plane;
     const lease = leases(namespace);
     const names = Array.from({ length: 25 }, (_, i) => `l${String(i).padStart(2, '0')}`);
@@ -111,7 +108,7 @@ describe('Client', () => {
     await proxy.close();
   });
 
-  test('fetches metadata alone', async () => {
+  test('reads only metadata', async () => {
     const { client } = plane;
     await client.create(configMaps, { metadata: { name: 'meta', labels: { a: 'b' } }, data: { k: '1' } });
     const metadata = { ...configMaps, metadataOnly: true };
@@ -133,7 +130,7 @@ describe('Client', () => {
     expect(error.message).toMatch(/^get nothings\/x: 404: .*is the CRD installed/);
   });
 
-  test('says who may not do what', async () => {
+  test('names the user and the missing right', async () => {
     const client = connect({ kubeconfig: await plane.kubeconfigFor({ name: 'nobody', rules: [] }) });
     const error = await refusal(client.list(configMaps));
     expect(error).toMatchObject({ status: 403, reason: 'Forbidden' });
@@ -141,7 +138,7 @@ describe('Client', () => {
     await client.close();
   });
 
-  test('uses its connections again, one request after the other and many at a time', async () => {
+  test('reuses its connections, for consecutive and for concurrent requests', async () => {
     const proxy = await TcpProxy.to(plane.server);
     const client = connect({ kubeconfig: plane.kubeconfigAt(proxy.url) });
     for (let i = 0; i < 20; i++) await client.list(configMaps);
@@ -165,7 +162,7 @@ describe('Client', () => {
     await proxy.close();
   });
 
-  test('gives up a request that gets no answer, and goes on over a new connection', async () => {
+  test('gives up a request without an answer, and continues on a new connection', async () => {
     const proxy = await TcpProxy.to(plane.server);
     const client = connect({ kubeconfig: plane.kubeconfigAt(proxy.url), limits: { requestMs: 300 } });
     await client.get(configMaps, 'none');
@@ -179,7 +176,7 @@ describe('Client', () => {
     await proxy.close();
   });
 
-  test('names the address when nobody listens', async () => {
+  test('names the address if no server listens there', async () => {
     const client = connect({ kubeconfig: plane.kubeconfigAt('https://127.0.0.1:1') });
     await expect(client.get(configMaps, 'x')).rejects.toThrow(
       'get configmaps/x: connect ECONNREFUSED 127.0.0.1:1',
@@ -187,7 +184,7 @@ describe('Client', () => {
     await client.close();
   });
 
-  test('reads a token file again when the API server no longer takes its token', async () => {
+  test('reads a token file again when the API server refuses its token', async () => {
     const [good, file] = [
       plane.kubeconfigAt(plane.server),
       path.join(path.dirname(plane.kubeconfig), 'ovt-token'),

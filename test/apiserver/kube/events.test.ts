@@ -26,13 +26,13 @@ describe('EventRecorder', () => {
   beforeAll(async () => {
     plane = await controlPlane();
     node = await plane.client.create(nodes, { metadata: { name: `ovt-events-${run}` } });
-  }, 60_000);
+  });
   afterAll(async () => {
     await plane.client.delete(nodes, node.metadata.name);
     await plane.stop();
   });
 
-  test("an event of a cluster-scoped object is in namespace default, and in kubectl's words", async () => {
+  test('an event of a cluster-scoped object is in namespace default, and kubectl shows it', async () => {
     const own = recorder();
     own.event(node, 'Warning', 'Exhausted', 'no free block in 9.0.0.0/8');
     await own.onIdle();
@@ -46,7 +46,7 @@ describe('EventRecorder', () => {
     expect(shown).toMatch(/Warning\s+Exhausted\s+\S+\s+ovt(, test-1)?\s+no free block in 9\.0\.0\.0\/8/);
   });
 
-  test('equal events are one with a count, others apart', async () => {
+  test('equal events are one object with a count, and others are separate', async () => {
     const own = recorder();
     for (let i = 0; i < 3; i++) own.event(node, 'Normal', 'Counted', 'the same');
     await own.onIdle();
@@ -82,14 +82,14 @@ describe('EventRecorder', () => {
     expect((await recorded('Forgotten')).length).toBe(1);
   });
 
-  test('tells a burst, then only so many', async () => {
+  test('sends a burst, then limits the rate', async () => {
     const own = recorder({ burst: 5, refillMs: 60_000 });
     for (let i = 0; i < 50; i++) own.event(node, 'Normal', 'Burst', `message ${i}`);
     await own.stop();
     expect((await recorded('Burst')).length).toBe(5);
   });
 
-  test('harms nobody when the API server is away or refuses', async () => {
+  test('does not disturb its caller when the API server is away or refuses', async () => {
     const [away, forbidden] = [
       connect({ kubeconfig: plane.kubeconfigAt('https://127.0.0.1:1') }),
       connect({ kubeconfig: await plane.kubeconfigFor({ name: 'nobody', rules: [] }) }),

@@ -1,11 +1,8 @@
-import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import type { Client } from '../../../src/kube/client.ts';
 import { controlPlane, type ControlPlane } from '../../support/controlplane.ts';
 import { backoff, Following, names } from '../../support/following.ts';
 import { eventually, found } from '../../support/eventually.ts';
-
-// a busy machine takes its time
-jest.setTimeout(40_000);
 
 describe('Informer, asked', () => {
   let plane: ControlPlane;
@@ -16,7 +13,7 @@ describe('Informer, asked', () => {
   beforeAll(async () => {
     plane = await controlPlane();
     client = plane.client;
-  }, 60_000);
+  });
   afterEach(async () => {
     await following.end();
   });
@@ -24,7 +21,7 @@ describe('Informer, asked', () => {
     await plane.stop();
   });
 
-  test('refresh() shows one object as the API server has it, whatever the watch brings later', async () => {
+  test('refresh() returns the API server’s state of one object, and later events of the watch do not undo it', async () => {
     const resource = await configMapsIn('refresh');
     const [a, b] = [await make(resource, 'a'), await make(resource, 'b')];
     const proxy = await httpProxy();
@@ -42,7 +39,7 @@ describe('Informer, asked', () => {
     expect([informer.get('a'), names(informer)]).toEqual([newer, ['a', 'c']]);
     const told = ['+a', '+b', '~a', '-b', '+c'];
     expect(changes).toEqual(told);
-    // another of the name is another one
+    // another object is not affected
     await make(resource, 'b');
     await make(resource, 'd');
     proxy.fault = () => undefined;
@@ -57,7 +54,7 @@ describe('Informer, asked', () => {
     expect(informer.get('a')).toEqual(newer);
   });
 
-  test('relist() brings everything anew; calls share one list, but not one that has begun', async () => {
+  test('relist() lists everything anew; calls share one list, but not one that has already begun', async () => {
     const resource = await configMapsIn('relist');
     const a = await make(resource, 'a');
     const proxy = await httpProxy();
@@ -79,7 +76,7 @@ describe('Informer, asked', () => {
     await expect(informer.relist()).rejects.toThrow('list configmaps: 500');
     await expect(informer.relist(AbortSignal.timeout(20))).rejects.toThrow('timeout');
     proxy.fault = () => undefined;
-    // it goes on by itself, and follows
+    // the informer continues by itself
     await client.create(resource, { metadata: { name: a.metadata.name } });
     await eventually(() => informer.get('a') !== undefined, found, { what: 'the watch', seconds: 10 });
     expect(changes.slice(1).sort()).toEqual(['+a', '+b', '-a']);
@@ -87,7 +84,7 @@ describe('Informer, asked', () => {
     await expect(informer.relist()).rejects.toThrow('the informer of configmaps was stopped');
   });
 
-  test('lists as often as asked, but paced', async () => {
+  test('lists as often as requested, but not too fast', async () => {
     const resource = await configMapsIn('paced');
     const { informer } = follow(resource);
     await informer.synced();
@@ -97,7 +94,7 @@ describe('Informer, asked', () => {
     expect(informer.counters.failures).toBe(0);
   });
 
-  test('a quiet watch is no failure: the server is asked whether it is that far, and nothing is logged', async () => {
+  test('a quiet watch is no failure: the informer asks the server for its version and logs nothing', async () => {
     const resource = await configMapsIn('quiet');
     await make(resource, 'a');
     const { informer, changes, logged } = follow(resource, plane.server, { silenceMs: 1100 });

@@ -1,12 +1,9 @@
-import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from '../../../src/kube/client.ts';
 import { startControlPlane, type OwnControlPlane } from '../../support/controlplane.ts';
 import { Following, names } from '../../support/following.ts';
 import { eventually, found } from '../../support/eventually.ts';
-
-// a busy machine takes its time
-jest.setTimeout(40_000);
 
 describe('Informer', () => {
   let plane: OwnControlPlane;
@@ -17,7 +14,7 @@ describe('Informer', () => {
   beforeAll(async () => {
     plane = await startControlPlane();
     client = plane.client;
-  }, 60_000);
+  });
   afterEach(async () => {
     await following.end();
   });
@@ -25,7 +22,7 @@ describe('Informer', () => {
     await plane.stop();
   });
 
-  test('lists, then follows; tells each change once, with the old object', async () => {
+  test('lists, then follows; reports each change once, with the old object', async () => {
     const resource = await configMapsIn('follow');
     const made = await make(resource, 'a');
     const { informer, changes } = follow(resource);
@@ -45,7 +42,7 @@ describe('Informer', () => {
     expect(informer.lastError).toBeUndefined();
   });
 
-  test('a handler that throws harms nobody', async () => {
+  test('a handler that throws does not affect the others', async () => {
     const resource = await configMapsIn('throws');
     await make(resource, 'a');
     const { informer: own } = follow(resource);
@@ -60,7 +57,7 @@ describe('Informer', () => {
     expect(seen).toEqual(['a', 'b']);
   });
 
-  test('learns the answer to a write at once, tells it once, and never takes an older one', async () => {
+  test('applies the answer to a write at once, reports it once, and never applies an older one', async () => {
     const resource = await configMapsIn('learn');
     const first = await make(resource, 'a');
     const { informer, changes } = follow(resource);
@@ -94,7 +91,7 @@ describe('Informer', () => {
     expect(informer.counters.relists).toBe(1);
   });
 
-  test('waits as long as 429 and 5xx ask it to, and follows then', async () => {
+  test('waits as long as 429 and 5xx demand, and then follows', async () => {
     const resource = await configMapsIn('faults');
     await make(resource, 'a');
     const proxy = await httpProxy();
@@ -110,7 +107,7 @@ describe('Informer', () => {
     await informer.synced();
     expect(at[1]! - at[0]!).toBeGreaterThanOrEqual(1000);
     expect(informer.counters).toMatchObject({ failures: 3, relists: 1 });
-    // the same while it watches: no new list
+    // the same during a watch: no new list
     const watches = informer.counters.watches;
     let faults = 0;
     proxy.fault = (_, url) => (url.includes('watch=true') && faults++ < 3 ? { status: 500 } : undefined);
@@ -126,7 +123,7 @@ describe('Informer', () => {
     expect(informer.lastError).toBeUndefined();
   });
 
-  test('notices a connection that went dead without closing, and what was deleted meanwhile', async () => {
+  test('notices a dead connection, and objects that were deleted meanwhile', async () => {
     const resource = await configMapsIn('blackhole');
     await make(resource, 'a');
     await make(resource, 'b');
@@ -149,14 +146,14 @@ describe('Informer', () => {
     expect(changes.sort()).toEqual(['+a', '+b', '+c', '-a']);
   });
 
-  test('lists again when its resourceVersion has expired, and tells only what differs', async () => {
+  test('lists again when its resourceVersion has expired, and reports only differences', async () => {
     const resource = await configMapsIn('expired');
     const made = await make(resource, 'a');
     await make(resource, 'b');
     const proxy = await httpProxy();
     const { informer, changes } = follow(resource, proxy.url);
     await eventually(() => informer.counters.watches > 0, found, { what: 'the watch', seconds: 10 });
-    // refused until the API server's watch cache has forgotten where the informer was
+    // refused until the API server's watch cache no longer contains the informer's version
     proxy.fault = () => ({ status: 503 });
     proxy.cut();
     await client.delete(resource, 'b');
@@ -205,7 +202,7 @@ describe('Informer', () => {
     const proxy = await httpProxy();
     const { informer, changes } = follow(resource, proxy.url);
     await eventually(() => informer.counters.watches > 0, found, { what: 'the watch', seconds: 10 });
-    // what an etcd restored from a backup looks like to a watch
+    // an API server whose etcd was restored from a backup sends this to a watch
     const older = { type: 'BOOKMARK', object: { metadata: { resourceVersion: '1' } } };
     let once = true;
     proxy.fault = (_, url) => {
@@ -218,7 +215,7 @@ describe('Informer', () => {
     expect(changes).toEqual(['+a']);
   });
 
-  test('stops at once, also while it cannot connect, and says nothing more', async () => {
+  test('stops at once, even while it cannot connect, and reports nothing more', async () => {
     const resource = await configMapsIn('stop');
     const proxy = await tcpProxy();
     proxy.blackHole();

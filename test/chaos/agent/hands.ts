@@ -1,14 +1,15 @@
 /**
- * What a hand can do to each object that an agent owns. The objects come from the kernel: whatever a node shows with an agent and did not show
- * without it. A line that no kind claims is an error, so a new kind of object cannot be forgotten.
+ * Manual changes of each kind of object that an agent owns. The objects are read from the kernel: they are the lines
+ * that a node shows with an agent and did not show without. A line that no kind claims is an error, so that a new kind
+ * of object cannot be forgotten.
  */
 interface Kind {
   name: string;
-  /** Lines of test/support/residue.ts that are of this kind. */
+  /** Matches the lines of test/support/residue.ts that belong to this kind. */
   claims: RegExp;
-  /** Commands that delete the object of a line. */
+  /** Returns commands that delete the object of a line. */
   remove?: (match: RegExpExecArray) => string[];
-  /** Commands that change it, or put something of the same kind beside it. */
+  /** Returns commands that change it, or add another object of the same kind. */
   alter?: (match: RegExpExecArray) => string[];
 }
 
@@ -32,7 +33,7 @@ const kinds: Kind[] = [
     alter: ([, link]) => [`ip link set ${link} down mtu 1300`],
   },
   {
-    // the container's own: it cannot come back without the container
+    // a container's own port cannot come back without the container
     name: "containers' ports",
     claims: /^links: (c-\w+):? /,
     alter: ([, link]) => [`ip link set ${link} nomaster`],
@@ -89,7 +90,7 @@ const kinds: Kind[] = [
     alter: ([, mac, link]) => [`bridge fdb replace ${mac} dev ${link} dst 172.17.0.99 self permanent`],
   },
   {
-    // a rule uses each, so the kernel refuses to destroy one
+    // rules use the sets, so that the kernel refuses to destroy them
     name: 'sets',
     claims: /^sets: create (\S+) .*family (inet6?)/,
     remove: ([, set]) => [`ipset flush ${set}`],
@@ -110,6 +111,13 @@ const kinds: Kind[] = [
         : [],
   },
   {
+    name: 'iptables chains',
+    claims: /^(ip6?tables): :(OVERLAYNET-\S+) /,
+    remove: ([, program, chain]) => [
+      `for t in mangle raw filter nat; do ${program}-nft -t $t -S 2>/dev/null | sed -n 's/^-A \\(.* -j ${chain}\\)$/-D \\1/p' | xargs -r -L1 ${program}-nft -t $t; ${program}-nft -t $t -F ${chain} 2>/dev/null && ${program}-nft -t $t -X ${chain}; done; true`,
+    ],
+  },
+  {
     name: 'nftables tables',
     claims: /^nft: table (\S+ overlaynet) \{$/,
     remove: ([, table]) => [`nft delete table ${table}`],
@@ -126,11 +134,11 @@ const kinds: Kind[] = [
   },
 ];
 
-/** The rule's table is not in its line: it is in one of these. */
+/** A rule's line does not name its table, so that all tables are tried. */
 const inEachTable = (program = '', rule: string) =>
   `for t in mangle raw filter nat; do ${program}-nft -t $t ${rule} 2>/dev/null && break; done || true`;
 
-/** Lines that follow from others of ours, or belong to a container, or are the init container's. */
+/** Lines that follow from others of ours, or that belong to a container or the init container. */
 const derived = [
   // the kernel makes these with an address or a link
   /^routes6?: .*\bproto kernel\b/,
@@ -138,15 +146,15 @@ const derived = [
   /^fdb: \S+ dev (m-|c-|vtep\d+ (?!dst))/,
   /^ports: /,
   /^addresses: c-/,
-  // what is inside of a table
+  // contents of a table
   /^nft: (?!table )/,
-  // a container's record and leases: the CNI plugin's
+  // records and leases of containers, which the CNI plugin writes
   /^(files|contents): .*\/var\/lib\/(overlaynet\/attachments|cni\/networks)\b/,
   /^files: \/var\/lib\/cni\b/,
   /^(files|contents): .*(\/var\/lib\/overlaynet|\/run\/overlaynet|\/etc\/cni\/overlaynet\.d)$/,
-  // each file is in `files`
+  // each file is listed in `files`
   /^contents: /,
-  // `agent install`
+  // files of `agent install`
   /^files: \/etc\/(systemd|NetworkManager)\//,
   /^sysctls: /,
 ];
@@ -159,9 +167,9 @@ export interface Hand {
 }
 
 /**
- * For each kind one hand that deletes all its objects at once, and one that changes them.
- * @param owned lines that are there because of the agent
- * @throws Error with the lines that are of no known kind
+ * Returns two changes for each kind: one deletes all its objects at once, and one changes them.
+ * @param owned lines that exist because of the agent
+ * @throws Error with the lines that belong to no known kind
  */
 export function handsFor(owned: readonly string[]): Hand[] {
   const unknown = owned.filter(
@@ -172,7 +180,7 @@ export function handsFor(owned: readonly string[]): Hand[] {
   return kinds.flatMap(({ name, claims, remove, alter }) => {
     const matches = owned.map((line) => claims.exec(line)).filter((match) => match !== null);
     const hand = (how: string, commands: ((match: RegExpExecArray) => string[]) | undefined): Hand[] => {
-      // one address family shows some objects twice
+      // some objects are listed for both address families
       const all = [...new Set(commands === undefined ? [] : matches.flatMap(commands))];
       return all.length === 0 ? [] : [{ what: `${name}: ${how}`, objects: matches.length, commands: all }];
     };
@@ -180,7 +188,9 @@ export function handsFor(owned: readonly string[]): Hand[] {
   });
 }
 
-/** Others' objects in the tables that ours are in, as near to ours as can be: shell commands. */
+/**
+ * Shell commands that make objects of other programs, as similar to ours as possible, in the tables that ours are in.
+ */
 export const foreign = [
   'ip link add m-mine type bridge',
   'ip link set m-mine up',

@@ -22,8 +22,8 @@ const returned: OverlayNetwork = {
 } as OverlayNetwork;
 
 /**
- * API server and etcd are away for so long; all agents and operators are restarted meanwhile, and containers start. Then a
- * network that is made as soon as the API server answers is on every node.
+ * Stops API server and etcd for a while. Meanwhile all agents and operators restart, and containers start. Then a new
+ * network, made as soon as the API server answers, must reach every node.
  */
 export async function outage(rig: Rig, awayMs: number): Promise<Measured[]> {
   const { lab, parts, client } = rig;

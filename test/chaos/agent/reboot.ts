@@ -9,6 +9,7 @@ import {
   type Container,
 } from '../../../hack/testbed/containers.ts';
 import { pathInNode } from '../../../hack/testbed/namespaces.ts';
+import { until } from '../../../hack/testbed/processes.ts';
 import { addNode, allocated, removeNode, startAgent, working } from '../../../hack/testbed/workloads.ts';
 import { difference } from '../../support/residue.ts';
 import {
@@ -25,7 +26,10 @@ import {
 
 const node = 'node9';
 
-/** What a reboot takes: every kernel object of ours and of containers, and /run. Files in /etc and /var/lib stay. */
+/**
+ * Commands that remove what a reboot removes: every kernel object of ours and of containers, and /run. Files in /etc
+ * and /var/lib stay.
+ */
 const forget = [
   'for l in $(ip -o link show | sed -n "s/^[0-9]*: \\(vtep[0-9]*\\|[mc]-[^:@]*\\).*/\\1/p"); do ip link del $l; done',
   'ip nexthop flush',
@@ -36,8 +40,8 @@ const forget = [
 ].join('\n');
 
 /**
- * A node loses what a reboot takes. Containers are refused until its data path is complete again, and the first that is let in reaches
- * its peer.
+ * Simulates a node's reboot. Containers must be refused until its data path is complete again, and the first one that
+ * is admitted must reach its peer.
  */
 export async function reboot(rig: Rig): Promise<Measured[]> {
   const { lab, parts, client } = rig;
@@ -47,8 +51,12 @@ export async function reboot(rig: Rig): Promise<Measured[]> {
     await working(lab, client, node, (spec.networks ?? []).length);
     await agentReady(rig, node);
     const join1 = () => addContainer(lab, parts, { node, network: 'dcos', name: 'first' });
-    // what a container leaves of itself stays: the directory of its leases
+    // the directory of a container's leases stays after the container
     await removeContainer(lab, parts, await join1());
+    // the kernel takes a moment to see that the bridge has no port any more, which its routes show too
+    await until('the bridge is without a port', async () =>
+      (await shellOn(rig, node, 'ip link show m-dcos')).includes('NO-CARRIER') ? true : undefined,
+    );
     const running = await tracesOf(rig, node);
     await endAgent(rig, node, 'SIGKILL');
     await shellOn(rig, node, forget);
@@ -79,7 +87,7 @@ export async function reboot(rig: Rig): Promise<Measured[]> {
   }
 }
 
-/** Starts the agent and asks for a container until one is let in, which then calls its peer. */
+/** Starts the agent and tries to start a container until one is admitted, which then pings its peer. */
 async function firstContainer({ lab, parts }: Rig, join1: () => Promise<Container>) {
   const start = performance.now();
   startAgent(lab, node);
@@ -100,7 +108,7 @@ async function firstContainer({ lab, parts }: Rig, join1: () => Promise<Containe
   }
 }
 
-/** What still differs from before after ten seconds. */
+/** Returns the differences from before that remain after ten seconds. */
 async function restored(
   traces: () => ReturnType<typeof tracesOf>,
   before: Awaited<ReturnType<typeof tracesOf>>,

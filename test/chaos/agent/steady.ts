@@ -11,7 +11,7 @@ import { counted, type Measured, type Rig } from './rig.ts';
 /** Datagrams a second, each way. */
 const rate = 1_000;
 
-/** What one end has seen: test/chaos/steady. */
+/** One end's report: test/chaos/steady. */
 interface End {
   sent: number;
   received: number;
@@ -25,9 +25,9 @@ export interface Seen {
   sent: number;
   lost: number;
   duplicates: number;
-  /** Megabytes of the stream. */
+  /** Megabytes of the TCP stream. */
   megabytes: number;
-  /** Why the stream ended or what was wrong with it. */
+  /** Errors of the stream. */
   broken: string[];
 }
 
@@ -52,7 +52,7 @@ function start({ lab }: Rig, container: Container, program: string, args: string
   return { ready, quiet: () => child.stdin.write('\n'), result };
 }
 
-/** Sends numbered datagrams between two containers, both ways, beside one TCP stream, until it is stopped. */
+/** Sends numbered datagrams between two containers, both ways, and one TCP stream, until it is stopped. */
 export async function steady(rig: Rig, [a, b]: [Container, Container]): Promise<() => Promise<Seen>> {
   const program = await buildProgram(join(root, 'test', 'chaos', 'steady'), join(root, 'dist', 'steady'), go);
   const to = (other: Container) => ['-to', other.addresses[0] ?? '', '-rate', String(rate)];
@@ -61,7 +61,7 @@ export async function steady(rig: Rig, [a, b]: [Container, Container]): Promise<
   await Promise.all([listener.ready, opener.ready]);
   return async () => {
     for (const each of [opener, listener]) each.quiet();
-    // what is on its way arrives
+    // packets that are on their way may arrive
     await new Promise((resolve) => setTimeout(resolve, 500));
     const [first, second] = await Promise.all([opener.result(), listener.result()]);
     const broken = [first.broken, second.broken].filter((text) => text !== undefined);
@@ -77,7 +77,7 @@ export async function steady(rig: Rig, [a, b]: [Container, Container]): Promise<
   };
 }
 
-/** The figures of steady traffic beside which something happened. */
+/** Figures of the steady traffic during an event. */
 export const judged = (beside: string, seen: Seen): Measured[] => [
   {
     ...counted(`${beside}: packets lost of ${seen.sent}`, seen.lost, 0),

@@ -5,14 +5,14 @@ import type { Dice } from './dice.ts';
 import { deletePage, deleteSpaces, forgetBlock } from './hands.ts';
 import { changeNetwork, networkPool, roles } from './networks.ts';
 
-/** Something that people, machines or clouds do to a cluster. */
+/** An event in a cluster, caused by people, machines or clouds. */
 export interface Action {
   what: string;
   weight: number;
   run: (cluster: Cluster, dice: Dice) => Promise<void>;
 }
 
-/** How many nodes a run keeps to, more or less. */
+/** Approximate number of nodes during a run. */
 export interface Size {
   least: number;
   most: number;
@@ -34,7 +34,7 @@ const oneOf = async (
   if (name !== undefined) await cluster.try(() => act(name));
 };
 
-/** A foreign finalizer: DELETE answers 200 and the object stays. */
+/** A foreign finalizer: DELETE answers 200, but the object stays. */
 const finalizer = 'ovt.example.com/held';
 
 async function holdAndLeave(cluster: Cluster, dice: Dice): Promise<void> {
@@ -54,7 +54,7 @@ async function holdAndLeave(cluster: Cluster, dice: Dice): Promise<void> {
   cluster.later(dice.whole(500, 4_000), () => patch(null));
 }
 
-/** What is edited by hand in an AgentAllocation takes something away or is nonsense; it never shows another's block. */
+/** Edits an AgentAllocation by hand. The edit removes something or is invalid; it never adds another node's block. */
 async function editAllocation(cluster: Cluster, dice: Dice): Promise<void> {
   const edit = dice.pick<object>([
     { networks: null },

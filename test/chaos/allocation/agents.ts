@@ -10,28 +10,28 @@ import { Informer } from '../../../src/kube/informer.ts';
 import { agentAllocations, overlayAgents, overlayConfigs } from '../../../src/kube/resources.ts';
 import type { Dice } from './dice.ts';
 
-/** How long an agent takes to do what its AgentAllocation says, in milliseconds: less than a block rests. */
+/** The longest time that an agent takes to follow its AgentAllocation, in ms: shorter than a block rests. */
 const latest = 300;
 
-/** How long Docker's containers may stay in a block that was withdrawn. */
+/** The longest time that Docker's containers stay in a withdrawn block, in ms. */
 const longestUse = 2_500;
 
 interface Played {
   address: string;
-  /** What the kernel has, by the last AgentAllocation that it followed. */
+  /** The kernel's state: the last AgentAllocation that the agent followed. */
   shown: AgentAllocation['spec'] | undefined;
-  /** Blocks in which containers still are although they were withdrawn: until when. */
+  /** Withdrawn blocks with running containers, and when these end. */
   used: Map<string, { network: string; until: number }>;
   working: boolean;
   again: boolean;
 }
 
 /**
- * The agents of all nodes, played: each registers, follows its AgentAllocation a little late, states what it holds and
- * what containers still use, and reports every network as OK. They ask the API server itself, without any fault.
+ * Simulates the agents of all nodes: each registers, follows its AgentAllocation a little late, reports its blocks and
+ * those that containers still use, and reports every network as OK. They reach the API server directly, without faults.
  */
 export class Agents {
-  /** The first write that the API server refused for another reason than a lost race. */
+  /** The first refusal of a write by the API server that was not a conflict. */
   refusal: string | undefined;
   readonly #client: Client;
   readonly #dice: Dice;
@@ -69,13 +69,13 @@ export class Agents {
     await Promise.all([this.#allocations, this.#agents, this.#configs].map((informer) => informer.stop()));
   }
 
-  /** A node's agent begins; one that was there already has lost all that its kernel had. */
+  /** Starts a node's agent. If it existed before, its kernel has lost everything. */
   join(node: string, address: string): void {
     this.#played.set(node, { address, shown: undefined, used: new Map(), working: false, again: false });
     this.#look(node);
   }
 
-  /** The node is gone, and its agent with it. */
+  /** Removes a node and its agent. */
   leave(node: string): void {
     this.#played.delete(node);
   }
@@ -87,7 +87,7 @@ export class Agents {
     if (!played.working) void this.#work(node, played);
   }
 
-  /** One pass at a time; what comes meanwhile is another one. */
+  /** Runs one pass at a time; events during a pass cause another pass. */
   async #work(node: string, played: Played): Promise<void> {
     played.working = true;
     while (played.again && this.#played.get(node) === played) {
@@ -97,7 +97,7 @@ export class Agents {
       try {
         await this.#pass(node, played);
       } catch (error) {
-        // lost a race: the informer brings the rest
+        // a conflict: the informer brings the rest
         played.again = !(error instanceof ApiError) || error.status !== 404;
         if (!(error instanceof ApiError) || (error.status !== 404 && error.status !== 409))
           this.#refused(node, error);
@@ -108,7 +108,7 @@ export class Agents {
 
   async #pass(node: string, played: Played): Promise<void> {
     const now = this.#allocations.get(node)?.spec;
-    // an allocation that is gone is no order to take everything down
+    // a deleted allocation is no order to remove everything
     if (now !== undefined) this.#follow(node, played, now);
     const current = this.#agents.get(node);
     const spec = this.#registration(played);
@@ -134,7 +134,7 @@ export class Agents {
     this.#agents.learn(await this.#client.updateStatus(overlayAgents, { ...current, status }));
   }
 
-  /** The played agents' writes are meant to be right. */
+  /** The simulated agents' writes must be valid. */
   #refused(node: string, error: unknown): void {
     this.refusal ??= `${node}: ${error instanceof Error ? error.message : String(error)}`;
   }
@@ -142,7 +142,7 @@ export class Agents {
   #follow(node: string, played: Played, next: AgentAllocation['spec']): void {
     const has = blocksOf(next);
     for (const [cidr, network] of blocksOf(played.shown)) {
-      // four nodes of ten have containers that take their time
+      // containers on four of ten nodes end late
       if (has.has(cidr) || !/[0369]$/.test(node)) continue;
       const ms = this.#dice.whole(500, longestUse);
       played.used.set(cidr, { network, until: Date.now() + ms });
@@ -178,11 +178,11 @@ export class Agents {
 
 const byName = (a: { name: string }, b: { name: string }) => (a.name < b.name ? -1 : 1);
 
-/** Network of each block. */
+/** Returns the network of each block. */
 const blocksOf = (spec: AgentAllocation['spec'] | undefined): Map<string, string> =>
   new Map((spec?.networks ?? []).flatMap(({ name, subnets }) => subnets.map(({ cidr }) => [cidr, name])));
 
-/** All that is a reason to write. */
+/** Returns the parts of the spec whose change causes a write. */
 const stated = ({ addresses, vtep, networks = [], restore }: OverlayAgent['spec']): string =>
   JSON.stringify([
     addresses,

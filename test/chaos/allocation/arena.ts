@@ -14,7 +14,7 @@ import { Operators, shortLease, type LeaseTimes } from './operators.ts';
 const crds = join(import.meta.dirname, '..', '..', '..', 'crds');
 const namespaces: Resource<KubeObject> = { apiVersion: 'v1', kind: 'Namespace', plural: 'namespaces' };
 
-/** A control plane of its own with operators, nodes and a judge: all on ports of 127.0.0.1, and gone with this process. */
+/** A control plane with operators, nodes and a judge, all on ports of 127.0.0.1. It ends with this process. */
 export class Arena {
   readonly plane: OwnControlPlane;
   readonly operators: Operators;
@@ -73,7 +73,7 @@ export class Arena {
     return arena;
   }
 
-  /** @throws Error when an operator ended by itself or the history could not be read */
+  /** @throws Error if an operator ended by itself, or the history could not be read */
   check(): void {
     this.operators.check();
     if (this.agents.refusal !== undefined)
@@ -91,7 +91,7 @@ export class Arena {
     await this.#temp.remove();
   }
 
-  /** From etcd's first revision on, as fast as they come: none is left out. */
+  /** Reads every change from etcd's first revision on. */
   async #follow(): Promise<void> {
     const { signal } = this.#reading;
     try {

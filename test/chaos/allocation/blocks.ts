@@ -10,7 +10,7 @@ import { vtepAt } from '../../../src/net/vtep.ts';
 import { pageName, vtepSpace } from '../../../src/allocate/space.ts';
 
 /**
- * Blocks by name: a CIDR. A VTEP counts as three: each of its addresses as a block of one, and its MAC.
+ * Blocks by name: a CIDR. A VTEP counts as three: each of its addresses as a block of one address, and its MAC address.
  */
 export function vtepBlocks({ ip, ip6, mac }: Vtep): string[] {
   return [
@@ -20,13 +20,13 @@ export function vtepBlocks({ ip, ip6, mac }: Vtep): string[] {
   ];
 }
 
-/** All that an AgentAllocation shows. */
+/** Returns all blocks in an AgentAllocation. */
 export const shownBlocks = ({ vtep, networks = [] }: AgentAllocationSpec): string[] => [
   ...(vtep === undefined ? [] : vtepBlocks(vtep)),
   ...networks.flatMap(({ subnets }) => subnets.map(({ cidr }) => cidr)),
 ];
 
-/** Addresses as numbers, so that blocks of different lengths can be compared; undefined for a MAC. */
+/** Addresses as numbers, so that blocks of different lengths can be compared. */
 export interface Range {
   family: number;
   first: bigint;
@@ -35,7 +35,10 @@ export interface Range {
 
 const ranges = new Map<string, Range | undefined>();
 
-/** By itself, not by the product's arithmetic: that is part of what is judged. */
+/**
+ * Returns the range of a block; undefined for a MAC address. It does not use the product's arithmetic, which is part of
+ * what is tested.
+ */
 export function rangeOf(name: string): Range | undefined {
   if (ranges.has(name)) return ranges.get(name);
   const [address = '', length = ''] = name.split('/');
@@ -67,13 +70,15 @@ function number6(address: string): bigint {
 export const overlap = (a: Range, b: Range): boolean =>
   a.family === b.family && a.first <= b.last && b.first <= a.last;
 
-/** What the ledger says of a block. */
+/** The ledger's entry of a block. */
 export interface Entry {
   node: string;
   state: BlockState;
 }
 
-/** What one page says, by block; nothing where the index does not list the page, or the page is another space's. */
+/**
+ * Returns a page's entries by block; none if the index does not list the page, or the page belongs to another space.
+ */
 export function entriesOf(
   name: string,
   page: LedgerPage,

@@ -4,7 +4,7 @@ import { ApiError, type Client } from '../../../src/kube/client.ts';
 import { nodes, overlayNetworks, type Node } from '../../../src/kube/resources.ts';
 import type { Agents } from './agents.ts';
 
-/** A Node as it is meant to be. */
+/** The desired state of a Node. */
 interface Machine {
   address: string;
   labels: Record<string, string>;
@@ -13,15 +13,15 @@ interface Machine {
 type NetworkSpec = Partial<OverlayNetworkSpec> & Pick<OverlayNetworkSpec, 'subnets'>;
 
 /**
- * The cluster as its administrator means it to be: Nodes and networks. Every change is made here first, which follows from
- * the dice alone, and then in the API server, where nobody stands in its way.
+ * The cluster that its administrator wants: Nodes and networks. Every change is made here first, decided by the dice
+ * alone, and then in the API server, directly.
  */
 export class Cluster {
   readonly client: Client;
   readonly agents: Agents;
   readonly machines = new Map<string, Machine>();
   readonly networks = new Map<string, NetworkSpec>();
-  /** Changes that the API server refused, as to an object that was gone already. */
+  /** Number of changes that the API server refused, for example because the object was gone. */
   refused = 0;
   readonly #later: Promise<void>[] = [];
   readonly #over = new AbortController();
@@ -48,7 +48,7 @@ export class Cluster {
     await this.try(() => this.client.delete(nodes, name));
   }
 
-  /** The machine is made anew under its name: another uid, and an agent that knows nothing. */
+  /** Replaces the machine under its name: another uid, and an agent without any state. */
   async remake(name: string): Promise<void> {
     this.agents.leave(name);
     await this.try(() => this.client.delete(nodes, name));
@@ -59,7 +59,7 @@ export class Cluster {
     const machine = this.machines.get(name);
     if (machine === undefined) return;
     machine.labels = labels;
-    // a label that is left out of a merge patch stays
+    // a merge patch keeps labels that it does not contain
     const gone = { role: null, 'overlaynet.dev/bridges': null };
     await this.try(() =>
       this.client.patch(nodes, name, { metadata: { labels: { ...gone, ...labels } } }, { type: 'merge' }),
@@ -84,7 +84,7 @@ export class Cluster {
     await this.try(() => this.client.delete(overlayNetworks, name));
   }
 
-  /** What the API server refuses because of what is there by now is no failure of the run; a conflict is tried again. */
+  /** Makes a change. A refusal that depends on the current objects is no failure of the run; a conflict is retried. */
   async try(change: () => Promise<unknown>, times = 1): Promise<void> {
     try {
       await change();
@@ -95,20 +95,20 @@ export class Cluster {
     }
   }
 
-  /** Does it after a while; the run goes on meanwhile. */
+  /** Makes a change after a while. The run continues meanwhile. */
   later(ms: number, change: () => Promise<void>): void {
     const done = sleep(ms, undefined, { signal: this.#over.signal }).then(change);
-    // it is reported when all that was to be done is waited for
+    // the error is reported when pending changes are awaited
     done.catch(() => undefined);
     this.#later.push(done);
   }
 
-  /** All that was to be done later is done. */
+  /** Waits for all pending changes. */
   async settled(): Promise<void> {
     await Promise.all(this.#later.splice(0));
   }
 
-  /** Does nothing more: what was to be done later and has not begun is left out. */
+  /** Ends: pending changes that have not begun are dropped. */
   async end(): Promise<void> {
     this.#over.abort();
     await Promise.allSettled(this.#later);

@@ -1,4 +1,4 @@
-/** Numbers that look random and follow from a seed: the same seed gives the same again. */
+/** Random numbers from a seed: the same seed gives the same numbers. */
 export class Dice {
   #state: number;
   readonly #seed: string;
@@ -8,12 +8,12 @@ export class Dice {
     this.#state = hash(seed);
   }
 
-  /** Dice of its own for a part of the run, so that what one part throws does not shift another's numbers. */
+  /** Returns separate dice for a part of the run, so that the numbers of one part do not depend on another. */
   fork(name: string): Dice {
     return new Dice(`${this.#seed} ${name}`);
   }
 
-  /** From 0 up to, but not, 1 (mulberry32). */
+  /** Returns a number from 0 up to, but not including, 1 (mulberry32). */
   real(): number {
     this.#state = (this.#state + 0x6d2b79f5) | 0;
     let mixed = Math.imul(this.#state ^ (this.#state >>> 15), 1 | this.#state);
@@ -25,7 +25,7 @@ export class Dice {
     return this.real() < probability;
   }
 
-  /** A whole number, both ends included. */
+  /** Returns a whole number, both ends included. */
   whole(from: number, to: number): number {
     return from + Math.floor(this.real() * (to - from + 1));
   }
@@ -34,14 +34,14 @@ export class Dice {
     return list[Math.floor(this.real() * list.length)];
   }
 
-  /** Some of the list, in the list's order. */
+  /** Returns some items of the list, in the list's order. */
   some<T>(list: readonly T[], count: number): T[] {
     const left = new Set(list.keys());
     while (left.size > Math.max(0, list.length - count)) left.delete(this.pick([...left]) ?? 0);
     return list.filter((_, at) => !left.has(at));
   }
 
-  /** One of the things by weight. */
+  /** Returns one of the things, by weight. */
   weighted<T extends { weight: number }>(things: readonly T[]): T {
     let rest = this.real() * things.reduce((sum, { weight }) => sum + weight, 0);
     for (const thing of things) {

@@ -48,7 +48,7 @@ const strike = (dice: Dice, longest: number): Strike => ({
   ms: dice.whole(50, longest),
 });
 
-/** Perhaps something that befalls the operators in this round. */
+/** May inject a fault into the operators in this round. */
 export function befall(operators: Operators, dice: Dice): void {
   const target = choose(operators, dice);
   const [fault, weather] = [dice.real(), dice.real()];
@@ -63,7 +63,7 @@ export function befall(operators: Operators, dice: Dice): void {
   else if (fault < 0.4) operators.halfOpen(target, { resources, ms, end });
 }
 
-/** Mostly the one that leads. */
+/** Chooses an operator, mostly the leader. */
 function choose(operators: Operators, dice: Dice): Operator | undefined {
   const any = dice.pick(operators.all);
   return dice.chance(0.7) ? operators.leader : any;

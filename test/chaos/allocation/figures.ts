@@ -11,7 +11,7 @@ const each = (head: string, map: ReadonlyMap<string, number>): Counted[] =>
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([what, value]) => ({ what: `${head}${what}`, value: number(value), ok: value > 0 }));
 
-/** What a run did, and what it found. */
+/** Returns the figures of a run. */
 export function figures(outcome: Outcome, rounds: number): Counted[] {
   const { violations, longestRest } = outcome;
   const broken = (rule: string) => violations.filter((one) => one.rule === rule).length;
@@ -55,7 +55,7 @@ export function renderCounted(counted: readonly Counted[]): string {
   return table(counted.map(({ what, value, ok }) => [what, value, ok ? 'ok' : 'FAILED']));
 }
 
-/** The first violations with what led to them. */
+/** Describes the first violations and the changes before them. */
 export function renderViolations({ violations }: Outcome): string {
   return violations
     .slice(0, 3)

@@ -5,14 +5,14 @@ import type { Cluster } from './cluster.ts';
 import type { Dice } from './dice.ts';
 
 /**
- * The judge must know which writes were a person's. The annotation says so: a write that changes
- * it is by hand, and so is a deletion right after a write that changed it.
+ * The judge must know which writes a person made. This annotation says it: a write that changes it was made by hand,
+ * and so was a deletion right after such a write.
  */
 export const handAnnotation = 'ovt.example.com/by-hand';
 
 let edits = 0;
 
-/** Writes it under its resourceVersion, marked. */
+/** Writes the object under its resourceVersion, with a new mark. */
 async function marked(cluster: Cluster, object: AllocationLedger): Promise<AllocationLedger> {
   const annotations = { ...object.metadata.annotations, [handAnnotation]: String(++edits) };
   return cluster.client.update(allocationLedgers, {
@@ -46,7 +46,7 @@ export async function deleteSpaces(cluster: Cluster): Promise<void> {
   );
 }
 
-/** The ledger no longer knows one of the blocks that a node holds. */
+/** Removes the entry of a node's block from the ledger. */
 export async function forgetBlock(cluster: Cluster, dice: Dice): Promise<void> {
   const which = dice.real();
   await cluster.try(async () => {

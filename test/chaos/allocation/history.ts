@@ -1,8 +1,8 @@
-/** One change of one key, in the order in which etcd made it. */
+/** One change of one key, in etcd's order. */
 export interface Change {
   revision: number;
   key: string;
-  /** The object as it is stored; undefined where the key was deleted, and for what is not JSON. */
+  /** The stored object; undefined if the key was deleted, and for values that are not JSON. */
   object: unknown;
   deleted: boolean;
 }
@@ -20,7 +20,10 @@ interface WatchAnswer {
 const base64 = (text: string) => Buffer.from(text).toString('base64');
 const text = (base64Text: string) => Buffer.from(base64Text, 'base64').toString();
 
-/** Where this harness writes into etcd itself, beside the API server's keys: what it says there comes in order with them. */
+/**
+ * The key in etcd that this harness itself writes, beside the API server's keys, so that its marks are ordered with
+ * their changes.
+ */
 const markKey = '/registry/ovt-mark';
 
 /** Writes a word into the history. Returns its revision. */
@@ -32,13 +35,13 @@ export async function mark(etcd: string, word: string): Promise<number> {
   return Number(header.revision);
 }
 
-/** The word that a change is, where it is one of `mark`'s. */
+/** Returns the word of a change that `mark` made. */
 export const markIn = ({ key, object }: Change): string | undefined =>
   key === markKey ? String(object) : undefined;
 
 /**
- * Every change under /registry since etcd's first revision, and those to come: etcd's own watch, which leaves none out and
- * ends with an error where some were compacted away.
+ * Yields every change under /registry since etcd's first revision, and future ones. It uses etcd's own watch, which
+ * skips nothing and fails if changes were compacted away.
  */
 export async function* changes(etcd: string, signal: AbortSignal): AsyncGenerator<Change> {
   const watch = { key: base64('/registry/'), range_end: base64('/registry0'), start_revision: '1' };

@@ -8,35 +8,35 @@ export interface Violation {
   rule: 'overlap' | 'not its own' | 'freed in use' | 'taken away' | 'not converged' | 'ended';
   revision: number;
   what: string;
-  /** What happened to the block before. */
+  /** The previous changes of the block. */
   story: string[];
 }
 
-/** The harness writes this word where all is at rest: from then on no hand edit excuses anything. */
+/** The harness writes this word when the cluster is at rest. From then on, no manual change excuses a violation. */
 export const atRest = 'at rest';
 
 /**
- * Reads the history change by change and holds each revision against the rules: no two AgentAllocations overlap; each shows
- * only what the ledger says is its own; what an AgentAllocation shows, or an agent has said and still says that it uses, is
- * not freed.
+ * Reads the history change by change and checks each revision: AgentAllocations do not overlap; each contains only
+ * blocks that the ledger gives to its node; and a block is not freed while an AgentAllocation contains it, or an agent
+ * reports it in use.
  */
 export class Judge {
   readonly violations: Violation[] = [];
-  /** Changes that were read, other keys' too. */
+  /** Number of changes that were read, including other keys. */
   read = 0;
   revision = 0;
   readonly #ledger = new LedgerHistory();
-  /** Blocks by node. */
+  /** Blocks in AgentAllocations, by node. */
   readonly #shown = new Map<string, Set<string>>();
-  /** Blocks that agents say they use, of those which they were shown when they first said so. */
+  /** Blocks that agents report in use, if these were in their AgentAllocations when first reported. */
   readonly #used = new Map<string, Set<string>>();
-  /** A person took these out of the ledger, and it does not yet know them again. */
+  /** Blocks that a person removed from the ledger, and that it does not yet contain again. */
   readonly #excused = new Map<string, Set<string>>();
-  /** Nodes that have a right to all that they are shown. */
+  /** Nodes that have a right to all blocks in their AgentAllocations. */
   readonly #kept = new Set<string>();
   readonly #stories = new Map<string, string[]>();
 
-  /** From now on what these nodes are shown must not be taken from them. */
+  /** From now on, these nodes must keep the blocks in their AgentAllocations. */
   keep(nodes: Iterable<string>): void {
     for (const node of nodes) this.#kept.add(node);
   }
@@ -127,7 +127,7 @@ export class Judge {
     const before = this.#used.get(node) ?? new Set<string>();
     const shown = this.#shown.get(node);
     const says = (object?.spec.networks ?? []).flatMap(({ subnets }) => subnets);
-    // what an agent first says after it was withdrawn came too late for anybody to heed
+    // a block that an agent first reports after its withdrawal was reported too late
     const now = new Set(says.filter((block) => before.has(block) || shown?.has(block) === true));
     for (const block of now) if (!before.has(block)) this.#tell(block, `${node} says that it uses it`);
     for (const block of before)

@@ -3,7 +3,7 @@ import { spacesName } from '../../../src/allocate/view.ts';
 import { entriesOf, type Entry } from './blocks.ts';
 import { handAnnotation } from './hands.ts';
 
-/** What a change of the ledger did to one block. */
+/** The effect of a ledger change on one block. */
 export interface Turn {
   block: string;
   before: Entry | undefined;
@@ -13,25 +13,25 @@ export interface Turn {
 
 interface Stored {
   object: AllocationLedger;
-  /** Its last write changed the mark: a deletion that follows is that person's. */
+  /** True if the last write changed the mark: a deletion that follows was made by hand. */
   fresh: boolean;
 }
 
-/** The ledger as it is at one revision of the history, block by block. */
+/** The ledger at one revision of the history, block by block. */
 export class LedgerHistory {
   #index: LedgerIndex | undefined;
   #last: LedgerIndex | undefined;
   readonly #objects = new Map<string, Stored>();
   readonly #pages = new Map<string, Map<string, Entry>>();
 
-  /** Everything that the ledger says of a block: one entry, or none, unless two pages say something of it. */
+  /** Returns the ledger's entries of a block: none or one, or more if several pages contain it. */
   entries(block: string): Entry[] {
     return [...this.#pages.values()].flatMap((page) => page.get(block) ?? []);
   }
 
   /**
-   * Whether the ledger says that the block is that node's own. While a person has deleted `spaces`, an operator that has
-   * not seen it goes on by the pages as the last index lists them.
+   * Returns whether the ledger gives the block to that node. After a person has deleted `spaces`, an operator that has
+   * not seen that still uses the pages of the last index.
    */
   owns(node: string, block: string): boolean {
     const entries = this.#index === undefined ? this.#entriesByLast(block) : this.entries(block);
@@ -47,7 +47,7 @@ export class LedgerHistory {
     });
   }
 
-  /** Takes the object's next state, undefined for none, and returns what that does to each block. */
+  /** Applies the object's next state (undefined: deleted) and returns the effect on each block. */
   take(name: string, object: AllocationLedger | undefined): Turn[] {
     const known = this.#objects.get(name);
     const markOf = (one: AllocationLedger | undefined) => one?.metadata.annotations?.[handAnnotation];

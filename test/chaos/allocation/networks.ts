@@ -2,14 +2,14 @@ import type { NetworkSubnet, OverlayNetworkSpec } from '../../../src/api/types.t
 import type { Cluster } from './cluster.ts';
 import type { Dice } from './dice.ts';
 
-/** What the nodes' label `role` may say. */
+/** Values of the nodes' label `role`. */
 export const roles = ['a', 'b', 'c'];
 
 const active = (cidr: string, prefix: number): NetworkSubnet => ({ cidr, prefix, state: 'Active' });
 
 /**
- * What each network may consist of: one list of subnets or another. Many of them overlap, so that one that comes back
- * changed, or while another's blocks still rest, has to wait; `small` is too small for all nodes.
+ * Possible subnets of each network. Many overlap, so that a network that comes back changed, or while another network's
+ * blocks still rest, must wait. `small` has too few blocks for all nodes.
  */
 const shapes: Record<string, NetworkSubnet[][]> = {
   red: [[active('9.1.0.0/16', 24)], [active('9.1.0.0/16', 25)], [active('9.1.0.0/18', 26)]],
@@ -50,7 +50,7 @@ const selector = (dice: Dice): Pick<OverlayNetworkSpec, 'nodeSelector'> =>
         },
       };
 
-/** One change to it, as `kubectl` would make it; where it is not there, it is made. */
+/** Changes the network once, as `kubectl` would, or creates it if it does not exist. */
 export async function changeNetwork(cluster: Cluster, name: string, dice: Dice): Promise<void> {
   const spec = cluster.networks.get(name);
   if (spec === undefined) return cluster.apply(name, freshSpec(name, dice));

@@ -5,20 +5,20 @@ import { ServerProcess } from '../../support/kubeprocess.ts';
 import type { Dice } from './dice.ts';
 import { calm, FaultyProxy, type Ambush, type Weather } from './proxy.ts';
 
-/** Of the Lease, in milliseconds. */
+/** Times of the Lease, in milliseconds. */
 export interface LeaseTimes {
   duration: number;
   deadline: number;
   retry: number;
 }
 
-/** Short, so that a pause can outlast it; not so short that a busy machine cannot renew it. */
+/** Short enough that a pause can outlast it, and long enough for a busy machine to renew it. */
 export const shortLease: LeaseTimes = { duration: 3_000, deadline: 2_500, retry: 300 };
 
-/** One operator: a real process of the bundle, behind a proxy of its own. */
+/** An operator: a real process of the bundle, behind its own proxy. */
 export class Operator {
   readonly proxy: FaultyProxy;
-  /** Something is being done to it: nothing else is, until that is over. */
+  /** The fault that is being injected. There is one at a time. */
   busy: Promise<void> | undefined;
   readonly leaseMs: number;
   readonly identity: string;
@@ -48,12 +48,12 @@ export class Operator {
     this.#process = new ServerProcess(process.execPath, [this.#bundle, ...own, ...this.#lease], this.#log);
   }
 
-  /** @throws Error with its last words when it ended by itself */
+  /** @throws Error with its last log lines if it ended by itself */
   check(): void {
     this.#process?.check();
   }
 
-  /** As a machine that is suspended, or a process that gets no CPU: nothing in it moves, its connections stay open. */
+  /** Stops the process like a suspended machine: nothing runs, but its connections stay open. */
   stop(): void {
     this.#process?.signal('SIGSTOP');
   }
@@ -69,23 +69,23 @@ export class Operator {
   }
 }
 
-/** At which write something is done to an operator, and for how long. */
+/** The write at which a fault is injected, and its duration. */
 export interface Strike {
   write: string;
   moment: Ambush['moment'];
-  /** So many of them it lets pass. */
+  /** Number of such writes to let pass before. */
   skip: number;
   ms: number;
 }
 
-/** What was done to the operators. */
+/** The faults that were injected. */
 export interface Injuries {
-  /** By the write at which it happened. */
+  /** Number of pauses by the write at which they happened. */
   pauses: Map<string, number>;
   kills: number;
 }
 
-/** All operators of a run, and what is done to them. */
+/** All operators of a run, and the faults that are injected. */
 export class Operators {
   readonly all: Operator[] = [];
   readonly injuries: Injuries = { pauses: new Map(), kills: 0 };
@@ -112,14 +112,14 @@ export class Operators {
     return operators;
   }
 
-  /** Those to which nothing is being done. */
+  /** Operators without a fault in progress. */
   get idle(): Operator[] {
     return this.all.filter(({ busy }) => busy === undefined);
   }
 
   /**
-   * Pauses it at its next write of that kind for longer than its Lease lasts; where none comes within a second, at any
-   * write; where none comes within three, wherever it is then.
+   * Pauses the operator at its next write of that kind, for longer than its Lease lasts. If no such write comes within
+   * a second, pauses it at any write; if none comes within three, at once.
    */
   pause(operator: Operator, plan: Strike): void {
     this.#during(operator, async () => {
@@ -139,7 +139,7 @@ export class Operators {
     });
   }
 
-  /** The same with SIGKILL; then starts it anew. */
+  /** The same with SIGKILL; then starts the operator again. */
   kill(operator: Operator, plan: Strike): void {
     this.#during(operator, async () => {
       this.injuries.kills++;
@@ -156,7 +156,7 @@ export class Operators {
     );
   }
 
-  /** The one that wrote last, Leases aside: mostly the leader. */
+  /** The operator with the latest write other than a Lease's, which is usually the leader. */
   get leader(): Operator | undefined {
     return this.all.reduce<Operator | undefined>(
       (found, one) => (found === undefined || one.proxy.wroteAt > found.proxy.wroteAt ? one : found),
@@ -168,7 +168,7 @@ export class Operators {
     operator.proxy.weather = weather;
   }
 
-  /** No faults any more, and all of them awake. */
+  /** Ends all faults and wakes all operators. */
   async calm(): Promise<void> {
     for (const { proxy } of this.all) proxy.weather = calm;
     await Promise.all(this.all.flatMap(({ busy }) => busy ?? []));
@@ -191,8 +191,8 @@ export class Operators {
 }
 
 /**
- * Strikes at the chosen write; where none such comes within a second, at any; and where none comes at all, wherever the
- * operator is. Returns at which write that was.
+ * Strikes at the chosen write, at any write if no such write comes within a second, or at once if none comes at all.
+ * Returns the write.
  */
 async function lieInWait(
   { proxy }: Operator,

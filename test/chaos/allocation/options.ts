@@ -19,7 +19,7 @@ const whole = (least: number, most: number) => (text: string) => {
   return value;
 };
 
-/** Prints help or one line about a wrong flag, and ends the process, as commander does. */
+/** Parses flags. Prints help, or one line about a wrong flag, and ends the process, as commander does. */
 export const parseOptions = (argv: readonly string[]): Options =>
   new Command('npm run chaos -- allocation')
     .description('Disturbs real operators at random, then reads every revision in etcd and judges it.')

@@ -6,31 +6,37 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Dice } from './dice.ts';
 import { watchedBy, writeOf } from './write.ts';
 
-/** How likely each fault is at a request, from 0 to 1. */
+/** Probability of each fault of a request, from 0 to 1. */
 export interface Weather {
-  /** Of 409, 429 and 500 each. */
+  /** Probability of 409, 429 and 500, each. */
   refused: number;
   delayed: number;
-  /** The connection is cut before the API server has the request or, with most writes, after it has done it. */
+  /** The connection is cut before the API server gets the request or, for most writes, after it has executed it. */
   cut: number;
 }
 
 export const calm: Weather = { refused: 0, delayed: 0, cut: 0 };
 
-/** Lies in wait for one write of the operator behind this proxy. */
+/** Waits for one write of the operator behind this proxy. */
 export interface Ambush {
   matches: (write: string) => boolean;
-  /** `held`: the request waits as long as its sender sleeps; `sent`: it goes on at once; `answered`: its answer is there. */
+  /**
+   * `held`: the request waits while its sender sleeps; `sent`: it continues at once; `answered`: its answer has
+   * arrived.
+   */
   moment: 'held' | 'sent' | 'answered';
-  /** Puts the operator to sleep. @returns when it is awake again */
+  /**
+   * Puts the operator to sleep.
+   * @returns resolves when it is awake again
+   */
   spring: (write: string) => Promise<void>;
 }
 
-/** Requests that are kept back. */
+/** Requests that are held back. */
 export interface Hold {
-  /** How many there were. */
+  /** Number of requests that were held. */
   readonly count: number;
-  /** These go on, and none is kept from now on. */
+  /** Releases them, and holds no more. */
   release(): void;
 }
 
@@ -38,7 +44,7 @@ interface HeldRequests extends Hold {
   count: number;
   matches: (method: string, path: string) => boolean;
   side: 'request' | 'answer';
-  /** To be called with each; resolves when it may go on. */
+  /** Called with each request; resolves when it may continue. */
   keep(): Promise<void>;
 }
 
@@ -48,16 +54,16 @@ interface Watch {
   response: ServerResponse;
 }
 
-/** Stands between one operator and the API server, in the clear, and does to requests what networks and servers do. */
+/** A plain HTTP proxy between one operator and the API server, which injects the faults of networks and servers. */
 export class FaultyProxy {
   readonly url: string;
   weather: Weather = calm;
   ambush: Ambush | undefined;
-  /** Faults so far, by kind. */
+  /** Number of faults, by kind. */
   readonly faults = new Map<string, number>();
-  /** Writes that the API server has done, by what they wrote. */
+  /** Number of writes that the API server has executed, by kind. */
   readonly writes = new Map<string, number>();
-  /** When the operator last wrote anything but a Lease, by performance.now(). */
+  /** Time of the operator's last write other than a Lease's, by performance.now(). */
   wroteAt = 0;
   readonly #server: http.Server;
   readonly #target: string;
@@ -89,8 +95,8 @@ export class FaultyProxy {
   }
 
   /**
-   * Keeps back each request that matches, or the answer to it, until it is released. Its sender goes on meanwhile.
-   * @param matches path: without query
+   * Holds each matching request, or its answer, until it is released. The sender continues meanwhile.
+   * @param matches gets the path without the query
    */
   hold(side: 'request' | 'answer', matches: (method: string, path: string) => boolean): Hold {
     const released = Promise.withResolvers<undefined>();
@@ -111,7 +117,7 @@ export class FaultyProxy {
     return hold;
   }
 
-  /** Sends no byte on the open watches of these resources for a while; then all that came meanwhile, or it cuts them. */
+  /** Stalls the open watches of these resources for a while, then sends what arrived meanwhile or cuts them. */
   async halfOpen(
     isMeant: (resource: string) => boolean,
     over: Promise<unknown>,
@@ -212,13 +218,13 @@ export class FaultyProxy {
     return dice.chance(delayed) ? 'delayed' : undefined;
   }
 
-  /** Resolves with the answer's head. */
+  /** Resolves with the head of the answer. */
   #forward(request: IncomingMessage, body: Buffer, response: ServerResponse): Promise<IncomingMessage> {
     const { method = '', url = '', headers } = request;
     return new Promise((resolve, reject) => {
       const forward = https.request(this.#target + url, { method, headers, agent: this.#agent }, resolve);
       forward.on('error', reject);
-      // a watch ends when its client goes; a write that is under way is still done
+      // a watch ends with its client; a write in progress is completed
       if (watchedBy(url) !== undefined) response.on('close', () => forward.destroy());
       forward.end(body);
     });

@@ -21,7 +21,7 @@ import {
 } from '../../../src/kube/resources.ts';
 import { entriesOf, overlap, rangeOf, shownBlocks } from './blocks.ts';
 
-/** Everything in the API server at one moment of rest, by name. */
+/** All objects in the API server at a moment of rest, by name. */
 interface Still {
   config: OverlayConfig | undefined;
   nodes: Map<string, KubeObject>;
@@ -50,7 +50,7 @@ const condition = ({ status }: OverlayNetwork | OverlayConfig, type: string) =>
 
 const isAccepted = (network: OverlayNetwork): boolean => condition(network, 'Accepted')?.status === 'True';
 
-/** Everything that is not yet as it has to be once the cluster is left alone; empty when it has converged. */
+/** Returns everything that is not yet as it must be in an idle cluster; empty once it has converged. */
 export function unrest(still: Still): string[] {
   return [
     ...strangers(still),
@@ -71,7 +71,7 @@ function* strangers({ nodes: there, agents, allocations }: Still): Generator<str
   }
 }
 
-/** The ledger and the AgentAllocations say the same, and nothing rests any more. */
+/** The ledger and the AgentAllocations must agree, and no block may rest any more. */
 function* ledgerUnrest({ ledger, allocations }: Still): Generator<string> {
   const held = new Map<string, Set<string>>();
   for (const [name, { spec }] of ledger) {
@@ -119,12 +119,12 @@ function overlaps(a: string, b: string): boolean {
   return first !== undefined && second !== undefined && overlap(first, second);
 }
 
-/** Of a network that is refused, those that were accepted before. */
+/** Returns the subnets in force: for a refused network, those that were accepted before. */
 function subnetsInForce(network: OverlayNetwork): Subnets {
   return isAccepted(network) ? network.spec.subnets : acceptedSubnets(network);
 }
 
-/** Every selected node has one block of each active subnet, as far as there are blocks; no other has any. */
+/** Every selected node must have one block of each active subnet while there are blocks. Other nodes must have none. */
 function* holders(network: OverlayNetwork, still: Still): Generator<string> {
   const { name } = network.metadata;
   const inForce = subnetsInForce(network);
@@ -155,7 +155,7 @@ function* holders(network: OverlayNetwork, still: Still): Generator<string> {
       yield `${name}: ${has.length} of ${names.size} nodes have a block of ${cidr}`;
     short ||= has.length < names.size;
   }
-  // all of it drains: what Ready says then of nodes that never had a block is not judged here
+  // all subnets drain: Ready then depends on nodes that never had a block, which is not checked here
   if (on && active.length === 0) return;
   const said = condition(network, 'Ready');
   const reason =

@@ -16,16 +16,16 @@ export interface RunOptions {
   nodes: number;
   restEvery?: number;
   bundle: string;
-  /** Leaves out the actions that have this word in their name. */
+  /** Leaves out the actions whose names contain this word. */
   without?: string;
   logs?: string;
   /** Called after each round. */
   onRound?: (round: number) => void;
 }
 
-/** What a run did and found. */
+/** The result of a run. */
 export interface Outcome {
-  /** Until the end, or until a rule was broken. */
+  /** Rounds until the end, or until a rule was broken. */
   rounds: number;
   changes: number;
   revision: number;
@@ -35,20 +35,20 @@ export interface Outcome {
   pauses: Map<string, number>;
   kills: number;
   rests: number;
-  /** Milliseconds from the last fault to everything being as it should. */
+  /** Longest time in ms from the last fault until the cluster had converged. */
   longestRest: number;
   refused: number;
   violations: Violation[];
 }
 
-/** Rounds between two rests, unless told. */
+/** Default number of rounds between two rests. */
 const usualRest = 25;
-/** An administrator answers an alarm after so many milliseconds. */
+/** Time after which the administrator answers an alarm, in ms. */
 const confirmMs = 15_000;
-/** Ten times what it takes on a machine that has nothing else to do. */
+/** Ten times what an otherwise idle machine needs. */
 const patienceMs = 200_000;
 
-/** Disturbs operators and cluster round after round until they are over or a rule is broken. */
+/** Disturbs operators and cluster, round after round, until all rounds are done or a rule is broken. */
 export async function run(options: RunOptions): Promise<Outcome> {
   const dice = new Dice(String(options.seed));
   const arena = await Arena.start({ ...options, dice });
@@ -94,7 +94,7 @@ async function disturb(
   await sleep(dice.whole(20, 300));
 }
 
-/** No more faults; waits until everything is as it has to be. Returns how long that took, in ms. */
+/** Ends the faults and waits until the cluster has converged. Returns the time that this took, in ms. */
 async function rest(arena: Arena): Promise<number> {
   const { judge, cluster, operators, plane } = arena;
   await Promise.all([cluster.settled(), operators.calm()]);
@@ -123,7 +123,7 @@ async function rest(arena: Arena): Promise<number> {
   }
 }
 
-/** What an administrator does whose cluster says that it wants to be sure. */
+/** Confirms what the cluster asks its administrator to confirm. */
 async function confirm({ plane, cluster }: Arena, config: OverlayConfig | undefined): Promise<void> {
   const { restored, departures } = config?.status ?? {};
   const annotations = {

@@ -5,35 +5,35 @@ import type { Arena } from './arena.ts';
 import { mark } from './history.ts';
 import type { LeaseTimes, Operator } from './operators.ts';
 
-/** Something that happens step by step, where chance would need too long. */
+/** A fixed sequence of events that chance would rarely produce. */
 export interface Story {
   name: string;
   lease: LeaseTimes;
-  /** Names of operators broken on purpose that break a rule in it. */
+  /** Names of broken operators that break a rule in it. */
   catches: readonly string[];
-  /** @throws Error where a step did not come about */
+  /** @throws Error if a step did not happen */
   tell(arena: Arena): Promise<void>;
 }
 
-/** The network of every story, for the nodes of role `a`. */
+/** The network of every story, for nodes of role `a`. */
 export const red = {
   subnets: [{ cidr: '9.1.0.0/16', prefix: 24, state: 'Active' as const }],
   nodeSelector: { matchLabels: { role: 'a' } },
 };
 
-/** Long enough that an operator which does not hear of another leader still believes that it leads. */
+/** Long enough that an operator that does not hear of another leader still believes that it leads. */
 export const longLease: LeaseTimes = { duration: 30_000, deadline: 25_000, retry: 300 };
 
 const leaseName = 'overlaynet-operator';
 
-/** Nodes join, and have their VTEPs. */
+/** Adds nodes and waits until they have VTEPs. */
 export async function settle(arena: Arena, count: number, role = 'a'): Promise<void> {
   await arena.cluster.join(count, () => ({ role }));
   const all = arena.cluster.machines.size;
   await until(arena, 'every node has its VTEP', async () => (await shown(arena, 'vtep')).size === all);
 }
 
-/** The network is applied, and so many nodes are shown their blocks of it. */
+/** Applies the network and waits until that many nodes have their blocks of it. */
 export async function rollOut(arena: Arena, count: number): Promise<void> {
   await arena.cluster.apply('red', red);
   await until(arena, 'red is rolled out', async () => (await shown(arena, 'red')).size === count);
@@ -42,7 +42,7 @@ export async function rollOut(arena: Arena, count: number): Promise<void> {
 export const getsBlock = (arena: Arena, node: string): Promise<void> =>
   until(arena, `${node} is shown a block`, async () => (await shown(arena, 'red')).has(node));
 
-/** Nodes whose AgentAllocation shows a VTEP, or a block of that network. */
+/** Returns the nodes whose AgentAllocation has a VTEP, or a block of that network. */
 export async function shown({ plane }: Arena, what: string): Promise<Set<string>> {
   const { items } = await plane.client.list(agentAllocations);
   return new Set(
@@ -54,7 +54,7 @@ export async function shown({ plane }: Arena, what: string): Promise<Set<string>
   );
 }
 
-/** The node of each block of a network that the ledger says anything of, by the block's index. */
+/** Returns the node of each of a network's blocks in the ledger, by the block's index. */
 export async function entries({ plane }: Arena): Promise<Map<number, string>> {
   const { items } = await plane.client.list(allocationLedgers);
   const pages = items.filter(({ metadata }) => metadata.name.startsWith('net-'));
@@ -70,8 +70,9 @@ export const leaderOf = ({ operators }: Arena): Operator => {
 };
 
 /**
- * From now on two operators lead: the Lease is deleted by hand, another takes it, and the first does not hear of that.
- * @returns a function that throws once the first has given up
+ * Makes two operators lead: deletes the Lease, so that another operator acquires it, while the first one does not hear
+ * of that.
+ * @returns a function that throws once the first one has given up
  */
 export async function twoLeaders(arena: Arena): Promise<() => void> {
   const first = leaderOf(arena);
@@ -90,13 +91,13 @@ export async function twoLeaders(arena: Arena): Promise<() => void> {
   };
 }
 
-/** Whether a path is that of one AgentAllocation, and not of its status. */
+/** Matches the path of one AgentAllocation, without its status. */
 export const allocationOf =
   (node: string) =>
   (_method: string, path: string): boolean =>
     path.endsWith(`/agentallocations/${node}`);
 
-/** Gives the operators time to do what they should not, and the judge time to read it. */
+/** Waits, so that the operators may make a mistake and the judge may read it. */
 export async function aWhile({ plane, judge }: Arena, ms: number): Promise<void> {
   await sleep(ms);
   const revision = await mark(plane.etcd.url, 'the story has had its time');

@@ -21,7 +21,7 @@ export const stories: readonly Story[] = [
   sleeper,
 ];
 
-/** Has real operators go through it. Returns the rules that they broke. */
+/** Plays a story with real operators. Returns the rules that they broke. */
 export async function told(story: Story, options: { bundle: string; logs?: string }): Promise<Violation[]> {
   const arena = await Arena.start({ ...options, operators: 2, dice: new Dice('story'), lease: story.lease });
   try {

@@ -1,6 +1,6 @@
 /**
- * What a request writes, in words such as `update agentallocations` or `update overlaynetworks/status`; undefined for one
- * that writes nothing. The ledger's index and its pages are told apart.
+ * Returns what a request writes, such as `update agentallocations` or `update overlaynetworks/status`; undefined if it
+ * writes nothing. The ledger's index and its pages have different names.
  */
 export function writeOf(method: string, url: string, body: string): string | undefined {
   const verb = { POST: 'create', PUT: 'update', PATCH: 'patch', DELETE: 'delete' }[method];
@@ -14,7 +14,7 @@ export function writeOf(method: string, url: string, body: string): string | und
   return `${verb} ${isIndex ? 'spaces' : 'ledger page'}`;
 }
 
-/** The resource that a watch follows; undefined for any other request. */
+/** Returns the resource that a watch follows; undefined for other requests. */
 export function watchedBy(url: string): string | undefined {
   return /\/([^/?]+)\?.*\bwatch=true\b/.exec(url)?.[1];
 }

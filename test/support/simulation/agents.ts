@@ -3,23 +3,23 @@ import { overlayAgents } from '../../../src/kube/resources.ts';
 import type { Random } from './random.ts';
 import type { MemoryServer } from './server.ts';
 
-/** What one node's kernel shows. */
+/** The kernel objects of one node. */
 interface Machine {
   address: string;
   vtep: OverlayAgentSpec['vtep'];
-  /** By block: its network. */
+  /** Network by block. */
   blocks: Map<string, string>;
-  /** Blocks that were withdrawn, and that containers still use. */
+  /** Withdrawn blocks that containers still use. */
   lingering: Set<string>;
 }
 
-/** Every node's agent: follows its AgentAllocation, says what it holds, and keeps what containers use. */
+/** All nodes' agents: each follows its AgentAllocation, reports what it has, and keeps what containers use. */
 export class Agents {
   readonly #server: MemoryServer;
   readonly #random: Random;
   readonly #machines = new Map<string, Machine>();
   readonly #dirty = new Set<string>();
-  /** Whether containers may keep what is withdrawn. */
+  /** Whether containers may keep withdrawn blocks. */
   containersStay = true;
 
   constructor(server: MemoryServer, random: Random) {
@@ -35,13 +35,13 @@ export class Agents {
     return [...this.#machines.keys()];
   }
 
-  /** On a machine without anything of ours. */
+  /** Starts an agent on a machine without any of our objects. */
   start(name: string, address: string): void {
     this.#machines.set(name, { address, vtep: undefined, blocks: new Map(), lingering: new Set() });
     this.#dirty.add(name);
   }
 
-  /** The machine is gone. */
+  /** Stops an agent whose machine is gone. */
   stop(name: string): void {
     this.#machines.delete(name);
   }
@@ -53,13 +53,13 @@ export class Agents {
     this.#dirty.add(name);
   }
 
-  /** One that has something to do, if there is any, does it. */
+  /** Lets one agent act, if any has something to do. */
   stepOne(): void {
     const name = this.#random.pick([...this.#dirty]);
     if (name !== undefined) this.#step(name);
   }
 
-  /** They are quicker than any cooldown: time passes only after this. */
+  /** Lets all agents act. They are faster than any cooldown, so time passes only after this. */
   stepAll(): void {
     for (let rounds = 0; this.#dirty.size > 0 && rounds < 10; rounds++)
       for (const name of [...this.#dirty]) this.#step(name);

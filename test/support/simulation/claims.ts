@@ -12,7 +12,7 @@ export interface Range {
 
 const ranges = new Map<string, Range>();
 
-/** Of a block's text, kept. */
+/** Parses a block's text; results are cached. */
 export function rangeOf(text: string): Range {
   let range = ranges.get(text);
   if (range === undefined) {
@@ -25,7 +25,7 @@ export function rangeOf(text: string): Range {
 
 export const overlap = (a: Range, b: Range): boolean => a.first <= b.last && b.first <= a.last;
 
-/** What an AgentAllocation shows: its blocks, and its VTEP as the text of its IPv4 address. */
+/** Returns the blocks and the VTEP in an AgentAllocation; a VTEP is the text of its IPv4 address. */
 export const shownBy = ({ spec }: AgentAllocation): string[] => [
   ...(spec.vtep?.ip === undefined ? [] : [spec.vtep.ip]),
   ...(spec.networks ?? []).flatMap(({ subnets }) => subnets.map(({ cidr }) => cidr)),
@@ -56,7 +56,10 @@ function textOf(
   return text;
 }
 
-/** All that the ledger says, read here by rules of its own: pages that are listed, and are what the index says. */
+/**
+ * Returns all claims in the ledger. It reads them independently of the operator's code: pages that are listed and match
+ * the index.
+ */
 export function claimsOf(server: MemoryServer): Claim[] {
   const index = (server.get('allocationledgers', 'spaces') as AllocationLedger | undefined)?.spec.index;
   const config = index?.config;

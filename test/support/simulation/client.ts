@@ -4,7 +4,7 @@ import type { Resource } from '../../../src/kube/resources.ts';
 import type { WatchEvent, WatchOptions } from '../../../src/kube/watch.ts';
 import { Refused, type Commit, type MemoryServer, type Preconditions, type Stored } from './server.ts';
 
-/** One request on its way. */
+/** One request. */
 export interface Call {
   actor: string;
   verb: 'get' | 'list' | 'watch' | 'create' | 'update' | 'status' | 'patch' | 'delete';
@@ -14,15 +14,15 @@ export interface Call {
   writes: boolean;
 }
 
-/** Decides when a request reaches the server, when its answer comes back, and when events are delivered. */
+/** Decides when a request reaches the server, when its answer arrives, and when events are delivered. */
 export interface Gate {
-  /** Resolves when the request may reach the server; rejects where it never does, or is refused on the way. */
+  /** Resolves when the request may reach the server; rejects if it is lost or refused on the way. */
   request: (call: Call, signal: AbortSignal | undefined) => Promise<void>;
-  /** Resolves when the answer may arrive; rejects where it is lost. */
+  /** Resolves when the answer may arrive; rejects if it is lost. */
   answer: (call: Call, signal: AbortSignal | undefined) => Promise<void>;
   /**
-   * Resolves with how many of the waiting events come now; 0: a bookmark; `end`: the server ends the watch.
-   * @param waiting how many there are at the moment
+   * Resolves with the number of waiting events to deliver now; 0: a bookmark; `end`: the server ends the watch.
+   * @param waiting returns the number of waiting events
    */
   events: (call: Call, waiting: () => number, signal: AbortSignal) => Promise<number | 'end'>;
 }
@@ -34,21 +34,21 @@ type Methods = Pick<
 
 const metadataOf = new WeakMap<Stored, Stored>();
 
-/** PartialObjectMetadata; the same one for the same object. */
+/** Returns the PartialObjectMetadata of an object, always the same one for the same object. */
 function partial(object: Stored): Stored {
   let known = metadataOf.get(object);
   if (known === undefined) metadataOf.set(object, (known = { metadata: object.metadata }));
   return known;
 }
 
-/** Client, over a MemoryServer: each call passes the gate on its way there and on its way back. */
+/** A Client for a MemoryServer. Each call passes the gate on its way there and back. */
 export class MemoryClient implements Methods {
   readonly #server: MemoryServer;
   readonly #gate: Gate;
   readonly #actor: string;
   readonly #ApiError: typeof ApiError;
 
-  /** @param error the class that the code under test knows as ApiError */
+  /** @param error the class that the code under test uses as ApiError */
   constructor(options: { server: MemoryServer; gate: Gate; actor: string; error: typeof ApiError }) {
     this.#server = options.server;
     this.#gate = options.gate;
@@ -56,7 +56,7 @@ export class MemoryClient implements Methods {
     this.#ApiError = options.error;
   }
 
-  /** For those who want the class: it has private parts that nobody can declare. */
+  /** This client as the class Client, whose private parts it cannot declare. */
   get asClient(): Client {
     return this as unknown as Client;
   }
@@ -86,7 +86,7 @@ export class MemoryClient implements Methods {
     }));
   }
 
-  /** The newest version, of whatever kind. */
+  /** Returns the newest version of all kinds. */
   async currentVersion(resource: Resource<KubeObject>, options: CallOptions = {}): Promise<string> {
     const call = { verb: 'list', plural: resource.plural, name: '', writes: false } as const;
     return this.#call(call, options, () => String(this.#server.revision));

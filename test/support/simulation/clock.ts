@@ -10,14 +10,14 @@ interface Timer {
 
 const begin = Date.UTC(2026, 0, 1);
 
-/** Virtual time: it moves when the scheduler says so, from timer to timer. */
+/** Virtual time: the scheduler moves it from timer to timer. */
 export class Clock {
   /** Milliseconds since the epoch. */
   now = begin;
   readonly #timers = new Set<Timer>();
   #order = 0;
 
-  /** The next timer of those owners who are awake. */
+  /** Returns the next timer of those owners that are awake. */
   next(awake: (owner: string) => boolean): Timer | undefined {
     let first: Timer | undefined;
     for (const timer of this.#timers) {
@@ -40,12 +40,12 @@ export class Clock {
     this.#order = 0;
   }
 
-  /** Timers of a process that was killed. */
+  /** Drops the timers of a killed process. */
   forget(owner: string): void {
     for (const timer of this.#timers) if (timer.owner === owner) this.#timers.delete(timer);
   }
 
-  /** What a process sees: its own idea of the time of day, and everybody's idea of how fast it passes. */
+  /** Returns a process's surroundings: its own time of day, which may be wrong, and the common passage of time. */
   surroundings(process: () => { name: string; skewMs: number }, random: () => Random): Surroundings {
     const now = () => this.now + process().skewMs;
     class OwnDate extends Date {

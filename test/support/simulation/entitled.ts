@@ -5,9 +5,9 @@ import type { Commit, MemoryServer } from './server.ts';
 import { Violation } from './violation.ts';
 
 /**
- * Since which revision a Node has existed, an entry of a network, and a node's right to a block of it. What an
- * operator takes away has to have been without right at some moment of the run that takes it: else it believed a
- * cache that was old when the run began.
+ * Records since which revision a Node, a network's entry, and a node's right to a block of it have existed. If an
+ * operator takes something away, the right to it must have been missing at some moment of that run. Otherwise the
+ * operator relied on a cache that was old when the run began.
  */
 export class Entitled {
   readonly #server: MemoryServer;

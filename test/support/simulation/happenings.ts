@@ -1,4 +1,4 @@
-/** Networks that may be there at once: they do not overlap. Each is one of its variants at a time. */
+/** Networks that do not overlap, so that all may exist at once. Each has one of its variants at a time. */
 export const variants: Record<string, { cidr: string; prefix: number }[][]> = {
   a: [
     [{ cidr: '9.0.0.0/24', prefix: 28 }],
@@ -14,10 +14,10 @@ export const variants: Record<string, { cidr: string; prefix: number }[][]> = {
   ],
   c: [[{ cidr: '9.3.0.0/25', prefix: 28 }]],
 };
-/** How many nodes there may be at once. */
+/** Maximum number of nodes at once. */
 export const most = 6;
 
-/** How often each thing happens. */
+/** Relative frequency of each event. */
 export const usual = {
   join: 4,
   leave: 3,
@@ -33,7 +33,7 @@ export const usual = {
   containersExit: 1,
   touchStatus: 0.7,
 };
-/** What people do to the objects of the operator. */
+/** Manual changes of the operator's objects. */
 export const byHand = {
   deleteAllocation: 1,
   deletePage: 2,
@@ -41,7 +41,10 @@ export const byHand = {
   deleteSpaces: 0.3,
   emptyAllocation: 0.5,
 };
-/** What other controllers do. */
+/** What an import does, and those who correct it. */
+export const importing = { reserve: 5, unreserve: 1, joinReserved: 2 };
+/** Actions of other controllers. */
 export const foreign = { addFinalizer: 1.5, dropFinalizers: 0.7 };
 
-export type Happening = keyof typeof usual | keyof typeof byHand | keyof typeof foreign;
+export type Happening =
+  keyof typeof usual | keyof typeof byHand | keyof typeof importing | keyof typeof foreign;

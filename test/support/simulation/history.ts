@@ -13,10 +13,20 @@ import { Violation, type Kind } from './violation.ts';
 import { World } from './world.ts';
 
 const endless = 10_000;
-/** Longer than a refused registration waits, and than every cooldown. */
+/** Longer than a refused registration waits, and longer than every cooldown. */
 const restMs = 45_000;
 
-/** One history: a seed decides everything that happens in it. */
+/** What an operator follows by a watch that may stall. */
+const watched = [
+  'nodes',
+  'overlayagents',
+  'overlaynetworks',
+  'overlayreservations',
+  'agentallocations',
+  'allocationledgers',
+] as const;
+
+/** One history. Its seed decides everything that happens. */
 export class History {
   readonly #seed: number;
   readonly #trouble: Trouble;
@@ -53,6 +63,7 @@ export class History {
       trouble.hands,
       ignored,
       (actor) => this.#byName.get(actor)?.runningSince,
+      () => clock.now,
     );
     this.#scheduler = new Scheduler(random, clock, this.#trace);
     this.#agents = new Agents(this.#server, random);
@@ -61,6 +72,7 @@ export class History {
       agents: this.#agents,
       random,
       trace: this.#trace,
+      clock: () => clock.now,
       ...trouble,
     });
     this.#server.onCommit.push(({ revision, type, plural, name, actor }) => {
@@ -68,7 +80,7 @@ export class History {
     });
   }
 
-  /** Whose code runs. */
+  /** The process whose code is running. */
   get current(): { name: string; skewMs: number } {
     return this.#scheduler.current;
   }
@@ -111,7 +123,10 @@ export class History {
     }
   }
 
-  /** What a Lease does not prevent: a leader sleeps in front of a write, another one leads for a while, the first wakes. */
+  /**
+   * Plays a case that a Lease does not prevent: a leader sleeps before a write, another one leads for a while, then the
+   * first wakes.
+   */
   async #succession(): Promise<void> {
     const random = this.#random;
     const sleeper = random.pick(this.#operators)!;
@@ -128,7 +143,7 @@ export class History {
     if (!process.asleep) return;
     const successor = random.pick(this.#operators.filter((one) => one !== sleeper))!;
     successor.lead();
-    // what the sleeper gave out is nowhere but in the page
+    // the sleeper's allocation is recorded only in the page
     const lost = this.#trouble.hands && random.chance(0.5);
     if (lost) this.#world.happen('deletePage');
     for (let rounds = 1 + random.below(4); rounds > 0; rounds--) {
@@ -147,7 +162,7 @@ export class History {
       call.writes && now === phase && (plural === undefined || call.plural === plural) && skip-- <= 0;
   }
 
-  /** Everything that can move does, then time passes, and so on. */
+  /** Moves everything that can move, then lets time pass, and repeats that. */
   async #pass(ms: number, most = 300): Promise<void> {
     const until = this.#clock.now + ms;
     const enough = this.#scheduler.steps + most;
@@ -155,7 +170,7 @@ export class History {
       const before = this.#scheduler.steps;
       await this.#steps(endless);
       this.#agents.stepAll();
-      // what the agents said has to arrive before time passes
+      // agents' reports must arrive before time passes
       if (this.#scheduler.steps > before) continue;
       if (this.#clock.now >= until || !(await this.#scheduler.elapse(until - this.#clock.now))) return;
     } while (this.#scheduler.steps < enough);
@@ -191,7 +206,7 @@ export class History {
     this.#byName.set(process.name, operator);
   }
 
-  /** Something happens to an operator. */
+  /** Lets an operator lead, lose the lead, sleep, wake, hang or be killed, as the seed decides. */
   #meddle(): void {
     const random = this.#random;
     const at = random.below(this.#operators.length);
@@ -226,15 +241,7 @@ export class History {
         operator.depose();
         return;
       case 'stall':
-        process.stalled.add(
-          random.pick([
-            'nodes',
-            'overlayagents',
-            'overlaynetworks',
-            'agentallocations',
-            'allocationledgers',
-          ])!,
-        );
+        process.stalled.add(random.pick(watched)!);
         return;
       case 'follow':
         for (const one of this.#operators) one.process.stalled.clear();
@@ -253,7 +260,7 @@ export class History {
     }
   }
 
-  /** All trouble ends, one operator leads, and time passes; then a node comes. */
+  /** Ends all trouble, lets one operator lead while time passes, and then adds a node. */
   async #end(): Promise<void> {
     this.#trace.note('calm');
     this.#scheduler.faults = noFaults;
@@ -279,7 +286,7 @@ export class History {
 
   async #rest(): Promise<void> {
     await this.#pass(restMs, endless);
-    // what the operator disbelieves a person confirms
+    // a person confirms the deletions that the operator does not believe
     const annotations = confirmations(this.#server);
     if (Object.keys(annotations).length === 0) return;
     this.#server.patch('overlayconfigs', 'default', { metadata: { annotations } }, undefined, 'world');

@@ -1,17 +1,21 @@
 import type { AgentAllocation, AllocationLedger, OverlayAgent } from '../../../src/api/types.ts';
 import { claimsOf, overlap, rangeOf, shownBy, type Claim } from './claims.ts';
+import { Keeping } from './keeping.ts';
 import { Entitled } from './entitled.ts';
 import type { Commit, MemoryServer } from './server.ts';
 import { Violation, type Kind } from './violation.ts';
 
-/** Looks at every revision. What it finds first stays. */
+/** Checks every revision and keeps the first violation. */
 export class Invariants {
   violation: Violation | undefined;
-  /** Where hands edit the ledger, only that no two nodes share a block is promised. */
+  /** If people edit the ledger, only one promise holds: no two nodes share a block. */
   readonly #hands: boolean;
   readonly #ignored: readonly Kind[];
   readonly #server: MemoryServer;
   readonly #entitled: Entitled;
+  readonly #keeping: Keeping;
+  /** By MAC: the node that shows it. */
+  readonly #macs = new Map<string, string>();
   readonly #shown = new Map<string, string[]>();
   #claims: Claim[] = [];
   #byText = new Map<string, Claim>();
@@ -22,11 +26,13 @@ export class Invariants {
     hands: boolean,
     ignored: readonly Kind[],
     runningSince: (actor: string) => number | undefined,
+    now: () => number,
   ) {
     this.#server = server;
     this.#hands = hands;
     this.#ignored = ignored;
     this.#entitled = new Entitled(server, runningSince);
+    this.#keeping = new Keeping(server, now);
     server.onCommit.push((commit) => {
       if (this.violation === undefined) this.#check(commit);
     });
@@ -36,6 +42,7 @@ export class Invariants {
     if (!this.#hands)
       this.#look(() => {
         this.#entitled.check(commit, this.#byText);
+        this.#keeping.check(commit, this.#claims);
       });
     if (commit.plural === 'agentallocations')
       this.#look(() => {
@@ -57,6 +64,7 @@ export class Invariants {
   }
 
   #allocation({ type, name, object, old }: Commit): void {
+    for (const [mac, node] of this.#macs) if (node === name) this.#macs.delete(mac);
     if (type === 'DELETED') {
       this.#shown.delete(name);
       return;
@@ -68,6 +76,7 @@ export class Invariants {
     if (allocation.spec.revision < before)
       throw new Violation('backwards', `revision of ${name}`, [old, object]);
     for (const text of own) this.#alone(name, text);
+    this.#aloneWithMAC(name, allocation);
     if (!this.#hands) for (const text of own) this.#ledgered(name, text);
   }
 
@@ -82,6 +91,15 @@ export class Invariants {
       const objects = [name, other].map((node) => this.#server.get('agentallocations', node));
       throw new Violation('overlap', `${name} shows ${text} and ${other} shows ${hit}`, objects);
     }
+  }
+
+  #aloneWithMAC(name: string, { spec: { vtep } }: AgentAllocation): void {
+    if (vtep === undefined) return;
+    const other = this.#macs.get(vtep.mac);
+    this.#macs.set(vtep.mac, name);
+    if (other === undefined) return;
+    const objects = [name, other].map((node) => this.#server.get('agentallocations', node));
+    throw new Violation('overlap', `${name} and ${other} show the MAC ${vtep.mac}`, objects);
   }
 
   #ledgered(name: string, text: string): void {

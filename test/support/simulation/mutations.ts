@@ -1,12 +1,15 @@
 import type { Edit } from './patching.ts';
 
-/** An operator that is broken on purpose: what it has lost, and where. */
+/** An operator that is broken on purpose: the edits that break it. */
 export interface Mutation {
   name: string;
   edits: Edit[];
-  /** What must be about for it to show: foreign finalizers, hands. Absent: operators that sleep and take turns are enough. */
-  needs?: 'finalizers' | 'hands';
-  /** Where a search that has little time begins. */
+  /**
+   * Trouble that is needed to reveal it: foreign finalizers or manual changes. Absent: operators that sleep and take
+   * turns are enough.
+   */
+  needs?: 'finalizers' | 'hands' | 'reservations';
+  /** First seed of a quick search. */
   seed?: number;
 }
 
@@ -14,20 +17,20 @@ const writer = 'src/operator/writer.ts';
 const precondition = 'metadata: over?.metadata ?? next.metadata';
 
 /**
- * Each has to be caught. The simulation's test does that; `npm run chaos -- allocation --mutations` tries it with real
- * processes. A text that the source no longer has is an error.
+ * Each must be caught. The simulation's test checks that; `npm run chaos -- allocation --mutations` does so with real
+ * processes. A `find` text that is not in the source is an error.
  */
 export const mutations: readonly Mutation[] = [
   {
     name: 'a write is guarded by what the cache shows when it is sent',
-    seed: 46,
+    seed: 120,
     edits: [
       {
         file: writer,
         find: precondition,
         replace: 'metadata: (over && informer.get(next.metadata.name)?.metadata) ?? next.metadata',
       },
-      // with this it is the operator as it once was
+      // with this edit, the operator is as it once was
       {
         file: 'src/operator/allocator.ts',
         find: 'if (signal.aborted || fatal !== undefined || run.restores !== this.#restores) return;',
@@ -121,11 +124,67 @@ export const mutations: readonly Mutation[] = [
         find: '...(recovering.includes(listed.number)',
         replace: '...(recovering.includes(-1)',
       },
-      // what AgentAllocations show is not free either
+      // blocks in AgentAllocations are not free either
       {
         file: 'src/allocate/blocks.ts',
         find: '(demand.shownTo(index) ?? node) === node',
         replace: "node !== ''",
+      },
+    ],
+  },
+  {
+    name: 'a reservation that the cache does not have is believed to be gone',
+    needs: 'reservations',
+    edits: [
+      {
+        file: 'src/allocate/spaces.ts',
+        find: 'if (view.reservationsAt >= needed) return true;',
+        replace: 'if (needed >= 0) return true;',
+      },
+    ],
+  },
+  {
+    name: 'a node gets the lowest free block although one is reserved for it',
+    needs: 'reservations',
+    edits: [
+      {
+        file: 'src/allocate/blocks.ts',
+        find: 'if (!demand.reserved.byNode.has(claimant.node) && !isDoubted(claimant.node)) waiting.push(claimant);',
+        replace: 'waiting.push(claimant);',
+      },
+    ],
+  },
+  {
+    name: 'what is reserved goes to the first node that comes',
+    needs: 'reservations',
+    edits: [
+      {
+        file: 'src/allocate/page.ts',
+        find: 'const claimant = demand.claimant(node);\n    if (claimant?.standing',
+        replace: 'const claimant = demand.claimant(node) ?? demand.claimants[0];\n    if (claimant?.standing',
+      },
+    ],
+  },
+  {
+    name: 'the MAC of a VTEP follows from its index, whatever was reserved',
+    needs: 'reservations',
+    edits: [
+      {
+        file: 'src/allocate/page.ts',
+        find: 'return mac === undefined ? held : { ...held, mac };',
+        replace: 'return held;',
+      },
+    ],
+  },
+  {
+    name: 'a page that is written drops the MAC of its own',
+    needs: 'reservations',
+    edits: [
+      {
+        file: 'src/allocate/page.ts',
+        find: 'return block.uid === claimant.uid ? block : { ...block, uid: claimant.uid };',
+        replace:
+          "return block.uid === claimant.uid ? block : { index: block.index, node: block.node, state: 'Held', since: block.since, uid: claimant.uid };",
       },
     ],
   },

@@ -1,7 +1,7 @@
 import type { Call, Gate } from './client.ts';
 import type { MemoryServer } from './server.ts';
 
-/** Lets everything through at once, in the order in which it comes. */
+/** A gate that lets everything through at once and in order. */
 export class OpenGate implements Gate {
   readonly #waiting = new Set<() => void>();
 

@@ -5,26 +5,38 @@ import type { Program } from './program.ts';
 import type { Process, Scheduler } from './scheduler.ts';
 import type { MemoryServer } from './server.ts';
 
-/** As in src/operator/run.ts. */
+/** The same value as in src/operator/run.ts. */
 const allocateIntervalMs = 50;
 
 const uncounted = { planned: () => undefined, wrote: () => undefined } as unknown as OperatorMetrics;
 
-/** The operator's real parts, wired as its main program wires them; the simulation decides who has the Lease. */
+interface Options {
+  program: Program;
+  process: Process;
+  server: MemoryServer;
+  scheduler: Scheduler;
+}
+
+/** The operator's real parts, connected as in its main program; the simulation decides which operator has the Lease. */
 export class SimulatedOperator {
   readonly process: Process;
-  /** The revision at which the run under way began: what it destroys has to be right as of a later one. */
+  /**
+   * The revision at which the current run began. What the run removes must be unneeded at that revision or a later one.
+   */
   runningSince = Infinity;
   readonly #queue: InstanceType<Program['KeyedQueue']>;
   readonly #scheduler: Scheduler;
   #leading: { controller: AbortController; listed: boolean } | undefined;
 
-  constructor(options: { program: Program; process: Process; server: MemoryServer; scheduler: Scheduler }) {
-    const { program, process, server, scheduler } = options;
+  constructor(options: Options) {
+    const { process, scheduler } = options;
     this.process = process;
     this.#scheduler = scheduler;
     scheduler.add(process);
-    scheduler.current = process;
+    this.#queue = scheduler.as(process, () => this.#connected(options));
+  }
+
+  #connected({ program, process, server, scheduler }: Options): InstanceType<Program['KeyedQueue']> {
     const client = new MemoryClient({
       server,
       gate: scheduler,
@@ -33,7 +45,7 @@ export class SimulatedOperator {
     }).asClient;
     const caches = new program.Caches(client, silent);
     const allocator = new program.Allocator({ client, caches, log: silent, metrics: uncounted });
-    this.#queue = new program.KeyedQueue({
+    const queue = new program.KeyedQueue({
       log: silent,
       minIntervalMs: allocateIntervalMs,
       reconcile: async (_key, signal) => {
@@ -47,10 +59,11 @@ export class SimulatedOperator {
     });
     caches.start(
       () => {
-        this.#queue.add('allocate');
+        queue.add('allocate');
       },
       () => undefined,
     );
+    return queue;
   }
 
   get leads(): boolean {
@@ -59,14 +72,14 @@ export class SimulatedOperator {
 
   lead(): void {
     if (this.leads) return;
-    this.#scheduler.current = this.process;
     this.#leading = { controller: new AbortController(), listed: false };
-    this.#queue.add('allocate');
+    this.#scheduler.as(this.process, () => {
+      this.#queue.add('allocate');
+    });
   }
 
-  /** It learns that it does not lead any more. */
+  /** Tells the operator that it does not lead any more. */
   depose(): void {
-    this.#scheduler.current = this.process;
-    this.#leading?.controller.abort(new Error('no longer leading'));
+    this.#scheduler.as(this.process, () => this.#leading?.controller.abort(new Error('no longer leading')));
   }
 }

@@ -1,11 +1,13 @@
 import type { Violation } from './violation.ts';
 
-/** Kinds of trouble that a history may have, beside operators that sleep, die and take turns. */
+/** Trouble in a history, beside operators that sleep, die and take turns. */
 export interface Trouble {
-  /** Objects of ours are edited and deleted by hand: the ledger, too. */
+  /** People edit and delete our objects, including the ledger. */
   hands: boolean;
-  /** Foreign finalizers on AgentAllocations. */
+  /** AgentAllocations may have foreign finalizers. */
   finalizers: boolean;
+  /** People reserve VTEPs and blocks for nodes, as an import does. */
+  reservations: boolean;
 }
 
 export interface Outcome {

@@ -4,16 +4,19 @@ import type { Plugin } from 'esbuild';
 
 /** A change of one source file before it is bundled. */
 export interface Edit {
-  /** From the project's root: `src/operator/writer.ts`. */
+  /** Path from the project's root: `src/operator/writer.ts`. */
   file: string;
-  /** Text that the file has exactly once. */
+  /** Text that occurs exactly once in the file. */
   find: string;
   replace: string;
 }
 
 const root = join(import.meta.dirname, '..', '..', '..');
 
-/** The file's text after the edits. @throws Error where the text of one is not there exactly once */
+/**
+ * Returns the file's text after the edits.
+ * @throws Error if the text of an edit does not occur exactly once
+ */
 function edited(text: string, file: string, edits: readonly Edit[]): string {
   return edits.reduce((before, { find, replace }) => {
     const parts = before.split(find);
@@ -24,7 +27,7 @@ function edited(text: string, file: string, edits: readonly Edit[]): string {
   }, text);
 }
 
-/** esbuild's plugin for a program that is broken, or scaled down, on purpose. */
+/** esbuild's plugin that applies edits, to break a program or to scale it down. */
 export const patching = (edits: readonly Edit[]): Plugin => ({
   name: 'patching',
   setup(build) {

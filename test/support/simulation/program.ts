@@ -7,7 +7,7 @@ import type { Allocator } from '../../../src/operator/allocator.ts';
 import type { Caches } from '../../../src/operator/caches.ts';
 import { patching, type Edit } from './patching.ts';
 
-/** What the operator's code exports, as one instance of it. */
+/** The exports of one instance of the operator's code. */
 export interface Program {
   Allocator: typeof Allocator;
   Caches: typeof Caches;
@@ -15,7 +15,7 @@ export interface Program {
   ApiError: typeof ApiError;
 }
 
-/** What the code would otherwise take from Node: the time and chance. */
+/** Time and chance, which the code would otherwise take from Node. */
 export interface Surroundings {
   Date: DateConstructor;
   Math: Math;
@@ -27,16 +27,16 @@ export interface Surroundings {
 
 const root = join(import.meta.dirname, '..', '..', '..');
 
-/** Blocks a page in simulations: small worlds need several pages. */
+/** Blocks a page in simulations: small, so that a small cluster needs several pages. */
 export const smallPage = 4;
-/** Small worlds in place of large ones: what is a bound in the code is reached. */
+/** Edits that lower the code's limits, so that small clusters reach them. */
 const scaledDown: Edit[] = [
   {
     file: 'src/allocate/space.ts',
     find: 'export const pageSize = 256;',
     replace: `export const pageSize = ${smallPage};`,
   },
-  // the writes behind these wait, as they do behind twenty in a large cluster
+  // further writes wait, as they do beyond twenty in a large cluster
   { file: 'src/operator/parallel.ts', find: 'const concurrency = 20;', replace: 'const concurrency = 2;' },
 ];
 
@@ -47,7 +47,7 @@ const entry = `
   export { ApiError } from './src/kube/error.ts';
 `;
 
-/** The way to a real API server is not part of a simulation, and takes long to load. */
+/** Leaves out the transport to a real API server, which simulations do not use and which takes long to load. */
 const withoutTransport: Plugin = {
   name: 'without-transport',
   setup(context) {
@@ -59,7 +59,9 @@ const withoutTransport: Plugin = {
 
 const names = ['Date', 'Math', 'performance', 'setTimeout', 'clearTimeout'] as const;
 
-/** The operator's source, bundled once: each call gives an instance of its own, in the surroundings given. */
+/**
+ * Bundles the operator's source once. Each call of the result creates an instance of its own in the given surroundings.
+ */
 export async function loadProgram(edits: readonly Edit[] = []): Promise<(around: Surroundings) => Program> {
   const { outputFiles } = await build({
     stdin: { contents: entry, resolveDir: root, loader: 'ts' },
@@ -72,7 +74,7 @@ export async function loadProgram(edits: readonly Edit[] = []): Promise<(around:
     plugins: [withoutTransport, patching([...scaledDown, ...edits])],
   });
   const code = outputFiles[0]?.text ?? '';
-  // the names are parameters, so that the code finds these and not Node's
+  // the names are parameters, so that the code uses these values instead of Node's
   // eslint-disable-next-line @typescript-eslint/no-implied-eval
   const evaluate = new Function('module', 'require', ...names, code) as (...given: unknown[]) => void;
   const real = createRequire(import.meta.url);

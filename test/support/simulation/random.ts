@@ -1,4 +1,4 @@
-/** Numbers that follow from a seed alone (mulberry32): the same seed gives the same history. */
+/** Random numbers from a seed (mulberry32): the same seed gives the same history. */
 export class Random {
   #state: number;
 
@@ -6,7 +6,7 @@ export class Random {
     this.#state = (seed * 2_654_435_761 + 40_503) >>> 0;
   }
 
-  /** From 0 up to, not including, 1. */
+  /** Returns a number from 0 up to, but not including, 1. */
   next(): number {
     this.#state = (this.#state + 0x6d2b79f5) >>> 0;
     let t = this.#state;
@@ -15,7 +15,7 @@ export class Random {
     return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
   }
 
-  /** A whole number from 0 to `below` - 1. */
+  /** Returns a whole number from 0 to `below` - 1. */
   below(below: number): number {
     return Math.floor(this.next() * below);
   }
@@ -24,12 +24,12 @@ export class Random {
     return this.next() < probability;
   }
 
-  /** undefined where there is nothing to pick from. */
+  /** Returns one of the items; undefined if there are none. */
   pick<T>(items: readonly T[]): T | undefined {
     return items[this.below(items.length)];
   }
 
-  /** One of the names, each as likely as its weight says. */
+  /** Returns one of the names with a probability according to its weight. */
   weighted<K extends string>(weights: Readonly<Record<K, number>>): K {
     const names = Object.keys(weights) as K[];
     let rest = this.next() * names.reduce((sum, name) => sum + weights[name], 0);

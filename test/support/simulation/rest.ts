@@ -6,7 +6,7 @@ import { Violation } from './violation.ts';
 
 const sorted = (texts: readonly string[]): string => [...texts].sort().join(' ');
 
-/** The networks' entries that a node should have a block of, and those that it may keep one of. */
+/** Returns the networks' entries of which a node should have a block, and those of which it may keep one. */
 function entries(server: MemoryServer, node: Stored) {
   const networks = server.list('overlaynetworks') as unknown as OverlayNetwork[];
   return networks
@@ -14,7 +14,7 @@ function entries(server: MemoryServer, node: Stored) {
     .flatMap(({ spec }) => spec.subnets);
 }
 
-/** Everything has come to rest and every cooldown is over: every node has what it should have, and nothing else is held. */
+/** Checks a cluster at rest, after every cooldown: every node has its blocks, and nothing else is in use. */
 export function checkRest(server: MemoryServer, hands: boolean): void {
   const unrest = (message: string, ...objects: unknown[]) => {
     const all = [
@@ -51,11 +51,15 @@ export function checkRest(server: MemoryServer, hands: boolean): void {
     if (sorted(held) !== sorted(shown))
       unrest(`${name} shows ${sorted(shown)} and holds ${sorted(held)}`, allocation);
   }
-  const left = claims.find(({ state, node }) => state !== 'Held' || server.get('nodes', node) === undefined);
+  const left = claims.find(({ state, node, reservation, uid }) =>
+    state === 'Reserved'
+      ? server.get('overlayreservations', reservation ?? '')?.metadata.uid !== uid
+      : state !== 'Held' || server.get('nodes', node) === undefined,
+  );
   if (left !== undefined && !hands) unrest(`${left.text} is ${left.state} by ${left.node}`, left);
 }
 
-/** Per space, the text of the lowest free block's index. */
+/** Returns the lowest free block's index of each space, as text. */
 export function lowestFree(server: MemoryServer): Map<string, number> {
   const taken = Map.groupBy(claimsOf(server), ({ space }) => space.cidr);
   return new Map(
@@ -68,7 +72,7 @@ export function lowestFree(server: MemoryServer): Map<string, number> {
   );
 }
 
-/** A node that joined at rest has the lowest free block of each space. */
+/** Checks that a node that joined at rest has the lowest free block of each space. */
 export function checkOrder(server: MemoryServer, node: string, lowest: Map<string, number>): void {
   for (const claim of claimsOf(server)) {
     const expected = lowest.get(claim.space.cidr);
@@ -78,7 +82,7 @@ export function checkOrder(server: MemoryServer, node: string, lowest: Map<strin
   }
 }
 
-/** The annotations by which a person confirms what the operator disbelieves. */
+/** Returns the annotations by which a person confirms deletions that the operator does not believe. */
 export function confirmations(server: MemoryServer): Record<string, string> {
   const ledger = server.get('allocationledgers', 'spaces') as AllocationLedger | undefined;
   const { restored, departures } = ledger?.spec.index ?? {};

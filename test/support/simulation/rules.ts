@@ -5,20 +5,21 @@ import {
   overlayAgents,
   overlayConfigs,
   overlayNetworks,
+  overlayReservations,
 } from '../../../src/kube/resources.ts';
 
-/** What the API server knows of one of our kinds: the part of its CRD that the allocation's safety rests on. */
+/** The rules of one of our kinds that the allocation's safety depends on. */
 export interface Rules {
-  /** The status is a subresource: an update leaves it, and updateStatus leaves the rest. */
+  /** The status is a subresource: update keeps it, and updateStatus keeps the rest. */
   status: boolean;
   /** A PUT without resourceVersion is refused, as for all custom resources. */
   unconditional: boolean;
   defaults?: (object: KubeObject) => void;
-  /** What the CRD's rules have against it; undefined: nothing. */
+  /** Returns the message of the CRD's rule that refuses the object, or undefined. */
   refusal?: (object: KubeObject, old: KubeObject | undefined) => string | undefined;
 }
 
-/** Blocks a page: 256 in the CRD; the simulation shrinks pages, so that small worlds need several. */
+/** Blocks a page: 256 in the CRD. Simulations use smaller pages, so that small clusters need several. */
 export const crdPageSize = 256;
 
 function allocationRefusal(object: AgentAllocation, old: AgentAllocation | undefined): string | undefined {
@@ -72,7 +73,7 @@ const configDefaults = {
   reuseCooldown: '10m',
 };
 
-/** By the resource's plural; what is not here is a Node, whose schema nobody here depends on. */
+/** Rules by the resource's plural. Every other resource is a Node, whose schema no test depends on. */
 export const rulesFor = (pageSize: number): Readonly<Record<string, Rules>> => ({
   [agentAllocations.plural]: {
     status: true,
@@ -87,6 +88,7 @@ export const rulesFor = (pageSize: number): Readonly<Record<string, Rules>> => (
       ledgerRefusal(object as AllocationLedger, old as AllocationLedger | undefined, pageSize),
   },
   [overlayAgents.plural]: { status: true, unconditional: false },
+  [overlayReservations.plural]: { status: true, unconditional: false },
   [overlayNetworks.plural]: { status: true, unconditional: false },
   [overlayConfigs.plural]: {
     status: true,

@@ -37,7 +37,7 @@ export const held = (index: number): LedgerBlock => ({
 });
 export const networks = [{ name: 'dcos', subnets: [{ cidr: '9.0.0.0/24' }] }];
 
-/** The first events after a version, as `TYPE name`, with their versions. */
+/** Returns the first events after a version, as `TYPE name`, with their versions. */
 export async function eventsAfter(
   client: Client,
   resource: Resource<KubeObject>,
@@ -55,7 +55,7 @@ export async function eventsAfter(
   return seen;
 }
 
-/** Status and reason of the ApiError that the call fails with. */
+/** Returns status and reason of the ApiError with which the call fails. */
 export const refusal = async (call: Promise<unknown>): Promise<[number, string]> => {
   const error: unknown = await call.then(
     () => undefined,

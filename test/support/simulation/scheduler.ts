@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { ApiError } from '../../../src/kube/client.ts';
 import type { Call, Gate } from './client.ts';
@@ -5,13 +6,13 @@ import type { Clock } from './clock.ts';
 import type { Random } from './random.ts';
 import type { Trace } from './trace.ts';
 
-/** What the way to the API server does of its own accord, each as a probability a step. */
+/** Faults of the connection to the API server, each as a probability a step. */
 export interface Faults {
-  /** Refused, or never arrived. */
+  /** The request is refused, or never arrives. */
   request: number;
-  /** Done, and the answer was lost. */
+  /** The request succeeds, but the answer is lost. */
   answer: number;
-  /** The watch ended, or is too old to go on. */
+  /** The watch ends, or its version is too old. */
   watch: number;
 }
 
@@ -21,15 +22,15 @@ export const noFaults: Faults = { request: 0, answer: 0, watch: 0 };
 export interface Process {
   readonly name: string;
   skewMs: number;
-  /** Stopped, as by SIGSTOP: nothing of it moves. */
+  /** Stopped, as by SIGSTOP. */
   asleep: boolean;
-  /** How often it is chosen, against the others. */
+  /** Its weight when the scheduler chooses a process. */
   pace: number;
-  /** How often it is a watch event that it gets, against everything else. */
+  /** The weight of a watch event when the scheduler chooses its next step. */
   appetite: number;
   /** Kinds whose watches hang. */
   readonly stalled: Set<string>;
-  /** Falls asleep in front of, or after, the first call that this is true of. */
+  /** The process falls asleep before (or after) the first call for which this returns true. */
   trap: ((call: Call, phase: 'request' | 'answer') => boolean) | undefined;
   readonly ApiError: typeof ApiError;
 }
@@ -38,7 +39,7 @@ interface Pending {
   process: Process;
   call: Call;
   phase: 'request' | 'answer' | 'events';
-  /** Of a watch: how many events could come. */
+  /** Returns the number of events that could arrive; for watches. */
   waiting: () => number;
   go: (count: number | 'end') => void;
   fail: (error: Error) => void;
@@ -46,12 +47,12 @@ interface Pending {
 
 const one = (): number => 1;
 
-/** Releases every request, answer and event of every operator one at a time, in the order that the seed says. */
+/** Releases the requests, answers and events of all operators one at a time, in an order that the seed decides. */
 export class Scheduler implements Gate {
   faults: Faults = noFaults;
   steps = 0;
-  /** Whose code runs: one at a time, until it waits for something. */
-  current: Pick<Process, 'name' | 'skewMs'> = { name: '', skewMs: 0 };
+  /** Follows each process's code through its promises: several may have something to do when one step ends. */
+  readonly #running = new AsyncLocalStorage<Process>();
   readonly #random: Random;
   readonly #clock: Clock;
   readonly #trace: Trace;
@@ -68,7 +69,17 @@ export class Scheduler implements Gate {
     this.#processes.set(process.name, process);
   }
 
-  /** Nothing of it moves ever again. */
+  /** The process whose code runs. */
+  get current(): Pick<Process, 'name' | 'skewMs'> {
+    return this.#running.getStore() ?? { name: '', skewMs: 0 };
+  }
+
+  /** Runs code of a process, which also owns what the code begins and waits for. */
+  as<T>(process: Process, code: () => T): T {
+    return this.#running.run(process, code);
+  }
+
+  /** Kills the process: it never runs again. */
   kill(name: string): void {
     this.#processes.delete(name);
     this.#pending = this.#pending.filter(({ process }) => process.name !== name);
@@ -87,12 +98,12 @@ export class Scheduler implements Gate {
     return this.#wait(call, 'events', waiting, signal);
   }
 
-  /** Lets the code run as far as it comes without an answer. */
+  /** Lets the code run until it waits for an answer. */
   async settle(): Promise<void> {
     await turn();
   }
 
-  /** One step; false where nothing can move until time passes. */
+  /** Does one step; returns false if nothing can move before time passes. */
   async step(): Promise<boolean> {
     const ready = this.#pending.filter(
       ({ process, call, waiting }) =>
@@ -105,20 +116,23 @@ export class Scheduler implements Gate {
     return true;
   }
 
-  /** Steps until nothing moves or `most` are done; time stands still. */
+  /** Does steps until nothing moves or `most` are done. Time stands still. */
   async drain(most: number): Promise<void> {
     while (most-- > 0) if (!(await this.step())) return;
   }
 
-  /** The next timer fires, if it is due within so many milliseconds; false where none is. */
+  /** Fires the next timer if it is due within that many milliseconds; else returns false. */
   async elapse(withinMs: number): Promise<boolean> {
     const timer = this.#clock.next((owner) => this.#processes.get(owner)?.asleep === false);
     if (timer === undefined || timer.at > this.#clock.now + withinMs) {
       this.#clock.now += withinMs;
       return false;
     }
-    this.current = this.#processes.get(timer.owner) ?? this.current;
-    this.#clock.fire(timer);
+    const owner = this.#processes.get(timer.owner);
+    if (owner !== undefined)
+      this.as(owner, () => {
+        this.#clock.fire(timer);
+      });
     this.#trace.note('timer', timer.owner);
     await turn();
     return true;
@@ -145,7 +159,6 @@ export class Scheduler implements Gate {
     }
     this.#pending.splice(this.#pending.indexOf(pending), 1);
     this.steps++;
-    this.current = process;
     const fault = this.#fault(pending);
     if (fault !== undefined) {
       this.#trace.note(phase, process.name, call.verb, call.plural, call.name, fault.message);
@@ -189,7 +202,7 @@ export class Scheduler implements Gate {
   ): Promise<number | 'end'> {
     return new Promise((resolve, reject) => {
       const process = this.#processes.get(call.actor);
-      // it was killed: its promises stay as they are
+      // it was killed: its promises never settle
       if (process === undefined) return;
       const abort = () => {
         this.#pending.splice(this.#pending.indexOf(pending), 1);

@@ -8,7 +8,7 @@ export type Stored = KubeObject & {
   status?: unknown;
 };
 
-/** The API server's no: status and reason as an ApiError has them. */
+/** A refusal by the API server, with status and reason as in an ApiError. */
 export class Refused extends Error {
   readonly status: number;
   readonly reason: string;
@@ -26,10 +26,10 @@ export interface Commit {
   type: 'ADDED' | 'MODIFIED' | 'DELETED';
   plural: string;
   name: string;
-  /** As it is now; of a deleted one the last state, at this revision. */
+  /** The object's new state. For a deletion: its last state, at this revision. */
   object: Stored;
   old: Stored | undefined;
-  /** The client that made it. */
+  /** The client that wrote it. */
   actor: string;
 }
 
@@ -40,7 +40,7 @@ export interface Preconditions {
 
 const nodeRules: Rules = { status: true, unconditional: true };
 
-/** Objects are shared between their readers, so they are frozen: a change in place would be seen by all of them. */
+/** Freezes an object. Readers share objects, so that all of them would see a change in place. */
 function frozen<T>(value: T): T {
   if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
     Object.freeze(value);
@@ -49,19 +49,22 @@ function frozen<T>(value: T): T {
   return value;
 }
 
-/** As JSON carries it: without what is undefined. */
+/** Returns the object as JSON would carry it: without undefined fields. */
 const wire = (object: KubeObject): Stored => JSON.parse(JSON.stringify(object)) as Stored;
 
 /**
- * An API server in memory, as far as the allocation depends on one: objects by kind and name, one revision counter,
- * compare-and-swap, preconditions of a delete, finalizers, generations, status as a subresource, the CRDs' rules, and
- * the history that watches are served from. test/apiserver/simulation.test.ts holds it to the real one.
+ * An API server in memory with the features that the allocation depends on: objects by kind and name, one revision
+ * counter, compare-and-swap, preconditions of deletes, finalizers, generations, status as a subresource, the CRDs'
+ * rules, and the history for watches. test/apiserver/simulation.test.ts compares it with a real one.
  */
 export class MemoryServer {
   revision = 100;
-  /** Called within the write, after the store shows it. */
+  /** Called during the write, when the store already shows it. */
   readonly onCommit: ((commit: Commit) => void)[] = [];
-  /** Fields of specs that the CRDs lack, such as `index.settings.staleAfter`: dropped, or refused where a writer is strict. */
+  /**
+   * Fields of specs that the CRDs do not have, such as `index.settings.staleAfter`: they are dropped, or refused if the
+   * writer is strict.
+   */
   readonly unknownFields: string[] = [];
   readonly #now: () => number;
   readonly #rules: Readonly<Record<string, Rules>>;
@@ -69,7 +72,7 @@ export class MemoryServer {
   readonly #history = new Map<string, Commit[]>();
   #uids = 0;
 
-  /** @param now milliseconds since the epoch */
+  /** @param now returns milliseconds since the epoch */
   constructor(now: () => number, pageSize = crdPageSize) {
     this.#now = now;
     this.#rules = rulesFor(pageSize);
@@ -88,7 +91,7 @@ export class MemoryServer {
     return all.sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1));
   }
 
-  /** Every commit of a kind, oldest first. */
+  /** Returns every commit of a kind, oldest first. */
   history(plural: string): readonly Commit[] {
     let all = this.#history.get(plural);
     if (all === undefined) this.#history.set(plural, (all = []));
@@ -124,7 +127,7 @@ export class MemoryServer {
     return this.#replace(plural, object, old, actor);
   }
 
-  /** The status alone changes. */
+  /** Changes only the status. */
   updateStatus(plural: string, given: KubeObject, actor: string): Stored {
     const { status, metadata } = wire(given);
     const { old, rules } = this.#guarded(plural, { metadata });
@@ -134,7 +137,7 @@ export class MemoryServer {
     return isDeepStrictEqual(next, old) ? old : this.#commit('MODIFIED', plural, next, old, actor);
   }
 
-  /** JSON merge patch. */
+  /** Applies a JSON merge patch. */
   patch(
     plural: string,
     name: string,
@@ -191,7 +194,7 @@ export class MemoryServer {
     return object;
   }
 
-  /** The compare of compare-and-swap; the object gets what no writer can change. */
+  /** The compare of compare-and-swap. Restores the fields that no writer can change. */
   #guarded(plural: string, object: Stored): { old: Stored; rules: Rules } {
     const { name, resourceVersion, uid } = object.metadata;
     const rules = this.#rulesOf(plural);
@@ -205,7 +208,7 @@ export class MemoryServer {
     }
     const { creationTimestamp, generation, deletionTimestamp } = old.metadata;
     const kept = { uid: old.metadata.uid, creationTimestamp, generation, deletionTimestamp };
-    // without what is undefined
+    // removes undefined fields
     object.metadata = wire({ metadata: { ...object.metadata, ...kept } as ObjectMeta }).metadata;
     return { old, rules };
   }
@@ -213,7 +216,7 @@ export class MemoryServer {
   #replace(plural: string, object: Stored, old: Stored, actor: string): Stored {
     this.#admit(plural, object, old);
     object.metadata.resourceVersion = old.metadata.resourceVersion!;
-    // a write that changes nothing is no revision
+    // a write that changes nothing makes no revision
     if (isDeepStrictEqual(object, old)) return old;
     const { metadata, status, ...rest } = object;
     const { metadata: _m, status: _s, ...before } = old;
@@ -254,7 +257,7 @@ export class MemoryServer {
   }
 }
 
-/** RFC 7386 */
+/** JSON merge patch of RFC 7386. */
 function mergePatch(target: unknown, patch: unknown): unknown {
   if (typeof patch !== 'object' || patch === null || Array.isArray(patch)) return patch;
   const plain = typeof target === 'object' && target !== null && !Array.isArray(target);

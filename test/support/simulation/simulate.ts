@@ -8,15 +8,15 @@ import { kinds, type Kind } from './violation.ts';
 
 export interface Asked {
   histories: number;
-  /** Of the first history; each further one has the next. */
+  /** Seed of the first history; each further history uses the next number. */
   seed: number;
   /** Rules that may be broken. */
   ignored?: readonly Kind[];
-  /** Whether hands and finalizers meddle; what is absent the seed decides. */
+  /** Kinds of trouble; the seed decides about absent ones. */
   trouble?: Partial<Trouble>;
-  /** No more histories once so many milliseconds have passed. */
+  /** No further history starts after that many milliseconds. */
   forMs?: number;
-  /** No more histories once a rule was broken. */
+  /** No further history starts after a rule was broken. */
   untilFirst?: boolean;
 }
 
@@ -29,7 +29,7 @@ export interface Figures {
   broken: Outcome[];
 }
 
-/** The operator's code, loaded once, and histories played with it. */
+/** Plays histories with the operator's code, which is loaded once. */
 export class Simulation {
   readonly #clock = new Clock();
   readonly #program: Program;
@@ -41,19 +41,23 @@ export class Simulation {
     this.#program = make(this.#clock.surroundings(current, () => this.#random));
   }
 
-  /** @param edits what is broken in it on purpose */
+  /** @param edits faults that are added on purpose */
   static async load(edits: readonly Edit[] = []): Promise<Simulation> {
     return new Simulation(await loadProgram(edits));
   }
 
-  /** The same seed gives the same history. */
+  /** Plays a history. The same seed gives the same history. */
   async play(
     seed: number,
     { ignored = [], trouble }: Pick<Asked, 'ignored' | 'trouble'> = {},
   ): Promise<Outcome> {
     this.#random = new Random(seed);
     this.#clock.reset();
-    const drawn = { hands: this.#random.chance(0.3), finalizers: this.#random.chance(0.15) };
+    const drawn = {
+      hands: this.#random.chance(0.3),
+      finalizers: this.#random.chance(0.15),
+      reservations: this.#random.chance(0.4),
+    };
     this.#history = new History({
       seed,
       random: this.#random,
@@ -83,7 +87,7 @@ export class Simulation {
   }
 }
 
-/** How to see the history again, its last steps, the rule that it broke, and the objects concerned. */
+/** Describes a broken history: how to repeat it, its last steps, the broken rule, and the objects concerned. */
 export function renderOutcome({ seed, trouble, hash, violation, last }: Outcome): string {
   const with_ = Object.entries(trouble).flatMap(([name, is]) => (is ? [name] : []));
   const head = `seed ${seed}${with_.length > 0 ? ` (${with_.join(', ')})` : ''}, history ${hash}`;
@@ -92,7 +96,7 @@ export function renderOutcome({ seed, trouble, hash, violation, last }: Outcome)
   return [`${head}: ${kinds[violation.kind]}: ${violation.message}`, ...last, ...objects, ''].join('\n');
 }
 
-/** One line a rule that was broken, then the speed. */
+/** Formats one line for each broken rule, and the speed. */
 export function renderFigures({ histories, steps, revisions, ms, broken }: Figures): string {
   const perMinute = Math.round((histories / ms) * 60_000);
   const rows = [...Map.groupBy(broken, ({ violation }) => violation!.kind)].map(([kind, outcomes]) => {

@@ -1,9 +1,9 @@
 type Word = string | number;
 
-/** How many of the last steps are kept for a report. */
+/** Number of steps that a report shows. */
 const kept = 60;
 
-/** What happened, in order: the last steps as text, all of them as one number. */
+/** Records what happened: the last steps as text, and a hash of all steps. */
 export class Trace {
   readonly #last: Word[][] = [];
   #hash = 2_166_136_261;
@@ -20,7 +20,7 @@ export class Trace {
     }
   }
 
-  /** FNV-1a of all steps, in hexadecimal digits. */
+  /** FNV-1a hash of all steps, in hexadecimal digits. */
   get hash(): string {
     return (this.#hash >>> 0).toString(16).padStart(8, '0');
   }

@@ -1,24 +1,32 @@
 import type { KubeObject, OverlayNetwork, OverlayNetworkSpec } from '../../../src/api/types.ts';
-import { nodes, overlayConfigs, overlayNetworks, type Resource } from '../../../src/kube/resources.ts';
+import {
+  nodes,
+  overlayConfigs,
+  overlayNetworks,
+  overlayReservations,
+  type Resource,
+} from '../../../src/kube/resources.ts';
 import type { Agents } from './agents.ts';
-import { byHand, foreign, most, usual, variants, type Happening } from './happenings.ts';
+import { byHand, foreign, importing, most, usual, variants, type Happening } from './happenings.ts';
+import { reservationFor } from './reserving.ts';
 import type { Random } from './random.ts';
 import type { MemoryServer, Stored } from './server.ts';
 import type { Trace } from './trace.ts';
 
-/** What a happening may be about: an object of each kind, where there is one. */
+/** Objects that an event may concern: one of each kind, if any exist. */
 interface Picked {
   network: OverlayNetwork | undefined;
   node: string | undefined;
   allocation: string | undefined;
 }
 
-/** Everybody but the operators: nodes that come and go, people with kubectl, and foreign controllers. */
+/** Everyone except the operators: nodes that come and go, people with kubectl, and foreign controllers. */
 export class World {
   readonly #server: MemoryServer;
   readonly #agents: Agents;
   readonly #random: Random;
   readonly #trace: Trace;
+  readonly #clock: () => number;
   readonly #weights: Record<Happening, number>;
   readonly #happenings: Record<Happening, (picked: Picked) => void> = {
     join: () => {
@@ -82,6 +90,17 @@ export class World {
       const agent = this.#any('overlayagents');
       if (agent !== undefined) this.#delete('overlayagents', agent);
     },
+    reserve: () => {
+      this.#reserve();
+    },
+    unreserve: () => {
+      const name = this.#any('overlayreservations');
+      if (name !== undefined) this.#delete('overlayreservations', name);
+    },
+    joinReserved: () => {
+      const name = this.#any('overlayreservations')?.slice(1);
+      if (name !== undefined && this.#server.get('nodes', name) === undefined) this.join(name);
+    },
     addFinalizer: ({ allocation }) => {
       if (allocation !== undefined)
         this.#patch('agentallocations', allocation, { metadata: { finalizers: ['foreign.dev/hold'] } });
@@ -96,17 +115,21 @@ export class World {
     agents: Agents;
     random: Random;
     trace: Trace;
+    clock: () => number;
     hands: boolean;
     finalizers: boolean;
+    reservations: boolean;
   }) {
     this.#server = options.server;
     this.#agents = options.agents;
     this.#random = options.random;
     this.#trace = options.trace;
+    this.#clock = options.clock;
     const none = (weights: object) => Object.fromEntries(Object.keys(weights).map((name) => [name, 0]));
     this.#weights = {
       ...usual,
       ...((options.hands ? byHand : none(byHand)) as typeof byHand),
+      ...((options.reservations ? importing : none(importing)) as typeof importing),
       ...((options.finalizers ? foreign : none(foreign)) as typeof foreign),
     };
   }
@@ -118,14 +141,14 @@ export class World {
     for (let count = 0; count < size; count++) this.join();
   }
 
-  /** Something happens: what is given, or what the seed says. */
+  /** Plays the given event, or one that the seed chooses. */
   happen(given?: Happening): void {
     const what = given ?? this.#random.weighted(this.#weights);
     this.#trace.note('world', what);
     this.#do(what);
   }
 
-  /** A node that was never there, or was, in a world of few names. */
+  /** Adds a node. Names are few, so that it may have existed before. */
   join(name?: string): string | undefined {
     const free = Array.from({ length: most }, (_, i) => `n${i + 1}`).filter(
       (one) => this.#server.get('nodes', one) === undefined,
@@ -138,9 +161,12 @@ export class World {
     return chosen;
   }
 
-  /** What would hold things up for ever ends. */
+  /** Ends the trouble that would block progress for ever. */
   calm(): void {
     for (const { metadata } of this.#server.list('agentallocations')) this.#dropFinalizers(metadata.name);
+    // a small world has room for one
+    for (const { metadata } of this.#server.list('overlayreservations').slice(1))
+      this.#delete('overlayreservations', metadata.name);
     this.#agents.containersStay = false;
     for (const name of this.#agents.running) this.#agents.containersExit(name);
   }
@@ -155,6 +181,13 @@ export class World {
     this.#happenings[what](picked);
   }
 
+  /** For one node each, so that the order in which they come decides nothing but whose block it is. */
+  #reserve(): void {
+    const node = this.#random.pick(Array.from({ length: most }, (_, i) => `n${i + 1}`))!;
+    if (this.#server.get('overlayreservations', `r${node}`) !== undefined) return;
+    this.#create(overlayReservations, `r${node}`, reservationFor(node, this.#random, this.#clock()));
+  }
+
   #any(plural: string): string | undefined {
     return this.#random.pick(this.#server.list(plural))?.metadata.name;
   }
@@ -164,7 +197,7 @@ export class World {
     this.#agents.stop(name);
   }
 
-  /** Deleted by mistake and made again by kubelet: another uid, the same machine. */
+  /** Deletes a node by mistake and lets kubelet create it again: another uid, the same machine. */
   #flap(name: string): void {
     const { metadata } = this.#server.get('nodes', name)!;
     this.#delete('nodes', name);
@@ -194,7 +227,7 @@ export class World {
     return this.#random.pick(variants[name] ?? [])!.map((entry) => ({ ...entry, state: 'Active' }));
   }
 
-  /** In one step, as `kubectl replace --force` does it, or by an edit. */
+  /** Replaces a network in one step, as `kubectl replace --force` does, or by an edit. */
   #replaceNetwork({ metadata: { name }, spec }: OverlayNetwork): void {
     if (this.#random.chance(0.5)) {
       this.#delete('overlaynetworks', name);
@@ -219,7 +252,7 @@ export class World {
     this.#patch('overlaynetworks', metadata.name, { spec });
   }
 
-  /** As the operator's own conditions do: another resourceVersion, and nothing else. */
+  /** Changes only the resourceVersion, as the operator's own conditions do. */
   #touchStatus(name: string): void {
     const object = this.#server.get('agentallocations', name)!;
     const status = { conditions: [{ type: 'Accepted', message: String(this.#server.revision) }] };

@@ -105,7 +105,7 @@ test.each([
   expect(open().load('node2')).toEqual(checkpoint());
 });
 
-test('one of an agent that did not know namespaces yet is followed', () => {
+test('a checkpoint of an agent that did not know namespaces yet is used', () => {
   writeFileSync(
     at.path('checkpoint.json'),
     JSON.stringify({ version: 1, ...checkpoint(), namespaces: undefined }),
@@ -115,7 +115,7 @@ test('one of an agent that did not know namespaces yet is followed', () => {
   expect(file.movedAside).toBeUndefined();
 });
 
-test('what is not believed is kept, written when it changes, and absent in those of older agents', () => {
+test('the checkpoint has the objects that the agent does not believe, is written when they change, and may lack them', () => {
   const file = open({ intervalMs: 0 });
   file.save(checkpoint());
   expect(open().load('node2')).not.toHaveProperty('belief');
@@ -157,7 +157,7 @@ test('namespaces that change are written', () => {
   expect(open().load('node2')?.namespaces).toEqual([]);
 });
 
-test('what Docker has is kept, and written when it changes', () => {
+test('Docker’s networks are kept, and written when they change', () => {
   const file = open({ intervalMs: 0 });
   file.save(checkpoint());
   const docker = [{ name: 'dcos', subnets: ['9.0.1.0/24'] }];
@@ -165,7 +165,7 @@ test('what Docker has is kept, and written when it changes', () => {
   expect(open().load('node2')?.snapshot.docker).toEqual(docker);
 });
 
-test('the checkpoint of another node is not followed', () => {
+test('the checkpoint of another node is not used', () => {
   open().save(checkpoint());
   const file = open();
   expect(file.load('node3')).toBeUndefined();
@@ -191,7 +191,7 @@ test('a directory that cannot be written is reported, and the checkpoint comes w
   expect(open({ dir: at.path('state') }).load('node2')).toEqual(checkpoint());
 });
 
-test('cleanup learns the networks from a checkpoint, and from a broken one nothing', () => {
+test('cleanup reads the networks from a checkpoint, and none from a broken one', () => {
   open().save(checkpoint());
   expect(networksInCheckpoint(at.dir)).toEqual(['dcos', 'dcos6']);
   expect(networksInCheckpoint(at.path('absent'))).toEqual([]);

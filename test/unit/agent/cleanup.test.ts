@@ -29,7 +29,7 @@ const clean = async (cleanup: () => Promise<{ changes: number; failures: Failure
   });
   return { removed: removal.removed.map((path) => path.replace(at.dir, '')), failures };
 };
-/** What an agent leaves on disk. */
+/** Makes the files that an agent leaves on disk. */
 const installed = () => {
   const cni = new CNIFiles({ directories: directories(), log: silent });
   cni.publish(cni.conflists(snapshot()));
@@ -46,7 +46,7 @@ const installed = () => {
   writeFileSync(at.path('state', 'attachments', '.cafe-eth0.lock'), '');
   writeFileSync(at.path('run', 'agent.sock'), '');
   writeFileSync(at.path('state', 'checkpoint.json.corrupt-20260101'), '{');
-  // of an agent that was killed while it wrote
+  // files of an agent that was killed while it wrote
   for (const file of [
     'run/.complete',
     'net/.05-overlaynet.conflist',
@@ -57,7 +57,7 @@ const installed = () => {
   for (const network of ['dcos', 'former', 'joined', 'cbr0']) mkdirSync(at.path('leases', network));
 };
 
-test('removes conflists before the kernel’s objects, then leases and state; once more it finds nothing', async () => {
+test('removes conflists before the kernel’s objects, then leases and state; a second run finds nothing', async () => {
   installed();
   writeFileSync(at.path('net', '10-mine.conflist'), '{}');
   const { removed, failures } = await clean(() => {
@@ -96,7 +96,7 @@ test('removes conflists before the kernel’s objects, then leases and state; on
   });
 });
 
-test("Docker's networks go before the kernel's objects; one that containers have is told", async () => {
+test("Docker's networks are removed before the kernel's objects; one that containers use is reported", async () => {
   const removal = new Removal();
   const kept = { network: 'dcos6', message: 'Docker: network dcos6 is removed once web has left it' };
   const failures = await removeAll({
@@ -115,7 +115,7 @@ test("Docker's networks go before the kernel's objects; one that containers have
   expect(failures).toEqual([kept]);
 });
 
-test('a Docker engine that fails in the midst keeps nothing else from going', async () => {
+test('everything else is removed if the Docker engine fails', async () => {
   installed();
   const removal = new Removal();
   const failures = await removeAll({
@@ -130,14 +130,14 @@ test('a Docker engine that fails in the midst keeps nothing else from going', as
   expect(existsSync(at.path('state'))).toBe(false);
 });
 
-test('what the kernel refuses to remove is reported, and the rest is removed', async () => {
+test('a removal that the kernel refuses is reported, and the rest is removed', async () => {
   installed();
   const { failures } = await clean(() => Promise.reject(new Error('ip: not found; install iproute2')));
   expect(failures).toEqual([{ message: 'ip: not found; install iproute2' }]);
   expect(existsSync(at.path('state'))).toBe(false);
 });
 
-test('files of others in the state directory stay, and it with them', async () => {
+test('foreign files in the state directory stay, and so does the directory', async () => {
   installed();
   writeFileSync(at.path('state', 'notes.txt'), 'mine');
   const { failures } = await clean(() => Promise.resolve({ changes: 0, failures: [] }));
@@ -171,7 +171,7 @@ describe('a dry run', () => {
   /** All files below the scratch directory. */
   const files = () => readdirSync(at.dir, { recursive: true }).sort();
 
-  test('finds what a real one then removes, and changes nothing', async () => {
+  test('finds what a real cleanup then removes, and changes nothing', async () => {
     installed();
     const before = files();
     const { found, failures } = await find();

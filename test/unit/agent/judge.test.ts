@@ -2,7 +2,7 @@ import { Judge } from '../../../src/agent/judge.ts';
 import { SeenVersion } from '../../../src/report/registration.ts';
 import { started } from '../../support/agentcluster.ts';
 
-test('objects that are older than those seen before are not believed, also where their versions are higher', () => {
+test('the agent does not believe objects that are older than those seen before, even if their versions are higher', () => {
   const { cluster } = started();
   let version = 100n;
   const handlers: (() => void)[] = [];

@@ -19,7 +19,7 @@ const pass = (repair: boolean, changed = {}) => ({
   detail: { changed, entries: { route: 4 }, phases: { read: 40, write: 500 } },
 });
 
-test('a change counts as a repair only where the kernel was right before', async () => {
+test('a change counts as a repair only if the kernel was right before', async () => {
   const metrics = new Metrics('0');
   metrics.passed(pass(false, { route: 4, link: 1 }));
   expect(await agentLines(metrics, 'repairs_total')).toEqual([
@@ -41,7 +41,7 @@ test('a change counts as a repair only where the kernel was right before', async
   ]);
 });
 
-test('containers are counted by network, and those of a network that is gone no more', async () => {
+test('containers are counted by network, but not those of a deleted network', async () => {
   const metrics = new Metrics('0');
   metrics.contains(new Map([['dcos', { CNI: 3, Docker: 1 }]]));
   metrics.contains(new Map([['prod', { CNI: 2, Docker: 0 }]]));
@@ -84,7 +84,7 @@ test('requests count by verb and code; an unknown verb is bounded', async () => 
   ]);
 });
 
-describe('what the node says', () => {
+describe('metrics of the node', () => {
   const sysctl = mkdtempSync(join(tmpdir(), 'ovt-sysctl-'));
   afterAll(() => {
     rmSync(sysctl, { recursive: true });

@@ -45,6 +45,8 @@ function started() {
     docker: undefined,
     seen: new SeenVersion(undefined),
     system: () => [],
+    probed: () => undefined,
+    certificate: () => undefined,
     use: { said: { usage: undefined, inUse: undefined, users: new Map() } },
     log: silent,
   };

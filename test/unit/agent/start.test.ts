@@ -1,8 +1,13 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { Agent } from '../../../src/agent/agent.ts';
+import { CheckpointFile } from '../../../src/agent/checkpoint.ts';
 import { Metrics } from '../../../src/agent/metrics.ts';
+import type { Kernel } from '../../../src/agent/pass.ts';
+import type { Failure } from '../../../src/dataplane/state.ts';
 import { connect } from '../../../src/kube/client.ts';
-import { recordingLog, scratch } from '../../support/fixture.ts';
+import { silent } from '../../../src/log.ts';
+import { eventually } from '../../support/eventually.ts';
+import { recordingLog, scratch, snapshot } from '../../support/fixture.ts';
 
 let at: ReturnType<typeof scratch>;
 beforeEach(() => {
@@ -12,7 +17,7 @@ afterEach(() => {
   at.drop();
 });
 
-/** Nothing answers there. */
+/** A kubeconfig of a server that does not answer. */
 const kubeconfig = JSON.stringify({
   clusters: [{ name: 'ovt', cluster: { server: 'http://127.0.0.1:1' } }],
   users: [{ name: 'ovt', user: {} }],
@@ -20,31 +25,85 @@ const kubeconfig = JSON.stringify({
   'current-context': 'ovt',
 });
 
-test('an agent that cannot read its checkpoint begins nothing before it is started, and its metric says so', async () => {
-  mkdirSync(at.path('checkpoint.json'));
-  const [log, metrics] = [recordingLog(), new Metrics('0')];
+const unstarted = () => Promise.reject(new Error('it was not started'));
+
+/** An agent whose API server does not answer. */
+async function using(kernel: Kernel, work: (agent: Agent, of: ReturnType<typeof parts>) => Promise<void>) {
   const dir = at.dir;
   writeFileSync(at.path('kubeconfig'), kubeconfig);
   const client = connect({ kubeconfig: at.path('kubeconfig') });
+  const own = parts();
   const agent = new Agent({
     node: 'node2',
     addresses: ['172.17.0.3'],
     directories: { stateDir: dir, cniConfDir: dir, cniNetDir: dir, leaseDir: dir, runDir: dir },
     cniPlugin: at.path('overlaynet'),
     client,
-    kernel: { reconcile: () => Promise.reject(new Error('it was not started')) },
-    uplinkMTU: () => Promise.reject(new Error('it was not started')),
-    host: { problems: [], look: () => Promise.reject(new Error('it was not started')) },
-    ranges: { said: () => Promise.reject(new Error('it was not started')) },
-    metrics,
-    log,
+    kernel,
+    uplinkMTU: unstarted,
+    host: { problems: [], look: unstarted },
+    ranges: { said: unstarted },
+    ...own,
   });
   try {
-    await new Promise((resolve) => setTimeout(resolve, 50));
-    expect(log.lines).toEqual([expect.stringContaining('cannot read the checkpoint: EISDIR')]);
-    expect((await metrics.render()).body).toMatch(/^overlaynet_agent_checkpoint\S* 1$/m);
+    await work(agent, own);
   } finally {
     await agent.stop();
     await client.close();
   }
+}
+const parts = () => ({ log: recordingLog(), metrics: new Metrics('0') });
+
+test('an agent that cannot read its checkpoint starts nothing before start(), and its metric says so', async () => {
+  mkdirSync(at.path('checkpoint.json'));
+  await using({ reconcile: unstarted }, async (_, { log, metrics }) => {
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(log.lines).toEqual([
+      expect.stringMatching(
+        /^error cannot read the checkpoint object="(\S+checkpoint.json)" command="read \1" output="EISDIR: /,
+      ),
+    ]);
+    expect((await metrics.render()).body).toMatch(/^overlaynet_agent_checkpoint\S* 1$/m);
+  });
+});
+
+describe('a pass that an agent makes from its checkpoint', () => {
+  beforeEach(() => {
+    const file = new CheckpointFile({ dir: at.dir, log: silent });
+    file.save({ snapshot: snapshot(), networks: [], namespaces: [] });
+    file.flush();
+  });
+
+  test('costs the processor time that it needs, not the elapsed time: otherwise repairs on a busy machine would wait longer and longer', async () => {
+    const failures: Failure[] = [];
+    const reconcile = async () => {
+      await new Promise((resolve) => setTimeout(resolve, 2_000));
+      return { changes: 0, failures, unread: [] };
+    };
+    await using({ reconcile }, async (agent) => {
+      agent.start();
+      await eventually(() => {
+        expect(agent.compared.endedAt).toBeGreaterThan(0);
+      });
+      expect(agent.compared.ms).toBeLessThan(1_500);
+    });
+  });
+
+  test('names the command and its output if it fails', async () => {
+    const failure = {
+      message: 'ip: Invalid argument (link set m-dcos up)',
+      command: 'ip link set m-dcos up',
+    };
+    const reconcile = () => Promise.resolve({ changes: 0, failures: [failure], unread: [] });
+    await using({ reconcile }, async (agent, { log }) => {
+      agent.start();
+      await eventually(() => {
+        expect(log.lines).toContainEqual(
+          expect.stringMatching(
+            /^warn reconcile failed object="data path" command="ip link set m-dcos up" output="ip: Invalid argument \(link set m-dcos up\)" retryMs=\d+$/,
+          ),
+        );
+      });
+    });
+  });
 });

@@ -17,7 +17,7 @@ function started(nodeSubnets?: string[]): Cluster {
   return cluster.settle();
 }
 
-/** The node's kubelet states these addresses, and its agent registers them: what whoever has broken in can do. */
+/** The node's kubelet states these addresses, and its agent registers them, as an attacker on the node could do. */
 function claim(cluster: Cluster, node: string, ...addresses: string[]): void {
   const agent = cluster.agents.get(node)!;
   cluster.stated.set(node, addresses);
@@ -33,7 +33,7 @@ function confirm(cluster: Cluster, node: string, value: string): void {
 const refusalOf = (cluster: Cluster, node: string) => cluster.allocationStatus(node)?.conditions?.[0];
 const own = ['172.17.0.3', 'fd00:17::3'];
 
-describe('without nodeSubnets a Node keeps what it registered with', () => {
+describe('without nodeSubnets, a Node keeps its registered addresses', () => {
   test.each([
     ['an address of the other family', ['172.17.0.3', '2001:db8::53'], '2001:db8::53'],
     ['another tunnel address', ['8.8.8.8', 'fd00:17::3'], '8.8.8.8'],
@@ -51,7 +51,7 @@ describe('without nodeSubnets a Node keeps what it registered with', () => {
         `overlaynet.dev/confirm-addresses=${addresses.join()}`,
     });
     expect(cluster.spec('node2')).toEqual(before);
-    // to confirm something else does not help
+    // confirming another address does not help
     confirm(cluster, 'node2', '172.17.0.77');
     cluster.settle();
     expect(cluster.spec('node2').addresses).toEqual(own);
@@ -60,7 +60,7 @@ describe('without nodeSubnets a Node keeps what it registered with', () => {
     expect(cluster.spec('node2').addresses).toEqual(addresses);
   });
 
-  test('a family that was not there at first, too', () => {
+  test('an address of a family that it did not have at first is refused, too', () => {
     const cluster = started();
     cluster.join('node3', '172.17.0.4');
     cluster.settle();
@@ -70,7 +70,7 @@ describe('without nodeSubnets a Node keeps what it registered with', () => {
     expect(cluster.spec('node3').addresses).toEqual(['172.17.0.4']);
   });
 
-  test('one that it gives up is gone at once, and is new when it comes back', () => {
+  test('an address that it gives up is removed at once, and counts as new when it comes back', () => {
     const cluster = started();
     claim(cluster, 'node2', '172.17.0.3');
     cluster.settle();
@@ -80,7 +80,7 @@ describe('without nodeSubnets a Node keeps what it registered with', () => {
     expect(refusalOf(cluster, 'node2')?.reason).toBe('AddressChanged');
   });
 
-  test('a Node that is made anew registers anew', () => {
+  test('a Node that is created again registers again', () => {
     const cluster = started();
     cluster.nodes.set('node2', { ...cluster.nodes.get('node2')!, uid: 'another' });
     claim(cluster, 'node2', '172.17.0.33');
@@ -113,7 +113,7 @@ describe('with nodeSubnets', () => {
     expect(cluster.spec('node2').addresses).toEqual(own);
   });
 
-  test('a node that joins with one outside is no member', () => {
+  test('a node that joins with an address outside is no member', () => {
     const cluster = started(nodeSubnets);
     cluster.join('node3', '10.0.0.4');
     cluster.settle();
@@ -122,7 +122,7 @@ describe('with nodeSubnets', () => {
     expect(cluster.spec('node3').vtep).toBeUndefined();
   });
 
-  test('which leave out members’ addresses, they are told and stay', () => {
+  test('that leave out members’ addresses, these nodes get the reason and stay members', () => {
     const cluster = started();
     cluster.config = { ...cluster.config!, spec: { ...configSpec, nodeSubnets: ['10.0.0.0/8'] } };
     cluster.settle();
@@ -130,7 +130,7 @@ describe('with nodeSubnets', () => {
     expect(cluster.spec('node1').addresses).toEqual(['172.17.0.2', 'fd00:17::2']);
   });
 
-  test('an OverlayConfig that is deleted comes back with them, and they count meanwhile', () => {
+  test('a deleted OverlayConfig comes back with them, and they count meanwhile', () => {
     const cluster = started(nodeSubnets);
     cluster.config = undefined;
     claim(cluster, 'node2', '172.17.0.3', '2001:db8::53');
@@ -158,7 +158,7 @@ describe('where an API server listens', () => {
     expect(cluster.spec('node2').addresses).toEqual(own);
   });
 
-  test('a Node may be that registers with the address: it runs one', () => {
+  test('a Node that registers with the address may be a member: it runs the API server', () => {
     const cluster = started();
     cluster.join('control', '172.17.9.1');
     cluster.settle();

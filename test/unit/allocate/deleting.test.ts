@@ -1,4 +1,5 @@
 import { judgeDeletion } from '../../../src/allocate/deleting.ts';
+import { Deletions } from '../../../src/allocate/deletions.ts';
 import { inUseFinalizer } from '../../../src/api/inuse.ts';
 import type { DeletionPolicy, NetworkUser } from '../../../src/api/types.ts';
 import { reference, type Cluster } from '../../support/plancluster.ts';
@@ -6,17 +7,18 @@ import { reference, type Cluster } from '../../support/plancluster.ts';
 const deletion = '2026-01-01T00:00:00Z';
 const web: NetworkUser = { pod: 'default/web-0', address: '9.0.1.5' };
 
-/** What a node's agent says of dcos. */
+/** Writes the report of a node's agent about dcos. */
 function say(cluster: Cluster, node: string, users: NetworkUser[] | undefined, inUse = false): void {
   const agent = cluster.agents.get(node)!;
   const answer = users && {
     users: { deletion, at: deletion, count: users.length, ...(users.length === 0 ? {} : { named: users }) },
   };
-  const network = { name: 'dcos', state: 'OK' as const, ...(inUse ? { inUse } : {}), ...answer };
+  const usage = [{ cidr: '9.0.1.0/25', containerizer: 'CNI' as const, addresses: 125, used: 0, free: 125 }];
+  const network = { name: 'dcos', state: 'OK' as const, usage, ...(inUse ? { inUse } : {}), ...answer };
   cluster.agents.set(node, { ...agent, status: { networks: [network] } });
 }
 
-/** Somebody deletes dcos, which containers use. */
+/** Deletes dcos, which containers use. */
 function remove(cluster: Cluster, deletionPolicy?: DeletionPolicy): void {
   const network = cluster.networks.get('dcos')!;
   cluster.networks.set('dcos', {
@@ -30,14 +32,15 @@ function remove(cluster: Cluster, deletionPolicy?: DeletionPolicy): void {
 const judge = (cluster: Cluster, heard: Record<string, number> = {}) =>
   judgeDeletion(cluster.networks.get('dcos')!, cluster.view(), cluster.last, {
     deletionSeen: Date.parse(deletion),
-    agent: (node) => heard[node],
+    answered: (node) => heard[node],
   });
 
 const all = ['node1', 'node2', 'node3'];
 
-test('a network has the finalizer while an agent says that containers use it, and only then', () => {
+test('a network has the finalizer only while an agent reports that containers use it', () => {
   const cluster = reference();
   expect(judge(cluster).finalizer).toBeUndefined();
+  for (const node of ['node1', 'node3']) say(cluster, node, undefined);
   say(cluster, 'node2', undefined, true);
   expect(judge(cluster).finalizer).toBe('add');
   const network = cluster.networks.get('dcos')!;
@@ -47,7 +50,7 @@ test('a network has the finalizer while an agent says that containers use it, an
   expect(judge(cluster).finalizer).toBe('remove');
 });
 
-test('one that waits for its deletion keeps its blocks, and gives no node a new one', () => {
+test('a network that waits for its deletion keeps its blocks, and gives no node a new one', () => {
   const cluster = reference();
   const before = all.map((node) => cluster.shown(node));
   remove(cluster);
@@ -59,7 +62,7 @@ test('one that waits for its deletion keeps its blocks, and gives no node a new 
   expect(cluster.status('dcos').agents!.waiting).toBe(0);
 });
 
-test('it is deleted once every node with a block reports that it has no users', () => {
+test('a network is deleted once every node with a block reports no users', () => {
   const cluster = reference();
   remove(cluster);
   say(cluster, 'node1', []);
@@ -101,14 +104,112 @@ test('the answer to another deletion does not count', () => {
   expect(judge(cluster).finding?.message).toContain('have not answered yet: node1, node2, node3');
 });
 
-test('Force takes it at once', () => {
+test('a deletion waits for a node with a block in the ledger, even if its AgentAllocation is gone and cannot be written', () => {
+  const cluster = reference();
+  remove(cluster);
+  for (const node of ['node1', 'node3']) say(cluster, node, []);
+  cluster.refusals.set('create-allocation node2', 'no');
+  cluster.allocations.delete('node2');
+  cluster.settle();
+  expect(judge(cluster)).toMatchObject({
+    finalizer: undefined,
+    finding: { message: expect.stringContaining('have not answered yet: node2;') },
+  });
+  cluster.refusals.clear();
+  cluster.settle();
+  say(cluster, 'node2', []);
+  expect(judge(cluster).finalizer).toBe('remove');
+});
+
+test('a deletion waits for a node that still uses a withdrawn block', () => {
+  const cluster = reference();
+  remove(cluster);
+  for (const node of all) say(cluster, node, []);
+  const agent = cluster.agents.get('node2')!;
+  const networks = [{ name: 'dcos', subnets: ['9.9.9.0/24'] }];
+  cluster.agents.set('node4', { metadata: { name: 'node4' }, spec: { ...agent.spec, networks } });
+  cluster.nodes.set('node4', { ...cluster.nodes.get('node2')!, name: 'node4' });
+  expect(judge(cluster).finding?.message).toContain('have not answered yet: node4;');
+});
+
+test('the finalizer stays while an OverlayAgent that was deleted is written anew, until its agent has counted', () => {
+  const cluster = reference();
+  say(cluster, 'node2', undefined, true);
+  cluster.networks.get('dcos')!.metadata.finalizers = [inUseFinalizer];
+  const { spec, metadata } = cluster.agents.get('node2')!;
+  for (const node of ['node1', 'node3']) say(cluster, node, undefined);
+  cluster.agents.delete('node2');
+  expect(judge(cluster).finalizer).toBeUndefined();
+  cluster.agents.set('node2', { spec, metadata });
+  expect(judge(cluster).finalizer).toBeUndefined();
+  // it has registered, and not counted yet
+  cluster.agents.set('node2', { spec, metadata, status: { networks: [{ name: 'dcos', state: 'OK' }] } });
+  expect(judge(cluster).finalizer).toBeUndefined();
+  say(cluster, 'node2', undefined);
+  expect(judge(cluster).finalizer).toBe('remove');
+});
+
+/** Judges as an operator does that remembers answers; every OverlayAgent changed a second ago. */
+function judgeWith(deletions: Deletions, cluster: Cluster) {
+  const networks = [...cluster.networks.values()];
+  const changedAt = () => cluster.now - 1_000;
+  return deletions.judge(networks, cluster.view(), cluster.last, changedAt).get('dcos')!;
+}
+
+test('other changes of an agent that never answers do not make a deletion wait longer', () => {
+  const cluster = reference({ staleAfter: '2m' });
+  remove(cluster);
+  const deletions = new Deletions();
+  for (const node of ['node1', 'node3']) say(cluster, node, []);
+  expect(judgeWith(deletions, cluster).finalizer).toBeUndefined();
+  cluster.now += 121_000;
+  expect(judgeWith(deletions, cluster).finalizer).toBe('remove');
+});
+
+test('an agent whose OverlayAgent was deleted has staleAfter to answer again, however old the deletion is', () => {
+  const cluster = reference({ staleAfter: '2m' });
+  remove(cluster);
+  const deletions = new Deletions();
+  for (const node of ['node1', 'node3']) say(cluster, node, []);
+  say(cluster, 'node2', [web]);
+  judgeWith(deletions, cluster);
+  cluster.now += 600_000;
+  expect(judgeWith(deletions, cluster).finding?.reason).toBe('InUse');
+  const { metadata, spec } = cluster.agents.get('node2')!;
+  for (const returned of [undefined, { metadata, spec }]) {
+    cluster.agents.delete('node2');
+    if (returned !== undefined) cluster.agents.set('node2', returned);
+    expect(judgeWith(deletions, cluster).finding).toMatchObject({
+      reason: 'AgentsAsked',
+      message: expect.stringContaining('these agents have not answered yet: node2') as string,
+    });
+  }
+  cluster.now += 121_000;
+  expect(judgeWith(deletions, cluster).finalizer).toBe('remove');
+});
+
+test('a deletion waits while nodes have just departed and others may follow', () => {
+  const cluster = reference();
+  remove(cluster);
+  for (const node of ['node1', 'node3']) say(cluster, node, []);
+  say(cluster, 'node2', [web]);
+  cluster.leave('node2');
+  cluster.leaving = { first: cluster.now, last: cluster.now };
+  cluster.settle();
+  expect(judge(cluster)).toMatchObject({ finalizer: undefined, wakeAt: cluster.now + 250 });
+  cluster.now += 251;
+  cluster.settle();
+  expect(judge(cluster).finalizer).toBe('remove');
+});
+
+test('Force deletes the network at once', () => {
   const cluster = reference();
   remove(cluster, 'Force');
   for (const node of all) say(cluster, node, [web]);
   expect(judge(cluster).finalizer).toBe('remove');
 });
 
-test('nodes that are gone, and agents that are silent for staleAfter, block nothing for ever', () => {
+test('nodes that are gone, and agents that are silent for staleAfter, do not block a deletion for ever', () => {
   const cluster = reference({ staleAfter: '2m' });
   remove(cluster);
   const start = Date.parse(deletion);
@@ -126,7 +227,7 @@ test('nodes that are gone, and agents that are silent for staleAfter, block noth
   expect(judge(cluster).finalizer).toBe('remove');
 });
 
-test('while it is doubted that nodes are gone, or data came back older, it does not go', () => {
+test('a deletion waits while departures are not believed, or during a restore', () => {
   const cluster = reference();
   remove(cluster);
   for (const node of all) say(cluster, node, []);
@@ -134,7 +235,7 @@ test('while it is doubted that nodes are gone, or data came back older, it does 
   const verdict = (alarms: Parameters<typeof judgeDeletion>[2]) =>
     judgeDeletion(cluster.networks.get('dcos')!, cluster.view(), alarms, {
       deletionSeen: 0,
-      agent: () => undefined,
+      answered: () => undefined,
     });
   expect(verdict({ departures, restore: { ...restore, active: true } })).toMatchObject({
     finalizer: undefined,
@@ -143,7 +244,7 @@ test('while it is doubted that nodes are gone, or data came back older, it does 
   expect(verdict({ departures: { ...departures, disbelieved: true }, restore }).finalizer).toBeUndefined();
 });
 
-test('networks that go with their CRD are not kept: uninstalling ends, and agents keep what they have', () => {
+test('networks that are deleted with their CRD are not kept: uninstalling ends, and agents keep their data path', () => {
   const cluster = reference();
   remove(cluster);
   say(cluster, 'node1', [web], true);

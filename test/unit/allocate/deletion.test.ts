@@ -4,7 +4,7 @@ import type { AgentAllocation, OverlayAgent } from '../../../src/api/types.ts';
 
 const parse = (value: unknown) => parseDeletion(JSON.stringify(value));
 
-test('addresses are taken in canonical form, each once', () => {
+test('addresses are converted to canonical form, each once', () => {
   expect(parse({ agents: ['172.17.0.3', 'FD00::0:3', '172.17.0.3', 'fd00::3'] })).toEqual({
     addresses: ['172.17.0.3', 'fd00::3'],
   });
@@ -33,7 +33,7 @@ test.each<[unknown, string]>([
   expect((refused as { error: string }).error.length).toBeLessThan(200);
 });
 
-test('whatever text comes, it is understood or refused in words', () => {
+test('any text is understood, or refused with a message', () => {
   for (const text of ['', '{', 'agents=172.17.0.3', '{"agents": ["172.17.0.3"]}x']) {
     expect(parseDeletion(text)).toEqual({ error: expect.stringMatching(/^the body is not JSON/) });
   }
@@ -80,7 +80,7 @@ const judged = (record?: Omit<NodeRecord, 'node'>) =>
     new Map(record === undefined ? [] : [['node3', { node: 'node3', ...record }]]),
   );
 
-test('a node that is gone has departed, with all that it held', () => {
+test('a node that is gone counts as departed, with all its blocks', () => {
   expect(judged({ allocation: allocation('node3', ['172.17.0.3']) })).toEqual({
     departed: [
       {
@@ -110,7 +110,7 @@ test('two addresses of one node are one departure', () => {
   ]);
 });
 
-test('a node that is there is alive, also while it is being deleted', () => {
+test('an existing node counts as alive, even while it is being deleted', () => {
   const held = allocation('node3', ['172.17.0.3']);
   expect(judged({ allocation: held, object: { metadata: { name: 'node3' } } }).alive).toEqual([
     { ip: '172.17.0.3', reason: 'Node node3 exists: delete it first (kubectl delete node node3)' },
@@ -126,7 +126,7 @@ test('a node that is there is alive, also while it is being deleted', () => {
   ]);
 });
 
-test('an address without a node, now or any more, is unknown', () => {
+test('an address without a node is unknown', () => {
   const nobodys = [{ ip: '172.17.0.3', reason: 'no AgentAllocation and no OverlayAgent has this address' }];
   expect(judged().unknown).toEqual(nobodys);
   expect(judged({}).unknown).toEqual(nobodys);

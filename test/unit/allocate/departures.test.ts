@@ -16,7 +16,7 @@ const degraded = (cluster: Cluster) =>
 const held = (cluster: Cluster, node: string) =>
   cluster.blocks().filter((text) => text.endsWith(`${node} Held`));
 
-test('more than half of the nodes gone at once are not believed: nothing is released, and the condition says how to confirm it', () => {
+test('if more than half of the nodes disappear at once, nothing is released, and the condition says how to confirm it', () => {
   const cluster = ten();
   for (const name of names.slice(4)) cluster.leave(name);
   cluster.settle();
@@ -46,7 +46,7 @@ test('more than half of the nodes gone at once are not believed: nothing is rele
   expect(cluster.configStatus().departures).toBeUndefined();
 });
 
-test('nodes that return end the alarm, and have what they had', () => {
+test('nodes that return end the alarm, and have their blocks', () => {
   const cluster = ten();
   const before = cluster.shown('node8');
   const nodes = new Map(cluster.nodes);
@@ -76,7 +76,7 @@ test('nodes that return one by one do not have the rest of them released', () =>
   expect(cluster.configStatus().departures).toBeUndefined();
 });
 
-test('half of them, or two of three, are believed', () => {
+test('the departure of half of the nodes, or of two of three, is believed', () => {
   const cluster = ten();
   for (const name of names.slice(5)) cluster.leave(name);
   cluster.settle();
@@ -119,7 +119,7 @@ test('a departure confirmed for one node is believed of that node', () => {
   expect(cluster.allocations.has('node8')).toBe(true);
 });
 
-test('nodes that go one by one are not released before the last of them went', () => {
+test('nodes that depart one by one are not released before the last one has departed', () => {
   const cluster = ten();
   for (const [at, name] of names.slice(4).entries()) {
     cluster.leave(name);
@@ -132,7 +132,7 @@ test('nodes that go one by one are not released before the last of them went', (
   expect(degraded(cluster)).toMatchObject({ status: 'True' });
 });
 
-test('a few that went are released a moment after the last, and where they never end after a minute', () => {
+test('a few departed nodes are released a moment after the last one, or after a minute if further ones keep departing', () => {
   const few = ten();
   few.leave('node1');
   few.leaving = oneMoreLeft(undefined, few.now);

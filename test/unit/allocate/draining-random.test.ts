@@ -36,7 +36,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 
 const ranges = ['10.1.0.0/22', '10.2.0.0/22'];
 
-/** One network that grows, drains and is rolled back, with containers, and agents that see each change late. */
+/** A network that grows, drains and is rolled back, with containers, and agents that see each change late. */
 class Draining extends Cluster {
   /** Blocks that containers of a node have addresses of. */
   readonly used = new Map<string, Set<string>>();
@@ -90,7 +90,7 @@ class Draining extends Cluster {
     }
   }
 
-  /** Agents that are not silent say what they hold and what uses it. */
+  /** Agents that are not silent report their blocks and the users of these. */
   speak(): void {
     for (const [name, agent] of this.agents) {
       const seen = this.#seen.get(name);
@@ -164,7 +164,7 @@ const isIn = (whole: string, block: string) => contains(parseCidr(whole), parseC
 const stateOf = (entries: readonly NetworkSubnet[], block: string) =>
   entries.find(({ cidr }) => isIn(cidr, block))?.state;
 
-/** Whatever is drained, a container keeps the block that it is on, and no other node has it. */
+/** A container keeps its block, even if it drains, and no other node has the block. */
 function containersKeepTheirBlocks(cluster: Draining): void {
   const owners = [...cluster.allocations.keys()].flatMap((name) =>
     cluster.shown(name).map((block) => [block, name] as const),
@@ -175,7 +175,7 @@ function containersKeepTheirBlocks(cluster: Draining): void {
     for (const block of blocks) expect([block, owner.get(block)]).toEqual([block, name]);
 }
 
-test('however entries drain, go by themselves and are rolled back, no container loses its block', () => {
+test('no container loses its block while entries drain, are removed and are rolled back', () => {
   const outcomes = { removed: 0, keptInUse: 0 };
   fc.assert(
     fc.property(fc.array(step, { minLength: 10, maxLength: 50 }), (steps) => {
@@ -199,7 +199,7 @@ test('however entries drain, go by themselves and are rolled back, no container 
           ({ state }) => state === 'InUse',
         ).length;
       }
-      // at the end everybody stops and sees what is asked: whatever is to go by itself has gone
+      // in the end all containers stop and agents see every change: the entries to be removed are gone
       cluster.used.clear();
       for (let at = 0; at < 3; at++) {
         cluster.perform({ kind: 'join', node: at });
@@ -216,7 +216,7 @@ test('however entries drain, go by themselves and are rolled back, no container 
     }),
     { numRuns: 150 },
   );
-  // it was tried, not skipped
+  // proves that the case was tried
   expect(outcomes.removed).toBeGreaterThan(100);
   expect(outcomes.keptInUse).toBeGreaterThan(20);
 });

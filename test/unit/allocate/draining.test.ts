@@ -78,11 +78,11 @@ test('status counts and names what uses an entry that drains, and says when noth
   say(cluster, all);
   expect(drain(cluster)).toEqual([{ cidr: '9.0.0.0/8', state: 'Drained', nodes: 3, containers: 0 }]);
   expect(condition(cluster).slice(0, 2)).toEqual(['False', 'Drained']);
-  // nobody asked to take it away
+  // removal was not requested
   expect(old9(cluster)).toHaveLength(3);
 });
 
-test('with removeWhenDrained it goes once nothing uses it, and the same manifest does not bring it back', () => {
+test('with removeWhenDrained an unused entry is removed, and the same manifest does not bring it back', () => {
   const cluster = reference();
   apply(cluster, [going, next]);
   say(cluster, ['node1', 'node3']);
@@ -94,7 +94,7 @@ test('with removeWhenDrained it goes once nothing uses it, and the same manifest
   expect(condition(cluster).slice(0, 2)).toEqual(['False', 'Removed']);
   expect(cluster.condition('dcos', 'Accepted').status).toBe('True');
   expect(cluster.status('dcos').subnets).toBe('10.0.0.0/8 /24');
-  // its blocks rest like all that are given back
+  // its blocks rest like all released blocks
   expect(
     cluster.blocks().filter((block) => block.includes('dcos') && block.endsWith('Cooling')),
   ).toHaveLength(3);
@@ -111,7 +111,7 @@ test('with removeWhenDrained it goes once nothing uses it, and the same manifest
   expect(cluster.condition('other', 'Accepted').status).toBe('True');
 });
 
-test('it can be rolled back at any point: the same nodes get the same blocks', () => {
+test('draining can be rolled back at any point: the same nodes get the same blocks', () => {
   const cluster = reference();
   const before = old9(cluster);
   apply(cluster, [going, next]);
@@ -126,7 +126,7 @@ test('it can be rolled back at any point: the same nodes get the same blocks', (
   expect(old9(cluster)).toEqual(before);
 });
 
-test('an answer counts for the generation and the network that it was given for', () => {
+test('an answer counts only for its generation and its network', () => {
   const cluster = reference();
   apply(cluster, [going, next]);
   say(cluster, all, [], { generation: generation - 1 });
@@ -135,7 +135,7 @@ test('an answer counts for the generation and the network that it was given for'
   expect(old9(cluster)).toHaveLength(3);
 });
 
-test('an agent that is silent is waited for, and one whose node is gone is not', () => {
+test('draining waits for a silent agent, but not for one whose node is gone', () => {
   const cluster = reference();
   apply(cluster, [going, next]);
   say(cluster, ['node1', 'node3']);
@@ -149,7 +149,7 @@ test('an agent that is silent is waited for, and one whose node is gone is not',
   expect(old9(cluster)).toEqual([]);
 });
 
-test('what was withdrawn from a node and is still used there keeps the entry', () => {
+test('a withdrawn block that is still used keeps the entry', () => {
   const cluster = reference();
   const [, block = ''] = old9(cluster);
   const agent = cluster.agents.get('node1')!;
@@ -162,7 +162,7 @@ test('what was withdrawn from a node and is still used there keeps the entry', (
   expect(old9(cluster)).toHaveLength(3);
 });
 
-test('an entry that agents hold and the lost ledger does not know is taken up again', () => {
+test('an entry whose blocks agents have, but the lost ledger does not, is restored', () => {
   const cluster = reference();
   apply(cluster, [going, next]);
   for (const node of all) {
@@ -183,7 +183,7 @@ test('an entry that agents hold and the lost ledger does not know is taken up ag
   expect(old9(cluster)).toEqual(before);
 });
 
-test('a node whose AgentAllocation somebody deletes is waited for, although its agent has not registered its block yet', () => {
+test('draining waits for a node whose AgentAllocation was deleted, even before its agent has registered its block', () => {
   const cluster = reference();
   apply(cluster, [going, next]);
   say(cluster, ['node1', 'node3']);

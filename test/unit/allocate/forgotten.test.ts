@@ -2,7 +2,7 @@ import { plan, Memory } from '../../../src/allocate/plan.ts';
 import { overlaps as covers, parseCidr } from '../../../src/net/cidr.ts';
 import { type Cluster, reference } from '../../support/plancluster.ts';
 
-/** Subnets that the index lost while their pages still hold blocks. */
+/** Subnets that the index lost while their pages still have blocks in use. */
 
 const takeOut = (cluster: Cluster, name: string) => {
   const spaces = cluster.ledger.get('spaces')!;
@@ -63,7 +63,7 @@ describe('spaces deleted by hand while another network takes the range of one th
     expect(pagesOfOld(cluster)).toEqual([]);
   });
 
-  test('with its page: nothing overlaps what a node is still shown, or still uses', () => {
+  test('with its page: nothing overlaps the blocks that a node still has or uses', () => {
     const cluster = reference();
     replace(cluster);
     cluster.ledger.delete('spaces');
@@ -79,7 +79,7 @@ describe('spaces deleted by hand while another network takes the range of one th
     for (const node of ['node1', 'node2', 'node4']) expect(cluster.shown(node)).not.toContain('9.0.0.0/22');
   });
 
-  test('an index without the subnet, which a hand took out: it is listed again with its blocks', () => {
+  test('a subnet that was removed from the index by hand is listed again with its blocks', () => {
     const cluster = reference();
     replace(cluster);
     takeOut(cluster, 'dcos');
@@ -114,7 +114,7 @@ describe('spaces deleted by hand while another network takes the range of one th
     expect(cluster.last.refusedNetworks.get('dcos')?.reason).toBe('Overlap');
   });
 
-  test('a page that begins beyond its subnet is left alone', () => {
+  test('a page that begins beyond its subnet is ignored', () => {
     const cluster = reference();
     const page = cluster.ledger.get('net-dcos-1')!;
     const { page: content } = page.spec;

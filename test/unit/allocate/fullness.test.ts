@@ -1,3 +1,6 @@
+import { gather } from '../../../src/allocate/facts.ts';
+import type { Plan } from '../../../src/allocate/plan.ts';
+import { Needs } from '../../../src/allocate/shortage.ts';
 import { roomForPods, tightBlocks } from '../../../src/allocate/fullness.ts';
 import type { AddressUsage, OverlayNetworkSpec } from '../../../src/api/types.ts';
 import { Cluster } from '../../support/plancluster.ts';
@@ -19,6 +22,13 @@ function store(all: Cluster): void {
   all.networks.set('net', { ...all.networks.get('net')!, status: all.status('net') });
 }
 
+function append(all: Cluster, subnet: { cidr: string; prefix: number }): void {
+  const { status, spec } = all.networks.get('net')!;
+  all.network('net', [...spec.subnets, subnet]);
+  all.networks.set('net', { ...all.networks.get('net')!, status: status! });
+  all.settle();
+}
+
 function say(all: Cluster, node: string, used: number, containerizer: 'CNI' | 'Docker' = 'CNI'): void {
   const block = all.shown(node)[0]!.replace('/26', '/27');
   const usage: AddressUsage[] = [{ cidr: block, containerizer, addresses: 29, used, free: 29 - used }];
@@ -37,6 +47,55 @@ test('a subnet four fifths of which are used is Exhausting before a node finds i
     message: '80 % or more of the blocks of 10.1.0.0/22 are used: append a subnet to spec.subnets',
   });
   expect(all.condition('net', 'Ready').reason).toBe('Progressing');
+});
+
+test('a subnet that is appended ends the warning, and the wait of nodes that have no block of the full one', () => {
+  const all = cluster(17);
+  store(all);
+  expect(condition(all)).toMatchObject({ status: 'True', reason: 'Blocks' });
+  expect(all.condition('net', 'Ready')).toMatchObject({ reason: 'Exhausted' });
+  expect(all.condition('net', 'Stalled').status).toBe('True');
+  // another family does not help
+  append(all, { cidr: 'fd01::/64', prefix: 80 });
+  expect(condition(all)).toMatchObject({ status: 'True', reason: 'Blocks' });
+  expect(all.condition('net', 'Ready').message).toContain('1 node waits: node16');
+  append(all, { cidr: '10.2.0.0/16', prefix: 24 });
+  expect(all.shown('node16')).toEqual(['fd01::10:0:0:0/80', '10.2.16.0/24']);
+  expect(condition(all)).toMatchObject({ status: 'False', reason: 'Enough' });
+  for (const [node, agent] of all.agents)
+    all.agents.set(node, { ...agent, status: { networks: [{ name: 'net', state: 'OK' }] } });
+  expect(all.condition('net', 'Ready')).toMatchObject({ status: 'True', reason: 'AllAgentsReady' });
+  expect(all.condition('net', 'Stalled').status).toBe('False');
+  expect(all.status('net').agents).toMatchObject({ allocated: 17, ready: 17, waiting: 0 });
+});
+
+test('a node waits for a block of an Active subnet that is not full, even if it has one of another', () => {
+  const all = cluster(3);
+  all.network('net', [...small, { cidr: '10.2.0.0/16', prefix: 24 }]);
+  all.settle();
+  const facts = gather(all.view(), all.last);
+  const network = all.networks.get('net')!;
+  expect(new Needs(network, facts).areMet('node2')).toBe(true);
+  const nodesIn = (cidr: string) =>
+    cidr === small[0]!.cidr ? facts.holdings.nodesIn(cidr) : new Set<string>();
+  const without = (exhausted: Plan['exhausted']) =>
+    new Needs(network, { ...facts, plan: { ...facts.plan, exhausted }, holdings: { nodesIn } as never });
+  expect(without([]).areMet('node2')).toBe(false);
+  const space = facts.index.spaces.find(({ cidr }) => cidr === '10.2.0.0/16')!;
+  expect(without([{ space, nodes: ['node1'] }]).areMet('node2')).toBe(false);
+  expect(without([{ space, nodes: ['node2'] }]).areMet('node2')).toBe(true);
+});
+
+test('a block of a subnet that drains does not make up for one of a full subnet', () => {
+  const all = cluster(1);
+  all.network('net', [
+    { ...small[0]!, state: 'Draining' },
+    { cidr: '10.2.0.0/25', prefix: 26 },
+  ]);
+  all.join('node1', '172.17.0.40');
+  all.join('node2', '172.17.0.41');
+  all.settle();
+  expect(all.condition('net', 'Ready').message).toContain('1 node waits: node2');
 });
 
 test('spec.warnAt moves the threshold, and a warning ends five percent below it', () => {

@@ -1,7 +1,7 @@
 import type { LedgerIndex } from '../../../src/api/types.ts';
 import { Cluster, configSpec, dcos, reference } from '../../support/plancluster.ts';
 
-/** What a hand, a finalizer, a clock or an old cache does to the objects. */
+/** Manual changes, foreign finalizers, wrong clocks and stale caches. */
 
 const editIndex = (cluster: Cluster, edit: (index: LedgerIndex) => LedgerIndex) => {
   const spaces = cluster.ledger.get('spaces')!;
@@ -11,7 +11,7 @@ const editIndex = (cluster: Cluster, edit: (index: LedgerIndex) => LedgerIndex) 
 const allShown = (cluster: Cluster) =>
   [...cluster.allocations.keys()].map((node) => [cluster.spec(node).vtep?.ip, ...cluster.shown(node)]);
 
-test('an AgentAllocation that a finalizer keeps is emptied before its blocks rest, and no other node gets them', () => {
+test('an AgentAllocation that a finalizer keeps is emptied before its blocks rest, and no other node gets these', () => {
   const cluster = reference();
   cluster.allocations.get('node2')!.metadata.finalizers = ['example.com/keep'];
   cluster.leave('node2');
@@ -81,7 +81,7 @@ test.each([
   expect(cluster.shown('node4')[0]).toBe('9.0.3.0/24');
 });
 
-test('a node that cannot become ready keeps no other node waiting, and keeps what it holds', () => {
+test('a node that cannot become ready delays no other node, and keeps its blocks', () => {
   const cluster = reference();
   const before = cluster.shown('node1');
   cluster.agents.delete('node1');
@@ -98,7 +98,7 @@ test('a node that cannot become ready keeps no other node waiting, and keeps wha
   expect(cluster.shown('node1')).toEqual([...before, '10.9.2.0/24']);
 });
 
-test('a node whose AgentAllocation cannot be created keeps its blocks, however often that is tried', () => {
+test('a node whose AgentAllocation cannot be created keeps its blocks over all retries', () => {
   const cluster = reference();
   cluster.allocations.delete('node2');
   cluster.refusals.set('create-allocation node2', 'boom');
@@ -111,7 +111,7 @@ test('a node whose AgentAllocation cannot be created keeps its blocks, however o
   expect(cluster.shown('node2')[0]).toBe('9.0.1.0/24');
 });
 
-test('what a leader with a wrong clock wrote does not rest for a hundred years', () => {
+test('blocks that a leader with a wrong clock released do not rest for a hundred years', () => {
   const cluster = reference();
   cluster.leave('node2');
   cluster.settle();
@@ -157,7 +157,7 @@ test('an address whose owner’s Node still states it is refused', () => {
   expect(cluster.spec('node2').addresses).toEqual(['172.17.0.4']);
 });
 
-test('an OverlayConfig that was deleted comes back with all that was in force, and a longer rest goes on meanwhile', () => {
+test('a deleted OverlayConfig comes back with all settings in force, and a longer rest continues meanwhile', () => {
   const cluster = new Cluster();
   cluster.config!.spec = { ...configSpec, mtu: 1400, defaultNetwork: 'dcos', reuseCooldown: '24h' };
   cluster.network('dcos', dcos);
@@ -216,7 +216,7 @@ describe('limits', () => {
     }
   };
 
-  test('the 513th subnet is refused, and everything else goes on', () => {
+  test('the 513th subnet is refused, and everything else continues', () => {
     const cluster = new Cluster();
     many(cluster, 64, 8);
     cluster.settle();
@@ -234,7 +234,7 @@ describe('limits', () => {
     cluster.now += 600_001;
     cluster.settle();
     expect(cluster.condition('more', 'Accepted')).toMatchObject({ status: 'True' });
-  }, 60_000);
+  });
 
   test('the 257th network is refused', () => {
     const cluster = new Cluster();
@@ -246,9 +246,9 @@ describe('limits', () => {
     );
     expect(refused).toEqual(['n256']);
     expect(cluster.spec('node1').networks).toHaveLength(256);
-  }, 60_000);
+  });
 
-  test('an index that the API server refuses holds back nothing but what it would have brought', () => {
+  test('an index that the API server refuses delays only its own changes', () => {
     const cluster = reference();
     cluster.refusals.set('write-index', 'spec.index.spaces: too long');
     cluster.network('new', [{ cidr: '10.9.0.0/16', prefix: 24 }]);

@@ -19,12 +19,12 @@ const said = (of: Isolation | undefined, ...others: ReturnType<typeof network>[]
   return isolation(own, [own, ...others]);
 };
 
-test('of a network that was never isolated nothing is said', () => {
+test('a network that was never isolated has no condition', () => {
   expect(said(undefined)).toBeUndefined();
   expect(said({ mode: 'Open', allow: ['gone'], hosts: 'Deny' })).toBeUndefined();
 });
 
-test('one that was opened again says that the rest is not in force', () => {
+test('a network that was opened again reports that the other settings are not in force', () => {
   const condition = {
     type: 'Isolated',
     status: 'True',
@@ -50,7 +50,7 @@ test.each<[Isolation, string]>([
   expect(said(of, db)).toEqual({ type: 'Isolated', status: 'True', reason: 'Isolated', message });
 });
 
-test('a name that opens nothing is told: of no network, and of one that does not allow the other', () => {
+test('allow reports names without effect: of missing networks, and of networks that do not allow this one', () => {
   const shut = network('db', { mode: 'Isolated' });
   expect(said({ mode: 'Isolated', allow: ['db', 'gone', 'open'] }, shut, network('open'))).toMatchObject({
     status: 'True',

@@ -1,6 +1,6 @@
 import { reference, type Cluster } from '../../support/plancluster.ts';
 
-test('a block that a person removed from a page is not given out as long as the AgentAllocation of a node that is gone shows it', () => {
+test('a block that a person removed from a page is not given out while the AgentAllocation of a gone node has it', () => {
   const cluster = reference();
   cluster.leave('node2');
   for (const name of ['vtep-0', 'net-dcos-1', 'net-dcos6-2']) {
@@ -20,7 +20,7 @@ test('a block that a person removed from a page is not given out as long as the 
   expect(cluster.allocations.has('node2')).toBe(false);
 });
 
-test('while a lost index is rebuilt, a node that waits is not given page after page', () => {
+test('while a lost index is rebuilt, a waiting node does not get one page after the other', () => {
   const cluster = reference();
   cluster.ledger.delete('spaces');
   cluster.ledger.delete('net-dcos-1');
@@ -36,7 +36,7 @@ test('while a lost index is rebuilt, a node that waits is not given page after p
   expect(cluster.shown('node4')).toHaveLength(2);
 });
 
-test('an index that waits for a version beyond all is brought back to one that exists', () => {
+test('an index with a version in the future is set back to an existing version', () => {
   const cluster = reference();
   const { metadata, spec } = cluster.ledger.get('spaces')!;
   const rebuilt = { version: '999999999', since: '2026-01-01T00:00:00Z' };
@@ -66,7 +66,7 @@ describe('while the CRD of OverlayNetwork is being deleted', () => {
   });
 });
 
-describe('whatever is lost at once, and whatever the API server refuses then', () => {
+describe('any losses at once, and any refusals of the API server after them', () => {
   const losses = ['spaces', 'vtep-0', 'net-dcos-1', 'config', 'agents', 'networks', 'node3'];
   const combinations = Array.from({ length: 2 ** losses.length }, (_, bits) =>
     losses.filter((_one, at) => (bits >> at) & 1),

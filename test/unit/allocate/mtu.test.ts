@@ -55,7 +55,7 @@ describe('a tunnel below 1280 bytes', () => {
     expect(inForce(cluster)).toBe(1280);
   });
 
-  test('does not come of one agent’s uplink', () => {
+  test('is not caused by one agent’s uplink', () => {
     const cluster = new Cluster();
     cluster.join('node1', '172.17.0.2', {}, 576);
     cluster.join('node2', '172.17.0.3');
@@ -70,7 +70,7 @@ describe('a tunnel below 1280 bytes', () => {
     expect(inForce(cluster)).toBe(1450);
   });
 
-  test('does not come of a spec.mtu that is not in force itself', () => {
+  test('is not caused by a spec.mtu that is not in force itself', () => {
     const cluster = started();
     specMTU(cluster, 1200);
     cluster.join('node2', '172.17.0.3', {}, 1250);
@@ -79,7 +79,7 @@ describe('a tunnel below 1280 bytes', () => {
     expect(inForce(cluster)).toBe(1450);
   });
 
-  test('is right where all is IPv4', () => {
+  test('is accepted in an IPv4 cluster', () => {
     const cluster = new Cluster();
     cluster.config!.spec = { ...onlyIPv4, mtu: 1200 };
     cluster.network('dcos', dcos);
@@ -90,7 +90,7 @@ describe('a tunnel below 1280 bytes', () => {
   });
 });
 
-describe('a node that joins does not make the MTU of all others smaller', () => {
+describe('a joining node does not reduce the MTU of all others', () => {
   test('it is refused with the remedy, and joins once spec.mtu says so', () => {
     const cluster = started();
     cluster.join('narrow', '172.17.0.9', {}, 1400);
@@ -113,7 +113,7 @@ describe('a node that joins does not make the MTU of all others smaller', () => 
     expect(inForce(cluster)).toBe(1350);
   });
 
-  test('nor does a member whose uplink shrinks: it keeps its blocks, and is told', () => {
+  test('a member whose uplink shrinks keeps its blocks, and gets the reason', () => {
     const cluster = started();
     cluster.join('node2', '172.17.0.3');
     cluster.settle();
@@ -126,7 +126,7 @@ describe('a node that joins does not make the MTU of all others smaller', () => 
     expect(refusalOf(cluster, 'node2')?.reason ?? 'Accepted').toBe('Accepted');
   });
 
-  test('of the first nodes of a cluster, which come at once, the smallest decides', () => {
+  test('the smallest of the first nodes, which join at once, decides', () => {
     const cluster = new Cluster();
     cluster.network('dcos', dcos);
     cluster.join('node1', '172.17.0.2');
@@ -137,7 +137,7 @@ describe('a node that joins does not make the MTU of all others smaller', () => 
     expect(ready(cluster)).toContain('the MTU of 1350 follows the uplink of narrow, 1400');
   });
 
-  test('as long as there is no network, it still follows the smallest', () => {
+  test('without networks, the MTU still follows the smallest node', () => {
     const cluster = new Cluster();
     cluster.join('node1', '172.17.0.2');
     cluster.settle();
@@ -151,7 +151,7 @@ describe('a node that joins does not make the MTU of all others smaller', () => 
     expect(refusalOf(cluster, 'narrower')?.reason).toBe('LowersMTU');
   });
 
-  test('when the smallest leaves the MTU stays, so that it can come back', () => {
+  test('when the smallest node leaves, the MTU stays, so that the node can come back', () => {
     const cluster = new Cluster();
     cluster.network('dcos', dcos);
     cluster.join('node1', '172.17.0.2');
@@ -166,7 +166,7 @@ describe('a node that joins does not make the MTU of all others smaller', () => 
     expect(refusalOf(cluster, 'narrow')).toBeUndefined();
   });
 
-  test('a spec.mtu that is too large for an uplink counts, and is said to be', () => {
+  test('a spec.mtu that is too large for an uplink counts, and is reported', () => {
     const cluster = started();
     specMTU(cluster, 1460);
     expect(inForce(cluster)).toBe(1460);
@@ -181,7 +181,7 @@ describe('a node that joins does not make the MTU of all others smaller', () => 
     cluster.configStatus().conditions!.find(({ type }) => type === 'Ready')!.message;
 });
 
-describe('what is in force is read, not remembered', () => {
+describe('settings in force are read, not remembered', () => {
   test.each([
     ['by an operator that starts anew', () => undefined],
     [

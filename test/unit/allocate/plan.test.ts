@@ -4,7 +4,7 @@ import { Memory, plan } from '../../../src/allocate/plan.ts';
 import { version } from '../../../src/allocate/view.ts';
 import { Cluster, configSpec, dcos, reference } from '../../support/plancluster.ts';
 
-test('the three agents of the reference get what its state document shows', () => {
+test('the three agents of the reference cluster get the allocation of its state document', () => {
   const cluster = reference();
   for (const name of ['dcos', 'dcos6']) {
     const network = cluster.networks.get(name)!;
@@ -22,7 +22,7 @@ test('the three agents of the reference get what its state document shows', () =
   );
 });
 
-test('nodes that wait together are served by creation time, then name, whatever order they are seen in', () => {
+test('waiting nodes are served by creation time, then name, in any order of events', () => {
   const cluster = new Cluster();
   cluster.network('dcos', dcos);
   for (const [name, address] of [
@@ -94,7 +94,7 @@ test('the 257th node of a /16 cut into /24 gets its other networks, and the cond
   expect(cluster.shown('node256')).toContain('10.99.7.0/24');
 });
 
-test('a VTEP subnet too small for one more node: that node is told, the others stay as they are', () => {
+test('a VTEP subnet too small for one more node: that node gets the reason, and the others do not change', () => {
   const cluster = new Cluster();
   cluster.config!.spec = { ...configSpec, vtepSubnets: ['44.128.0.0/30', 'fd01:a::/64'] };
   cluster.network('dcos', dcos);
@@ -116,7 +116,7 @@ test('a VTEP subnet too small for one more node: that node is told, the others s
   });
 });
 
-test('what the ledger lost is taken up from the AgentAllocations, and no other node gets it before the cooldown is over', () => {
+test('blocks that the ledger lost are restored from the AgentAllocations, and no other node gets them before the cooldown is over', () => {
   const cluster = reference();
   const before = ['node1', 'node2', 'node3'].map((name) => cluster.shown(name));
   cluster.leave('node1');
@@ -128,7 +128,7 @@ test('what the ledger lost is taken up from the AgentAllocations, and no other n
   cluster.settle();
   expect(['node2', 'node3'].map((name) => cluster.shown(name))).toEqual(before.slice(1));
   expect(cluster.spec('node3').vtep!.ip).toBe('44.128.0.3/20');
-  // what rested in the lost pages is not known: the newcomer is served from new ones
+  // blocks that rested in the lost pages are unknown: the new node is served from new pages
   expect(cluster.shown('newcomer')[0]).toBe('9.1.0.0/24');
   expect(cluster.spec('newcomer').vtep!.ip).toBe('44.128.1.1/20');
   cluster.now += 600_001;
@@ -138,7 +138,7 @@ test('what the ledger lost is taken up from the AgentAllocations, and no other n
   expect(cluster.shown('later')[0]).toBe('9.0.0.0/24');
 });
 
-test('a damaged or deleted AgentAllocation is made again as it was', () => {
+test('a damaged or deleted AgentAllocation is created again unchanged', () => {
   const cluster = reference();
   const { revision, ...spec } = cluster.spec('node2');
   cluster.edit('node2', {
@@ -153,7 +153,7 @@ test('a damaged or deleted AgentAllocation is made again as it was', () => {
   expect(cluster.spec('node2')).toMatchObject(spec);
 });
 
-test('a page that is not what the index says is left alone, and its blocks are taken up again in another', () => {
+test('a page that differs from the index is ignored, and its blocks are restored in another page', () => {
   const cluster = reference();
   const before = ['node1', 'node2', 'node3'].map((name) => cluster.shown(name));
   const page = cluster.ledger.get('net-dcos-1')!;
@@ -194,7 +194,7 @@ test('a network with one containerizer gives it the whole subnet; a dual-stack o
   ]);
 });
 
-test('a draining entry keeps its blocks and gives out none', () => {
+test('a draining entry keeps its blocks and gives out no new ones', () => {
   const cluster = reference();
   cluster.network('dcos', [
     { ...dcos[0]!, state: 'Draining' },
@@ -235,7 +235,7 @@ test('an AgentAllocation whose revision can go no higher is made again', () => {
   expect(cluster.spec('node2').revision).toBeLessThan(10);
 });
 
-test('what an AgentAllocation shows is not taken away on the word of a ledger that was read before it', () => {
+test('blocks in an AgentAllocation are not removed because of a ledger that was read before it', () => {
   const cluster = reference();
   cluster.network('dcos', dcos, { nodeSelector: { matchLabels: { overlay: 'yes' } } });
   const view = cluster.view();
@@ -252,7 +252,7 @@ test('what an AgentAllocation shows is not taken away on the word of a ledger th
   expect(next.writes.filter(({ kind }) => kind === 'update-allocation')).toHaveLength(3);
 });
 
-test('a page that is gone takes nothing from the AgentAllocations that show its blocks', () => {
+test('a missing page does not remove its blocks from AgentAllocations', () => {
   const cluster = reference();
   cluster.ledger.delete('net-dcos-1');
   const before = cluster.shown('node2');

@@ -81,7 +81,7 @@ test('the message says how many more nodes it concerns', () => {
   );
 });
 
-test('a network that is in use stays whatever ranges nodes get; so does one that a lost ledger no longer has', () => {
+test('a network in use stays when nodes get conflicting ranges, even if a lost ledger no longer has it', () => {
   const cluster = started();
   cluster.network('other', other);
   cluster.settle();
@@ -103,7 +103,7 @@ test('a network that is in use stays whatever ranges nodes get; so does one that
   expect(cluster.condition('other', 'Accepted').status).toBe('True');
 });
 
-test('a node that joins with a range of a network in force is refused before it gets anything; then it is taken', () => {
+test('a node that joins with a range of a network in force is refused before it gets anything; then it is accepted', () => {
   const cluster = started();
   cluster.join('node4', '172.17.0.4');
   has(cluster, 'node4', { ...lan, cidr: '9.7.0.0/16' });
@@ -129,7 +129,7 @@ test('a node that joins with a range of a network in force is refused before it 
   expect(cluster.last.registrations.refused.has('node2')).toBe(false);
 });
 
-test('a wide route by a router keeps no node out', () => {
+test('a wide route through a router does not refuse a node', () => {
   const cluster = started();
   cluster.join('node4', '172.17.0.4');
   has(cluster, 'node4', { cidr: '8.0.0.0/6', kind: 'Route', link: 'eth0' });
@@ -192,7 +192,7 @@ describe("a node's further addresses", () => {
     cluster.settle();
   };
 
-  test('are handed on in its AgentAllocation as its agent says them, and one write is enough', () => {
+  test('are copied from its agent to its AgentAllocation with one write', () => {
     const cluster = started();
     const before = cluster.spec('node2');
     says(cluster, 'node2', '10.100.0.2', 'fd99::2');
@@ -209,7 +209,7 @@ describe("a node's further addresses", () => {
     expect(cluster.spec('node2')).toEqual({ ...before, revision: revision + 2 });
   });
 
-  test('outside spec.nodeSubnets are not believed, and stay where the registration is refused', () => {
+  test('outside spec.nodeSubnets are ignored, and stay unchanged while the registration is refused', () => {
     const cluster = started();
     const nodeSubnets = ['172.17.0.0/16', '10.100.0.0/16'];
     cluster.config = { ...cluster.config!, spec: { ...configSpec, nodeSubnets } };

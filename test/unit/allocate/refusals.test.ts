@@ -84,7 +84,7 @@ test('an IPv6 network without an IPv6 VTEP subnet is refused', () => {
   expect(cluster.condition('six', 'Accepted').reason).toBe('NoVTEPSubnet');
 });
 
-test('while a space cools, a network that overlaps it is told when it is free', () => {
+test('while a space cools, the refusal of a network that overlaps it says when it is free', () => {
   const cluster = started();
   cluster.networks.delete('dcos');
   cluster.settle();

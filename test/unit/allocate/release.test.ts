@@ -60,7 +60,7 @@ test('a page that was listed and never created is a tombstone once its space ret
   expect(cluster.ledger.get('net-dcos-77')!.spec.page).toMatchObject({ retired: true, blocks: [] });
 });
 
-test('a deselected node gives its block back by way of its AgentAllocation, and gets it again within the cooldown', () => {
+test('a deselected node’s block is first removed from its AgentAllocation, and the node gets it again within the cooldown', () => {
   const cluster = reference();
   const selector = { nodeSelector: { matchLabels: { overlay: 'yes' } } };
   for (const name of ['node1', 'node2']) cluster.nodes.get(name)!.labels.overlay = 'yes';
@@ -92,7 +92,7 @@ test('a release writes a changed AgentAllocation even if that never showed the b
   expect(cluster.shown('node3')).toEqual(['9.0.2.0/24', 'fd01:b:0:0:2::/80']);
 });
 
-test('of a node that is gone the blocks are marked, then the AgentAllocation is emptied, then they rest and it goes; its return revives them', () => {
+test('a gone node’s blocks are marked, its AgentAllocation is emptied and deleted, and they rest; its return revives them', () => {
   const cluster = reference();
   const before = cluster.shown('node2');
   cluster.leave('node2');
@@ -132,7 +132,7 @@ test('after the cooldown the lowest free block goes to the next node', () => {
   expect(cluster.shown('node4')[0]).toBe('9.0.1.0/24');
 });
 
-test('a block that a node still uses is not given out until its agent says that it is not, however long that takes', () => {
+test('a block is not given out until the agent of its former node reports that it is unused', () => {
   const cluster = reference();
   const selector = { nodeSelector: { matchLabels: { overlay: 'yes' } } };
   for (const name of ['node1', 'node2']) cluster.nodes.get(name)!.labels.overlay = 'yes';
@@ -148,7 +148,7 @@ test('a block that a node still uses is not given out until its agent says that 
   expect(cluster.blocks()).not.toContain('net-dcos-1/2 node3 Cooling');
 });
 
-test('nor does a removed network make room for another while a node uses a block of it', () => {
+test('a removed network blocks its range while a node uses a block of it', () => {
   const cluster = reference();
   const agent = cluster.agents.get('node3')!;
   agent.spec.networks = [{ name: 'dcos', subnets: ['9.0.2.0/24'] }];
@@ -174,7 +174,7 @@ test('nor does a removed network make room for another while a node uses a block
   expect(cluster.shown('node1')).toContain('9.0.0.0/24');
 });
 
-test('a network that went with its CRD is not taken from nodes, and is once a person confirms it', () => {
+test('a network that was deleted with its CRD is withdrawn only after a person confirms it', () => {
   const cluster = reference();
   const before = cluster.shown('node2');
   cluster.networks.delete('dcos6');
@@ -201,14 +201,14 @@ test('a network that went with its CRD is not taken from nodes, and is once a pe
   expect(cluster.shown('node2')).toEqual(['9.0.1.0/24']);
 });
 
-test('a network that is deleted goes at once, the last one too', () => {
+test('a deleted network is withdrawn at once, even the last one', () => {
   const cluster = reference();
   cluster.networks.clear();
   cluster.settle();
   expect(cluster.shown('node2')).toEqual([]);
 });
 
-test('a CRD that was made anew with all its networks changes nothing', () => {
+test('a CRD that is created again with all its networks changes nothing', () => {
   const cluster = reference();
   const before = cluster.shown('node2');
   cluster.networksKind = { uid: 'crd-2', goes: false };

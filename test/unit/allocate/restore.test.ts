@@ -67,7 +67,7 @@ test('after a restore no node gets a block before every node has registered agai
   expect(restored(cluster)).toBeUndefined();
 });
 
-test('a node whose registration is refused is waited for as well: no other node gets the blocks that it reports', () => {
+test('a restore also waits for a node whose registration is refused: no other node gets its blocks', () => {
   const { cluster, lost } = broughtBack();
   cluster.join('node5', '172.17.0.6');
   // its Node was made again, and states its addresses a moment later
@@ -96,7 +96,7 @@ test('a person can confirm it, with the id that the condition names', () => {
   expect(cluster.shown('node5')).toEqual(['9.0.4.0/24', 'fd01:b:0:0:4::/80']);
 });
 
-test('data that the operator itself saw go back is enough', () => {
+test('it is enough that the operator itself saw the data go back', () => {
   const cluster = reference();
   cluster.wentBackAt = cluster.now;
   cluster.join('node5', '172.17.0.6');
@@ -108,7 +108,7 @@ test('data that the operator itself saw go back is enough', () => {
   expect(cluster.shown('node5')).toHaveLength(2);
 });
 
-test('while it lasts nothing is taken back, whatever the restored objects say', () => {
+test('nothing is taken back during a restore, even if the restored objects demand it', () => {
   const { cluster } = broughtBack();
   cluster.networks.delete('dcos6');
   cluster.nodes.get('node2')!.labels['overlaynet.dev/bridges'] = 'false';
@@ -197,7 +197,7 @@ test('the CRDs installed anew under running agents: what they hold is taken up a
   expect(cluster.shown('node0')).toHaveLength(2);
 });
 
-test('a default OverlayConfig is not pinned over VTEPs that nodes hold from another', () => {
+test('a default OverlayConfig is not pinned if nodes have VTEPs of another one', () => {
   const cluster = new Cluster();
   cluster.network('dcos', dcos);
   cluster.join('node1', '172.17.0.2');

@@ -27,20 +27,20 @@ function rollOut(): void {
   });
 }
 
-test('a plan updates so many nodes at most, and the next plans do the rest', () => {
+test('a plan updates a limited number of nodes, and the next plans do the rest', () => {
   rollOut();
   expect(rounds.map(({ length }) => length)).toEqual([mostUpdates, mostUpdates, 50]);
   for (let at = 0; at < nodes; at++) expect(cluster.shown(`node${at}`)).toHaveLength(2);
 });
 
-test('a node that joins meanwhile is not one of those that come later', () => {
+test('a node that joins meanwhile is served first', () => {
   cluster.join('late', '172.17.200.1');
   rollOut();
   expect(rounds.findIndex((updated) => updated.includes('late'))).toBeLessThan(rounds.length - 1);
   expect(cluster.shown('late')).toHaveLength(2);
 });
 
-test('nodes whose update is refused hold back no other node', () => {
+test('nodes whose update is refused delay no other node', () => {
   for (let at = 0; at < mostUpdates; at++) cluster.refusals.set(`update-allocation node${at}`, 'denied');
   rollOut();
   for (let at = mostUpdates; at < nodes; at++) expect(cluster.shown(`node${at}`)).toHaveLength(2);

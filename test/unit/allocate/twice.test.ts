@@ -14,7 +14,7 @@ function state(cluster: Cluster, node: string, ...subnets: string[]): void {
   cluster.agents.set(node, { ...agent, spec });
 }
 
-test('one whose node in the ledger leaves is not freed while the other agent says that it holds it', () => {
+test('a contested block is not freed after its node in the ledger leaves, while the other agent reports it', () => {
   const cluster = reference();
   cluster.join('node4', '172.17.0.5');
   state(cluster, 'node4', '9.0.2.0/24');
@@ -90,7 +90,7 @@ test('if there are more than the status lists, no node loses the rest: those nod
     if (!named.has(name) && name.startsWith('b')) expect([name, cluster.shown(name)]).toEqual([name, []]);
 });
 
-test('an address that another node took over is its owner’s no more, also where the write that says so was lost', () => {
+test('an address that another node took over no longer belongs to its old owner, even if that write was lost', () => {
   const cluster = new Cluster();
   cluster.config!.spec = { ...configSpec, nodeSubnets: ['172.17.0.0/16'] };
   cluster.network('dcos', dcos);

@@ -79,9 +79,16 @@ function differentProperties(type: ts.Type, schema: Schema, path: string): strin
 const standard = new Set(['apiVersion', 'kind', 'metadata']);
 
 const crds = readCrds();
-const kinds = ['OverlayConfig', 'OverlayNetwork', 'OverlayAgent', 'AgentAllocation', 'AllocationLedger'];
+const kinds = [
+  'OverlayConfig',
+  'OverlayNetwork',
+  'OverlayAgent',
+  'OverlayReservation',
+  'AgentAllocation',
+  'AllocationLedger',
+];
 
-test('there is a CRD for each of the five kinds and no other', () => {
+test('there is a CRD for each of the six kinds and no other', () => {
   expect([...crds.keys()].sort()).toEqual([...kinds].sort());
 });
 

@@ -46,7 +46,7 @@ function byPairs({ matchLabels = {}, matchExpressions = [] }: LabelSelector, pai
   );
 }
 
-test('a selector takes the labels that an object has, whatever JavaScript gives every object', () => {
+test('a selector considers only the object’s labels, not JavaScript’s inherited properties', () => {
   fc.assert(
     fc.property(selector, labels, (wanted, given) => {
       expect(selects(wanted, given)).toBe(byPairs(wanted, Object.entries(given)));

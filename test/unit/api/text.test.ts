@@ -12,7 +12,7 @@ test('of a longer one the beginning stays, and the rest is counted', () => {
   expect(bounded('x'.repeat(32_768))).toBe(`${'x'.repeat(999)}… (31769 more characters)`);
 });
 
-test('whatever the text, nothing is longer than allowed, no character is cut in two, and none goes uncounted', () => {
+test('for any text, the result is not longer than allowed, cuts no character in two, and counts every one left out', () => {
   const text = fc.string({ unit: 'grapheme', minLength: 0, maxLength: 400 });
   fc.assert(
     fc.property(text, fc.integer({ min: 40, max: 200 }), (whole, most) => {

@@ -1,5 +1,5 @@
 import type { OverlayConfigSpec, OverlayNetwork } from '../../../src/api/types.ts';
-import { validateConfig, validateNetwork } from '../../../src/api/validate.ts';
+import { validateConfig, validateNetwork, validateReservation } from '../../../src/api/validate.ts';
 import type { Manifest } from '../../support/dryrun.ts';
 import { refusedByBoth, takenByBoth } from '../../support/validation.ts';
 
@@ -9,11 +9,13 @@ const defaults: Record<string, object> = {
   OverlayConfig: {
     vtepSubnets: ['44.128.0.0/20', 'fd01:a::/64'],
     vtepMACOUI: '70:B3:D5:00:00:00',
+    defaultNetwork: 'dcos',
   },
 };
 
 const validate = ({ kind, metadata, spec }: Manifest) => {
   const whole = { ...defaults[kind], ...(spec as object) };
+  if (kind === 'OverlayReservation') return validateReservation({ spec: whole });
   return kind === 'OverlayConfig'
     ? validateConfig(whole as OverlayConfigSpec)
     : validateNetwork({ metadata, spec: whole } as OverlayNetwork);

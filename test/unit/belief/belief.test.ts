@@ -3,7 +3,7 @@ import { confirmDepartures } from '../../../src/belief/doubt.ts';
 import { dcos, node2 } from '../../support/fixture.ts';
 import { names, peer, peerName, started } from '../../support/agentcluster.ts';
 
-test('additions and changes of objects are taken over at once', () => {
+test('additions and changes of objects are accepted at once', () => {
   const { cluster, belief } = started();
   cluster.join(peer(10));
   cluster.join({ ...peer(3), addresses: ['172.17.9.9'] });
@@ -13,7 +13,7 @@ test('additions and changes of objects are taken over at once', () => {
 });
 
 describe('peers', () => {
-  test('those that the operator emptied leave at once, however many', () => {
+  test('all peers that the operator emptied are removed at once', () => {
     const { cluster, belief } = started();
     cluster.leave(0, 1, 2, 3, 4, 5, 6);
     const now = cluster.believe(belief);
@@ -21,7 +21,7 @@ describe('peers', () => {
     expect(wakeAt(now, cluster.now)).toBe(Infinity);
   });
 
-  test('one that is lost has a minute to come back', () => {
+  test('a lost peer has a minute to come back', () => {
     const { cluster, belief } = started();
     cluster.lose(3);
     const first = cluster.believe(belief);
@@ -33,7 +33,7 @@ describe('peers', () => {
     expect(names(cluster.believe(second).snapshot)).not.toContain(peerName(3));
   });
 
-  test('one that is lost, and that the operator empties then, leaves at once', () => {
+  test('a lost peer that the operator then empties is removed at once', () => {
     const { cluster, belief } = started();
     cluster.lose(0, 1, 2, 3, 4, 5);
     const now = cluster.settle(belief);
@@ -41,7 +41,7 @@ describe('peers', () => {
     expect(names(cluster.believe(now).snapshot)).toHaveLength(9);
   });
 
-  test('of eight or more, more than half at once stay for ten minutes', () => {
+  test('more than half of eight or more peers that are lost at once stay for ten minutes', () => {
     const { cluster, belief } = started();
     cluster.lose(0, 1, 2, 3, 4, 5);
     let now = cluster.believe(belief);
@@ -92,7 +92,7 @@ describe('peers', () => {
     expect(names(cluster.believe(now).snapshot)).toHaveLength(3);
   });
 
-  test('a confirmation with the id of what the operator does not believe lets them go at once', () => {
+  test('a confirmation with the departure’s id removes them at once', () => {
     const { cluster, belief } = started();
     cluster.lose(0, 1, 2, 3, 4, 5);
     cluster.status.departures = { id: 'd-1', since: '2026-01-01T00:00:00Z' };
@@ -127,7 +127,7 @@ describe('peers', () => {
     expect(shown).toContain(peerName(2));
   });
 
-  test('those that come back are as their objects say, and the rest stays its time', () => {
+  test('peers that come back follow their objects, and the others stay for their time', () => {
     const { cluster, belief } = started();
     cluster.lose(0, 1, 2, 3, 4, 5);
     let now = cluster.settle(belief);
@@ -139,7 +139,7 @@ describe('peers', () => {
     expect(heldBy(now, cluster.next).peers).toEqual([peerName(4), peerName(5)]);
   });
 
-  test('while a kind is refused none leaves', () => {
+  test('no network is removed while the API server refuses a kind', () => {
     const { cluster, belief } = started();
     cluster.lose(1);
     cluster.refused = true;
@@ -157,7 +157,7 @@ describe('peers', () => {
 });
 
 describe('networks', () => {
-  test('one that is deleted stays until the operator has withdrawn it from all nodes', () => {
+  test('a deleted network stays until the operator has withdrawn it from all nodes', () => {
     const { cluster, belief } = started();
     cluster.networks.delete('dcos');
     let now = cluster.settle(belief);
@@ -171,7 +171,7 @@ describe('networks', () => {
     expect(overdue(now, cluster.now)).toEqual([]);
   });
 
-  test('one that no node has leaves after seconds', () => {
+  test('a network that no node has is removed after seconds', () => {
     const { cluster, belief } = started();
     cluster.withdraw('dcos6');
     let now = cluster.believe(belief);
@@ -188,7 +188,7 @@ describe('networks', () => {
     expect(cluster.believe(belief).snapshot.networks.map(({ metadata }) => metadata.name)).toEqual(['dcos6']);
   });
 
-  test('one that is made again under its name stays until the new one is accepted', () => {
+  test('a recreated network stays until the new one is accepted', () => {
     const { cluster, belief } = started();
     const object = cluster.networks.get('dcos')!;
     object.metadata = { name: 'dcos', uid: 'new' };
@@ -199,7 +199,7 @@ describe('networks', () => {
     expect(cluster.believe(now).snapshot.networks[0]?.metadata.uid).toBe('new');
   });
 
-  test('one that waits for a finalizer stays until the operator has withdrawn it', () => {
+  test('a network that waits for a finalizer stays until the operator has withdrawn it', () => {
     const { cluster, belief } = started();
     cluster.networks.get('dcos')!.metadata.deletionTimestamp = '2026-01-01T00:00:00Z';
     let now = cluster.settle(belief);
@@ -211,7 +211,7 @@ describe('networks', () => {
   });
 });
 
-test('where nothing was known before, the objects are followed', () => {
+test('without an earlier belief, the objects are followed', () => {
   const { cluster } = started();
   cluster.status.restored = { id: 'r-1', since: '2026-01-01T00:00:00Z' };
   cluster.wentBack = true;
@@ -231,7 +231,7 @@ test('where nothing was known before, the objects are followed', () => {
   ).toBeUndefined();
 });
 
-test('equal content is the same object, so that no pass runs for nothing', () => {
+test('equal content is the same object, so that no needless pass runs', () => {
   const { cluster, belief } = started();
   cluster.wentBack = true;
   cluster.join({ ...node2, revision: 8, networks: [] }, 'node2');

@@ -63,7 +63,7 @@ describe('CRDs that are deleted and installed again', () => {
     expect(now.configUID).toBe('new');
   });
 
-  test('an agent that starts meanwhile knows by its checkpoint', () => {
+  test('an agent that starts meanwhile knows it from its checkpoint', () => {
     const { before, cluster, now } = reinstalled(['config', 'networks', 'allocations']);
     const again = firstBelief(now.snapshot, { configUID: now.configUID!, doubt: now.doubt!, gone: now.gone });
     cluster.join({ ...node2, revision: 1, networks: [] }, 'node2');
@@ -71,7 +71,7 @@ describe('CRDs that are deleted and installed again', () => {
     expect(names(cluster.settle(again).snapshot)).toEqual(names(before));
   });
 
-  test('without an answer of the operator it is ten minutes', () => {
+  test('without an answer of the operator, doubt ends after ten minutes', () => {
     const { cluster, ...rest } = reinstalled(['config', 'networks', 'allocations']);
     cluster.join(node2, 'node2');
     const now = cluster.believe(rest.now);
@@ -80,7 +80,7 @@ describe('CRDs that are deleted and installed again', () => {
     expect(names(cluster.believe(now).snapshot)).toEqual(['node2']);
   });
 
-  test('where allocations alone are gone, peers come back one by one', () => {
+  test('if only allocations are gone, peers come back one by one', () => {
     const { cluster, belief } = started(5);
     cluster.clear('allocations');
     let now = cluster.settle(belief);
@@ -98,7 +98,7 @@ describe('CRDs that are deleted and installed again', () => {
 });
 
 describe('a restore', () => {
-  test('withdraws nothing until it is over: networks, peers, their blocks, the own ones', () => {
+  test('removes nothing until it is over: no network, peer, peer’s block or own block', () => {
     const { cluster, belief } = started();
     cluster.wentBack = true;
     cluster.lose(0, 1, 2);
@@ -132,7 +132,7 @@ describe('a restore', () => {
     expect(own(now)).toEqual(node2);
   });
 
-  test('holds no block for a peer that another one shows, and reaches no peer by what is this node’s own', () => {
+  test('keeps no block for a peer if another peer has it, and reaches no peer through this node’s own blocks', () => {
     const { cluster, belief } = started();
     cluster.wentBack = true;
     cluster.join({ ...peer(5), networks: [] });
@@ -153,7 +153,7 @@ describe('a restore', () => {
     expect(snapshot.allocations.find(({ node }) => node === 'node2')?.spec).toEqual(node2);
   });
 
-  test('keeps what is pinned: a tunnel of another VNI reaches no node that was there before', () => {
+  test('keeps pinned settings: a tunnel with another VNI would not reach the old nodes', () => {
     const { cluster, belief } = started();
     cluster.wentBack = true;
     cluster.effective = { ...config, vni: 7, mtu: 1400 };
@@ -190,7 +190,7 @@ describe('a restore', () => {
 describe('blocks that two nodes hold', () => {
   const block = { network: 'dcos', cidr: '9.0.1.0/24', nodes: ['node1', 'node2'] };
 
-  test('stay at this node though its AgentAllocation lacks them, and no peer is reached there', () => {
+  test('stay at this node although its AgentAllocation lacks them, and no peer is reached through them', () => {
     const { cluster, belief } = started();
     cluster.status.quarantined = [block];
     cluster.join({ ...node2, revision: 4, networks: node2.networks!.slice(1) }, 'node2');
@@ -208,7 +208,7 @@ describe('blocks that two nodes hold', () => {
     ).toEqual(node2.networks!.slice(1));
   });
 
-  test('of other nodes mean nothing here', () => {
+  test('of other nodes have no effect here', () => {
     const { cluster, belief } = started();
     cluster.status.quarantined = [{ ...block, nodes: ['node1', 'node7'] }];
     cluster.join({ ...node2, revision: 4, networks: [] }, 'node2');

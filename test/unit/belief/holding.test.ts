@@ -46,7 +46,7 @@ test('without an answer of the operator, and after the end of the restore, it na
   expect(of({ doubt: ended })?.message).toMatch(/nothing is withdrawn until 2026-01-01T12:00:05Z$/);
 });
 
-test('a network without its object is told only once the operator is late', () => {
+test('a network without its object is reported only once the operator is late', () => {
   expect(of({ absent: new Map([['dcos', noon - 1_000]]) })).toBeUndefined();
   expect(of({ absent: new Map([['dcos', noon - 6_000]]) })).toMatchObject({
     reason: 'NetworkGone',

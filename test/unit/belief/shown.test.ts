@@ -2,10 +2,15 @@ import { wakeAt, type Belief } from '../../../src/belief/belief.ts';
 import { names, peer, peerName, started } from '../../support/agentcluster.ts';
 
 describe('peers that were released while this agent did not run', () => {
-  /** The operator counts so many blocks of each network as given out. */
-  const count = (cluster: ReturnType<typeof started>['cluster'], held: number, releasing = 0) => {
+  /** The operator counts so many blocks of each network as given out, and as resting. */
+  const count = (
+    cluster: ReturnType<typeof started>['cluster'],
+    held: number,
+    releasing = 0,
+    cooling = 8,
+  ) => {
     for (const network of cluster.networks.values()) {
-      const counts = { blocks: 256, held, releasing, cooling: 0, quarantined: 0, free: 0 };
+      const counts = { blocks: 256, held, releasing, cooling, quarantined: 0, free: 0 };
       const cidr = network.spec.subnets[0]!.cidr;
       network.status = { ...network.status, capacity: [{ cidr, ...counts }] };
       network.metadata.resourceVersion = cluster.write();
@@ -26,7 +31,7 @@ describe('peers that were released while this agent did not run', () => {
     expect(names(cluster.believe(first).snapshot)).toHaveLength(11 - lost);
   });
 
-  test('not where the ledger has given out more than AgentAllocations show', () => {
+  test('not if the ledger has given out more than AgentAllocations contain', () => {
     const { cluster, belief } = started();
     cluster.lose(3);
     count(cluster, 11);
@@ -48,21 +53,32 @@ describe('peers that were released while this agent did not run', () => {
     expect(names(cluster.believe(first).snapshot)).toContain(peerName(3));
   };
 
-  test('not where the operator counted before another node joined', () => {
+  test('not if the operator counted before another node joined', () => {
     const { cluster, belief } = started();
     count(cluster, 11);
     cluster.join(peer(20));
     stays(cluster, belief);
   });
 
-  test('not where the count is older than what an earlier agent saw: etcd was restored from a backup', () => {
+  test('not if the count is older than what an earlier agent saw: etcd was restored from a backup', () => {
     const { cluster, belief } = started();
     count(cluster, 10);
     cluster.seen = 1_000n;
     stays(cluster, belief);
   });
 
-  test('not where the others show more of a subnet that was given up, and less of the one that counts', () => {
+  test('not if their blocks do not rest: etcd was restored with a higher revision from a backup without them', () => {
+    const { cluster, belief } = started();
+    cluster.lose(3, 4);
+    count(cluster, 9, 0, 1);
+    const first = cluster.believe(belief);
+    cluster.now += 1_000;
+    expect(names(cluster.believe(first).snapshot)).toContain(peerName(3));
+    count(cluster, 9, 0, 2);
+    expect(names(cluster.believe(first).snapshot)).not.toContain(peerName(3));
+  });
+
+  test('not if the others have more of an abandoned subnet, and less of the current one', () => {
     const { cluster, belief } = started();
     const { spec } = cluster.allocations.get(peerName(4))!;
     const [dcosBlocks, ...rest] = spec.networks!;
@@ -74,7 +90,7 @@ describe('peers that were released while this agent did not run', () => {
     stays(cluster, belief);
   });
 
-  test('not where one had only a VTEP, or blocks of a network or subnet that is not counted', () => {
+  test('not if one had only a VTEP, or blocks of a network or subnet that is not counted', () => {
     const { networks = [] } = peer(3);
     for (const kept of [[], [networks[0]!, { name: 'gone', subnets: [{ cidr: '11.0.3.0/24' }] }]]) {
       const { cluster } = started();
@@ -89,7 +105,7 @@ describe('peers that were released while this agent did not run', () => {
     stays(cluster, belief);
   });
 
-  test('not where one network is not counted, or none is there', () => {
+  test('not if one network is not counted, or there is no network', () => {
     const { cluster, belief } = started();
     cluster.lose(3);
     count(cluster, 10);

@@ -45,7 +45,7 @@ test('without a configuration in force there is no snapshot', () => {
   ).toBeUndefined();
 });
 
-test('networks in force are those that are accepted, enabled and not going, by name', () => {
+test('networks in force are accepted, enabled and not being deleted; they are sorted by name', () => {
   const networks = [
     stored('b'),
     stored('a'),
@@ -60,7 +60,7 @@ test('networks in force are those that are accepted, enabled and not going, by n
   ]);
 });
 
-test('of annotations the confirmation of overlaps alone is kept, of OverlayConfig and of networks', () => {
+test('of the annotations of OverlayConfig and networks, only the confirmation of overlaps is kept', () => {
   const annotations = { [confirmOverlap]: '9.0.0.0/8', 'example.com/other': 'x' };
   const confirmed = { annotations: { [confirmOverlap]: '9.0.0.0/8' } };
   const configured = {
@@ -85,7 +85,7 @@ test('an edit that was refused leaves the subnets that were accepted before', ()
   expect(networks[0]?.spec.subnets).toEqual(dcos.spec.subnets);
 });
 
-test('allocations without a VTEP are not there yet; the specs are not copied', () => {
+test('allocations without a VTEP do not count yet; the specs are not copied', () => {
   const { vtep, ...bare } = node1;
   expect(vtep).toBeDefined();
   const { allocations } = of({
@@ -95,7 +95,7 @@ test('allocations without a VTEP are not there yet; the specs are not copied', (
   expect(allocations[1]?.spec).toBe(node2);
 });
 
-test('where API servers listen is part of it as soon as a network asks', () => {
+test('the API servers’ addresses are part of it as soon as a network needs them', () => {
   const apiServers = [{ address: '172.17.0.2', port: 6443 }];
   const isolation = { mode: 'Isolated', hosts: 'Deny' } as const;
   const asking = stored('b', { spec: { ...dcos.spec, isolation: { ...isolation, allowAPIServer: true } } });

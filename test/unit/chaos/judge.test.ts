@@ -2,7 +2,7 @@ import type { BlockState } from '../../../src/api/types.ts';
 import { handAnnotation } from '../../chaos/allocation/hands.ts';
 import { atRest, Judge } from '../../chaos/allocation/judge.ts';
 
-/** A history told change by change, and what the judge says of it. */
+/** Builds a history change by change, and returns the judge's findings. */
 class Told {
   private readonly judge = new Judge();
   private revision = 0;
@@ -74,18 +74,18 @@ test('blocks that overlap are found, also those of different lengths', () => {
   expect(given().shows('node2', '9.0.0.128/25').rules).toContain('overlap');
 });
 
-test('a block that is shown and no longer its own is found, whichever of the two changed', () => {
+test('a block in an AgentAllocation that the ledger does not give to the node is found, whichever of the two changed', () => {
   expect(new Told().shows('node1', '9.0.0.0/24').rules).toEqual(['not its own']);
   expect(given().page(['node1 Cooling']).rules).toEqual(['not its own']);
 });
 
-test('what an agent says that it uses must not be freed, if it said so while the block was its own', () => {
+test('a block that an agent reports in use must not be freed, if it reported it while the block was its own', () => {
   const withdrawn = () => given().page(['node1 Releasing']).shows('node1').page(['node1 Cooling']);
   expect(withdrawn().page([]).rules).toEqual(['freed in use']);
   expect(withdrawn().uses('node1').uses('node1', '9.0.0.0/24').page([]).rules).toEqual([]);
 });
 
-test('a page that a person deleted excuses what it had given until all is at rest', () => {
+test('a page that a person deleted excuses its blocks until the cluster is at rest', () => {
   const lost = () => given().page(['node1 Held'], 'edit 1').change('allocationledgers/net-dcos-0', undefined);
   expect(lost().rules).toEqual([]);
   expect(lost().shows('node2', '9.0.0.0/24').rules).toEqual(['overlap', 'not its own']);

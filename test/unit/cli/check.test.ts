@@ -26,6 +26,18 @@ test('a cluster in which all agrees', () => {
 
 const all = clusterFacts();
 
+test('a block that is reserved, and that another node has, is said to be reserved', () => {
+  const reserved = [
+    blockRow(1, { node: '', state: 'Reserved' }),
+    blockRow(2, { node: 'later', state: 'Reserved' }),
+  ];
+  const { found } = inconsistencies(facts({ blocks: [...all.blocks, ...reserved] }));
+  expect(found.map(({ message }) => message)).toEqual([
+    '9.0.1.0/24 (dcos, node1) overlaps 9.0.1.0/24 (dcos, reserved)',
+    '9.0.2.0/24 (dcos, node2) overlaps 9.0.2.0/24 (dcos, reserved for later)',
+  ]);
+});
+
 test.each<[what: string, changes: Partial<CheckFacts>, found: string[]]>([
   [
     'two nodes hold one block',
@@ -44,6 +56,22 @@ test.each<[what: string, changes: Partial<CheckFacts>, found: string[]]>([
     'blocks of two networks overlap',
     { blocks: [...all.blocks, blockRow(1, { network: 'other', cidr: '9.0.0.0/20', state: 'Releasing' })] },
     ['Duplicate ledger 9.0.0.0/20'],
+  ],
+  [
+    'blocks are reserved',
+    {
+      blocks: [
+        ...all.blocks,
+        blockRow(9, { node: '', state: 'Reserved' }),
+        vtepRow(9, { node: 'later', state: 'Reserved' }),
+      ],
+    },
+    [],
+  ],
+  [
+    'a block is reserved and held',
+    { blocks: [...all.blocks, blockRow(2, { node: '', state: 'Reserved' })] },
+    ['Duplicate ledger 9.0.2.0/24'],
   ],
   [
     'a block is quarantined',
@@ -163,7 +191,7 @@ test.each<[what: string, changes: Partial<CheckFacts>, found: string[]]>([
   expect(result.unknown).toEqual([]);
 });
 
-test('blocks at rest, pods beyond the overlays and on silent nodes are no matter', () => {
+test('blocks at rest, pods outside of the overlays and pods on silent nodes are not reported', () => {
   const blocks = [...all.blocks, blockRow(3, { state: 'Cooling', cidr: '9.0.1.0/24' })];
   const outside: Pod = {
     ...web,
@@ -178,7 +206,7 @@ test('blocks at rest, pods beyond the overlays and on silent nodes are no matter
   });
 });
 
-test('what could not be read is said', () => {
+test('what could not be read is reported', () => {
   const why = { why: 'no right' };
   expect(inconsistencies(facts({ kernels: why, containers: why })).unknown).toEqual([
     'kernels: no right',
@@ -187,7 +215,7 @@ test('what could not be read is said', () => {
   expect(inconsistencies(facts({ pods: why })).unknown).toEqual(['pods: no right']);
 });
 
-test('what an agent’s restart mends is told apart from what is not ours, and from containers', () => {
+test('the report separates what an agent’s restart repairs, foreign objects, and containers’ objects', () => {
   const rows = [
     difference({ kind: 'Lease', is: 'Foreign' }),
     difference({ is: 'Foreign', message: "a link (bridge) that is not overlaynet's has this name" }),

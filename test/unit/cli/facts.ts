@@ -3,7 +3,7 @@ import type { PodFacts } from '../../../src/cli/whypod.ts';
 import type { ClusterFacts } from '../../../src/cli/whynode.ts';
 import type { AgentRow, BlockRow, ContainerRow, KernelRow, NetworkRow } from '../../../src/rows/row.ts';
 
-// A cluster of two nodes with one network, in which all is right.
+// A cluster of two nodes with one network, without a fault.
 
 export const since = '2026-01-01T00:00:00Z';
 
@@ -15,6 +15,8 @@ export const networkRow = (changes: Partial<NetworkRow> = {}): NetworkRow => ({
   containerizers: ['CNI'],
   isolation: 'Open',
   allow: [],
+  hosts: 'Allow',
+  apiServer: 'Allow',
   agents: { allocated: 2, ready: 2, failed: 0, waiting: 0 },
   fill: 1,
   conditions: [],
@@ -96,6 +98,7 @@ export const clusterFacts = (changes: Partial<ClusterFacts> = {}): ClusterFacts 
       cooling: 0,
       quarantined: 0,
       free: 254,
+      usage: [],
     },
   ],
   kernels: { value: { rows: [], unanswered: [] } },

@@ -8,7 +8,7 @@ let command: CommandLine;
 const temp = new TempDir('ovt-import-');
 beforeAll(async () => {
   command = await CommandLine.build();
-}, 60_000);
+});
 afterAll(async () => {
   await command.remove();
   await temp.remove();
@@ -33,7 +33,7 @@ test.each([
   30_000,
 );
 
-test('what is refused is said with its line, and nothing is printed', async () => {
+test('a refusal names its line, and nothing is printed', async () => {
   const bad = path.join(temp.path, 'bad.yaml');
   writeFileSync(
     bad,
@@ -46,7 +46,7 @@ test('what is refused is said with its line, and nothing is printed', async () =
   expect(stderr).not.toMatch(/\n {4}at /);
 });
 
-test('a file that is not there is one line, and what to do', async () => {
+test('a missing file causes one line with what to do', async () => {
   const { code, stderr } = await run('--config', path.join(temp.path, 'none.yaml'));
   expect(code).toBe(2);
   expect(stderr).toContain('give --config the config.yaml that DC/OS was installed with');

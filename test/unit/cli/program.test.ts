@@ -55,13 +55,13 @@ test('the help of every command has examples that the program takes', async () =
       examples: expect.arrayContaining([expect.any(String)]),
     });
     for (const line of examples) {
-      const { did, said: complaint } = await given(...line.replace(/ [|>].*/, '').split(' '));
+      const { did, said: complaint } = await given(...line.replace(/ [|<>].*/, '').split(' '));
       expect({ line, complaint, did: did.length }).toEqual({ line, complaint: '', did: 1 });
     }
   }
 });
 
-test.each(['bash', 'zsh', 'fish'] as const)(
+test.each(['bash', 'zsh', 'fish', 'kubectl'] as const)(
   'the completion of %s has every command and its flags',
   (shell) => {
     const program = createProgram('1.2.3', () => Promise.resolve(0));
@@ -89,6 +89,20 @@ test('bash completes commands, and a command’s own flags', () => {
   expect(complete('n')).toBe('networks');
   expect(complete('status', '--w')).toBe('--wait');
   expect(complete('completion', 'f')).toBe('fish');
+});
+
+test('kubectl completes commands, and a command’s own flags', () => {
+  const script = completion(
+    createProgram('1.2.3', () => Promise.resolve(0)),
+    'kubectl',
+  );
+  // as kubectl calls it: the last word is the one that is being typed
+  const complete = (...words: string[]) =>
+    execFileSync('sh', ['-c', script, 'kubectl_complete-overlay', ...words]).toString();
+  expect(complete('n')).toBe('networks\n:4\n');
+  expect(complete('--context', 'status', '--w')).toBe('--wait\n:4\n');
+  expect(complete('completion', 'ku')).toBe('kubectl\n:4\n');
+  expect(complete('nonsense', '')).toBe(':4\n');
 });
 
 test('a cluster is healthy where networks and agents are ready and nothing is an Error', () => {

@@ -90,7 +90,7 @@ test('the operator gets its own token, and never the page’s word', async () =>
   expect(JSON.stringify(asked.map(({ headers }) => headers))).not.toContain(word);
 });
 
-test('files of the page come without word or token, with what protects them and nothing else', async () => {
+test('files of the page need no word or token, and have only protective headers', async () => {
   const { status: code, headers } = await ask('/ui/', {});
   expect([code, headers['content-security-policy'], headers['set-cookie']]).toEqual([
     200,
@@ -114,7 +114,7 @@ test.each([
   expect(asked).toEqual([]);
 });
 
-test('a token that the operator no longer takes is replaced; the page asks again and stays signed in', async () => {
+test('a token that the operator refuses is replaced; the page asks again and stays signed in', async () => {
   status = 401;
   expect((await ask('/api/v1/networks')).status).toBe(503);
   status = 200;
@@ -122,7 +122,7 @@ test('a token that the operator no longer takes is replaced; the page asks again
   expect(asked.map(({ headers }) => headers.authorization)).toEqual(['Bearer token-1', 'Bearer token-2']);
 });
 
-test('a file that the operator does not have is missing, and costs no new token', async () => {
+test('a file that the operator does not have is 404, and causes no new token', async () => {
   await ask('/api/v1/networks');
   status = 401;
   expect((await ask('/ui/missing.js', {})).status).toBe(404);

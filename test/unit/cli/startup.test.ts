@@ -23,4 +23,4 @@ test('the bundled command starts quickly, and prints its help without a server',
   } finally {
     await command.remove();
   }
-}, 60_000);
+});

@@ -16,7 +16,7 @@ test('rows that come later keep the widths', () => {
   expect(table.lines([['a', 'y']])).toEqual(['a        y']);
 });
 
-test('a state has its colour on a terminal, and a name can have none', () => {
+test('a state has its colour on a terminal, and a name can have no colour', () => {
   const [line] = new Table({ colours: true }).lines([['a\u001b[31m', 'Ready', 'x']]);
   expect(line).toBe('a\\u001b[31m   \u001b[32mReady\u001b[0m   x');
 });

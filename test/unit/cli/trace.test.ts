@@ -1,11 +1,11 @@
-import { endsOf, holderOf, targetIn } from '../../../src/cli/trace.ts';
+import { targetIn } from '../../../src/cli/trace.ts';
 import { parseTraceQuery, readNodeRoute, traceText } from '../../../src/rows/trace.ts';
-import { agentRow, blockRow, containerRow } from './facts.ts';
 
 test.each([
   ['9.0.1.7', { address: '9.0.1.7' }],
   ['9.0.1.7:80', { address: '9.0.1.7', port: 80 }],
   ['fd01:b:0:0::7', { address: 'fd01:b::7' }],
+  ['[fd01:b::7]', { address: 'fd01:b::7' }],
   ['[fd01:b::7]:80', { address: 'fd01:b::7', port: 80 }],
   ['shop/web-0', { pod: 'shop/web-0' }],
   ['shop/web-0:80', { pod: 'shop/web-0', port: 80 }],
@@ -25,30 +25,6 @@ test.each([
   'x\u001b[31m/y',
 ])('"%s" is none', (text) => {
   expect(() => targetIn(text, '--to')).toThrow('is neither an address nor a pod');
-});
-
-test('addresses are of one family, and of one network where both have one', () => {
-  const options = { from: 'shop/web-0', to: 'shop/db-0' };
-  const both = [
-    containerRow({ network: 'other', addresses: ['9.7.0.2'] }),
-    containerRow({ addresses: ['9.0.1.2', 'fe80::1'] }),
-  ];
-  const target = [containerRow({ node: 'node2', addresses: ['9.0.2.2'] })];
-  expect(endsOf(both, target, options)).toEqual({ from: '9.0.1.2', to: '9.0.2.2', node: 'node1' });
-  expect(endsOf(both, '8.8.8.8', options)).toMatchObject({ from: '9.7.0.2', to: '8.8.8.8' });
-  expect(() => endsOf(both, 'fd01::1', options)).toThrow('have no address of one family');
-});
-
-test('whose an address is', () => {
-  const [agents, blocks] = [
-    [agentRow(1), agentRow(2)],
-    [blockRow(1), blockRow(2)],
-  ];
-  expect(['9.0.2.7', '172.17.0.1', '8.8.8.8'].map((one) => holderOf(one, agents, blocks))).toEqual([
-    'node2',
-    'node1',
-    undefined,
-  ]);
 });
 
 test('a query comes back as it was', () => {

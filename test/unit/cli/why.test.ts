@@ -24,7 +24,7 @@ const links = [
 
 const whats = ({ steps }: Chain) => steps.map(({ what }) => what);
 
-test('of a pod with which all is right, every link of the chain is shown with its evidence', () => {
+test('why shows every step of a healthy pod’s chain with its evidence', () => {
   const chains = podChains(podFacts());
   expect(chains.map(({ about }) => about)).toEqual(['pod shop/web-0 on network dcos']);
   expect(whats(chains[0]!)).toEqual(links);
@@ -193,7 +193,7 @@ test.each<[last: string, what: string, changes: Partial<PodFacts>, evidence: str
   expect(exitOf(chains)).toBe(1);
 });
 
-test('what concerns other networks, other containers and other nodes’ peers is passed over', () => {
+test('facts about other networks, other containers and other nodes’ peers are ignored', () => {
   const rows = [
     difference({ object: 'm-other', network: 'other' }),
     difference({ kind: 'Port', object: 'c-ffffffffffff' }),
@@ -203,7 +203,7 @@ test('what concerns other networks, other containers and other nodes’ peers is
   expect(exitOf(podChains(podFacts(kernels(...rows))))).toBe(0);
 });
 
-test('each network of an annotation has a chain of its own', () => {
+test('each network of an annotation has its own chain', () => {
   const chains = podChains(podFacts(annotated('dcos,other')));
   expect(chains.map(({ about }) => about)).toEqual([
     'pod shop/web-0 on network dcos',
@@ -231,7 +231,7 @@ test.each<[what: string, changes: Partial<PodFacts>, unknown: string[]]>([
   expect(exitOf(chains)).toBe(2);
 });
 
-test('what is printed is harmless, and ASCII where the terminal is', () => {
+test('output is harmless, and ASCII on an ASCII terminal', () => {
   const print = (unicode: boolean) => {
     const lines: string[] = [];
     const out = { unicode, colours: false, line: (text: string) => lines.push(text) } as unknown as Output;

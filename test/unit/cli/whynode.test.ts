@@ -45,6 +45,20 @@ test.each<[last: string, changes: Partial<ClusterFacts>]>([
   expect(steps.at(-1)).toMatchObject({ what: last, is: 'Wrong' });
 });
 
+test('a node whose agent does not answer, and so cannot say what it waits for', () => {
+  const networks = [{ name: 'dcos', state: 'Configuring' as const, message: '', subnets: ['9.0.1.0/24'] }];
+  const unanswered = [{ node: 'node1', reason: 'no answer within 5000 ms' }];
+  const facts = clusterFacts({
+    agents: [agentRow(1, { networks })],
+    kernels: { value: { rows: [], unanswered } },
+  });
+  expect(nodeChain('node1', facts).steps.at(-1)).toMatchObject({
+    what: 'ready',
+    evidence: 'dcos is Configuring; its agent does not answer: no answer within 5000 ms',
+    next: expect.stringMatching(/^kubectl get pods /),
+  });
+});
+
 test('a node without a VTEP', () => {
   const { vtep: _, ...row } = agentRow(1, { state: 'Waiting', message: 'nothing yet' });
   expect(nodeChain('node1', clusterFacts({ agents: [row] })).steps.at(-1)).toMatchObject({
@@ -73,6 +87,6 @@ test.each<[last: string, changes: Partial<ClusterFacts>]>([
   expect(steps.at(-1)).toMatchObject({ what: last, is: 'Wrong' });
 });
 
-test('a node and a network with which all is right', () => {
+test('a healthy node and a healthy network', () => {
   expect(exitOf([nodeChain('node1', clusterFacts()), networkChain('dcos', clusterFacts())])).toBe(0);
 });

@@ -33,35 +33,35 @@ function sources(
   return { asked, of };
 }
 
-test('a namespace that is known is not asked for', async () => {
+test('a known namespace causes no request', async () => {
   const { asked, of } = sources({ inCache: { name: 'new', annotation: 'dcos6' } });
   expect(await answer(ask, of)).toMatchObject({ networks: [{ name: 'dcos6' }] });
   expect(asked).toEqual([]);
 });
 
-test('one that is not known yet is looked up once', async () => {
+test('an unknown namespace is read once', async () => {
   const { asked, of } = sources({ inAPI: { name: 'new', annotation: 'dcos6' } });
   expect(await answer(ask, of)).toMatchObject({ networks: [{ name: 'dcos6' }] });
   expect(asked).toEqual(['new']);
 });
 
-test('one that cannot be known is a reason to try again, and named', async () => {
+test('a namespace that cannot be read makes the plugin try again, and is named', async () => {
   expect(await answer(ask, sources().of)).toEqual({ code: 11, msg: 'there is no namespace new' });
   const why = 'namespace new is not known: get namespaces/new: 403 Forbidden';
   expect(await answer(ask, sources({ why }).of)).toEqual({ code: 11, msg: why });
 });
 
-test('an answer that does not hang on the namespace comes without', async () => {
+test('an answer that does not depend on the namespace needs no request', async () => {
   const { asked, of } = sources();
   expect(await answer({ ...ask, annotation: 'dcos' }, of)).toMatchObject({ networks: [{ name: 'dcos' }] });
   expect(asked).toEqual([]);
 });
 
-describe('where the annotations of the pod did not come with it', () => {
+describe('if the runtime did not pass the pod’s annotations', () => {
   const lost: Ask = { containerID: 'c', ifname: 'eth0', namespace: 'new', pod: 'web-0' };
   const inCache = { name: 'new', annotation: 'dcos' };
 
-  test('the API server is asked for the pod', async () => {
+  test('the pod is read from the API server', async () => {
     const { asked, of } = sources({ inCache, pod: { annotation: 'dcos6' } });
     expect(await answer(lost, of)).toMatchObject({ networks: [{ name: 'dcos6' }] });
     expect(asked).toEqual(['new/web-0']);
@@ -74,7 +74,7 @@ describe('where the annotations of the pod did not come with it', () => {
     expect(await answer(lost, sources({ inCache }).of)).toEqual({ code: 11, msg: 'pods cannot be read' });
   });
 
-  test('a network that the conflist names, and containers outside Kubernetes, hang on no annotation', async () => {
+  test('a network that the conflist names, and containers outside Kubernetes, need no annotation', async () => {
     const { asked, of } = sources({ inCache });
     expect(await answer({ ...lost, network: 'dcos6' }, of)).toMatchObject({ networks: [{ name: 'dcos6' }] });
     const bare: Ask = { containerID: 'c', ifname: 'eth0' };
@@ -83,7 +83,7 @@ describe('where the annotations of the pod did not come with it', () => {
   });
 });
 
-test('before the data path is complete, the answer names what it waits for', async () => {
+test('the answer names what is missing until the data path is complete', async () => {
   const waiting = {
     ...sources().of,
     known: () => Promise.resolve("this node's AgentAllocation has no VTEP"),

@@ -26,7 +26,7 @@ test('records are read; locks and unfinished files are skipped; a broken record 
   expect(problems).toEqual([expect.stringContaining(`${at.path('attachments', 'broken:eth0.json')}: `)]);
 });
 
-test('a directory that cannot be read is told', () => {
+test('a directory that cannot be read is reported', () => {
   writeFileSync(at.path('attachments'), '');
   expect(readAttachments(at.dir)).toEqual({
     attachments: [],

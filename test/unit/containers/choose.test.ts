@@ -1,7 +1,7 @@
 import type { Ask } from '../../../src/containers/ask.ts';
 import { choose, needsNamespace, type Known } from '../../../src/containers/choose.ts';
 import type { Namespace } from '../../../src/containers/wish.ts';
-import { snapshot } from '../../support/fixture.ts';
+import { allocated, network, node2, snapshot, subnet } from '../../support/fixture.ts';
 import { ask, known, plain, withDefault } from './known.ts';
 
 /** `interface=network` of each, or the error's code and message. */
@@ -44,7 +44,7 @@ test('the default route of each family is the first network’s that has it', ()
   expect(routes('both,dcos,dcos6')).toEqual([['0.0.0.0/0', '::/0'], [], []]);
 });
 
-test('a later network of a family has routes to all of its own subnets, those that drain too', () => {
+test('a later network of a family has routes to all of its own subnets, draining ones too', () => {
   const routes = (annotation: string) => {
     const choice = choose(ask({ annotation }), known, plain);
     if ('code' in choice) throw new Error('refused');
@@ -78,14 +78,14 @@ test.each<[string, Partial<Ask>, Namespace | undefined, string]>([
   expect(outcome(changes, known, namespace)).toBe(expected);
 });
 
-test('outside Kubernetes no namespace is asked about', () => {
+test('outside Kubernetes no namespace is needed', () => {
   const choice = choose({ containerID: 'c', ifname: 'eth0' }, known, undefined);
   expect(choice).toMatchObject({ networks: [{ name: 'dcos' }] });
   const fixed = choose({ containerID: 'c', ifname: 'eth0', network: 'shop' }, known, undefined);
   expect(fixed).toMatchObject({ networks: [{ name: 'shop' }] });
 });
 
-test('a namespace is asked for only where the answer hangs on it', () => {
+test('a namespace is read only if the answer depends on it', () => {
   const needed = (changes: Partial<Ask>) => needsNamespace(ask(changes), known);
   expect(needed({})).toBe(true);
   expect(needed({ annotation: 'shop' })).toBe(true);
@@ -103,7 +103,7 @@ test('without a namespace that it needs a pod gets no network', () => {
   expect(choice({ annotation: 'dcos' })).toMatchObject({ networks: [{ name: 'dcos' }] });
 });
 
-test('of the default list a pod gets what this node has', () => {
+test('of the default list a pod gets the networks that this node has', () => {
   const of = (list: string, changes: Partial<Ask> = {}) => outcome(changes, withDefault(list));
   expect(of('dcos6,dcos')).toBe('eth0=dcos6 eth1=dcos');
   expect(of('elsewhere,dcos,nowhere,dcos6,off,drained,dcos')).toBe('eth0=dcos eth1=dcos6');
@@ -111,7 +111,7 @@ test('of the default list a pod gets what this node has', () => {
     /^11 defaultNetwork of OverlayConfig default: network broken does not work/,
   );
   expect(of('dcos,shop')).toMatch(/^102 defaultNetwork of OverlayConfig default: namespace default may not/);
-  // it would be without it for life
+  // otherwise the pod would not have it for its lifetime
   expect(of('dcos,fresh')).toMatch(/^11 .*network fresh does not work on node node2 yet/);
   expect(of('elsewhere,nowhere')).toBe(
     '103 defaultNetwork of OverlayConfig default: none of it is to be had on this node: network elsewhere is not on ' +
@@ -120,7 +120,31 @@ test('of the default list a pod gets what this node has', () => {
   );
 });
 
-test('a network that somebody deletes and that takes no more containers is refused, and left out of the default list', () => {
+test('a default list of more networks than a container has interfaces is refused where the node has them all', () => {
+  const names = Array.from({ length: 17 }, (_, at) => `n${at}`);
+  const allocations = [
+    {
+      node: 'node2',
+      spec: {
+        ...node2,
+        networks: names.map((name, at) => allocated(name, [`10.${at}.0.0/24`, `10.${at}.0.0/25`])),
+      },
+    },
+  ];
+  const networks = names.map((name, at) => network(name, subnet(`10.${at}.0.0/16`)));
+  const all: Known = { snapshot: snapshot({ networks, allocations }), idle: new Map(), failed: new Map() };
+  const of = (count: number) => {
+    const { config } = all.snapshot;
+    const defaultNetwork = names.slice(0, count).join();
+    return outcome({}, { ...all, snapshot: { ...all.snapshot, config: { ...config, defaultNetwork } } });
+  };
+  expect(of(16)).toMatch(/ eth15=n15$/);
+  expect(of(17)).toBe(
+    '104 defaultNetwork of OverlayConfig default: it has more than 16 networks that this node has; a container has at most 16 interfaces',
+  );
+});
+
+test('a network that is being deleted and admits no more containers is refused, and left out of the default list', () => {
   const closing: Known = {
     ...withDefault('dcos6,dcos'),
     closing: new Map([['dcos', 'spec.deletionPolicy is Drain']]),
@@ -203,7 +227,7 @@ test.each<[string, Partial<Ask>, string]>([
   expect(outcome(changes)).toBe(expected);
 });
 
-test('a refusal says what there is instead', () => {
+test('a refusal lists the alternatives', () => {
   const details = (annotation: string) => {
     const choice = choose(ask({ annotation }), known, plain);
     return typeof choice === 'object' && 'code' in choice ? choice.details : undefined;
@@ -230,7 +254,7 @@ test('a network that the checkpoint does not know is to be tried again later', (
   );
 });
 
-test('a network that is in force, and not applied yet, is to be waited for, in the default list too', () => {
+test('a pod waits for a network that is in force but not applied yet, even in the default list', () => {
   const coming = { ...known, failed: new Map([['new', 'it has just come']]) };
   const why = 'network new does not work on node node2 yet: it has just come';
   expect(outcome({ annotation: 'new' }, coming)).toBe(`11 ${own}${why}`);

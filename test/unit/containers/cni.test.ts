@@ -116,7 +116,7 @@ describe('plugins that others chained behind ours', () => {
     open().open();
   });
 
-  test('stay, are told, and nothing is written for them, also by another process', () => {
+  test('stay, are reported, and are not written again, not even by a new process', () => {
     append(istio, { type: 'linkerd-cni' });
     const text = read('net', defaultFile);
     const before = inode('net', defaultFile);
@@ -127,7 +127,7 @@ describe('plugins that others chained behind ours', () => {
     expect(cni.chained).toEqual(['istio-cni', 'linkerd-cni']);
   });
 
-  test('stay where ours is another by now, as they were', () => {
+  test('stay unchanged when our part changes', () => {
     append(istio);
     const text = read('net', defaultFile);
     writeFileSync(at.path('net', defaultFile), text.replace('"snat": true', '"snat": false'));
@@ -137,7 +137,7 @@ describe('plugins that others chained behind ours', () => {
     expect(read('net', defaultFile)).not.toContain('"snat": false');
   });
 
-  test('are not told any more once they are gone', () => {
+  test('are no longer reported once they are gone', () => {
     append(istio);
     const cni = open();
     cni.open();
@@ -159,7 +159,7 @@ describe('plugins that others chained behind ours', () => {
     expect(types()).toEqual(ours);
   });
 
-  test('of a file that is another network’s do not stay', () => {
+  test('in a file of another network do not stay', () => {
     append(istio);
     writeFileSync(at.path('net', defaultFile), read('net', defaultFile).replace('overlaynet.dev', 'cbr0'));
     open().open();
@@ -177,14 +177,14 @@ describe('the mode of the conflists', () => {
     expect([...cni.publish([rendered().dcos]), ...cni.open()]).toEqual([]);
   };
 
-  test('is what the agent is told, also of files that are there', () => {
+  test('is the flag’s, also for existing files', () => {
     write();
     expect(modes()).toEqual(['644', '644', '644']);
     write(0o600);
     expect(modes()).toEqual(['600', '600', '644']);
   });
 
-  test('is what an administrator set, where the agent is told none, also when it writes anew', () => {
+  test('is what an administrator set if there is no flag, also when the agent writes the file again', () => {
     write();
     for (const path of [at.path('conf', 'dcos.conflist'), at.path('net', defaultFile)])
       chmodSync(path, 0o600);
@@ -198,7 +198,7 @@ describe('the mode of the conflists', () => {
   });
 });
 
-test('a file of another that runtimes take before ours is told', () => {
+test('another program’s file that runtimes read before ours is reported', () => {
   const cni = open();
   cni.open();
   for (const name of ['10-other.conflist', '00-readme.txt']) writeFileSync(at.path('net', name), '');
@@ -208,7 +208,7 @@ test('a file of another that runtimes take before ours is told', () => {
   expect(open({ cniNetDir: at.path('absent') }).first).toBeUndefined();
 });
 
-test('a network named 0net gets its file, and is not what runtimes take first', () => {
+test('a network named 0net gets its file, and runtimes do not use it first', () => {
   const named = { ...network, metadata: { name: '0net' } };
   const spec = { ...node2, networks: [{ ...node2.networks![0]!, name: '0net' }] };
   const cni = open();
@@ -220,7 +220,7 @@ test('a network named 0net gets its file, and is not what runtimes take first', 
   expect(JSON.parse(read('net', defaultFile))).toMatchObject({ name: 'overlaynet.dev' });
 });
 
-test('a network that went loses its file, then its leases; the runtimes’ file and foreign ones stay', () => {
+test('a deleted network loses its file, then its leases; the runtimes’ file and foreign ones stay', () => {
   const { dcos, dcos6 } = rendered();
   const before = open();
   before.publish([dcos, dcos6]);
@@ -242,7 +242,7 @@ test('a network that went loses its file, then its leases; the runtimes’ file 
   expect([...cni.owned]).toEqual(['dcos6']);
 });
 
-test('leases of a network that went stay as long as a container’s port is in the kernel', () => {
+test('leases of a deleted network stay while a container’s port is in the kernel', () => {
   mkdirSync(at.path('leases', 'dcos'));
   mkdirSync(at.path('state', 'attachments'));
   const record = (containerID: string, host: string, pod?: string) => {
@@ -268,7 +268,7 @@ test('leases of a network that went stay as long as a container’s port is in t
   expect([...cni.owned]).toEqual([]);
 });
 
-test('an edited conflist of a network that went is known by the checkpoint', () => {
+test('the checkpoint identifies an edited conflist of a deleted network', () => {
   open().publish([rendered().dcos]);
   writeFileSync(at.path('conf', 'dcos.conflist'), '{}');
   open({ owned: ['dcos'] }).withdraw([]);
@@ -286,7 +286,7 @@ test('a directory that cannot be written is that network’s failure, in the sys
   expect(readdirSync(at.path('net'))).toEqual([defaultFile]);
 });
 
-test('a runtimes’ directory that cannot be written is told in the system’s words', () => {
+test('a runtimes’ directory that cannot be written is reported with the system’s error', () => {
   writeFileSync(at.path('net', 'file'), '');
   expect(open({ cniNetDir: at.path('net', 'file') }).open()).toEqual([
     { message: expect.stringMatching(/^(EEXIST|ENOTDIR)/) as string },

@@ -15,7 +15,7 @@ const chained = [
   { type: 'overlaynet-bandwidth', capabilities: { bandwidth: true } },
 ];
 
-test('a network’s conflist names it; the plugin asks the agent for all else', () => {
+test('a network’s conflist names it; the plugin asks the agent for everything else', () => {
   const [first] = renderConflists(snapshot(), pluginDefaults);
   expect(parsed(first!.text)).toEqual({
     cniVersion: '1.0.0',
@@ -28,7 +28,7 @@ test('a network’s conflist names it; the plugin asks the agent for all else', 
   });
 });
 
-test('the cluster’s default names none: each pod has its own', () => {
+test('the cluster’s default conflist names no network: each pod chooses its own', () => {
   expect(parsed(defaultConflist(pluginDefaults))).toEqual({
     cniVersion: '1.0.0',
     cniVersions: ['1.0.0', '1.1.0'],
@@ -40,7 +40,7 @@ test('the cluster’s default names none: each pod has its own', () => {
   });
 });
 
-test('directories that are not the plugin’s own defaults are told to it', () => {
+test('the conflist names directories that differ from the plugin’s defaults', () => {
   const paths = { ...pluginDefaults, socket: '/run/other/agent.sock', leaseDir: '/var/leases' };
   expect(parsed(defaultConflist(paths))).toMatchObject({
     plugins: [{ socket: '/run/other/agent.sock', leaseDir: '/var/leases' }, ...chained],
@@ -48,7 +48,7 @@ test('directories that are not the plugin’s own defaults are told to it', () =
   expect(defaultConflist(paths)).not.toContain('stateDir');
 });
 
-test('a network has the same conflist whatever its subnets, so that none is written for a change of them', () => {
+test('a network’s conflist does not depend on its subnets, so that a change of subnets writes no file', () => {
   const text = (...args: Parameters<typeof snapshot>) =>
     renderConflists(snapshot(...args), pluginDefaults)[0]?.text;
   const drained = network('dcos', { cidr: '9.0.0.0/8', prefix: 24, state: 'Draining' });
@@ -56,7 +56,7 @@ test('a network has the same conflist whatever its subnets, so that none is writ
   expect(text({ config: { ...config, mtu: 8950 } })).toBe(text());
 });
 
-test('there is none for a node without bridges, a Docker-only network, or a network that is not in force', () => {
+test('a node without bridges, a Docker-only network, and a network that is not in force have no conflist', () => {
   expect(names()).toEqual(['dcos', 'dcos6']);
   expect(names({ node: 'node1' })).toEqual([]);
   const docker = [{ name: 'dcos', subnets: [{ cidr: '9.0.1.0/24', bridges: { docker: '9.0.1.0/24' } }] }];

@@ -30,7 +30,7 @@ interface Contract {
   annotation: string;
   annotationsCapability: string;
   alias: string;
-  prefixes: Record<'cni' | 'docker' | 'port', string>;
+  prefixes: Record<'cni' | 'docker' | 'port' | 'probe', string>;
   sets: Record<string, string[]>;
   codes: Record<string, number>;
   limits: { networks: number; containerID: number; replyBytes: number };
@@ -102,7 +102,12 @@ test('the constants are those of the contract', () => {
     request: `POST ${networksPath}`,
     annotation: networkAnnotation,
     alias,
-    prefixes: { cni: linkPrefix.cni, docker: linkPrefix.docker, port: linkPrefix.port },
+    prefixes: {
+      cni: linkPrefix.cni,
+      docker: linkPrefix.docker,
+      port: linkPrefix.port,
+      probe: linkPrefix.probe,
+    },
     codes: refusals,
     networks: mostNetworks,
     answerMs,

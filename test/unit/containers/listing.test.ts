@@ -3,7 +3,7 @@ import { ContainerListing } from '../../../src/containers/listing.ts';
 import { Engine } from '../../../src/docker/engine.ts';
 import type { Run } from '../../../src/linux/run.ts';
 import { FakeEngine } from '../../support/fakeengine.ts';
-import { misfits, openapi } from '../../support/schema.ts';
+import { answerSchema, misfits } from '../../support/schema.ts';
 import { attachment, scratch } from '../../support/fixture.ts';
 
 let at: ReturnType<typeof scratch>;
@@ -70,7 +70,7 @@ test.each([
   );
 });
 
-test('containers of Docker are listed as the engine tells, with the link that the bridge has seen them behind', async () => {
+test('Docker containers are listed as the engine reports them, with the link at which the bridge has seen them', async () => {
   const label = { 'dev.overlaynet.network': 'dcos' };
   docker.add({ Name: 'dcos', Labels: label });
   docker.add({ Name: 'theirs' });
@@ -93,14 +93,13 @@ test('containers of Docker are listed as the engine tells, with the link that th
       since: joined.toISOString(),
     }),
   ]);
-  const { schema } =
-    openapi.paths['/overlay-agent/containers']!.get.responses['200'].content['application/json'];
+  const schema = answerSchema('/overlay-agent/containers');
   expect(misfits(answer, schema)).toEqual([]);
   const silent = await list(kernel({ ip: [], bridge: [] }), new Engine(docker.socket));
   expect(silent.containers[0]).toMatchObject({ hostLink: '', kernel: 'Unknown' });
 });
 
-test('a record that cannot be read and an engine that fails are said, and the rest is listed', async () => {
+test('an unreadable record and a failing engine are reported, and the rest is listed', async () => {
   write();
   writeFileSync(at.path('attachments', 'broken:eth0.json'), '{');
   docker.info = { SecurityOptions: [] };

@@ -14,28 +14,28 @@ function namespaces(client: Partial<Record<'list' | 'watch' | 'get', unknown>>):
   return new Namespaces({ client: client as Client, log: silent, last, onChange: () => undefined });
 }
 
-test('before they are listed, the API server is asked; the checkpoint counts where that is away', async () => {
+test('before the first list, the API server is asked; the checkpoint counts if it is away', async () => {
   const up = namespaces({ get: () => Promise.resolve(object('new')) });
   expect(up.get('shop')).toBeUndefined();
-  expect(await up.lookUp('shop')).toEqual(shop('new'));
+  expect(await up.lookUp('shop', 1_000)).toEqual(shop('new'));
   const down = namespaces({ get: away });
-  expect(await down.lookUp('shop')).toEqual(shop('old'));
-  expect(await down.lookUp('other')).toMatch(/^namespace other is not known: .*ECONNREFUSED/);
+  expect(await down.lookUp('shop', 1_000)).toEqual(shop('old'));
+  expect(await down.lookUp('other', 1_000)).toMatch(/^namespace other is not known: .*ECONNREFUSED/);
 });
 
 test('an API server that starts or is overloaded is away; one that forbids is not', async () => {
   const answers = (status: number) =>
     namespaces({ get: () => Promise.reject(new ApiError('get namespaces/shop', status, {})) });
-  expect(await answers(503).lookUp('shop')).toEqual(shop('old'));
-  expect(await answers(403).lookUp('shop')).toMatch(
+  expect(await answers(503).lookUp('shop', 1_000)).toEqual(shop('old'));
+  expect(await answers(403).lookUp('shop', 1_000)).toMatch(
     /^namespace shop is not known: get namespaces\/shop: 403/,
   );
-  expect(await namespaces({ get: () => Promise.resolve(undefined) }).lookUp('shop')).toBe(
+  expect(await namespaces({ get: () => Promise.resolve(undefined) }).lookUp('shop', 1_000)).toBe(
     'there is no namespace shop',
   );
 });
 
-test('once they may no longer be followed, what was listed does not count', async () => {
+test('without the right to follow namespaces, listed ones do not count', async () => {
   const list = jest
     .fn<() => Promise<unknown>>()
     .mockResolvedValueOnce({ items: [object('listed')], resourceVersion: '5' })

@@ -70,7 +70,7 @@ async function raw(bytes: string | Buffer): Promise<string> {
   return text;
 }
 
-test('a plugin that finds a network full is told how full the node’s networks are', async () => {
+test('a plugin that finds a network full gets the use of all the node’s networks', async () => {
   await listening(undefined, () => 'dcos 9.0.1.0/25 (CNI): 125 of 125 used');
   expect(await post('{}', { url: '/v1/usage' })).toEqual({
     status: 200,
@@ -78,20 +78,31 @@ test('a plugin that finds a network full is told how full the node’s networks 
   });
 });
 
-test('how a command of the plugin ended is taken, and nothing that is no such report', async () => {
+test('the socket accepts reports of ended commands, and nothing else', async () => {
   const ended: Done[] = [];
   await listening(undefined, undefined, (done) => ended.push(done));
   const done = { command: 'ADD', code: 105, seconds: 0.02 };
   expect(await post(JSON.stringify(done), { url: '/v1/done' })).toEqual({ status: 200, body: {} });
-  for (const wrong of [
-    '',
-    '[]',
-    '{}',
-    '{"command":"X","code":0,"seconds":1}',
-    '{"command":"ADD","code":0,"seconds":-1}',
-  ])
-    expect((await post(wrong, { url: '/v1/done' })).status).toBe(400);
-  expect(ended).toEqual([done]);
+  const internal = { command: 'DEL', code: 999, seconds: 0 };
+  expect((await post(JSON.stringify(internal), { url: '/v1/done' })).status).toBe(200);
+  for (const [wrong, why] of [
+    ['', 'not JSON'],
+    ['null', 'command: "" is not one of ADD'],
+    ['[]', 'command: "" is not one of ADD'],
+    ['{"command":"X","code":0,"seconds":1}', 'command: "\\"X\\"" is not one of ADD'],
+    // each would be a time series of its own
+    ['{"command":"ADD","code":1000,"seconds":1}', 'code: 1000 is not a whole number from 0 to 999'],
+    ['{"command":"ADD","code":-1,"seconds":1}', 'code: -1 is not'],
+    ['{"command":"ADD","code":1.5,"seconds":1}', 'code: 1.5 is not'],
+    ['{"command":"ADD","code":"7","seconds":1}', 'code: "\\"7\\"" is not'],
+    ['{"command":"ADD","code":0,"seconds":-1}', 'seconds: -1 is not a number from 0 to 86400'],
+    ['{"command":"ADD","code":0,"seconds":1e999}', 'seconds: Infinity is not'],
+  ] as const)
+    expect(await post(wrong, { url: '/v1/done' })).toEqual({
+      status: 400,
+      body: { code: 104, msg: expect.stringContaining(why) },
+    });
+  expect(ended).toEqual([done, internal]);
 });
 
 const said = (level: string) => log.lines.filter((line) => line.startsWith(level));
@@ -123,7 +134,7 @@ test.each([
   expect(said('info')).toHaveLength(code === 11 ? 0 : 1);
 });
 
-test('fifty at once are all answered, each its own', async () => {
+test('fifty concurrent questions all get their own answers', async () => {
   await listening(async ({ containerID }) => {
     await sleep(5);
     return { code: 100, msg: containerID };
@@ -135,7 +146,7 @@ test('fifty at once are all answered, each its own', async () => {
   expect(answers.map(({ body }) => (body as { msg: string }).msg)).toEqual(names);
 });
 
-test('garbage is refused with one line at debug, and the next one is answered', async () => {
+test('garbage is refused with one line at debug, and the next question is answered', async () => {
   await listening();
   expect(await post('{"containerID":')).toEqual({
     status: 400,
@@ -151,7 +162,7 @@ test('garbage is refused with one line at debug, and the next one is answered', 
   expect([...said('info'), ...said('warn'), ...said('error')]).toEqual([]);
 });
 
-test('other paths and methods are told what there is', async () => {
+test('the answer to another path or method lists the valid ones', async () => {
   await listening();
   expect(await post(good, { url: '/v1/other' })).toMatchObject({ status: 404 });
   expect(await post('', { method: 'GET' })).toMatchObject({ status: 405 });
@@ -184,9 +195,9 @@ test('a client that sends headers or body too slowly is disconnected', async () 
   expect(answers[0]).toMatch(/^(HTTP\/1.1 4|$)/);
   expect(await post(good)).toMatchObject({ status: 200 });
   expect(said('error')).toEqual([]);
-}, 15_000);
+});
 
-test('an answer that fails is an error for that one alone', async () => {
+test('a failing answer is an error only for its question', async () => {
   let fail = true;
   await listening(() => {
     if (fail) throw new Error('boom');
@@ -197,7 +208,7 @@ test('an answer that fails is an error for that one alone', async () => {
   expect(await post(good)).toMatchObject({ status: 200 });
 });
 
-test('the socket of a killed agent is replaced; a stopped agent leaves none', async () => {
+test('the socket of a killed agent is replaced; a stopped agent leaves no socket', async () => {
   mkdirSync(at.path('run'));
   const script = `require('net').createServer().listen(${JSON.stringify(path())}, () => console.log('up'))`;
   const dead = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'ignore'] });
@@ -215,19 +226,19 @@ test('the socket of a killed agent is replaced; a stopped agent leaves none', as
   expect(readdirSync(at.path('run'))).toEqual([]);
 });
 
-test('another agent that lives is left alone, also one that is too busy to answer', async () => {
+test('the socket of another living agent is kept, even if that is too busy to answer', async () => {
   await listening();
   await expect(listening()).rejects.toThrow(`another agent listens at ${path()}`);
   expect(await post(good)).toMatchObject({ status: 200 });
 });
 
-test('a file that is not a socket is left alone', async () => {
+test('a file that is not a socket is kept', async () => {
   mkdirSync(at.path('run'));
   writeFileSync(path(), 'mine');
   await expect(listening()).rejects.toThrow(`${path()} exists and is no socket; it is left as it is`);
 });
 
-test('a path too long for a socket is told, not cut', async () => {
+test('a path too long for a socket is an error, and is not cut', async () => {
   const long = at.path('x'.repeat(120));
   const socket = new AgentSocket({ path: long, answer: () => Promise.resolve({ networks: [] }), log });
   await expect(socket.listen()).rejects.toThrow(
@@ -235,7 +246,7 @@ test('a path too long for a socket is told, not cut', async () => {
   );
 });
 
-test('one that is removed under the agent comes back', async () => {
+test('a socket that was removed is made again', async () => {
   const socket = await listening();
   await socket.repair();
   expect(log.lines).toEqual([]);

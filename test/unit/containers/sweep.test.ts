@@ -18,7 +18,7 @@ const swept = async (result: { code?: number; stdout?: string; stderr?: string }
   return { problem, lines: log.lines, calls };
 };
 
-test('the plugin is told the agent’s directories, and what it freed is logged', async () => {
+test('the plugin gets the agent’s directories, and the agent logs what it freed', async () => {
   const { problem, lines, calls } = await swept({ stdout: '{"freed":["cafe/eth0"],"kept":3}\n' });
   expect(problem).toBeUndefined();
   expect(calls).toEqual([
@@ -29,10 +29,14 @@ test('the plugin is told the agent’s directories, and what it freed is logged'
 
 test('what the plugin sets aside is logged', async () => {
   const { lines } = await swept({ stdout: '{"freed":[],"kept":0}', stderr: 'x.json is corrupt\n' });
-  expect(lines).toEqual(['warn swept, with problems said="x.json is corrupt"', 'info swept freed=0 kept=0']);
+  expect(lines).toEqual([
+    'warn swept, with problems object="/ovt/state" ' +
+      'command="/opt/cni/bin/overlaynet sweep --state-dir /ovt/state --lease-dir /ovt/leases" output="x.json is corrupt"',
+    'info swept freed=0 kept=0',
+  ]);
 });
 
-test('its failure is told in its words', async () => {
+test('its failure is reported with its own message', async () => {
   expect((await swept({ code: 1, stderr: 'open /ovt/state: permission denied\n' })).problem).toBe(
     '/opt/cni/bin/overlaynet sweep: open /ovt/state: permission denied',
   );

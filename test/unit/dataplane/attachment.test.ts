@@ -8,7 +8,7 @@ test('a record is read as the plugin writes it', () => {
   expect(parseAttachment(JSON.stringify(attachment()))).toEqual(attachment());
 });
 
-test('a record of which not everything is known yet is one, too', () => {
+test('an incomplete record is valid, too', () => {
   const first = { ...attachment(), namespace: undefined, pod: undefined, interfaces: [] };
   expect(parseAttachment(JSON.stringify(first))).toMatchObject({ containerID: 'cafe', interfaces: [] });
   expect(parseAttachment(text({ interfaces: null }))).toMatchObject({ interfaces: [] });

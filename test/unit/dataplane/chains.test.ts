@@ -24,7 +24,7 @@ const right = [`-A INPUT ${jump}`, '-A OVERLAYNET-INPUT -p udp -m udp --dport 64
 
 const restored = (...lines: string[]) => ['*mangle', ...lines, 'COMMIT', ''].join('\n');
 
-test("what stands is left alone, and so is everyone else's", () => {
+test('right rules and foreign rules are not changed', () => {
   expect(diffChains([input], saved('-A INPUT -s 10.0.0.1/32 -j OTHER', ...right)).changes).toBe(0);
   expect(
     diffChains(
@@ -43,7 +43,7 @@ test('on an empty kernel the chain and its jump are made, in one table', () => {
   expect(diffChains([input], new Map())).toEqual({ input: restored(...expected), changes: 2 });
 });
 
-test('what guards most comes first: a table that fails ends it for those behind', () => {
+test('the most important guard comes first: a failing table stops the tables after it', () => {
   const masquerade: Chain = { table: 'nat', hook: 'POSTROUTING', rules: ['-j MASQUERADE'] };
   const raw: Chain = { table: 'raw', hook: 'PREROUTING', rules: ['-i c-+ -j DROP'] };
   const { input: text } = diffChains([masquerade, raw, input], new Map());
@@ -92,7 +92,7 @@ describe('in nat', () => {
     ]);
   });
 
-  test('what masquerades by a mark, or its own alone, may stay ahead', () => {
+  test('rules that masquerade marked packets, or only their own, may stay ahead', () => {
     const ahead = [
       '-j KUBE-POSTROUTING',
       '-j CNI-HOSTPORT-MASQ',
@@ -104,7 +104,7 @@ describe('in nat', () => {
   });
 });
 
-test('chains no longer wanted go after what jumps to them', () => {
+test('unneeded chains are removed after the jumps to them', () => {
   expect(diffChains([], saved(...right)).input).toBe(
     restored(':OVERLAYNET-INPUT - [0:0]', `-D INPUT ${jump}`, '-X OVERLAYNET-INPUT'),
   );
@@ -159,7 +159,7 @@ describe('in a FORWARD chain of others', () => {
     expect(diffChains([head, tail], forward(toHead, '-j KUBE-FORWARD', toTail, refusal)).changes).toBe(0);
   });
 
-  test('without Docker or anyone else they go as they came', () => {
+  test('without other programs they are removed as they were added', () => {
     expect(diffChains([], forward(toHead, toTail)).input.split('\n')).toEqual(
       expect.arrayContaining([`-D FORWARD ${toHead}`, `-D FORWARD ${toTail}`, '-X OVERLAYNET-FORWARD-LAST']),
     );

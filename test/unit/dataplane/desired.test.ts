@@ -34,7 +34,7 @@ test('a bridge has the first usable address of the CNI half, and a MAC that stay
   expect(of(cluster(2, 0)).links.get('m-dcos')?.mac).not.toBe(bridge?.mac);
 });
 
-test('a node without bridges has none, and reaches its peers all the same', () => {
+test('a node without bridges still reaches its peers', () => {
   const snapshot = cluster(2, 0);
   for (const { subnets } of snapshot.allocations[0]!.spec.networks!)
     for (const subnet of subnets) delete subnet.bridges;
@@ -66,7 +66,7 @@ test('a peer is a neighbour and a nexthop of each family, one FDB entry, a route
   ]);
 });
 
-test('blocks of a network that is not there (disabled, removed) are left out', () => {
+test('blocks of a disabled or removed network are left out', () => {
   const snapshot = cluster(2, 0);
   snapshot.networks = snapshot.networks.filter(({ metadata }) => metadata.name === 'dcos6');
   const state = of(snapshot);
@@ -74,7 +74,7 @@ test('blocks of a network that is not there (disabled, removed) are left out', (
   expect([...state.routes.values()].map(({ to }) => to)).not.toContain('9.0.1.0/24');
 });
 
-test('IPv4 blocks go by IPv6 VTEPs where there are no others; the reverse is a failure of that network', () => {
+test('IPv4 blocks are reached through IPv6 VTEPs if there are no others; the reverse is a failure of that network', () => {
   const only6 = of(cluster(2, 0, { vtepSubnets: ['fd01:a::/64'] }));
   expect(only6.routes.get('9.0.1.0/24 254 0')?.nexthop).toBe(nexthopID('fd01:a::2'));
   expect(only6.failures).toEqual([]);
@@ -84,7 +84,7 @@ test('IPv4 blocks go by IPv6 VTEPs where there are no others; the reverse is a f
   ]);
 });
 
-test('nothing is known of a node without a VTEP, and a node without an underlay address is a failure', () => {
+test('a node without a VTEP has no desired state, and a node without an underlay address is a failure', () => {
   const snapshot = cluster(2, 0);
   delete snapshot.allocations[0]!.spec.vtep;
   expect(desired(snapshot)).toBeUndefined();
@@ -129,7 +129,7 @@ test("what guards the tunnel is of the underlay's family, what masquerades and m
   }
 });
 
-test('a cluster without IPv6 asks nothing of IPv6', () => {
+test('a cluster without IPv6 needs no IPv6', () => {
   const networks = [{ name: 'dcos', subnets: [{ cidr: '9.0.0.0/8', prefix: 24 }] }];
   const snapshot = cluster(2, 0, { networks, vtepSubnets: ['44.128.0.0/20'] });
   for (const { spec } of snapshot.allocations) spec.addresses = spec.addresses.slice(0, 1);
@@ -140,7 +140,7 @@ test('a cluster without IPv6 asks nothing of IPv6', () => {
   ).toEqual([]);
 });
 
-test('nexthop ids are apart for every VTEP', () => {
+test('every VTEP has a different nexthop id', () => {
   const addresses = [
     '44.128.0.2',
     '44.129.0.2',
@@ -154,7 +154,7 @@ test('nexthop ids are apart for every VTEP', () => {
   expect(new Set(addresses.map(nexthopID)).size).toBe(addresses.length);
 });
 
-describe('what Docker still has beside the networks in force', () => {
+describe('Docker networks beside the networks in force', () => {
   const docker = [
     { name: 'dcos', subnets: ['9.0.0.0/24'] },
     { name: 'dcos6', subnets: ['fd01:b::/80'] },
@@ -163,11 +163,11 @@ describe('what Docker still has beside the networks in force', () => {
     rules(state, family, 'raw', 'PREROUTING')?.filter((rule) => rule.startsWith('-i d-'));
   const both = ['-i d-+ -m rpfilter --invert -j DROP'];
 
-  test('costs nothing where it is what the node holds', () => {
+  test('cost nothing if the node has their blocks', () => {
     expect(of({ ...cluster(2, 0), docker })).toEqual(of(cluster(2, 0)));
   });
 
-  test('is guarded though the networks are gone, in both families, and isolated', () => {
+  test('are guarded and isolated after the overlays were deleted, in both families', () => {
     const gone = { ...cluster(2, 0, { vtepSubnets: ['44.128.0.0/20'] }), networks: [] };
     const state = of({ ...gone, docker });
     for (const family of [4, 6] as const) {
@@ -180,12 +180,12 @@ describe('what Docker still has beside the networks in force', () => {
     expect(rules(state, 4, 'mangle', 'FORWARD')).toContain(
       '-m set --match-set overlaynet-net-dcos-4 src -m set ! --match-set overlaynet-may-dcos-4 dst -j DROP',
     );
-    // it is Docker's alone: no bridge, no route
+    // Docker's alone: no bridge, no route
     expect([...state.links.keys()]).toEqual(['vtep1024']);
     expect(state.routes).toEqual(of(gone).routes);
   });
 
-  test('is guarded on a node that a network has left, as part of that network', () => {
+  test('are guarded as part of their overlay on a deselected node', () => {
     const left = cluster(2, 0);
     left.allocations[0]!.spec.networks = [];
     const state = of({ ...left, docker });
@@ -194,7 +194,7 @@ describe('what Docker still has beside the networks in force', () => {
     expect(state.policy).toBeUndefined();
   });
 
-  test('counts as its network’s where that has another subnet now', () => {
+  test('count as their overlay’s even if that has another subnet now', () => {
     const isolation = { mode: 'Isolated' as const };
     const networks = [{ name: 'dcos', subnets: [{ cidr: '10.0.0.0/8', prefix: 24 }], isolation }];
     const state = of({ ...cluster(2, 0, { networks }), docker: docker.slice(0, 1) });

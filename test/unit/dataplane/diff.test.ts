@@ -47,13 +47,13 @@ const wanted = (nodes = 2) => desired(cluster(nodes, 0))!;
 
 const networks = [{ name: 'dcos', subnets: [{ cidr: '9.0.0.0/8', prefix: 24 }] }];
 
-test('where all is as it should be, nothing is written', () => {
+test('a right kernel causes no change', () => {
   const state = wanted();
   const { plan, failures } = diff(state, showing(state));
   expect([lines(plan), failures]).toEqual([{}, []]);
 });
 
-test('a bridge that is made has its containers’ ports back; none that is not wanted, or not in the kernel', () => {
+test('a new bridge gets its containers’ ports back, except those that are not wanted or not in the kernel', () => {
   const port = { ours: true, kind: 'veth', mtu: 1450, mac: '', up: true, addresses: [] };
   const [on, off, elsewhere] = ['c-000000000001', 'c-000000000002', 'c-000000000003'] as const;
   const ports = new Map([
@@ -76,18 +76,19 @@ test('a bridge that is made has its containers’ ports back; none that is not w
   );
 });
 
-test('a container’s port stays, whatever the allocation says, and goes with everything else', () => {
+test('a container’s port stays with any allocation, and is removed by a cleanup', () => {
   const state = wanted();
   const port = { ours: true, kind: 'veth', mtu: 1450, mac: '', up: true, addresses: [] };
   const observed = showing(state);
   observed.links?.set('c-0123456789ab', { ...port, name: 'c-0123456789ab' });
+  observed.links?.set('t-01234567', { ...port, name: 't-01234567' });
   observed.links?.set('c-other', { ...port, name: 'c-other' });
   expect(lines(diff(state, observed).plan)).toEqual({ routing: ['link del c-other'] });
   const { plan } = diff(nothing(), observed);
   expect(lines(plan).routing).toContain('link del c-0123456789ab');
 });
 
-test('on an empty kernel everything is made, what others hang on first', () => {
+test('on an empty kernel everything is made in the order of dependencies', () => {
   const state = desired(cluster(2, 0, { networks, vtepSubnets: ['44.128.0.0/20'] }))!;
   const { sets, ...rest } = lines(diff(state, empty).plan);
   expect(rest).toEqual({
@@ -124,7 +125,7 @@ test('on an empty kernel everything is made, what others hang on first', () => {
   ]);
 });
 
-test('a peer that left is no member at once; the rest goes in reverse: routes, nexthops, neighbours, FDB, sets', () => {
+test('a departed peer is no member at once; its other objects are removed in reverse order: routes, nexthops, neighbours, FDB, sets', () => {
   const of = (nodes: number) => desired(cluster(nodes, 0, { networks, vtepSubnets: ['44.128.0.0/20'] }))!;
   expect(lines(diff(of(1), showing(of(2))).plan)).toEqual({
     routing: [
@@ -152,7 +153,7 @@ test('a block that moved to another node: the old route makes room for the new o
   });
 });
 
-test('a tunnel made anew takes along all that hung on it, which is then not deleted once more', () => {
+test('a recreated tunnel loses its dependent objects, which are not deleted once more', () => {
   const state = wanted();
   const observed = showing(wanted(3));
   const link = observed.links!.get('vtep1024')!;
@@ -166,7 +167,7 @@ test('a tunnel made anew takes along all that hung on it, which is then not dele
   expect(staleFDB).toBeUndefined();
 });
 
-test('a foreign tunnel link is named and nothing is put on it; bridges and rules go on', () => {
+test('a foreign tunnel link is named and not used; bridges and rules are still made', () => {
   const state = wanted();
   const foreign: ObservedLink = {
     name: 'vtep1024',
@@ -213,7 +214,7 @@ test('objects that could not be read are not changed', () => {
   expect([links, routes]).toEqual([undefined, undefined]);
 });
 
-test('cleanup deletes ours alone, and with a link what hangs on it', () => {
+test('cleanup deletes only our objects, and with a link everything that depends on it', () => {
   const observed = showing(wanted());
   const foreign: ObservedLink = {
     name: 'm-other',
@@ -246,7 +247,7 @@ test('cleanup deletes ours alone, and with a link what hangs on it', () => {
   });
 });
 
-test("the kernel's own link-local addresses go: from the tunnel, and from bridges, which have one of ours", () => {
+test("the kernel's own link-local addresses are removed from the tunnel, and from bridges, which have ours", () => {
   const state = wanted();
   const observed = showing(state);
   for (const link of observed.links!.values()) link.addresses = [...link.addresses, 'fe80::1/64'];

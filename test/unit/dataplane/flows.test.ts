@@ -24,7 +24,7 @@ const policy = (...networks: ReturnType<typeof network>[]) => {
 
 const local = new Set(['172.17.0.2', '44.128.0.1', '9.1.0.1', '9.2.0.1', '127.0.0.1']);
 
-/** `tcp 9.1.0.2 9.2.0.2:80`, or `… 10.96.0.1:80>9.2.0.2:8080` where a Service was asked for. */
+/** `tcp 9.1.0.2 9.2.0.2:80`, or `… 10.96.0.1:80>9.2.0.2:8080` for a request to a Service. */
 const flow = (text: string) => {
   const [protocol, from, asked = ''] = text.split(' ');
   const [to = '', server = to] = asked.split('>');
@@ -43,7 +43,7 @@ const ended = (of: ReturnType<typeof policy>, ...flows: string[]) => flush(parse
 const red = network(1, 'red', { mode: 'Isolated' });
 const blue = network(2, 'blue');
 
-test('connections between networks that may no longer talk end, by subnet; those within one stay', () => {
+test('connections between networks that may no longer exchange packets end, by subnet; those within one stay', () => {
   const flows = ['tcp 9.1.0.2 9.2.0.2:80', 'udp 9.1.3.2 9.2.0.9:80', 'tcp 9.2.0.2 9.1.0.2:80'];
   const staying = ['tcp 9.1.0.2 9.1.1.2:80', 'tcp 9.2.0.2 9.2.1.2:80', 'tcp 9.1.0.2 8.8.8.8:80'];
   expect(ended(policy(red, blue), ...flows, ...staying)).toEqual([
@@ -61,7 +61,7 @@ test('both sides must allow', () => {
   expect(ended(policy(friends, green, yellow), ...flows)).toEqual(['-s 9.4.0.0/16 -d 9.3.0.0/16']);
 });
 
-test("a Service's connection is judged by who answers; its DNS stays", () => {
+test("a Service's connection is judged by its endpoint; connections to cluster DNS stay", () => {
   const of = policy(red, blue);
   expect(ended(of, 'tcp 9.1.0.2 10.96.0.9:80>9.2.0.2:8080')).toEqual(['-s 9.1.0.0/16 -d 10.96.0.9']);
   expect(ended(of, 'udp 9.1.0.2 10.96.0.10:53>9.2.0.2:53', 'tcp 9.1.0.2 10.96.0.10:53>9.2.1.2:5353')).toEqual(
@@ -69,7 +69,7 @@ test("a Service's connection is judged by who answers; its DNS stays", () => {
   );
 });
 
-test('port 53 of a foreign container stays where another node has judged it, and ends where this one does', () => {
+test('a connection to port 53 of another network stays if another node decides about it, and ends if this node does', () => {
   expect(ended(policy(red, blue), 'udp 9.1.1.2 9.2.0.2:53')).toEqual([]);
   expect(ended(policy(red, blue), 'udp 9.1.0.2 9.2.0.2:53')).toHaveLength(1);
 });
@@ -157,7 +157,7 @@ describe('connections are judged again', () => {
     expect(mustFlush({ ...emptyPlan(), sets, staleSets }, false, observed())).toBe(expected);
   });
 
-  test('where rules are written, and where an earlier run could not finish', () => {
+  test('after rules were written, and after an earlier run that did not finish', () => {
     expect(mustFlush(emptyPlan(), true, observed())).toBe(true);
     expect(mustFlush(emptyPlan(), false, observed('overlaynet-unflushed'))).toBe(true);
     expect(mustFlush(emptyPlan(), false, observed())).toBe(false);

@@ -34,7 +34,7 @@ const ofNetwork = (state: Desired, family: 4 | 6, name: string) =>
 const isolated: Isolation = { mode: 'Isolated' };
 const shut: Isolation = { mode: 'Isolated', hosts: 'Deny' };
 
-test('open networks cost neither rule nor set, whatever they store besides', () => {
+test('open networks have no rules and no sets', () => {
   const open: Isolation = { mode: 'Open', allow: ['b'], hosts: 'Deny', allowAPIServer: true };
   const plain = nodes(2, undefined, undefined);
   const state = nodes(2, open, undefined);
@@ -43,7 +43,7 @@ test('open networks cost neither rule nor set, whatever they store besides', () 
   expect(state.policy).toBeUndefined();
 });
 
-test('an isolated network has two sets and two rules a family, an open one beside it none', () => {
+test('an isolated network has two sets and two rules for each family; an open network beside it has none', () => {
   const state = nodes(2, { mode: 'Isolated', allow: ['c', 'a', 'gone'] }, undefined, undefined);
   expect(set(state, 'net-a-4')).toEqual(['9.1.0.0/16']);
   expect(set(state, 'may-a-4')).toEqual(['9.1.0.0/16', '9.3.0.0/16']);
@@ -57,7 +57,7 @@ test('an isolated network has two sets and two rules a family, an open one besid
   expect(rules(state, 4, 'INPUT').filter((rule) => rule.includes('RELATED'))).toEqual([]);
 });
 
-test('a family that no isolated network has is left alone', () => {
+test('a family without isolated networks has no rules', () => {
   const state = nodes(2, undefined, isolated);
   expect(ofNetwork(state, 4, 'b')).toHaveLength(2);
   expect(rules(state, 6, 'FORWARD')).toEqual([]);
@@ -73,7 +73,7 @@ test('rules and sets are the same however many nodes there are', () => {
   }
 });
 
-test('the longest name of a network gives a set that ipset takes', () => {
+test('the longest name of a network gives a set name that ipset accepts', () => {
   const [network] = networks(isolated);
   const state = of(cluster(2, 0, { networks: [{ ...network!, name: 'a-13-char-nam' }] }));
   const lengths = [...state.sets.keys()].map((name) => name.length);

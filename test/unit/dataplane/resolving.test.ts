@@ -31,7 +31,7 @@ test('every address of a container is known, link-local ones apart: nothing is r
   });
 });
 
-test('what the rules have filled is left to them', () => {
+test('elements that rules added are not changed', () => {
   const sets = {
     leased4: ['9.0.1.2'],
     leased6: ['fd01:b::2'],
@@ -41,13 +41,13 @@ test('what the rules have filled is left to them', () => {
   expect(written(sets)).toEqual([]);
 });
 
-test('an address that no record has goes, unless some records could not be read', () => {
+test('an address without a record is removed, unless some records could not be read', () => {
   const sets = { leased4: ['9.0.1.2', '9.0.1.9'], leased6: ['fd01:b::2'] };
   expect(written(sets)).toContain('delete element inet overlaynet leased4 { 9.0.1.9 }');
   expect(written(sets, true)).toEqual([]);
 });
 
-test('one that is missing is added, and nothing else is touched', () => {
+test('a missing address is added, and nothing else is changed', () => {
   expect(written({ leased4: ['9.0.1.2'] })).toEqual(['add element inet overlaynet leased6 { fd01:b::2 }']);
 });
 

@@ -40,13 +40,13 @@ test('each address of a container is an element with its port and MAC', () => {
   });
 });
 
-test('a container whose MAC is not known yet sends nothing', () => {
+test('a container with an unknown MAC address can send nothing', () => {
   const [one] = attachment().interfaces;
   const early = attachment({ interfaces: [{ ...one!, mac: '' }] });
   expect(desiredGuard([early], false).of).toEqual({ ports4: new Set(), ports6: new Set() });
 });
 
-test('where all stands nothing is written', () => {
+test('a right table is not written', () => {
   const observed = standing({
     4: [portKey(port, mac, '9.0.1.2')],
     6: [portKey(port, mac, 'fe80::858:9ff:fe00:102')],
@@ -54,7 +54,7 @@ test('where all stands nothing is written', () => {
   expect(diffGuard(guard(), observed)).toEqual({ input: '', changes: 0 });
 });
 
-test('a table that stands is not made anew for an element, nor are sets for a rule', () => {
+test('a table is not made again for a changed element, and its sets are not made again for a changed rule', () => {
   expect(lines(standing({ 6: [portKey(port, mac, 'fe80::858:9ff:fe00:102')] }))).toEqual([
     `add element bridge overlaynet ports4 { "${port}" . ${mac} . 9.0.1.2 }`,
     '',
@@ -66,7 +66,7 @@ test('a table that stands is not made anew for an element, nor are sets for a ru
   expect(written).not.toMatch(/set bridge|table|chain bridge overlaynet prerouting/);
 });
 
-test('what is left goes, unless some records could not be read', () => {
+test('leftover elements are removed, unless some records could not be read', () => {
   const observed = standing({ 4: [portKey(port, mac, '9.0.1.9')] });
   const gone = `delete element bridge overlaynet ports4 { "${port}" . ${mac} . 9.0.1.9 }`;
   expect(lines(observed)).toContain(gone);

@@ -13,7 +13,7 @@ interface Kustomization {
   patches?: { target: { kind: string; name: string }; patch: string }[];
 }
 
-/** What `kubectl kustomize` makes of the folder, as far as patches add to lists. */
+/** Renders a folder like `kubectl kustomize`, for patches that add to lists. */
 function rendered(folder: string): Manifest[] {
   const { resources, patches = [] } = parse(
     readFileSync(file(`${folder}/kustomization.yaml`), 'utf8'),
@@ -55,7 +55,7 @@ const documented = new Map(
     }),
 );
 
-/** What the images are made of, without digests and versions. */
+/** Contents of the images, without digests and versions. */
 function contents(): string[] {
   const files = ['operator', 'agent'].map((name) => readFileSync(file(`deploy/${name}.Dockerfile`), 'utf8'));
   return files.flatMap((text) => [
@@ -65,14 +65,14 @@ function contents(): string[] {
   ]);
 }
 
-/** What deploy/ gives, by the same headings. */
+/** The rights that deploy/ grants, by the same headings. */
 function given(): Map<string, string[]> {
   const all = rendered('deploy');
   const grants = new Map<string, string[]>();
   for (const { metadata, spec } of pods(all)) {
     grants.set(metadata.name, [...powersOf(spec!.template!.spec), ...rulesOf(metadata.name, all)]);
   }
-  // those without a pod: people and their tools
+  // subjects without a pod: people and their tools
   for (const who of subjectsOf(all)) if (!grants.has(who)) grants.set(who, rulesOf(who, all));
   for (const [role, rules] of offeredRoles(all)) grants.set(role, rules);
   grants.set('images', contents());
@@ -106,7 +106,7 @@ test('docs/rights.md has every right, capability, directory of the host and prog
   }
 });
 
-/** What a Dockerfile puts into its image, in the form of hack/offline/images.ts. */
+/** The contents that a Dockerfile puts into its image, in the form of hack/offline/images.ts. */
 function madeBy(dockerfile: string) {
   const lines = dockerfile.split('\n');
   const said = (instruction: string) =>

@@ -19,7 +19,7 @@ const agent = (links = fake.links) => new Docker({ engine: new Engine(fake.socke
 const asked = (method: string) => fake.requests.filter((request) => request.startsWith(method)).length;
 const names = () => fake.networks.map(({ Name }) => Name);
 
-test('an engine with nftables gets nothing and loses nothing, and every network says why', async () => {
+test('an engine with nftables is not changed, and every network says why', async () => {
   await docker.reconcile(cluster(1, 0));
   fake.version = { Version: '29.1.0', ApiVersion: '1.52', MinAPIVersion: '1.44' };
   fake.info = { FirewallBackend: { Driver: 'nftables' } };
@@ -53,7 +53,7 @@ test('a network from before an upgrade to Docker 28 is made anew', async () => {
   expect(fake.networks.map(({ Id }) => Id).some((id) => before.includes(id))).toBe(false);
 });
 
-test('a dry cleanup names what a real one removes, and what containers keep', async () => {
+test('a dry cleanup names the networks that a real one removes, and those that containers keep', async () => {
   await docker.reconcile(cluster(1, 0));
   fake.containers.set('web', { network: 'dcos', running: true });
   const kept = { network: 'dcos', message: expect.stringContaining('left it: web') };
@@ -64,7 +64,7 @@ test('a dry cleanup names what a real one removes, and what containers keep', as
   expect(names()).toEqual(['dcos']);
 });
 
-test('of many containers that stand in the way ten are named', async () => {
+test('ten of many blocking containers are named', async () => {
   await docker.reconcile(cluster(1, 0));
   for (let n = 10; n < 22; n++) fake.containers.set(`c${n}`, { network: 'dcos', running: true });
   await docker.reconcile({ ...cluster(1, 0), networks: [] });
@@ -72,7 +72,7 @@ test('of many containers that stand in the way ten are named', async () => {
   expect(names()).toEqual(['dcos']);
 });
 
-test('an engine that goes leaves what is known of its blocks; one that never was there has none', async () => {
+test('an engine that stops leaves its last known blocks; one that never answered has no blocks', async () => {
   await fake.down();
   await docker.reconcile(cluster(1, 0));
   expect(docker.finding).toMatchObject({ status: 'True', reason: 'NoEngine' });
@@ -87,7 +87,7 @@ test('an engine that goes leaves what is known of its blocks; one that never was
   );
 });
 
-test('what an engine had before this process holds until one answers, and not after that', async () => {
+test('networks that an engine had before this process count until an engine answers', async () => {
   const known = { ...cluster(1, 0), docker: [{ name: 'old', subnets: ['9.0.7.0/24'] }] };
   await fake.down();
   await docker.reconcile(known);
@@ -101,7 +101,7 @@ test('what an engine had before this process holds until one answers, and not af
   expect(docker.blocks?.map(({ name }) => name)).toEqual(['dcos', 'dcos6']);
 });
 
-test('what is about to be made is recorded before, and what could not be made is let go', async () => {
+test('a network is recorded before it is made, and forgotten if that fails', async () => {
   fake.refused.add('dcos6');
   const recorded: unknown[] = [];
   const record = () => {
@@ -110,13 +110,13 @@ test('what is about to be made is recorded before, and what could not be made is
   const { made, error } = await docker.reconcile(cluster(1, 0), { record });
   expect(recorded).toEqual([[[], ['dcos', 'dcos6']]]);
   expect(docker.blocks?.map(({ name }) => name)).toEqual(['dcos']);
-  // the rules of the one that was made are ahead of ours, whatever became of the other
+  // the rules of the new network are before ours, even if the other one failed
   expect(made).toBe(true);
   expect(error?.message).toContain('Pool overlaps');
   expect(await docker.reconcile(cluster(1, 0))).toMatchObject({ made: false, error: expect.any(Error) });
 });
 
-test('a network that takes no new containers is not made, and stays where it is there', async () => {
+test('a network that admits no new containers is not made, and stays if it exists', async () => {
   const closed = new Map([['dcos6', 'a rule is not in place']]);
   await docker.reconcile(cluster(1, 0), { closed });
   expect(names()).toEqual(['dcos']);
@@ -169,7 +169,7 @@ test('a network whose bridge is gone is made anew; one with containers that run 
   expect(fake.networks.map(({ Id }) => Id)).not.toContain(dcos.Id);
 });
 
-test('one that was killed before it could be asked may have networks: of its blocks nothing is known', async () => {
+test('an engine that was killed before its first answer may have networks with unknown blocks', async () => {
   await fake.kill();
   await docker.reconcile(cluster(1, 0));
   expect(docker.finding).toMatchObject({
@@ -180,7 +180,7 @@ test('one that was killed before it could be asked may have networks: of its blo
   expect(docker.blocks).toBeUndefined();
 });
 
-test('the network of an overlay that somebody deletes goes with its last container, and its stay is no failure', async () => {
+test('the Docker network of an overlay that is being deleted goes with its last container, and until then is no failure', async () => {
   await docker.reconcile(cluster(1, 0));
   fake.containers.set('web', { network: 'dcos', running: true, address: '9.0.0.130' });
   const going = cluster(1, 0);
@@ -198,7 +198,7 @@ test('the network of an overlay that somebody deletes goes with its last contain
   expect(await docker.endpoints()).toEqual([]);
 });
 
-test('an engine that does not answer leaves what it said last of its containers', async () => {
+test('without an answer, the engine’s last report of its containers counts', async () => {
   await docker.reconcile(cluster(1, 0));
   fake.containers.set('web', { network: 'dcos', running: true, address: '9.0.0.130' });
   const before = await docker.endpoints();

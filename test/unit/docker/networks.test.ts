@@ -45,7 +45,7 @@ test('a network has its halves, the first address of each as gateway, its bridge
   ]);
 });
 
-test('from Docker 28 on it lets in what others send, and IPv6-only needs no IPv4', () => {
+test('from Docker 28 on it accepts packets from outside, and IPv6-only networks need no IPv4', () => {
   const [dcos, dcos6] = wantedNetworks(cluster(1, 0), 48).map(({ shape }) => shape);
   expect(dcos).toMatchObject({ EnableIPv4: true, EnableIPv6: false });
   expect(dcos?.Options).toMatchObject({ [`${bridge}.gateway_mode_ipv4`]: 'nat-unprotected' });
@@ -56,7 +56,7 @@ test('from Docker 28 on it lets in what others send, and IPv6-only needs no IPv4
   expect(dcos6?.Options).not.toHaveProperty([`${bridge}.inhibit_ipv4`]);
 });
 
-test('before that an IPv6-only network has IPv4 addresses that lead nowhere, always the same', () => {
+test('before Docker 28 an IPv6-only network has unused IPv4 addresses, always the same', () => {
   const [, dcos6] = wantedNetworks(cluster(1, 0), 47).map(({ shape }) => shape);
   const [pool, half] = dcos6?.IPAM.Config ?? [];
   expect(half?.Subnet).toBe('fd01:b::8000:0:0/81');
@@ -64,7 +64,7 @@ test('before that an IPv6-only network has IPv4 addresses that lead nowhere, alw
   expect(dcos6?.Options).toMatchObject({ [`${bridge}.inhibit_ipv4`]: 'true' });
 });
 
-test('a network that holds a block and no Docker half, or is not in force, has none', () => {
+test('a network without a Docker half, or not in force, has no Docker network', () => {
   const snapshot = cluster(1, 0);
   for (const { subnets } of snapshot.allocations[0]!.spec.networks!) {
     for (const subnet of subnets) delete subnet.bridges!.docker;
@@ -73,7 +73,7 @@ test('a network that holds a block and no Docker half, or is not in force, has n
   expect(wantedNetworks({ ...cluster(1, 0), networks: [] }, 41)).toEqual([]);
 });
 
-test('of several subnets it has the active one; of those that all drain what it had', () => {
+test('it uses the active subnet; if all drain, it keeps its subnet', () => {
   const subnets = [
     { cidr: '9.0.0.0/8', prefix: 24 },
     { cidr: '10.0.0.0/8', prefix: 24 },
@@ -96,7 +96,7 @@ test('pools of two networks never overlap', () => {
   expect(pools.every((pool) => overlaps(parseCidr('240.0.0.0/4'), pool))).toBe(true);
 });
 
-test('ours is what bears the label of its own name, if an overlay can have that; nonsense in it is no block', () => {
+test('a Docker network is ours if its label has its own name and an overlay can have that name; invalid text in the label is no block', () => {
   const [{ shape }] = wantedNetworks(cluster(1, 0), 41) as [ReturnType<typeof wantedNetworks>[0]];
   const labelled = (Name: string, label: string) =>
     isOurs({ ...shape, Name, Labels: { [networkLabel]: label } });

@@ -55,7 +55,7 @@ test('a reader comes to every page of docs/ from README.md', () => {
   expect(pages.filter((page) => !seen.has(page))).toEqual([]);
 });
 
-test('each heading of a page has an anchor of its own', () => {
+test('each heading of a page has its own anchor', () => {
   for (const page of pages) {
     const anchors = anchorsOf(page);
     const twice = anchors.filter((anchor, index) => anchors.indexOf(anchor) !== index);

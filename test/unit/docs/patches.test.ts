@@ -12,7 +12,7 @@ interface Kustomization {
 
 /** Kustomizations that pages show. */
 const shown = filesBelow('docs', '.md').flatMap((page) =>
-  [...textOf(page).matchAll(/^```yaml\n([^`]*^patches:[^`]*)```/gm)].map(
+  [...textOf(page).matchAll(/^ *```yaml\n([^`]*^ *patches:[^`]*)```/gm)].map(
     ([, text = '']) => [page, parse(text) as Kustomization] as const,
   ),
 );

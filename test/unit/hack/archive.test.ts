@@ -34,7 +34,7 @@ test('a layer has its files with their modes, owned by root, and is the same whe
   expect(listed).toMatch(/^drwxrwxrwt 0\/0 .* \.\/tmp\/$/m);
 });
 
-test('an archive names each image with its layers by their digests; one that two images share is in it once', async () => {
+test('an archive names each image with its layers by their digests; a shared layer is in it once', async () => {
   for (const name of ['lower', 'upper']) {
     writeFileSync(at('file'), name);
     await writeLayer(at(name), { '/file': at('file') });

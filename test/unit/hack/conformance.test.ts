@@ -46,13 +46,13 @@ describe('the choice of specs', () => {
     expect([...choose([text]).leftOut.values()]).toEqual([[text]]);
   });
 
-  test('a conformance spec is run whatever else its text holds', () => {
+  test('a conformance spec always runs', () => {
     const text = `${policy} [Disruptive] [Conformance]`;
     expect(named([text])).toEqual({ '[Conformance]': [text] });
     expect(choose([text]).leftOut.size).toBe(0);
   });
 
-  test('words narrow it down, also those that are left out', () => {
+  test('words restrict the specs, including the left-out ones', () => {
     expect(named([required, dual, other], ['collisions', 'ipv6'])).toEqual({
       '[Feature:IPv6DualStack]': [dual],
       'the other specs': [other],
@@ -96,7 +96,7 @@ describe("ginkgo's report", () => {
     expect(listed(text)).toEqual(['[sig-network] Services a', '[sig-network] Services b']);
   });
 
-  test('a spec that left itself out says why; one that was not chosen is no result', () => {
+  test('a spec that skipped itself says why; a spec that was not chosen is no result', () => {
     const results = resultsOf(report(spec('a', 'skipped', failure('needs 3 zones')), spec('b', 'skipped')));
     expect(results).toEqual([
       {

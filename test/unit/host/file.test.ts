@@ -25,7 +25,7 @@ afterEach(() => {
 });
 const read = (...parts: string[]) => readFileSync(at.path(...parts), 'utf8');
 
-test('a file is replaced whole, by way of the directory that nobody watches', () => {
+test('a file is replaced as a whole, through a directory that no program watches', () => {
   writeAtomically(at.path('net', 'a.conflist'), 'one', 0o644, at.path('conf'));
   const { ino } = statSync(at.path('net', 'a.conflist'));
   // what someone left there who was killed
@@ -36,7 +36,7 @@ test('a file is replaced whole, by way of the directory that nobody watches', ()
   expect([readdirSync(at.path('net')), readdirSync(at.path('conf'))]).toEqual([['a.conflist'], []]);
 });
 
-test('who watches the directory sees a rename in it: containerd passes over what comes in from elsewhere', async () => {
+test('a program that watches the directory sees a rename in it: containerd ignores files that are moved in from elsewhere', async () => {
   mkdirSync(at.path('net'));
   const seen: (string | null)[] = [];
   const watcher = watch(at.path('net'), { persistent: false }, (_, name) => seen.push(name));
@@ -54,7 +54,7 @@ test('across filesystems it goes by a hidden file beside the target', () => {
   expect([readdirSync(at.path('net')), readdirSync(other)]).toEqual([['a.conflist'], []]);
 });
 
-test('it has the mode that was asked for, whatever the umask', () => {
+test('a file has the requested mode, independent of the umask', () => {
   const umask = process.umask(0o077);
   try {
     writeAtomically(at.path('file'), '', 0o644);
@@ -64,7 +64,7 @@ test('it has the mode that was asked for, whatever the umask', () => {
   expect(statSync(at.path('file')).mode & 0o777).toBe(0o644);
 });
 
-test('where it cannot be written, what was there stays, and nothing else is left', () => {
+test('a failed write keeps the old file, and leaves nothing else', () => {
   mkdirSync(at.path('a', 'b'), { recursive: true });
   expect(() => {
     writeAtomically(at.path('a'), 'text', 0o644, at.path('conf'));

@@ -11,7 +11,7 @@ afterEach(() => {
 
 const megabytes = (count: number) => () => count * 2 ** 20;
 
-test('passes one after the other are followed by one collection', () => {
+test('consecutive passes are followed by one collection', () => {
   const collecting = jest.fn();
   const garbage = new Garbage({ collect: collecting, resident: megabytes(140), afterMs: 1_000 });
   garbage.left();
@@ -25,7 +25,7 @@ test('passes one after the other are followed by one collection', () => {
   expect(collecting).toHaveBeenCalledTimes(1);
 });
 
-test('a process that is small is left alone', () => {
+test('a small process is not collected', () => {
   const collecting = jest.fn();
   const garbage = new Garbage({ collect: collecting, resident: megabytes(80), afterMs: 1_000 });
   garbage.left();

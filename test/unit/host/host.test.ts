@@ -27,7 +27,7 @@ test.each([
   expect(reasons(new Host({ log: silent, release, sysctls: '/nonexistent' }))).toEqual(told);
 });
 
-test('kube-proxy’s IPVS mode is told while a network is isolated', async () => {
+test('kube-proxy’s IPVS mode is reported while a network is isolated', async () => {
   const log = recordingLog();
   const host = new Host({ log, run, links, release: '6.18.0', sysctls: '/nonexistent' });
   await host.look(snapshot());
@@ -40,7 +40,9 @@ test('kube-proxy’s IPVS mode is told while a network is isolated', async () =>
   // once, not at each look
   await host.look(isolated);
   expect(log.lines.filter((line) => line.includes('IPVS'))).toEqual([
-    expect.stringMatching(/^warn kube-proxy runs in IPVS mode .*reason="IPVS"$/),
+    expect.stringMatching(
+      /^warn .* object="kube-ipvs0" command="ip link show" output="kube-proxy runs in IPVS mode .*reason="IPVS"$/,
+    ),
   ]);
   const other = new Host({
     log,

@@ -69,7 +69,7 @@ describe('the plugins', () => {
     expect(there('portmap')).toBe('portmap of the distribution, which does not know CNI 1.1.0');
   });
 
-  test('a standard plugin that we put there follows the image, until somebody replaces it', () => {
+  test('a standard plugin that we installed follows the image, until another program replaces it', () => {
     copy();
     for (const name of ['overlaynet', 'loopback', 'host-local']) put('image', name, `${name} 3`);
     put(bin, 'host-local', 'host-local of somebody');
@@ -102,7 +102,7 @@ describe('the plugins', () => {
     expect(statSync(at.path(bin, 'overlaynet')).ino).not.toBe(held);
   });
 
-  test('a record that cannot be read makes nothing ours', () => {
+  test('with an unreadable record, no plugin counts as ours', () => {
     copy();
     writeFileSync(at.path(bin, '.overlaynet.json'), '{');
     put('image', 'loopback', 'loopback 3');
@@ -131,7 +131,7 @@ describe('the plugins', () => {
     expect(words()).toBe('');
   });
 
-  test('what cannot be removed is told, and the rest goes', () => {
+  test('files that cannot be removed are reported, and the rest goes', () => {
     copy();
     rmSync(at.path(bin, 'loopback'));
     mkdirSync(at.path(bin, 'loopback'));
@@ -147,7 +147,7 @@ describe('the plugins', () => {
     expect(readdirSync(at.path('image'))).toEqual(['host-local', 'loopback', 'overlaynet']);
   });
 
-  test('go again as far as they are ours', () => {
+  test('are removed if they are ours', () => {
     put(bin, 'loopback', 'loopback of the distribution');
     copy();
     // of an install that was killed while it copied
@@ -173,7 +173,7 @@ describe('the plugins', () => {
 describe('systemd-networkd’s drop-in', () => {
   const file = 'host/etc/systemd/networkd.conf.d/50-overlaynet.conf';
 
-  test('says what is not networkd’s, once', () => {
+  test('tells networkd to leave foreign objects alone, and is reported once', () => {
     mkdirSync(at.path('host/etc/systemd'), { recursive: true });
     installDropIns(at.path('host'), log);
     const lines = readFileSync(at.path(file), 'utf8').split('\n');
@@ -189,17 +189,17 @@ describe('systemd-networkd’s drop-in', () => {
     expect(told()).toHaveLength(1);
   });
 
-  test('where networkd runs already it is told that it must be started again', () => {
+  test('if networkd runs already, the message says that it must be restarted', () => {
     mkdirSync(at.path('host/etc/systemd'), { recursive: true });
     mkdirSync(at.path('host/run/systemd/netif'), { recursive: true });
     writeFileSync(at.path('host/run/systemd/netif/state'), '');
     installDropIns(at.path('host'), log);
     expect(log.lines[1]).toMatch(
-      /^warn systemd-networkd runs, .*command="systemctl restart systemd-networkd"$/,
+      /^warn systemd-networkd runs, .*object="\/etc\/systemd\/networkd.conf.d\/50-overlaynet.conf" command="systemctl restart systemd-networkd" output="not yet run"$/,
     );
   });
 
-  test('a host without systemd gets none, and that is said', () => {
+  test('a host without systemd gets no drop-in, and the log says so', () => {
     installDropIns(at.path('host'), log);
     expect(existsSync(at.path('host/etc'))).toBe(false);
     expect(log.lines).toEqual([
@@ -208,7 +208,7 @@ describe('systemd-networkd’s drop-in', () => {
     ]);
   });
 
-  test('that cannot be written is told with what follows, and is no error', () => {
+  test('that cannot be written is reported with its effect, and is no error', () => {
     mkdirSync(at.path('host/etc/systemd'), { recursive: true });
     writeFileSync(at.path('host/etc/systemd/networkd.conf.d'), 'in the way');
     installDropIns(at.path('host'), log);
@@ -267,7 +267,7 @@ describe('NetworkManager’s drop-in', () => {
   });
 });
 
-test('all of it is tried, and what failed is told together', async () => {
+test('all steps are tried, and the failures are reported together', async () => {
   rmSync(at.path('image', 'overlaynet'));
   mkdirSync(at.path('image', 'overlaynet'));
   mkdirSync(at.path('host/etc/systemd'), { recursive: true });

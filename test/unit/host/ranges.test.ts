@@ -18,7 +18,7 @@ const range = fc.record({
   link: fc.constantFrom('eth0', 'eth1'),
 });
 
-test('merged ranges clash with the same overlays as all of them do, in any order, and none can be spared', () => {
+test('merged ranges clash with the same overlays as all single ones, in any order, and each one is needed', () => {
   const hit = (ranges: readonly HostRange[], subnet: string) =>
     ranges.some(({ cidr, kind }) => clashes(parseCidr(subnet), parseCidr(cidr), kind));
   fc.assert(
@@ -73,11 +73,11 @@ test('a registration has 64 ranges, those of links first, and says how many it l
   expect(said.furtherAddresses).toEqual(['10.9.0.1', '10.100.0.2', 'fd00::2']);
 });
 
-test('a node that has nothing beside the overlays registers nothing', async () => {
+test('a node without ranges beside the overlays registers none', async () => {
   expect(await node([], ['172.17.0.2']).says()).toEqual({});
 });
 
-test('a route that comes and goes all the time is registered ever more seldom; one after a quiet time at once', async () => {
+test('a flapping route is registered less and less often; a change after a quiet time is registered at once', async () => {
   const { space, at, says } = node();
   let writes = 0;
   let last = JSON.stringify(await says());
@@ -94,7 +94,7 @@ test('a route that comes and goes all the time is registered ever more seldom; o
   expect((await says()).ranges?.[0]?.link).toBe('eth7');
 });
 
-test('what cannot be read any more stays as it was, and is told', async () => {
+test('after a failed read, the last ranges stay, and the failure is reported', async () => {
   const { at, own, says } = node([lan]);
   const before = await says();
   at.broken = true;

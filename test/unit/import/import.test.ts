@@ -117,6 +117,8 @@ test('an OUI of digits is text, default names become spec.defaultNetwork, the sm
     defaultNetwork: 'dcos-1',
   });
   expect(findings.join()).toContain('config.yaml:5: not kept: vtep_mtu: 1400 differs from 1420');
+  const { objects: other } = imported(file.replace(/name: dcos$/m, 'name: prod'));
+  expect(other?.config.spec.defaultNetwork).toBe('dcos');
 });
 
 test.each([

@@ -52,14 +52,14 @@ test('while a record cannot be read, no lease and no link is called foreign', ()
   expect(told({ problems, attachments: [], leases: new Map([[network, ['9.0.1.99']]]) })).toEqual([]);
 });
 
-test('a container that comes or goes is left alone', () => {
+test('a container that starts or ends is ignored', () => {
   expect(told({ young: new Set(['cafe']), links: new Set() })).toEqual([]);
   expect(told({ young: new Set(['f00d']), links: new Set([host, 'c-0000000000ff']) })).toEqual([]);
   const leases = new Map([[network, [address, '9.0.1.99']]]);
   expect(told({ leases, youngLeases: new Set([`${network} 9.0.1.99`]) })).toEqual([]);
 });
 
-test('what is young is told by the files’ times', () => {
+test('the files’ times tell which differences are new', () => {
   const at = scratch();
   try {
     mkdirSync(at.path('attachments'));

@@ -1,32 +1,15 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
-import { stringify } from 'yaml';
 import { connect } from '../../../src/kube/client.ts';
 import { nodes } from '../../../src/kube/resources.ts';
 import type { Answered } from '../../../src/kube/transport.ts';
+import { kubeconfigFor } from '../../support/plainserver.ts';
 
-/** A kubeconfig for a server that answers in the clear. */
-function kubeconfig(dir: string, url: string): string {
-  const file = join(dir, 'kubeconfig');
-  writeFileSync(
-    file,
-    stringify({
-      apiVersion: 'v1',
-      kind: 'Config',
-      'current-context': 'x',
-      clusters: [{ name: 'x', cluster: { server: url, 'insecure-skip-tls-verify': true } }],
-      contexts: [{ name: 'x', context: { cluster: 'x', user: 'x' } }],
-      users: [{ name: 'x', user: { token: 't' } }],
-    }),
-  );
-  return file;
-}
-
-test('each request is told of once, with its verb, status and time; one without an answer has status 0', async () => {
+test('each request is counted once, with its verb, status and time; one without an answer has status 0', async () => {
   const dir = mkdtempSync(join(tmpdir(), 'ovt-answered-'));
   const server: Server = createServer((request, response) => {
     const status = request.method === 'PUT' ? 409 : 200;
@@ -36,7 +19,10 @@ test('each request is told of once, with its verb, status and time; one without 
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const told: Answered[] = [];
-  const client = connect({ kubeconfig: kubeconfig(dir, url), onAnswer: (request) => told.push(request) });
+  const client = connect({
+    kubeconfig: kubeconfigFor(join(dir, 'kubeconfig'), url),
+    onAnswer: (request) => told.push(request),
+  });
   try {
     await client.get(nodes, 'node1');
     await client.update(nodes, { metadata: { name: 'node1' } }).catch(() => undefined);

@@ -65,7 +65,7 @@ test('an IPv6 address is reached', async () => {
   expect(await answer(connections, get)).toBe('GET /a?b=c none ');
 });
 
-test('a server is believed by its CA alone', async () => {
+test('a server is trusted only through its CA', async () => {
   const [from, until] = [new Date(Date.now() - 60_000), new Date(Date.now() + 3_600_000)];
   const pair = selfSigned({ commonName: 'api', names: ['127.0.0.1'], from, until });
   const trusting = await connected(createSecureServer(pair, echo), 'https', { ca: pair.cert });
@@ -113,7 +113,7 @@ test('a read that a new connection loses is not sent again', async () => {
   expect(seen.accepted).toBe(1);
 });
 
-test('a handshake that nobody answers ends the request', async () => {
+test('a handshake without an answer ends the request', async () => {
   const { connections } = await connected(createTCPServer(), 'https', {}, '127.0.0.1', 50);
   await expect(answer(connections, get)).rejects.toThrow('no connection within 50 ms');
 });
@@ -126,7 +126,7 @@ test('the signal ends an answer that has begun', async () => {
   await expect(text(begun)).rejects.toThrow('aborted');
 });
 
-test('what is retired closes its idle connections at once, and those in use when they are no longer', async () => {
+test('a retired pool closes idle connections at once, and others when they become idle', async () => {
   let finish = (): void => undefined;
   const { connections, seen } = await connected(
     createServer((request, response) => {

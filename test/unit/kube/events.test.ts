@@ -49,7 +49,7 @@ test('a node that flaps for an hour makes at most one Event a minute after the f
   expect(Math.max(...counts)).toBeGreaterThan(700);
 });
 
-test('one node that flaps does not keep another from being told of', async () => {
+test('Events about a flapping node do not hold up those about another', async () => {
   const { own, sent } = recorder();
   for (let i = 0; i < 200; i++) own.event(object('node1'), 'Warning', 'Refused', `for the reason ${i}`);
   own.event(object('node2'), 'Warning', 'Refused', 'no such address');

@@ -28,7 +28,7 @@ describe('KeyedQueue', () => {
     jest.useRealTimers();
   });
 
-  test('tells how many keys wait, since when, and how many runs failed', async () => {
+  test('reports how many keys wait, since when, and how many runs failed', async () => {
     const { queue } = recorded(1_000);
     expect(queue.load).toEqual({ depth: 0, oldestMs: 0, retries: 0 });
     await jest.advanceTimersByTimeAsync(5_000);

@@ -23,7 +23,7 @@ const storeOf = (version: number, ...items: KubeObject[]) => {
 };
 
 describe('Store', () => {
-  test('what a list shows wins over what was known when it began', () => {
+  test('a list wins over what was known when it began', () => {
     const { store, told } = storeOf(10, object('a', 5), object('b', 6));
     const mark = store.mark();
     const answer = list(20, object('a', 15), object('c', 16));
@@ -32,7 +32,7 @@ describe('Store', () => {
     expect([told, store.resourceVersion]).toEqual([['~a@15', '+c@16', '-b'], '20']);
   });
 
-  test('what came while the list was under way stays when it is newer', () => {
+  test('an event during the list stays if it is newer', () => {
     const { store, told, confirm } = storeOf(10, object('a', 5), object('b', 6));
     const mark = store.mark();
     store.learn(object('a', 21));
@@ -72,7 +72,17 @@ describe('Store', () => {
     expect(told).toEqual(['~a@90']);
   });
 
-  test('what a read does not find is gone, and older events of it do not bring it back', () => {
+  test('an answer wins over a watch that showed the same version without fields that its CRD did not have', () => {
+    const { store, told } = storeOf(10, object('a', 5));
+    const whole = { ...object('a', 12), spec: { since: '1.2' } };
+    store.take({ type: 'MODIFIED', object: { ...object('a', 12), spec: {} } as KubeObject });
+    store.learn(whole);
+    expect([told, store.get('a')]).toEqual([['~a@12', '~a@12'], whole]);
+    store.learn({ ...whole, metadata: { ...whole.metadata, generation: undefined } } as object as KubeObject);
+    expect(told).toHaveLength(2);
+  });
+
+  test('an object that a read does not find is gone, and older events do not bring it back', () => {
     const { store, told, confirm } = storeOf(10, object('a', 5));
     expect(confirm('a', undefined)).toBe(true);
     store.take({ type: 'MODIFIED', object: object('a', 12) });
@@ -82,7 +92,7 @@ describe('Store', () => {
     expect([told, store.get('a')?.metadata.uid]).toEqual([['-a', '+a@15'], 'successor']);
   });
 
-  test('a read that began before another of the name came says nothing about that one', () => {
+  test('a read that began before a namesake was created says nothing about that one', () => {
     const { store, told } = storeOf(10, object('a', 5));
     const before = { object: store.get('a'), seen: store.resourceVersion };
     store.take({ type: 'DELETED', object: object('a', 11) });

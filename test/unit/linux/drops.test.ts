@@ -39,7 +39,7 @@ const kernel =
     return Promise.resolve({ stdout, stderr: '', code: 0 });
   };
 
-test('what each rule of the data path drops counts for the guard that it belongs to', async () => {
+test('the drops of each rule count for its guard', async () => {
   const asked: string[] = [];
   const drops = await readDrops(kernel(asked), 'nft', isolated.chains);
   const dropping = [...isolated.chains[4], ...isolated.chains[6]].flatMap(({ table, rules }) =>
@@ -56,7 +56,7 @@ test('what each rule of the data path drops counts for the guard that it belongs
   expect(asked).toContain('nft -j list table bridge overlaynet');
 });
 
-test('a chain that is gone counts nothing', async () => {
+test('a missing chain counts nothing', async () => {
   const gone: Run = () =>
     Promise.resolve({ stdout: '', stderr: 'Error: No such file or directory', code: 1 });
   expect(await readDrops(gone, 'legacy', isolated.chains)).toEqual(none());

@@ -38,7 +38,7 @@ test('a program runs once a step, whatever it has to change, and not at all with
   expect(seen[0]?.split('\n')).toHaveLength(3);
 });
 
-test("a failed line is its network's failure, in the program's words, told once a reason", async () => {
+test("a failed line is a failure of its network, in the program's words, reported once for each reason", async () => {
   const plan = emptyPlan();
   plan.routing.push(route('dcos', '9.0.1.0/24'), route('lab', '10.0.1.0/24'), route('lab', '10.0.2.0/24'));
   plan.routing.push({ kind: 'addRule', rule: 'from 9.0.0.0/8 lookup 42 pref 142' });
@@ -56,10 +56,12 @@ test("a failed line is its network's failure, in the program's words, told once 
       network: 'lab',
       message:
         'ip: Error: Nexthop id does not exist. (route add 10.0.1.0/24 table 254 metric 0 proto 142 nhid 5) and 1 more',
+      command: 'ip route add 10.0.1.0/24 table 254 metric 0 proto 142 nhid 5',
     },
     {
       message:
         'ip: RTNETLINK answers: Operation not permitted (rule add from 9.0.0.0/8 lookup 42 pref 142 protocol 142)',
+      command: 'ip rule add from 9.0.0.0/8 lookup 42 pref 142 protocol 142',
     },
   ]);
 });
@@ -79,7 +81,12 @@ test('changes that need a link that could not be made report nothing more', asyn
       plan,
       all(plan),
     ),
-  ).toEqual([{ message: 'ip: RTNETLINK answers: Address already in use (link set vtep1 up)' }]);
+  ).toEqual([
+    {
+      message: 'ip: RTNETLINK answers: Address already in use (link set vtep1 up)',
+      command: 'ip link set vtep1 up',
+    },
+  ]);
 });
 
 test("ipset's way of failing is understood, a program that is missing does not stop the others", async () => {

@@ -93,12 +93,12 @@ test.each([
   expect(said[0]).toContain(why);
 });
 
-test('legacy tables that are not there are not asked for, since that would make them', async () => {
+test('missing legacy tables are not read, because that would make them', async () => {
   const { asked } = await plan({ 'iptables-legacy-save raw': saved('raw') });
   expect(asked.filter((key) => key.includes('legacy'))).toEqual(['iptables-legacy-save raw']);
 });
 
-test('where it is not known which legacy tables there are, only cleanup says so', async () => {
+test('if the legacy tables are unknown, only cleanup reports it', async () => {
   const answers = { 'cat /proc/net/ip_tables_names': new CommandError('cat: no answer within 60 s') };
   expect((await plan(answers)).said).toEqual([]);
   expect((await plan(answers, nothing)).said).toContain(
@@ -110,7 +110,7 @@ test('a table in which nothing is wanted, and which iptables cannot read, is for
   expect((await plan({ 'iptables-nft raw': incompatible('raw') })).hidden).toEqual(['raw']);
 });
 
-test('base chains of others in a table hide nothing of it, nor does a warning', () => {
+test('other programs’ base chains in a table hide no rule of it, and neither does a warning', () => {
   const text = `# Table \`filter' contains incompatible base-chains, use 'nft' tool to list them.\n# Warning: x\n${saved('filter', ':OVERLAYNET-INPUT - [0:0]')}`;
   const { chains, unread } = parseChains(text);
   expect(unread.size).toBe(0);
@@ -146,7 +146,7 @@ describe('while nft shows no mangle table, kubelet may have its chains there', (
   });
 });
 
-test('a program that is not installed, and is needed, is said once', async () => {
+test('a missing program that is needed is reported once', async () => {
   const absent = new CommandError('iptables-nft: not found; install iptables');
   expect((await plan({ 'iptables-nft': absent })).said).toEqual([absent.message]);
 });

@@ -26,7 +26,7 @@ test.each([
       debug: quiet,
       info: quiet,
       error: quiet,
-      warn: (_message, fields) => warned.push(fields?.why),
+      warn: (_message, fields) => warned.push(fields.output),
     };
     let calls = 0;
     const watch = monitor(() => ++calls >= 3 && events.emit('enough'), {

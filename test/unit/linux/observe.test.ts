@@ -25,6 +25,7 @@ test('a list that never arrives whole is an error', async () => {
   expect(failures).toEqual([
     {
       message: 'ip: Dump was interrupted and may be inconsistent. (ip -N -j -d address show)',
+      command: 'ip -N -j -d address show',
     },
   ]);
 });

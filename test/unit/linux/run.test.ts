@@ -12,7 +12,7 @@ test('arguments are not for a shell', async () => {
   expect((await run('printf', ['%s', '$(id); `id`'])).stdout).toBe('$(id); `id`');
 });
 
-test('a program that is not there is named, with the package that has it', async () => {
+test('a missing program is named with its package', async () => {
   const env = { PATH: '/nowhere' };
   await expect(run('ip', [], { env })).rejects.toThrow(CommandError);
   await expect(run('ip', [], { env })).rejects.toThrow('ip: not found; install iproute2');
@@ -20,14 +20,14 @@ test('a program that is not there is named, with the package that has it', async
   await expect(run('ovt-none', [])).rejects.toThrow('ovt-none: not found');
 });
 
-test('one that takes too long, or is killed, is a failure that says so', async () => {
+test('a program that takes too long, or is killed, is a failure with that reason', async () => {
   await expect(run('sleep', ['60'], { timeoutMs: 50 })).rejects.toThrow(
     'sleep: no answer within 0.05 s (sleep 60)',
   );
   await expect(run('sh', ['-c', 'kill -9 $$'])).rejects.toThrow('sh: killed by SIGKILL');
 });
 
-test('one that ends without reading a long input does no harm', async () => {
+test('a program that ends without reading a long input is no failure', async () => {
   expect((await run('true', [], { input: 'x'.repeat(1_000_000) })).code).toBe(0);
 });
 
@@ -47,6 +47,6 @@ test('output can be read line by line, also if it is longer than a string can be
   expect(seen).toEqual({ lines: 60_001, last: 'end' });
 });
 
-test('more than can be kept is a failure that says so, and ends the program', async () => {
+test('too much output is a failure with that reason, and ends the program', async () => {
   await expect(run('yes', ['x'.repeat(9_999)])).rejects.toThrow(/^yes: printed more than 256 MB/);
 });

@@ -38,7 +38,7 @@ const running =
     return Promise.resolve({ stdout: JSON.stringify(routes), stderr: '', code: 0 });
   };
 
-test.each([...forwarding, ...bridge])('%s is told when it is off, and switched on', async (path) => {
+test.each([...forwarding, ...bridge])('%s is reported when it is off, and switched on', async (path) => {
   for (const other of [...forwarding, ...bridge]) set(other, other === path ? '0' : '1');
   expect(switchedOff(root)).toEqual([
     expect.stringMatching(new RegExp(`^${path.replaceAll('/', '\\.')} is 0: .*; set it to 1$`)),
@@ -48,7 +48,7 @@ test.each([...forwarding, ...bridge])('%s is told when it is off, and switched o
   expect(switchedOff(root)).toEqual([]);
 });
 
-test('what is on stays as it is: a value beyond 1 too', async () => {
+test('a switch that is on is not changed, even with a value above 1', async () => {
   for (const path of bridge) set(path, '1');
   for (const path of forwarding) set(path, '2');
   await installSystem(silent, running(), root);
@@ -62,7 +62,7 @@ test('a kernel without IPv6 needs no IPv6 forwarding, and is not asked for route
   expect(done.filter((line) => line.startsWith('ip '))).toEqual([]);
 });
 
-test('without br_netfilter what that means is told, and the rest is done', async () => {
+test('a missing br_netfilter is reported with its effect, and the rest is done', async () => {
   rmSync(join(root, 'net/bridge'), { recursive: true });
   const log = recordingLog();
   await installSystem(log, running(), root);
@@ -71,7 +71,10 @@ test('without br_netfilter what that means is told, and the rest is done', async
     expect.stringContaining('net.bridge.bridge-nf-call-ip6tables does not exist'),
   ]);
   expect(log.lines.filter((line) => line.startsWith('warn'))).toEqual(
-    switchedOff(root).map((problem) => `warn ${problem}`),
+    switchedOff(root).map((problem) => {
+      const [name = ''] = problem.split(' ');
+      return `warn a sysctl is not as the data path needs it object="${name}" command="sysctl ${name}" output="${problem}"`;
+    }),
   );
   expect(forwarding.map(get)).toEqual(['1', '1']);
 });
@@ -122,7 +125,7 @@ describe('a kernel whose list of built-in modules is there', () => {
     );
   };
 
-  test('fails the installation where a module is neither loadable nor built in, naming it and the package; the rest is done', async () => {
+  test('fails the installation if a module is neither loadable nor built in, and names it and the package; the rest is done', async () => {
     builtIn(modules.filter((name) => !['xt_set', 'ip_set', 'ip_set_hash_net'].includes(name)));
     await expect(installSystem(silent, running(), root, kernel)).rejects.toThrow(
       /^kernel 6\.12\.0-55\.el10\.x86_64 has no ip_set, ip_set_hash_net, xt_set, neither to be loaded nor built in \(modprobe: FATAL: Module x not found\): install .*kernel-modules-extra/,
@@ -130,7 +133,7 @@ describe('a kernel whose list of built-in modules is there', () => {
     expect(forwarding.map(get)).toEqual(['1', '1']);
   });
 
-  test('has what is built in, what is there already, and by either spelling', async () => {
+  test('counts built-in and loaded modules, in both spellings', async () => {
     builtIn(modules.filter((name) => name !== 'xt_set').map((name) => name.replaceAll('_', '-')));
     set('sys/module/xt_set/refcnt', '1');
     await installSystem(silent, running(), root, kernel);
@@ -149,7 +152,7 @@ describe('the limits of the neighbour tables', () => {
     [1, 2, 3].map((at) => `net/${family}/neigh/default/gc_thresh${at}`),
   );
 
-  test('are raised, of both families, and none is lowered', async () => {
+  test('are raised, for both families, and never lowered', async () => {
     for (const path of limits) set(path, '1024');
     set(limits[2]!, '100000');
     set(limits[4]!, '8192');
@@ -169,7 +172,7 @@ describe('the limits of the neighbour tables', () => {
   });
 });
 
-test('modules that cannot be loaded, without that list, are told in one line', async () => {
+test('without the kernel’s list of built-in modules, those that cannot be loaded are reported in one line', async () => {
   const log = recordingLog();
   await installSystem(log, running(), root);
   expect(log.lines.filter((line) => line.includes('modules'))).toHaveLength(1);
@@ -212,7 +215,7 @@ describe('where routers advertise the default route', () => {
     ]);
   });
 
-  test('what cannot be set leaves IPv6 forwarding off, and the installation fails naming it', async () => {
+  test('if accept_ra cannot be set, IPv6 forwarding stays off, and the installation fails and names it', async () => {
     rmSync(join(root, accept('eth0')));
     mkdirSync(join(root, accept('eth0')));
     await expect(installSystem(silent, running(routes), root)).rejects.toThrow(/EISDIR/);

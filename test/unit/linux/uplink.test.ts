@@ -18,7 +18,7 @@ function answering(links: object[], routes: object[] = [], toPeer?: object) {
 const eth0 = { ifname: 'eth0', mtu: 9000, addr_info: [{ local: '172.17.0.2' }] };
 const eth1 = { ifname: 'eth1', mtu: 1500, addr_info: [{ local: 'fd00:17::2' }] };
 
-test('of several addresses the smallest counts; one that no link has is named', async () => {
+test('of several addresses the smallest counts; an address without a link is named', async () => {
   const { run } = answering([eth0, eth1]);
   expect(await uplinkMTU(['172.17.0.2'], [], run)).toBe(9000);
   expect(await uplinkMTU(['172.17.0.2', 'fd00:17::2'], [], run)).toBe(1500);
@@ -39,7 +39,7 @@ test.each(['dummy', 'vrf'])('a link of kind %s carries an address and no packets
   expect(await uplinkMTU(['10.9.9.1'], [], run)).toBe(9000);
 });
 
-test('of five thousand peers 64 are asked for, the same each time, from both ends and between', async () => {
+test('routes to 64 of five thousand peers are read, always the same ones, from both ends and between', async () => {
   const peers = Array.from({ length: 5_000 }, (_, at) => `10.${at >> 8}.0.${at & 255}`);
   const first = answering([eth0], [], { dst: 'default', dev: 'eth0' });
   const second = answering([eth0], [], { dst: 'default', dev: 'eth0' });

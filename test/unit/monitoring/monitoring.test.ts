@@ -29,7 +29,7 @@ const metricsIn = (expression: string): string[] =>
     ([name]) => name,
   );
 
-test('every alert has a summary, a severity, and a runbook section of its own', () => {
+test('every alert has a summary, a severity, and its own runbook section', () => {
   expect(alerts.length).toBeGreaterThan(20);
   const headings = [...textOf('docs/alerts.md').matchAll(/^### (.*)$/gm)].map(([, heading = '']) => heading);
   expect(headings.sort()).toEqual(alerts.map(({ alert = '' }) => alert).sort());

@@ -27,6 +27,7 @@ test('every field of the CRDs that has a name of a network takes those names and
     'AgentAllocation.spec.networks[].name': good,
     'OverlayAgent.spec.networks[].name': good,
     'OverlayAgent.status.networks[].name': good,
+    'OverlayReservation.spec.networks[].name': good,
     'OverlayNetwork.spec.isolation.allow[]': good,
     // empty for the VTEPs' own
     'AllocationLedger.spec.index.spaces[].network': [...good, ''],

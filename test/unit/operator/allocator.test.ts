@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import type { AllocationLedger } from '../../../src/api/types.ts';
+import type { AllocationLedger, OverlayReservation } from '../../../src/api/types.ts';
 import { ApiError } from '../../../src/kube/client.ts';
 import {
   agentAllocations,
@@ -8,7 +8,11 @@ import {
   overlayAgents,
   overlayConfigs,
   overlayNetworks,
+  overlayReservations,
 } from '../../../src/kube/resources.ts';
+import { eventually } from '../../support/eventually.ts';
+import type { Call } from '../../support/simulation/client.ts';
+import { stamped } from '../../support/simulation/samples.ts';
 import { MemoryPlane } from './plane.ts';
 
 /** The allocator's own part, on an API server in memory: what it asks, how often, and when it gives up. */
@@ -29,7 +33,7 @@ function joinMany(count: number): void {
 
 const shownTo = (node: string) => plane.allocation(node)?.spec.networks ?? [];
 
-test('reading that leads to nothing ends with a word about it, and its lists come a fifth of a second apart', async () => {
+test('fruitless reading ends with a log line, and its lists are a fifth of a second apart', async () => {
   plane.network('dcos', [{ cidr: '9.0.0.0/16', prefix: 24 }]);
   const leader = await plane.leader();
   await leader.run();
@@ -49,7 +53,7 @@ test('reading that leads to nothing ends with a word about it, and its lists com
   expect(Math.min(...pauses)).toBeGreaterThan(150);
 });
 
-test('a Node may write its IPv6 address in whatever way: the agent that registers with it is accepted', async () => {
+test('a Node may write its IPv6 address in any form: the agent that registers with it is accepted', async () => {
   plane.network('dcos', [{ cidr: '9.0.0.0/16', prefix: 24 }]);
   plane.join('node1', ['172.17.0.2', 'FD00::0:2'], ['172.17.0.2', 'fd00::2']);
   const leader = await plane.leader();
@@ -87,7 +91,7 @@ test('a conflict while a network is withdrawn from 200 nodes does not write the 
   expect(plane.count('update', agentAllocations.plural) - before).toBeLessThanOrEqual(204);
 });
 
-test('a kind that the API server does not know ends a run at once', async () => {
+test('an unknown kind ends a run at once', async () => {
   plane.network('dcos', [{ cidr: '9.0.0.0/16', prefix: 24 }]);
   joinMany(100);
   const leader = await plane.leader();
@@ -160,4 +164,111 @@ describe('with a CRD of AllocationLedger that is older than the operator', () =>
       expect(shownTo('node1')).toHaveLength(removeWhenDrained ? 1 : 2);
     },
   );
+});
+
+describe('OverlayReservations', () => {
+  const missing = (plural: string) => new ApiError(`list ${plural}`, 404, { message: '404 page not found' });
+  const without = () => {
+    plane.onRequest(({ plural }) => {
+      if (plural === overlayReservations.plural) throw missing(plural);
+    });
+  };
+
+  test('an API server that does not know them yet keeps nobody waiting', async () => {
+    plane.network('dcos', [{ cidr: '9.0.0.0/16', prefix: 24 }]);
+    plane.join('node1', ['172.17.0.2']);
+    without();
+    const leader = await plane.leader();
+    expect(leader.caches.synced).toBe(true);
+    expect(leader.caches.reservations.hasSynced).toBe(false);
+    await leader.runUntil(() => shownTo('node1').length === 1);
+    await leader.caches.relist();
+    plane.onRequest(() => undefined);
+    await eventually(
+      () => leader.caches.reservations.hasSynced,
+      (synced) => synced,
+    );
+  });
+
+  test.each([
+    [
+      'the CRD is there, so this API server is late',
+      404,
+      (call: Call) => {
+        if (call.plural === overlayReservations.plural) throw missing(call.plural);
+      },
+    ],
+    [
+      'the operator may not list them',
+      403,
+      (call: Call) => {
+        if (call.plural === overlayReservations.plural)
+          throw new ApiError('list', 403, { reason: 'Forbidden', message: 'no' });
+      },
+    ],
+  ])('nobody gets anything new while %s', async (_why, status, refuse) => {
+    plane.network('dcos', [{ cidr: '9.0.0.0/16', prefix: 24 }]);
+    plane.join('node1', ['172.17.0.2']);
+    const leader = await plane.leader();
+    await leader.runUntil(() => shownTo('node1').length === 1);
+    plane.server.create(
+      definitions.plural,
+      {
+        apiVersion: definitions.apiVersion,
+        kind: definitions.kind,
+        metadata: { name: 'overlayreservations.overlaynet.dev' },
+      },
+      'person',
+    );
+    plane.onRequest(refuse);
+    plane.join('node2', ['172.17.0.3']);
+    await leader.caches.agents.relist();
+    for (let run = 0; run < 3; run++) await expect(leader.run()).rejects.toMatchObject({ status });
+    expect(shownTo('node1')).toHaveLength(1);
+    expect(shownTo('node2')).toEqual([]);
+    plane.onRequest(() => undefined);
+    await leader.runUntil(() => shownTo('node2').length === 1);
+  });
+
+  test.each([1, 200])('cost one list more, however many nodes join at once: %i', async (count) => {
+    plane.network('dcos', [{ cidr: '9.0.0.0/16', prefix: 24 }]);
+    plane.join('first', ['172.18.0.2']);
+    const leader = await plane.leader();
+    await leader.runUntil(() => shownTo('first').length === 1);
+    joinMany(count);
+    await leader.caches.relist();
+    const [lists, all] = [plane.count('list', overlayReservations.plural), plane.requests];
+    await leader.runUntil(() => shownTo(`node${String(count - 1).padStart(3, '0')}`).length === 1);
+    const more = plane.count('list', overlayReservations.plural) - lists;
+    process.stderr.write(`${count} nodes at once: ${more} of ${plane.requests - all} requests list them\n`);
+    expect(more).toBe(1);
+  });
+
+  test('one whose deletion the watch has not brought is not reserved again by every run', async () => {
+    plane.network('dcos', [{ cidr: '9.0.0.0/16', prefix: 24 }]);
+    plane.join('node1', ['172.17.0.2']);
+    const spec = { nodeName: 'later', networks: [{ name: 'dcos', subnets: ['9.0.7.0/24'] }] };
+    const object = stamped<OverlayReservation>(overlayReservations, { metadata: { name: 'later' }, spec });
+    plane.server.create(overlayReservations.plural, object, 'person');
+    const leader = await plane.leader();
+    await leader.runUntil(() => shownTo('node1').length === 1);
+    const reserved = () =>
+      plane.server
+        .list(allocationLedgers.plural)
+        .flatMap((one) => (one as AllocationLedger).spec.page?.blocks ?? [])
+        .filter(({ state }) => state === 'Reserved');
+    expect(reserved()).toHaveLength(1);
+    const { byName, resourceVersion } = leader.caches.reservations;
+    Object.defineProperty(leader.caches.reservations, 'byName', { get: () => byName });
+    Object.defineProperty(leader.caches.reservations, 'resourceVersion', { get: () => resourceVersion });
+    plane.server.delete(overlayReservations.plural, 'later', {}, 'person');
+    plane.patch(overlayNetworks.plural, 'dcos', { metadata: { labels: { a: 'b' } } });
+    plane.join('node2', ['172.17.0.3']);
+    await leader.caches.agents.relist();
+    await leader.runUntil(() => shownTo('node2').length === 1 && reserved().length === 0);
+    const before = plane.count('update', allocationLedgers.plural);
+    for (let run = 0; run < 5; run++) await leader.run();
+    expect(plane.count('update', allocationLedgers.plural)).toBe(before);
+    expect(reserved()).toEqual([]);
+  });
 });

@@ -14,11 +14,11 @@ const update = (node: string, shown: AgentAllocationSpec): Write => ({
 });
 const rollout = Array.from({ length: 300 }, (_, at) => update(`node${at}`, full));
 
-test('what a node waits for is sent without what others can do without for a while', () => {
+test('writes that a node waits for are sent without the less urgent ones', () => {
   const joins = [update('late', empty), { kind: 'write-page', name: 'vtep-0' } as Write];
   expect(nextBatch([...rollout, ...joins])).toEqual(joins);
 });
 
-test('a roll-out alone goes two hundred at a time', () => {
+test('a roll-out alone is sent two hundred writes at a time', () => {
   expect(nextBatch(rollout)).toEqual(rollout.slice(0, 200));
 });

@@ -31,7 +31,7 @@ async function followed(url: string, signal?: AbortSignal) {
   return seen;
 }
 
-test('a page hears of a change once, however many objects changed, and else a heartbeat', async () => {
+test('a page gets one event for many changed objects, and otherwise a heartbeat', async () => {
   const changes = new Changes({ tick: 20, heartbeat: 100 });
   const seen = await followed(await started(changes));
   await eventually(
@@ -51,7 +51,7 @@ test('a page hears of a change once, however many objects changed, and else a he
   expect(seen.type).toBe('text/event-stream');
 });
 
-test('a stream ends after its time, so that the token is looked at again', async () => {
+test('a stream ends after its time, so that the token is checked again', async () => {
   const seen = await followed(await started(new Changes({ tick: 10, heartbeat: 20, most: 50 })));
   await eventually(
     () => seen.ended,
@@ -59,7 +59,7 @@ test('a stream ends after its time, so that the token is looked at again', async
   );
 });
 
-test('the 201st page is refused, and has a place once another has gone', () => {
+test('the 201st page is refused, and admitted once another has ended', () => {
   const changes = new Changes({ tick: 10, heartbeat: 10 });
   const stops = Array.from({ length: 200 }, () =>
     (changes.follow() as Stream).begin({ send: () => true, end: () => undefined }),
@@ -70,7 +70,7 @@ test('the 201st page is refused, and has a place once another has gone', () => {
   for (const stop of stops) stop();
 });
 
-test('a page that goes leaves nothing that is told; one that does not read is cut off', async () => {
+test('a closed page gets no more events; a page that does not read is disconnected', async () => {
   const changes = new Changes({ tick: 10, heartbeat: 10 });
   const away = new AbortController();
   const gone = await followed(await started(changes), away.signal);

@@ -16,7 +16,7 @@ function read(text: string) {
 
 const head = 'apiVersion: overlaynet.dev/v1alpha1\nkind: OverlayConfig\nmetadata: { name: default }\n';
 
-test('the spec of the OverlayConfig in the file counts, and none means the defaults', () => {
+test('the spec of the OverlayConfig in the file counts, and no spec means the defaults', () => {
   expect(read(`${head}spec: { vni: 2000, nodeSubnets: [10.0.0.0/8] }`)).toEqual({
     vni: 2000,
     nodeSubnets: ['10.0.0.0/8'],

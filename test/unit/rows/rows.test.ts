@@ -1,19 +1,19 @@
 import { pageOf } from '../../../src/rows/answer.ts';
-import { containerEntries } from '../../../src/rows/containers.ts';
+import { containerPage } from '../../../src/rows/containers.ts';
 import { paged } from '../../../src/rows/entry.ts';
 import { parseQuery } from '../../../src/rows/query.ts';
+import { peerEntries, readNodePeers } from '../../../src/rows/peers.ts';
 import { kernelEntries, readNodeKernel } from '../../../src/rows/kernel.ts';
 import type { KernelRow, Kind, Rows } from '../../../src/rows/row.ts';
-import { allFields, misfits, openapi } from '../../support/schema.ts';
-import { container, world } from './world.ts';
+import { allFields, answerSchema, misfits } from '../../support/schema.ts';
+import { container, since, told, world } from './world.ts';
 
-type Stored = Exclude<Kind, 'containers' | 'kernel'>;
+type Stored = Exclude<Kind, 'containers' | 'kernel' | 'events' | 'peers'>;
 
 const ask = <K extends Stored>(kind: K, query = '', of = world()) =>
   pageOf(kind, of, parseQuery(kind, query)) as { items: Rows[K][]; total: number; continue?: string };
 
-const containers = (rows = [container()], query = '') =>
-  paged('containers', containerEntries(rows), parseQuery('containers', query));
+const containers = (rows = [container()], query = '') => containerPage(rows, parseQuery('containers', query));
 
 const differences: KernelRow[] = [
   {
@@ -26,6 +26,19 @@ const differences: KernelRow[] = [
   },
   { node: 'node1', is: 'Wrong', kind: 'Link', object: 'vtep1024', message: 'it is down' },
 ];
+const peers = [
+  {
+    ...{ peer: 'node2', is: 'Wrong', verdict: 'PortBlocked', evidence: 'x', remedy: 'open it' },
+    ...{ at: since, since, underlayMs: 0.25, overlayMs: 2 },
+  },
+  { peer: 'node3', is: 'Unprobed', evidence: '', remedy: '', at: '', since: '' },
+];
+const reached = (query = '') =>
+  paged(
+    'peers',
+    peerEntries(readNodePeers(JSON.stringify({ peers }), 'node1').rows),
+    parseQuery('peers', query),
+  );
 const kernel = (query = '') => paged('kernel', kernelEntries(differences), parseQuery('kernel', query));
 
 test.each([
@@ -50,7 +63,22 @@ test.each([
   expect(() => readNodeKernel(body, 'node1')).toThrow(why);
 });
 
-test('an agent speaks of its own node alone, and what it leaves out is said', () => {
+test.each([
+  ['{}', 'its answer has no list of peers'],
+  ['{"peers":[{"peer":"node2"}]}', 'its peer 1 has no is that can be understood'],
+  [
+    JSON.stringify({ peers: [peers[1], { ...peers[0], verdict: 'Haunted' }] }),
+    'its peer 2 has no verdict that can be understood',
+  ],
+  [
+    JSON.stringify({ peers: [{ ...peers[0], overlayMs: -1 }] }),
+    'its peer 1 has no overlayMs that can be understood',
+  ],
+])('what an agent says of its peers is checked: %s', (body, why) => {
+  expect(() => readNodePeers(body, 'node1')).toThrow(why);
+});
+
+test('rows of an agent are of its own node only, and name what it leaves out', () => {
   const body = JSON.stringify({
     differences: [{ ...differences[1], node: 'node9' }],
     left: 3,
@@ -66,7 +94,7 @@ test('every answer is as docs/reference/openapi.json says, and every field of th
   const seen = new Set<string>();
   const known = new Set<string>();
   const check = (kind: Kind, answer: unknown) => {
-    const { schema } = openapi.paths[`/api/v1/${kind}`]!.get.responses['200'].content['application/json'];
+    const schema = answerSchema(`/api/v1/${kind}`);
     expect(misfits({ version: '0.1.0', ...(answer as object) }, schema, '', seen)).toEqual([]);
     allFields(schema, '', known);
   };
@@ -77,8 +105,12 @@ test('every answer is as docs/reference/openapi.json says, and every field of th
   const rows = [container(), container({ runtime: 'Docker', name: 'web', id: 'f00d' })];
   check('containers', { ...containers(rows, 'limit=1'), unanswered: [{ node: 'node2', reason: 'late' }] });
   check('containers', { ...containers(rows), unanswered: [] });
+  check('events', told());
+  check('events', told('limit=1'));
   check('kernel', { ...kernel(), unanswered: [] });
   check('kernel', { ...kernel('limit=1'), unanswered: [{ node: 'node2', reason: 'late' }] });
+  check('peers', { ...reached(), unanswered: [] });
+  check('peers', { ...reached('limit=1'), unanswered: [{ node: 'node2', reason: 'late' }] });
   const other = ['NetworksPage', 'AgentsPage'];
   expect([...known].filter((field) => !seen.has(field) && !other.includes(field)).sort()).toEqual([
     'Condition.observedGeneration',
@@ -86,7 +118,7 @@ test('every answer is as docs/reference/openapi.json says, and every field of th
 });
 
 test('a schema that has less, or other types, is noticed', () => {
-  const { schema } = openapi.paths['/api/v1/networks']!.get.responses['200'].content['application/json'];
+  const schema = answerSchema('/api/v1/networks');
   const answer = { version: '0.1.0', ...ask('networks') };
   const [first] = answer.items;
   expect(misfits({ ...answer, items: [{ ...first, fill: 'full', more: 1 }] }, schema)).toEqual([
@@ -105,10 +137,12 @@ test('a network says in one word how it is, with the reason, and how full its fu
     ['dcos', 'Waiting', 'node2: no vxlan', 46],
     ['dcos6', 'Refused', 'overlaps dcos', 0],
   ]);
-  expect(items[1]).toMatchObject({ isolation: 'Isolated', allow: ['dcos'], subnets: [{ state: 'Refused' }] });
+  expect(items[0]).toMatchObject({ isolation: 'Open', allow: [], hosts: 'Allow', apiServer: 'Allow' });
+  const closed = { isolation: 'Isolated', allow: ['dcos'], hosts: 'Deny', apiServer: 'Deny' };
+  expect(items[1]).toMatchObject({ ...closed, subnets: [{ state: 'Refused' }] });
 });
 
-test('an agent says in one word how it is; a Node without one is in the list, but not where none is to be', () => {
+test('each agent has one word for its state; a Node without an agent is in the list unless it should have none', () => {
   expect(ask('agents').items.map(({ node, state, message }) => `${node} ${state}: ${message}`)).toEqual([
     'lost Gone: the Node is gone, and the agent is still registered',
     'node1 Ready: ',
@@ -158,18 +192,19 @@ test('blocks come in the order of their addresses, with bridges where the node s
     '9.0.0.0/24 node1 Held',
     '9.0.1.0/24 node2 Held',
     '9.0.2.0/24 node3 Held',
+    '9.0.9.0/24 node9 Reserved',
     '9.0.10.0/24 node9 Cooling',
     'fd01:b:0:0:3::/80 node2 Releasing',
   ]);
-  expect(total).toBe(8);
+  expect(total).toBe(9);
   expect(items[3]?.bridges).toEqual({ cni: '9.0.0.0/25', docker: '9.0.0.128/25' });
-  expect(items[6]?.freeAt).toBe('2026-01-01T00:10:00.000Z');
+  expect(items[7]?.freeAt).toBe('2026-01-01T00:10:00.000Z');
 });
 
 test('spaces count their blocks by state', () => {
   expect(ask('spaces').items).toMatchObject([
     { cidr: 'vtep', state: 'Active', held: 3 },
-    { cidr: '9.0.0.0/16', state: 'Active', blocks: 256, held: 3, cooling: 1, free: 252 },
+    { cidr: '9.0.0.0/16', state: 'Active', blocks: 256, held: 3, cooling: 1, reserved: 1, free: 251 },
     { cidr: 'fd01:b::/64', state: 'Retired', releasing: 1 },
   ]);
 });
@@ -183,6 +218,7 @@ test('findings come the heaviest first, and what mends itself is light', () => {
     'Error overlaynetwork/dcos6 Ready',
     'Warning node/node4 Registered',
     'Warning overlayagent/node2 SystemReady',
+    'Warning overlayreservation/late Accepted',
   ]);
 });
 
@@ -203,7 +239,7 @@ test.each<[Stored, string, string[]]>([
   ['blocks', 'search=9.0.1', ['9.0.1.0/24', '9.0.10.0/24']],
   ['spaces', 'network=dcos6', ['fd01:b::/64']],
   ['spaces', 'node=node2', ['vtep', '9.0.0.0/16', 'fd01:b::/64']],
-  ['findings', 'node=node4', ['node/node4']],
+  ['findings', 'node=node4', ['node/node4', 'overlayreservation/late']],
   ['findings', 'network=dcos', ['overlaynetwork/dcos']],
   ['findings', 'search=VXLAN', ['overlayagent/node2', 'overlaynetwork/dcos']],
 ])('%s?%s', (kind, query, expected) => {
@@ -253,10 +289,11 @@ test('50,000 containers are searched and paged in a moment', () => {
       addresses: [`9.${at >> 16}.${(at >> 8) & 255}.${at & 255}`],
     }),
   );
-  const startedAt = performance.now();
+  // a machine that is busy with other work takes no more of its own
+  const before = process.cpuUsage();
   expect(containers(many, 'limit=100').total).toBe(50_000);
   expect(containers(many, 'search=9.0.195.79').items.map(({ id }) => id)).toEqual(['c49999']);
-  const tookMs = performance.now() - startedAt;
+  const tookMs = process.cpuUsage(before).user / 1_000;
   console.log(`two questions of 50,000 containers: ${Math.round(tookMs)} ms`);
   expect(tookMs).toBeLessThan(10_000);
 });

@@ -8,6 +8,9 @@ import type {
   OverlayNetwork,
 } from '../../../src/api/types.ts';
 import type { NodeFacts } from '../../../src/allocate/view.ts';
+import { paged } from '../../../src/rows/entry.ts';
+import { eventEntries, type StoredEvent } from '../../../src/rows/events.ts';
+import { parseQuery } from '../../../src/rows/query.ts';
 import type { ContainerRow } from '../../../src/rows/row.ts';
 import type { World } from '../../../src/rows/world.ts';
 
@@ -77,7 +80,13 @@ const agent = (
   at: number,
   status: NonNullable<OverlayAgent['status']> = {
     revision: 1,
-    networks: [{ name: 'dcos', state: 'OK' }],
+    networks: [
+      {
+        name: 'dcos',
+        state: 'OK',
+        usage: [{ cidr: `9.0.${at}.0/25`, containerizer: 'CNI', addresses: 125, used: 5, free: 120 }],
+      },
+    ],
     conditions: [ok],
   },
 ): OverlayAgent => ({
@@ -143,7 +152,7 @@ const networks = (): World['networks'] => [
     [],
     [condition('Accepted', 'False', 'Overlap', 'overlaps dcos'), condition('Ready', 'False', 'NotAccepted')],
     {
-      isolation: { mode: 'Isolated', allow: ['dcos'] },
+      isolation: { mode: 'Isolated', allow: ['dcos'], hosts: 'Deny' },
       subnets: [{ cidr: 'fd01:b::/64', prefix: 80, state: 'Active' }],
     },
   ),
@@ -180,6 +189,13 @@ export function world(): World {
     now: Date.parse(since),
     config: config(),
     networks: networks(),
+    reservations: [
+      {
+        metadata: { name: 'late' },
+        spec: { nodeName: 'node4' },
+        status: { conditions: [condition('Accepted', 'False', 'Held', '9.0.1.0/24 is held by node node2')] },
+      },
+    ],
     nodes: new Map(
       [
         facts('node1'),
@@ -206,6 +222,7 @@ export function world(): World {
           held(0, 'node1'),
           held(1, 'node2'),
           held(2, 'node3'),
+          held(9, 'node9', 'Reserved'),
           held(10, 'node9', 'Cooling'),
         ]),
         page('net-dcos6-2', 'fd01:b::/64', 80, [held(3, 'node2', 'Releasing')]),
@@ -231,3 +248,26 @@ export const container = (of: Partial<ContainerRow> = {}): ContainerRow => ({
   kernel: 'Present',
   ...of,
 });
+
+const events: StoredEvent[] = [
+  {
+    metadata: { name: 'a' },
+    involvedObject: { kind: 'OverlayNetwork', name: 'dcos' },
+    type: 'Warning',
+    reason: 'Exhausted',
+    message: 'x',
+    count: 3,
+    firstTimestamp: since,
+    lastTimestamp: since,
+  },
+  {
+    metadata: { name: 'b' },
+    involvedObject: { kind: 'AgentAllocation', name: 'dcos' },
+    reason: 'Refused',
+    eventTime: '2026-01-02T00:00:00Z',
+  },
+  { metadata: { name: 'c' }, involvedObject: { kind: 'OverlayConfig', name: 'default' } },
+  { metadata: { name: 'd' }, involvedObject: { kind: 'Pod', name: 'dcos' } },
+];
+/** The Events that a query chooses. */
+export const told = (query = '') => paged('events', eventEntries(events), parseQuery('events', query));

@@ -33,7 +33,7 @@ test('so many names that their length takes two bytes more, and a year after 204
   expect(seen.validTo).toBe('Jan  1 00:00:00 2051 GMT');
 });
 
-test('no two have a key or a serial number in common', () => {
+test('all certificates have different keys and serial numbers', () => {
   const [a, b] = [made(['x']), made(['x'])];
   expect(a.key).not.toBe(b.key);
   const serials = [a, b].map(({ cert }) => new X509Certificate(cert).serialNumber);
@@ -78,7 +78,7 @@ describe('a server’s certificate', () => {
     );
   });
 
-  test('from files is read again when they change; what is no pair is told once, and the one before stays', () => {
+  test('from files is read again when they change; files that are no pair are reported once, and the old pair stays', () => {
     const [first, second] = [made(['a']), made(['b'])];
     const files = put(first);
     const log = recordingLog();

@@ -1,4 +1,3 @@
-import { jest } from '@jest/globals';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect as connectPlain } from 'node:net';
 import { connect, type TLSSocket } from 'node:tls';
@@ -8,8 +7,6 @@ import type { Client } from '../../../src/kube/client.ts';
 import { Reviews } from '../../../src/serve/review.ts';
 import { silent } from '../../../src/log.ts';
 import { askSecurely } from '../../support/https.ts';
-
-jest.setTimeout(30_000);
 
 const undo: (() => unknown)[] = [];
 afterEach(async () => {
@@ -95,7 +92,7 @@ test('new viewers get in while another address sends garbage', async () => {
   }
 });
 
-test('one after the other is never too much: each waits for its answer', async () => {
+test('consecutive requests are never too many: each waits for its answer', async () => {
   const { at, asked } = await served();
   for (let i = 0; i < 3; i++) {
     expect((await askSecurely(at, '/state', { token: `garbage-${i}` })).status).toBe(401);
@@ -103,7 +100,7 @@ test('one after the other is never too much: each waits for its answer', async (
   expect(asked).toHaveLength(3);
 });
 
-test('a right to /api/… has another name: Kubernetes lets everybody get /api/*', async () => {
+test('a right to /api/… has another name, because Kubernetes lets every user get /api/*', async () => {
   const asked: string[] = [];
   const gate = new Gate({
     authenticate: () => Promise.resolve(undefined),

@@ -110,7 +110,7 @@ test('a request that is cut off in its body hands nothing on, and the next is se
   expect(posted.splice(0)).toEqual([{ body: '{}' }]);
 });
 
-test('another path is 404, in JSON that names those there are', async () => {
+test('another path is 404, in JSON that lists the paths', async () => {
   const missing = await ask('/nothing');
   expect(missing.status).toBe(404);
   expect(await missing.json()).toEqual({
@@ -118,7 +118,7 @@ test('another path is 404, in JSON that names those there are', async () => {
   });
 });
 
-test('a route that fails is 500 with its words', async () => {
+test('a failing route is 500 with its message', async () => {
   const broken = await ask('/broken');
   expect([broken.status, await broken.json()]).toEqual([500, { error: 'out of order' }]);
 });

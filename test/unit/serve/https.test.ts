@@ -1,4 +1,3 @@
-import { jest } from '@jest/globals';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { connect as connectPlain, type Socket } from 'node:net';
@@ -10,9 +9,6 @@ import { selfSigned } from '../../../src/serve/x509.ts';
 import { askSecurely } from '../../support/https.ts';
 import { scratch } from '../../support/fixture.ts';
 import { reviewer, routes, secure } from './served.ts';
-
-// waits for the server's time-outs
-jest.setTimeout(30_000);
 
 let server: Server;
 let at: string;
@@ -50,7 +46,7 @@ test('health needs no token, by GET and HEAD', async () => {
   expect((await ask('/healthz', { method: 'POST' })).status).toBe(405);
 });
 
-test('no token, or none that the API server knows, is 401 with the challenge, on paths that are not there too', async () => {
+test('without a token that the API server knows, the answer is 401 with the challenge, even on unknown paths', async () => {
   for (const path of ['/state', '/secret', '/nothing', '/healthz/', '/state?x=/healthz', '//healthz']) {
     const { status, headers } = await ask(path);
     expect({ path, status, challenge: headers['www-authenticate'] }).toEqual({
@@ -227,7 +223,7 @@ test('a certificate from files is shown, and the next one when they are replaced
   }
 });
 
-test('closing does not wait for those who are connected', async () => {
+test('closing does not wait for connected clients', async () => {
   const one = await serve({ listen: '0.0.0.0:0', routes, log: silent, secure });
   const socket = connectPlain(Number(one.address.split(':')[1]), '127.0.0.1');
   await once(socket, 'connect');

@@ -56,7 +56,7 @@ test('an answer is kept for a while, a refusal for a shorter one', async () => {
   expect(asked).toHaveLength(3);
 });
 
-test('what was allowed is asked again after its time', async () => {
+test('a permission is reviewed again after its time', async () => {
   const { client, asked } = apiServer();
   const { pass } = clock();
   const reviews = new Reviews(client, { allowed: 30, refused: 30, heldBack: 0 });
@@ -66,7 +66,7 @@ test('what was allowed is asked again after its time', async () => {
   expect(asked).toHaveLength(2);
 });
 
-test('an access is of one user, one verb and one path', async () => {
+test('a permission is for one user, one verb and one path', async () => {
   const { client, asked } = apiServer();
   const reviews = new Reviews(client);
   const good = { username: 'good' };
@@ -88,7 +88,7 @@ test('no answer is an error, and is not kept', async () => {
   expect(asked).toHaveLength(2);
 });
 
-test('the same question at once is asked once; a hundred wait for its answer, no more', async () => {
+test('identical concurrent questions are asked once; at most a hundred wait for the answer', async () => {
   const { client, asked, hold, release } = apiServer();
   const reviews = new Reviews(client);
   hold();
@@ -166,7 +166,7 @@ test('invalid tokens keep no valid token out, whether its answer is still kept o
   await garbage;
 });
 
-test('a token that was good and is no more loses its precedence', async () => {
+test('a token that becomes invalid loses its precedence', async () => {
   const { client, withdraw } = apiServer();
   const reviews = new Reviews(client, { allowed: 0, refused: 0, heldBack: 1_000 });
   expect(await reviews.authenticate('good', here)).toEqual({ username: 'good' });
@@ -177,7 +177,7 @@ test('a token that was good and is no more loses its precedence', async () => {
   await Promise.all(garbage);
 });
 
-test('the last thousand accepted tokens are kept, and a thousand refused ones displace none of them', async () => {
+test('the last thousand accepted tokens are kept, even after a thousand refused ones', async () => {
   const { client, asked } = apiServer();
   const reviews = new Reviews(client, { allowed: 30_000, refused: 30_000, heldBack: 0 });
   for (let index = 0; index <= 1_000; index++) await reviews.authenticate(`good${index}`, here);

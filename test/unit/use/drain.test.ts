@@ -49,7 +49,7 @@ test('an entry that drains is used by containers that have addresses of it, and 
   expect(answer()![0]!.generation).toBe(8);
 });
 
-test('an entry that drains is used by a container that was told to take an address of it, until its record is there', async () => {
+test('a container that got an answer with a draining entry counts as its user until its record is there', async () => {
   drain();
   bed.use.answered(ask, joined('dcos', '10.0.1.0/25'));
   await bed.use.look();
@@ -59,7 +59,7 @@ test('an entry that drains is used by a container that was told to take an addre
   expect(answer()).toEqual(of(1, { pod: 'default/web-2' }));
 });
 
-test('an entry that drains is not counted while a container that asked before may still be told to take an address of it', async () => {
+test('a draining entry is not counted while a container that asked earlier may still get an address of it', async () => {
   bed.shown = bed.snapshot();
   question();
   drain();
@@ -74,7 +74,7 @@ test('an entry that drains is not counted while a container that asked before ma
   expect(answer()).toEqual(of(0));
 });
 
-test('an entry that drains is used as long as Docker’s network is on it, and nobody knows before the engine has answered', async () => {
+test('a draining entry is in use as long as Docker’s network is on it, and unknown before the engine has answered', async () => {
   drain();
   bed.blocks = undefined;
   await bed.use.look();

@@ -107,7 +107,7 @@ test('with Block pods join where some are, and nowhere else; with Drain nowhere'
   expect(closing({ ...ask, containerID: 'c3' })).toBe('spec.deletionPolicy is Drain');
 });
 
-test('a container that was told to join counts before its record is there, and does not when it was refused', async () => {
+test('a container that was accepted counts before its record is there, and one that was refused does not', async () => {
   bed.remove();
   bed.attach('1', 'web-0', '9.0.1.2');
   expect(closing()).toBeUndefined();
@@ -139,6 +139,60 @@ test('the answer is said again as long as there are containers, so that the agen
   jest.advanceTimersByTime(600_000);
   await bed.use.look();
   expect(users()).toEqual({ deletion, at: last, count: 0 });
+});
+
+test('that nothing uses it is said only after that it is being deleted is on disk; containers are named all the same', async () => {
+  bed.remove();
+  bed.recorded = undefined;
+  bed.attach('1', 'web-0', '9.0.1.2');
+  await bed.use.look();
+  expect(users()).toMatchObject({ count: 1 });
+  bed.detach('1');
+  expect(await bed.use.look()).toMatchObject({ againMs: 2_000 });
+  expect(users()).toMatchObject({ count: 1 });
+  bed.recorded = [];
+  expect((await bed.use.look())?.news).toBe(true);
+  expect(users()).toMatchObject({ count: 0 });
+  expect(bed.recorded).toHaveLength(1);
+  await bed.use.look();
+  expect(bed.recorded).toHaveLength(1);
+});
+
+test('an answer that stands because 0 cannot be said yet is said again, so that the agent is not taken for silent', async () => {
+  jest.useFakeTimers();
+  bed.remove();
+  bed.attach('1', 'web-0', '9.0.1.2');
+  await bed.use.look();
+  const { at } = users()!;
+  bed.detach('1');
+  bed.recorded = undefined;
+  jest.advanceTimersByTime(59_000);
+  expect((await bed.use.look())?.news).toBe(false);
+  jest.advanceTimersByTime(1_000);
+  expect((await bed.use.look())?.news).toBe(true);
+  expect(users()!.at).not.toBe(at);
+});
+
+test('in its first ten seconds an agent does not say that nothing uses it: the agent before may have let a container join', async () => {
+  bed.remove();
+  bed.use = bed.agent(performance.now() - 9_000);
+  expect(await bed.use.look()).toMatchObject({ againMs: 2_000 });
+  expect(users()).toBeUndefined();
+  bed.use = bed.agent(performance.now() - 10_001);
+  await bed.use.look();
+  expect(users()).toMatchObject({ count: 0 });
+});
+
+test('that nothing uses it is not said while a container that asked before may still be told to join', async () => {
+  bed.shown = bed.snapshot();
+  closing();
+  bed.remove();
+  bed.shown = bed.snapshot();
+  await bed.use.look();
+  expect(users()).toBeUndefined();
+  bed.use.answered(ask, joined('dcos', '9.0.1.0/25'));
+  await bed.use.look();
+  expect(users()).toMatchObject({ count: 1 });
 });
 
 test('an agent that starts anew says what the one before it said', async () => {

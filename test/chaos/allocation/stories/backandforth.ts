@@ -2,12 +2,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { allocationOf, aWhile, entries, leaderOf, longLease, rollOut, settle, until } from '../scene.ts';
 import type { Story } from '../scene.ts';
 
-/** Until a label that was edited is in the leader's cache, in milliseconds. */
+/** Time in ms until the leader's cache has an edited label. */
 const learnMs = 700;
 
 /**
- * Within one run of its leader a node loses its block, gets the same one back, and loses it again. What withdrew the block
- * the first time says nothing of the second.
+ * Within one run of its leader, a node loses its block, gets the same one back, and loses it again. The first
+ * withdrawal must not count for the second.
  */
 export const backAndForth: Story = {
   name: 'a node loses a block, gets it back and loses it again',
@@ -20,7 +20,7 @@ export const backAndForth: Story = {
     const { proxy } = leaderOf(arena);
     const isUpdate = (method: string, path: string) =>
       method === 'PUT' && allocationOf('ovt-0')(method, path);
-    // the run goes on as long as one of its writes is under way
+    // the run continues while one of its writes is in progress
     const withdrawn = proxy.hold('answer', isUpdate);
     await cluster.label('ovt-0', { role: 'b' });
     await until(arena, 'the block is withdrawn', () => withdrawn.count > 0);

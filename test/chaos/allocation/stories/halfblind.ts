@@ -1,8 +1,8 @@
 import { aWhile, leaderOf, longLease, rollOut, settle, twoLeaders, type Story } from '../scene.ts';
 
 /**
- * A node and a network are new, and another leader has served them. The first leader sees what they were given, and
- * neither the Node nor the network: its watches of those hang.
+ * A new node gets blocks of a new network from another leader. The first leader sees the blocks, but neither the Node
+ * nor the network, because its watches of these hang.
  */
 export const halfBlind: Story = {
   name: 'a leader does not see new Nodes and networks',

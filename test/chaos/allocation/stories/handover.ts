@@ -2,8 +2,8 @@ import type { Arena } from '../arena.ts';
 import { entries, getsBlock, until } from '../scene.ts';
 
 /**
- * The node is shown a block of `red`, loses it, and a new node gets it: the lowest free block is given first.
- * @throws Error where the new node got another one
+ * The node gets a block of `red` and loses it, and a new node gets it: the lowest free block is given first.
+ * @throws Error if the new node got another block
  */
 export async function handOver(arena: Arena, node: string): Promise<void> {
   const { cluster } = arena;

@@ -1,7 +1,7 @@
 import { agentAllocations } from '../../../../src/kube/resources.ts';
 import { aWhile, getsBlock, longLease, rollOut, settle, type Story } from '../scene.ts';
 
-/** A node leaves, and a foreign finalizer keeps its AgentAllocation: DELETE answers 200, and the object stays. */
+/** A node leaves, and a foreign finalizer keeps its AgentAllocation: DELETE answers 200, but the object stays. */
 export const heldBack: Story = {
   name: 'a finalizer keeps the AgentAllocation of a node that left',
   lease: longLease,

@@ -15,8 +15,8 @@ import {
 import type { Story } from '../scene.ts';
 
 /**
- * A ledger page is deleted by hand while a write that shows one of its blocks is on its way. A new node gets a block of the
- * page that replaces it.
+ * A ledger page is deleted by hand while a write that adds one of its blocks to an AgentAllocation is in progress. A
+ * new node gets a block of the replacement page.
  */
 export const lostPage: Story = {
   name: 'a page is deleted by hand while a write of a former leader is on its way',

@@ -2,8 +2,9 @@ import { aWhile, leaderOf, longLease, rollOut, settle, twoLeaders, until, type S
 import { handOver } from './handover.ts';
 
 /**
- * A leader wrote a page and hears nothing more of the ledger or of Nodes. Another shows the block, takes it back and
- * gives it to a new node. The first follows the AgentAllocations, and its page still says whose the block was.
+ * A leader wrote a page and then gets no more events of the ledger and of Nodes. Another leader gives the block to a
+ * node, takes it back and gives it to a new node. The first one sees the AgentAllocations, but its copy of the page
+ * still has the block's old owner.
  */
 export const oldLedger: Story = {
   name: 'a leader follows AgentAllocations and not the ledger',

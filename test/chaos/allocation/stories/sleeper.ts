@@ -1,21 +1,21 @@
 import { say } from '../../../../hack/parts/progress.ts';
 import { aWhile, entries, leaderOf, red, settle, shown, until, type Story } from '../scene.ts';
 
-/** With fewer the sleeper has done all before its caches follow. */
+/** With fewer nodes, the sleeper finishes before its caches have caught up. */
 const nodes = 200;
 
-/** Updates that the leader makes before it falls asleep, and those that are under way meanwhile. */
+/** Updates that the leader makes before it falls asleep, and the number that is in progress meanwhile. */
 const before = 30;
 
 /**
- * What once broke the promise, from its beginning to its end: a leader falls asleep in the middle of a network's
- * roll-out; another finishes it, takes blocks back and gives them to new nodes; then the first one wakes up with the rest
- * of its writes still in its queue.
+ * The events that once broke the promise: a leader falls asleep in the middle of a network's roll-out. Another one
+ * completes it, takes blocks back and gives them to new nodes. Then the first one wakes with the rest of its writes
+ * still in its queue.
  */
 export const sleeper: Story = {
   name: 'a leader sleeps in the middle of a roll-out',
   catches: ['a write is guarded by what the cache shows when it is sent'],
-  // the second leader stays the only one, also on a busy machine
+  // the second leader must stay the only one, even on a busy machine
   lease: { duration: 8_000, deadline: 7_000, retry: 300 },
   async tell(arena) {
     const { cluster } = arena;
@@ -37,10 +37,10 @@ export const sleeper: Story = {
     say('the leader sleeps');
     const done = await shown(arena, 'red');
     const left = [...cluster.machines.keys()].filter((name) => !done.has(name));
-    // the last in its queue: until it comes to them its caches have followed what happened meanwhile
+    // the last ones in its queue: before it reaches them, its caches have caught up
     const losers = left.slice(Math.floor(left.length / 2));
     if (losers.length === 0) throw new Error('the leader had done all before it slept');
-    // the ledger has given them their blocks, and no AgentAllocation shows them yet: the other withdraws them by one write
+    // these have blocks in the ledger, but not yet in an AgentAllocation: the other leader withdraws them by one write
     await Promise.all(losers.map((name) => cluster.label(name, { role: 'b' })));
     const count = nodes - losers.length;
     await until(arena, 'the other finishes it', async () => (await shown(arena, 'red')).size === count);

@@ -12,8 +12,8 @@ import {
 import { handOver } from './handover.ts';
 
 /**
- * One write of a leader is long on its way. Another leads meanwhile: it takes the block back and gives it to a new node.
- * Then the write arrives, or what the first leader asks before it writes.
+ * One write of a leader is delayed. Meanwhile another leader takes the block back and gives it to a new node. Then the
+ * write arrives, or the question that the first leader asks before it writes.
  */
 const straggler = (
   story: Pick<Story, 'name' | 'catches'>,
