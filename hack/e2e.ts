@@ -1,7 +1,7 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
-import { jest, type Totals } from './checks/jest.ts';
+import { jest, summaryOf, type Totals } from './checks/jest.ts';
 import { binDirectory } from './kind/cluster.ts';
 import { lab } from './kind/raise.ts';
 import { done, interrupted, session } from './kind/session.ts';
@@ -33,23 +33,23 @@ async function test(): Promise<Totals> {
     .filter((file) => tests.length === 0 || tests.some((part) => file.includes(part)))
     .sort();
   if (files.length === 0) throw new UserError(`no test in test/e2e has a name with ${tests.join(' or ')}`);
-  const totals = { passed: 0, failed: 0 };
+  const totals: Totals = { passed: 0, failures: [] };
   for (const file of files) {
     const args = ['--verbose', '--runTestsByPath', join(suite, file)];
-    const { passed, failed } = await jest(args, join(lab.dir, 'results.json'), {
+    const { passed, failures } = await jest(args, join(lab.dir, 'results.json'), {
       quiet: true,
       cancelled: interrupted,
       env: { ...process.env, OVERLAYNET_E2E: binDirectory(lab) },
     });
     totals.passed += passed;
-    totals.failed += failed;
-    done(`${file}: ${passed} passed${failed > 0 ? `, ${failed} failed` : ''}`);
-    if (failed > 0) break;
+    totals.failures.push(...failures);
+    done(`${file}: ${passed} passed${failures.length > 0 ? `, ${failures.length} failed` : ''}`);
+    if (failures.length > 0) break;
   }
   return totals;
 }
 
-let totals: Totals = { passed: 0, failed: 1 };
+let totals: Totals | undefined;
 await session({
   name: 'e2e',
   keep,
@@ -57,7 +57,7 @@ await session({
   work: async (up) => {
     await up();
     totals = await test();
-    return totals.failed === 0;
+    return totals.failures.length === 0;
   },
-  summary: () => `${totals.passed} passed, ${totals.failed} failed`,
+  summary: () => (totals === undefined ? 'no test was run' : summaryOf(totals)),
 });

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
+import type { Totals } from './checks/jest.ts';
 import { command } from './parts/command.ts';
 import { goEnvironment } from './parts/plugins.ts';
 import { say } from './parts/progress.ts';
@@ -17,18 +18,18 @@ interface Event {
  * Runs gofmt, vet and the tests of the plugin. Prints the output of failed tests. A package that could not be tested
  * counts as one failed test.
  */
-export async function goTests(go: string): Promise<{ passed: number; failed: number }> {
+export async function goTests(go: string): Promise<Totals> {
   const options = { cwd: sources, env: goEnvironment() };
   const unformatted = await command(join(dirname(go), 'gofmt'), ['-l', '.'], options);
   if (unformatted !== '') {
     say(`gofmt -w these files of src/cni: ${unformatted.trim().split('\n').join(', ')}`);
-    return { passed: 0, failed: 1 };
+    return { passed: 0, failures: ['gofmt'] };
   }
   try {
     await command(go, ['vet', './...'], options);
   } catch (error) {
     say(error instanceof Error ? error.message : String(error));
-    return { passed: 0, failed: 1 };
+    return { passed: 0, failures: ['go vet'] };
   }
   const child = spawn(go, ['test', '-json', '-count=1', './...'], {
     ...options,
@@ -40,7 +41,7 @@ export async function goTests(go: string): Promise<{ passed: number; failed: num
       resolve(code ?? 1);
     });
   });
-  const totals = { passed: 0, failed: 0 };
+  const totals: Totals = { passed: 0, failures: [] };
   const output = new Map<string, string[]>();
   for await (const line of createInterface({ input: child.stdout })) {
     const { Action, Test = '', Output = '' } = JSON.parse(line) as Event;
@@ -52,10 +53,10 @@ export async function goTests(go: string): Promise<{ passed: number; failed: num
     }
     if (Test === '') continue;
     if (Action === 'pass') totals.passed++;
-    if (Action === 'fail') totals.failed++;
+    if (Action === 'fail') totals.failures.push(`src/cni: ${Test}`);
     if (Action === 'pass' || Action === 'fail') output.delete(Test);
   }
-  if ((await ended) !== 0 && totals.failed === 0) totals.failed = 1;
-  say(`${totals.passed} passed, ${totals.failed} failed in src/cni`);
+  if ((await ended) !== 0 && totals.failures.length === 0) totals.failures.push('src/cni: go test');
+  say(`${totals.passed} passed, ${totals.failures.length} failed in src/cni`);
   return totals;
 }

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { buildBundles } from './build.ts';
-import { jestSuite, type Totals } from './checks/jest.ts';
+import { jestSuite, summaryOf, type Totals } from './checks/jest.ts';
 import { lint } from './checks/lint.ts';
 import { cacheFile, tool } from './checks/tool.ts';
 import { goTests } from './gotest.ts';
@@ -50,9 +50,9 @@ const forBrowser = { chromium: 'chromium' };
 /** Names of labs that tests start. */
 const testLabs = ['ovt-lab', 'ovt-other'];
 
-/** Runs the chosen checks until one fails. Returns the tests' totals and whether all succeeded. */
-async function run(chosen: string[]): Promise<Totals & { success: boolean }> {
-  const totals = { passed: 0, failed: 0, success: true };
+/** Runs the chosen checks until one fails. A check that is not a suite of tests counts as one failed test. */
+async function run(chosen: string[]): Promise<Totals> {
+  const totals: Totals = { passed: 0, failures: [] };
   const waiting = order.filter((name) => chosen.includes(name));
   const labelled = waiting.length > 1;
   const runOne = async (name: string) => {
@@ -60,20 +60,19 @@ async function run(chosen: string[]): Promise<Totals & { success: boolean }> {
     say(`\n== ${name}`);
     const label = labelled ? `${name.padEnd(9)} | ` : undefined;
     const [program, ...args] = checks[name] ?? [];
-    let success;
-    if (program !== undefined) success = await tool(program, args, { label });
-    else if (name === 'lint') success = await lint({ label });
-    else {
-      const { passed, failed } = await (name === 'cni' ? goTests(await go()) : jestSuite(name, { label }));
-      totals.passed += passed;
-      totals.failed += failed;
-      success = failed === 0;
-    }
-    say(`== ${name} ${success ? 'passed' : 'failed'} in ${since(start)}`);
-    if (!success) totals.success = false;
+    const of = (success: boolean): Totals => ({ passed: 0, failures: success ? [] : [name] });
+    let result;
+    if (program !== undefined) result = of(await tool(program, args, { label }));
+    else if (name === 'lint') result = of(await lint({ label }));
+    else if (name === 'cni') result = await goTests(await go());
+    else result = await jestSuite(name, { label });
+    totals.passed += result.passed;
+    totals.failures.push(...result.failures);
+    say(`== ${name} ${result.failures.length === 0 ? 'passed' : 'failed'} in ${since(start)}`);
   };
   const runLane = async () => {
-    for (let name; totals.success && (name = waiting.shift()) !== undefined;) await runOne(name);
+    for (let name; totals.failures.length === 0 && (name = waiting.shift()) !== undefined;)
+      await runOne(name);
   };
   // waits for all lanes, even if one throws: the cleanup that follows must not disturb a running test
   for (const end of await Promise.allSettled(Array.from({ length: atOnce }, runLane)))
@@ -105,9 +104,9 @@ async function main(): Promise<boolean> {
   // Ctrl-C ends the running tools; the cleanup below removes what they leave
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined);
   try {
-    const { passed, failed, success } = await run(chosen);
-    console.log(`${passed} passed, ${failed} failed`);
-    return success;
+    const totals = await run(chosen);
+    console.log(summaryOf(totals));
+    return totals.failures.length === 0;
   } finally {
     if (chosen.includes('lab')) for (const name of testLabs) await takeDown(labNamed(name));
   }

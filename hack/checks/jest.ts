@@ -1,12 +1,27 @@
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { say } from '../parts/progress.ts';
 import { root } from '../testbed/lab.ts';
 import { tool, type Running } from './tool.ts';
 
 export interface Totals {
   passed: number;
-  failed: number;
+  /** The failed tests, by file and name. */
+  failures: string[];
+}
+
+/** The last lines of a run: the counts, and each failed test, so that it is found without reading back. */
+export const summaryOf = ({ passed, failures }: Totals): string =>
+  [`${passed} passed, ${failures.length} failed`, ...failures.map((one) => `  ${one}`)].join('\n');
+
+/** What jest writes of a run, as far as we read it. */
+interface Results {
+  numPassedTests: number;
+  testResults: {
+    name: string;
+    status: string;
+    assertionResults: { fullName: string; status: string }[];
+  }[];
 }
 
 /** Time that jest may take to exit after it has written its results, on a busy machine too. */
@@ -27,11 +42,18 @@ export async function jest(args: string[], results: string, running: Running = {
     env: { ...env, NODE_OPTIONS: options.trim() },
     cancelled: Promise.race([hangs.found, ...(cancelled === undefined ? [] : [cancelled])]),
   }).finally(hangs.stop);
-  if (!existsSync(results)) return { passed: 0, failed: 1 };
-  const counts = JSON.parse(readFileSync(results, 'utf8')) as Record<string, number>;
-  const { numPassedTests: passed = 0, numFailedTests = 0, numRuntimeErrorTestSuites = 0 } = counts;
-  const failed = numFailedTests + numRuntimeErrorTestSuites;
-  return { passed, failed: success || failed > 0 ? failed : 1 };
+  if (!existsSync(results)) return { passed: 0, failures: ['jest wrote no results'] };
+  const { numPassedTests: passed, testResults } = JSON.parse(readFileSync(results, 'utf8')) as Results;
+  const failures = testResults.flatMap(failuresOf);
+  if (!success && failures.length === 0) failures.push('jest did not succeed');
+  return { passed, failures };
+}
+
+function failuresOf({ name, status, assertionResults }: Results['testResults'][number]): string[] {
+  const file = relative(root, name);
+  const failed = assertionResults.filter((one) => one.status === 'failed');
+  if (status === 'failed' && failed.length === 0) return [`${file}: could not be run`];
+  return failed.map(({ fullName }) => `${file}: ${fullName}`);
 }
 
 /**

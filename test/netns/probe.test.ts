@@ -236,11 +236,12 @@ describe('a tunnel that is slow', () => {
   beforeAll(async () => {
     const node = wire.nodes[0]!;
     await node.sh('tc qdisc add dev vtep1024 root tbf rate 64kbit burst 1600 limit 60000');
-    // more than that: each packet waits for those before it, as soon as some do
-    await node.spawn('ping', ['-i', '0.11', '-s', '1000', '44.128.0.2']).ready;
+    // A second's worth at once, then a little more than the rate: each packet waits for those before it, also where a
+    // busy machine sends some late.
+    await node.spawn('ping', ['-l', '8', '-i', '0.11', '-s', '1000', '44.128.0.2']).ready;
     await eventually(async () => {
       const { stdout } = await node.run('tc', ['-s', 'qdisc', 'show', 'dev', 'vtep1024']);
-      expect(Number(/backlog (\d+)b/.exec(stdout)?.[1])).toBeGreaterThan(1_000);
+      expect(Number(/backlog (\d+)b/.exec(stdout)?.[1])).toBeGreaterThan(4_000);
     });
   });
   afterAll(() => wire.nodes[0]!.sh('tc qdisc del dev vtep1024 root'));
@@ -248,8 +249,9 @@ describe('a tunnel that is slow', () => {
   test('is named by both, and is no verdict where that much is allowed', async () => {
     const outcomes = await both({ slowMs: 25, answerMs: 5_000 });
     expect(outcomes.map(({ judgement }) => judgement?.verdict)).toEqual(['Slow', 'Slow']);
-    expect(outcomes[0].judgement?.evidence).toBe(
-      'the fastest answer through the tunnel (IPv4) took more than 25 ms',
+    // one family's packets may wait for the other's
+    expect(outcomes[0].judgement?.evidence).toMatch(
+      /^the fastest answer through the tunnel \(IPv[46]\) took more than 25 ms$/,
     );
     expect((await check(0, { slowMs: 10_000, answerMs: 5_000 })).judgement).toBeUndefined();
   });

@@ -153,7 +153,8 @@ describe.each([
 
   test('without a scan, containers without a record are always reached at once', async () => {
     await container(23);
-    const asked = Array.from({ length: 200 }, () => client.ask('udp', at(there, 23), 80, 5_000));
+    // more than the rate's burst; fewer than the 166 packets that a receive buffer takes while its program waits
+    const asked = Array.from({ length: 100 }, () => client.ask('udp', at(there, 23), 80, 5_000));
     expect(new Set(await Promise.all(asked))).toEqual(new Set([at(here, 3)]));
   });
 
