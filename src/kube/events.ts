@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import { bounded } from '../api/text.ts';
-import type { KubeObject } from '../api/types.ts';
+import type { Condition, KubeObject } from '../api/types.ts';
 import type { Log } from '../log.ts';
 import { ApiError, type Client } from './client.ts';
+import { EventPace } from './eventpace.ts';
 import { events, type Event } from './resources.ts';
 import { pause } from './wait.ts';
 import { messageOf } from '../error.ts';
@@ -17,10 +18,13 @@ export interface EventRecorderOptions {
   /** Limits requests to the API server: at most `burst` at once, then one each `refillMs`. */
   burst?: number;
   refillMs?: number;
-  /** The same for Events of one object, so that one that flaps does not fill the list: at most `each`, then one each `eachMs`. */
-  each?: number;
-  eachMs?: number;
+  /** The pace of an object that flaps, as in EventPace. */
+  repeatMs?: number;
+  forgetMs?: number;
 }
+
+/** What an Event says of a condition. */
+export type News = Pick<Condition, 'type' | 'reason' | 'message'>;
 
 /** Equal events, which the API server stores as one Event with a count. */
 interface Told {
@@ -68,7 +72,7 @@ const now = () => new Date().toISOString().replace(/\.\d+Z/, 'Z');
 /**
  * Records Kubernetes Events, as `kubectl describe` and `kubectl get events` show them. Events of cluster-scoped
  * objects are in the namespace `default`. Events inform and must do no harm, so they are sent in the background and
- * dropped when there are too many.
+ * dropped when there are too many; EventPace holds those of an object that flaps.
  */
 export class EventRecorder {
   readonly #options: Required<EventRecorderOptions>;
@@ -78,19 +82,19 @@ export class EventRecorder {
   readonly #stopped = new AbortController();
   #sending: Promise<void> | undefined;
   readonly #all: Bucket;
-  /** By object. */
-  readonly #each = new Map<string, Bucket>();
+  readonly #paces = new Map<string, EventPace>();
 
   constructor(options: EventRecorderOptions) {
-    this.#options = { burst: 25, refillMs: 5000, each: 10, eachMs: 60_000, ...options };
+    this.#options = { burst: 25, refillMs: 5000, repeatMs: 60_000, forgetMs: 10 * 60_000, ...options };
     this.#all = new Bucket(this.#options.burst, this.#options.refillMs);
   }
 
-  /** Records an event. Returns at once and never throws. */
-  event(object: KubeObject, type: Event['type'], reason: string, said: string): void {
+  /** Records that a condition of an object has a new reason. Returns at once and never throws. */
+  event(object: KubeObject, type: Event['type'], condition: News): void {
+    const { reason } = condition;
     // longer messages are cut to the limit of events.k8s.io/v1: core/v1, which is used here, has no limit, and our
     // memory would hold the text
-    const message = bounded(said);
+    const message = bounded(condition.message);
     const key = [object.kind, object.metadata.name, object.metadata.uid, type, reason, message].join('\0');
     const told = this.#told.get(key);
     if (told !== undefined && Date.now() - Date.parse(told.event.firstTimestamp) < memory.ms) {
@@ -102,18 +106,17 @@ export class EventRecorder {
       this.#forgetOldest();
     }
     if (this.#stopped.signal.aborted) return;
-    if (!this.#pending.has(key) && !this.#mayTell(object)) return;
-    this.#pending.add(key);
-    this.#sending ??= this.#send().finally(() => (this.#sending = undefined));
+    this.#paceOf(object).occurs(condition.type, reason, key);
   }
 
-  /** Resolves when all events so far are sent or dropped. */
+  /** Resolves when all events so far are sent, dropped, or held by the pace of their object. */
   async onIdle(): Promise<void> {
     await this.#sending;
   }
 
-  /** Sends what the rate allows at once and drops the rest. */
+  /** Sends what the rate allows at once, held events too, and drops the rest. */
   async stop(): Promise<void> {
+    for (const pace of this.#paces.values()) pace.flush();
     this.#stopped.abort();
     await this.#sending;
   }
@@ -126,14 +129,23 @@ export class EventRecorder {
     this.#pending.delete(oldest);
   }
 
+  #write(key: string): void {
+    this.#pending.add(key);
+    this.#sending ??= this.#send();
+  }
+
   async #send(): Promise<void> {
-    for (const key of this.#pending) {
-      if (!(await this.#takeToken())) return;
-      this.#pending.delete(key);
-      const told = this.#told.get(key);
-      if (told === undefined) continue;
-      const recorded = await this.#tell(told);
-      if (!recorded && this.#stopped.signal.aborted) return;
+    try {
+      for (const key of this.#pending) {
+        if (!(await this.#takeToken())) return;
+        this.#pending.delete(key);
+        const told = this.#told.get(key);
+        if (told === undefined) continue;
+        const recorded = await this.#tell(told);
+        if (!recorded && this.#stopped.signal.aborted) return;
+      }
+    } finally {
+      this.#sending = undefined;
     }
   }
 
@@ -146,15 +158,19 @@ export class EventRecorder {
     return true;
   }
 
-  /** Whether an Event of this object may be sent now. What is not sent counts, and is told with the next equal one. */
-  #mayTell({ kind = '', metadata: { name, uid = '' } }: KubeObject): boolean {
-    const key = [kind, name, uid].join('\0');
-    const bucket = this.#each.get(key) ?? new Bucket(this.#options.each, this.#options.eachMs);
-    this.#each.delete(key);
-    this.#each.set(key, bucket);
-    const [oldest] = this.#each.keys();
-    if (this.#each.size > memory.keys && oldest !== undefined) this.#each.delete(oldest);
-    return bucket.take();
+  #paceOf({ kind = '', metadata: { name, uid = '' } }: KubeObject): EventPace {
+    const object = [kind, name, uid].join('\0');
+    const { repeatMs, forgetMs } = this.#options;
+    const write = this.#write.bind(this);
+    const pace = this.#paces.get(object) ?? new EventPace({ repeatMs, forgetMs, write });
+    this.#paces.delete(object);
+    this.#paces.set(object, pace);
+    const [oldest] = this.#paces;
+    if (this.#paces.size > memory.keys && oldest !== undefined) {
+      oldest[1].drop();
+      this.#paces.delete(oldest[0]);
+    }
+    return pace;
   }
 
   async #tell(told: Told): Promise<boolean> {

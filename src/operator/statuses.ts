@@ -126,8 +126,7 @@ export class Statuses {
     const current = due.filter((put) => put.isCurrent);
     await inParallel(current, async (put) => {
       if (signal.aborted || !(await put.send(this.#client))) return;
-      for (const [type, { reason, message }] of put.news())
-        this.#events.event(put.object, type, reason, message);
+      for (const [type, condition] of put.news()) this.#events.event(put.object, type, condition);
     });
     // one network whose finalizer is refused holds up no status
     if (failures.length > 0) throw failures[0];

@@ -16,8 +16,10 @@ describe('EventRecorder', () => {
       component: 'ovt',
       instance: 'test-1',
       log: silent,
+      repeatMs: 0,
       ...options,
     });
+  const news = (reason: string, message: string) => ({ type: 'Ready', reason, message });
   const recorded = async (reason: string) => {
     const { items } = await plane.client.list(events('default'), { fieldSelector: `reason=${reason}` });
     return items.filter((event) => event.involvedObject.uid === node.metadata.uid);
@@ -34,7 +36,7 @@ describe('EventRecorder', () => {
 
   test('an event of a cluster-scoped object is in namespace default, and kubectl shows it', async () => {
     const own = recorder();
-    own.event(node, 'Warning', 'Exhausted', 'no free block in 9.0.0.0/8');
+    own.event(node, 'Warning', news('Exhausted', 'no free block in 9.0.0.0/8'));
     await own.onIdle();
     const [event] = await recorded('Exhausted');
     expect(event).toMatchObject({
@@ -48,10 +50,10 @@ describe('EventRecorder', () => {
 
   test('equal events are one object with a count, and others are separate', async () => {
     const own = recorder();
-    for (let i = 0; i < 3; i++) own.event(node, 'Normal', 'Counted', 'the same');
+    for (let i = 0; i < 3; i++) own.event(node, 'Normal', news('Counted', 'the same'));
     await own.onIdle();
-    for (let i = 0; i < 4; i++) own.event(node, 'Normal', 'Counted', 'the same');
-    own.event(node, 'Normal', 'Counted', 'another');
+    for (let i = 0; i < 4; i++) own.event(node, 'Normal', news('Counted', 'the same'));
+    own.event(node, 'Normal', news('Counted', 'another'));
     await own.onIdle();
     const found = await recorded('Counted');
     expect(found.map(({ message, count }) => [message, count]).sort()).toEqual([
@@ -62,7 +64,7 @@ describe('EventRecorder', () => {
 
   test('a long message is bounded, and says how much is missing', async () => {
     const own = recorder();
-    own.event(node, 'Warning', 'Long', 'ä'.repeat(40_000));
+    own.event(node, 'Warning', news('Long', 'ä'.repeat(40_000)));
     await own.onIdle();
     const [event] = await recorded('Long');
     expect(event!.message).toMatch(/^ä+… \(39001 more characters\)$/);
@@ -71,20 +73,20 @@ describe('EventRecorder', () => {
 
   test('begins anew when the API server has forgotten the Event', async () => {
     const own = recorder();
-    own.event(node, 'Normal', 'Forgotten', 'x');
+    own.event(node, 'Normal', news('Forgotten', 'x'));
     await own.onIdle();
     const [event] = await recorded('Forgotten');
     await plane.client.delete(events('default'), event!.metadata.name);
-    own.event(node, 'Normal', 'Forgotten', 'x');
+    own.event(node, 'Normal', news('Forgotten', 'x'));
     await own.onIdle();
-    own.event(node, 'Normal', 'Forgotten', 'x');
+    own.event(node, 'Normal', news('Forgotten', 'x'));
     await own.onIdle();
     expect((await recorded('Forgotten')).length).toBe(1);
   });
 
   test('sends a burst, then limits the rate', async () => {
     const own = recorder({ burst: 5, refillMs: 60_000 });
-    for (let i = 0; i < 50; i++) own.event(node, 'Normal', 'Burst', `message ${i}`);
+    for (let i = 0; i < 50; i++) own.event(node, 'Normal', news('Burst', `message ${i}`));
     await own.stop();
     expect((await recorded('Burst')).length).toBe(5);
   });
@@ -96,7 +98,7 @@ describe('EventRecorder', () => {
     ];
     for (const client of [away, forbidden]) {
       const own = recorder({ client });
-      own.event(node, 'Normal', 'Away', 'x');
+      own.event(node, 'Normal', news('Away', 'x'));
       await own.onIdle();
       await own.stop();
       await client.close();

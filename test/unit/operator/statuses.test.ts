@@ -24,7 +24,7 @@ beforeEach(async () => {
     client: plane.client,
     caches: leader.caches,
     events: {
-      event: (object, _type, reason) => events.push(`${object.metadata.name} ${reason}`),
+      event: (object, _type, { reason }) => events.push(`${object.metadata.name} ${reason}`),
     } as Partial<EventRecorder> as EventRecorder,
     metrics: leader.metrics,
   });
