@@ -44,6 +44,7 @@ export async function reserved(bed: Bed, nodes: number): Promise<Figure[]> {
   const without = await joined(bed, run);
   const pair = (value: (one: Joined) => string) => `${value(withThem)}, ${value(without)}`;
   const more = withThem.p50 - without.p50;
+  const pages = Math.ceil(nodes / 500);
   figures.push(
     {
       what: `one join at rest beside ${nodes} bound reservations, and beside none: p50 of ${joins}`,
@@ -58,11 +59,11 @@ export async function reserved(bed: Bed, nodes: number): Promise<Figure[]> {
       ok: withThem.planMs <= 50,
     },
     {
-      what: `lists of OverlayReservations per join`,
-      measured: pair(({ lists }) => lists.toFixed(1)),
+      what: `lists of OverlayReservations per join (of ${pages} pages, and of one)`,
+      measured: `${(withThem.requests / pages).toFixed(1)}, ${without.requests.toFixed(1)}`,
       // a watch that ends begins with one
       bound: '1.5',
-      ok: withThem.lists <= 1.5,
+      ok: withThem.requests / pages <= 1.5,
     },
   );
   return figures;
@@ -71,7 +72,8 @@ export async function reserved(bed: Bed, nodes: number): Promise<Figure[]> {
 interface Joined {
   p50: number;
   planMs: number;
-  lists: number;
+  /** Requests for pages of OverlayReservations, per join. */
+  requests: number;
 }
 
 async function joined(bed: Bed, run: Run): Promise<Joined> {
@@ -86,7 +88,7 @@ async function joined(bed: Bed, run: Run): Promise<Joined> {
   return {
     p50: quantile(times, 0.5),
     planMs: after.plans(before).meanMs,
-    lists: after.reservationLists(before) / joins,
+    requests: after.reservationLists(before) / joins,
   };
 }
 
