@@ -66,7 +66,7 @@ test('a pod gets the default network, the network of its annotation, or that of 
       return undefined;
     });
     expect(addresses).toHaveLength(1);
-    const ping = ['ip', 'netns', 'exec', 'six', 'ping', '-n', '-c', '1', '-W', '2'];
+    const ping = ['ip', 'netns', 'exec', 'six', 'ping', '-n', '-c', '1', '-w', '20'];
     const [peer = ''] = (await onNode(node, 'ip', '-n', 'both', '-6', '-br', 'addr', 'show', 'dev', 'eth0'))
       .split(/\s+/)
       .filter((text) => text.startsWith('fd01'));

@@ -4,9 +4,9 @@ import { addressOf, environment, inContainer, kernelOf, onNode } from '../suppor
 let command: CommandLine;
 beforeAll(async () => {
   command = await CommandLine.build();
-  // node3 has the neighbours in its kernel
+  // node3 has the neighbours in its kernel; ping sends each second until one is answered
   for (const name of ['dcos', 'dcos6'])
-    await inContainer('node2', name, 'ping', '-c', '1', addressOf('node3', name));
+    await inContainer('node2', name, 'ping', '-c', '1', '-w', '30', addressOf('node3', name));
 });
 afterAll(() => command.remove());
 

@@ -139,8 +139,8 @@ test('a pod without annotation gets the default network, and DEL releases it', a
   const { code, addresses } = await call('ADD');
   expect([code, addresses]).toEqual([0, ['9.0.1.2/25', 'fd01:b::1:0:0:2/81']]);
   expect(await container.sh('ip -4 route show default')).toContain('via 9.0.1.1 dev eth0');
-  expect(await container.sh('ping -c 1 -W 2 9.0.1.1')).toContain('1 received');
-  expect(await container.sh('ping -c 1 -W 2 fd01:b::1:0:0:1')).toContain('1 received');
+  expect(await container.sh('ping -c 1 -w 20 9.0.1.1')).toContain('1 received');
+  expect(await container.sh('ping -c 1 -w 20 fd01:b::1:0:0:1')).toContain('1 received');
   expect(held('both').sort()).toEqual(['9.0.1.2', expect.stringMatching(/^fd01/)]);
   await socket.close(); // DEL needs no agent
   expect((await call('DEL')).code).toBe(0);

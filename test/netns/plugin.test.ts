@@ -86,7 +86,7 @@ test("the plugin's elements are those that the agent makes of its records", asyn
     { containerID: 'one', interfaces: [{ network: 'dcos', bridge: 'm-dcos' }] },
   ]);
   expect(await pass()).toEqual({ changes: 0, failures: [] });
-  for (const { gateway } of ranges) await container.sh(`ping -c 1 -w 2 -i 0.2 ${gateway}`);
+  for (const { gateway } of ranges) await container.sh(`ping -c 1 -w 20 -i 0.2 ${gateway}`);
   await plugin('DEL');
   expect(readAttachments(dir).attachments).toEqual([]);
   expect(await pass()).toEqual({ changes: 0, failures: [] });
@@ -97,7 +97,7 @@ test('the agent adds the elements of a container that is older than the table, a
   await node.sh('nft delete table inet overlaynet');
   await plugin('ADD');
   expect(await pass()).toMatchObject({ failures: [] });
-  await container.sh('ping -c 1 -w 2 -i 0.2 9.0.1.1');
+  await container.sh('ping -c 1 -w 20 -i 0.2 9.0.1.1');
   await plugin('DEL');
   expect(await pass()).toEqual({ changes: 0, failures: [] });
 });
