@@ -7,24 +7,26 @@ import { agentAt, closedPort, knock, signsOf } from '../../../src/probe/signs.ts
 import type { PathResult } from '../../../src/verdict/judge.ts';
 import type { Code, Path } from '../../../src/verdict/paths.ts';
 import { readRequest, renderAnswer, type Request } from '../../../src/verdict/wire.ts';
-import { freeUDPPort } from '../../support/udpport.ts';
+import { freeUDPPort, ownLoopback } from '../../support/loopback.ts';
 
 // A peer on the loopback that answers as the test says: the same packets go over a real network in test/netns/probe.test.ts.
+
+const [self, underlay, overlay, deserted] = [0, 1, 2, 3].map(ownLoopback) as [string, string, string, string];
 
 const path = (code: Code, to: string, bytes: number): Path => ({
   code,
   layer: code.startsWith('u') ? 'underlay' : 'overlay',
   family: 4,
   size: code.endsWith('s') ? 'small' : 'full',
-  from: '127.0.0.1',
+  from: self,
   to,
   bytes,
 });
 const paths = [
-  path('u4s', '127.0.0.2', 448),
-  path('o4s', '127.0.0.12', 448),
-  path('u4f', '127.0.0.2', 1_450),
-  path('o4f', '127.0.0.12', 1_400),
+  path('u4s', underlay, 448),
+  path('o4s', overlay, 448),
+  path('u4f', underlay, 1_450),
+  path('o4f', overlay, 1_400),
 ];
 const times = { answer: 120, view: 1_000 };
 
@@ -35,10 +37,10 @@ let port = 0;
 const sockets: Socket[] = [];
 
 beforeEach(async () => {
-  port = await freeUDPPort();
+  port = await freeUDPPort(underlay);
   arrived = [];
   answersAfter = () => 0;
-  for (const address of ['127.0.0.2', '127.0.0.12']) {
+  for (const address of [underlay, overlay]) {
     const socket = createSocket('udp4');
     sockets.push(socket);
     socket.on('message', (data, from) => {
@@ -79,7 +81,7 @@ test.each<[what: string, answers: (request: Request) => number | undefined]>([
   let turns = 0;
   // what asks the kernel counts, too: nobody refuses it here
   let knocked = 0;
-  for (const address of ['127.0.0.2', '127.0.0.12']) {
+  for (const address of [underlay, overlay]) {
     const socket = createSocket('udp4');
     sockets.push(socket);
     socket.on('message', () => knocked++);
@@ -125,7 +127,7 @@ test('a peer that falls silent in the midst of a check does not show which packe
 
 test('where nobody listens the kernel says so', async () => {
   const { results } = await checkPeer(
-    paths.map((one) => ({ ...one, to: '127.0.0.5' })),
+    paths.map((one) => ({ ...one, to: deserted })),
     { port, slowMs: 250, times },
   );
   expect(results.every(({ refused, answered }) => refused && answered === 0)).toBe(true);
@@ -134,7 +136,7 @@ test('where nobody listens the kernel says so', async () => {
 test('a closed port answers in the place of a busy process; nothing does where packets are dropped', async () => {
   expect(await knock(paths[0]!, 1_000)).toBeLessThan(1_000);
   // no link leads to documentation addresses, or what leads there has no such host
-  expect(await knock({ family: 4, from: '127.0.0.1', to: '192.0.2.1' }, 200)).toBeUndefined();
+  expect(await knock({ family: 4, from: self, to: '192.0.2.1' }, 200)).toBeUndefined();
 });
 
 const taken: TCPSocket[] = [];
@@ -147,7 +149,7 @@ afterAll(closed);
 
 test('an agent’s TCP port: a process that hangs is not one that answers', async () => {
   const way = paths[0]!;
-  tcp.listen({ host: '127.0.0.2', port: 0 });
+  tcp.listen({ host: underlay, port: 0 });
   await once(tcp, 'listening');
   const address = tcp.address() as { port: number };
   expect(await agentAt(way, address.port, 200)).toBe('Hangs');

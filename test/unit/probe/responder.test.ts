@@ -3,14 +3,18 @@ import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Responder, type End } from '../../../src/probe/responder.ts';
 import { mostText, readAnswer, renderRequest, type FaultKind } from '../../../src/verdict/wire.ts';
-import { freeUDPPort } from '../../support/udpport.ts';
+import { freeUDPPort, ownLoopback } from '../../support/loopback.ts';
 
 const end = (address: string, layer: End['layer'] = 'underlay'): End => ({ layer, family: 4, address });
-const own = [end('127.0.0.1'), end('127.0.0.11', 'overlay')];
+const [here, hereVTEP, at1, vtep1, at2, stray] = [0, 1, 2, 3, 4, 5].map(ownLoopback) as [
+  ...[string, string, string],
+  ...[string, string, string],
+];
+const own = [end(here), end(hereVTEP, 'overlay')];
 const members = new Map([
-  ['127.0.0.2', 'node1'],
-  ['127.0.0.12', 'node1'],
-  ['127.0.0.3', 'node2'],
+  [at1, 'node1'],
+  [vtep1, 'node1'],
+  [at2, 'node2'],
 ]);
 const check = '0123456789abcdef';
 const request = (changes: Partial<Parameters<typeof renderRequest>[0]> = {}, bytes = 448) =>
@@ -37,14 +41,14 @@ async function at(
   return {
     socket,
     got,
-    send: (data, to = '127.0.0.1') => {
+    send: (data, to = here) => {
       socket.send(data, port, to);
     },
   };
 }
 
 beforeEach(async () => {
-  port = await freeUDPPort();
+  port = await freeUDPPort(here);
   now = 1_000_000;
   faults = [];
   looks = 0;
@@ -53,7 +57,7 @@ beforeEach(async () => {
     membership: () => ({
       own,
       members,
-      vtepOf: (node, family) => (node === 'node1' && family === 4 ? '127.0.0.12' : undefined),
+      vtepOf: (node, family) => (node === 'node1' && family === 4 ? vtep1 : undefined),
     }),
     look: () => {
       looks++;
@@ -76,7 +80,7 @@ const settle = () => sleep(150);
 test.each([448, 1_400])(
   'a member’s request of %d bytes is answered with as many bytes, and no more',
   async (bytes) => {
-    const node1 = await at('127.0.0.2');
+    const node1 = await at(at1);
     const data = request({}, bytes);
     node1.send(data);
     await once(node1.socket, 'message');
@@ -91,7 +95,7 @@ test.each([448, 1_400])(
 );
 
 test('a stranger is not answered: another cluster’s agent, or anybody else', async () => {
-  const stranger = await at('127.0.0.9');
+  const stranger = await at(stray);
   stranger.send(request());
   await settle();
   expect(stranger.got).toEqual([]);
@@ -100,7 +104,7 @@ test('a stranger is not answered: another cluster’s agent, or anybody else', a
 });
 
 test('a request that is shorter than the longest answer is not answered, nor is rubbish of any length', async () => {
-  const node1 = await at('127.0.0.2');
+  const node1 = await at(at1);
   node1.send(request().subarray(0, mostText - 1));
   node1.send(new Uint8Array(mostText));
   node1.send(Buffer.alloc(1_400, 'a'));
@@ -109,9 +113,9 @@ test('a request that is shorter than the longest answer is not answered, nor is 
 });
 
 test('an answer through the tunnel goes to that member’s own VTEP, wherever the request says that it came from', async () => {
-  const node1 = await at('127.0.0.2');
-  const vtep = await at('127.0.0.12');
-  const other = await at('127.0.0.3');
+  const node1 = await at(at1);
+  const vtep = await at(vtep1);
+  const other = await at(at2);
   node1.send(request({ cross: { family: 4, port: vtep.socket.address().port } }));
   await once(vtep.socket, 'message');
   // node2 has no VTEP of that family: nothing is sent anywhere
@@ -121,7 +125,7 @@ test('an answer through the tunnel goes to that member’s own VTEP, wherever th
 });
 
 test('who speaks with a member’s address has at most 200 answers sent to it at once, and 40 a second after that', async () => {
-  const node1 = await at('127.0.0.2');
+  const node1 = await at(at1);
   const flood = async (count: number) => {
     for (let sent = 0; sent < count; sent++) {
       node1.send(request({ attempt: sent }));
@@ -134,13 +138,13 @@ test('who speaks with a member’s address has at most 200 answers sent to it at
   now += 1_000;
   expect(await flood(100)).toBe(40);
   // a container that speaks with its node's address takes nothing from the node's VTEP
-  const vtep = await at('127.0.0.12');
+  const vtep = await at(vtep1);
   vtep.send(request());
   await once(vtep.socket, 'message');
 });
 
 test('from 2,000 packets of a second on it closes its sockets, and opens them again ten seconds later', async () => {
-  const stranger = await at('127.0.0.9');
+  const stranger = await at(stray);
   for (let sent = 0; sent < 6_000 && responder.listening.length > 0; sent++) {
     stranger.send(request());
     if (sent % 50 === 49) await sleep(1);
@@ -152,24 +156,24 @@ test('from 2,000 packets of a second on it closes its sockets, and opens them ag
   expect(responder.listening).toEqual([]);
   now += 6_000;
   await responder.refresh();
-  expect(responder.listening.toSorted()).toEqual(['127.0.0.1', '127.0.0.11']);
+  expect(responder.listening.toSorted()).toEqual([here, hereVTEP]);
 });
 
 test('what it remembers is bounded: some checks of each member, and no node that is gone', async () => {
-  const node1 = await at('127.0.0.2');
+  const node1 = await at(at1);
   for (let one = 0; one < 50; one++) node1.send(request({ check: one.toString(16).padStart(16, '0') }));
   await settle();
   expect(responder.remembered).toEqual({ members: 1, addresses: 1, checks: 4 });
-  members.delete('127.0.0.2');
-  members.delete('127.0.0.12');
+  members.delete(at1);
+  members.delete(vtep1);
   await responder.refresh();
   expect(responder.remembered).toEqual({ members: 0, addresses: 0, checks: 0 });
-  members.set('127.0.0.2', 'node1').set('127.0.0.12', 'node1');
+  members.set(at1, 'node1').set(vtep1, 'node1');
 });
 
 test('its kernel is looked at once for a check, 16 times at once and twice a second after that, and what it shows comes with later answers', async () => {
   faults = ['RouteMissing'];
-  const node1 = await at('127.0.0.2');
+  const node1 = await at(at1);
   for (let attempt = 0; attempt < 20; attempt++) node1.send(request({ attempt }));
   await settle();
   node1.send(request({ attempt: 20 }));
