@@ -17,7 +17,7 @@ import {
 } from '../kube/resources.ts';
 import type { Log } from '../log.ts';
 import { APIServers } from './apiservers.ts';
-import type { InformerCounters } from './metrics.ts';
+import type { InformerCounters } from '../kube/metrics.ts';
 import { releasedNodes } from '../belief/released.ts';
 import type { Cached } from '../belief/snapshot.ts';
 

@@ -2,28 +2,18 @@ import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { NodeUsage } from '../api/usage.ts';
 import type { Done } from '../containers/socket.ts';
 import type { Failure } from '../dataplane/state.ts';
-import { requestMetrics } from '../kube/metrics.ts';
+import { informerMetrics, requestMetrics, type InformerCounters } from '../kube/metrics.ts';
 import type { Answered } from '../kube/transport.ts';
 import type { PassDetail } from '../linux/datapath.ts';
 import { probeMetrics } from '../probe/metrics.ts';
 import { followNode } from '../inspect/nodemetrics.ts';
 
-/** Counters of one kind since the start. */
-export interface InformerCounters {
-  resource: string;
-  relists: number;
-  watches: number;
-  events: number;
-  failures: number;
-  restores: number;
-}
-
 const prefix = 'overlaynet_agent_';
 
 /** The metrics that an agent serves at `/metrics`. */
 export class Metrics {
-  readonly #registry = new Registry();
-  readonly #registers = [this.#registry];
+  readonly registry = new Registry();
+  readonly #registers = [this.registry];
   readonly #duration = new Histogram({
     name: `${prefix}reconcile_duration_seconds`,
     help: 'Time of one pass over the data path.',
@@ -129,8 +119,8 @@ export class Metrics {
 
   /** @param version of this build */
   constructor(version: string) {
-    this.requested = requestMetrics(this.#registry, prefix);
-    this.probes = probeMetrics(this.#registry, prefix);
+    this.requested = requestMetrics(this.registry, prefix);
+    this.probes = probeMetrics(this.registry, prefix);
     this.#containers.inc({ code: '0' }, 0);
     new Gauge({
       name: 'overlaynet_build_info',
@@ -176,7 +166,7 @@ export class Metrics {
 
   /** Reads the kernel's and the server's state at each scrape. `stop` ends it. */
   followNode(sources: Parameters<typeof followNode>[2]): void {
-    this.#stop = followNode(this.#registry, prefix, sources);
+    this.#stop = followNode(this.registry, prefix, sources);
   }
 
   stop(): void {
@@ -199,25 +189,7 @@ export class Metrics {
 
   /** @param read called at each scrape */
   followInformers(read: () => InformerCounters[]): void {
-    const kinds = {
-      relists: 'Complete lists fetched.',
-      watches: 'Watches opened.',
-      events: 'Watch events received.',
-      failures: 'Lists and watches that failed.',
-      restores: 'Times that the API server showed data older than what was seen.',
-    };
-    for (const [key, help] of Object.entries(kinds) as [keyof typeof kinds, string][]) {
-      new Counter({
-        name: `${prefix}informer_${key}_total`,
-        help,
-        labelNames: ['resource'],
-        registers: this.#registers,
-        collect() {
-          this.reset();
-          for (const counters of read()) this.inc({ resource: counters.resource }, counters[key]);
-        },
-      });
-    }
+    informerMetrics(this.registry, prefix, read);
   }
 
   /** Counts a command of the CNI plugin that has ended. */
@@ -253,6 +225,6 @@ export class Metrics {
 
   /** All metrics in Prometheus' text format. */
   async render(): Promise<{ contentType: string; body: string }> {
-    return { contentType: this.#registry.contentType, body: await this.#registry.metrics() };
+    return { contentType: this.registry.contentType, body: await this.registry.metrics() };
   }
 }

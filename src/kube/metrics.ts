@@ -80,3 +80,46 @@ export function queueMetrics(
     },
   });
 }
+
+/** What an informer of one kind has done since the start. */
+export interface InformerCounters {
+  /** `overlaynetworks` */
+  resource: string;
+  relists: number;
+  watches: number;
+  events: number;
+  failures: number;
+  restores: number;
+}
+
+const informerHelp: Readonly<Record<Exclude<keyof InformerCounters, 'resource'>, string>> = {
+  relists: 'Complete lists fetched; more than one means that a watch was lost.',
+  watches: 'Watches opened.',
+  events: 'Watch events received.',
+  failures: 'Lists and watches that failed.',
+  restores: 'Times that the API server showed data older than what was seen.',
+};
+
+/**
+ * Shows what the informers do, by resource.
+ * @param prefix of the names: `overlaynet_operator_`
+ * @param read called at each scrape
+ */
+export function informerMetrics(
+  registry: Registry,
+  prefix: string,
+  read: () => readonly InformerCounters[],
+): void {
+  for (const [key, help] of Object.entries(informerHelp) as [keyof typeof informerHelp, string][]) {
+    new Counter({
+      name: `${prefix}informer_${key}_total`,
+      help,
+      labelNames: ['resource'],
+      registers: [registry],
+      collect() {
+        this.reset();
+        for (const counters of read()) this.inc({ resource: counters.resource }, counters[key]);
+      },
+    });
+  }
+}

@@ -1,7 +1,8 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { Plan } from '../allocate/plan.ts';
 import type { OverlayNetworkStatus } from '../api/types.ts';
-import { queueMetrics, requestMetrics } from '../kube/metrics.ts';
+import { familyOf } from '../net/address.ts';
+import { informerMetrics, queueMetrics, requestMetrics } from '../kube/metrics.ts';
 import type { Answered } from '../kube/transport.ts';
 import { agentEntries } from '../rows/agents.ts';
 import { findingEntries } from '../rows/findings.ts';
@@ -32,8 +33,8 @@ export class OperatorMetrics {
   });
   readonly #blocks = new Gauge({
     name: 'overlaynet_operator_blocks',
-    help: 'Blocks of each subnet, by state.',
-    labelNames: ['network', 'cidr', 'state'],
+    help: 'Blocks of each subnet, by state; of one that drains, what would be free is closed.',
+    labelNames: ['network', 'family', 'cidr', 'state'],
     registers: [this.registry],
   });
   readonly #warnings = new Gauge({
@@ -94,6 +95,9 @@ export class OperatorMetrics {
   /** @param version of this build */
   constructor(version = '') {
     collectDefaultMetrics({ register: this.registry });
+    // gauges that end in _total, against Prometheus' conventions; the same numbers are there by type
+    for (const what of ['handles', 'requests', 'resources'])
+      this.registry.removeSingleMetric(`nodejs_active_${what}_total`);
     this.requested = requestMetrics(this.registry, prefix);
     new Gauge({
       name: 'overlaynet_build_info',
@@ -124,33 +128,9 @@ export class OperatorMetrics {
           this.set({ resource: informer.resource.plural }, informer.list().length);
       },
     });
-    new Counter({
-      name: 'overlaynet_operator_relists_total',
-      help: 'Lists since the start: more than one means that a watch was lost.',
-      labelNames: ['resource'],
-      registers: [this.registry],
-      collect() {
-        this.reset();
-        for (const { resource, counters } of caches.all)
-          this.inc({ resource: resource.plural }, counters.relists);
-      },
-    });
-    for (const [key, help] of [
-      ['watches', 'Watches opened.'],
-      ['failures', 'Lists and watches that failed.'],
-    ] as const) {
-      new Counter({
-        name: `${prefix}informer_${key}_total`,
-        help,
-        labelNames: ['resource'],
-        registers: [this.registry],
-        collect() {
-          this.reset();
-          for (const { resource, counters } of caches.all)
-            this.inc({ resource: resource.plural }, counters[key]);
-        },
-      });
-    }
+    informerMetrics(this.registry, prefix, () =>
+      caches.all.map(({ resource, counters }) => ({ resource: resource.plural, ...counters })),
+    );
   }
 
   /** All metrics in Prometheus' text format. */
@@ -207,10 +187,14 @@ export class OperatorMetrics {
   networks(statuses: ReadonlyMap<string, OverlayNetworkStatus>): void {
     this.#blocks.reset();
     this.#warnings.reset();
-    for (const [network, { capacity = [], conditions = [] }] of statuses) {
+    for (const [network, { capacity = [], conditions = [], draining = [] }] of statuses) {
+      const closed = new Set(draining.map(({ cidr }) => cidr));
       for (const { cidr, blocks: _, ...states } of capacity) {
-        for (const [state, count] of Object.entries(states))
-          this.#blocks.set({ network, cidr, state }, count);
+        const family = `IPv${familyOf(cidr)}`;
+        for (const [state, count] of Object.entries(states)) {
+          const shown = state === 'free' && closed.has(cidr) ? 'closed' : state;
+          this.#blocks.set({ network, family, cidr, state: shown }, count);
+        }
       }
       for (const { type, status } of conditions) {
         if (warnings.has(type)) this.#warnings.set({ network, condition: type }, status === 'True' ? 1 : 0);

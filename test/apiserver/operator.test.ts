@@ -233,7 +233,7 @@ test('only GET and HEAD are served; others get 405 with Allow', async () => {
   expect((await operator.get('/healthz')).status).toBe(200);
   expect((await operator.get('/readyz')).status).toBe(200);
   const metrics = async () => (await (await operator.get('/metrics')).text()).split('\n');
-  const held = 'overlaynet_operator_blocks{network="dcos",cidr="9.0.0.0/8",state="held"} 2';
+  const held = 'overlaynet_operator_blocks{network="dcos",family="IPv4",cidr="9.0.0.0/8",state="held"} 2';
   const lines = await eventually(metrics, (found) => found.includes(held));
   expect(lines).toContain('overlaynet_operator_leader 1');
 });

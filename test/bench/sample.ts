@@ -48,7 +48,7 @@ export class Sample {
   /** Complete lists of all kinds since `before`. A list of one object, from which a watch continues, does not count. */
   lists(before: Sample): number {
     const count = (sample: Sample) =>
-      [...sample.#operator.matchAll(/^overlaynet_operator_relists_total\{.*\} (\S+)$/gm)].reduce(
+      [...sample.#operator.matchAll(/^overlaynet_operator_informer_relists_total\{.*\} (\S+)$/gm)].reduce(
         (sum, [, value]) => sum + Number(value),
         0,
       );

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { parseAllDocuments, stringify } from 'yaml';
 import { command } from '../../hack/parts/command.ts';
 import { expressionsOf, readDashboard } from '../support/dashboards.ts';
+import { answersOfMetrics } from '../support/metrics.ts';
 import { filesBelow } from '../support/source.ts';
 
 const folder = fileURLToPath(new URL('../../deploy/monitoring', import.meta.url));
@@ -37,6 +38,14 @@ test('Prometheus understands each query of the dashboards', async () => {
   } finally {
     rmSync(dir, { recursive: true });
   }
+});
+
+test('names, types and helps of all metrics keep the conventions of Prometheus', async () => {
+  for (const input of await answersOfMetrics())
+    expect(await command('promtool', ['check', 'metrics'], { input })).toBe('');
+  // the check fails for a wrong name
+  const input = '# HELP ovt_restarts Restarts.\n# TYPE ovt_restarts counter\novt_restarts 1\n';
+  await expect(command('promtool', ['check', 'metrics'], { input })).rejects.toThrow('_total');
 });
 
 test('the component adds to deploy/ only what Prometheus needs', async () => {

@@ -6,7 +6,7 @@ import * as ownership from '../../../src/dataplane/ownership.ts';
 import { resolving } from '../../../src/dataplane/resolving.ts';
 import { rulePriorities } from '../../../src/dataplane/rules.ts';
 import { guard } from '../../../src/dataplane/spoof.ts';
-import { registeredMetrics } from '../../support/metrics.ts';
+import { registeredLabels, registeredMetrics } from '../../support/metrics.ts';
 import { cluster } from '../../support/cluster.ts';
 import { filesBelow, reasonsInSource, textOf } from '../../support/source.ts';
 
@@ -32,8 +32,12 @@ test('metrics.md says of each metric which type and labels it has', async () => 
   const types = new Map(
     [...text.matchAll(/^# TYPE (overlaynet_\S+) (\S+)/gm)].map(([, name = '', type = '']) => [name, type]),
   );
-  for (const [, name = '', type] of page('metrics').matchAll(/^\| `(overlaynet_\S+)` +\| (\S+)/gm)) {
-    expect({ name, type }).toEqual({ name, type: types.get(name) });
+  const labelsOf = registeredLabels();
+  const rows = [...page('metrics').matchAll(/^\| `(overlaynet_\S+)` +\| (\S+) +\| ([^|]*?) *\|/gm)];
+  expect(rows.length).toBeGreaterThan(50);
+  for (const [, name = '', type, labels = ''] of rows) {
+    const said = [...labels.matchAll(/`([^`]+)`/g)].map(([, label]) => label);
+    expect({ name, type, labels: said }).toEqual({ name, type: types.get(name), labels: labelsOf.get(name) });
   }
 });
 

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { parse, parseAllDocuments } from 'yaml';
 import { prometheusRule, ruleFile } from '../../../hack/reference/monitoring.ts';
 import { expressionsOf, readDashboard, type Dashboard } from '../../support/dashboards.ts';
-import { registeredMetrics, sampleNames } from '../../support/metrics.ts';
+import { registeredLabels, registeredMetrics, sampleNames } from '../../support/metrics.ts';
 import { filesBelow, textOf } from '../../support/source.ts';
 
 interface Rule {
@@ -28,6 +28,11 @@ const metricsIn = (expression: string): string[] =>
   [...expression.replace(/\{[^}]*\}/g, '').matchAll(/\b(?:overlaynet|process|nodejs)[_:][a-z0-9_:]+/g)].map(
     ([name]) => name,
   );
+
+const everyExpression = (): string[] => [
+  ...rules.map(({ expr }) => expr),
+  ...dashboards.flatMap(([, dashboard]) => expressionsOf(dashboard).map(({ expr }) => expr)),
+];
 
 test('every alert has a summary, a severity, and its own runbook section', () => {
   expect(alerts.length).toBeGreaterThan(20);
@@ -64,10 +69,7 @@ test('every alert has a promtool test in which it fires, and one in which it is 
 
 test('every metric in rules and dashboards is one that the programs have, or a rule records', async () => {
   const known = new Set([...sampleNames(await registeredMetrics()), ...recorded]);
-  const all = [
-    ...rules.map(({ expr }) => expr),
-    ...dashboards.flatMap(([, dashboard]) => expressionsOf(dashboard).map(({ expr }) => expr)),
-  ];
+  const all = everyExpression();
   const named = all.flatMap(metricsIn);
   expect(named.length).toBeGreaterThan(60);
   expect(named.filter((name) => !known.has(name))).toEqual([]);
@@ -79,6 +81,37 @@ test('every metric in rules and dashboards is one that the programs have, or a r
       expression,
       metrics: 0,
     });
+});
+
+test('rules and dashboards ask a metric for labels that it has, or that Prometheus adds', () => {
+  const added = ['job', 'pod', 'node', 'le'];
+  const labels = registeredLabels();
+  const base = (name: string) => name.replace(/_(bucket|sum|count)$/, '');
+  const selectors = (expression: string) => [
+    ...expression.matchAll(/\b(overlaynet_[a-z0-9_]+|up|process_[a-z_]+)\{([^}]*)\}/g),
+  ];
+  let checked = 0;
+  for (const expression of everyExpression()) {
+    for (const [, name = '', inside = ''] of selectors(expression)) {
+      const has = [...added, ...(labels.get(name) ?? labels.get(base(name)) ?? [])];
+      for (const [, label = ''] of inside.matchAll(/(\w+)(?:=~|!~|!=|=)/g)) {
+        checked++;
+        expect({ expression, label, has: has.includes(label) }).toEqual({ expression, label, has: true });
+      }
+    }
+    const all = metricsIn(expression).filter((name) => !name.includes(':'));
+    if (all.length !== metricsIn(expression).length) continue;
+    for (const [, list = ''] of expression.matchAll(/\bby \(([^)]*)\)/g)) {
+      for (const label of list.split(/, */)) {
+        const has =
+          added.includes(label) ||
+          all.some((name) => (labels.get(name) ?? labels.get(base(name)))?.includes(label));
+        checked++;
+        expect({ expression, label, has }).toEqual({ expression, label, has: true });
+      }
+    }
+  }
+  expect(checked).toBeGreaterThan(100);
 });
 
 test('the PrometheusRule says what rules.yaml says: npm run reference writes it anew', async () => {
