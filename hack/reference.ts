@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
+import { Command } from 'commander';
 import { format, resolveConfig } from 'prettier';
 import { prometheusRule, ruleFile } from './reference/monitoring.ts';
 import { referencePages } from './reference/pages.ts';
@@ -14,12 +14,18 @@ import { transcriptFile } from './reference/transcript.ts';
  *
  * `npm run reference -- command --lab NAME` first types every command in that lab and stores what they print.
  */
-const { positionals, values } = parseArgs({ allowPositionals: true, options: { lab: { type: 'string' } } });
-if (positionals[0] === 'command')
-  writeFileSync(
-    transcriptFile,
-    `${JSON.stringify(await typeInLab(values.lab ?? 'overlaynet'), undefined, 2)}\n`,
-  );
+const program = new Command('npm run reference --').description(
+  'Writes the generated pages of docs/reference, and the PrometheusRule.',
+);
+program.action(() => undefined);
+program
+  .command('command')
+  .description('first types every command in a running lab, and stores what they print')
+  .option('--lab <name>', 'name of the lab', 'overlaynet')
+  .action(async ({ lab }: { lab: string }) => {
+    writeFileSync(transcriptFile, `${JSON.stringify(await typeInLab(lab), undefined, 2)}\n`);
+  });
+await program.parseAsync();
 
 const file = fileURLToPath(page);
 writeFileSync(file, await format(renderReference(), { ...(await resolveConfig(file)), filepath: file }));

@@ -132,6 +132,16 @@ function writeEnvironment(lab: Lab, stateURL: string): void {
   writeFileSync(join(lab.dir, 'env'), lines.join(''));
 }
 
+/** Throws an error that names the pings which got no answer, if there are any. */
+function assertAnswered(pings: Happened['pings']): void {
+  const lost = pings.filter((one) => one.received < one.sent);
+  if (lost.length > 0) {
+    throw new Error(
+      `no answer: ${lost.map((one) => `${one.from.node}/${one.from.name} to ${one.to}`).join(', ')}`,
+    );
+  }
+}
+
 /** Brings a lab up, from nothing to answered pings. Throws if any step fails; the caller then removes the rest. */
 export async function raise(wish: Wish): Promise<Happened> {
   const { lab, parts } = wish;
@@ -176,6 +186,8 @@ export async function raise(wish: Wish): Promise<Happened> {
   done('pinged');
 
   const stateURL = `http://127.0.0.1:${ports.state}/overlay-master/state`;
+  writeFileSync(join(lab.dir, 'parts.json'), JSON.stringify(parts));
+  writeEnvironment(lab, stateURL);
   const happened: Happened = {
     lab,
     networks: await kubectl(lab, parts, ['get', 'overlaynetworks']),
@@ -186,14 +198,7 @@ export async function raise(wish: Wish): Promise<Happened> {
     kubeconfig: kubeconfig(lab),
   };
   await client.close();
-  writeFileSync(join(lab.dir, 'parts.json'), JSON.stringify(parts));
-  writeEnvironment(lab, stateURL);
   process.stdout.write(`\n${report(happened)}\n\n`);
-  const lost = pings.filter((one) => one.received < one.sent);
-  if (lost.length > 0) {
-    throw new Error(
-      `no answer: ${lost.map((one) => `${one.from.node}/${one.from.name} to ${one.to}`).join(', ')}`,
-    );
-  }
+  assertAnswered(pings);
   return happened;
 }

@@ -34,11 +34,11 @@ const usual: Furnishing = { vtepSubnets: ['44.128.0.0/18', 'fd01:a::/64'] };
 /** A control plane with our CRDs and networks, and the measured processes. */
 export class Bed {
   readonly plane: OwnControlPlane;
-  private readonly temp = new TempDir('ovb-');
-  private readonly dir = this.temp.path;
+  readonly #temp = new TempDir('ovb-');
+  readonly #dir = this.#temp.path;
   readonly allocations: Informer<AgentAllocation>;
-  private readonly children: ChildProcess[] = [];
-  private readonly operators = new Map<string, ChildProcess>();
+  readonly #children: ChildProcess[] = [];
+  readonly #operators = new Map<string, ChildProcess>();
 
   private constructor(plane: OwnControlPlane) {
     this.plane = plane;
@@ -57,7 +57,7 @@ export class Bed {
       metadata: { name: 'default' },
       spec: { vtepSubnets },
     };
-    await bed.applyJSON(config);
+    await bed.#applyJSON(config);
     const samples = join(root, 'deploy', 'samples', 'overlay.yaml');
     if (networks === undefined) await plane.kubectl('apply', '--server-side', '-f', samples);
     for (let at = 0; at < (networks ?? 0); at++) await bed.addNetwork(at);
@@ -68,11 +68,11 @@ export class Bed {
 
   /** A file in the bed's directory. */
   file(name: string): string {
-    return join(this.dir, name);
+    return join(this.#dir, name);
   }
 
-  private async applyJSON(object: object): Promise<void> {
-    const file = join(this.dir, 'object.json');
+  async #applyJSON(object: object): Promise<void> {
+    const file = join(this.#dir, 'object.json');
     writeFileSync(file, JSON.stringify(object));
     await this.plane.kubectl('apply', '--server-side', '-f', file);
   }
@@ -135,7 +135,7 @@ export class Bed {
       script,
     ];
     const child = spawn('setpriv', [...program, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
-    this.children.push(child);
+    this.#children.push(child);
     await Promise.race([
       once(child.stdout, 'data'),
       once(child, 'exit').then(([code]) => {
@@ -161,7 +161,7 @@ export class Bed {
       rest = lines.pop() ?? '';
       for (const line of lines) onLine(line);
     });
-    this.children.push(child);
+    this.#children.push(child);
     return child;
   }
 
@@ -176,19 +176,19 @@ export class Bed {
       if (/ operator leading /.test(line)) lead(performance.now());
       else if (/ (warn|error) /.test(line)) process.stderr.write(`  ${identity}: ${line}\n`);
     });
-    this.operators.set(identity, child);
+    this.#operators.set(identity, child);
     return { leads };
   }
 
   async killOperator(identity: string): Promise<void> {
-    const child = this.operators.get(identity);
+    const child = this.#operators.get(identity);
     if (child !== undefined) await end(child, 'SIGKILL');
-    this.operators.delete(identity);
+    this.#operators.delete(identity);
   }
 
   /** Returns the resident memory of a running operator in MB: the current one, and its peak. */
   memory(identity: string): { resident: number; peak: number } {
-    const child = this.operators.get(identity);
+    const child = this.#operators.get(identity);
     if (child === undefined) throw new Error(`no operator ${identity} runs`);
     return { resident: residentMB(child), peak: residentMB(child, 'VmHWM') };
   }
@@ -219,7 +219,7 @@ export class Bed {
       ['--cni-net-dir', 'cni/net.d'],
       ['--lease-dir', 'leases'],
       ['--run-dir', 'run'],
-    ].flatMap(([flag = '', dir = '']) => [flag, join(this.dir, dir)]);
+    ].flatMap(([flag = '', dir = '']) => [flag, join(this.#dir, dir)]);
   }
 
   cleanKernel(): void {
@@ -234,7 +234,7 @@ export class Bed {
   }
 
   agent(onLine: (line: string) => void = () => undefined): ChildProcess {
-    mkdirSync(join(this.dir, 'cni'), { recursive: true });
+    mkdirSync(join(this.#dir, 'cni'), { recursive: true });
     return this.run(
       'agent',
       ['run', '--node', self.name, '--addresses', self.address, ...this.#directories],
@@ -243,11 +243,11 @@ export class Bed {
   }
 
   async stop(): Promise<void> {
-    for (const child of this.children) await end(child, 'SIGTERM');
+    for (const child of this.#children) await end(child, 'SIGTERM');
     await this.allocations.stop();
     await this.plane.stop();
     this.cleanKernel();
-    await this.temp.remove();
+    await this.#temp.remove();
   }
 }
 

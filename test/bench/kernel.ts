@@ -28,16 +28,16 @@ export function count(): Entries {
 export class Monitor {
   /** Time of the kernel's last notification, by performance.now(). */
   last = 0;
-  private readonly child: ChildProcess;
-  private readonly seen: ((text: string) => void)[] = [];
+  readonly #child: ChildProcess;
+  readonly #seen: ((text: string) => void)[] = [];
 
   constructor() {
-    this.child = spawn('ip', ['monitor', 'route', 'neigh', 'nexthop'], {
+    this.#child = spawn('ip', ['monitor', 'route', 'neigh', 'nexthop'], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
-    this.child.stdout?.on('data', (chunk: Buffer) => {
+    this.#child.stdout?.on('data', (chunk: Buffer) => {
       this.last = performance.now();
-      if (this.seen.length > 0) for (const tell of this.seen) tell(chunk.toString());
+      if (this.#seen.length > 0) for (const tell of this.#seen) tell(chunk.toString());
     });
   }
 
@@ -54,15 +54,15 @@ export class Monitor {
       const tell = (chunk: string) => {
         text += chunk;
         if (!text.split('\n').some((line) => line.startsWith(`${subnet} nhid`))) return;
-        this.seen.splice(this.seen.indexOf(tell), 1);
+        this.#seen.splice(this.#seen.indexOf(tell), 1);
         resolve(performance.now());
       };
-      this.seen.push(tell);
+      this.#seen.push(tell);
     });
   }
 
   stop(): void {
-    this.child.kill();
+    this.#child.kill();
   }
 }
 

@@ -54,7 +54,7 @@ export class Cluster {
   refused = false;
   /** The highest resourceVersion that an earlier agent saw. */
   seen: bigint | undefined;
-  private version = 0;
+  #version = 0;
 
   constructor(peers: number) {
     this.network(dcos);
@@ -65,7 +65,7 @@ export class Cluster {
 
   /** Returns the resourceVersion of the next write. */
   write(): string {
-    return String(++this.version);
+    return String(++this.#version);
   }
 
   network({ metadata, spec }: Objects): void {

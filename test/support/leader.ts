@@ -31,17 +31,22 @@ export class Leader {
   readonly caches: Caches;
   readonly metrics = new OperatorMetrics();
   last: Settled | undefined;
-  private readonly allocator: Allocator;
-  private hold:
+  readonly #allocator: Allocator;
+  #hold:
     | { matches: (call: Call) => boolean; all: boolean; reached: () => void; release: Promise<void> }
     | undefined;
   /** The API server's refusals of paused writes. */
   readonly refusals: unknown[] = [];
 
   constructor(client: Client) {
-    const held = this.interposed(client);
+    const held = this.#interposed(client);
     this.caches = new Caches(held, silent);
-    this.allocator = new Allocator({ client: held, caches: this.caches, log: silent, metrics: this.metrics });
+    this.#allocator = new Allocator({
+      client: held,
+      caches: this.caches,
+      log: silent,
+      metrics: this.metrics,
+    });
   }
 
   async start(onChange: () => void = () => undefined): Promise<this> {
@@ -56,7 +61,7 @@ export class Leader {
 
   /** Runs once, with the caches' contents. */
   run(): Promise<{ requeueAfterMs?: number }> {
-    return this.allocator.run(new AbortController().signal, (state) => {
+    return this.#allocator.run(new AbortController().signal, (state) => {
       this.last = state;
     });
   }
@@ -82,16 +87,16 @@ export class Leader {
       wake = resolve;
     });
     const asleep = new Promise<void>((resolve) => {
-      this.hold = { matches, all, reached: resolve, release };
+      this.#hold = { matches, all, reached: resolve, release };
     });
     return { asleep, wake };
   }
 
-  private interposed(client: Client): Client {
+  #interposed(client: Client): Client {
     const pass = async <T>(call: Call, send: () => Promise<T>): Promise<T> => {
-      const held = this.hold;
+      const held = this.#hold;
       if (held?.matches(call) !== true) return send();
-      if (!held.all) this.hold = undefined;
+      if (!held.all) this.#hold = undefined;
       held.reached();
       await held.release;
       try {

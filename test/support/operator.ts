@@ -5,12 +5,12 @@ import { freePort, ServerProcess, TempDir } from './kubeprocess.ts';
 /** A real operator process that serves on a free loopback port. */
 export class OperatorProcess {
   readonly url: string;
-  private readonly process: ServerProcess;
-  private readonly temp: TempDir;
+  readonly #process: ServerProcess;
+  readonly #temp: TempDir;
 
   private constructor(process: ServerProcess, temp: TempDir, port: number) {
-    this.process = process;
-    this.temp = temp;
+    this.#process = process;
+    this.#temp = temp;
     this.url = `http://127.0.0.1:${port}`;
   }
 
@@ -42,7 +42,7 @@ export class OperatorProcess {
 
   /** @throws Error with the end of its log if it has ended */
   check(): void {
-    this.process.check();
+    this.#process.check();
   }
 
   /** Returns how often it has logged that message, with or without fields. */
@@ -52,22 +52,22 @@ export class OperatorProcess {
 
   /** The lines of its log with that message. */
   lines(message: string): string[] {
-    const lines = this.process.output.split('\n');
+    const lines = this.#process.output.split('\n');
     return lines.filter((line) => new RegExp(` operator ${message}( |$)`).test(line));
   }
 
   signal(signal: NodeJS.Signals): void {
-    this.process.signal(signal);
+    this.#process.signal(signal);
   }
 
   /** Stops it as kubelet does: SIGTERM, and SIGKILL after 10 s. */
   async stop(): Promise<void> {
-    await this.process.stop(10_000);
-    await this.temp.remove();
+    await this.#process.stop(10_000);
+    await this.#temp.remove();
   }
 
   async kill(): Promise<void> {
-    await this.process.kill();
-    await this.temp.remove();
+    await this.#process.kill();
+    await this.#temp.remove();
   }
 }

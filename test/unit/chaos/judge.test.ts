@@ -4,8 +4,8 @@ import { atRest, Judge } from '../../chaos/allocation/judge.ts';
 
 /** Builds a history change by change, and returns the judge's findings. */
 class Told {
-  private readonly judge = new Judge();
-  private revision = 0;
+  readonly #judge = new Judge();
+  #revision = 0;
 
   constructor() {
     const spaces = [{ cidr: '9.0.0.0/8', prefix: 24, network: 'dcos', networkUID: 'u', pages: [0] }];
@@ -13,9 +13,9 @@ class Told {
   }
 
   change(name: string, object: { metadata?: object; spec: object } | undefined): this {
-    const revision = ++this.revision;
+    const revision = ++this.#revision;
     const key = `/registry/overlaynet.dev/${name}`;
-    this.judge.take({
+    this.#judge.take({
       revision,
       key,
       object: object && { metadata: {}, ...object },
@@ -45,12 +45,12 @@ class Told {
   }
 
   rest(): this {
-    this.judge.take({ revision: ++this.revision, key: '/registry/ovt-mark', object: atRest, deleted: false });
+    this.#judge.take({ revision: ++this.#revision, key: '/registry/ovt-mark', object: atRest, deleted: false });
     return this;
   }
 
   get rules(): string[] {
-    return this.judge.violations.map(({ rule }) => rule);
+    return this.#judge.violations.map(({ rule }) => rule);
   }
 }
 
