@@ -22,12 +22,14 @@ const directories = (command: Command) =>
     .option('--lease-dir <dir>', 'leases of addresses, a directory per network', defaultDirectories.leaseDir)
     .option(
       '--run-dir <dir>',
-      'the socket for the CNI plugin, and what else ends with the boot',
+      'the socket for the CNI plugin, and other files that do not outlive a boot',
       defaultDirectories.runDir,
     );
 
 const dockerSocket = () =>
-  new Option('--docker-socket <path>', 'of the Docker engine whose networks to keep').env('DOCKER_SOCKET');
+  new Option('--docker-socket <path>', 'socket of the Docker engine whose networks the agent keeps').env(
+    'DOCKER_SOCKET',
+  );
 
 directories(program.command('run').description('register this node and keep its data path as allocated'))
   .addOption(new Option('--node <name>', 'name of this Node').env('NODE_NAME'))
@@ -41,14 +43,18 @@ directories(program.command('run').description('register this node and keep its 
   .option('--tls-cert <file>', 'certificate for HTTPS, PEM; default: one signed by itself')
   .option('--tls-key <file>', 'its key, PEM')
   .addOption(dockerSocket())
-  .option('--resync <duration>', 'how often kernel and files are compared with what they should be', '60s')
+  .option('--resync <duration>', 'longest time between complete comparisons of kernel and files', '60s')
   .addOption(
     new Option(
       '--conflist-mode <mode>',
-      'permissions of the conflists; default: as they are, 0644 of a new one',
+      'permissions of the conflists; default: files keep theirs, a new one gets 0644',
     ).env('CONFLIST_MODE'),
   )
-  .option('--cni-plugin <file>', 'swept with once at the start', join(defaultBinDir, 'overlaynet'))
+  .option(
+    '--cni-plugin <file>',
+    'the plugin that sweeps once at the start',
+    join(defaultBinDir, 'overlaynet'),
+  )
   .option('--log-level <level>', 'error, warn, info, debug; SIGUSR1 switches to debug and back', 'info')
   .addOption(
     new Option('--log-format <format>', 'text or json, one line each').env('LOG_FORMAT').default('text'),
@@ -84,7 +90,7 @@ host(
   .addOption(
     new Option(
       '--check',
-      'remove nothing: print what is there, exit status 1 if there is anything',
+      'remove nothing: list overlaynet’s objects on this node; exit status 1 if there are any',
     ).conflicts('dryRun'),
   )
   .option('--dry-run', 'remove nothing: print what would be removed')

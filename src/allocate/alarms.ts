@@ -51,7 +51,7 @@ function degraded({ departures }: Plan): Finding {
       type,
       status: 'False',
       reason: 'NoMassDeparture',
-      message: 'no more nodes are gone than is believed',
+      message: 'not more than half of the nodes are gone at once',
     };
   }
   return {

@@ -42,7 +42,7 @@ function findings(
   const isKept = of('Refused').length + of('Waiting').length === 0;
   const isHeld = isKept && of('Reserved').length === 0;
   return [
-    verdict('Accepted', why(of('Refused')), 'Accepted', 'nothing speaks against any part'),
+    verdict('Accepted', why(of('Refused')), 'Accepted', 'every part can be reserved'),
     verdict(
       'Reserved',
       why([...of('Refused'), ...of('Waiting')]),

@@ -1,7 +1,7 @@
 import type { LedgerSpace } from '../api/types.ts';
 import type { Refusal } from './view.ts';
 
-/** What a reservation asks of one space, where nothing speaks against it and its node does not have it yet. */
+/** What a reservation asks of one space, unless it is refused or its node has it already. */
 export interface Claim {
   /** Name and UID of the reservation, and the version that was read. */
   name: string;

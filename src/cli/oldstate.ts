@@ -45,7 +45,7 @@ export async function readOldState(
     state.add(
       'warning',
       undefined,
-      `${without.length === 1 ? 'agent' : 'agents'} ${named(without)} ${without.length === 1 ? 'has' : 'have'} no Node: what ${without.length === 1 ? 'it' : 'they'} had waits, reserved`,
+      `${without.length === 1 ? 'agent' : 'agents'} ${named(without)} ${without.length === 1 ? 'has' : 'have'} no Node: what ${without.length === 1 ? 'it' : 'they'} had stays reserved`,
       'name one with --map, or let a Node with that address join',
     );
   all.push(...state.all, ...map.all);

@@ -43,7 +43,7 @@ interface Whole extends Pick<Forecast, 'taken' | 'moved' | 'others'> {
 
 /**
  * `plan`.
- * @returns 0 if nothing speaks against it; 1 if something is refused or a warning is given; 3 if it removes something
+ * @returns 0 if there is no problem; 1 if something is refused or a warning is given; 3 if it removes something
  */
 export async function planCommand(access: Access, options: PlanOptions, out: Output): Promise<number> {
   const { objects, passedOver } = await readManifests(options.filename);
@@ -212,9 +212,9 @@ function show(whole: Whole, exit: number, out: Output): void {
 
 const words = { Create: 'create', Change: 'change', Nothing: 'no change' };
 const verdicts: Record<number, string> = {
-  0: 'nothing speaks against it; nothing was changed',
-  1: 'READ WHAT STANDS IN CAPITALS before you apply it; nothing was changed',
-  3: 'IT TAKES SOMETHING AWAY; nothing was changed',
+  0: 'no problem found; nothing was changed',
+  1: 'READ THE LINES IN CAPITALS before you apply it; nothing was changed',
+  3: 'IT WOULD TAKE SOMETHING AWAY; nothing was changed',
 };
 
 function roomOf({ subnets, nodes, given }: NetworkForecast): string[] {

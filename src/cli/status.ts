@@ -166,7 +166,7 @@ function show(health: Health, out: Output): void {
   for (const reason of reasons.slice(1, mostListed)) out.line(harmless(`             ${reason}`));
   out.line('');
   out.line(harmless(`Operators  ${operatorsText(health)}, version ${versions.operator}`));
-  out.line(`Agents     ${agents.ready} of ${agents.all} ready, as they last said`);
+  out.line(`Agents     ${agents.ready} of ${agents.all} ready, by their last reports`);
   if (policies !== undefined && policies.count > 0) out.line(policiesText(policies));
   const section = (title: string, rows: string[][], left: number) => {
     out.line('');

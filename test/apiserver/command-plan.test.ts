@@ -59,7 +59,7 @@ test('plan predicts room, nodes and containers of a new network as the operator 
     '  10.9.0.0/16 in /24s: 256 nodes; you have 1, and 1 Node without an agent; containers per node: 125 of CNI and 125 of Docker',
     '  gives 1 block to nodes',
     '',
-    'nothing speaks against it; nothing was changed',
+    'no problem found; nothing was changed',
     '',
   ]);
   expect(code).toBe(0);
@@ -181,7 +181,7 @@ test('plan tells what the operator reserves and refuses, as it then does', async
     '  accepted',
     '  WAITS 10.60.0.0/24 of network nope: there is no network nope',
     '',
-    'READ WHAT STANDS IN CAPITALS before you apply it; nothing was changed',
+    'READ THE LINES IN CAPITALS before you apply it; nothing was changed',
     '',
   ]);
   expect(code).toBe(1);

@@ -177,7 +177,7 @@ test('every agent keeps VTEP, MAC and blocks, in whatever order nodes join, whoe
   const { code, stderr } = await ran;
   expect([code, stderr.split('\n').filter((line) => line.includes('not kept'))]).toEqual([0, []]);
   expect(stderr).toContain('there is no Node ovt-a yet');
-  expect(stderr).toContain('agent 172.17.0.4 has no Node: what it had waits, reserved');
+  expect(stderr).toContain('agent 172.17.0.4 has no Node: what it had stays reserved');
   expect(strangers).toBe(2);
   // in another order than the original's: .3, .4, .2
   if (!registered) await registerAgent(client, 'ovt-c', '172.17.0.3');

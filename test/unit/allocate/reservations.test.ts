@@ -18,7 +18,7 @@ describe('what is reserved', () => {
     // of a network of which nothing is reserved it gets a block as any
     expect(one.shown('node1')).toEqual(['9.0.6.0/24', 'fd01:b:0:0:1::/80']);
     expect(findings(one, 'old')).toEqual([
-      'Accepted True Accepted: nothing speaks against any part',
+      'Accepted True Accepted: every part can be reserved',
       'Reserved True Reserved: the ledger has all of it for node node1',
       'Bound True Bound: node node1 has all of it',
     ]);
