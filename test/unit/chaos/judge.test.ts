@@ -45,7 +45,12 @@ class Told {
   }
 
   rest(): this {
-    this.#judge.take({ revision: ++this.#revision, key: '/registry/ovt-mark', object: atRest, deleted: false });
+    this.#judge.take({
+      revision: ++this.#revision,
+      key: '/registry/ovt-mark',
+      object: atRest,
+      deleted: false,
+    });
     return this;
   }
 
