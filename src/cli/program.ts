@@ -198,6 +198,26 @@ const bareProgram = (version: string): Command =>
 const mapHelp =
   'lines ADDRESS,NODE: the Node that replaces the agent; not needed if the Node has the same address';
 
+/** Adds the commands that list rows. */
+function addLists(add: (key: keyof typeof texts) => Command): void {
+  for (const kind of ['networks', 'agents', 'blocks', 'containers'] as const) {
+    const command = add(kind);
+    if (kind === 'blocks') command.argument('[network]', 'only of this network');
+    else command.option('--network <name>', 'only of this network');
+    command.option('--node <name>', 'only of this node');
+    if (kind === 'containers') command.option('--namespace <name>', 'only pods of this namespace');
+    command
+      .option(
+        '--search <text>',
+        'only rows with this address, inside this subnet, or with this text in a name',
+      )
+      .addOption(form('wide', 'json', 'yaml', 'name'))
+      .option('-w, --watch', 'keep running, and print changes')
+      .option('--sort-by <column>', 'column to sort by')
+      .option('--no-headers', 'print no column names');
+  }
+}
+
 /** The command with all its commands; `action` does their work. */
 export function createProgram(version: string, action: Action): Command {
   const program = bareProgram(version);
@@ -217,22 +237,7 @@ export function createProgram(version: string, action: Action): Command {
   add('status')
     .option('--wait <time>', 'how long to wait until it is healthy: 90s, 5m')
     .addOption(form('json'));
-  for (const kind of ['networks', 'agents', 'blocks', 'containers'] as const) {
-    const command = add(kind);
-    if (kind === 'blocks') command.argument('[network]', 'only of this network');
-    else command.option('--network <name>', 'only of this network');
-    command.option('--node <name>', 'only of this node');
-    if (kind === 'containers') command.option('--namespace <name>', 'only pods of this namespace');
-    command
-      .option(
-        '--search <text>',
-        'only rows with this address, inside this subnet, or with this text in a name',
-      )
-      .addOption(form('wide', 'json', 'yaml', 'name'))
-      .option('-w, --watch', 'keep running, and print changes')
-      .option('--sort-by <column>', 'column to sort by')
-      .option('--no-headers', 'print no column names');
-  }
+  addLists(add);
   add('ip').argument('<address>', 'one address, without a prefix length').addOption(form('json', 'yaml'));
   add('plan')
     .requiredOption(
