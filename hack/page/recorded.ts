@@ -83,8 +83,11 @@ export function record(count: { nodes: number; containers: number }, now = Date.
     containers,
     events: eventsOf(world),
     unanswered: names
-      .filter((_, at) => faultOf(at, count.nodes) === 'failed' && count.nodes > 10)
-      .map((node) => ({ node, reason: '172.17.0.1: no answer within 2500 ms' })),
+      .filter((_, at) => faultOf(at, count.nodes) === 'silent')
+      .map((node) => ({
+        node,
+        reason: `${cluster.agents.get(node)?.spec.addresses[0] ?? ''}: no answer within 2500 ms`,
+      })),
   };
 }
 

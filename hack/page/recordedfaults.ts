@@ -1,4 +1,5 @@
-import type { Condition } from '../../src/api/types.ts';
+import type { Condition, OverlayAgent } from '../../src/api/types.ts';
+import type { LastPass } from '../../src/rows/row.ts';
 
 export const ago = (now: number, seconds: number): string => new Date(now - seconds * 1_000).toISOString();
 
@@ -14,13 +15,14 @@ export const condition = (
 export function faultOf(
   at: number,
   nodes: number,
-): 'failed' | 'firewall' | 'missing' | 'configuring' | undefined {
+): 'failed' | 'firewall' | 'missing' | 'configuring' | 'silent' | undefined {
   if (nodes < 3) return undefined;
   if (nodes < 10) return at === 2 ? 'failed' : undefined;
   if (at % 211 === 17) return 'failed';
   if (at % 97 === 5) return 'firewall';
   if (at % 301 === 42) return 'missing';
   if (at % 151 === 8) return 'configuring';
+  if (at % 449 === 30) return 'silent';
   return undefined;
 }
 
@@ -50,4 +52,13 @@ export function conditionsOf(fault: ReturnType<typeof faultOf>, since: string): 
         )
       : system,
   ];
+}
+
+/** The last pass of an agent, as its conditions tell. */
+export function recordedPass(agent: OverlayAgent | undefined): LastPass | undefined {
+  if (agent === undefined) return undefined;
+  const failed = agent.status?.conditions?.find(
+    ({ type, status }) => type === 'DataPathReady' && status === 'False',
+  );
+  return { endedAt: ago(Date.now(), 12), problem: failed?.message ?? '' };
 }

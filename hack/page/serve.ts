@@ -13,6 +13,7 @@ import { json, serve, type Route, type Server } from '../../src/serve/http.ts';
 import { pageRoutes } from '../../src/serve/page.ts';
 import { silent } from '../../src/log.ts';
 import type { Recorded } from './recorded.ts';
+import { recordedPass } from './recordedfaults.ts';
 import { recordedPeers } from './recordedpath.ts';
 import { recordedProbes } from './recordedprobes.ts';
 
@@ -36,10 +37,13 @@ export async function serveRecorded(
     routes: {
       ...Object.fromEntries(stored),
       [pathOf('containers')]: (query) => {
-        const { containers, unanswered } = recorded();
+        const { containers, unanswered, world } = recorded();
+        const asked = parseQuery('containers', query);
+        const pass = recordedPass(world.agents.get(asked.node ?? ''));
         return answer({
-          ...containerPage(containers, parseQuery('containers', query)),
+          ...containerPage(containers, asked),
           unanswered,
+          ...(pass === undefined ? {} : { pass }),
         });
       },
       [pathOf('events')]: (query) =>

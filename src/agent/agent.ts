@@ -6,6 +6,7 @@ import type { ContainerHealth } from '../report/findings.ts';
 import { sameSnapshot } from './checkpoint.ts';
 import { assemble, type AgentOptions } from './parts.ts';
 import { ownAllocation, type Snapshot } from '../dataplane/snapshot.ts';
+import type { LastPass } from '../rows/row.ts';
 import { tunnelName } from '../net/name.ts';
 import { messageOf } from '../error.ts';
 
@@ -128,6 +129,11 @@ export class Agent {
   /** The last look at links alone: what it cost of a processor, and when it ended, by the monotonic clock. */
   get looked(): { ms: number; endedAt: number } {
     return this.#parts.pass.looked;
+  }
+
+  /** When the last pass of this process ended, and what failed in it; undefined before the first. */
+  get lastPass(): LastPass | undefined {
+    return this.#parts.pass.last;
   }
 
   /** `spec.probes` of OverlayConfig, as far as it is known. */

@@ -11,7 +11,7 @@ import type { Metrics } from './metrics.ts';
 
 /** The paths that an agent serves over HTTPS. */
 export const endpoints = (
-  agent: Pick<Agent, 'ready' | 'state'>,
+  agent: Pick<Agent, 'ready' | 'state' | 'lastPass'>,
   metrics: Metrics,
   containers: Pick<ContainerListing, 'list'>,
   kernel: Pick<KernelListing, 'list'>,
@@ -23,7 +23,11 @@ export const endpoints = (
     agent.state === undefined
       ? json(503, { error: 'nothing is known yet: no allocation of this node in the API, and no checkpoint' })
       : json(200, agent.state),
-  [agentContainersPath]: async () => json(200, await containers.list()),
+  [agentContainersPath]: async () => {
+    const listed = await containers.list();
+    const pass = agent.lastPass;
+    return json(200, { ...listed, ...(pass === undefined ? {} : { pass }) });
+  },
   [agentKernelPath]: async () => json(200, await kernel.list()),
   [agentRoutePath]: route,
   [agentPacketPath]: { post: packet },

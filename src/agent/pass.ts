@@ -8,6 +8,7 @@ import { sameSnapshot, type CheckpointFile } from './checkpoint.ts';
 import type { CNIFiles } from '../containers/cni.ts';
 import type { Judge } from './judge.ts';
 import type { Metrics } from './metrics.ts';
+import type { LastPass } from '../rows/row.ts';
 import type { SeenVersion } from '../report/registration.ts';
 import type { Failure } from '../dataplane/state.ts';
 import type { PassContainers } from '../report/findings.ts';
@@ -63,6 +64,8 @@ export class Pass {
   looked = { ms: 0, endedAt: -Infinity };
   /** The same for the last complete comparison. */
   compared = { ms: 0, endedAt: -Infinity };
+  /** When the last pass of this process ended, and what failed in it. */
+  last: LastPass | undefined;
   readonly #parts: Parts;
   readonly #ended = Promise.withResolvers<undefined>();
   /** Undefined before the first pass of this process. */
@@ -138,6 +141,8 @@ export class Pass {
     if (look === 'links') this.looked = { ms, endedAt };
     if (scope === 'all') this.compared = { ms, endedAt };
     this.#last = outcome;
+    const failed = [...outcome.applied.failures.map(failureText), ...outcome.containers.failures];
+    this.last = { endedAt: new Date().toISOString(), problem: brief(failed) };
     this.#ended.resolve(undefined);
     this.save();
     const failures = mendable(outcome.applied.failures);

@@ -13,6 +13,7 @@ import {
   agentKernelPath,
   type ContainerRow,
   type KernelRow,
+  type LastPass,
   type Unanswered,
 } from '../rows/row.ts';
 import { askAgent } from './askagent.ts';
@@ -44,7 +45,19 @@ interface Target {
 
 interface Said<T> {
   rows: T[];
+  /** Why rows are missing. */
   problem?: string;
+  /** The agent answered, although rows are missing. */
+  answer?: 'Partial';
+  pass?: LastPass | undefined;
+}
+
+/** The answers of all agents, or of one. */
+interface All<T> {
+  rows: T[];
+  unanswered: Unanswered[];
+  /** The last pass of the agent, if only one was asked, and said it. */
+  pass?: LastPass | undefined;
 }
 
 /** The last answer of an agent. */
@@ -59,7 +72,7 @@ interface Asked<T> {
 /** A path of agents, and how its answer is understood. */
 interface Question<T> {
   path: string;
-  read: (body: string, node: string) => { rows: T[]; problems: string[] };
+  read: (body: string, node: string) => { rows: T[]; problems: string[]; pass?: LastPass };
   said: Map<string, Asked<T>>;
 }
 
@@ -105,12 +118,12 @@ export class Peers {
   }
 
   /** Every container that the agents know of, of one node or of all, and which nodes are missing in that. */
-  containers(wanted: Wanted = {}): Promise<{ rows: ContainerRow[]; unanswered: Unanswered[] }> {
+  containers(wanted: Wanted = {}): Promise<All<ContainerRow>> {
     return this.#all(this.#containers, wanted);
   }
 
   /** How nodes differ from what is desired, of one node or of all, and which nodes are missing in that. */
-  kernel(wanted: Wanted = {}): Promise<{ rows: KernelRow[]; unanswered: Unanswered[] }> {
+  kernel(wanted: Wanted = {}): Promise<All<KernelRow>> {
     return this.#all(this.#kernel, wanted);
   }
 
@@ -120,7 +133,8 @@ export class Peers {
     if (said === undefined) return { rows: [], unanswered: [] };
     if ('problem' in said) return { rows: [], unanswered: [{ node, reason: said.problem }] };
     const { rows, problems } = said;
-    return { rows, unanswered: problems.length === 0 ? [] : [{ node, reason: problems.join('; ') }] };
+    const partial = { node, reason: problems.join('; '), answer: 'Partial' as const };
+    return { rows, unanswered: problems.length === 0 ? [] : [partial] };
   }
 
   /** Has a node's agent probe peers now. @returns undefined where no agent of such a node is known */
@@ -175,7 +189,7 @@ export class Peers {
     return `it was not its turn within ${ms} ms: too many do not answer`;
   }
 
-  async #all<T>(asked: Question<T>, wanted: Wanted): Promise<{ rows: T[]; unanswered: Unanswered[] }> {
+  async #all<T>(asked: Question<T>, wanted: Wanted): Promise<All<T>> {
     const { node } = wanted;
     const targets = this.#targets().filter((target) => node === undefined || target.node === node);
     if (node === undefined) this.#forgetAllBut(targets);
@@ -194,10 +208,9 @@ export class Peers {
     return {
       rows: all.flatMap(({ said }) => said.rows),
       unanswered: all
-        .flatMap(({ target, said }) =>
-          said.problem === undefined ? [] : [{ node: target.node, reason: said.problem }],
-        )
+        .flatMap(({ target, said }) => unansweredBy(target, said))
         .sort((a, b) => (a.node < b.node ? -1 : 1)),
+      pass: node === undefined ? undefined : all[0]?.said.pass,
     };
   }
 
@@ -240,9 +253,12 @@ export class Peers {
     if (left <= 0) return failed(this.#noTurn());
     try {
       const body = await this.#fetch(asked.path, target, AbortSignal.timeout(left));
-      const { rows, problems } = asked.read(body, target.node);
+      const { rows, problems, pass } = asked.read(body, target.node);
       this.#silent.delete(target.node);
-      return { rows, ...(problems.length === 0 ? {} : { problem: problems.join('; ') }) };
+      const gaps: Pick<Said<T>, 'problem' | 'answer'> = problems.length === 0
+        ? {}
+        : { problem: problems.join('; '), answer: 'Partial' };
+      return { rows, ...gaps, pass };
     } catch (error) {
       this.#silent.add(target.node);
       return failed(whyNot(error, left));
@@ -254,6 +270,9 @@ export class Peers {
     return askAgent({ ...target, port, path, tokenFile, post }, signal);
   }
 }
+
+const unansweredBy = ({ node }: Target, { problem, answer }: Said<unknown>): Unanswered[] =>
+  problem === undefined ? [] : [{ node, reason: problem, ...(answer === undefined ? {} : { answer }) }];
 
 /** @param ms how long the agent had */
 const whyNot = (error: unknown, ms: number): string =>

@@ -41,8 +41,8 @@ export function rowEndpoints(
     route(kind, (query) => pageOf(kind, worldOf(caches), query)),
   ]);
   const containers = route('containers', async (query) => {
-    const { rows, unanswered } = await peers.containers(wantedBy(query));
-    return { ...containerPage(rows, query), unanswered };
+    const { rows, unanswered, pass } = await peers.containers(wantedBy(query));
+    return { ...containerPage(rows, query), unanswered, ...(pass === undefined ? {} : { pass }) };
   });
   const kernel = route('kernel', async (query) => {
     const { rows, unanswered } = await peers.kernel(wantedBy(query));

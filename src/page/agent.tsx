@@ -1,11 +1,12 @@
 import { harmless } from '../api/text.ts';
-import type { AgentRow, BlockRow } from '../rows/row.ts';
+import type { AgentRow, BlockRow, LastPass } from '../rows/row.ts';
 import { PeerRows } from './agents.tsx';
 import { Conditions } from './conditions.tsx';
 import { ContainerTable } from './containers.tsx';
 import { Events } from './events.tsx';
 import { Age, Copied, Name, State, To } from './marks.tsx';
 import { ObjectView, Section, WideTable } from './section.tsx';
+import { shownAgents, useAgents } from './silent.ts';
 import { text } from './texts.ts';
 import { useRows } from './userows.ts';
 
@@ -13,19 +14,25 @@ import { useRows } from './userows.ts';
 export function Agent({ name }: { name: string }) {
   const { found } = useRows('agents', { node: name });
   const { found: blocks } = useRows('blocks', { node: name });
-  const { found: containers } = useRows('containers', { node: name }, { first: 1, everyMs: 15_000 });
+  const { containers, silent } = useAgents({ node: name });
   const [row] = found.items;
-  const [silent] = containers.unanswered.filter(({ node }) => node === name);
+  const [shown] = shownAgents(found.items, silent);
+  const [mute] = silent.filter(({ node }) => node === name);
   return (
-    <ObjectView name={name} found={found} row={row} unknown={text.value.unknownAgent(harmless(name))}>
+    <ObjectView
+      name={name}
+      found={found}
+      row={row === undefined ? undefined : { state: shown?.state ?? row.state, message: row.message }}
+      unknown={text.value.unknownAgent(harmless(name))}
+    >
       {row === undefined ? null : (
         <>
-          {silent === undefined ? null : (
+          {mute === undefined ? null : (
             <p class="problem" role="alert">
-              {text.value.noAnswer(harmless(silent.reason))}
+              {text.value.noAnswer(harmless(mute.reason))}
             </p>
           )}
-          <Facts row={row} />
+          <Facts row={row} pass={containers.pass} />
           <Networks row={row} blocks={blocks.items} />
           <Conditions rows={row.conditions} />
           <Events wish={{ node: name }} />
@@ -41,7 +48,14 @@ export function Agent({ name }: { name: string }) {
   );
 }
 
-function Facts({ row: { addresses, vtep, revision, created } }: { row: AgentRow }) {
+function Facts({
+  row: { addresses, vtep, revision, created },
+  pass,
+}: {
+  row: AgentRow;
+  /** Undefined if it is unknown, or if the token may not see it. */
+  pass: LastPass | undefined;
+}) {
   const ends = [vtep?.ip, vtep?.ip6].filter((one) => one !== undefined);
   return (
     <dl class="facts">
@@ -62,7 +76,20 @@ function Facts({ row: { addresses, vtep, revision, created } }: { row: AgentRow 
           </Copied>
         ))}
       </dd>
-      <dt>{text.value.revision}</dt>
+      <dt>{text.value.pass}</dt>
+      <dd>
+        {pass === undefined ? null : (
+          <>
+            <State
+              state={pass.problem === '' ? 'OK' : 'Failed'}
+              tone={pass.problem === '' ? 'good' : 'bad'}
+            />{' '}
+            <Age since={pass.endedAt} words={text.value.passEnded} />
+            {pass.problem === '' ? null : `: ${harmless(pass.problem)}`}
+          </>
+        )}
+      </dd>
+      <dt>{text.value.allocation}</dt>
       <dd>{revision === undefined ? '–' : text.value.revisionOf(revision.applied, revision.wanted)}</dd>
       <dt>{text.value.age}</dt>
       <dd>

@@ -3,13 +3,14 @@ import { useMemo } from 'preact/hooks';
 import { harmless } from '../api/text.ts';
 import { withoutLength } from '../net/address.ts';
 import type { PeerRow } from '../rows/probe.ts';
-import type { AgentRow } from '../rows/row.ts';
+import type { AgentRow, Unanswered } from '../rows/row.ts';
 import { Heading } from './heading.tsx';
 import { Age, Name, Notice, shapeOf, State, To, toneOf } from './marks.tsx';
 import { href, replaceRoute } from './route.ts';
 import type { Found } from './rowset.ts';
 import { Filters } from './searchfield.tsx';
 import { Silent } from './section.tsx';
+import { shownAgents, useAgents, type ShownAgent } from './silent.ts';
 import { Table, type Column } from './table.tsx';
 import { stateText, text } from './texts.ts';
 import { useRows } from './userows.ts';
@@ -20,7 +21,7 @@ const mostNamed = 60;
 const natural = new Intl.Collator(undefined, { numeric: true });
 
 export function Agents({ search = '' }: { search?: string | undefined }) {
-  const { found: containers } = useRows('containers', {}, { first: 1, everyMs: 15_000 });
+  const { containers, silent } = useAgents();
   return (
     <>
       <Heading title={text.value.agents} />
@@ -32,15 +33,24 @@ export function Agents({ search = '' }: { search?: string | undefined }) {
         }}
       />
       <Silent unanswered={containers.unanswered} />
-      <AgentRows wish={search === '' ? {} : { search }} />
+      <AgentRows wish={search === '' ? {} : { search }} silent={silent} />
     </>
   );
 }
 
 /** Nodes as a grid and as a list. */
-export function AgentRows({ wish }: { wish: { search?: string; network?: string } }) {
+export function AgentRows({
+  wish,
+  silent,
+}: {
+  wish: { search?: string; network?: string };
+  silent: readonly Unanswered[];
+}) {
   const { found } = useRows('agents', wish);
-  const rows = useMemo(() => found.items.toSorted((a, b) => natural.compare(a.node, b.node)), [found.items]);
+  const rows = useMemo(
+    () => shownAgents(found.items, silent).toSorted((a, b) => natural.compare(a.node, b.node)),
+    [found.items, silent, text.value],
+  );
   return (
     <AgentTable
       found={found}
@@ -57,15 +67,16 @@ export function AgentRows({ wish }: { wish: { search?: string; network?: string 
 /** The peers of a node: the other nodes that have a VTEP. */
 export function PeerRows({ node }: { node: string }) {
   const { found } = useRows('agents', {});
+  const { silent } = useAgents();
   // agents probe each minute, and the operator does not notice it
   const { found: reached } = useRows('peers', { node }, { everyMs: 30_000 });
   const probed = new Map(reached.items.filter(({ is }) => is !== 'Unprobed').map((one) => [one.peer, one]));
   const rows = useMemo(
     () =>
-      found.items
+      shownAgents(found.items, silent)
         .filter((row) => row.node !== node && row.vtep !== undefined)
         .toSorted((a, b) => natural.compare(a.node, b.node)),
-    [found.items, node],
+    [found.items, silent, node, text.value],
   );
   return (
     <AgentTable
@@ -87,11 +98,11 @@ function AgentTable({
   ...table
 }: {
   found: Found<AgentRow>;
-  rows: readonly AgentRow[];
+  rows: readonly ShownAgent[];
   /** The text in place of no rows. */
   none: string;
   label: string;
-  columns: Column<AgentRow>[];
+  columns: Column<ShownAgent>[];
   children?: ComponentChildren;
 }) {
   if (!found.here || rows.length === 0)
@@ -111,7 +122,7 @@ const probeOrder: (PeerRow['is'] | undefined)[] = ['Wrong', 'Unknown', undefined
 const probeTones = { OK: 'good', Wrong: 'bad', Unknown: 'odd', Unprobed: 'off' } as const;
 
 /** @param probed by peer; empty where agents do not probe, or the token may not see it: then there are no columns of that */
-const probeColumns = (probed: ReadonlyMap<string, PeerRow>): Column<AgentRow>[] =>
+const probeColumns = (probed: ReadonlyMap<string, PeerRow>): Column<ShownAgent>[] =>
   probed.size === 0
     ? []
     : [
@@ -145,7 +156,7 @@ function Probed({ row }: { row: PeerRow | undefined }) {
   );
 }
 
-const peerColumns = (probed: ReadonlyMap<string, PeerRow>): Column<AgentRow>[] => [
+const peerColumns = (probed: ReadonlyMap<string, PeerRow>): Column<ShownAgent>[] => [
   ...columns().filter(({ id }) => id === 'node' || id === 'state' || id === 'address' || id === 'vtep'),
   {
     id: 'mac',
@@ -157,10 +168,11 @@ const peerColumns = (probed: ReadonlyMap<string, PeerRow>): Column<AgentRow>[] =
   ...probeColumns(probed),
 ];
 
-const order: AgentRow['state'][] = [
+const order: ShownAgent['state'][] = [
   'Failed',
   'Refused',
   'Missing',
+  'Silent',
   'Degraded',
   'Gone',
   'Waiting',
@@ -168,7 +180,7 @@ const order: AgentRow['state'][] = [
   'Ready',
 ];
 
-function Summary({ rows }: { rows: readonly AgentRow[] }) {
+function Summary({ rows }: { rows: readonly ShownAgent[] }) {
   const counts = order.map((state) => [state, rows.filter((row) => row.state === state).length] as const);
   return (
     <p class="summary" role="status">
@@ -183,7 +195,7 @@ function Summary({ rows }: { rows: readonly AgentRow[] }) {
   );
 }
 
-function Grid({ rows }: { rows: readonly AgentRow[] }) {
+function Grid({ rows }: { rows: readonly ShownAgent[] }) {
   const named = rows.length <= mostNamed;
   return (
     <ul class={named ? 'grid named' : 'grid'} aria-label={text.value.grid}>
@@ -211,7 +223,7 @@ function Grid({ rows }: { rows: readonly AgentRow[] }) {
   );
 }
 
-const columns = (): Column<AgentRow>[] => [
+const columns = (): Column<ShownAgent>[] => [
   {
     id: 'node',
     label: text.value.node,

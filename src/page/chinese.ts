@@ -126,7 +126,7 @@ export const chinese: Texts = {
   sortBy: (column) => `按${column}排序`,
   noAnswer: (reason) =>
     `其代理没有回答：${reason}。显示的是它最后报告的内容。现有流量照常转发，新容器无法加入。`,
-  unanswered: (count) => `${count} 个节点的代理没有回答，可能缺少容器：`,
+  unanswered: (count) => `${count} 个节点的代理没有回答或回答不完整，可能缺少容器：`,
   noRight:
     '此令牌无权查看容器。请使用 overlaynet-inspector 的令牌：kubectl create token -n overlaynet-system overlaynet-inspector',
 
@@ -138,11 +138,11 @@ export const chinese: Texts = {
   probe: '最近探测',
   roundTrip: '往返时间',
   milliseconds: (ms) => `${ms.toFixed(1)} 毫秒`,
-  revision: '最近一次应用',
+  pass: '最近一次对账',
+  passEnded: (age) => `${age} 前结束`,
+  allocation: '分配',
   revisionOf: (applied, wanted) =>
-    applied === wanted
-      ? `已应用分配的最新版本 ${applied}`
-      : `已应用分配的版本 ${applied}；最新版本为 ${wanted}`,
+    applied === wanted ? `已应用最新版本 ${applied}` : `已应用版本 ${applied}；最新版本为 ${wanted}`,
   path: '数据路径',
   pathHelp:
     '显示数据包在两个容器之间会走的路径，由两端节点的内核回答。不会发送数据包。它不认识 Service：请填写 pod 或地址。',
@@ -203,6 +203,7 @@ export const chinese: Texts = {
     Configuring: '配置中',
     Failed: '失败',
     Degraded: '降级',
+    Silent: '无应答',
     Missing: '缺失',
     Gone: '节点已消失',
     Held: '已占用',

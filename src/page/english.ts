@@ -128,7 +128,7 @@ export const english = {
   download: 'Save as CSV',
   sortBy: (column: string) => `Sort by ${column}`,
   unanswered: (count: number) =>
-    `The agents of ${many(count, 'node')} did not answer, so containers may be missing:`,
+    `The agents of ${many(count, 'node')} did not answer, or not in full, so containers may be missing:`,
   noAnswer: (reason: string) =>
     `Its agent does not answer: ${reason}. What is shown of it is what it said last. Packets go on as before; new containers cannot join.`,
   noRight:
@@ -142,11 +142,13 @@ export const english = {
   probe: 'Last probe',
   roundTrip: 'Round trip',
   milliseconds: (ms: number) => `${ms.toFixed(1)} ms`,
-  revision: 'Last pass',
+  pass: 'Last pass',
+  passEnded: (age: string) => `ended ${age} ago`,
+  allocation: 'Allocation',
   revisionOf: (applied: number, wanted: number) =>
     applied === wanted
-      ? `applied revision ${applied} of its allocation, the newest`
-      : `applied revision ${applied} of its allocation; the newest is ${wanted}`,
+      ? `revision ${applied} applied, the newest`
+      : `revision ${applied} applied; the newest is ${wanted}`,
   path: 'Data path',
   pathHelp:
     'Shows the way that a packet would take between two containers, as the kernels of their nodes answer. No packet is sent. Services are not followed: give a pod or an address.',

@@ -9,12 +9,14 @@ import { Events } from './events.tsx';
 import { Isolation } from './isolation.tsx';
 import { AddressBars, Age, Bar, Notice, State } from './marks.tsx';
 import { ObjectView, Section } from './section.tsx';
+import { useAgents } from './silent.ts';
 import { text } from './texts.ts';
 import { useRows } from './userows.ts';
 
 /** The view of one network: its subnets and blocks, its isolation, nodes and containers. */
 export function Network({ name }: { name: string }) {
   const { found } = useRows('networks', {});
+  const { silent } = useAgents();
   const row = found.items.find((one) => one.name === name);
   return (
     <ObjectView name={name} found={found} row={row} unknown={text.value.unknownNetwork(harmless(name))}>
@@ -26,7 +28,7 @@ export function Network({ name }: { name: string }) {
           <Conditions rows={row.conditions} />
           <Events wish={{ network: name }} />
           <Section id="nodes" title={text.value.agentsOf}>
-            <AgentRows wish={{ network: name }} />
+            <AgentRows wish={{ network: name }} silent={silent} />
           </Section>
           <Section id="containers" title={text.value.containers}>
             <ContainerTable wish={{ network: name }} />

@@ -6,11 +6,10 @@ import { AddressBars, Age, Bar, Name, Notice, shapes, State, To } from './marks.
 import type { Route } from './route.ts';
 import type { Found } from './rowset.ts';
 import { Section, WideTable } from './section.tsx';
+import { shownAgents, useAgents } from './silent.ts';
 import { stateText, text } from './texts.ts';
 import { useRows } from './userows.ts';
 
-/** How often containers are counted, which asks all agents. */
-const countMs = 15_000;
 /**
  * Number of findings that are shown at first: more would hide the networks. One of each kind is shown, so that a fault of
  * many nodes hides no other.
@@ -21,11 +20,11 @@ const mostFindings = 500;
 
 /** The first view: whether everything works, the findings, and the networks. */
 export function Overview() {
-  const { found: containers } = useRows('containers', {}, { first: 1, everyMs: countMs });
+  const { containers, silent } = useAgents();
   return (
     <>
       <Heading title={text.value.overview} />
-      <Health silent={containers.unanswered} />
+      <Health silent={silent} />
       <Networks containers={containers} />
     </>
   );
@@ -52,8 +51,7 @@ function Health({ silent }: { silent: readonly Unanswered[] }) {
   const serious = errors.length;
   const warnings = rows.filter(({ weight }) => weight === 'Warning').length;
   const isReady = ({ state }: { state: string }) => state === 'Ready';
-  const mute = new Set(silent.map(({ node }) => node));
-  const ready = agents.items.filter((one) => isReady(one) && !mute.has(one.node));
+  const ready = shownAgents(agents.items, silent).filter(isReady);
   const empty = agents.total === 0 ? 'off' : 'good';
   const tone = serious > 0 ? 'bad' : warnings > 0 ? 'odd' : empty;
   return (

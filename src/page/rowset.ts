@@ -1,5 +1,5 @@
 import { signal } from '@preact/signals';
-import type { ContainerCount, Kind, Rows, Unanswered } from '../rows/row.ts';
+import type { ContainerCount, Kind, LastPass, Rows, Unanswered } from '../rows/row.ts';
 import { messageOf } from '../error.ts';
 import { Again, leastPauseMs } from './again.ts';
 import { ask } from './api.ts';
@@ -13,6 +13,8 @@ export interface Found<T> {
   counts: readonly ContainerCount[];
   /** For containers: the nodes whose agents did not answer. */
   unanswered: readonly Unanswered[];
+  /** For containers of one node: the last pass of its agent, if it said it. */
+  pass?: LastPass | undefined;
   /** Whether an answer has arrived. */
   here: boolean;
   problem: string;
@@ -35,7 +37,7 @@ export const largestPage = 5_000;
 /** The pause grows with the number of rows: 65,536 blocks are requested again after a minute. */
 const pausePerRowMs = 1;
 
-const nothing = { items: [], total: 0, counts: [], unanswered: [], here: false, problem: '' };
+const nothing: Found<never> = { items: [], total: 0, counts: [], unanswered: [], here: false, problem: '' };
 
 /** The rows of one kind in a view, which are requested again when something changes. */
 export class RowSet<K extends Kind> {
@@ -102,9 +104,10 @@ export class RowSet<K extends Kind> {
       );
       items = [...items, ...page.items];
       after = page.continue;
-      const { total, counts = [], unanswered = [] } = page;
+      const { total, counts = [], unanswered = [], pass } = page;
       const done = after === undefined || items.length >= this.#wanted;
-      if (!quiet || done) this.found.value = { items, total, counts, unanswered, here: true, problem: '' };
+      if (!quiet || done)
+        this.found.value = { items, total, counts, unanswered, pass, here: true, problem: '' };
       if (done) return;
     } while (after !== undefined);
   }

@@ -1,4 +1,4 @@
-import { isText, readNodeRows } from './nodeanswer.ts';
+import { isText, parsed, readNodeRows } from './nodeanswer.ts';
 import { kernelKinds, type KernelRow } from './row.ts';
 import type { Entry } from './entry.ts';
 
@@ -13,7 +13,7 @@ const mostText = 4_096;
  */
 export const readNodeKernel = (body: string, node: string): { rows: KernelRow[]; problems: string[] } =>
   readNodeRows(
-    body,
+    parsed(body),
     'differences',
     mostDifferences,
     (one, at) => rowOf(one, node, at),

@@ -1,6 +1,7 @@
+import { bounded } from '../api/text.ts';
 import { isAddress } from '../net/address.ts';
-import { isText, readNodeRows } from './nodeanswer.ts';
-import type { ContainerRow } from './row.ts';
+import { isText, parsed, readNodeRows } from './nodeanswer.ts';
+import type { ContainerRow, LastPass } from './row.ts';
 
 /** Maximum for one node; further ones are left out and counted. */
 const mostContainers = 5_000;
@@ -10,11 +11,23 @@ const mostAddresses = 32;
  * Reads an agent's list of containers as rows of its node.
  * @throws Error that says which part is invalid
  */
-export const readNodeContainers = (
+export function readNodeContainers(
   body: string,
   node: string,
-): { rows: ContainerRow[]; problems: string[] } =>
-  readNodeRows(body, 'containers', mostContainers, (one, at) => rowOf(one, node, at));
+): { rows: ContainerRow[]; problems: string[]; pass?: LastPass } {
+  const answer = parsed(body);
+  const read = readNodeRows(answer, 'containers', mostContainers, (one, at) => rowOf(one, node, at));
+  const { pass } = answer as { pass?: unknown };
+  return pass === undefined ? read : { ...read, pass: passOf(pass) };
+}
+
+function passOf(value: unknown): LastPass {
+  const { endedAt, problem } = (value ?? {}) as { [K in keyof LastPass]?: unknown };
+  if (!isText(endedAt) || Number.isNaN(Date.parse(endedAt)))
+    throw new Error('its last pass has no time that can be understood');
+  if (typeof problem !== 'string') throw new Error('its last pass has no problem that can be understood');
+  return { endedAt, problem: bounded(problem) };
+}
 
 function rowOf(value: unknown, node: string, at: number): ContainerRow {
   const raw = (typeof value === 'object' && value !== null ? value : {}) as {

@@ -1,5 +1,5 @@
 import type { Entry } from './entry.ts';
-import { readNodeRows } from './nodeanswer.ts';
+import { parsed, readNodeRows } from './nodeanswer.ts';
 import { verdicts, type PeerRow } from './probe.ts';
 
 /** Maximum for one node; further ones are left out and counted. */
@@ -11,7 +11,7 @@ const mostText = 4_096;
  * @throws Error that says which part is invalid
  */
 export const readNodePeers = (body: string, node: string): { rows: PeerRow[]; problems: string[] } =>
-  readNodeRows(body, 'peers', mostPeers, (one, at) => rowOf(one, node, at));
+  readNodeRows(parsed(body), 'peers', mostPeers, (one, at) => rowOf(one, node, at));
 
 function rowOf(value: unknown, node: string, at: number): PeerRow {
   const raw = (typeof value === 'object' && value !== null ? value : {}) as {

@@ -61,6 +61,8 @@ export interface Page<T> {
   unanswered?: Unanswered[];
   /** In answers about containers: the number of matching containers in each network, by name. */
   counts?: ContainerCount[];
+  /** In answers about containers of one node: the last pass of its agent, if the agent says it. */
+  pass?: LastPass;
 }
 
 export interface ContainerCount {
@@ -71,6 +73,15 @@ export interface ContainerCount {
 export interface Unanswered {
   node: string;
   reason: string;
+  /** `Partial`: the agent answered, but could not read everything. Absent: it did not answer. */
+  answer?: 'Partial';
+}
+
+/** The last pass of an agent: its last comparison of the node with the desired state, and the repair. */
+export interface LastPass {
+  endedAt: string;
+  /** What failed in it; empty if nothing did. */
+  problem: string;
 }
 
 export interface NetworkRow {
@@ -238,6 +249,8 @@ export interface NodeContainers {
   containers: Omit<ContainerRow, 'node'>[];
   /** A phrase for each thing that could not be read: there may be more containers. */
   problems: string[];
+  /** Absent before the first pass, and from older agents. */
+  pass?: LastPass;
 }
 
 export const kernelKinds = [

@@ -14,6 +14,7 @@ export const tones: Readonly<Record<string, Tone>> = {
   Quarantined: 'bad',
   Error: 'bad',
   Degraded: 'odd',
+  Silent: 'odd',
   Waiting: 'odd',
   Configuring: 'odd',
   Releasing: 'odd',

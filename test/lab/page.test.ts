@@ -185,11 +185,16 @@ test('the page names an agent that was killed, and shows its containers again wh
   await sees(/Its agent does not answer: /);
   await sees('2 of 3 agents ready');
   await page.getByRole('link', { name: 'overlayagent/node3' }).first().click();
-  await heading(/^node3/);
+  await heading('node3 Silent');
   await page
     .getByRole('alert')
     .getByText(/Its agent does not answer: /)
     .waitFor({ timeout: 60_000 });
+  await show('#/agents');
+  const grid = page.getByRole('list', { name: 'Grid' });
+  await grid.getByRole('link', { name: 'node3 Silent' }).waitFor({ timeout: 60_000 });
+  await page.getByRole('row', { name: /^node3 Silent Its agent does not answer/ }).waitFor();
+  expect(await accessibility(page)).toEqual([]);
   const [from, to] = [addressOf('node2', 'dcos'), addressOf('node3', 'dcos')];
   await show(`#/path?from=${from}&to=${to}`);
   await sees('the agent of node3 did not answer');
@@ -197,6 +202,9 @@ test('the page names an agent that was killed, and shows its containers again wh
   startAgent(lab, 'node3');
   await show('#/containers');
   await sees('4 containers');
+  await show('#/agents/node3');
+  await heading('node3 Ready');
+  await sees(/^ended \d+s ago$/);
 });
 
 test('the page says that all operators are gone, and continues with the next one', async () => {

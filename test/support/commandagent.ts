@@ -41,7 +41,7 @@ export function serveAgent({ client, stateDir, leaseDir, netns, snapshot, keptMs
     log: silent,
   });
   const probes = roundsOf('node1', snapshot);
-  const agent = { ready: true, state: undefined };
+  const agent = { ready: true, state: undefined, lastPass: undefined };
   return serve({
     listen: '0.0.0.0:0',
     routes: endpoints(agent, new Metrics('0.1.0'), listing, kernel, route, packet, probes),

@@ -89,6 +89,20 @@ describe('a pass that an agent makes from its checkpoint', () => {
     });
   });
 
+  test('says when it ended and what failed in it, and nothing before it has ended', async () => {
+    const failures: Failure[] = [{ message: 'no vxlan', network: 'dcos', lasting: true }];
+    const reconcile = () => Promise.resolve({ changes: 0, failures, unread: [] });
+    await using({ reconcile }, async (agent) => {
+      const before = Date.now();
+      expect(agent.lastPass).toBeUndefined();
+      agent.start();
+      await eventually(() => {
+        expect(agent.lastPass?.problem).toContain('dcos: no vxlan');
+      });
+      expect(Date.parse(agent.lastPass?.endedAt ?? '')).toBeGreaterThanOrEqual(before);
+    });
+  });
+
   test('names the command and its output if it fails', async () => {
     const failure = {
       message: 'ip: Invalid argument (link set m-dcos up)',

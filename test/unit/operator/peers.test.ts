@@ -6,6 +6,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { AgentAllocation } from '../../../src/api/types.ts';
+import { bounded } from '../../../src/api/text.ts';
 import { Peers } from '../../../src/operator/peers.ts';
 import { fingerprint } from '../../../src/serve/certificate.ts';
 import { selfSigned } from '../../../src/serve/x509.ts';
@@ -165,6 +166,31 @@ test.each<[what: string, answer: Answer, reason: string]>([
   const { rows, unanswered } = await peersOf(2).containers();
   expect(rows).toEqual([container({ node: 'node1' })]);
   expect(unanswered).toEqual([{ node: 'node0', reason: expect.stringContaining(reason) }]);
+});
+
+test('an agent that could not read all its containers counts as one that answered', async () => {
+  const problems = ['Docker: no answer'];
+  answers.set(addressOf(0), (_, response) =>
+    response.end(JSON.stringify({ containers: [container()], problems })),
+  );
+  const { rows, unanswered } = await peersOf(1).containers();
+  expect(rows).toHaveLength(1);
+  expect(unanswered).toEqual([{ node: 'node0', reason: problems[0], answer: 'Partial' }]);
+});
+
+test('the last pass of an agent comes with the containers of its node alone', async () => {
+  const pass = { endedAt: '2026-11-01T12:00:00.000Z', problem: 'x'.repeat(2_000) };
+  answers.set(addressOf(0), (_, response) =>
+    response.end(JSON.stringify({ containers: [], problems: [], pass })),
+  );
+  const said = await peersOf(1).containers({ node: 'node0' });
+  expect(said.pass).toEqual({ endedAt: pass.endedAt, problem: bounded(pass.problem) });
+  expect((await peersOf(1).containers()).pass).toBeUndefined();
+  answers.set(addressOf(0), (_, response) =>
+    response.end(JSON.stringify({ containers: [], problems: [], pass: { endedAt: 'soon', problem: '' } })),
+  );
+  const { unanswered } = await peersOf(1).containers({ node: 'node0' });
+  expect(unanswered[0]?.reason).toContain('its last pass has no time that can be understood');
 });
 
 test('an answer serves for a while from the end of the round in which it came, and longer for the pages after the first', async () => {

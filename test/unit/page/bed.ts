@@ -8,7 +8,13 @@ import { eventEntries, type StoredEvent } from '../../../src/rows/events.ts';
 import { peerEntries } from '../../../src/rows/peers.ts';
 import type { PeerRow } from '../../../src/rows/probe.ts';
 import { parseQuery } from '../../../src/rows/query.ts';
-import { kinds, type ContainerRow, type Kind, type Unanswered } from '../../../src/rows/row.ts';
+import {
+  kinds,
+  type ContainerRow,
+  type Kind,
+  type LastPass,
+  type Unanswered,
+} from '../../../src/rows/row.ts';
 import type { Hop } from '../../../src/rows/trace.ts';
 import type { World } from '../../../src/rows/world.ts';
 
@@ -17,6 +23,8 @@ export class Operator {
   world: World;
   containers: ContainerRow[] = [];
   unanswered: Unanswered[] = [];
+  /** The last pass of each node's agent. */
+  readonly passes = new Map<string, LastPass>();
   events: StoredEvent[] = [];
   /** What probes of a node came to. */
   reached: PeerRow[] = [];
@@ -77,7 +85,11 @@ export class Operator {
       kind === 'events'
         ? paged(kind, eventEntries(this.events), query)
         : kind === 'containers'
-          ? { ...containerPage(this.containers, query), unanswered: this.unanswered }
+          ? {
+              ...containerPage(this.containers, query),
+              unanswered: this.unanswered,
+              pass: this.passes.get(query.node ?? ''),
+            }
           : kind === 'peers'
             ? { ...paged(kind, peerEntries(this.reached), query), unanswered: [] }
             : pageOf(kind, this.world, query);

@@ -293,9 +293,9 @@ test('a network shows how full its blocks are, and the Events about it', async (
   ]);
 });
 
-test('an agent shows its last pass and its peers', async () => {
+test('an agent shows the revision that it has applied, and its peers', async () => {
   await open('#/agents/node1');
-  await screen.findByText('applied revision 1 of its allocation, the newest');
+  await screen.findByText('revision 1 applied, the newest');
   const peers = await rowsOf('Peers: the other ends of its tunnel');
   expect(peers.some((one) => one.includes('node2'))).toBe(true);
   expect(peers.some((one) => one.startsWith('node1'))).toBe(false);

@@ -103,14 +103,15 @@ test('every answer is as docs/reference/openapi.json says, and every field of th
     check(kind, ask(kind, 'limit=1'));
   }
   const rows = [container(), container({ runtime: 'Docker', name: 'web', id: 'f00d' })];
-  check('containers', { ...containers(rows, 'limit=1'), unanswered: [{ node: 'node2', reason: 'late' }] });
-  check('containers', { ...containers(rows), unanswered: [] });
+  const unanswered = [{ node: 'node2', reason: 'Docker: late', answer: 'Partial' }];
+  check('containers', { ...containers(rows, 'limit=1'), unanswered });
+  check('containers', { ...containers(rows), unanswered: [], pass: { endedAt: since, problem: '' } });
   check('events', told());
   check('events', told('limit=1'));
   check('kernel', { ...kernel(), unanswered: [] });
-  check('kernel', { ...kernel('limit=1'), unanswered: [{ node: 'node2', reason: 'late' }] });
+  check('kernel', { ...kernel('limit=1'), unanswered });
   check('peers', { ...reached(), unanswered: [] });
-  check('peers', { ...reached('limit=1'), unanswered: [{ node: 'node2', reason: 'late' }] });
+  check('peers', { ...reached('limit=1'), unanswered });
   const other = ['NetworksPage', 'AgentsPage'];
   expect([...known].filter((field) => !seen.has(field) && !other.includes(field)).sort()).toEqual([
     'Condition.observedGeneration',
