@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { chromium } from 'playwright-core';
 import { record } from './recorded.ts';
 import { serveRecorded } from './serve.ts';
+import { emptied, prepare, reach, type State } from './states.ts';
 
 interface Picture {
   name: string;
@@ -12,6 +13,7 @@ interface Picture {
   width?: number;
   height?: number;
   locale?: string;
+  state?: State;
 }
 
 /** The views that the documentation shows, and further ones for reviews of a change. */
@@ -35,6 +37,25 @@ export const pictures: readonly Picture[] = [
   { name: 'path-fails', nodes: 3, hash: '#/path?from=9.0.0.2&to=9.0.2.2', height: 900 },
   { name: 'path-fails-dark', nodes: 3, hash: '#/path?from=9.0.0.2&to=9.0.2.2', dark: true, height: 900 },
   { name: 'path-narrow', nodes: 3, hash: '#/path?from=9.0.0.2&to=9.0.1.2', width: 360, height: 1_900 },
+  { name: 'path-empty', nodes: 3, hash: '#/path' },
+  { name: 'signed-out', nodes: 3, hash: '#/', state: 'signed-out' },
+  { name: 'refused-narrow', nodes: 3, hash: '#/', state: 'refused', width: 360, dark: true },
+  { name: 'updated', nodes: 3, hash: '#/', state: 'updated' },
+  { name: 'stale', nodes: 3, hash: '#/', state: 'stale' },
+  { name: 'stale-narrow', nodes: 3, hash: '#/agents', state: 'stale', width: 360, dark: true },
+  { name: 'loading', nodes: 3, hash: '#/', state: 'loading' },
+  { name: 'empty', nodes: 3, hash: '#/', state: 'empty' },
+  { name: 'empty-agents', nodes: 3, hash: '#/agents', state: 'empty', dark: true },
+  { name: 'empty-containers', nodes: 3, hash: '#/containers', state: 'empty' },
+  { name: 'broken', nodes: 3, hash: '#/', state: 'broken' },
+  { name: 'broken-agents', nodes: 3, hash: '#/agents', state: 'broken', dark: true },
+  { name: 'broken-path', nodes: 3, hash: '#/path?from=9.0.0.2&to=9.0.1.2', state: 'broken' },
+  { name: 'viewer', nodes: 3, hash: '#/containers', state: 'viewer' },
+  { name: 'viewer-agent', nodes: 3, hash: '#/agents/node1', state: 'viewer', height: 1_200 },
+  { name: 'silent', nodes: 3, hash: '#/', state: 'silent' },
+  { name: 'silent-agents', nodes: 3, hash: '#/agents', state: 'silent' },
+  { name: 'silent-agent', nodes: 3, hash: '#/agents/node2', state: 'silent', height: 1_200, dark: true },
+  { name: 'unknown', nodes: 3, hash: '#/agents/node99' },
   { name: 'path-chinese', nodes: 3, hash: '#/path?from=9.0.0.2&to=9.0.2.2', locale: 'zh-CN', height: 900 },
 ];
 
@@ -48,17 +69,21 @@ export async function takePictures(page: string, to: string, names: readonly str
     1_000: record({ nodes: 1_000, containers: 50_000 }),
   };
   const browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox'] });
-  for (const { name, nodes, hash, dark = false, width = 1_200, height = 760, locale = 'en-US' } of pictures) {
+  for (const picture of pictures) {
+    const { name, nodes, hash, dark = false, width = 1_200, height = 760, locale = 'en-US', state } = picture;
     if (names.length > 0 && !names.includes(name)) continue;
-    const server = await serveRecorded(page, () => clusters[nodes]);
+    const cluster = state === 'empty' ? emptied(clusters[nodes]) : clusters[nodes];
+    const server = await serveRecorded(page, () => cluster);
     const context = await browser.newContext({
       viewport: { width, height },
       colorScheme: dark ? 'dark' : 'light',
       locale,
     });
     const tab = await context.newPage();
+    await prepare(tab, state);
     await tab.goto(`http://${server.address}/ui/${hash}`);
-    await tab.locator('[role="row"], tbody tr, .hops li').nth(1).waitFor();
+    await tab.locator('h1').waitFor();
+    await reach(tab, state);
     // for the view's further requests
     await tab.waitForTimeout(1_500);
     await tab.screenshot({ path: join(to, `${name}.png`) });

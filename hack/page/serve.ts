@@ -42,7 +42,7 @@ export async function serveRecorded(
         const pass = recordedPass(world.agents.get(asked.node ?? ''));
         return answer({
           ...containerPage(containers, asked),
-          unanswered,
+          unanswered: unanswered.filter(({ node }) => asked.node === undefined || asked.node === node),
           ...(pass === undefined ? {} : { pass }),
         });
       },

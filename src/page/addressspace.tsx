@@ -111,7 +111,12 @@ export function AddressSpace({ space, blocks }: { space: SpaceRow; blocks: reado
         <p>{text.value.noBlocks}</p>
       ) : (
         <div class="beside">
-          <Table label={text.value.blocks} columns={columns()} rows={inPart} keyOf={(one) => one.cidr} />
+          <Table
+            label={text.value.blocks}
+            columns={columns(whole.family)}
+            rows={inPart}
+            keyOf={(one) => one.cidr}
+          />
         </div>
       )}
     </div>
@@ -121,11 +126,12 @@ export function AddressSpace({ space, blocks }: { space: SpaceRow; blocks: reado
 const partCidr = (whole: Cidr, prefix: number, { from, bits }: Part): Cidr =>
   block(whole, prefix - bits, from / 2 ** bits);
 
-const columns = (): Column<BlockRow>[] => [
+const columns = (family: Cidr['family']): Column<BlockRow>[] => [
   {
     id: 'block',
     label: text.value.block,
-    width: 'minmax(9rem, 1.2fr)',
+    // an IPv6 block has up to 24 characters in most clusters
+    width: `minmax(${family === 6 ? 13 : 9}rem, 1.2fr)`,
     cell: ({ cidr }) => <code>{cidr}</code>,
   },
   {

@@ -28,7 +28,7 @@ export function Agent({ name }: { name: string }) {
       {row === undefined ? null : (
         <>
           {mute === undefined ? null : (
-            <p class="problem" role="alert">
+            <p class="banner" role="alert">
               {text.value.noAnswer(harmless(mute.reason))}
             </p>
           )}
@@ -78,15 +78,14 @@ function Facts({
       </dd>
       <dt>{text.value.pass}</dt>
       <dd>
-        {pass === undefined ? null : (
-          <>
-            <State
-              state={pass.problem === '' ? 'OK' : 'Failed'}
-              tone={pass.problem === '' ? 'good' : 'bad'}
-            />{' '}
+        {pass === undefined ? (
+          '–'
+        ) : (
+          <span>
+            <State state={pass.problem === '' ? 'OK' : 'Failed'} />{' '}
             <Age since={pass.endedAt} words={text.value.passEnded} />
             {pass.problem === '' ? null : `: ${harmless(pass.problem)}`}
-          </>
+          </span>
         )}
       </dd>
       <dt>{text.value.allocation}</dt>

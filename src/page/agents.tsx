@@ -227,7 +227,7 @@ const columns = (): Column<ShownAgent>[] => [
   {
     id: 'node',
     label: text.value.node,
-    width: 'minmax(9rem, 1.2fr)',
+    width: 'minmax(9rem, 1fr)',
     by: ({ node }) => node,
     cell: ({ node }) => (
       <To to={{ view: 'agent', name: node }}>
@@ -245,7 +245,7 @@ const columns = (): Column<ShownAgent>[] => [
   {
     id: 'message',
     label: text.value.message,
-    width: 'minmax(10rem, 2fr)',
+    width: 'minmax(10rem, 5fr)',
     cell: ({ message }) => <span title={harmless(message)}>{harmless(message)}</span>,
   },
   {

@@ -71,7 +71,10 @@ export const english = {
   conditions: 'Conditions',
   containerizers: 'Usable by',
   open: 'Open: it refuses nothing. Isolated networks may refuse it.',
-  isolated: 'Isolated',
+  isolated: (allow: string[]) =>
+    `Isolated: it refuses other networks${allow.length === 0 ? '' : `, except ${allow.join(', ')}`}.`,
+  closed: (apiServer: boolean) =>
+    ` It refuses processes of other nodes, too${apiServer ? ', except the API server' : ', and the API server'}.`,
   otherSide: 'Other side',
   otherNodes: 'other nodes',
   apiServer: 'API server',

@@ -100,7 +100,7 @@ function SignedIn() {
     <>
       {link.value === 'lost' ? (
         <p class="banner" role="alert">
-          {text.value.lost(age(new Date(heard.value).toISOString(), now.value))}
+          {text.value.lost(age(new Date(heard.value).toISOString(), Math.max(now.value, heard.value)))}
         </p>
       ) : null}
       {version !== '' && operatorVersion.value !== '' && operatorVersion.value !== version ? (

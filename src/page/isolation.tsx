@@ -39,15 +39,11 @@ function othersOf(network: NetworkRow, all: readonly NetworkRow[]): Other[] {
 export function Isolation({ network, all }: { network: NetworkRow; all: readonly NetworkRow[] }) {
   const others = othersOf(network, all);
   const { isolation, allow, hosts, apiServer } = network;
-  const fields = [
-    ...(allow.length === 0 ? [] : [`allow: ${allow.map(harmless).join(', ')}`]),
-    ...(hosts === 'Allow' ? [] : ['hosts: Deny', `allowAPIServer: ${String(apiServer === 'Allow')}`]),
-  ];
   return (
     <Section id="isolation" title={text.value.isolation}>
       <p>
-        {isolation === 'Open' ? text.value.open : text.value.isolated}
-        {fields.length === 0 ? '' : ` (${fields.join('; ')})`}
+        {isolation === 'Open' ? text.value.open : text.value.isolated(allow.map(harmless))}
+        {hosts === 'Allow' ? '' : text.value.closed(apiServer === 'Allow')}
       </p>
       <div class="isolation">
         {others.length <= mostDrawn ? <Graph name={network.name} others={others} /> : null}

@@ -41,10 +41,8 @@ function Health({ silent }: { silent: readonly Unanswered[] }) {
   const { found: findings } = useRows('findings', {});
   const { found: agents } = useRows('agents', {});
   const { found: networks } = useRows('networks', {});
-  if (!findings.here || !agents.here || !networks.here) {
-    const problem = findings.problem || agents.problem || networks.problem;
-    return <Notice here={false} problem={problem} />;
-  }
+  const problem = findings.problem || agents.problem || networks.problem;
+  if (!findings.here || !agents.here || !networks.here) return <Notice here={false} problem={problem} />;
   const errors = findings.items.filter(({ weight }) => weight === 'Error');
   const others = findings.items.filter(({ weight }) => weight !== 'Error');
   const rows = [...errors, ...silent.map(silentAgent), ...others];
@@ -56,16 +54,19 @@ function Health({ silent }: { silent: readonly Unanswered[] }) {
   const tone = serious > 0 ? 'bad' : warnings > 0 ? 'odd' : empty;
   return (
     <>
-      <Notice here problem={findings.problem || agents.problem || networks.problem} />
-      <p class={`health ${tone}`}>
-        <strong>
-          <span aria-hidden="true">{shapes[tone]}</span>{' '}
-          {{ good: text.value.healthy, off: text.value.nothingYet }[tone as string] ??
-            text.value.unhealthy(serious, warnings)}
-        </strong>{' '}
-        {text.value.agentsReady(ready.length, agents.total)} ·{' '}
-        {text.value.networksReady(networks.items.filter(isReady).length, networks.total)}
-      </p>
+      <Notice here problem={problem} />
+      {/* what was not read is not zero */}
+      {problem !== '' ? null : (
+        <p class={`health ${tone}`}>
+          <strong>
+            <span aria-hidden="true">{shapes[tone]}</span>{' '}
+            {{ good: text.value.healthy, off: text.value.nothingYet }[tone as string] ??
+              text.value.unhealthy(serious, warnings)}
+          </strong>{' '}
+          {text.value.agentsReady(ready.length, agents.total)} ·{' '}
+          {text.value.networksReady(networks.items.filter(isReady).length, networks.total)}
+        </p>
+      )}
       {rows.length === 0 ? null : (
         <Section id="findings" title={text.value.findings}>
           <Findings rows={rows} />

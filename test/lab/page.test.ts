@@ -205,6 +205,7 @@ test('the page names an agent that was killed, and shows its containers again wh
   await show('#/agents/node3');
   await heading('node3 Ready');
   await sees(/^ended \d+s ago$/);
+  await show('#/containers');
 });
 
 test('the page says that all operators are gone, and continues with the next one', async () => {

@@ -90,3 +90,17 @@ test.each([
   const line = await screen.findByText(/The agents of \d nodes did not answer/);
   expect(line.closest('details')?.open).toBe(atOnce);
 });
+
+test.each(['findings', 'agents'] as const)(
+  'the overview claims nothing of what it could not read: %s',
+  async (kind) => {
+    const operator = new Operator({ ...world(), networks: [], nodes: new Map(), agents: new Map() });
+    operator.refuse.set(kind, [500, 'connect ECONNREFUSED']);
+    route.value = parseRoute('#/');
+    render(<Frame />);
+    await signIn(undefined);
+    await screen.findAllByText('The operator does not answer this: connect ECONNREFUSED');
+    await screen.findByRole('heading', { name: 'Networks' });
+    expect(screen.queryByText(/No agent has registered|Everything works|agents ready/)).toBeNull();
+  },
+);

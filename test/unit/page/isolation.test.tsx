@@ -43,7 +43,9 @@ async function isolationOf(name: string): Promise<{ said: string[]; picture: str
 
 test('a closed network says that it refuses other nodes, and that the API server stays reachable', async () => {
   const { said, picture, rule } = await isolationOf('web');
-  expect(rule).toBe('Isolated (allow: db, deaf; hosts: Deny; allowAPIServer: true)');
+  expect(rule).toBe(
+    'Isolated: it refuses other networks, except db, deaf. It refuses processes of other nodes, too, except the API server.',
+  );
   expect(said).toEqual([
     'db: ● allowed',
     'deaf: ○ denied by deaf',
@@ -57,7 +59,8 @@ test('a closed network says that it refuses other nodes, and that the API server
 });
 
 test('a network that is closed without allowAPIServer refuses the API server, too', async () => {
-  const { said } = await isolationOf('deaf');
+  const { said, rule } = await isolationOf('deaf');
+  expect(rule).toMatch(/It refuses processes of other nodes, too, and the API server\.$/);
   expect(said.slice(-2)).toEqual(['other nodes: ○ denied by deaf', 'API server: ○ denied by deaf']);
   expect(said.slice(0, 2)).toEqual(['db: ○ denied by deaf and db', 'open: ○ denied by deaf']);
 });
