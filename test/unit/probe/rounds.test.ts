@@ -62,8 +62,10 @@ beforeEach(() => {
   [checked, sentAt, running, most, verdicts, findings] = [[], [], 0, 0, [], 0];
   settings = { peers: 2, slowMs: 250 };
 });
-afterEach(() => {
+afterEach(async () => {
   rounds.stop();
+  // a check that still runs would count for the next test
+  await eventually(() => running === 0);
 });
 
 const turns = (count: number) => eventually(() => checked.length >= count);
