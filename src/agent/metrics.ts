@@ -1,6 +1,6 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { NodeUsage } from '../api/usage.ts';
-import type { Done } from '../containers/socket.ts';
+import type { Done } from '../containers/done.ts';
 import type { Failure } from '../dataplane/state.ts';
 import { informerMetrics, requestMetrics, type InformerCounters } from '../kube/metrics.ts';
 import type { Answered } from '../kube/transport.ts';

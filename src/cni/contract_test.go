@@ -18,7 +18,7 @@ import (
 // contract holds what the plugin and the agent agree on. The agent's tests check themselves against the same file.
 type contract struct {
 	Paths struct {
-		Socket, Complete, StateDir, Attachments, LeaseDir, BinDir string
+		Socket, Untold, Complete, StateDir, Attachments, LeaseDir, BinDir string
 	}
 	Request               string
 	Annotation            string
@@ -106,6 +106,7 @@ func TestTheConstantsAreThoseOfTheContract(t *testing.T) {
 	c := readContract(t)
 	for what, pair := range map[string][2]any{
 		"the socket":             {defaultSocket, c.Paths.Socket},
+		"what no agent took":     {defaultSocket + untoldSuffix, c.Paths.Untold},
 		"the mark":               {markerBeside(defaultSocket), c.Paths.Complete},
 		"the state directory":    {defaultStateDir, c.Paths.StateDir},
 		"the records' directory": {recordsIn(defaultStateDir).dir, c.Paths.Attachments},

@@ -1,9 +1,14 @@
 package main
 
 import (
+	"encoding/json"
+	"fmt"
 	"net/http"
 	"os"
+	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestTheAgentIsToldHowEachCommandEnded(t *testing.T) {
@@ -30,13 +35,45 @@ func TestTheAgentIsToldHowEachCommandEnded(t *testing.T) {
 	}
 }
 
-func TestACommandEndsAsItDidWhereNoAgentCanBeTold(t *testing.T) {
+func TestWhatNoAgentCanBeToldIsKeptForTheNext(t *testing.T) {
 	n := newNode(t, dual)
-	c := n.container()
+	c, late := n.container(), n.container()
 	n.add(c)
 	if err := os.Remove(n.agent.socket); err != nil {
 		t.Fatal(err)
 	}
+	untold := n.agent.socket + untoldSuffix
 	n.del(c)
 	n.nothingLeft()
+	if failed := n.call("ADD", late, nil).error(); failed.Code != 11 {
+		t.Fatalf("the ADD without an agent failed with %v", failed)
+	}
+	text, err := os.ReadFile(untold)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var codes []string
+	for _, line := range strings.Split(strings.TrimSpace(string(text)), "\n") {
+		var ended ending
+		if err := json.Unmarshal([]byte(line), &ended); err != nil || ended.Seconds <= 0 {
+			t.Errorf("the line is %q: %v", line, err)
+		}
+		codes = append(codes, fmt.Sprint(ended.Command, " ", ended.Code))
+	}
+	if got := strings.Join(codes, ", "); got != "DEL 0, ADD 11" {
+		t.Errorf("it keeps %s", got)
+	}
+	// it grows to a limit, and a file of another kind holds up no command
+	if err := os.WriteFile(untold, make([]byte, longestUntold), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	n.call("ADD", late, nil)
+	if info, err := os.Stat(untold); err != nil || info.Size() != longestUntold {
+		t.Errorf("the full file is now %v: %v", info, err)
+	}
+	os.Remove(untold)
+	if err := unix.Mkfifo(untold, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	n.call("ADD", late, nil)
 }

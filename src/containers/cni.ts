@@ -6,7 +6,7 @@ import { readAttachments } from './attachments.ts';
 import { defaultConflist, isConflistOf, renderConflists, withChained, type Conflist } from './conflist.ts';
 import type { Snapshot } from '../dataplane/snapshot.ts';
 import { readIfPresent, temporaryOf, writeAtomically } from '../host/file.ts';
-import { attachmentsIn, markIn, socketIn, type Directories } from '../host/directories.ts';
+import { attachmentsIn, markIn, socketIn, untoldBeside, type Directories } from '../host/directories.ts';
 import { Removal } from '../host/removal.ts';
 import type { Failure } from '../dataplane/state.ts';
 import { isErrno, messageOf } from '../error.ts';
@@ -156,6 +156,7 @@ export class CNIFiles {
       ...written,
       ...written.map((path) => temporaryOf(path)),
       socketIn(runDir),
+      untoldBeside(socketIn(runDir)),
       attachmentsIn(stateDir),
     ];
     return [

@@ -3,12 +3,13 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { connect, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { CutOff, largestBody, readBody } from '../serve/body.ts';
+import { untoldBeside } from '../host/directories.ts';
 import { ListenError } from '../serve/http.ts';
 import type { Log } from '../log.ts';
 import { answerMs, parseAsk, refusals, type Ask, type CNIRefusal } from './ask.ts';
 import type { Choice } from './choose.ts';
+import { parseDone, takeUntold, type Done } from './done.ts';
 import { isErrno, messageOf } from '../error.ts';
-import { shown } from '../net/text.ts';
 
 /** The path at which the plugin asks for a container's networks. */
 export const networksPath = '/v1/networks';
@@ -27,43 +28,6 @@ const usagePath = '/v1/usage';
 
 /** The path at which the plugin reports how a command ended. */
 const donePath = '/v1/done';
-const commands = ['ADD', 'DEL', 'CHECK', 'GC', 'STATUS'];
-
-/** How a command of the plugin ended: an error code, or 0. */
-export interface Done {
-  command: string;
-  code: number;
-  seconds: number;
-}
-
-/**
- * The largest code. CNI's own codes are below 100, a plugin's are 100 and more, libcni's is 999. A limit is needed because
- * each code becomes a time series.
- */
-const largestCode = 999;
-/** The longest duration that counts. No runtime waits so long, and one absurd value would spoil the sum for ever. */
-const mostSeconds = 86_400;
-
-/** Parses the report, or says what is wrong with it. */
-function parseDone(body: string): Done | string {
-  let said: Partial<Done>;
-  try {
-    said = (JSON.parse(body) ?? {}) as Partial<Done>;
-  } catch {
-    return 'the report is not JSON';
-  }
-  const { command, code, seconds } = said;
-  const wrong = (field: string, value: unknown, rule: string) =>
-    `${field}: ${typeof value === 'number' ? value : shown(value === undefined ? '' : JSON.stringify(value))} is not ${rule}`;
-  if (command === undefined || !commands.includes(command))
-    return wrong('command', command, `one of ${commands.join(', ')}`);
-  if (typeof code !== 'number' || !Number.isInteger(code) || code < 0 || code > largestCode)
-    return wrong('code', code, `a whole number from 0 to ${largestCode}`);
-  if (typeof seconds !== 'number' || !(seconds >= 0 && seconds <= mostSeconds))
-    return wrong('seconds', seconds, `a number from 0 to ${mostSeconds}`);
-  return { command, code, seconds };
-}
-
 /**
  * Serves the UNIX socket at which the CNI plugin asks for a container's networks (`POST /v1/networks`) and, if no address is
  * left, how full they are (`POST /v1/usage`). The plugin also reports the end of each command (`POST /v1/done`).
@@ -114,6 +78,7 @@ export class AgentSocket {
       await this.#clear();
       this.#server = await this.#bind();
       this.#inode = lstatSync(this.path).ino;
+      this.#hearUntold();
     } catch (cause) {
       if (cause instanceof ListenError) throw cause;
       throw new ListenError(`cannot listen at ${this.path}: ${messageOf(cause)}`, { cause });
@@ -121,10 +86,11 @@ export class AgentSocket {
   }
 
   /**
-   * Listens again if the socket was removed.
+   * Listens again if the socket was removed, and hears what could not be told.
    * @throws ListenError
    */
   async repair(): Promise<void> {
+    if (this.#server !== undefined) this.#hearUntold();
     const inode = inodeOf(this.path);
     if (this.#server === undefined || inode === this.#inode) return;
     await this.#clear();
@@ -148,6 +114,10 @@ export class AgentSocket {
       });
       server.closeAllConnections();
     });
+  }
+
+  #hearUntold(): void {
+    for (const done of takeUntold(untoldBeside(this.path), this.#log)) this.#onDone(done);
   }
 
   async #clear(): Promise<void> {

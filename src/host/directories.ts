@@ -28,6 +28,9 @@ export const defaultBinDir = '/opt/cni/bin';
 /** Tells the CNI plugin where the agent is. */
 export const socketIn = (runDir: string): string => join(runDir, 'agent.sock');
 
+/** Where the plugin writes how commands ended that it could not tell at that socket. */
+export const untoldBeside = (socket: string): string => `${socket}.untold`;
+
 /** The plugin's STATUS fails until this file has the boot's own id in it. */
 export const markIn = (runDir: string): string => join(runDir, 'complete');
 

@@ -172,6 +172,12 @@ const files: LeftFile[] = [
     text: '{}',
   },
   { what: 'what only a boot removes', path: 'run/overlaynet/complete', text: '', shown: ['files'] },
+  {
+    what: 'what the plugin could not tell an agent',
+    path: 'run/overlaynet/agent.sock.untold',
+    text: '',
+    shown: ['files'],
+  },
   ...['etc/systemd/networkd.conf.d', 'etc/NetworkManager/conf.d'].map((dir) => ({
     what: `the drop-in in /${dir}`,
     path: `${dir}/50-overlaynet.conf`,

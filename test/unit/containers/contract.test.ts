@@ -19,13 +19,17 @@ import {
   defaultDirectories,
   markIn,
   socketIn,
+  untoldBeside,
 } from '../../../src/host/directories.ts';
 import { interfaceName, linkPrefix, mostNetworks, portPattern } from '../../../src/net/name.ts';
 import { network, node2, recordingLog, scratch, snapshot } from '../../support/fixture.ts';
 
 /** What the plugin and the agent both rely on. The plugin's tests check themselves against the same file. */
 interface Contract {
-  paths: Record<'socket' | 'complete' | 'stateDir' | 'attachments' | 'leaseDir' | 'binDir', string>;
+  paths: Record<
+    'socket' | 'untold' | 'complete' | 'stateDir' | 'attachments' | 'leaseDir' | 'binDir',
+    string
+  >;
   request: string;
   annotation: string;
   annotationsCapability: string;
@@ -93,6 +97,7 @@ test('the constants are those of the contract', () => {
   expect({
     paths: {
       socket: socketIn(defaultDirectories.runDir),
+      untold: untoldBeside(socketIn(defaultDirectories.runDir)),
       complete: markIn(defaultDirectories.runDir),
       stateDir: defaultDirectories.stateDir,
       attachments: attachmentsIn(defaultDirectories.stateDir),

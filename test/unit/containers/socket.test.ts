@@ -6,7 +6,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { spawn } from 'node:child_process';
 import type { Ask } from '../../../src/containers/ask.ts';
 import type { Choice } from '../../../src/containers/choose.ts';
-import { AgentSocket, type Done } from '../../../src/containers/socket.ts';
+import type { Done } from '../../../src/containers/done.ts';
+import { AgentSocket } from '../../../src/containers/socket.ts';
+import { untoldBeside } from '../../../src/host/directories.ts';
 import { recordingLog, scratch } from '../../support/fixture.ts';
 
 let at: ReturnType<typeof scratch>;
@@ -26,6 +28,7 @@ afterEach(async () => {
 });
 
 const path = () => at.path('run', 'agent.sock');
+const untold = () => untoldBeside(path());
 async function listening(
   answer: (ask: Ask) => Promise<Choice> = () => Promise.resolve({ networks: [] }),
   usage = () => '',
@@ -103,6 +106,37 @@ test('the socket accepts reports of ended commands, and nothing else', async () 
       body: { code: 104, msg: expect.stringContaining(why) },
     });
   expect(ended).toEqual([done, internal]);
+});
+
+test('what the plugin could not tell an agent is counted once, when one listens and at each repair', async () => {
+  const ended: Done[] = [];
+  const add = { command: 'ADD', code: 11, seconds: 0.02 };
+  const del = { command: 'DEL', code: 0, seconds: 0.01 };
+  mkdirSync(at.path('run'), { recursive: true });
+  // a plugin that was killed left half a line
+  writeFileSync(untold(), `${JSON.stringify(add)}\n{"command":"A\n${JSON.stringify(del)}\n`);
+  const socket = await listening(undefined, undefined, (done) => ended.push(done));
+  expect(ended).toEqual([add, del]);
+  await socket.repair();
+  expect(ended).toHaveLength(2);
+  writeFileSync(untold(), `${JSON.stringify(del)}\n`);
+  await socket.repair();
+  expect(ended).toEqual([add, del, del]);
+  expect(readdirSync(at.path('run'))).toEqual(['agent.sock']);
+});
+
+test('a file of untold ends that is no such file is said, removed, and disturbs nothing', async () => {
+  mkdirSync(untold(), { recursive: true });
+  await listening();
+  expect(log.lines).toEqual([
+    expect.stringMatching(
+      /^warn ended commands of the CNI plugin are not counted object=.*untold".* command="read .* output="EISDIR/,
+    ),
+  ]);
+  writeFileSync(untold(), 'x'.repeat(200_000));
+  await open[0]!.repair();
+  expect(log.lines[1]).toContain('the file has 200000 bytes');
+  expect(readdirSync(at.path('run'))).toEqual(['agent.sock']);
 });
 
 const said = (level: string) => log.lines.filter((line) => line.startsWith(level));
