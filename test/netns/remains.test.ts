@@ -171,19 +171,12 @@ const files: LeftFile[] = [
     path: 'var/lib/overlaynet/checkpoint.json',
     text: '{}',
   },
-  { what: 'what only a boot removes', path: 'run/overlaynet/complete', text: '', shown: ['files'] },
-  {
-    what: 'what the plugin could not tell an agent',
-    path: 'run/overlaynet/agent.sock.untold',
-    text: '',
-    shown: ['files'],
-  },
-  ...['etc/systemd/networkd.conf.d', 'etc/NetworkManager/conf.d'].map((dir) => ({
-    what: `the drop-in in /${dir}`,
-    path: `${dir}/50-overlaynet.conf`,
-    text: '# Written by overlaynet',
-    shown: ['files'],
-  })),
+  ...[
+    'run/overlaynet/complete',
+    'run/overlaynet/agent.sock.untold',
+    'etc/systemd/networkd.conf.d/50-overlaynet.conf',
+    'etc/NetworkManager/conf.d/50-overlaynet.conf',
+  ].map((path) => ({ what: `/${path}`, path, text: '# Written by overlaynet', shown: ['files'] })),
   {
     what: 'a plugin that was copied',
     path: 'opt/cni/bin/overlaynet',
