@@ -6,6 +6,7 @@ import type { PeerRow } from '../rows/probe.ts';
 import type { AgentRow, Unanswered } from '../rows/row.ts';
 import { Heading } from './heading.tsx';
 import { Age, Name, Notice, shapeOf, State, To, toneOf } from './marks.tsx';
+import { Past } from './past.tsx';
 import { href, replaceRoute } from './route.ts';
 import type { Found } from './rowset.ts';
 import { Filters } from './searchfield.tsx';
@@ -198,28 +199,30 @@ function Summary({ rows }: { rows: readonly ShownAgent[] }) {
 function Grid({ rows }: { rows: readonly ShownAgent[] }) {
   const named = rows.length <= mostNamed;
   return (
-    <ul class={named ? 'grid named' : 'grid'} aria-label={text.value.grid}>
-      {rows.map(({ node, state, message }) => (
-        <li key={node}>
-          <a
-            class={toneOf(state)}
-            href={href({ view: 'agent', name: node })}
-            aria-label={named ? undefined : `${harmless(node)} ${stateText(state)}`}
-            title={`${harmless(node)}: ${stateText(state)}${message === '' ? '' : `\n${harmless(message)}`}`}
-          >
-            <span aria-hidden="true">{shapeOf(state)}</span>
-            {named ? (
-              <>
-                <strong>
-                  <Name of={node} />
-                </strong>
-                <span class="quiet">{stateText(state)}</span>
-              </>
-            ) : null}
-          </a>
-        </li>
-      ))}
-    </ul>
+    <Past label={text.value.grid}>
+      <ul class={named ? 'grid named' : 'grid'} aria-label={text.value.grid}>
+        {rows.map(({ node, state, message }) => (
+          <li key={node}>
+            <a
+              class={toneOf(state)}
+              href={href({ view: 'agent', name: node })}
+              aria-label={named ? undefined : `${harmless(node)} ${stateText(state)}`}
+              title={`${harmless(node)}: ${stateText(state)}${message === '' ? '' : `\n${harmless(message)}`}`}
+            >
+              <span aria-hidden="true">{shapeOf(state)}</span>
+              {named ? (
+                <>
+                  <strong>
+                    <Name of={node} />
+                  </strong>
+                  <span class="quiet">{stateText(state)}</span>
+                </>
+              ) : null}
+            </a>
+          </li>
+        ))}
+      </ul>
+    </Past>
   );
 }
 

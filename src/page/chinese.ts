@@ -10,6 +10,7 @@ export const chinese: Texts = {
   skip: '跳到正文',
   views: '视图',
   overview: '概览',
+  past: (what) => `跳过：${what}`,
   networks: '网络',
   agents: '代理',
   containers: '容器',

@@ -142,7 +142,7 @@ function columns(shown: { network: boolean; node: boolean }): Column<ContainerRo
     {
       id: 'address',
       label: text.value.address,
-      width: 'minmax(10rem, 1.2fr)',
+      width: 'minmax(13.5rem, 1.2fr)',
       by: sortable,
       cell: (row) =>
         mainAddresses(row).map((one) => (
@@ -177,7 +177,7 @@ function columns(shown: { network: boolean; node: boolean }): Column<ContainerRo
     {
       id: 'node',
       label: text.value.node,
-      width: 'minmax(7rem, 1fr)',
+      width: 'minmax(6.5rem, 1fr)',
       left: !shown.node,
       by: sortable,
       cell: ({ node }) => (

@@ -8,6 +8,7 @@ export const english = {
   other: { code: 'zh', name: '中文' },
   title: 'overlaynet',
   skip: 'Skip to the content',
+  past: (what: string) => `Skip past: ${what}`,
   views: 'Views',
   overview: 'Overview',
   networks: 'Networks',

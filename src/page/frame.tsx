@@ -7,6 +7,7 @@ import { operatorVersion, session, signOut } from './api.ts';
 import { now } from './clock.ts';
 import { Containers } from './containers.tsx';
 import { follow, heard, link } from './live.ts';
+import { shapes } from './marks.tsx';
 import { Network } from './network.tsx';
 import { Overview } from './overview.tsx';
 import { Path } from './path.tsx';
@@ -83,16 +84,19 @@ function Views() {
 }
 
 /** Shows whether the data is current. */
-const Link = () =>
-  link.value === 'live' ? (
-    <span class="state good" title={text.value.operator(operatorVersion.value)}>
-      <span aria-hidden="true">●</span> {text.value.live}
-    </span>
-  ) : (
-    <span class="state odd">
-      <span aria-hidden="true">▲</span> {text.value.connecting}
+function Link() {
+  const live = link.value === 'live';
+  const tone = live ? 'good' : 'odd';
+  return (
+    <span
+      class={`state ${tone}`}
+      role="status"
+      title={live ? text.value.operator(operatorVersion.value) : ''}
+    >
+      <span aria-hidden="true">{shapes[tone]}</span> {live ? text.value.live : text.value.connecting}
     </span>
   );
+}
 
 function SignedIn() {
   useEffect(follow, []);

@@ -33,7 +33,7 @@ export const WideTable = ({
   children: ComponentChildren;
 }) => (
   <div class="wide" tabIndex={0} role="group" aria-labelledby={labelledBy}>
-    <table>
+    <table aria-labelledby={labelledBy}>
       <thead>
         <tr>
           {head.map((one) => (

@@ -2,6 +2,7 @@ import { useSignal } from '@preact/signals';
 import { elementScroll, observeElementOffset, observeElementRect, Virtualizer } from '@tanstack/virtual-core';
 import type { ComponentChildren } from 'preact';
 import { useLayoutEffect, useMemo, useReducer, useRef } from 'preact/hooks';
+import { Past } from './past.tsx';
 import { text } from './texts.ts';
 
 export interface Column<T> {
@@ -113,7 +114,7 @@ export function LongTable<T>({ label, columns, rowAt, total, show, keyOf, sort, 
   };
   const grid = { gridTemplateColumns: columns.map(({ width }) => width).join(' ') };
   return (
-    <>
+    <Past label={label}>
       <div class="scroller" ref={element} tabIndex={0} role="group" aria-label={label}>
         <div
           class="table"
@@ -151,7 +152,7 @@ export function LongTable<T>({ label, columns, rowAt, total, show, keyOf, sort, 
           </div>
         </div>
       </div>
-    </>
+    </Past>
   );
 }
 
