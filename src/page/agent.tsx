@@ -29,7 +29,7 @@ export function Agent({ name }: { name: string }) {
         <>
           {mute === undefined ? null : (
             <p class="banner" role="alert">
-              {text.value.noAnswer(harmless(mute.reason))}
+              {text.value.noAnswer(harmless(mute.reason), harmless(name))}
             </p>
           )}
           <Facts row={row} pass={containers.pass} />

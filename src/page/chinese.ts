@@ -126,8 +126,8 @@ export const chinese: Texts = {
   copied: '已复制',
   download: '保存为 CSV',
   sortBy: (column) => `按${column}排序`,
-  noAnswer: (reason) =>
-    `其代理没有回答：${reason}。显示的是它最后报告的内容。现有流量照常转发，新容器无法加入。`,
+  noAnswer: (reason, node) =>
+    `其代理没有回答：${reason}。显示的是它最后报告的内容。现有流量照常转发，新容器无法加入。处理办法：kubectl overlay why node ${node}`,
   unanswered: (count) => `${count} 个节点的代理没有回答或回答不完整，可能缺少容器：`,
   noRight:
     '此令牌无权查看容器。请使用 overlaynet-inspector 的令牌：kubectl create token -n overlaynet-system overlaynet-inspector',
@@ -151,6 +151,7 @@ export const chinese: Texts = {
   pathFrom: '从',
   pathTo: '到',
   endHint: 'shop/web-0 或 9.0.1.7',
+  endNetworks: '网络之间能否互通，见各网络页面的“隔离”：',
   endRule: '两端都必须是地址（如 9.0.1.7）或 NAMESPACE/NAME 形式的 pod（如 shop/web-0）。',
   protocol: '协议',
   protocolUsual: '有端口时为 tcp，否则为 icmp',

@@ -133,8 +133,8 @@ export const english = {
   sortBy: (column: string) => `Sort by ${column}`,
   unanswered: (count: number) =>
     `The agents of ${many(count, 'node')} did not answer, or not in full, so containers may be missing:`,
-  noAnswer: (reason: string) =>
-    `Its agent does not answer: ${reason}. What is shown of it is what it said last. Packets go on as before; new containers cannot join.`,
+  noAnswer: (reason: string, node: string) =>
+    `Its agent does not answer: ${reason}. What is shown of it is what it said last. Packets go on as before; new containers cannot join. What to do: kubectl overlay why node ${node}`,
   noRight:
     'This token may not see containers. Use one of overlaynet-inspector: kubectl create token -n overlaynet-system overlaynet-inspector',
 
@@ -160,6 +160,7 @@ export const english = {
   pathTo: 'To',
   endHint: 'shop/web-0 or 9.0.1.7',
   endRule: 'Both ends must be an address, such as 9.0.1.7, or a pod as NAMESPACE/NAME, such as shop/web-0.',
+  endNetworks: 'Whether networks reach each other is on their pages, under Isolation:',
   protocol: 'Protocol',
   protocolUsual: 'tcp with a port, else icmp',
   port: 'Port',

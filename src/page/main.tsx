@@ -8,5 +8,6 @@ const given = takeToken();
 followURL();
 startClock();
 const root = document.getElementById('page');
+root?.replaceChildren();
 if (root !== null) render(<Frame />, root);
 void signIn(given);

@@ -33,7 +33,7 @@ export function Overview() {
 /** An agent that does not answer is a finding of the page: the operator hears of it only when it asks agents. */
 const silentAgent = ({ node, reason }: Unanswered): FindingRow => ({
   ...{ weight: 'Warning', object: `overlayagent/${node}`, type: 'Agent', reason: 'NoAnswer', since: '' },
-  message: text.value.noAnswer(reason),
+  message: text.value.noAnswer(reason, node),
   node,
 });
 

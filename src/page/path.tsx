@@ -11,6 +11,7 @@ import { PathPicture } from './pathpicture.tsx';
 import { go, type Route } from './route.ts';
 import { drawn, stationTone, verdictTones, type DrawnLeg, type Station } from './stations.ts';
 import { text } from './texts.ts';
+import { useRows } from './userows.ts';
 
 type Wanted = Omit<Extract<Route, { view: 'path' }>, 'view'>;
 
@@ -121,12 +122,29 @@ function Form({ wanted, again }: { wanted: Wanted; again: () => void }) {
           {text.value.turned}
         </button>
       </span>
-      {wrong.value ? (
-        <p class="problem" role="alert">
-          {text.value.endRule}
-        </p>
-      ) : null}
+      {wrong.value ? <EndRule ends={[from.value.trim(), to.value.trim()]} /> : null}
     </form>
+  );
+}
+
+/** Says what an end must be, and where the answer for networks is. */
+function EndRule({ ends }: { ends: readonly string[] }) {
+  const { found } = useRows('networks', {});
+  const meant = found.items.filter(({ name }) => ends.includes(name));
+  return (
+    <p class="problem" role="alert">
+      {text.value.endRule}{' '}
+      {meant.length === 0 ? null : (
+        <>
+          {text.value.endNetworks}{' '}
+          {meant.map(({ name }) => (
+            <To key={name} to={{ view: 'network', name }}>
+              <Name of={name} />{' '}
+            </To>
+          ))}
+        </>
+      )}
+    </p>
   );
 }
 

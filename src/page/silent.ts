@@ -32,6 +32,6 @@ export function shownAgents(rows: readonly AgentRow[], silent: readonly Unanswer
   return rows.map((row) => {
     const reason = reasons.get(row.node);
     if (reason === undefined || row.state === 'Gone' || toneOf(row.state) === 'bad') return row;
-    return { ...row, state: 'Silent', message: text.value.noAnswer(reason) };
+    return { ...row, state: 'Silent', message: text.value.noAnswer(reason, row.node) };
   });
 }

@@ -45,8 +45,12 @@ test('no file names another server', () => {
 test('the document has no script and no style inside, and loads files beside it only', () => {
   expect(html().match(/<style|\s(style|on\w+)=|javascript:/gi)).toBeNull();
   expect(html().match(/<script[^>]*>[^<]*/g)).toEqual([expect.stringMatching(/ src="main-[\w]+\.js">$/)]);
-  const loaded = [...html().matchAll(/(?:src|href)="([^"]*)"/g)].map(([, url]) => url!);
+  const loaded = [...html().matchAll(/(?:src|href)="([^"#]+)"/g)].map(([, url]) => url!);
   expect(loaded.toSorted()).toEqual([...files.keys()].filter((name) => name !== 'index.html').toSorted());
+});
+
+test('the header stands in the document, so that the first paint waits for no script', () => {
+  expect(html()).toMatch(/<div id="page">\s*<header>.*overlaynet.*<\/header>\s*<\/div>/);
 });
 
 test('the script makes no code of text', () => {

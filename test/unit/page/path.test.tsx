@@ -78,6 +78,10 @@ test('the page fills in both ends, exchanges them, and refuses wrong ones', asyn
   fireEvent.input(screen.getByLabelText('To'), { target: { value: 'db' } });
   fireEvent.submit(screen.getByLabelText('To'));
   expect((await screen.findByRole('alert')).textContent).toContain('Both ends must be an address');
+  expect(screen.queryByText(/Whether networks reach each other/)).toBeNull();
+  fireEvent.input(screen.getByLabelText('To'), { target: { value: 'dcos6' } });
+  fireEvent.submit(screen.getByLabelText('To'));
+  expect((await screen.findByRole('link', { name: 'dcos6' })).getAttribute('href')).toBe('#/networks/dcos6');
   expect(operator.asked.some(({ url }) => url.pathname.endsWith('/trace'))).toBe(false);
   fireEvent.input(screen.getByLabelText('To'), { target: { value: 'shop/db-0' } });
   fireEvent.submit(screen.getByLabelText('To'));

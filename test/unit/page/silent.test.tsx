@@ -59,7 +59,9 @@ test('a worse state than silence stays, with its reason', async () => {
   operator.unanswered = [{ ...killed, node: 'node2' }];
   await open('#/agents/node2');
   await screen.findByRole('heading', { level: 1, name: 'node2 Failed' });
-  expect((await screen.findByRole('alert')).textContent).toContain('Its agent does not answer');
+  const alert = (await screen.findByRole('alert')).textContent;
+  expect(alert).toContain('Its agent does not answer: connect ECONNREFUSED.');
+  expect(alert).toMatch(/What to do: kubectl overlay why node node2$/);
 });
 
 test('an agent that answered without all of its containers is not silent', async () => {
