@@ -78,6 +78,8 @@ export class HttpProxy {
   url = '';
   /** Every request: `GET /api/v1/nodes?watch=true`. */
   readonly requests: string[] = [];
+  /** Every answer of the API server, with its status: `200 GET /api/v1/nodes?watch=true`. */
+  readonly answers: string[] = [];
   /** Returns an answer that replaces the API server's. */
   fault: (method: string, url: string) => Fault | undefined = () => undefined;
   readonly #server: http.Server;
@@ -93,6 +95,7 @@ export class HttpProxy {
       }
       const options = { method, headers, rejectUnauthorized: false };
       const forward = https.request(new URL(url, target), options, (answer) => {
+        this.answers.push(`${answer.statusCode} ${method} ${url}`);
         response.writeHead(answer.statusCode ?? 502, answer.headers);
         // a watch is open before its first event
         response.flushHeaders();
