@@ -231,11 +231,14 @@ function NetworkLine({
         })}
       </td>
       <td>
-        {subnets.map(({ cidr }) => (
-          <div key={cidr} class="line">
-            <AddressBars usage={spaces.find((one) => one.cidr === cidr)?.usage ?? []} />
-          </div>
-        ))}
+        {subnets.map(({ cidr }) => {
+          const space = spaces.find((one) => one.cidr === cidr);
+          return (
+            <div key={cidr} class="line">
+              {space === undefined ? '–' : <AddressBars usage={space.usage} />}
+            </div>
+          );
+        })}
       </td>
       <td>{stateText(isolation)}</td>
       <td>
