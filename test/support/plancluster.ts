@@ -55,14 +55,14 @@ export class Cluster {
   /** Refusals by the key of the write. */
   refusals = new Map<string, string>();
   /** The API server's answers to the plan's questions. In this cluster they are known at once. */
-  readonly #asked = {
+  readonly asked = {
     nodes: new Set<string>(),
     networks: new Set<string>(),
     agents: new Set<string>(),
   };
-  readonly #memory = new Memory();
-  #version = 0;
-  #born = 0;
+  readonly memory = new Memory();
+  version = 0;
+  born = 0;
 
   network(
     name: string,
@@ -73,8 +73,8 @@ export class Cluster {
     this.networks.set(name, {
       metadata: known?.metadata ?? {
         name,
-        uid: `uid-${this.#born}`,
-        creationTimestamp: this.#time(this.#born++),
+        uid: `uid-${this.born}`,
+        creationTimestamp: this.time(this.born++),
       },
       spec: {
         enabled: true,
@@ -87,8 +87,8 @@ export class Cluster {
 
   /** Adds a Node with an agent that has registered. */
   join(name: string, address: string, labels: Record<string, string> = {}, uplinkMTU = 1500): void {
-    const uid = `uid-${this.#born}`;
-    this.nodes.set(name, { name, uid, labels, creationTimestamp: this.#time(this.#born++) });
+    const uid = `uid-${this.born}`;
+    this.nodes.set(name, { name, uid, labels, creationTimestamp: this.time(this.born++) });
     this.stated.set(name, [address]);
     this.agents.set(name, {
       metadata: { name, uid: `${uid}-agent` },
@@ -123,21 +123,21 @@ export class Cluster {
       firstConfig: this.firstConfig,
       networks: [...this.networks.values()],
       reservations: new Map(this.reservations),
-      reservationsAt: this.reservationsAt ?? this.#version,
+      reservationsAt: this.reservationsAt ?? this.version,
       nodes: new Map(this.nodes),
       agents: new Map(this.agents),
       allocations: new Map(this.allocations),
-      allocationsAt: this.#version,
+      allocationsAt: this.version,
       ledger: {
         ...(spaces === undefined ? {} : { spaces }),
         pages,
-        readAt: this.#version,
-        fresh: new Map([[spacesName, this.#version]]),
+        readAt: this.version,
+        fresh: new Map([[spacesName, this.version]]),
       },
       nodeAddresses: this.stated,
       apiServers: this.apiServers,
       withdrawn,
-      asked: this.#asked,
+      asked: this.asked,
       refusal: (key) => this.refusals.get(key),
       wentBackAt: this.wentBackAt,
       networksKind: this.networksKind,
@@ -152,28 +152,28 @@ export class Cluster {
   /** Plans and writes until nothing is left to do; `inspect` is called after every round. */
   settle(inspect: () => void = () => undefined): this {
     const withdrawn = new Set<string>();
-    for (const names of Object.values(this.#asked)) names.clear();
+    for (const names of Object.values(this.asked)) names.clear();
     for (let round = 0; ; round++) {
       // one round updates only a part of the nodes
       if (round > 100 + this.nodes.size / 50) throw new Error(`no end: ${JSON.stringify(this.last.writes)}`);
-      this.last = plan(this.view(withdrawn), this.#memory);
+      this.last = plan(this.view(withdrawn), this.memory);
       // memory saves work and must not change the plan
       if (this.comparing) expect(told(this.last)).toEqual(told(plan(this.view(withdrawn), new Memory())));
       const { nodes, networks, agents } = this.last.reads;
-      for (const node of nodes) this.#asked.nodes.add(node);
-      for (const network of networks) this.#asked.networks.add(network);
-      for (const agent of agents) this.#asked.agents.add(agent);
+      for (const node of nodes) this.asked.nodes.add(node);
+      for (const network of networks) this.asked.networks.add(network);
+      for (const agent of agents) this.asked.agents.add(agent);
       const writes = this.last.writes.filter((write) => !this.refusals.has(keyOf(write)));
-      if (writes.length + nodes.size + networks.size + agents.size === 0 && !this.#tellQuarantined())
+      if (writes.length + nodes.size + networks.size + agents.size === 0 && !this.showQuarantined())
         return this;
-      for (const write of writes) this.#apply(write, withdrawn);
+      for (const write of writes) this.apply(write, withdrawn);
       this.history.push(...writes);
       inspect();
     }
   }
 
   /** Writes the quarantined blocks into OverlayConfig's status. Returns whether they changed. */
-  #tellQuarantined(): boolean {
+  showQuarantined(): boolean {
     const { config } = this;
     const { quarantined } = this.configStatus();
     if (config === undefined || isDeepStrictEqual(config.status?.quarantined, quarantined)) return false;
@@ -183,14 +183,14 @@ export class Cluster {
 
   /** Sets the version of the next write above that of hand-made objects. */
   continueFrom(version: number): void {
-    this.#version = version;
+    this.version = version;
   }
 
   /** Another client writes a node's AgentAllocation. */
   edit(node: string, spec: AgentAllocation['spec']): void {
     const { metadata } = this.allocations.get(node)!;
     this.allocations.set(node, {
-      metadata: { ...metadata, resourceVersion: String(++this.#version) },
+      metadata: { ...metadata, resourceVersion: String(++this.version) },
       spec,
     });
   }
@@ -229,11 +229,11 @@ export class Cluster {
     );
   }
 
-  #apply(write: Write, withdrawn: Set<string>): void {
+  apply(write: Write, withdrawn: Set<string>): void {
     const metadata = (name: string) => ({
       name,
       uid: `uid-${name}`,
-      resourceVersion: String(++this.#version),
+      resourceVersion: String(++this.version),
     });
     switch (write.kind) {
       case 'create-config':
@@ -256,7 +256,7 @@ export class Cluster {
         break;
       case 'update-allocation':
         this.allocations.set(write.node, {
-          metadata: { ...write.over.metadata, resourceVersion: String(++this.#version) },
+          metadata: { ...write.over.metadata, resourceVersion: String(++this.version) },
           spec: write.spec,
         });
         break;
@@ -266,7 +266,7 @@ export class Cluster {
           const deletionTimestamp = new Date(this.now).toISOString();
           this.allocations.set(write.node, {
             ...write.over,
-            metadata: { ...write.over.metadata, deletionTimestamp, resourceVersion: String(++this.#version) },
+            metadata: { ...write.over.metadata, deletionTimestamp, resourceVersion: String(++this.version) },
           });
           return;
         }
@@ -277,7 +277,7 @@ export class Cluster {
     if ('withdraws' in write) for (const key of write.withdraws) withdrawn.add(key);
   }
 
-  #time(order: number): string {
+  time(order: number): string {
     return new Date(Date.parse('2025-01-01T00:00:00Z') + order * 1000).toISOString();
   }
 }
