@@ -48,7 +48,7 @@ const banner = `import { createRequire as overlaynetRequire } from 'node:module'
 const require = overlaynetRequire(import.meta.url);`;
 
 const library = '@kubernetes/client-node';
-/** The modules that stand in for parts of libraries, in tests too: see jest.config.js. */
+/** The modules that replace parts of libraries, in tests too: see jest.config.js. */
 const standIn = (name: string): string => join(import.meta.dirname, 'standins', name);
 /** Modules that libraries import for features that this project does not use. */
 const unused = [

@@ -17,7 +17,7 @@ import { takeDown } from './testbed/owner.ts';
  * After a failure no further check starts.
  */
 
-/** tsc looks again at what changed, and at what that affects. */
+/** tsc checks only changed files, and those that depend on them. */
 const typed = (name: string, ...args: string[]) => [
   'tsc',
   '--noEmit',

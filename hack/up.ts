@@ -59,8 +59,8 @@ async function up(): Promise<number> {
 
   let status = 0;
   const work = (async () => {
-    const happened = await raise({ lab, parts, nodes: flags.nodes, overlay, built });
-    if (flags.check) await compareState(happened.stateURL, overlay === sample && flags.nodes === 3);
+    const raised = await raise({ lab, parts, nodes: flags.nodes, overlay, built });
+    if (flags.check) await compareState(raised.stateURL, overlay === sample && flags.nodes === 3);
   })().catch((error: unknown) => {
     if (status === 130) return; // the start was interrupted: its failure is expected
     say(`up: ${message(error)}`);

@@ -4,11 +4,11 @@ export function messageOf(error: unknown): string {
   return typeof message === 'string' ? message : String(error);
 }
 
-/** What was thrown, as an Error. */
+/** The thrown value, as an Error. */
 export const errorOf = (thrown: unknown): Error =>
   thrown instanceof Error ? thrown : new Error(String(thrown), { cause: thrown });
 
-/** Work that failed, with what was run or asked. */
+/** Work that failed, with the command or request. */
 export class WorkError extends Error {
   override name = 'WorkError';
   /** A command line, or the verb with the resource and name: `update overlaynetworks/dcos`. */

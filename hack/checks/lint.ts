@@ -5,13 +5,13 @@ import { root } from '../testbed/lab.ts';
 import { cacheFile, tool, type Running } from './tool.ts';
 
 /** Folders that eslint.config.js leaves out, or that hold no source. */
-const left = new Set(['node_modules', 'dist', '.lab', 'coverage', '.git']);
+const skippedFolders = new Set(['node_modules', 'dist', '.lab', 'coverage', '.git']);
 /** What every result depends on: rules, compiler options, libraries, and types that no import names. */
 const common = /^(eslint\.config\.js|package-lock\.json|.*tsconfig.*\.json|.*\.d\.ts)$/;
 
 function filesBelow(dir: string): string[] {
   return readdirSync(dir, { withFileTypes: true }).flatMap((entry) => {
-    if (left.has(entry.name)) return [];
+    if (skippedFolders.has(entry.name)) return [];
     const path = join(dir, entry.name);
     return entry.isDirectory() ? filesBelow(path) : [path];
   });

@@ -57,16 +57,16 @@ export function choose(texts: string[], words: string[] = []): Choice {
     { name: 'the other specs', specs: [] },
   ];
   const [required, dual, others] = groups.map(({ specs }) => specs);
-  const left = new Map<string, string[]>();
+  const byReason = new Map<string, string[]>();
   const asked = words.map((word) => new RegExp(word));
   for (const text of texts) {
     if (asked.length > 0 && !asked.some((word) => word.test(text))) continue;
     const rule = leftOut.find(({ holds }) => holds.test(text));
     if (conformance.test(text)) required?.push(text);
-    else if (rule) left.set(rule.why, [...(left.get(rule.why) ?? []), text]);
+    else if (rule) byReason.set(rule.why, [...(byReason.get(rule.why) ?? []), text]);
     else (dualStack.test(text) ? dual : others)?.push(text);
   }
-  return { groups: groups.filter(({ specs }) => specs.length > 0), leftOut: left };
+  return { groups: groups.filter(({ specs }) => specs.length > 0), leftOut: byReason };
 }
 
 /** A regular expression, valid in Go too, that matches exactly these texts. */
@@ -74,5 +74,5 @@ export const exactly = (texts: string[]): string =>
   `(?:${texts.map((text) => text.replaceAll(/[\\^$.*+?()[\]{}|]/g, '\\$&')).join('|')})$`;
 
 /** The table of left-out specs in docs/conformance.md. */
-export const table = (left: Map<string, string[]>): string =>
-  [...left].map(([why, specs]) => `${String(specs.length).padStart(4)}  ${why}`).join('\n');
+export const table = (byReason: Map<string, string[]>): string =>
+  [...byReason].map(([why, specs]) => `${String(specs.length).padStart(4)}  ${why}`).join('\n');

@@ -62,7 +62,7 @@ export async function addNetwork(engine: Engine): Promise<void> {
     ...['network', 'create', '-d', 'bridge'],
     ...options.flatMap((option) => ['-o', `com.docker.network.${option}`]),
     ...['--ipv6', '--subnet', subnet6],
-    // always the same subnet in an engine of our own; beside other networks, the engine chooses a free one
+    // always the same subnet in an engine of our own; if there are other networks, the engine chooses a free one
     ...(engine.sealed ? ['--subnet', '172.18.0.0/16'] : []),
     networkName,
   ]);

@@ -138,8 +138,8 @@ export async function stopEngine(lab: Lab): Promise<void> {
     } catch {
       // it is ending already
     }
-    const gone = () => (processesOf(lab, { role }).length === 0 ? true : undefined);
-    await until('Docker engine ended', gone, { seconds: 15 }).catch(() => undefined);
+    const ended = () => (processesOf(lab, { role }).length === 0 ? true : undefined);
+    await until('Docker engine ended', ended, { seconds: 15 }).catch(() => undefined);
   }
   await end(lab, { role }, 'SIGKILL');
   await command('sh', ['-c', tidy]);

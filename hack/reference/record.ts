@@ -78,7 +78,7 @@ const filesOf = (rest: string): Pick<Typed, 'files'> => {
   return read.length === 0 ? {} : { files: Object.fromEntries(read) };
 };
 
-/** What is not the same twice, and tells the reader nothing. */
+/** Text that differs in each run, and is of no use to the reader. */
 const changing: [RegExp, string][] = [
   [/#token=[\w-]+/g, '#token=…'],
   [/127\.0\.0\.1:\d+/g, '127.0.0.1:PORT'],

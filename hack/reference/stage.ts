@@ -29,7 +29,7 @@ const cast = [
 
 /**
  * Types every line in a running lab: three nodes with deploy/samples/overlay.yaml, and the pods of the cast, which are gone
- * afterwards. The namespace stays: nothing in a lab could delete it.
+ * afterwards. The namespace stays, because a lab has no controller that could delete it.
  */
 export async function typeInLab(name: string): Promise<Typed[]> {
   const lab = runningLab(name);
@@ -42,7 +42,7 @@ export async function typeInLab(name: string): Promise<Typed[]> {
     const program = join(directory, 'kubectl-overlay');
     await bundle('cli', program);
     await client.apply(namespaceMetadata, { metadata: { name: namespace } });
-    // the API server lets no pod in without it
+    // without it the API server refuses every pod
     await client.apply(serviceAccounts, { metadata: { name: 'default' } });
     for (const one of cast) containers.push(await startPod(lab, parts, client, one));
     await settled(program, { ...process.env, ...env });
@@ -55,7 +55,7 @@ export async function typeInLab(name: string): Promise<Typed[]> {
   }
 }
 
-/** What a shell gets that reads the lab's file. */
+/** The variables that a shell gets from the lab's file. */
 const environmentOf = (lab: Lab): Record<string, string> =>
   Object.fromEntries(
     readFileSync(join(lab.dir, 'env'), 'utf8')

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** What a command printed when it was typed in a lab. */
+/** The output of a command that ran in a lab. */
 export interface Typed {
   /** As a shell takes it: `kubectl overlay networks -o wide`. */
   line: string;
@@ -21,7 +21,7 @@ export const readTranscript = (): Typed[] =>
 export const commandOf = ({ line }: Pick<Typed, 'line'>): string =>
   /^kubectl overlay (\S+)/.exec(line)?.[1] ?? '';
 
-/** What was typed of one command, for its section. */
+/** The lines of one command, for its section. */
 export function transcriptOf(command: string, typed: readonly Typed[]): string {
   const own = typed.filter((one) => commandOf(one) === command);
   if (own.length === 0) return '';

@@ -4,7 +4,7 @@ import { UserError, type Lab } from './lab.ts';
 import { removeNamespaces } from './namespaces.ts';
 import { end, namesakes, processesOf, until } from './processes.ts';
 
-/** The owner of a lab: a running `up`, or nobody once the lab is detached. */
+/** The owner of a lab: a running `up`, or none once the lab is detached. */
 interface Owner {
   pid: number;
   /** When that process started, in the kernel's ticks since boot: another process may have the same pid now. */

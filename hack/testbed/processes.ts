@@ -157,10 +157,10 @@ export async function end(
     if (leader.paused) kill(leader.pid, 'SIGCONT');
   }
   for (;;) {
-    const left = processesOf(lab, select);
-    if (left.length === 0) return;
-    const leaderLives = leader !== undefined && left.some((one) => one.pid === leader.pid);
-    if (!leaderLives || performance.now() > graceEnd) for (const one of left) kill(one.pid, 'SIGKILL');
+    const remaining = processesOf(lab, select);
+    if (remaining.length === 0) return;
+    const leaderLives = leader !== undefined && remaining.some((one) => one.pid === leader.pid);
+    if (!leaderLives || performance.now() > graceEnd) for (const one of remaining) kill(one.pid, 'SIGKILL');
     await sleep(20);
   }
 }

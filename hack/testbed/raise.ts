@@ -14,7 +14,7 @@ import { kubeconfig, UserError, type Lab } from './lab.ts';
 import { addHub, addNamespace } from './namespaces.ts';
 import { ping, pingsAmong } from './pings.ts';
 import { until } from './processes.ts';
-import { report, type Happened } from './report.ts';
+import { report, type RaisedLab } from './report.ts';
 import {
   allocated,
   installNode,
@@ -25,7 +25,7 @@ import {
   writeAgentToken,
 } from './workloads.ts';
 
-export interface Wish {
+export interface LabRequest {
   lab: Lab;
   parts: Parts;
   nodes: number;
@@ -85,8 +85,8 @@ async function counted(lab: Lab, client: Client, name: string): Promise<void> {
   );
 }
 
-async function addContainers(wish: Wish, client: Client): Promise<Container[]> {
-  const { lab, parts } = wish;
+async function addContainers(request: LabRequest, client: Client): Promise<Container[]> {
+  const { lab, parts } = request;
   const { items } = await client.list(agentAllocations);
   const places = items.flatMap(({ metadata, spec }) =>
     (spec.networks ?? [])
@@ -133,7 +133,7 @@ function writeEnvironment(lab: Lab, stateURL: string): void {
 }
 
 /** Throws an error that names the pings which got no answer, if there are any. */
-function assertAnswered(pings: Happened['pings']): void {
+function assertAnswered(pings: RaisedLab['pings']): void {
   const lost = pings.filter((one) => one.received < one.sent);
   if (lost.length > 0) {
     throw new Error(
@@ -143,13 +143,13 @@ function assertAnswered(pings: Happened['pings']): void {
 }
 
 /** Brings a lab up, from nothing to answered pings. Throws if any step fails; the caller then removes the rest. */
-export async function raise(wish: Wish): Promise<Happened> {
-  const { lab, parts } = wish;
+export async function raise(request: LabRequest): Promise<RaisedLab> {
+  const { lab, parts } = request;
   const begin = performance.now();
   const done = (what: string) => {
     say(`${((performance.now() - begin) / 1000).toFixed(1).padStart(6)} s  ${what}`);
   };
-  const names = Array.from({ length: wish.nodes }, (_, index) => `node${index + 1}`);
+  const names = Array.from({ length: request.nodes }, (_, index) => `node${index + 1}`);
 
   await addHub(lab);
   makeCredentials(lab);
@@ -159,28 +159,28 @@ export async function raise(wish: Wish): Promise<Happened> {
   done('etcd and kube-apiserver started');
   const prepare = async () => {
     await Promise.all(names.map((node) => addNamespace(lab, node)));
-    await wish.built;
+    await request.built;
     await Promise.all(names.map((node) => installNode(lab, node)));
   };
   const [client] = await Promise.all([apiReady(lab, ports.api), prepare()]);
   done(`API server ready, ${names.length} nodes prepared`);
   await applyDeployment(lab, parts, client);
   done('CRDs, rights and policies applied');
-  const applied = kubectl(lab, parts, ['apply', '-f', wish.overlay]);
+  const applied = kubectl(lab, parts, ['apply', '-f', request.overlay]);
   // the file goes first, because an operator creates a missing OverlayConfig with its own values
-  if (objectsIn(wish.overlay).some(({ kind }) => kind === 'OverlayConfig')) await applied;
+  if (objectsIn(request.overlay).some(({ kind }) => kind === 'OverlayConfig')) await applied;
   await writeAccess(lab, client, 'operator', 'overlaynet-operator');
   await writeAgentToken(lab, client);
   startOperator(lab, 1);
   startOperator(lab, 2);
   for (const node of names) await registerNode(lab, client, node);
   await applied;
-  const networks = networksIn(wish.overlay);
+  const networks = networksIn(request.overlay);
   for (const network of networks) await accepted(lab, client, network);
-  done(`operators started, ${relative(process.cwd(), wish.overlay)} applied: ${networks.join(', ')}`);
+  done(`operators started, ${relative(process.cwd(), request.overlay)} applied: ${networks.join(', ')}`);
 
   const allocations = await startAgents(lab, client, names, networks, done);
-  const containers = await addContainers(wish, client);
+  const containers = await addContainers(request, client);
   done(`containers started: ${containers.map((one) => `${one.node}/${one.name}`).join(', ')}`);
   const pings = await ping(lab, pingsAmong(containers, names));
   done('pinged');
@@ -188,7 +188,7 @@ export async function raise(wish: Wish): Promise<Happened> {
   const stateURL = `http://127.0.0.1:${ports.state}/overlay-master/state`;
   writeFileSync(join(lab.dir, 'parts.json'), JSON.stringify(parts));
   writeEnvironment(lab, stateURL);
-  const happened: Happened = {
+  const raised: RaisedLab = {
     lab,
     networks: await kubectl(lab, parts, ['get', 'overlaynetworks']),
     allocations: allocations.sort((a, b) => names.indexOf(a.metadata.name) - names.indexOf(b.metadata.name)),
@@ -198,7 +198,7 @@ export async function raise(wish: Wish): Promise<Happened> {
     kubeconfig: kubeconfig(lab),
   };
   await client.close();
-  process.stdout.write(`\n${report(happened)}\n\n`);
+  process.stdout.write(`\n${report(raised)}\n\n`);
   assertAnswered(pings);
-  return happened;
+  return raised;
 }

@@ -39,7 +39,7 @@ function pings(all: PingResult[]): string {
   ]);
 }
 
-export interface Happened {
+export interface RaisedLab {
   lab: Lab;
   networks: string;
   allocations: AgentAllocation[];
@@ -49,15 +49,15 @@ export interface Happened {
   kubeconfig: string;
 }
 
-export function report(what: Happened): string {
+export function report(raised: RaisedLab): string {
   const indented = (text: string) => text.trimEnd().replace(/^/gm, '  ');
-  const [first, second] = what.containers;
-  const peer = what.containers.find((one) => one.network === first?.network && one !== first) ?? second;
-  const lab = what.lab.name === 'overlaynet' ? '' : ` --lab ${what.lab.name}`;
+  const [first, second] = raised.containers;
+  const peer = raised.containers.find((one) => one.network === first?.network && one !== first) ?? second;
+  const lab = raised.lab.name === 'overlaynet' ? '' : ` --lab ${raised.lab.name}`;
   const next = [
-    `export KUBECONFIG=${what.kubeconfig}`,
+    `export KUBECONFIG=${raised.kubeconfig}`,
     'kubectl get overlaynetworks,agentallocations',
-    `curl ${what.stateURL}`,
+    `curl ${raised.stateURL}`,
     ...(first && peer
       ? [
           `hack/lab${lab} exec ${first.node} ${first.name} -- ping ${peer.addresses[0] ?? ''}`,
@@ -67,12 +67,12 @@ export function report(what: Happened): string {
     `hack/lab${lab} ls`,
   ];
   return [
-    `Networks\n${indented(what.networks)}`,
-    `Allocations\n${allocations(what.allocations)}`,
-    ...(what.pings.length === 0
+    `Networks\n${indented(raised.networks)}`,
+    `Allocations\n${allocations(raised.allocations)}`,
+    ...(raised.pings.length === 0
       ? []
-      : [`Pings from container to container and to the nodes\n${pings(what.pings)}`]),
-    `State document  ${what.stateURL}\nKubeconfig      ${what.kubeconfig}\nLogs            ${what.lab.dir}/logs`,
+      : [`Pings from container to container and to the nodes\n${pings(raised.pings)}`]),
+    `State document  ${raised.stateURL}\nKubeconfig      ${raised.kubeconfig}\nLogs            ${raised.lab.dir}/logs`,
     `Try next\n${indented(next.join('\n'))}`,
   ].join('\n\n');
 }

@@ -56,7 +56,7 @@ export class Agent {
       sweep: () => this.#sweep(),
       host: () => this.#lookAtHost(),
       use: () => this.#lookAtUse(),
-      'node condition': async () => ({ requeueAfterMs: await this.#parts.available.say() }),
+      'node condition': async () => ({ requeueAfterMs: await this.#parts.available.clear() }),
     };
   }
 
@@ -70,7 +70,7 @@ export class Agent {
     const { configs, networks, allocations, agents, apiServers } = this.#parts.caches;
     for (const informer of [configs, networks, allocations, apiServers.informer]) {
       informer.onChange(() => {
-        // nothing follows from one kind before all are listed, and a run now would delay the one that counts
+        // one kind says nothing before all are listed, and a run now would delay the one that matters
         if (this.#parts.caches.synced) this.#queue.add('data path');
       });
     }
@@ -126,7 +126,7 @@ export class Agent {
     return this.#parts.pass.passed;
   }
 
-  /** The last look at links alone: what it cost of a processor, and when it ended, by the monotonic clock. */
+  /** The last look at links only: its processor time, and when it ended, by the monotonic clock. */
   get looked(): { ms: number; endedAt: number } {
     return this.#parts.pass.looked;
   }
@@ -224,7 +224,7 @@ export class Agent {
   async #lookAtUse(): Promise<Result | undefined> {
     const looked = await this.#parts.use.look();
     if (looked === undefined) return undefined;
-    if (looked.news) this.#queue.add('report');
+    if (looked.changed) this.#queue.add('report');
     return { requeueAfterMs: looked.againMs };
   }
 

@@ -5,7 +5,7 @@ import type { Blocks, Snapshot } from '../dataplane/snapshot.ts';
 import type { Log } from '../log.ts';
 import { isName } from '../net/name.ts';
 import type { Belief } from '../belief/belief.ts';
-import type { Namespace } from '../containers/wish.ts';
+import type { Namespace } from '../containers/requested.ts';
 import { readIfPresent, writeAtomically } from '../host/file.ts';
 import { messageOf } from '../error.ts';
 
@@ -27,7 +27,7 @@ export interface Checkpoint {
 
 /** The part of the belief that does not follow from the snapshot; of peers only those that are lost. */
 export interface Remembered extends Pick<Belief, 'configUID' | 'doubt'> {
-  gone?: Pick<Belief['gone'][number], 'node' | 'since' | 'mass'>[];
+  gone?: Pick<Belief['lostPeers'][number], 'node' | 'since' | 'mass'>[];
 }
 
 /**
@@ -59,7 +59,7 @@ export class CheckpointFile {
     this.#intervalMs = options.intervalMs ?? 3_000;
   }
 
-  /** Reads this node's checkpoint; undefined where there is none. An invalid file is moved aside and reported. */
+  /** Reads this node's checkpoint; undefined if there is none. An invalid file is moved aside and reported. */
   load(node: string): Checkpoint | undefined {
     try {
       const text = readIfPresent(this.path);
@@ -210,7 +210,7 @@ export function parseCheckpoint(text: string, node: string): Checkpoint | string
 const isRemembered = ({ doubt, gone = [] }: Partial<Remembered>): boolean =>
   (doubt === undefined || typeof doubt.since === 'number') &&
   Array.isArray(gone) &&
-  gone.every((one: Partial<Belief['gone'][number]> | null) => typeof one?.since === 'number');
+  gone.every((one: Partial<Belief['lostPeers'][number]> | null) => typeof one?.since === 'number');
 
 /** Checks names, because they become names of sets and parts of rules. */
 const areBlocks = (value: unknown): boolean =>

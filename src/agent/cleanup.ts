@@ -25,7 +25,7 @@ type Networks = Pick<Docker, 'cleanup'>;
 
 export interface CleanupFlags extends Directories, HostFlags {
   dockerSocket?: string;
-  /** Only print what is there. It is an error if there is anything. */
+  /** Only list overlaynet's objects on the node. It is an error if there are any. */
   check?: boolean;
   /** Only print what would be removed. */
   dryRun?: boolean;

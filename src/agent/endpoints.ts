@@ -36,8 +36,8 @@ export const endpoints = (
     post: async ({ body }) => {
       const peers = probeRequest(body);
       if (typeof peers === 'string') return json(400, { error: peers });
-      const said = await probes.probe(peers);
-      return typeof said === 'string' ? json(429, { error: said }) : json(200, said);
+      const result = await probes.probe(peers);
+      return typeof result === 'string' ? json(429, { error: result }) : json(200, result);
     },
   },
   '/metrics': async () => ({ status: 200, ...(await metrics.render()) }),

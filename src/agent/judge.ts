@@ -2,7 +2,7 @@ import type { Finding } from '../api/conditions.ts';
 import type { OverlayConfig } from '../api/types.ts';
 import type { Snapshot } from '../dataplane/snapshot.ts';
 import type { Result } from '../kube/queue.ts';
-import { believe, firstBelief, heldBy, wakeAt, type Belief, type Held } from '../belief/belief.ts';
+import { believe, firstBelief, keptBy, wakeAt, type Belief, type Kept } from '../belief/belief.ts';
 import type { Caches } from './caches.ts';
 import type { Checkpoint, Remembered } from './checkpoint.ts';
 import { newestOf } from '../belief/shown.ts';
@@ -15,7 +15,7 @@ export class Judge {
   readonly #parts: Parts;
   #belief: Belief | undefined;
   #newest: bigint | undefined;
-  #held: Held = { peers: [], networks: [], blocks: [] };
+  #kept: Kept = { peers: [], networks: [], blocks: [] };
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -32,10 +32,10 @@ export class Judge {
    */
   run(): Result | undefined {
     const { caches, seen } = this.#parts;
-    const said = this.#said;
-    const belief = this.#judged(said);
+    const next = this.#next;
+    const belief = this.#believe(next);
     this.#belief = belief;
-    this.#held = heldBy(belief, said);
+    this.#kept = keptBy(belief, next);
     if (belief === undefined) return undefined;
     this.#forgetReleased(belief);
     if (caches.synced && this.#config !== undefined && belief.doubt === undefined) seen.accept();
@@ -52,14 +52,14 @@ export class Judge {
     for (const node of released) if (!shown.has(node)) released.delete(node);
   }
 
-  /** What the kernel should show, by the last run or the checkpoint; undefined where nothing is known. */
+  /** What the kernel should show, by the last run or the checkpoint; undefined if nothing is known. */
   get believed(): Snapshot | undefined {
     return this.#belief?.snapshot;
   }
 
   /** The snapshot that a run would make now. */
   get wanted(): Snapshot | undefined {
-    return this.#judged(this.#said)?.snapshot;
+    return this.#believe(this.#next)?.snapshot;
   }
 
   /**
@@ -76,24 +76,26 @@ export class Judge {
   }
 
   /** Objects that the last run kept although the caches do not show them. */
-  get held(): Held {
-    return this.#held;
+  get kept(): Kept {
+    return this.#kept;
   }
 
   /** The condition that reports what stays; undefined if nothing does. */
   get holding(): Finding | undefined {
     if (this.#belief === undefined) return undefined;
-    return holdingOf(this.#belief, this.#held, this.#config, Date.now());
+    return holdingOf(this.#belief, this.#kept, this.#config, Date.now());
   }
 
   /** For the checkpoint: the part of the belief that does not follow from the snapshot. */
   get remembered(): Remembered | undefined {
     if (this.#belief === undefined) return undefined;
-    const { configUID, doubt, gone } = this.#belief;
+    const { configUID, doubt, lostPeers } = this.#belief;
     return {
       ...(configUID === undefined ? {} : { configUID }),
       ...(doubt === undefined ? {} : { doubt }),
-      ...(gone.length === 0 ? {} : { gone: gone.map(({ node, since, mass }) => ({ node, since, mass })) }),
+      ...(lostPeers.length === 0
+        ? {}
+        : { gone: lostPeers.map(({ node, since, mass }) => ({ node, since, mass })) }),
     };
   }
 
@@ -103,7 +105,7 @@ export class Judge {
     return config?.status?.effective === undefined ? undefined : config;
   }
 
-  #judged(said: Snapshot | undefined): Belief | undefined {
+  #believe(next: Snapshot | undefined): Belief | undefined {
     const { caches, seen } = this.#parts;
     if (!caches.synced) return this.#belief;
     this.#newest = newestOf(caches.cached.allocations, this.#newest);
@@ -112,7 +114,7 @@ export class Judge {
       networks: caches.cached.networks,
       allocations: caches.cached.allocations,
       seen: this.#newest,
-      next: said,
+      next,
       released: caches.released,
       wentBack: seen.observe(caches.versions).wentBack,
       refused: caches.refused,
@@ -120,8 +122,8 @@ export class Judge {
     });
   }
 
-  /** The snapshot made from the caches alone; undefined where they do not hold enough. */
-  get #said(): Snapshot | undefined {
+  /** The snapshot made from the caches alone; undefined if they do not hold enough. */
+  get #next(): Snapshot | undefined {
     const { caches, node } = this.#parts;
     if (!caches.synced || this.missing !== undefined) return undefined;
     const last = this.#belief?.snapshot.apiServers;
@@ -144,10 +146,11 @@ interface Parts {
 }
 
 function recall({ snapshot, belief = {} }: Checkpoint): Belief {
+  const { gone = [], ...doubts } = belief;
   const specs = new Map(snapshot.allocations.map(({ node, spec }) => [node, spec]));
-  const gone = (belief.gone ?? []).flatMap((one) => {
+  const lostPeers = gone.flatMap((one) => {
     const spec = specs.get(one.node);
     return spec === undefined ? [] : [{ ...one, spec }];
   });
-  return firstBelief(snapshot, { ...belief, gone });
+  return firstBelief(snapshot, { ...doubts, lostPeers });
 }

@@ -8,7 +8,7 @@ import type { Caches } from './caches.ts';
 import type { Judge } from './judge.ts';
 import type { Pass } from './pass.ts';
 
-/** What the agent knows when it answers the CNI plugin: the last pass, and which networks came or went since. */
+/** What the agent knows when it answers the CNI plugin: the last pass, and the networks that were added or removed since. */
 export class Knowledge {
   readonly #parts: Parts;
 

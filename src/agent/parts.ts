@@ -42,8 +42,8 @@ export interface AgentOptions {
   /** Undefined if the agent does not use Docker. */
   docker?: Docker | undefined;
   host: Pick<Host, 'problems' | 'look'>;
-  ranges: Pick<OwnRanges, 'said'>;
-  /** What probes of other nodes came to; absent where nobody probes. */
+  ranges: Pick<OwnRanges, 'toRegister'>;
+  /** The finding of probes of other nodes; absent if the agent does not probe. */
   probed?: () => Finding | undefined;
   /** SHA-256 of the certificate that this process serves, in hexadecimal; undefined while it serves none. */
   certificate?: () => string | undefined;

@@ -14,7 +14,7 @@ import type { Failure } from '../dataplane/state.ts';
 import type { PassContainers } from '../report/findings.ts';
 import { brief, failureText, grave, mendable, type Applied } from '../report/status.ts';
 import { spentMs } from '../linux/spent.ts';
-import type { Namespace } from '../containers/wish.ts';
+import type { Namespace } from '../containers/requested.ts';
 import { messageOf, WorkError } from '../error.ts';
 
 /** The part of src/linux/datapath.ts that the agent needs. */
@@ -122,7 +122,7 @@ export class Pass {
   async run(look: Scope | undefined): Promise<Result | undefined> {
     const { metrics, judge } = this.#parts;
     const again = judge.run();
-    metrics.holds(judge.held);
+    metrics.holds(judge.kept);
     const snapshot = this.#withDocker(judge.believed);
     if (snapshot === undefined) return undefined;
     const stands = this.#stands(snapshot);
@@ -254,7 +254,7 @@ interface Parts {
   namespaces: { readonly list: readonly Namespace[] };
   /** From the checkpoint. */
   last: Snapshot | undefined;
-  judge: Pick<Judge, 'run' | 'wanted' | 'believed' | 'held' | 'missing' | 'remembered'>;
+  judge: Pick<Judge, 'run' | 'wanted' | 'believed' | 'kept' | 'missing' | 'remembered'>;
   seen: SeenVersion;
   metrics: Metrics;
 }

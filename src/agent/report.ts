@@ -35,7 +35,7 @@ interface Parts {
   addresses: string[];
   client: Client;
   uplinkMTU: (peers: readonly string[]) => Promise<number>;
-  ranges: Pick<OwnRanges, 'said'>;
+  ranges: Pick<OwnRanges, 'toRegister'>;
   caches: Caches;
   judge: Pick<Judge, 'missing' | 'holding'>;
   pass: Pass;
@@ -45,7 +45,7 @@ interface Parts {
   seen: SeenVersion;
   /** Node settings that differ from what the data path needs. */
   system: () => Problem[];
-  use: Pick<Use, 'said'>;
+  use: Pick<Use, 'reported'>;
   /** The condition `DataPathProbed`. */
   probed: () => Finding | undefined;
   /** SHA-256 of the certificate that the agent serves, in hexadecimal. */
@@ -123,7 +123,7 @@ export class Report {
       applied,
       docker: docker?.failures ?? [],
       findings,
-      use: use.said,
+      use: use.reported,
       certificate: certificate(),
       stored: caches.agent?.status,
       now: new Date().toISOString(),
@@ -146,7 +146,7 @@ export class Report {
     made.notBefore = Date.now() + wait;
   }
 
-  /** Returns the time in ms after which it may be made again; Infinity where it exists. */
+  /** Returns the time in ms after which it may be made again; Infinity if it exists. */
   async #register(): Promise<number> {
     const { node, addresses, client, uplinkMTU, ranges, caches, pass, docker, seen, log } = this.#parts;
     const { agents, agent } = caches;
@@ -160,11 +160,11 @@ export class Report {
       addresses,
       uplinkMTU: this.#uplinkMTU,
       held: pass.held,
-      // without a checkpoint, and without an answering engine, what an earlier agent reported may be Docker's
+      // without a checkpoint and an engine that answers, blocks that an earlier agent reported may be Docker's
       docker: pass.docker ?? (docker === undefined ? [] : this.#before),
       seenResourceVersion: highest,
       restore: caches.configs.get('default')?.status?.restored?.id,
-      ranges: await ranges.said(),
+      ranges: await ranges.toRegister(),
     });
     const written = await register(client, node, spec, agent, wentBack);
     this.#registrationFailure = undefined;

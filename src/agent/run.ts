@@ -126,7 +126,7 @@ function probesOf({ node, listen }: RunOptions, agent: () => Agent, { probes }: 
       metrics: probes,
     }),
     settings: () => settingsOf(agent().probes),
-    onVerdicts: probes.judged,
+    onVerdicts: probes.setVerdicts,
     onFinding: () => {
       agent().probed();
     },
@@ -152,7 +152,7 @@ function agentOf(
     kernel: {
       reconcile: (snapshot, scope) =>
         kernel.reconcile(snapshot, scope).finally(() => {
-          garbage.left();
+          garbage.passEnded();
         }),
     },
     uplinkMTU: (peers) => uplinkMTU(addresses, peers),

@@ -13,7 +13,7 @@ export const confirmAddresses = 'overlaynet.dev/confirm-addresses';
 export interface TakenSpace {
   cidr: string;
   /** Its owner in words: `network dcos`. */
-  whose: string;
+  owner: string;
 }
 
 /**
@@ -73,7 +73,7 @@ export function overlap(
     if (hit !== undefined) {
       return {
         reason: 'AddressOverlap',
-        message: `spec.addresses: ${address} lies in ${hit.cidr} of ${hit.whose}`,
+        message: `spec.addresses: ${address} lies in ${hit.cidr} of ${hit.owner}`,
       };
     }
   }
@@ -89,7 +89,7 @@ const inside = (nodeSubnets: readonly string[]) => {
 };
 
 /**
- * The believed part of a node's further addresses, beside the registered ones. No packets are routed to them; they only
+ * The believed part of a node's further addresses, besides the registered ones. No packets are routed to them; they only
  * count as a host's for networks with `hosts: Deny`. So no Node object has to state them. If `nodeSubnets` is set,
  * addresses outside of it count as outside the cluster.
  */

@@ -16,7 +16,7 @@ export function named(names: readonly string[]): string {
 const command = (annotation: string, id: string) =>
   `kubectl annotate --overwrite overlayconfig default ${annotation}=${id}`;
 
-/** The conditions of OverlayConfig beside `Accepted` and `Ready`: what keeps the allocation from its usual work. */
+/** The conditions of OverlayConfig besides `Accepted` and `Ready`: alarms that stop a part of the allocation. */
 export function alarms(plan: Plan, index: LedgerIndex, quarantined: readonly QuarantinedBlock[]): Finding[] {
   return [restored(plan, index), degraded(plan), heldTwice(quarantined)];
 }

@@ -4,7 +4,7 @@ import type { SpacePlan } from './demand.ts';
 import { dropped, Renderer, sameSpec, Holdings, type Dropped, type HeldBlock } from './render.ts';
 import { KeptPages } from './kept.ts';
 import { ordinalOf } from './page.ts';
-import { untoldNodes } from './quarantine.ts';
+import { unpublishedNodes } from './quarantine.ts';
 import { Standing, type Accepted, type Registrations } from './register.ts';
 import { pageName, statedIndexes } from './space.ts';
 import { hasUrgent, waits } from './urgent.ts';
@@ -27,7 +27,7 @@ import { bridgesLabel } from '../api/labels.ts';
 export const mostUpdates = 200;
 
 /** How soon, in milliseconds, to look again whether a status has been written. */
-const untoldMs = 500;
+const unpublishedMs = 500;
 
 /**
  * Facts about a node that are kept between plans. While they and the node's blocks are the same, its AgentAllocation is
@@ -92,7 +92,7 @@ export class Allocations {
   /** Pages that are lost or not made yet, so that they say nothing about their blocks. */
   readonly #unknown = new Set<string>();
   /** Nodes whose AgentAllocations must not change before OverlayConfig's status lists their quarantined blocks. */
-  readonly #untold: ReadonlySet<string>;
+  readonly #unpublished: ReadonlySet<string>;
   /** AgentAllocations with this resourceVersion or a lower one are written again, because a page recovers. */
   readonly #rewriteTo: number;
 
@@ -104,7 +104,7 @@ export class Allocations {
         this.#withdraws.set(node, [...(this.#withdraws.get(node) ?? []), ...marks]);
       for (const node of touched) this.#touched.add(node);
     }
-    this.#untold = untoldNodes(input.view, input.index);
+    this.#unpublished = unpublishedNodes(input.view, input.index);
     for (const { listed } of input.plans)
       for (const { name, state } of listed) if (state !== 'good') this.#unknown.add(name);
     const recovering = input.plans.flatMap(({ listed }) =>
@@ -116,7 +116,7 @@ export class Allocations {
 
   /** When to look again whether the status has been written, in milliseconds since the epoch; Infinity: never. */
   get wakeAt(): number {
-    return this.#untold.size === 0 ? Infinity : this.#in.view.now + untoldMs;
+    return this.#unpublished.size === 0 ? Infinity : this.#in.view.now + unpublishedMs;
   }
 
   plan(): Write[] {
@@ -189,7 +189,7 @@ export class Allocations {
   #planUpdate(node: NodeFacts, object: AgentAllocation, own: Own, withdraws: string[]): void {
     const { holdings, index, networks } = this.#in;
     const { settled, renderer } = this.#memory;
-    if (this.#untold.has(node.name)) return;
+    if (this.#unpublished.has(node.name)) return;
     const late = version(object) <= this.#rewriteTo;
     const quiet = withdraws.length === 0 && !late;
     if (quiet && this.#isSettled(node, object, own)) return;
@@ -233,7 +233,7 @@ export class Allocations {
   #mayShow(node: string, object: AgentAllocation, blocks: readonly HeldBlock[], loses: Dropped): boolean {
     const { view, keepsAll, certain } = this.#in;
     const losesBlocks = loses.vtep || loses.subnets.length > 0;
-    const gone = loses.subnets.map(({ network }) => network).filter((name) => !this.#in.networks.has(name));
+    const deleted = loses.subnets.map((one) => one.network).filter((name) => !this.#in.networks.has(name));
     if (keepsAll && (losesBlocks || loses.bridges.length > 0)) return false;
     // without OverlayConfig, the VTEP's address is unknown
     if (loses.vtep && this.#in.index.config === undefined) return false;
@@ -245,7 +245,7 @@ export class Allocations {
     const stale = [...pages].filter((name) => asOf(view.ledger, name) < needed);
     for (const name of stale) this.#need(name, needed);
     // bridges are taken away only if the API server itself confirms the label or containerizer: the cache may be old
-    const sure = [...gone, ...loses.bridges].map((network) => certain.ofNetwork(network));
+    const sure = [...deleted, ...loses.bridges].map((network) => certain.ofNetwork(network));
     const doubtful = ![loses.bridges.length === 0 || certain.ofNode(node), ...sure].every(Boolean);
     return stale.length === 0 && !doubtful;
   }

@@ -91,7 +91,7 @@ function reserve(drafts: readonly Draft[], demand: Demand, plan: SpacePlan): voi
     if (index >= demand.capacity) continue;
     most = Math.max(most, index);
     const draft = drafts[ordinalOf(index)];
-    // what a lost page held is not known before all of it was said again
+    // the content of a lost page is unknown until all agents have reported again
     if (draft?.isFree(index) !== true || draft.page.recovering !== undefined) continue;
     if ((demand.shownTo(index) ?? node) !== node || demand.statedBy(index).some((other) => other !== node))
       continue;
@@ -100,7 +100,7 @@ function reserve(drafts: readonly Draft[], demand: Demand, plan: SpacePlan): voi
   needPages(plan, ordinalOf(most) + 1 - drafts.length, drafts);
 }
 
-/** Lists so many pages more, at least. */
+/** Lists at least this many more pages. */
 function needPages(plan: SpacePlan, count: number, drafts: readonly Draft[]): void {
   plan.pagesNeeded = Math.max(plan.pagesNeeded, Math.min(count, mostPages - drafts.length));
 }
@@ -128,7 +128,7 @@ function serve(drafts: readonly Draft[], demand: Demand, plan: SpacePlan): void 
     plan.touched.add(claimant.node);
     plan.holders.add(claimant.node);
   };
-  // it gets what is not reserved for it only because of an entry that is still there
+  // it gets an unreserved block only because of an entry that still exists
   const isDoubted = (node: string) => {
     const draft = drafts[ordinalOf(demand.reserved.refused.get(node) ?? -1)];
     return draft !== undefined && !demand.knowsPage(draft.listed.name, node);
@@ -145,7 +145,7 @@ function serve(drafts: readonly Draft[], demand: Demand, plan: SpacePlan): void 
       // give another block only once this one is known to be contested
       if (isContested && !demand.mayFree(claimant.node)) continue;
       if (isContested) drafts[ordinalOf(preferred)]?.contest(preferred, claimant.node, demand.now);
-      // it waits for what is reserved for it
+      // it waits for its reserved block
       if (!demand.reserved.byNode.has(claimant.node) && !isDoubted(claimant.node)) waiting.push(claimant);
     } else give(preferred, claimant, claimant.standing === 'ready');
   }

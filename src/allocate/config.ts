@@ -218,7 +218,7 @@ function nodeInVtepSubnet(
 }
 
 /**
- * Refuses VTEP subnets that overlap ranges that nodes have beside the overlays. A range that overlaps a subnet in force
+ * Refuses VTEP subnets that overlap other ranges of nodes. A range that overlaps a subnet in force
  * came later, and refuses no change.
  */
 function againstRanges(
@@ -287,9 +287,9 @@ export function withVtepSpace(
 /** The address spaces in which no node's own address may lie. */
 export function takenSpaces({ spaces }: LedgerIndex, config: PinnedConfig | undefined): TakenSpace[] {
   return [
-    ...(config?.vtepSubnets ?? []).map((cidr) => ({ cidr, whose: 'the VTEP subnets' })),
+    ...(config?.vtepSubnets ?? []).map((cidr) => ({ cidr, owner: 'the VTEP subnets' })),
     ...spaces
       .filter(({ cidr }) => cidr !== vtepSpace)
-      .map(({ cidr, network }) => ({ cidr, whose: `network ${network}` })),
+      .map(({ cidr, network }) => ({ cidr, owner: `network ${network}` })),
   ];
 }

@@ -74,13 +74,13 @@ function mtuWords({ mtu = 0, registrations }: Plan, { config }: View, index: Led
     (found, [name, { uplinkMTU = Infinity }]) => (uplinkMTU < found[1] ? [name, uplinkMTU] : found),
     ['', Infinity],
   );
-  const left = uplink - overhead(index.config?.underlay ?? 'IPv4');
+  const most = uplink - overhead(index.config?.underlay ?? 'IPv4');
   if (config?.spec.mtu === mtu) {
-    const split = left < mtu ? `; the uplink of ${node}, ${uplink}, splits what is longer than ${left}` : '';
+    const split = most < mtu ? `; the uplink of ${node}, ${uplink}, splits what is longer than ${most}` : '';
     return `the MTU of ${mtu} is spec.mtu${split}`;
   }
   if (node === '') return `the MTU is ${mtu}`;
-  return left > mtu
-    ? `the MTU of ${mtu} stays as it was; the smallest uplink, ${uplink} of ${node}, has room for spec.mtu: ${left}`
+  return most > mtu
+    ? `the MTU of ${mtu} stays as it was; the smallest uplink, ${uplink} of ${node}, has room for spec.mtu: ${most}`
     : `the MTU of ${mtu} follows the uplink of ${node}, ${uplink}`;
 }

@@ -16,11 +16,11 @@ export function countAgents(
   network: OverlayNetwork,
   spaces: readonly LedgerSpace[],
   needs: Needs,
-  { said }: Pick<Facts, 'said'>,
+  { reports }: Pick<Facts, 'reports'>,
 ): AgentCounts {
   const counts: AgentCounts = { wanted: 0, allocated: 0, ready: 0, waiting: 0, failed: [] };
   if (!network.spec.enabled || spaces.length === 0) return counts;
-  for (const { node, networks } of said) {
+  for (const { node, networks } of reports) {
     if (!selects(network.spec.nodeSelector, node.labels)) continue;
     counts.wanted++;
     if (!needs.areMet(node.name)) {

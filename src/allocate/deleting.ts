@@ -18,7 +18,7 @@ export interface DeletionVerdict {
 }
 
 /** Times by this operator's own clock, in milliseconds since the epoch: clocks of agents may be wrong. */
-export interface Heard {
+export interface DeletionTimes {
   /** When this operator first saw that the network is being deleted. */
   deletionSeen: number;
   /**
@@ -55,7 +55,7 @@ export function judgeDeletion(
   network: OverlayNetwork,
   facts: DeletionFacts,
   alarms: Alarms,
-  heard: Heard,
+  times: DeletionTimes,
 ): DeletionVerdict {
   const { metadata, spec } = network;
   const guarded = isGuarded(metadata);
@@ -63,16 +63,17 @@ export function judgeDeletion(
   if (!isWaiting(metadata)) {
     // the API server takes no new finalizer for an object that is being deleted
     if (metadata.deletionTimestamp !== undefined) return nothing;
-    const wanted = !kindGoes && (isUsed(metadata.name, facts) || (guarded && !isTold(metadata.name, facts)));
+    const wanted =
+      !kindGoes && (isUsed(metadata.name, facts) || (guarded && !haveAllCounted(metadata.name, facts)));
     return wanted === guarded ? nothing : { ...nothing, finalizer: wanted ? 'add' : 'remove' };
   }
   if (spec.deletionPolicy === 'Force' || kindGoes) return going;
-  const waiting = waitedFor(network, facts, heard);
+  const waiting = waitedFor(network, facts, times);
   const why = alarmText(alarms);
   const { departures } = alarms;
   // the first of many nodes that are deleted together is no proof that its containers are gone
   const isSure = why === undefined && !departures.unsettled;
-  if (isSure && waiting.users.length + waiting.uncounted + waiting.unheard.length === 0) return going;
+  if (isSure && waiting.users.length + waiting.uncounted + waiting.unanswered.length === 0) return going;
   const wakeAt = departures.unsettled ? Math.min(waiting.wakeAt, departures.wakeAt) : waiting.wakeAt;
   return { ...nothing, finding: findingOf(network, waiting, why), wakeAt };
 }
@@ -84,13 +85,13 @@ const isUsed = (name: string, { agents, nodes }: DeletionFacts): boolean =>
       status?.networks?.some((network) => network.name === name && network.inUse === true) === true,
   );
 
-/** Every node with a block has counted its containers: an OverlayAgent that was deleted is written anew without that. */
-const isTold = (name: string, facts: DeletionFacts): boolean =>
+/** Whether every node with a block has counted its containers. An OverlayAgent that is created anew begins without a count. */
+const haveAllCounted = (name: string, facts: DeletionFacts): boolean =>
   holdersOf(name, facts).every(({ node, unshown }) => {
-    const said = facts.agents.get(node)?.status?.networks?.find((network) => network.name === name);
+    const report = facts.agents.get(node)?.status?.networks?.find((network) => network.name === name);
     const blocks = facts.allocations.get(node)?.spec.networks?.find((network) => network.name === name);
     const canHave = unshown || blocks?.subnets.some(({ bridges }) => bridges !== undefined) !== false;
-    return !canHave || (said?.usage ?? []).length > 0;
+    return !canHave || (report?.usage ?? []).length > 0;
   });
 
 interface Waiting {
@@ -98,8 +99,8 @@ interface Waiting {
   /** Number of containers that agents counted and did not name. */
   uncounted: number;
   /** Nodes whose agents have not answered yet. */
-  unheard: string[];
-  /** Nodes that are no longer waited for. */
+  unanswered: string[];
+  /** Nodes whose answers are no longer waited for. */
   silent: string[];
   wakeAt: number;
 }
@@ -114,23 +115,23 @@ export function answerOf(
 }
 
 /**
- * Every node with a block of the network has to say that nothing uses it. Nobody gets a new one meanwhile. An agent is
- * silent that has not answered within `staleAfter`, or has not repeated for so long that containers use it.
+ * Every node with a block of the network must answer that nothing uses it. No node gets a new block meanwhile. An agent is
+ * silent if it has not answered within `staleAfter`, or has not repeated within that time that containers use it.
  */
-function waitedFor(network: OverlayNetwork, facts: DeletionFacts, heard: Heard): Waiting {
-  const waiting: Waiting = { users: [], uncounted: 0, unheard: [], silent: [], wakeAt: Infinity };
+function waitedFor(network: OverlayNetwork, facts: DeletionFacts, times: DeletionTimes): Waiting {
+  const waiting: Waiting = { users: [], uncounted: 0, unanswered: [], silent: [], wakeAt: Infinity };
   for (const { node } of holdersOf(network.metadata.name, facts)) {
     const answer = answerOf(facts.agents.get(node), network);
     // no container can start to use it there
     if (answer?.count === 0) continue;
-    const until = Math.max(heard.deletionSeen, heard.answered(node) ?? 0) + staleAfterMs(facts);
+    const until = Math.max(times.deletionSeen, times.answered(node) ?? 0) + staleAfterMs(facts);
     if (until <= facts.now) {
       waiting.silent.push(node);
       continue;
     }
     waiting.wakeAt = Math.min(waiting.wakeAt, until);
     if (answer === undefined) {
-      waiting.unheard.push(node);
+      waiting.unanswered.push(node);
       continue;
     }
     const users = answer.named ?? [];
@@ -152,7 +153,7 @@ function alarmText({ departures, restore }: Alarms): string | undefined {
 
 function findingOf(
   { metadata: { name }, spec: { deletionPolicy = 'Block' } }: OverlayNetwork,
-  { users, uncounted, unheard, silent }: Waiting,
+  { users, uncounted, unanswered, silent }: Waiting,
   alarm: string | undefined,
 ): Finding {
   const count = users.length + uncounted;
@@ -164,7 +165,7 @@ function findingOf(
       : [
           `${count === 1 ? '1 container uses' : `${count} containers use`} it: ${shown.join(', ')}${count > shown.length ? ', …' : ''}`,
         ]),
-    ...(unheard.length === 0 ? [] : [`these agents have not answered yet: ${named(unheard.sort())}`]),
+    ...(unanswered.length === 0 ? [] : [`these agents have not answered yet: ${named(unanswered.sort())}`]),
     ...(silent.length === 0 ? [] : [`these are silent, and not waited for: ${named(silent.sort())}`]),
   ];
   const reason = count > 0 ? 'InUse' : alarm === undefined ? 'AgentsAsked' : 'Alarm';
@@ -180,6 +181,6 @@ function findingOf(
 
 /** A container in words: `pod default/web-0 (node1, 9.0.1.5)`. */
 export function userText(node: string, { pod, container, address }: NetworkUser): string {
-  const who = pod === undefined ? `container ${container ?? 'without a name'}` : `pod ${pod}`;
-  return `${who} (${[node, address].filter((text) => text !== undefined).join(', ')})`;
+  const user = pod === undefined ? `container ${container ?? 'without a name'}` : `pod ${pod}`;
+  return `${user} (${[node, address].filter((text) => text !== undefined).join(', ')})`;
 }

@@ -14,12 +14,12 @@ export interface RefusedAgent {
 export interface DepartedAgent {
   ip: string;
   node: string;
-  /** Absent where it had none. */
+  /** Absent if it had none. */
   vtep?: Vtep;
   networks: { name: string; subnets: string[] }[];
 }
 
-/** What the API server itself has just said about a node. A field is absent if there is no such object. */
+/** The API server's own fresh answer about a node. A field is absent if there is no such object. */
 export interface NodeRecord {
   node: string;
   object?: KubeObject;

@@ -1,7 +1,7 @@
 import type { OverlayNetwork } from '../api/types.ts';
 import { answerOf, judgeDeletion, type DeletionFacts, type DeletionVerdict } from './deleting.ts';
 
-interface Seen {
+interface SeenDeletion {
   /** When this operator first saw the deletion, in milliseconds since the epoch. */
   at: number;
   /** By node: when its OverlayAgent last changed with an answer to this deletion in it. */
@@ -9,12 +9,12 @@ interface Seen {
 }
 
 /**
- * Judges deletions, and remembers who answered them. An OverlayAgent that a person deletes loses its answer, and its
- * agent writes the next one only after a while: meanwhile that agent counts as heard, however old the deletion is.
+ * Judges deletions, and remembers which agents answered them. An OverlayAgent that a person deletes loses its answer, and its
+ * agent writes the next one only after a while. Meanwhile that agent counts as one that answered, even for an old deletion.
  */
 export class Deletions {
   /** By uid of the network. */
-  readonly #seen = new Map<string, Seen>();
+  readonly #seen = new Map<string, SeenDeletion>();
 
   /**
    * Judges each network, by name.

@@ -48,7 +48,7 @@ export interface Demand {
   isRefused: (page: string) => boolean;
   /** What is reserved of this space. */
   reserved: SpaceClaims;
-  /** No node gets anything new but what is reserved for it. */
+  /** Each node gets only new blocks that are reserved for it. */
   exclusive: boolean;
   /**
    * Whether reservations are known as of that page, and as of what made the nodes come: a page says Reserved only by a
@@ -57,7 +57,7 @@ export interface Demand {
   knowsReservations: (page: AllocationLedger | undefined, nodes?: readonly string[]) => boolean;
   /** Whether the page is known as of what made the node come. */
   knowsPage: (page: string, node: string) => boolean;
-  /** Whether nobody else can have the claim's MAC, by pages that are no older than its reservation. */
+  /** Whether no other VTEP can have the claim's MAC, by pages that are not older than its reservation. */
   mayHaveMAC: (index: number) => boolean;
   /** The MAC of a VTEP that the node holds by its AgentAllocation or its agent, where it does not follow from the index. */
   macOf: (node: string, index: number) => string | undefined;

@@ -30,34 +30,34 @@ interface Drain {
   containers: number;
   users: DrainingUser[];
   /** Nodes whose agents have not answered for this generation of the network. */
-  unheard: string[];
+  unanswered: string[];
 }
 
 /**
  * Judges whether containers use a draining entry, and names them.
  * Every node whose AgentAllocation shows a block of the entry must answer for the network's present generation: under
- * it no container can get an address of the entry any more. A silent agent is waited for without limit, since nobody
- * asked to take anything from its containers.
+ * it no container can get an address of the entry any more. The wait for a silent agent has no limit, because
+ * nobody asked to take addresses from its containers.
  */
 export function drainOf(
   { metadata }: OverlayNetwork,
   cidr: string,
   facts: Pick<View, 'nodes' | 'allocations' | 'agents' | 'ledger'>,
 ): Drain {
-  const drain: Drain = { state: 'Drained', nodes: 0, containers: 0, users: [], unheard: [] };
+  const drain: Drain = { state: 'Drained', nodes: 0, containers: 0, users: [], unanswered: [] };
   const whole = readable(() => parseCidr(cidr));
   if (whole === undefined) return drain;
-  for (const { node, shown, left, unshown } of holdersOf(metadata.name, facts, { cidr, whole })) {
+  for (const { node, shown, stillUsed, unshown } of holdersOf(metadata.name, facts, { cidr, whole })) {
     if (shown.length > 0) drain.nodes++;
     const answers = shown.map((block) => answerOf(facts.agents.get(node), metadata, block));
     for (const answer of answers) {
       drain.containers += answer?.count ?? 0;
       for (const user of answer?.named ?? []) drain.users.push({ node, ...user });
     }
-    if (answers.includes(undefined) || left.length > 0 || unshown) drain.unheard.push(node);
+    if (answers.includes(undefined) || stillUsed.length > 0 || unshown) drain.unanswered.push(node);
   }
-  drain.unheard.sort();
-  drain.state = drain.containers > 0 ? 'InUse' : drain.unheard.length > 0 ? 'AgentsAsked' : 'Drained';
+  drain.unanswered.sort();
+  drain.state = drain.containers > 0 ? 'InUse' : drain.unanswered.length > 0 ? 'AgentsAsked' : 'Drained';
   return drain;
 }
 
@@ -67,8 +67,8 @@ function answerOf(
   { name, uid = '', generation = 0 }: OverlayNetwork['metadata'],
   block: string,
 ): DrainingBlock | undefined {
-  const said = agent?.status?.networks?.find((network) => network.name === name)?.draining;
-  const answer = said?.find(({ cidr }) => cidr === block);
+  const answers = agent?.status?.networks?.find((network) => network.name === name)?.draining;
+  const answer = answers?.find(({ cidr }) => cidr === block);
   return answer?.networkUID === uid && answer.generation === generation ? answer : undefined;
 }
 
@@ -98,7 +98,7 @@ export function drainingSubnets(
       if (isGone(entry, index, name)) return [{ cidr, state: 'Removed', nodes: 0, containers: 0 }];
       const space = spaceOf(index.spaces, name, entry);
       if (space === undefined || space.retiredAt !== undefined) return [];
-      const { state, nodes, containers, users, unheard } = drainOf(network, cidr, view);
+      const { state, nodes, containers, users, unanswered } = drainOf(network, cidr, view);
       return [
         {
           cidr,
@@ -106,7 +106,7 @@ export function drainingSubnets(
           nodes,
           containers,
           ...(users.length === 0 ? {} : { users: users.slice(0, mostNamed) }),
-          ...(unheard.length === 0 ? {} : { waitsFor: unheard.slice(0, mostNamed) }),
+          ...(unanswered.length === 0 ? {} : { waitsFor: unanswered.slice(0, mostNamed) }),
         },
       ];
     });

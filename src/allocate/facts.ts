@@ -14,12 +14,12 @@ export interface Facts {
   index: LedgerIndex;
   holdings: Holdings;
   /** Accepted nodes, with their agents' statements about each network. */
-  said: readonly { node: NodeFacts; networks: ReadonlyMap<string, AgentNetwork> }[];
+  reports: readonly { node: NodeFacts; networks: ReadonlyMap<string, AgentNetwork> }[];
   /** Nodes that get no VTEP, because none is free. */
   withoutVTEP: ReadonlySet<string>;
   /** How many pods a node takes; undefined if that is not known. */
   pods: (node: NodeFacts) => number | undefined;
-  /** By the name of a network that is being deleted: the condition that says what the deletion waits for. */
+  /** By the name of a network that is being deleted: the condition that names what the deletion waits for. */
   deletions: ReadonlyMap<string, Finding>;
   now: string;
 }
@@ -42,7 +42,7 @@ export function gather(
     plan,
     index,
     holdings,
-    said: [...plan.registrations.accepted.keys()].flatMap((name) => {
+    reports: [...plan.registrations.accepted.keys()].flatMap((name) => {
       const [node, agent] = [view.nodes.get(name), view.agents.get(name)];
       return node === undefined ? [] : [{ node, networks: agent === undefined ? silent : networksOf(agent) }];
     }),

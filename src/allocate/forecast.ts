@@ -14,7 +14,7 @@ import { Needs } from './shortage.ts';
 import { usedWarnings, type UsedRange } from './usedranges.ts';
 import type { NodeFacts, View } from './view.ts';
 
-/** What becomes of one entry of `spec.subnets`. */
+/** The result for one entry of `spec.subnets`. */
 export interface SubnetForecast {
   cidr: string;
   /** Length of a node's block. */
@@ -31,7 +31,7 @@ export interface TakenBlock {
   node: string;
   network: string;
   cidr: string;
-  /** Addresses of it that containers have, as the node's agent last said. */
+  /** Its addresses that containers have, by the agent's last report. */
   used: number;
 }
 
@@ -87,7 +87,7 @@ interface Pods {
 }
 
 /**
- * What a manifest changes: the cluster at rest without it, beside the cluster at rest with it.
+ * What a manifest changes: compares the cluster at rest without it and with it.
  * @param names networks that the manifest names
  * @param reserving reservations that the manifest names
  */
@@ -177,7 +177,7 @@ function networkForecast(
   };
 }
 
-/** Conditions of a network that warn. What is refused, waits or drains is told apart. */
+/** Conditions of a network that warn. Refused, waiting and draining subnets are reported separately. */
 const warning: ReadonlySet<string> = new Set(['Exhausting', 'TightBlocks']);
 
 const subnetForecast = (
@@ -217,20 +217,20 @@ const blocksOf = (networks: readonly AllocatedNetwork[] | undefined, name: strin
     .filter((one) => one.name === name)
     .flatMap(({ subnets }) => subnets.map(({ cidr }) => cidr));
 
-/** Addresses in a range of a network that containers of a node have, as its agent last said. */
+/** Addresses in a range of a network that a node's containers have, by its agent's last report. */
 function usedIn({ agents }: View, node: string, network: string, cidr: string): number {
   const range = readable(() => parseCidr(cidr));
-  const said = agents.get(node)?.status?.networks?.find(({ name }) => name === network)?.usage ?? [];
+  const usage = agents.get(node)?.status?.networks?.find(({ name }) => name === network)?.usage ?? [];
   if (range === undefined) return 0;
-  return said.reduce((all, part) => all + (isWithin(range, part.cidr) ? part.used : 0), 0);
+  return usage.reduce((all, part) => all + (isWithin(range, part.cidr) ? part.used : 0), 0);
 }
 
 function takenBlocks(before: View, after: View): TakenBlock[] {
   const taken: TakenBlock[] = [];
   for (const [node, { spec }] of before.allocations) {
-    const left = after.allocations.get(node)?.spec.networks;
+    const remaining = after.allocations.get(node)?.spec.networks;
     for (const { name, subnets } of spec.networks ?? []) {
-      const kept = new Set(blocksOf(left, name));
+      const kept = new Set(blocksOf(remaining, name));
       for (const { cidr } of subnets)
         if (!kept.has(cidr))
           taken.push({ node, network: name, cidr, used: usedIn(before, node, name, cidr) });

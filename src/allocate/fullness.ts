@@ -14,7 +14,7 @@ import type { NodeFacts } from './view.ts';
 const slack = 5;
 
 /** A node, with its agent's statement about the network. */
-export interface Said {
+export interface NodeReport {
   node: NodeFacts;
   network: AgentNetwork | undefined;
 }
@@ -23,7 +23,7 @@ export interface Said {
 export function exhausting(
   { spec, status }: OverlayNetwork,
   capacities: readonly SubnetCapacity[],
-  said: readonly Said[],
+  reports: readonly NodeReport[],
 ): Finding {
   const type = 'Exhausting';
   const { warnAt = defaultWarnAt } = spec;
@@ -39,7 +39,7 @@ export function exhausting(
   // a refused subnet, or a range that an agent names, may be no valid CIDR
   const ranges = active.flatMap(ranged);
   const limit = from('Addresses');
-  const full = said.flatMap(({ node, network }) =>
+  const full = reports.flatMap(({ node, network }) =>
     isScarce(network?.usage ?? [], ranges, limit) ? [node.name] : [],
   );
   const words = [

@@ -2,13 +2,13 @@ import type { OverlayAgent } from '../api/types.ts';
 import { isWithin, type Cidr } from '../net/cidr.ts';
 import { indexOf, type Ledger, type View } from './view.ts';
 
-/** What a node has of a network, or of one of its subnets. */
+/** A node's blocks of a network, or of one of its subnets. */
 export interface Holder {
   node: string;
   /** Blocks that its AgentAllocation shows. */
   shown: string[];
   /** Blocks that its agent says to hold although they are not shown to it any more: something still uses them there. */
-  left: string[];
+  stillUsed: string[];
   /**
    * The ledger gave it one, and none is shown: its AgentAllocation was deleted, or is still to be written. It is shown its
    * block again.
@@ -31,9 +31,11 @@ export function holdersOf(
       .filter(({ name }) => name === network)
       .flatMap(({ subnets }) => subnets.map(({ cidr }) => cidr));
     const shown = all.filter(isPart);
-    const left = heldBy(agents.get(node), network).filter((block) => isPart(block) && !all.includes(block));
+    const stillUsed = heldBy(agents.get(node), network).filter(
+      (block) => isPart(block) && !all.includes(block),
+    );
     const unshown = shown.length === 0 && given.has(node);
-    return shown.length + left.length === 0 && !unshown ? [] : [{ node, shown, left, unshown }];
+    return shown.length + stillUsed.length === 0 && !unshown ? [] : [{ node, shown, stillUsed, unshown }];
   });
 }
 

@@ -64,12 +64,12 @@ export class MACs {
     const { agents, allocations } = this.#view;
     const shown = this.#ownMAC(allocations.get(node)?.spec.vtep, index);
     if (shown !== undefined) return shown;
-    const said = this.#ownMAC(agents.get(node)?.spec.vtep, index);
-    if (said === undefined) return undefined;
+    const reported = this.#ownMAC(agents.get(node)?.spec.vtep, index);
+    if (reported === undefined) return undefined;
     const twice = [...agents, ...allocations].some(
-      ([other, { spec }]) => other !== node && spec.vtep?.mac === said,
+      ([other, { spec }]) => other !== node && spec.vtep?.mac === reported,
     );
-    return twice ? undefined : said;
+    return twice ? undefined : reported;
   }
 
   #ownMAC(vtep: { ip?: string; ip6?: string; mac: string } | undefined, index: number): string | undefined {

@@ -71,21 +71,21 @@ export function mtuRefusal(
 /** Tells why a node with that uplink cannot be a member: its tunnel would be smaller than that of all others. */
 export function uplinkRefusal(uplinkMTU: number, underlay: Underlay, rule: MTURule): Refusal | undefined {
   const { chosen, inForce, settled, ipv6 } = rule;
-  const left = uplinkMTU - overhead(underlay);
+  const most = uplinkMTU - overhead(underlay);
   if (chosen !== undefined) return undefined;
-  if (ipv6 !== undefined && left < leastIPv6MTU) {
+  if (ipv6 !== undefined && most < leastIPv6MTU) {
     return {
       reason: 'MTUTooSmall',
-      message: `spec.uplinkMTU: ${uplinkMTU} leaves ${left} bytes in the tunnel, and ${ipv6} needs ${leastIPv6MTU} (RFC 8200)`,
+      message: `spec.uplinkMTU: ${uplinkMTU} leaves ${most} bytes in the tunnel, and ${ipv6} needs ${leastIPv6MTU} (RFC 8200)`,
     };
   }
-  if (!settled || inForce === undefined || left >= inForce) return undefined;
+  if (!settled || inForce === undefined || most >= inForce) return undefined;
   return {
     reason: 'LowersMTU',
     message:
-      `spec.uplinkMTU: ${uplinkMTU} leaves ${left} bytes in the tunnel, and ${inForce} are in force on every node; ` +
+      `spec.uplinkMTU: ${uplinkMTU} leaves ${most} bytes in the tunnel, and ${inForce} are in force on every node; ` +
       'give the uplink a larger MTU, or lower that of the whole cluster: ' +
-      `kubectl patch overlayconfig default --type=merge -p '{"spec":{"mtu":${left}}}'`,
+      `kubectl patch overlayconfig default --type=merge -p '{"spec":{"mtu":${most}}}'`,
   };
 }
 

@@ -61,17 +61,17 @@ export function networkStatus(network: OverlayNetwork, facts: Facts): OverlayNet
 function warnings(
   network: OverlayNetwork,
   capacities: readonly SubnetCapacity[],
-  { said, pods, deletions }: Facts,
+  { reports, pods, deletions }: Facts,
 ): Finding[] {
   const { name } = network.metadata;
   const deleting = deletions.get(name);
-  const nodes = said.map(({ node, networks }) => ({ node, network: networks.get(name) }));
+  const nodes = reports.map(({ node, networks }) => ({ node, network: networks.get(name) }));
   return [
     ...(deleting === undefined ? [] : [deleting]),
     exhausting(network, capacities, nodes),
     tightBlocks(
       network,
-      said.map(({ node }) => node),
+      reports.map(({ node }) => node),
       pods,
     ),
   ];

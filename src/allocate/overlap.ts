@@ -18,7 +18,7 @@ const rangesOf = remembered(({ spec }: OverlayAgent): readonly ParsedRange[] =>
 );
 
 /** A subnet that a user's object asks for. */
-interface Wanted {
+interface RequestedSubnet {
   /** The field that holds it: `spec.subnets`. */
   field: string;
   cidr: string;
@@ -33,7 +33,7 @@ interface Wanted {
  * anyway.
  */
 export function rangeRefusal(
-  { field, cidr, object, metadata }: Wanted,
+  { field, cidr, object, metadata }: RequestedSubnet,
   agents: Iterable<OverlayAgent>,
   /** Whether the range is known to overlap already, so that it refuses nothing. */
   isOld: (range: Cidr, kind: HostRange['kind']) => boolean = () => false,
@@ -55,9 +55,9 @@ export function rangeRefusal(
 }
 
 /** A subnet in force that a node which joins must not use for anything else. */
-export interface SubnetInForce extends Pick<Wanted, 'cidr' | 'object' | 'metadata'> {
+export interface SubnetInForce extends Pick<RequestedSubnet, 'cidr' | 'object' | 'metadata'> {
   /** In words: `network dcos`. */
-  whose: string;
+  owner: string;
   parsed: Cidr;
 }
 
@@ -71,7 +71,7 @@ export function subnetsInForce(
   const all = [
     ...vtepSubnets.map((cidr) => ({
       cidr,
-      whose: 'the VTEP subnets',
+      owner: 'the VTEP subnets',
       object: 'overlayconfig default',
       metadata: config?.metadata ?? {},
     })),
@@ -79,7 +79,7 @@ export function subnetsInForce(
       .filter(({ cidr, retiredAt }) => cidr !== vtepSpace && retiredAt === undefined)
       .map(({ cidr, network }) => ({
         cidr,
-        whose: `network ${network}`,
+        owner: `network ${network}`,
         object: `overlaynetwork ${network}`,
         metadata: annotated.get(network) ?? {},
       })),
@@ -100,7 +100,7 @@ export function joinRefusal(agent: OverlayAgent, subnets: readonly SubnetInForce
     return {
       reason: 'RangeOverlap',
       message:
-        `spec.ranges: ${rangeWords(range, `node ${agent.metadata.name}`)}, overlaps ${hit.cidr} of ${hit.whose}: the node would no ` +
+        `spec.ranges: ${rangeWords(range, `node ${agent.metadata.name}`)}, overlaps ${hit.cidr} of ${hit.owner}: the node would no ` +
         `longer reach it; change it, or, if the node is to reach the overlay there: ` +
         confirmCommand(hit.object, hit.metadata, hit.cidr),
     };

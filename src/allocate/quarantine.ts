@@ -44,10 +44,10 @@ export function quarantinedBlocks(view: View, index: LedgerIndex): QuarantinedBl
  * does, their AgentAllocations must not change: their agents would drop the block. Nodes for which the list has no room
  * wait until it gets shorter.
  */
-export function untoldNodes(view: View, index: LedgerIndex): ReadonlySet<string> {
-  const told = new Set((view.config?.status?.quarantined ?? []).map(textOf));
-  const untold = quarantinedBlocks(view, index).filter((one) => !told.has(textOf(one)));
-  return new Set(untold.flatMap(({ nodes }) => nodes.slice(1)));
+export function unpublishedNodes(view: View, index: LedgerIndex): ReadonlySet<string> {
+  const published = new Set((view.config?.status?.quarantined ?? []).map(textOf));
+  const unpublished = quarantinedBlocks(view, index).filter((one) => !published.has(textOf(one)));
+  return new Set(unpublished.flatMap(({ nodes }) => nodes.slice(1)));
 }
 
 const textOf = ({ network, cidr, nodes }: QuarantinedBlock): string => [network, cidr, ...nodes].join(' ');

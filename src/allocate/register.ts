@@ -164,7 +164,7 @@ class Judgement {
 
   /**
    * Leaves a node its old addresses. A Node that was created again keeps the blocks of its name, but not the addresses:
-   * nobody has checked those.
+   * they were not checked.
    */
   #keep(node: NodeFacts, had: AgentAllocationSpec | undefined): void {
     const same = had?.nodeUID === node.uid ? had : undefined;

@@ -8,14 +8,14 @@ export interface Rehearsed {
   plan: Plan;
 }
 
-/** It did not come to rest. Nothing may be concluded from where it stopped. */
+/** It did not come to rest. The state in which it stopped says nothing. */
 export class Restless extends Error {
   override name = 'Restless';
 }
 
 /**
  * Does in memory what an operator would do, until nothing is left to do: the plan's writes all succeed, and the API server
- * confirms what it is asked about. Time stands still, so nothing cools off and no agent answers.
+ * confirms what it is asked about. The clock stands still, so no block cools off, and no agent answers.
  * @param start as read from the API server just now
  * @throws Restless
  */
@@ -90,10 +90,10 @@ class Stage {
   take({ reads, writes }: Plan): boolean {
     const kinds = ['nodes', 'networks', 'agents'] as const;
     const questions = kinds.flatMap((kind) => [...reads[kind]].map((name) => ({ kind, name })));
-    const news = questions.filter(({ kind, name }) => !this.#asked[kind].has(name));
-    for (const { kind, name } of news) this.#asked[kind].add(name);
+    const newQuestions = questions.filter(({ kind, name }) => !this.#asked[kind].has(name));
+    for (const { kind, name } of newQuestions) this.#asked[kind].add(name);
     for (const write of writes) this.#write(write);
-    return news.length + writes.length > 0;
+    return newQuestions.length + writes.length > 0;
   }
 
   #metadata(name: string) {

@@ -24,7 +24,7 @@ export interface HeldBlock {
   index: number;
   /** Name of the page that has the block. */
   page: string;
-  /** Of a VTEP, where it does not follow from the index. */
+  /** A VTEP's MAC, if it does not follow from the index. */
   mac?: string;
 }
 
@@ -50,7 +50,7 @@ export class Holdings {
    */
   read(ledger: Ledger, index: LedgerIndex): ReadonlySet<string> | 'all' {
     const changed = new Set<string>();
-    let isTold = true;
+    let isComplete = true;
     const before = new Map(this.#spaces.map((one) => [one.space.cidr, one]));
     const spaces = index.spaces
       .filter(({ retiredAt }) => retiredAt === undefined)
@@ -59,12 +59,12 @@ export class Holdings {
         const pages = new Map(good.map(({ name, page }) => [name, page]));
         const old = before.get(space.cidr);
         const next = old?.space.network === space.network ? reread(old, pages, changed) : undefined;
-        if (next === undefined) isTold = false;
+        if (next === undefined) isComplete = false;
         return { space, pages, ...(next === undefined ? inSpace(pages) : { nodes: next, twice: false }) };
       });
-    if (spaces.length !== this.#spaces.length) isTold = false;
+    if (spaces.length !== this.#spaces.length) isComplete = false;
     this.#spaces = spaces;
-    return isTold ? changed : 'all';
+    return isComplete ? changed : 'all';
   }
 
   /** In the order of the index's spaces. */

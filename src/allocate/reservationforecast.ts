@@ -2,7 +2,7 @@ import type { OverlayReservation } from '../api/types.ts';
 import type { Facts } from './facts.ts';
 import { reservationStatus } from './reservationstatus.ts';
 
-/** What becomes of one OverlayReservation that a manifest names. */
+/** The result for one OverlayReservation that a manifest names. */
 export interface ReservationForecast {
   name: string;
   refusal: { reason: string; message: string } | undefined;

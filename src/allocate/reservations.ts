@@ -29,7 +29,7 @@ const expiry = ({ spec }: OverlayReservation): number => {
   return Number.isNaN(at) ? Infinity : at;
 };
 
-/** What is reserved for whom, by this ledger. What nodes hold is theirs; of two reservations the older counts. */
+/** The reservations of this ledger, by node. Nodes keep what they hold; of two reservations the older one counts. */
 export function judgeReservations(
   view: View,
   index: LedgerIndex,
@@ -59,7 +59,7 @@ interface Entries {
   byMAC: ReadonlyMap<string, readonly LedgerBlock[]>;
 }
 
-/** What is claimed of one space so far. */
+/** The claims on one space so far. */
 interface Claimed {
   byIndex: Map<number, Claim>;
   byNode: Map<string, Claim>;
@@ -172,7 +172,7 @@ class Judgement {
     const other = claims.byIndex.get(index);
     if (other !== undefined)
       return refuse('Reserved', `${text} is reserved by ${other.name}, which is older`);
-    // two of one second are of one age
+    // two that were created in one second have the same age
     if (entry?.state === 'Reserved' && entry.uid !== uid && this.#living.has(entry.uid)) {
       byLedger(index);
       return refuse('Reserved', `${text} is reserved by ${entry.reservation ?? ''}, which is older`);

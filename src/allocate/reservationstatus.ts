@@ -8,7 +8,7 @@ import type { Refusal } from './view.ts';
 /** Parts that one message names. */
 const mostNamed = 5;
 
-/** What has become of a reservation; what it has already where nothing was planned with it. */
+/** The state of a reservation; if nothing was planned with it, what it has already. */
 export function reservationStatus(
   { metadata, status }: OverlayReservation,
   { plan, view, now }: Pick<Facts, 'plan' | 'view' | 'now'>,

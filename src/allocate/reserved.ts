@@ -10,7 +10,7 @@ export interface Claim {
   /** The Node; empty: none yet. */
   node: string;
   index: number;
-  /** Of a VTEP, where it is another than the one that follows from the index. */
+  /** A VTEP's MAC, if it differs from the one that follows from the index. */
   mac?: string;
 }
 
@@ -18,7 +18,7 @@ export interface Claim {
 export interface SpaceClaims {
   byIndex: ReadonlyMap<number, Claim>;
   byNode: ReadonlyMap<string, Claim>;
-  /** By node: the index of the ledger's entry because of which it gets nothing that is reserved for it. */
+  /** By node: the index of the ledger's entry that keeps it from getting its reserved block. */
   refused: ReadonlyMap<string, number>;
 }
 
@@ -26,13 +26,13 @@ export interface SpaceClaims {
 export interface Part {
   /** `VTEP 44.128.0.2/20`, `9.0.1.0/24 of network dcos` */
   text: string;
-  /** `Waiting`: it will be Reserved without anybody's help. */
+  /** `Waiting`: it will be Reserved by itself. */
   state: 'Held' | 'Reserved' | 'Waiting' | 'Refused';
-  /** Of one that waits or is refused: why. */
+  /** Why it waits or is refused. */
   why?: Refusal;
 }
 
-/** What has become of one reservation. */
+/** The state of one reservation. */
 export interface ReservationVerdict {
   expired: boolean;
   /** Empty: none yet. */
@@ -44,7 +44,7 @@ export interface Reservations {
   claims: ReadonlyMap<LedgerSpace, SpaceClaims>;
   /** By name. */
   verdicts: ReadonlyMap<string, ReservationVerdict>;
-  /** No node gets anything new but what is reserved for it. */
+  /** Each node gets only new blocks that are reserved for it. */
   exclusive: boolean;
   /** When the next one expires, in milliseconds since the epoch; Infinity: never. */
   wakeAt: number;

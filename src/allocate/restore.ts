@@ -38,7 +38,7 @@ export const notRestored: RestoreVerdict = {
 
 /**
  * Judges whether the cluster's data went back to an older state (etcd from a backup, or newly installed CRDs), and
- * whether all agents have said since then what they hold.
+ * whether all agents have reported since then what they hold.
  */
 export function judgeRestore(
   view: View,
@@ -55,10 +55,10 @@ export function judgeRestore(
   ) {
     const since = new Date(view.now).toISOString();
     const restored = { id: newId(view.now), since };
-    return { restored, active: true, ending: undefined, ...unheard(view, undefined, accepted) };
+    return { restored, active: true, ending: undefined, ...awaited(view, undefined, accepted) };
   }
   if (began === undefined) return { ...notRestored, restored: known };
-  const { waiting, missing } = unheard(view, began.id, accepted);
+  const { waiting, missing } = awaited(view, began.id, accepted);
   const confirmed = view.config?.metadata.annotations?.[confirmRestore] === began.id;
   const lasts = !confirmed && waiting.length + missing.length > 0;
   const over = new Date(view.now).toISOString();
@@ -112,10 +112,10 @@ const holdsSomething = ({ spec }: OverlayAgent): boolean =>
   spec.vtep !== undefined || (spec.networks ?? []).length > 0;
 
 /**
- * Nodes whose agents have not been heard since then. A refused registration does not count: the ledger takes over
+ * Nodes whose agents have not reported since then. A refused registration does not count: the ledger takes over
  * nothing from it.
  */
-function unheard(
+function awaited(
   view: View,
   id: string | undefined,
   accepted: ReadonlyMap<string, unknown>,

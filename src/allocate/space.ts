@@ -47,7 +47,7 @@ export function isReadable({ cidr, prefix }: Pick<LedgerSpace, 'cidr' | 'prefix'
   return length !== undefined && prefix > length && prefix <= length + mostPrefixBits;
 }
 
-/** The prefix length of a range; undefined where the text is invalid. */
+/** The prefix length of a range; undefined if the text is invalid. */
 export const readLength = (cidr: string): number | undefined => readable(() => parseCidr(cidr).length);
 
 /** The space of a network's entry. */

@@ -1,6 +1,6 @@
 import { formatAddress, isAddress, parseAddress } from '../net/address.ts';
 
-/** What a Node states of itself, as far as the allocation goes by it. */
+/** The part of a Node that the allocation uses. */
 interface StatedNode {
   status?: {
     addresses?: readonly { type: string; address: string }[];

@@ -4,7 +4,7 @@ import type { View } from './view.ts';
 
 /**
  * Blocks that AgentAllocations show and the ledger may not have: of nodes that are gone, and of nodes that changed. If
- * somebody took a block out of a page, it is not free as long as an AgentAllocation shows it.
+ * a person took a block out of a page, it is not free as long as an AgentAllocation shows it.
  */
 export class Strays {
   readonly #view: Pick<View, 'allocations'>;

@@ -1,10 +1,10 @@
 import { familyOf, readable } from '../net/address.ts';
 import { overlaps, parseCidr } from '../net/cidr.ts';
 
-/** A range that a cluster uses beside the overlays, which no node registers: `10.96.0.0/12`, `the Services’ addresses`. */
+/** A range that a cluster uses besides the overlays, and that no node registers: `10.96.0.0/12`, `the Services’ addresses`. */
 export interface UsedRange {
   cidr: string;
-  whose: string;
+  owner: string;
 }
 
 /** What speaks against ranges that the cluster uses already. */
@@ -19,7 +19,7 @@ export function usedWarnings(field: string, cidrs: readonly string[], used: read
     if (first === undefined) return [];
     const more = hits.length > 1 ? ` (and ${hits.length - 1} more such ranges)` : '';
     return [
-      `${field}: ${cidr} overlaps ${first.cidr}, ${first.whose}${more}: nodes and containers would no longer reach what is there`,
+      `${field}: ${cidr} overlaps ${first.cidr}, ${first.owner}${more}: nodes and containers would no longer reach what is there`,
     ];
   });
 }

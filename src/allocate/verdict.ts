@@ -1,7 +1,7 @@
 import type { Finding } from '../api/conditions.ts';
 import type { Refusal } from './view.ts';
 
-/** A condition of which True is good: with a refusal it is False, with the refusal's reason and message. */
+/** A condition for which True is good. A refusal makes it False, with the refusal's reason and message. */
 export const verdict = (
   type: string,
   refusal: Refusal | undefined,
@@ -10,7 +10,7 @@ export const verdict = (
 ): Finding =>
   refusal === undefined ? { type, status: 'True', reason, message } : { type, status: 'False', ...refusal };
 
-/** A condition of which True is bad: with a reason to raise it, it is True, with that reason and message. */
+/** A condition for which True is bad. A reason to raise it makes it True, with that reason and message. */
 export const alarm = (
   type: string,
   raisedBy: Refusal | undefined,

@@ -133,7 +133,7 @@ export interface Refusal {
   message: string;
 }
 
-/** What must be read before the plan can decide what it left open. */
+/** What must be read before the plan can decide the rest. */
 export interface Reads {
   /** Nodes whose own addresses are not known. */
   addresses: Set<string>;

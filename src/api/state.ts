@@ -133,7 +133,7 @@ function renderOverlay(
   status: OverlayAgentStatus | undefined,
 ): AgentOverlay {
   const active = subnetsIn(network, 'Active').map(parseCidr);
-  const said = status?.networks?.find(({ name }) => name === allocated.name);
+  const report = status?.networks?.find(({ name }) => name === allocated.name);
   const shown = firstOfEach(
     allocated.subnets.filter(({ cidr }) => active.some((whole) => contains(whole, parseCidr(cidr)))),
   );
@@ -157,9 +157,9 @@ function renderOverlay(
     info: info(network),
     ...(mesos === undefined ? {} : { mesos_bridge: mesos }),
     state:
-      said?.state === 'Failed'
-        ? { error: said.message ?? '', status: 'STATUS_FAILED' }
-        : { status: said?.state === 'OK' ? 'STATUS_OK' : 'STATUS_CONFIGURING' },
+      report?.state === 'Failed'
+        ? { error: report.message ?? '', status: 'STATUS_FAILED' }
+        : { status: report?.state === 'OK' ? 'STATUS_OK' : 'STATUS_CONFIGURING' },
     ...keyed(
       'subnet',
       shown.map(({ cidr }) => cidr),

@@ -1,7 +1,7 @@
 import { isLeaving } from '../api/inuse.ts';
 import type { AgentAllocation, AgentAllocationSpec, OverlayConfig, OverlayNetwork } from '../api/types.ts';
 import { ownAllocation, type Snapshot } from '../dataplane/snapshot.ts';
-import { judgeDepartures, nextJudgement, type Gone } from './departures.ts';
+import { judgeDepartures, nextJudgement, type LostPeer } from './departures.ts';
 import { departuresConfirmed, endOf, judgeDoubt, type Doubt } from './doubt.ts';
 import { isAllShown } from './shown.ts';
 import { union, withQuarantined } from './union.ts';
@@ -20,7 +20,7 @@ export interface Belief {
   /** Why nothing is withdrawn now. */
   doubt?: Doubt;
   /** Peers that stay although their AgentAllocation is lost. */
-  gone: Gone[];
+  lostPeers: LostPeer[];
   /** Networks in force without an OverlayNetwork, by name: since when, in Unix ms. */
   absent: ReadonlyMap<string, number>;
   /** The caches did not hold enough when they were last looked at. */
@@ -52,8 +52,8 @@ export interface Evidence {
  */
 export const firstBelief = (
   last: Snapshot,
-  remembered: Partial<Pick<Belief, 'configUID' | 'doubt' | 'gone'>> = {},
-): Belief => ({ gone: [], ...remembered, snapshot: last, absent: new Map(), interrupted: false });
+  remembered: Partial<Pick<Belief, 'configUID' | 'doubt' | 'lostPeers'>> = {},
+): Belief => ({ lostPeers: [], ...remembered, snapshot: last, absent: new Map(), interrupted: false });
 
 /**
  * Computes what is believed now. Additions, and changes to an existing name, count at once. Removals count unless all
@@ -70,24 +70,24 @@ export function believe(before: Belief | undefined, evidence: Evidence): Belief 
     judgeDoubt(before?.doubt, { config, believed: before?.configUID, wentBack, now }) ??
     (refused ? before?.doubt : undefined);
   const configUID = doubt === undefined ? uid : (before?.configUID ?? uid);
-  const judged = {
+  const doubts = {
     ...(configUID === undefined ? {} : { configUID }),
     ...(doubt === undefined ? {} : { doubt }),
   };
-  if (before === undefined) return next && { ...firstBelief(next), ...judged };
-  if (next === undefined) return { ...without(before), ...judged, interrupted: true };
+  if (before === undefined) return next && { ...firstBelief(next), ...doubts };
+  if (next === undefined) return { ...without(before), ...doubts, interrupted: true };
   const quarantined = config.status?.quarantined ?? [];
   if (doubt !== undefined) {
     const all = withAPIServers(before.snapshot, union(before.snapshot, next));
-    return { ...firstBelief(withQuarantined(before.snapshot, all, quarantined)), ...judged };
+    return { ...firstBelief(withQuarantined(before.snapshot, all, quarantined)), ...doubts };
   }
   const absent = absentNetworks(before, next, evidence);
   const networks = withNetworks(before.snapshot, next, absent);
   // an object that has not come back when a doubt ends is gone
-  const gone = before.doubt === undefined ? judgeGone(before, networks, { ...evidence, config }) : [];
-  const all = gone.length === 0 ? networks : withPeers(networks, gone);
+  const lostPeers = before.doubt === undefined ? judgePeers(before, networks, { ...evidence, config }) : [];
+  const all = lostPeers.length === 0 ? networks : withPeers(networks, lostPeers);
   const snapshot = withAPIServers(before.snapshot, withQuarantined(before.snapshot, all, quarantined));
-  return { snapshot, ...judged, gone, absent, interrupted: false };
+  return { snapshot, ...doubts, lostPeers, absent, interrupted: false };
 }
 
 /** Networks that have stayed so long that the operator should have withdrawn them. */
@@ -95,21 +95,21 @@ export const overdue = ({ absent }: Belief, now: number): string[] =>
   [...absent].filter(([, since]) => now - since >= absentMs).map(([name]) => name);
 
 /** When to look again although nothing changed, in Unix ms; Infinity if never. */
-export function wakeAt({ doubt, gone, absent }: Belief, now: number): number {
+export function wakeAt({ doubt, lostPeers, absent }: Belief, now: number): number {
   const settled = [...absent.values()].map((since) => since + absentMs).filter((at) => at > now);
-  return Math.min(doubt === undefined ? Infinity : endOf(doubt), nextJudgement(gone), ...settled);
+  return Math.min(doubt === undefined ? Infinity : endOf(doubt), nextJudgement(lostPeers), ...settled);
 }
 
 /** The part of a snapshot that objects do not show. */
-export interface Held {
+export interface Kept {
   peers: string[];
   networks: string[];
   /** This node's own blocks. */
   blocks: string[];
 }
 
-/** @param next the snapshot made from the objects alone; undefined where they do not hold enough */
-export function heldBy(belief: Belief | undefined, next: Snapshot | undefined): Held {
+/** @param next the snapshot made from the objects alone; undefined if they do not hold enough */
+export function keptBy(belief: Belief | undefined, next: Snapshot | undefined): Kept {
   if (belief === undefined || next === undefined) return { peers: [], networks: [], blocks: [] };
   const { snapshot } = belief;
   const nodes = new Set(next.allocations.map(({ node }) => node));
@@ -129,17 +129,21 @@ const interrupted = (before: Belief | undefined): Belief | undefined =>
   before && { ...before, interrupted: true };
 
 /** The belief without the parts that are judged again each time. */
-const without = ({ snapshot, gone, absent }: Belief) => ({ snapshot, gone, absent });
+const without = ({ snapshot, lostPeers, absent }: Belief) => ({ snapshot, lostPeers, absent });
 
-function judgeGone(before: Belief, next: Snapshot, evidence: Evidence & { config: OverlayConfig }): Gone[] {
+function judgePeers(
+  before: Belief,
+  next: Snapshot,
+  evidence: Evidence & { config: OverlayConfig },
+): LostPeer[] {
   const { now, refused, config, released } = evidence;
   const others = next.allocations.map(({ spec }) => spec);
   const last = before.snapshot.allocations.filter(({ node }) => node !== next.node);
   // objects that left just before an interruption get as much time to come back as all others
-  const gone = before.interrupted
-    ? before.gone.map((one) => (one.mass ? one : { ...one, since: now }))
-    : before.gone;
-  return judgeDepartures(gone, {
+  const lost = before.interrupted
+    ? before.lostPeers.map((one) => (one.mass ? one : { ...one, since: now }))
+    : before.lostPeers;
+  return judgeDepartures(lost, {
     last,
     present: new Set(next.allocations.map(({ node }) => node).filter((node) => node !== next.node)),
     released,
@@ -191,8 +195,8 @@ function withNetworks(last: Snapshot, next: Snapshot, absent: ReadonlyMap<string
   };
 }
 
-function withPeers(next: Snapshot, gone: readonly Gone[]): Snapshot {
-  const peers = gone.map(({ node, spec }) => ({ node, spec }));
+function withPeers(next: Snapshot, lost: readonly LostPeer[]): Snapshot {
+  const peers = lost.map(({ node, spec }) => ({ node, spec }));
   return { ...next, allocations: [...next.allocations, ...peers].sort((a, b) => order(a.node, b.node)) };
 }
 

@@ -15,7 +15,7 @@ const releasedMs = 500;
 const disbeliefMs = 600_000;
 
 /** A peer whose AgentAllocation is gone although the operator had not emptied it. The data path still has it. */
-export interface Gone {
+export interface LostPeer {
   node: string;
   /** Its allocation as it was. */
   spec: AgentAllocationSpec;
@@ -52,12 +52,12 @@ export interface DepartureView {
  * more than half of at least eight peers went within a minute. A peer that was released while this agent did not run leaves
  * at once.
  */
-export function judgeDepartures(before: readonly Gone[], view: DepartureView): Gone[] {
+export function judgeDepartures(before: readonly LostPeer[], view: DepartureView): LostPeer[] {
   const { present, unsure, confirmed, now } = view;
-  const lost = goneNow(before, view);
+  const lost = lostNow(before, view);
   if (lost.length === 0) return [];
   const isReleased = !unsure && view.allShown(lost.map(({ spec }) => spec));
-  const all = lost.map(({ node, spec, since, mass }): Gone => ({
+  const all = lost.map(({ node, spec, since, mass }): LostPeer => ({
     ...{ node, spec, since, mass },
     ...(isReleased ? { released: true } : {}),
   }));
@@ -72,17 +72,17 @@ export function judgeDepartures(before: readonly Gone[], view: DepartureView): G
 }
 
 /** When to judge again although nothing changed, in Unix ms; Infinity if never. */
-export const nextJudgement = (gone: readonly Gone[]): number => Math.min(...gone.map(staysUntil));
+export const nextJudgement = (lost: readonly LostPeer[]): number => Math.min(...lost.map(staysUntil));
 
 /** When the last unbelieved departure is believed without confirmation, in Unix ms. */
-export const believedAt = (gone: readonly Gone[]): number =>
-  Math.max(...gone.filter(({ mass }) => mass).map(staysUntil));
+export const believedAt = (lost: readonly LostPeer[]): number =>
+  Math.max(...lost.filter(({ mass }) => mass).map(staysUntil));
 
-const staysUntil = ({ mass, since, released }: Gone): number =>
+const staysUntil = ({ mass, since, released }: LostPeer): number =>
   since + (released === true ? releasedMs : mass ? disbeliefMs : windowMs);
 
-/** A peer whose place another has taken is gone for good and does not count any more */
-function goneNow(before: readonly Gone[], view: DepartureView): Gone[] {
+/** The lost peers that count. A peer whose block or address another peer has taken is gone for good, and does not count. */
+function lostNow(before: readonly LostPeer[], view: DepartureView): LostPeer[] {
   const { last, present, released, others, now } = view;
   const known = new Set(before.map(({ node }) => node));
   const all = [

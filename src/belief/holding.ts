@@ -1,7 +1,7 @@
 import type { Finding } from '../api/conditions.ts';
 import { counted, listed } from '../api/text.ts';
 import type { OverlayConfig } from '../api/types.ts';
-import { overdue, type Belief, type Held } from './belief.ts';
+import { overdue, type Belief, type Kept } from './belief.ts';
 import { believedAt } from './departures.ts';
 import { confirmDepartures, confirmRestore, endOf } from './doubt.ts';
 
@@ -14,14 +14,14 @@ const mostNames = 5;
  */
 export function holdingOf(
   belief: Belief,
-  held: Held,
+  kept: Kept,
   config: OverlayConfig | undefined,
   now: number,
 ): Finding | undefined {
   const texts = [
-    doubted(belief, held, config),
+    doubted(belief, kept, config),
     departed(belief, config),
-    ...(belief.doubt === undefined ? [quarantined(held), absent(overdue(belief, now))] : []),
+    ...(belief.doubt === undefined ? [quarantined(kept), absent(overdue(belief, now))] : []),
   ].filter((one) => one !== undefined);
   const [first] = texts;
   if (first === undefined) return undefined;
@@ -34,7 +34,7 @@ interface Reason {
   message: string;
 }
 
-function doubted(belief: Belief, held: Held, config: OverlayConfig | undefined): Reason | undefined {
+function doubted(belief: Belief, kept: Kept, config: OverlayConfig | undefined): Reason | undefined {
   const { doubt } = belief;
   if (doubt === undefined) return undefined;
   const why = {
@@ -50,16 +50,16 @@ function doubted(belief: Belief, held: Held, config: OverlayConfig | undefined):
       ? `until ${timeOf(end)}`
       : `until every Node's agent has registered again, and every network that they hold is applied again; or: ${annotate(confirmRestore, id)}`;
   const parts = [
-    some(held.peers, 'peer'),
-    some(held.networks, 'network'),
-    some(held.blocks, 'block of this node', 'blocks of this node'),
+    some(kept.peers, 'peer'),
+    some(kept.networks, 'network'),
+    some(kept.blocks, 'block of this node', 'blocks of this node'),
   ].filter((text) => text !== undefined);
   const what = parts.length === 0 ? '' : ` (${parts.join('; ')})`;
   return { reason: doubt.reason, message: `${why}: nothing is withdrawn${what} ${until}` };
 }
 
-function departed({ gone, snapshot }: Belief, config: OverlayConfig | undefined): Reason | undefined {
-  const mass = gone.filter((one) => one.mass);
+function departed({ lostPeers, snapshot }: Belief, config: OverlayConfig | undefined): Reason | undefined {
+  const mass = lostPeers.filter((one) => one.mass);
   if (mass.length === 0) return undefined;
   const id = config?.status?.departures?.id;
   const all = snapshot.allocations.filter(({ node }) => node !== snapshot.node).length;
@@ -75,7 +75,7 @@ function departed({ gone, snapshot }: Belief, config: OverlayConfig | undefined)
   };
 }
 
-const quarantined = ({ blocks }: Held): Reason | undefined =>
+const quarantined = ({ blocks }: Kept): Reason | undefined =>
   blocks.length === 0
     ? undefined
     : {

@@ -2,8 +2,8 @@ import type { AgentAllocation, AgentAllocationSpec, ObjectMeta, OverlayNetwork }
 import { readable } from '../net/address.ts';
 import { isWithin, parseCidr } from '../net/cidr.ts';
 
-/** The objects that speak about it. */
-interface Shown {
+/** The objects that decide it. */
+interface PresentObjects {
   networks: readonly OverlayNetwork[];
   /** All that are present. */
   allocations: readonly AgentAllocation[];
@@ -22,7 +22,7 @@ interface Shown {
  */
 export function isAllShown(
   lost: readonly AgentAllocationSpec[],
-  { networks, allocations, seen }: Shown,
+  { networks, allocations, seen }: PresentObjects,
 ): boolean {
   const theirs = lost.map(({ networks: blocks = [] }) => blocks.filter(({ subnets }) => subnets.length > 0));
   // the status of networks says nothing of a node that has only a VTEP
@@ -82,6 +82,6 @@ function isBefore(metadata: ObjectMeta, version: bigint): boolean {
   return own !== undefined && own < version;
 }
 
-/** Undefined where it is no number, so that nothing follows from it. */
+/** Undefined if it is not a number; then it decides nothing. */
 const versionOf = ({ resourceVersion = '' }: Partial<ObjectMeta> = {}): bigint | undefined =>
   /^[0-9]+$/.test(resourceVersion) ? BigInt(resourceVersion) : undefined;

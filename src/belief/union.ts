@@ -78,8 +78,8 @@ function unionOfNetworks(last: readonly Network[], next: readonly Network[]): Ne
     ];
     return subnets.length === 0 ? [] : [{ ...network, spec: { ...network.spec, subnets } }];
   });
-  const held = last.filter(({ metadata }) => !now.has(metadata.name));
-  return [...merged, ...held].sort((a, b) => order(a.metadata.name, b.metadata.name));
+  const missing = last.filter(({ metadata }) => !now.has(metadata.name));
+  return [...merged, ...missing].sort((a, b) => order(a.metadata.name, b.metadata.name));
 }
 
 /** This node's own allocation stays as it is. New blocks wait until the objects are believed. */
@@ -89,14 +89,14 @@ function heldOwn(
 ): AgentAllocationSpec | undefined {
   if (last?.vtep === undefined || next === undefined) return next ?? last;
   if (next.revision < last.revision) return last;
-  const held = {
+  const kept = {
     ...next,
     vtep: last.vtep,
     ...(last.networks === undefined ? {} : { networks: last.networks }),
   };
   // a revision is in the kernel only when everything it contains is
-  if (same(held, next)) return next;
-  return sameAs(last, { ...held, revision: last.revision });
+  if (same(kept, next)) return next;
+  return sameAs(last, { ...kept, revision: last.revision });
 }
 
 function unionOfPeers(
@@ -115,8 +115,8 @@ function unionOfPeers(
     const missing = old === undefined || old === spec ? [] : claims.spare(old.networks ?? []);
     return { node, spec: old === undefined ? spec : sameAs(old, withNetworks(spec, missing)) };
   });
-  const gone = last.allocations.filter(({ node }) => node !== last.node && !now.has(node));
-  return [...merged, ...gone.filter(({ spec }) => !claims.meet(spec))];
+  const missing = last.allocations.filter(({ node }) => node !== last.node && !now.has(node));
+  return [...merged, ...missing.filter(({ spec }) => !claims.meet(spec))];
 }
 
 /** Removes this node's own addresses from its peers: no peer can be reached there. */

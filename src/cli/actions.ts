@@ -1,5 +1,5 @@
 import { Access, type AccessOptions } from './access.ts';
-import { whose } from './address.ts';
+import { lookUp } from './address.ts';
 import { check } from './check.ts';
 import { completion, type Shell } from './completion.ts';
 import { list, type ListOptions } from './list.ts';
@@ -27,7 +27,7 @@ export const act: Action = async (name, args, options, program) => {
       case 'status':
         return await status(access, options, out);
       case 'ip':
-        return await whose(access, first ?? '', options, out);
+        return await lookUp(access, first ?? '', options, out);
       case 'ui':
         return await ui(access, options, out);
       case 'check':

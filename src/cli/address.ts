@@ -50,7 +50,7 @@ export interface Known {
  * `ip ADDRESS`.
  * @returns the exit status: 1 if the address has no owner, 2 if that is unknown
  */
-export async function whose(
+export async function lookUp(
   access: Access,
   text: string,
   options: { output?: 'json' | 'yaml' },

@@ -113,7 +113,7 @@ const rangesOfPods = (nodes: readonly Node[]): UsedRange[] =>
   nodes.flatMap(({ metadata, spec }) =>
     (spec?.podCIDRs ?? []).map((cidr) => ({
       cidr,
-      whose: `addresses of pods (podCIDRs of Node ${metadata.name})`,
+      owner: `addresses of pods (podCIDRs of Node ${metadata.name})`,
     })),
   );
 
@@ -123,7 +123,7 @@ async function rangesOfServices(client: Client, unknown: string[]): Promise<Used
     return items.flatMap(({ metadata, spec }) =>
       (spec?.cidrs ?? []).map((cidr) => ({
         cidr,
-        whose: `addresses of Services (ServiceCIDR ${metadata.name})`,
+        owner: `addresses of Services (ServiceCIDR ${metadata.name})`,
       })),
     );
   } catch (error) {
@@ -137,6 +137,6 @@ async function rangesOfServices(client: Client, unknown: string[]): Promise<Used
   );
   return addresses.map((address) => ({
     cidr: `${address}/${address.includes(':') ? 128 : 32}`,
-    whose: 'the address of the Service kubernetes, and so the addresses of Services',
+    owner: 'the address of the Service kubernetes, and so the addresses of Services',
   }));
 }

@@ -132,13 +132,13 @@ class Collector implements Collected {
   }
 
   async logs(mostAgents: number): Promise<void> {
-    const isReady = ({ status: said }: resources.Pod) =>
-      said?.conditions?.some(({ type, status: is }) => type === 'Ready' && is === 'True') === true;
+    const isReady = ({ status: podStatus }: resources.Pod) =>
+      podStatus?.conditions?.some(({ type, status: is }) => type === 'Ready' && is === 'True') === true;
     const of = (name: string) =>
       this.#pods.filter(({ metadata }) => metadata.labels?.['app.kubernetes.io/name'] === name);
     const agents = of('overlaynet-agent').toSorted((a, b) => Number(isReady(a)) - Number(isReady(b)));
-    const left = agents.length - mostAgents;
-    if (left > 0) this.missing.push(`logs of ${left} more agents: --agents takes the number of agents`);
+    const omitted = agents.length - mostAgents;
+    if (omitted > 0) this.missing.push(`logs of ${omitted} more agents: --agents takes the number of agents`);
     const operators = of('overlaynet-operator');
     if (operators.length + agents.length === 0)
       this.missing.push(`logs: no pod of an operator or agent is in namespace ${this.#access.namespace}`);
@@ -175,5 +175,6 @@ class Collector implements Collected {
   }
 }
 
-const restarted = ({ status: said }: resources.Pod, container: string): boolean =>
-  said?.containerStatuses?.some(({ name, restartCount }) => name === container && restartCount > 0) === true;
+const restarted = ({ status: podStatus }: resources.Pod, container: string): boolean =>
+  podStatus?.containerStatuses?.some(({ name, restartCount }) => name === container && restartCount > 0) ===
+  true;

@@ -49,7 +49,7 @@ function ofKernel({ node, is, kind, object, message }: KernelRow): Inconsistency
     Foreign: kind === 'Lease' ? 'Leak' : 'Stranger',
   } as const;
   // an agent leaves foreign objects, and containers that lost their link, as they are
-  const left =
+  const isLeftAlone =
     message.includes('not overlaynet') || (kind === 'Port' && is === 'Missing') || kind === 'Record';
   return {
     is: kind === 'Record' && message.includes('same address') ? 'Duplicate' : kinds[is],
@@ -57,10 +57,10 @@ function ofKernel({ node, is, kind, object, message }: KernelRow): Inconsistency
     node,
     object: `${kind} ${object}`,
     message: `${is}: ${message}`,
-    next: left
+    next: isLeftAlone
       ? 'what to do is in the message'
       : 'the agent mends it by itself; where it stays: --fix restarts that agent',
-    ...(left ? {} : { mendable: true as const }),
+    ...(isLeftAlone ? {} : { mendable: true as const }),
   };
 }
 
@@ -124,7 +124,7 @@ function ofPods(
   const between = 'records and pods';
   const live = new Map(
     pods
-      .filter(({ status: said }) => said?.phase !== 'Succeeded' && said?.phase !== 'Failed')
+      .filter(({ status: podStatus }) => podStatus?.phase !== 'Succeeded' && podStatus?.phase !== 'Failed')
       .map((pod) => [`${pod.metadata.namespace ?? ''}/${pod.metadata.name}`, pod]),
   );
   const leaks = rows
@@ -157,10 +157,10 @@ function ofPods(
   const silent = new Set(unanswered.map(({ node }) => node));
   const known = new Set(rows.map((row) => `${row.node} ${containerName(row)}`));
   const subnets = networks.flatMap((row) => row.subnets.map(({ cidr }) => parseCidr(cidr)));
-  const strangers = [...live].flatMap(([name, { spec, status: said }]): Inconsistency[] => {
+  const strangers = [...live].flatMap(([name, { spec, status: podStatus }]): Inconsistency[] => {
     const node = spec?.nodeName;
     if (node === undefined || silent.has(node) || known.has(`${node} ${name}`)) return [];
-    return (said?.podIPs ?? [])
+    return (podStatus?.podIPs ?? [])
       .filter(
         ({ ip }) => isAddress(ip) && subnets.some((subnet) => containsAddress(subnet, parseAddress(ip))),
       )

@@ -62,21 +62,21 @@ function credentialsError(error: unknown): CredentialsError | undefined {
  * @param path without its query
  */
 export function operatorFailure(status: number, body: string, path: string, version: string): CommandFailure {
-  const said = wordsIn(body);
+  const words = wordsIn(body);
   switch (status) {
     case 400:
       return new CommandFailure(
-        `the operator does not take that: ${said}`,
+        `the operator does not take that: ${words}`,
         'correct the flag that it names, or do what it says',
       );
     case 401:
       return new CommandFailure(
-        `the operator does not take the token: ${said}`,
+        `the operator does not take the token: ${words}`,
         'it has expired, or is of another cluster: leave --token out, or make one with kubectl create token -n overlaynet-system overlaynet-viewer',
       );
     case 403:
       return new CommandFailure(
-        `you lack a right: ${said}`,
+        `you lack a right: ${words}`,
         /\/(send|probe)$/.test(path)
           ? 'use a token of overlaynet-prober, which may have packets sent: leave out --token and --service-account'
           : /\/(containers|kernel|trace|peers)$/.test(path)
@@ -89,20 +89,20 @@ export function operatorFailure(status: number, body: string, path: string, vers
         'update the operator, or take the kubectl-overlay of its release',
       );
     case 429:
-      return new CommandFailure(`the operator has too much to do: ${said}`, 'try again in a moment');
+      return new CommandFailure(`the operator has too much to do: ${words}`, 'try again in a moment');
     case 502:
       return new CommandFailure(
-        said,
+        words,
         'does that agent run? kubectl get pods -n overlaynet-system -o wide -l app.kubernetes.io/name=overlaynet-agent',
       );
     case 503:
       return new CommandFailure(
-        `the operator cannot tell yet: ${said}`,
+        `the operator cannot tell yet: ${words}`,
         'it has just started, or cannot reach the API server: try again in a moment, or look at kubectl logs -n overlaynet-system deploy/overlaynet-operator',
       );
     default:
       return new CommandFailure(
-        `the operator answers ${status}: ${said}`,
+        `the operator answers ${status}: ${words}`,
         'look at kubectl logs -n overlaynet-system deploy/overlaynet-operator; is it an operator that --server names?',
       );
   }

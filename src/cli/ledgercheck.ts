@@ -39,7 +39,7 @@ export function ofLedger(blocks: readonly BlockRow[]): Inconsistency[] {
     between: 'ledger',
     node: one.node,
     object: one.cidr,
-    message: `${one.cidr} (${nameOf(one.network)}, ${whose(one)}) overlaps ${other.cidr} (${nameOf(other.network)}, ${whose(other)})`,
+    message: `${one.cidr} (${nameOf(one.network)}, ${ownerText(one)}) overlaps ${other.cidr} (${nameOf(other.network)}, ${ownerText(other)})`,
     next: status,
   }));
   return [...quarantined, ...doubled];
@@ -48,7 +48,7 @@ export function ofLedger(blocks: readonly BlockRow[]): Inconsistency[] {
 const nameOf = (network: string): string => (network === '' ? 'VTEP' : network);
 
 /** The owner in words; a reserved block may have none yet. */
-const whose = ({ node, state }: BlockRow): string =>
+const ownerText = ({ node, state }: BlockRow): string =>
   state === 'Reserved' ? `reserved${node === '' ? '' : ` for ${node}`}` : node;
 
 /** Finds blocks that overlap, by comparing neighbours in the order of addresses. */

@@ -87,9 +87,9 @@ async function follow<K extends Listed>(
       failed = '';
     } catch (error) {
       if (first) throw error;
-      const said = messageOf(error);
-      if (said !== failed) out.warn(`${said}; trying again`);
-      failed = said;
+      const message = messageOf(error);
+      if (message !== failed) out.warn(`${message}; trying again`);
+      failed = message;
     }
     await out.pause(watchMs);
   }

@@ -15,7 +15,7 @@ export interface Manifest {
   object: KubeObject & { spec?: unknown };
 }
 
-/** Objects of a manifest, and what is in it beside them: `Deployment web`. */
+/** Objects of a manifest that are overlaynet's, and the names of the others: `Deployment web`. */
 export interface Manifests {
   objects: Manifest[];
   passedOver: string[];

@@ -42,12 +42,12 @@ export function blockStep(held: readonly BlockRow[], node: string, network: stri
 
 /** The agent's report about the network. */
 export function agentStep(agents: readonly AgentRow[], node: string, network: string): Step {
-  const said = agents.find((row) => row.node === node)?.networks.find(({ name }) => name === network);
+  const report = agents.find((row) => row.node === node)?.networks.find(({ name }) => name === network);
   const describe = `kubectl describe overlayagent ${node}`;
-  if (said === undefined) return wrong('ready', `node ${node} was not given ${network} yet`, describe);
-  if (said.state === 'OK') return ok('ready', `the agent of ${node} reports ${network} OK`);
-  const why = said.message === '' ? '' : `: ${said.message}`;
-  return wrong('ready', `the agent of ${node} reports ${network} ${said.state}${why}`, describe);
+  if (report === undefined) return wrong('ready', `node ${node} was not given ${network} yet`, describe);
+  if (report.state === 'OK') return ok('ready', `the agent of ${node} reports ${network} OK`);
+  const why = report.message === '' ? '' : `: ${report.message}`;
+  return wrong('ready', `the agent of ${node} reports ${network} ${report.state}${why}`, describe);
 }
 
 /** Examines this node's entries for other nodes, and other nodes' entries for this node: those with its addresses, MAC or blocks. */

@@ -76,13 +76,13 @@ async function planned(
       resource.kind === kind && 'after' in run ? [object.metadata.name] : [],
     );
   try {
-    const told = forecast(rehearse({ ...view, config: view.config ?? next.config }), rehearse(next), {
+    const outcome = forecast(rehearse({ ...view, config: view.config ?? next.config }), rehearse(next), {
       names: names(overlayNetworks.kind),
       reserving: names(overlayReservations.kind),
       used,
       pods,
     });
-    return { ...told, objects: runs.map((one) => plannedOf(one.manifest, one.run, told)), unknown };
+    return { ...outcome, objects: runs.map((one) => plannedOf(one.manifest, one.run, outcome)), unknown };
   } catch (error) {
     if (error instanceof Restless)
       throw new CommandFailure(
@@ -133,15 +133,16 @@ function applied(view: View, runs: readonly { manifest: Manifest; run: Run }[]):
   };
 }
 
-function plannedOf({ about, resource, object }: Manifest, run: Run, told: Forecast): Planned {
+function plannedOf({ about, resource, object }: Manifest, run: Run, outcome: Forecast): Planned {
   const does = run.before === undefined ? 'Create' : 'Change';
   const nothing = { changes: [], network: undefined, reservation: undefined, warnings: [] };
   if ('refusal' in run) return { about, does, refused: `by the API server: ${run.refusal}`, ...nothing };
   const changes = changesOf(specOf(run.before), specOf(run.after));
   const mine = ({ name }: { name: string }) => name === object.metadata.name;
-  const network = resource.kind === overlayNetworks.kind ? told.networks.find(mine) : undefined;
-  const reservation = resource.kind === overlayReservations.kind ? told.reservations.find(mine) : undefined;
-  const { refusal, warnings } = network ?? reservation ?? told.config;
+  const network = resource.kind === overlayNetworks.kind ? outcome.networks.find(mine) : undefined;
+  const reservation =
+    resource.kind === overlayReservations.kind ? outcome.reservations.find(mine) : undefined;
+  const { refusal, warnings } = network ?? reservation ?? outcome.config;
   return {
     about,
     does: changes.length === 0 && run.before !== undefined ? 'Nothing' : does,
@@ -153,7 +154,7 @@ function plannedOf({ about, resource, object }: Manifest, run: Run, told: Foreca
   };
 }
 
-/** What a user writes beside the name. */
+/** The fields that a user writes besides the name. */
 const specOf = (object: KubeObject | undefined): unknown => (object as { spec?: unknown } | undefined)?.spec;
 
 const takenOf = ({ objects, taken }: Whole): TakenBlock[] => [

@@ -170,15 +170,15 @@ const once = ({ verdict, evidence, ...row }: PeerRow): PeerRow => ({
 });
 
 async function askOne(access: Access, { node, peers }: Ask, result: Result): Promise<void> {
-  const said = await read(() => access.probe(node, peers));
-  if ('why' in said) {
-    result.unknown.push(`what ${node} reaches: ${said.why}`);
+  const answer = await read(() => access.probe(node, peers));
+  if ('why' in answer) {
+    result.unknown.push(`what ${node} reaches: ${answer.why}`);
     return;
   }
-  result.rows.push(...said.value.rows);
-  for (const problem of said.value.problems) result.unknown.push(`${node}: ${problem}`);
+  result.rows.push(...answer.value.rows);
+  for (const problem of answer.value.problems) result.unknown.push(`${node}: ${problem}`);
   for (const peer of peers)
-    if (!said.value.rows.some((row) => row.peer === peer))
+    if (!answer.value.rows.some((row) => row.peer === peer))
       result.unknown.push(`${node} does not know a node ${peer}: kubectl overlay why node ${node}`);
 }
 

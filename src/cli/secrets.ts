@@ -18,7 +18,7 @@ const secrets: RegExp[] = [
   /(?<keep>(?:token|passw(?:or)?d|secret|api[-_]?key|credentials?|authorization|private[-_]?key)\\?["']?\s*[=:]\s*\\?["']?)(?!\(left out\))[^\s"'\\,;&}\]]{3,}/gi,
 ];
 
-/** Removes secrets from a text. @param known secrets that must not appear, beside those that match a pattern */
+/** Removes secrets from a text. @param known secrets that must not appear, besides those that match a pattern */
 export function withoutSecrets(text: string, known: Iterable<string> = []): string {
   let safe = text;
   for (const one of known) if (one.length >= 6) safe = safe.replaceAll(one, leftOut);

@@ -43,12 +43,12 @@ export async function status(
   if (waitMs === undefined)
     throw new CommandFailure(`--wait "${options.wait ?? ''}" is not a time`, 'give one such as 90s or 5m');
   const until = Date.now() + waitMs;
-  let told = '';
+  let noted = '';
   for (;;) {
     const health = await look(access, Date.now() + pollMs < until);
     if (health instanceof CommandFailure) {
-      if (told !== health.message) out.note(`waiting: ${health.message}`);
-      told = health.message;
+      if (noted !== health.message) out.note(`waiting: ${health.message}`);
+      noted = health.message;
     } else if (health.healthy || Date.now() + pollMs > until) {
       if (options.output === 'json') out.line(harmlessJSON(health));
       else show(health, out);
@@ -56,8 +56,8 @@ export async function status(
       return health.healthy ? 0 : 1;
     } else {
       const [first = ''] = health.reasons;
-      if (told !== first) out.note(`waiting: ${first}`);
-      told = first;
+      if (noted !== first) out.note(`waiting: ${first}`);
+      noted = first;
     }
     await out.pause(pollMs);
   }
@@ -83,9 +83,9 @@ async function healthOf(access: Access): Promise<Health> {
   const lease = await read('leader', () =>
     access.api((client) => client.get(leases(access.namespace), 'overlaynet-operator')),
   );
-  const shown = operators?.map(({ metadata, status: said }) => ({
+  const shown = operators?.map(({ metadata, status: podStatus }) => ({
     name: metadata.name,
-    ready: said?.conditions?.some(({ type, status: is }) => type === 'Ready' && is === 'True') ?? false,
+    ready: podStatus?.conditions?.some(({ type, status: is }) => type === 'Ready' && is === 'True') ?? false,
   }));
   const leader = unknown.some((one) => one.startsWith('leader'))
     ? undefined
@@ -168,11 +168,11 @@ function show(health: Health, out: Output): void {
   out.line(harmless(`Operators  ${operatorsText(health)}, version ${versions.operator}`));
   out.line(`Agents     ${agents.ready} of ${agents.all} ready, by their last reports`);
   if (policies !== undefined && policies.count > 0) out.line(policiesText(policies));
-  const section = (title: string, rows: string[][], left: number) => {
+  const section = (title: string, rows: string[][], omitted: number) => {
     out.line('');
     out.line(title);
     for (const line of new Table(out).lines(rows)) out.line(`  ${line}`);
-    if (left > 0) out.line(`  … and ${left} more`);
+    if (omitted > 0) out.line(`  … and ${omitted} more`);
   };
   const now = Date.now();
   const others = agents.others.slice(0, mostListed).map(({ node, state, message }) => [node, state, message]);

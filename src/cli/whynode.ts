@@ -18,7 +18,7 @@ export const nodeChain = (node: string, facts: ClusterFacts): Chain => ({
   steps: upToWrong(nodeSteps(node, facts)),
 });
 
-/** Why an agent cannot say what it waits for: it does not answer the operator. Empty if it does, or may not be asked. */
+/** The reason why an agent does not report what it waits for: it does not answer the operator. Empty if it answers, or may not be asked. */
 function silenceOf(node: string, kernels: ClusterFacts['kernels']): string {
   if ('why' in kernels) return '';
   const silent = kernels.value.unanswered.find((one) => one.node === node);

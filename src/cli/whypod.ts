@@ -1,7 +1,7 @@
 import { networkAnnotation } from '../api/labels.ts';
 import { selects, selectorText } from '../api/selector.ts';
 import type { KubeObject, OverlayNetwork } from '../api/types.ts';
-import { namesOf, namesRemedy } from '../api/wish.ts';
+import { namesOf, namesRemedy } from '../api/networknames.ts';
 import type { Pod } from '../kube/resources.ts';
 import { parseAddress } from '../net/address.ts';
 import { containsAddress, parseCidr } from '../net/cidr.ts';
@@ -44,12 +44,12 @@ const look = 'look with kubectl, as a user who may';
 export function podChains(facts: PodFacts): Chain[] {
   const about = `pod ${facts.namespace}/${facts.name}`;
   const head = upToWrong(beginning(facts));
-  const wish = head.some(({ is }) => is === 'Wrong') ? undefined : wishOf(facts);
-  if (wish === undefined || wish.names === undefined) {
-    const last = wish === undefined ? [] : [wish.step];
+  const requested = head.some(({ is }) => is === 'Wrong') ? undefined : requestOf(facts);
+  if (requested === undefined || requested.names === undefined) {
+    const last = requested === undefined ? [] : [requested.step];
     return [{ about, steps: [...head, ...last] }];
   }
-  const { names, step } = wish;
+  const { names, step } = requested;
   const node = nodeOf(facts);
   return names.map((network) => ({
     about: `${about} on network ${network}`,
@@ -106,7 +106,7 @@ function podStep(facts: PodFacts): Step {
 }
 
 /** The networks that the pod's annotation asks for, else its namespace's, else the configuration's. */
-function wishOf(facts: PodFacts): { step: Step; names?: string[] } {
+function requestOf(facts: PodFacts): { step: Step; names?: string[] } {
   const what = 'annotation';
   if ('why' in facts.pod) {
     const names = [...new Set(recordsOf(facts).map(({ network }) => network))];

@@ -1,7 +1,7 @@
 import { Budget } from './budget.ts';
 import { refusals, type Ask, type CNIRefusal } from './ask.ts';
 import { choose, needsNamespace, type Choice, type Known } from './choose.ts';
-import type { Namespace } from './wish.ts';
+import type { Namespace } from './requested.ts';
 
 /** The facts that an answer follows from. */
 export interface Sources {
@@ -50,8 +50,8 @@ const incomplete = (awaited: string): CNIRefusal =>
  */
 async function withAnnotation(ask: Ask, pods: Sources['pods'], budget: Budget): Promise<Ask | string> {
   const { namespace, pod, network, annotation, annotated = false } = ask;
-  const told = network !== undefined || annotation !== undefined || annotated;
-  if (told || namespace === undefined || pod === undefined) return ask;
+  const isKnown = network !== undefined || annotation !== undefined || annotated;
+  if (isKnown || namespace === undefined || pod === undefined) return ask;
   const found = await pods.networkOf(namespace, pod, budget.waitMs);
   if (typeof found === 'string') return found;
   return found.annotation === '' ? ask : { ...ask, annotation: found.annotation };

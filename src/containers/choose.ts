@@ -6,7 +6,7 @@ import { contains, formatCidr, gateway, parseCidr, type Cidr } from '../net/cidr
 import { cniBridge, interfaceName, mostNetworks } from '../net/name.ts';
 import { refusals, type Ask, type CNIRefusal } from './ask.ts';
 import { notAcceptedYet } from '../belief/snapshot.ts';
-import { namesIn, wishOf, type Namespace } from './wish.ts';
+import { namesIn, requestedNetworks, type Namespace } from './requested.ts';
 import { bridgesLabel, networkAnnotation } from '../api/labels.ts';
 
 /** What the agent knows when a container starts. */
@@ -65,9 +65,11 @@ export function choose(ask: Ask, known: Known, namespace: Namespace | undefined)
   if (namespace === undefined && needsNamespace(ask, known)) {
     return { code: refusals.tryAgain, msg: `namespace ${ask.namespace ?? ''} is not known` };
   }
-  const wish = wishOf(ask, known.snapshot.config.defaultNetwork, namespace);
+  const requested = requestedNetworks(ask, known.snapshot.config.defaultNetwork, namespace);
   // the API server has checked the default's form, except for duplicates
-  const names = wish.isDefault ? [...new Set(wish.text.split(','))] : namesIn(wish.text, wish.source);
+  const names = requested.isDefault
+    ? [...new Set(requested.text.split(','))]
+    : namesIn(requested.text, requested.source);
   if (!Array.isArray(names)) return names;
 
   const joined: Joined[] = [];
@@ -77,23 +79,23 @@ export function choose(ask: Ask, known: Known, namespace: Namespace | undefined)
     const found = locate(name, known);
     if ('code' in found) {
       const away = found.code !== refusals.tryAgain;
-      if (!wish.isDefault || !away) return { ...found, msg: `${wish.source}: ${found.msg}` };
+      if (!requested.isDefault || !away) return { ...found, msg: `${requested.source}: ${found.msg}` };
       absent.push(found);
       continue;
     }
     const { network } = found;
     const selector = network.spec.namespaceSelector;
     if (selector !== undefined && namespace !== undefined && !selects(selector, namespace.labels)) {
-      return forbidden(wish.source, name, namespace, selectorText(selector));
+      return forbidden(requested.source, name, namespace, selectorText(selector));
     }
-    if (joined.length === mostNetworks) return tooMany(wish.source);
+    if (joined.length === mostNetworks) return tooMany(requested.source);
     joined.push(join(found, known.snapshot, interfaceName(ask.ifname, joined.length), families));
   }
   if (joined.length > 0) return { networks: joined };
   const why = absent.map(({ msg }) => msg).join('; ');
   return {
     code: refusals.notHere,
-    msg: `${wish.source}: none of it is to be had on this node: ${why}`,
+    msg: `${requested.source}: none of it is to be had on this node: ${why}`,
     details: `ask for another network by annotation ${networkAnnotation} of the pod or its namespace, or correct defaultNetwork`,
   };
 }

@@ -112,7 +112,7 @@ export class CNIFiles {
     }
   }
 
-  /** The file that runtimes use instead of ours: the first by name of those that they read. */
+  /** The file that runtimes use instead of ours: the one that comes first by name. */
   get first(): string | undefined {
     try {
       const files = readdirSync(this.#directories.cniNetDir).filter((file) =>

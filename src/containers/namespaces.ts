@@ -6,7 +6,7 @@ import { Informer } from '../kube/informer.ts';
 import { namespaceMetadata } from '../kube/resources.ts';
 import type { Log } from '../log.ts';
 import { networkAnnotation } from '../api/labels.ts';
-import type { Namespace } from './wish.ts';
+import type { Namespace } from './requested.ts';
 import { messageOf } from '../error.ts';
 
 /**

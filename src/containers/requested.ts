@@ -1,5 +1,5 @@
 import { networkAnnotation } from '../api/labels.ts';
-import { namesOf, namesRemedy } from '../api/wish.ts';
+import { namesOf, namesRemedy } from '../api/networknames.ts';
 import { refusals, type Ask, type CNIRefusal } from './ask.ts';
 
 /** The parts of a namespace that concern networks. */
@@ -10,7 +10,7 @@ export interface Namespace {
 }
 
 /** The networks that a container should have. */
-interface Wish {
+interface RequestedNetworks {
   text: string;
   /** The place where the names were read, for messages. */
   source: string;
@@ -21,7 +21,11 @@ interface Wish {
  * The networks that a container should have: the conflist's, else those of the pod's annotation, else those of its
  * namespace's, else the default.
  */
-export function wishOf(ask: Ask, defaultNetwork: string, namespace: Namespace | undefined): Wish {
+export function requestedNetworks(
+  ask: Ask,
+  defaultNetwork: string,
+  namespace: Namespace | undefined,
+): RequestedNetworks {
   if (ask.network !== undefined) {
     return { text: ask.network, source: `conflist ${ask.network}`, isDefault: false };
   }

@@ -2,7 +2,7 @@ import { chainPrefix } from './ownership.ts';
 import type { Chain, ObservedChains, ObservedTable, Table } from './state.ts';
 
 /**
- * Input for `iptables-restore --noflush`, empty where nothing differs, with the number of chains and jumps that it
+ * Input for `iptables-restore --noflush`, empty if nothing differs, with the number of chains and jumps that it
  * changes.
  */
 export interface Restore {

@@ -36,7 +36,7 @@ interface Tunnel {
 }
 
 /**
- * Compares what is on the tunnel.
+ * Compares the entries on the tunnel's link.
  * @returns the neighbours to delete at the end
  */
 function diffOnTunnel(

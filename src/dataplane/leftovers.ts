@@ -3,7 +3,7 @@ import { contains, parseCidr } from '../net/cidr.ts';
 import type { Snapshot } from './snapshot.ts';
 
 /**
- * Adds to the snapshot what sets and rules must still cover: networks that Docker still has beside those in force,
+ * Adds to the snapshot what sets and rules must still cover: networks that Docker still has besides those in force,
  * because their containers stay until they are removed. Blocks that an overlay has lost count as its own. An overlay
  * that is gone is isolated, because nothing says any more which networks it may talk with.
  */
@@ -12,13 +12,13 @@ export function withLeftovers(snapshot: Snapshot): Snapshot {
   const kept = networks.map((network) => {
     const { metadata, spec } = network;
     const blocks = docker.find(({ name }) => name === metadata.name)?.subnets ?? [];
-    const left = blocks.filter(
+    const lost = blocks.filter(
       (block) => !spec.subnets.some(({ cidr }) => contains(parseCidr(cidr), parseCidr(block))),
     );
-    if (left.length === 0) return network;
-    return { ...network, spec: { ...spec, subnets: [...spec.subnets, ...left.map(subnet)] } };
+    if (lost.length === 0) return network;
+    return { ...network, spec: { ...spec, subnets: [...spec.subnets, ...lost.map(subnet)] } };
   });
-  const gone = docker.flatMap(({ name, subnets }): Snapshot['networks'] =>
+  const deleted = docker.flatMap(({ name, subnets }): Snapshot['networks'] =>
     subnets.length === 0 || networks.some(({ metadata }) => metadata.name === name)
       ? []
       : [
@@ -33,7 +33,7 @@ export function withLeftovers(snapshot: Snapshot): Snapshot {
           },
         ],
   );
-  return { ...snapshot, networks: [...kept, ...gone] };
+  return { ...snapshot, networks: [...kept, ...deleted] };
 }
 
 const subnet = (block: string): NetworkSubnet => ({

@@ -17,7 +17,7 @@ const removals: ReadonlySet<Change['kind']> = new Set([
   'destroySet',
 ]);
 
-/** What a failed change means, besides that it is retried. */
+/** The effects of a failed change, besides the retry. */
 export function meaningOf(change: Change): Pick<Failure, 'leftover' | 'rules'> {
   const guards = change.kind === 'createSet' || change.kind === 'addEntry';
   // packets that should no longer pass still do

@@ -11,7 +11,7 @@ export interface TableSpec {
 export interface SetSpec {
   /** The set's declaration: `type ipv4_addr;` */
   of: string;
-  /** Converts a key of our records to nft's spelling. Absent where rules fill the set. */
+  /** Converts a key of our records to nft's spelling. Absent if rules fill the set. */
   element?: (key: string) => string;
   /** The key of an element in `nft -j list`. */
   keyOf?: (element: unknown) => string;
@@ -32,20 +32,20 @@ export interface Elements {
 
 /** A chain as the kernel shows it. */
 export interface ObservedChain {
-  /** Hook and priority; empty where the chain has no hook. */
+  /** Hook and priority; empty if the chain has no hook. */
   base: string;
   /** The rules' comments; empty for a rule without one. */
   marks: string[];
 }
 
-/** The table as the kernel shows it; undefined where it does not exist. */
+/** The table as the kernel shows it; undefined if it does not exist. */
 export type ObservedNFTable =
   { chains: Map<string, ObservedChain>; sets: Map<string, Set<string>> } | undefined;
 
 /** A rule's comment, which identifies it, because versions of nft print the same rule differently. */
 const mark = (rule: string): string => hash(rule).toString(16);
 
-/** Input for `nft -f`, empty where nothing differs, with the number of chains, sets and elements that it changes. */
+/** Input for `nft -f`, empty if nothing differs, with the number of chains, sets and elements that it changes. */
 export function diffNFTable(
   { name: table, sets, chains }: TableSpec,
   elements: Elements,
@@ -81,12 +81,12 @@ export function diffNFTable(
     const wanted = elements.of[name] ?? new Set();
     const seen = observed?.sets.get(name) ?? new Set();
     const missing = [...wanted].filter((key) => !seen.has(key));
-    const left = elements.incomplete ? [] : [...seen].filter((key) => !wanted.has(key));
+    const stale = elements.incomplete ? [] : [...seen].filter((key) => !wanted.has(key));
     const set = `element ${table} ${name}`;
     // added before it is deleted, because deleting an element that has just gone would make everything fail
-    for (const key of [...missing, ...left]) add(`add ${set} { ${element(key)} }`);
-    for (const key of left) add(`delete ${set} { ${element(key)} }`);
-    changes += missing.length + left.length;
+    for (const key of [...missing, ...stale]) add(`add ${set} { ${element(key)} }`);
+    for (const key of stale) add(`delete ${set} { ${element(key)} }`);
+    changes += missing.length + stale.length;
   }
   return { input: lines.map((line) => `${line}\n`).join(''), changes };
 }

@@ -25,7 +25,7 @@ export interface Policy {
   further: string[];
 }
 
-/** The policy of a snapshot; undefined where no network is isolated, because then no rule and no set is needed. */
+/** The policy of a snapshot; undefined if no network is isolated, because then no rule and no set is needed. */
 export function policyOf(snapshot: Snapshot, own: AgentAllocationSpec): Policy | undefined {
   const { networks, allocations, config, apiServers = [] } = snapshot;
   const isolated = networks.filter(({ spec }) => spec.isolation?.mode === 'Isolated');

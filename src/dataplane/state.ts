@@ -1,7 +1,7 @@
 import type { Family } from '../net/address.ts';
 import type { Policy } from './policy.ts';
 
-/** A wanted VXLAN link or bridge. What is on it is owned with it. */
+/** A wanted VXLAN link or bridge. Everything on it is ours, too. */
 export interface Link {
   name: string;
   /** The network that a bridge serves; the tunnel serves all. */
@@ -63,7 +63,7 @@ export type Chain = { rules: string[] } & (
 
 /** Everything of ours that a node's kernel should hold. */
 export interface Desired {
-  /** Name of the VXLAN link; undefined where nothing is wanted at all. */
+  /** Name of the VXLAN link; undefined if nothing is wanted at all. */
   tunnel: string | undefined;
   links: Map<string, Link>;
   /** Existing ports of containers → the bridge of each. */
@@ -80,9 +80,9 @@ export interface Desired {
   rules: Set<string>;
   sets: Map<string, IPSet>;
   chains: Record<Family, Chain[]>;
-  /** The policy behind sets and chains; absent where no network is isolated. */
+  /** The policy behind sets and chains; absent if no network is isolated. */
   policy?: Policy;
-  /** False where the kernel has no IPv6 at all, so that links have no IPv6 settings. */
+  /** False if the kernel has no IPv6 at all, so that links have no IPv6 settings. */
   kernelIPv6?: boolean;
   /** Failures that are known without asking the kernel. */
   failures: Failure[];

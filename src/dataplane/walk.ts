@@ -17,10 +17,10 @@ export interface Packet {
 
 /** What a chain does with a packet. */
 export interface Verdict {
-  /** The target of the rule that decides; undefined where no rule does. */
+  /** The target of the rule that decides; undefined if no rule does. */
   target: string | undefined;
   rule: string | undefined;
-  /** Earlier rules that may apply or not: the packet alone does not tell. */
+  /** Earlier rules for which the packet alone does not show whether they apply. */
   unsure: string[];
 }
 
@@ -40,7 +40,7 @@ export function walk(rules: readonly string[], sets: ReadonlyMap<string, IPSet>,
   return { target: undefined, rule: undefined, unsure };
 }
 
-/** Whether a rule applies, as `iptables-save` spells it; undefined where that cannot be told from the packet. */
+/** Whether a rule applies, as `iptables-save` spells it; undefined if that cannot be told from the packet. */
 function applies(rule: string, sets: ReadonlyMap<string, IPSet>, packet: Packet): boolean | undefined {
   const words = rule.split(' ');
   let sure = true;

@@ -17,7 +17,7 @@ export interface DockerOutcome {
   error?: Error;
 }
 
-/** Told of each network that the engine was asked to create or remove. */
+/** Called for each network that the engine was asked to create or remove. */
 type OnOperation = (operation: Step['kind'], done: boolean) => void;
 
 interface Options {
@@ -82,8 +82,8 @@ export class Docker {
   }
 
   /**
-   * What running containers have in networks of ours. An engine that does not answer leaves what it said last; undefined:
-   * it has said nothing yet, although it may have such networks.
+   * Running containers' addresses in networks of ours. If the engine does not answer, its last answer stays; undefined:
+   * there was no answer yet, although the engine may have such networks.
    */
   async endpoints(): Promise<readonly Endpoint[] | undefined> {
     try {
@@ -161,7 +161,7 @@ export class Docker {
         metadata.deletionTimestamp === undefined ? [] : [metadata.name],
       ),
     );
-    // one that somebody deletes goes here with its last container, so that no other can join
+    // a network that is being deleted is removed with its last container, so that no other can join
     const wanted = wantedNetworks(snapshot, minor)
       .filter(({ name }) => !going.has(name))
       .map((want) => (closed.has(want.name) ? { ...want, draining: true } : want));
@@ -215,9 +215,9 @@ export class Docker {
     networks: readonly DockerNetwork[],
   ): Omit<Finding, 'type'> {
     const failures = [...plan.failures, ...failed];
-    const say = (list: readonly Failure[]) => list.map(({ message }) => message).join('; ');
-    if (failures.length > 0) return { status: 'False', reason: 'Failed', message: say(failures) };
-    if (plan.blocked.length > 0) return { status: 'False', reason: 'Blocked', message: say(plan.blocked) };
+    const textOf = (list: readonly Failure[]) => list.map(({ message }) => message).join('; ');
+    if (failures.length > 0) return { status: 'False', reason: 'Failed', message: textOf(failures) };
+    if (plan.blocked.length > 0) return { status: 'False', reason: 'Blocked', message: textOf(plan.blocked) };
     const names = networks.filter(isOurs).map(({ Name }) => Name);
     const message = `Docker ${version} has ${names.toSorted().join(', ') || 'no network of ours'}`;
     return { status: 'True', reason: 'Applied', message };

@@ -185,7 +185,7 @@ interface InfoReply {
   DefaultAddressPools?: { Base: string }[] | null;
 }
 
-/** What an engine takes whose configuration names no pools; it does not say these (moby's ipamutils). */
+/** The pools of an engine whose configuration names none; the engine does not report them (moby's ipamutils). */
 const builtInPools = [
   ...['172.17.0.0/16', '172.18.0.0/16', '172.19.0.0/16'],
   ...['172.20.0.0/14', '172.24.0.0/14', '172.28.0.0/14', '192.168.0.0/16'],

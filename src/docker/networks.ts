@@ -86,7 +86,7 @@ export function wantedNetworks(snapshot: Snapshot, minor: number): WantedNetwork
   });
 }
 
-/** Returns undefined where the node has no Docker half of the overlay. */
+/** Returns undefined if the node has no Docker half of the overlay. */
 function wantedNetwork(
   subnets: readonly NetworkSubnet[],
   { name, subnets: blocks }: AllocatedNetwork,

@@ -13,7 +13,7 @@ export interface Directories {
   runDir: string;
 }
 
-/** Where they are by default. The plugin has the same; `src/cni/testdata/contract.json` holds both to it. */
+/** Their default paths. The plugin has the same ones; tests of both compare them with `src/cni/testdata/contract.json`. */
 export const defaultDirectories: Directories = {
   stateDir: '/var/lib/overlaynet',
   cniConfDir: '/etc/cni/overlaynet.d',

@@ -14,7 +14,7 @@ const restFactor = 20;
 
 /**
  * Sets, rules and files have no reports. They are compared as often as this share of a processor allows: a comparison that
- * costs 0.1 s of one runs every 5 s, and one beside 30,000 rules of kube-proxy at every resync. It is not the time that
+ * costs 0.1 s of one runs every 5 s, and one with 30,000 rules of kube-proxy at every resync. It is not the time that
  * counts: other programs that keep the processors busy would put off repairs.
  */
 const compareFactor = 50;
@@ -24,7 +24,7 @@ const compareFactor = 50;
  */
 const guardMs = { between: 5_000, afterLoss: 30_000 };
 
-/** What it needs of the agent. */
+/** The parts of the agent that it needs. */
 interface Reconciled {
   reconcile: (scope?: Scope) => void;
   /** The last look at links alone: the milliseconds of a processor that it cost, and when it ended, by the monotonic clock. */
@@ -114,12 +114,12 @@ function watchRules(
         watch(betweenMs);
         return;
       }
-      void loss().then((gone) => {
-        if (gone !== undefined && !stopped) {
-          log.warn('rules are gone from iptables; putting them back', gone);
+      void loss().then((found) => {
+        if (found !== undefined && !stopped) {
+          log.warn('rules are gone from iptables; putting them back', found);
           agent.reconcile();
         }
-        watch(gone === undefined ? betweenMs : guardMs.afterLoss);
+        watch(found === undefined ? betweenMs : guardMs.afterLoss);
       });
     }, afterMs);
   };

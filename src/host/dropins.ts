@@ -15,10 +15,10 @@ interface DropIn {
   present: string;
   /** The consequence of a missing file. */
   otherwise: string;
-  told: string;
+  effect: string;
   /** The directory comes with the program; otherwise it is removed with the file, if it is empty. */
   directoryStays?: true;
-  /** A path that exists while the program runs. Absent where that cannot be seen from here. */
+  /** A path that exists while the program runs. Absent if the program's state is not visible from here. */
   running?: string;
   /** When the program reads the file, and how to make it do so. */
   heed: { words: string; command: string };
@@ -41,7 +41,7 @@ ManageForeignRoutingPolicyRules=no
 ManageForeignNextHops=no
 `,
     otherwise: 'leave our routes alone: when it starts it may remove them',
-    told: 'leave routes, rules and nexthops of others alone',
+    effect: 'leave routes, rules and nexthops of others alone',
     // the program writes this file while it runs
     running: 'run/systemd/netif/state',
     heed: {
@@ -61,7 +61,7 @@ ManageForeignNextHops=no
 unmanaged-devices+=interface-name:m-*;interface-name:d-*;interface-name:c-*;interface-name:vtep*
 `,
     otherwise: 'leave our links alone: it may take them for its own',
-    told: 'leave our links alone',
+    effect: 'leave our links alone',
     directoryStays: true,
     heed: {
       words: 'reads that file when it starts, and when it is told to',
@@ -78,7 +78,7 @@ export function installDropIns(hostRoot: string, log: Log): void {
 }
 
 function installDropIn(dropIn: DropIn, hostRoot: string, log: Log): void {
-  const { program, body, present, otherwise, told, running, heed } = dropIn;
+  const { program, body, present, otherwise, effect, running, heed } = dropIn;
   const path = join(hostRoot, dropIn.path);
   const file = `/${dropIn.path}`;
   if (!existsSync(join(hostRoot, present))) {
@@ -96,7 +96,7 @@ function installDropIn(dropIn: DropIn, hostRoot: string, log: Log): void {
     });
     return;
   }
-  log.info(`${program} is told to ${told}`, { file });
+  log.info(`${program} is told to ${effect}`, { file });
   const { words, command } = heed;
   if (running === undefined) log.info(`if ${program} runs: it ${words}`, { command });
   else if (existsSync(join(hostRoot, running)))

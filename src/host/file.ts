@@ -12,7 +12,7 @@ import {
 import { basename, dirname, join } from 'node:path';
 import { isErrno } from '../error.ts';
 
-/** The file's text; undefined where it does not exist. */
+/** The file's text; undefined if it does not exist. */
 export function readIfPresent(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8');

@@ -22,8 +22,8 @@ export class Garbage {
     this.#afterMs = options.afterMs ?? afterMs;
   }
 
-  /** After a pass: collects once no other has ended for a moment, where that is worth its 50 ms. */
-  left(): void {
+  /** Called when a pass has ended: collects once no other pass ended for a moment, if that is worth its 50 ms. */
+  passEnded(): void {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
       if (this.#resident() > worthBytes) this.#collect();

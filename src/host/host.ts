@@ -92,7 +92,7 @@ export class Host {
       const message = `whether another firewall cuts or masquerades pods cannot be told: ${messageOf(error)}`;
       this.#interfering = [{ reason: 'FirewallUnread', message }];
     }
-    this.#say();
+    this.#logProblems();
     return Math.max(restMs, restFactor * (performance.now() - start));
   }
 
@@ -106,7 +106,7 @@ export class Host {
     return this.#ranges.problems(snapshot);
   }
 
-  #say(): void {
+  #logProblems(): void {
     const { problems } = this;
     const text = JSON.stringify(problems);
     if (text === this.#logged) return;

@@ -15,7 +15,7 @@ import { isErrno, messageOf } from '../error.ts';
 const isOwn = (name: string): boolean => /^overlaynet(-|$)/.test(name);
 
 /**
- * File beside the plugins with the sha256 of each that we installed. Runtimes look for plugins by name and never list
+ * File in the plugins' directory with the sha256 of each that we installed. Runtimes look for plugins by name and never list
  * the directory.
  */
 const recordName = '.overlaynet.json';
@@ -24,7 +24,7 @@ type Sums = Record<string, string[]>;
 
 const digest = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 
-/** Hash of a file; undefined where it does not exist. */
+/** Hash of a file; undefined if it does not exist. */
 function digestOf(path: string): string | undefined {
   try {
     return digest(readFileSync(path));

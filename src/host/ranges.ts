@@ -16,7 +16,7 @@ const most = { ranges: 64, addresses: 32 };
  */
 const rest = { firstMs: 60_000, mostMs: 960_000 };
 
-type Said = Pick<OverlayAgentSpec, 'ranges' | 'rangesLeftOut' | 'furtherAddresses'>;
+type RegisteredRanges = Pick<OverlayAgentSpec, 'ranges' | 'rangesLeftOut' | 'furtherAddresses'>;
 
 /** The node's ranges besides overlaynet's own. `look` reads them, and the registration reports them. */
 export class OwnRanges {
@@ -28,8 +28,8 @@ export class OwnRanges {
   #problem: string | undefined;
   /** Result for the last reading, because a table of routes may be long. */
   #merged: { pools: string; ranges: HostRange[] } | undefined;
-  #said: Said | undefined;
-  #saidAt = -Infinity;
+  #registeredRanges: RegisteredRanges | undefined;
+  #registeredAt = -Infinity;
   #restMs = 0;
 
   /**
@@ -65,17 +65,21 @@ export class OwnRanges {
 
   /**
    * The ranges to register: at first as they are, later changes with a delay.
-   * @throws Error where they cannot be read
+   * @throws Error if they cannot be read
    */
-  async said(): Promise<Said> {
+  async toRegister(): Promise<RegisteredRanges> {
     if (this.#space === undefined) await this.look();
     const next = this.#next;
-    if (this.#said !== undefined && JSON.stringify(next) === JSON.stringify(this.#said)) return this.#said;
-    const sinceMs = this.#now() - this.#saidAt;
-    if (this.#said !== undefined && sinceMs < this.#restMs) return this.#said;
+    if (
+      this.#registeredRanges !== undefined &&
+      JSON.stringify(next) === JSON.stringify(this.#registeredRanges)
+    )
+      return this.#registeredRanges;
+    const sinceMs = this.#now() - this.#registeredAt;
+    if (this.#registeredRanges !== undefined && sinceMs < this.#restMs) return this.#registeredRanges;
     this.#restMs = sinceMs < 2 * this.#restMs ? Math.min(2 * this.#restMs, rest.mostMs) : rest.firstMs;
-    this.#said = next;
-    this.#saidAt = this.#now();
+    this.#registeredRanges = next;
+    this.#registeredAt = this.#now();
     return next;
   }
 
@@ -97,7 +101,7 @@ export class OwnRanges {
     return this.#merged.ranges;
   }
 
-  get #next(): Said {
+  get #next(): RegisteredRanges {
     const all = this.#ranges;
     const ranges = all.slice(0, most.ranges);
     const others = (this.#space?.addresses ?? []).filter((text) => !this.#registered.includes(text));
@@ -154,27 +158,27 @@ function overlapsOf(
   const subnets = [
     ...config.vtepSubnets.map((cidr) => ({
       cidr,
-      whose: 'the VTEP subnets',
+      owner: 'the VTEP subnets',
       object: 'overlayconfig default',
       metadata: configMetadata,
     })),
     ...networks.flatMap(({ metadata, spec }) =>
       spec.subnets.map(({ cidr }) => ({
         cidr,
-        whose: `network ${metadata.name}`,
+        owner: `network ${metadata.name}`,
         object: `overlaynetwork ${metadata.name}`,
         metadata,
       })),
     ),
   ].filter(({ cidr, metadata }) => !isConfirmed(metadata, cidr));
-  return subnets.flatMap(({ cidr: text, whose, object, metadata }) => {
+  return subnets.flatMap(({ cidr: text, owner, object, metadata }) => {
     const subnet = parseCidr(text);
     return ranges
       .filter(({ range, cidr }) => clashes(subnet, cidr, range.kind))
       .map(({ range }) => ({
         reason: 'Overlap',
         message:
-          `${rangeWords(range, 'this node')}, overlaps ${text} of ${whose}: addresses in both are reached by the overlay ` +
+          `${rangeWords(range, 'this node')}, overlaps ${text} of ${owner}: addresses in both are reached by the overlay ` +
           `and not by ${range.link ?? "Docker's bridges"}; change the one or the other; if it is meant so: ${confirmCommand(object, metadata, text)}`,
       }));
   });

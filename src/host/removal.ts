@@ -7,7 +7,7 @@ import { isErrno, messageOf } from '../error.ts';
 export class Removal {
   /** Paths and other things, in words, in the order in which they go. */
   readonly removed: string[] = [];
-  /** Nothing changes: `removed` is what is there. */
+  /** Changes nothing; `removed` lists what would be removed. */
   readonly dry: boolean;
 
   constructor(options: { dry?: boolean } = {}) {
@@ -25,8 +25,8 @@ export class Removal {
   removeEmpty(dir: string): Failure[] {
     try {
       if (this.dry) {
-        const gone = new Set(this.removed);
-        const others = readdirSync(dir).some((name) => !gone.has(join(dir, name)));
+        const removed = new Set(this.removed);
+        const others = readdirSync(dir).some((name) => !removed.has(join(dir, name)));
         if (others || isMount(dir)) return [];
       } else rmdirSync(dir);
       this.removed.push(dir);

@@ -109,12 +109,12 @@ class ConfigReader {
   #tellUnknown(entries: readonly Entry[]): void {
     for (const { key, line } of entries) {
       if (known.includes(key)) continue;
-      const meant = nearest(key, topKeys);
-      if (meant !== undefined)
+      const suggestion = nearest(key, topKeys);
+      if (suggestion !== undefined)
         this.#maps.findings.refuse(
           line,
-          `${quoted(key)} is no key of DC/OS, and nearly ${meant}`,
-          `write ${meant}, or take it out`,
+          `${quoted(key)} is no key of DC/OS, and nearly ${suggestion}`,
+          `write ${suggestion}, or take it out`,
         );
       else if (/^dcos_overlay/.test(key))
         this.#maps.findings.add(

@@ -39,12 +39,12 @@ export class Maps {
   tellOthers(entries: readonly Entry[], keys: readonly string[], of: string): void {
     for (const { key, line } of entries) {
       if (keys.includes(key)) continue;
-      const meant = nearest(key, keys);
-      if (meant !== undefined)
+      const suggestion = nearest(key, keys);
+      if (suggestion !== undefined)
         this.findings.refuse(
           line,
-          `${of}${quoted(key)} is no key of DC/OS, and nearly ${meant}`,
-          `write ${meant}, or take it out`,
+          `${of}${quoted(key)} is no key of DC/OS, and nearly ${suggestion}`,
+          `write ${suggestion}, or take it out`,
         );
       else
         this.findings.add(

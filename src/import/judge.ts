@@ -6,7 +6,7 @@ import type { Entry } from './tree.ts';
 
 interface Range {
   text: string;
-  whose: string;
+  owner: string;
   line: number;
 }
 
@@ -15,8 +15,8 @@ function rangesOf(
   { networks, vtepSubnet, vtepSubnet6 }: DcosConfig,
   network: ReadonlyMap<string, Entry> | undefined,
 ): Range[] {
-  const range = (text: string | undefined, whose: string, line: number): Range[] =>
-    text === undefined ? [] : [{ text, whose, line }];
+  const range = (text: string | undefined, owner: string, line: number): Range[] =>
+    text === undefined ? [] : [{ text, owner, line }];
   const lineOf = (key: string) => network?.get(key)?.line ?? 0;
   return [
     ...range(vtepSubnet, 'vtep_subnet', lineOf('vtep_subnet')),
@@ -35,22 +35,22 @@ export function judge(
 ): void {
   const { networks, vtepSubnet6, mtu } = config;
   const seen: (Range & { cidr: Cidr })[] = [];
-  for (const { text, whose, line } of rangesOf(config, network)) {
+  for (const { text, owner, line } of rangesOf(config, network)) {
     const cidr = parseCidr(text);
     const other = seen.find((one) => overlaps(one.cidr, cidr));
     if (other !== undefined)
       findings.refuse(
         line,
-        `${text} of ${whose} overlaps ${other.text} of ${other.whose}${other.line > 0 ? ` in line ${other.line}` : ''}`,
+        `${text} of ${owner} overlaps ${other.text} of ${other.owner}${other.line > 0 ? ` in line ${other.line}` : ''}`,
         'give one of them another range',
       );
     if (line > 0 && isPublic(cidr))
       findings.add(
         'warning',
         line,
-        `${text} of ${whose} is public address space, and is kept: its owners’ hosts cannot be reached from the cluster`,
+        `${text} of ${owner} is public address space, and is kept: its owners’ hosts cannot be reached from the cluster`,
       );
-    seen.push({ cidr, text, whose, line });
+    seen.push({ cidr, text, owner, line });
   }
   const names = new Map<string, number>();
   for (const { name, line } of networks) {

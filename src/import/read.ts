@@ -89,11 +89,11 @@ function tidied(text: string, findings: Findings): Tree[] | undefined {
   const kept = ours(text);
   const faultsOutside = plain.faults.filter(({ line }) => !kept.lines.has(line));
   const only = parse(kept.text);
-  const [left] = kept.left;
-  if (left !== undefined) {
+  const [misplaced] = kept.misplaced;
+  if (misplaced !== undefined) {
     findings.refuse(
-      left,
-      `the file is not valid YAML, and this line has a key of the overlay at another indentation than the first: ${quoted(lineOf(text, left))}`,
+      misplaced,
+      `the file is not valid YAML, and this line has a key of the overlay at another indentation than the first: ${quoted(lineOf(text, misplaced))}`,
       'give a file with one configuration',
     );
     return undefined;
@@ -113,10 +113,9 @@ function tidied(text: string, findings: Findings): Tree[] | undefined {
     }
     return again.roots;
   }
-  const judged =
-    kept.lines.size > 0 ? { faults: again.faults, text: mended } : { faults: plain.faults, text };
-  for (const { line: where, message } of judged.faults.slice(0, 10)) {
-    const line = /closing/i.test(message) ? opening(judged.text, where) : where;
+  const last = kept.lines.size > 0 ? { faults: again.faults, text: mended } : { faults: plain.faults, text };
+  for (const { line: where, message } of last.faults.slice(0, 10)) {
+    const line = /closing/i.test(message) ? opening(last.text, where) : where;
     findings.refuse(
       line,
       `this is not valid YAML: ${reason(message)}: ${quoted(lineOf(text, line))}`,
@@ -158,7 +157,7 @@ function parse(text: string): { roots: Tree[]; faults: Fault[] } {
 const anyKey = new RegExp(`^(\\s*)(["']?)(${[...topKeys, ...networkKeys, ...fileKeys].join('|')})\\2\\s*:`);
 
 /** Empties the lines that belong to other keys; lines keep their numbers. */
-function ours(text: string): { text: string; lines: Set<number>; left: number[] } {
+function ours(text: string): { text: string; lines: Set<number>; misplaced: number[] } {
   const lines = text.split('\n');
   const indents = lines.flatMap((line) => {
     const match = anyKey.exec(line);
@@ -181,8 +180,8 @@ function ours(text: string): { text: string; lines: Set<number>; left: number[] 
     kept.add(at + 1);
     return line;
   });
-  const left = lines.flatMap((line, at) => (topKey.test(line) && !kept.has(at + 1) ? [at + 1] : []));
-  return { text: shown.join('\n'), lines: kept, left };
+  const misplaced = lines.flatMap((line, at) => (topKey.test(line) && !kept.has(at + 1) ? [at + 1] : []));
+  return { text: shown.join('\n'), lines: kept, misplaced };
 }
 
 const topKey = new RegExp(
@@ -214,7 +213,7 @@ function spaced(text: string, steps: string[]): string {
 /** Restores lost indentation: puts the keys of each overlay under its `- `. */
 function unflatten(text: string, steps: string[]): string {
   let bullet: number | undefined;
-  let told = false;
+  let reported = false;
   return text
     .split('\n')
     .map((line, at) => {
@@ -230,8 +229,8 @@ function unflatten(text: string, steps: string[]): string {
         return line;
       }
       const next = `${' '.repeat(bullet + 2)}${line.trim()}`;
-      if (next !== line && !told) {
-        told = true;
+      if (next !== line && !reported) {
+        reported = true;
         steps.push(
           `${at + 1}\tthe indentation is lost or uneven; each key is read as one of the "-" before it`,
         );

@@ -56,7 +56,7 @@ export class Client {
     this.#transport = transport;
   }
 
-  /** Returns undefined where the object does not exist. */
+  /** Returns undefined if the object does not exist. */
   async get<T extends KubeObject>(
     resource: Resource<T>,
     name: string,
@@ -119,7 +119,7 @@ export class Client {
     }
   }
 
-  /** @param options `strict`: the API server refuses fields that its schema lacks, where it would drop them */
+  /** @param options `strict`: the API server refuses fields that its schema lacks, instead of dropping them */
   create<T extends KubeObject>(
     resource: Resource<T>,
     object: T,
@@ -197,7 +197,7 @@ export class Client {
   }
 
   /**
-   * Deletes an object; false where it did not exist. ApiError 409 when uid or resourceVersion are not the stored
+   * Deletes an object; false if it did not exist. ApiError 409 when uid or resourceVersion are not the stored
    * ones.
    */
   async delete(

@@ -22,7 +22,7 @@ export interface Credentials {
 /**
  * Loads `file`; when absent the files in KUBECONFIG, else the pod's service account.
  * @param context of the file, in place of its current one
- * @throws Error where none of these exists, the file cannot be read, or it names no cluster
+ * @throws Error if none of these exists, the file cannot be read, or it names no cluster
  */
 export const loadConfig = (file?: string, context?: string): KubeConfig => {
   const files = file === undefined ? filesIn(process.env.KUBECONFIG) : [file];

@@ -37,7 +37,7 @@ export const isGone = ({ status, reason }: ApiError): boolean => status === 404 
 export const isMissingKind = (error: unknown): boolean =>
   error instanceof ApiError && error.status === 404 && !isGone(error);
 
-/** What the kubeconfig says gives no credentials: a file is missing, or a plugin fails. No request was sent. */
+/** The kubeconfig gives no credentials: a file is missing, or a plugin fails. No request was sent. */
 export class CredentialsError extends Error {
   override name = 'CredentialsError';
 }

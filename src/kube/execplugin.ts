@@ -18,7 +18,7 @@ export function tellPlugin(config: KubeConfig): void {
   const info = {
     apiVersion: plugin.apiVersion,
     kind: 'ExecCredential',
-    // our standard input is not handed on
+    // our standard input is not passed on
     spec: { interactive: false, ...(plugin.provideClusterInfo === true && { cluster: described(cluster) }) },
   };
   const others = (plugin.env ?? []).filter(({ name }) => name !== variable);
@@ -38,12 +38,12 @@ export function whyNone(config: KubeConfig, error: unknown): string {
   const name = config.getCurrentUser()?.name ?? '';
   const plugin = pluginOf(config);
   if (plugin === undefined) return `the credentials of user "${name}" cannot be used: ${messageOf(error)}`;
-  const said = isErrno(error, 'ENOENT')
+  const words = isErrno(error, 'ENOENT')
     ? 'there is no such program'
     : error instanceof SyntaxError
       ? 'what it printed is no ExecCredential'
       : messageOf(error).trim() || 'it failed, and said nothing';
   const hint = plugin.installHint?.trim() ?? '';
   const more = isErrno(error, 'ENOENT') && hint !== '' ? `; ${hint}` : '';
-  return `the exec plugin ${plugin.command ?? ''} of user "${name}" failed: ${said}${more}`;
+  return `the exec plugin ${plugin.command ?? ''} of user "${name}" failed: ${words}${more}`;
 }

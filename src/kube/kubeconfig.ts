@@ -18,7 +18,7 @@ export const filesIn = (value: string | undefined): string[] =>
 /**
  * Merges the clusters, users and contexts of the files as kubectl does: of two with one name the first counts, and the first
  * current context counts. Files that do not exist are skipped.
- * @throws Error where none exists, or one cannot be read
+ * @throws Error if none exists, or one cannot be read
  */
 export function loadFiles(files: readonly string[]): KubeConfig {
   const found = files.filter((file) => existsSync(file));

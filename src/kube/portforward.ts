@@ -13,7 +13,7 @@ import { messageOf } from '../error.ts';
 const subprotocol = 'v4.channel.k8s.io';
 const channels = { data: 0, error: 1 };
 
-/** @throws ApiError where the API server refuses, Error where it does not answer */
+/** @throws ApiError if the API server refuses, Error where it does not answer */
 export async function forwardPort(
   { origin, tls, headers, timeoutMs }: Access,
   { namespace, pod, port }: { namespace: string; pod: string; port: number },

@@ -11,7 +11,7 @@ import type { WatchEvent } from './watch.ts';
 export interface Mark<T> {
   objects: ReadonlyMap<string, T>;
   resourceVersion: string;
-  gone: ReadonlySet<string>;
+  deletedUIDs: ReadonlySet<string>;
 }
 
 /** Whether both are the same as JSON: a field that is undefined counts as absent. */
@@ -41,12 +41,12 @@ export class Store<T extends KubeObject> {
   #objects = new Map<string, T>();
   #copy: ReadonlyMap<string, T> | undefined;
   /** Uids that the API server reported as absent before the watch delivered their deletion. */
-  #gone = new Set<string>();
-  readonly #tell: ChangeHandler<T>;
+  #deletedUIDs = new Set<string>();
+  readonly #onChange: ChangeHandler<T>;
 
-  /** @param tell called for every object that is new, changed or gone, after the store shows it */
-  constructor(tell: ChangeHandler<T>) {
-    this.#tell = tell;
+  /** @param onChange called for every object that is new, changed or gone, after the store shows it */
+  constructor(onChange: ChangeHandler<T>) {
+    this.#onChange = onChange;
   }
 
   get(name: string): T | undefined {
@@ -75,7 +75,7 @@ export class Store<T extends KubeObject> {
     return {
       objects: new Map(this.#objects),
       resourceVersion: this.resourceVersion,
-      gone: new Set(this.#gone),
+      deletedUIDs: new Set(this.#deletedUIDs),
     };
   }
 
@@ -98,12 +98,12 @@ export class Store<T extends KubeObject> {
       !wentBack &&
       known !== mark.objects.get(known.metadata.name) &&
       isNewer(known.metadata.resourceVersion, than);
-    if (wentBack) this.#gone.clear();
-    for (const uid of mark.gone) this.#gone.delete(uid);
+    if (wentBack) this.#deletedUIDs.clear();
+    for (const uid of mark.deletedUIDs) this.#deletedUIDs.delete(uid);
     const now = new Map<string, T>();
     for (const item of items) {
       const { name, uid = '' } = item.metadata;
-      if (this.#gone.has(uid)) continue;
+      if (this.#deletedUIDs.has(uid)) continue;
       const known = old.get(name);
       now.set(name, known !== undefined && newer(known, item.metadata.resourceVersion) ? known : item);
     }
@@ -118,9 +118,9 @@ export class Store<T extends KubeObject> {
       const known = old.get(name);
       // restored data may have other objects under the same versions
       const same = known?.metadata.resourceVersion === object.metadata.resourceVersion;
-      if (!same || (wentBack && !isDeepStrictEqual(known, object))) this.#tell(name, object, known);
+      if (!same || (wentBack && !isDeepStrictEqual(known, object))) this.#onChange(name, object, known);
     }
-    for (const [name, known] of old) if (!now.has(name)) this.#tell(name, undefined, known);
+    for (const [name, known] of old) if (!now.has(name)) this.#onChange(name, undefined, known);
   }
 
   /**
@@ -131,8 +131,8 @@ export class Store<T extends KubeObject> {
     this.resourceVersion = resourceVersion;
     if (type === 'BOOKMARK') return false;
     const old = this.#objects.get(name);
-    if (this.#gone.has(uid)) {
-      if (type === 'DELETED') this.#gone.delete(uid);
+    if (this.#deletedUIDs.has(uid)) {
+      if (type === 'DELETED') this.#deletedUIDs.delete(uid);
     } else if (type === 'DELETED') {
       // learn() may have stored a successor of this name already
       if (old !== undefined && !isNewer(old.metadata.resourceVersion, resourceVersion))
@@ -149,7 +149,7 @@ export class Store<T extends KubeObject> {
    */
   learn(object: T): void {
     const { name, uid = '', resourceVersion } = object.metadata;
-    if (!this.hasSynced || this.#gone.has(uid)) return;
+    if (!this.hasSynced || this.#deletedUIDs.has(uid)) return;
     const old = this.#objects.get(name);
     // if the watch has passed this version and the object is absent, it was deleted since
     const known = old?.metadata.resourceVersion ?? this.resourceVersion;
@@ -168,7 +168,7 @@ export class Store<T extends KubeObject> {
     if (found === undefined) {
       // another object arrived during the read, perhaps after the answer
       if (known === undefined || known.metadata.uid !== before.object?.metadata.uid) return true;
-      this.#gone.add(known.metadata.uid ?? '');
+      this.#deletedUIDs.add(known.metadata.uid ?? '');
       this.#remove(name, known);
       return true;
     }
@@ -177,7 +177,7 @@ export class Store<T extends KubeObject> {
       this.learn(found);
       return true;
     }
-    this.#gone.delete(uid);
+    this.#deletedUIDs.delete(uid);
     this.#set(name, found, known);
     return false;
   }
@@ -185,12 +185,12 @@ export class Store<T extends KubeObject> {
   #set(name: string, object: T, old: T | undefined): void {
     this.#objects.set(name, object);
     this.#copy = undefined;
-    this.#tell(name, object, old);
+    this.#onChange(name, object, old);
   }
 
   #remove(name: string, old: T): void {
     this.#objects.delete(name);
     this.#copy = undefined;
-    this.#tell(name, undefined, old);
+    this.#onChange(name, undefined, old);
   }
 }

@@ -50,7 +50,7 @@ export interface Answered {
   seconds: number;
 }
 
-/** How the API server is reached beside the pool of connections. */
+/** How the API server is reached outside the pool of connections. */
 export interface Access extends Credentials {
   origin: URL;
   timeoutMs: number;

@@ -89,7 +89,7 @@ export async function* watch<T extends KubeObject>(
     if (!cut.signal.aborted) throw error;
     if (cut.signal.reason !== quiet) throw cut.signal.reason;
   } finally {
-    // nobody reads its body any more
+    // its body is not read any more
     cut.abort();
     clearTimeout(timer);
     signal.removeEventListener('abort', stop);

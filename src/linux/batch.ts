@@ -27,8 +27,8 @@ const mostProcesses = 40;
 
 /**
  * Runs the lines of one step. A program that ends at a failing line is started again for the lines behind it, so
- * every line is tried or the outcome says that it was not.
- * @throws CommandError where the program does not run to its end
+ * every line is tried, or the outcome names it as not tried.
+ * @throws CommandError if the program does not run to its end
  */
 export async function runBatch(
   run: Run,
@@ -91,10 +91,10 @@ async function ip(run: Run, args: string[], lines: string[]): Promise<Attempt> {
   }
   const { stdout, stderr, code } = await run('ip', ['-br', ...args], { input: `${text.join('\n')}\n` });
   if (code === 0) return { failed: [], problems: [], rest: [] };
-  const { failed, left } = parseFailures(stderr);
+  const { failed, output } = parseFailures(stderr);
   const known = failed.map(({ line, words }) => ({ line: (places[line - 1] ?? 0) + 1, words }));
   const reached = stdout.split('\n').filter((line) => line.startsWith('lo ')).length;
-  const words = whyFailed({ stderr: left, code });
+  const words = whyFailed({ stderr: output, code });
   // this is not how a batch fails, so nothing is known of single lines
   if (reached === 0) return { failed: known, problems: [words], rest: [] };
   if (reached === marks.length) return { failed: known, problems: [], rest: [] };
@@ -125,8 +125,8 @@ const ofIPv6 = (line: string): boolean => familyOf(line.split(' ', 3)[2] ?? '') 
 async function bridge(run: Run, args: string[], lines: string[]): Promise<Attempt> {
   const { stderr, code } = await run('bridge', args, { input: `${lines.join('\n')}\n` });
   if (code === 0) return { failed: [], problems: [], rest: [] };
-  const { failed, left } = parseFailures(stderr);
-  const problems = left !== '' || failed.length === 0 ? [whyFailed({ stderr: left, code })] : [];
+  const { failed, output } = parseFailures(stderr);
+  const problems = output !== '' || failed.length === 0 ? [whyFailed({ stderr: output, code })] : [];
   return { failed, problems, rest: [] };
 }
 
@@ -154,10 +154,10 @@ async function ipset(run: Run, args: string[], lines: string[]): Promise<Attempt
 const dialects: Record<'ip' | 'bridge' | 'ipset', Dialect> = { ip, bridge, ipset };
 
 /**
- * Parses what `-force -batch` prints: a line's errors, then `Command failed -:LINE`. `left` is the text after the
+ * Parses what `-force -batch` prints: a line's errors, then `Command failed -:LINE`. `output` is the text after the
  * last of these.
  */
-export function parseFailures(stderr: string): { failed: FailedLine[]; left: string } {
+export function parseFailures(stderr: string): { failed: FailedLine[]; output: string } {
   const failed: FailedLine[] = [];
   let words: string[] = [];
   for (const text of stderr.split('\n')) {
@@ -169,5 +169,5 @@ export function parseFailures(stderr: string): { failed: FailedLine[]; left: str
       words.push(text.trim());
     }
   }
-  return { failed, left: words.join('; ') };
+  return { failed, output: words.join('; ') };
 }

@@ -33,7 +33,7 @@ export async function endForbidden(run: Run, policy: Policy, local: ReadonlySet<
 
 interface Concern {
   includes: (flow: Flow) => boolean;
-  /** What `conntrack -L` filters by; empty where it cannot filter. */
+  /** What `conntrack -L` filters by; empty if it cannot filter. */
   filter: string[];
 }
 

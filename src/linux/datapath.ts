@@ -99,7 +99,7 @@ export class DataPath {
   }
 
   /**
-   * Which rule of the last pass is gone; undefined where they are still there. This check is cheap, so it notices only
+   * Which rule of the last pass is gone; undefined if they are still there. This check is cheap, so it notices only
    * that rules were flushed.
    */
   loss(): Promise<Loss | undefined> {
@@ -123,7 +123,7 @@ export class DataPath {
     return findRemains(this.#run, tableSpecs);
   }
 
-  /** Undefined where links, or what belongs to them, differ from what is wanted or could not be read. */
+  /** Undefined if links, or what belongs to them, differ from what is wanted or could not be read. */
   async #asItShould(
     state: Desired,
     ports: () => Desired['ports'],

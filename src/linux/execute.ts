@@ -52,13 +52,13 @@ async function explain(
     const key = `${change.network ?? ''} ${change.kind} ${words}`;
     const known = found.get(key);
     if (known === undefined) {
-      const whose = words.includes('File exists') ? await inTheWay(run, change) : '';
+      const obstacle = words.includes('File exists') ? await inTheWay(run, change) : '';
       const network = change.network === undefined ? {} : { network: change.network };
       found.set(key, {
         failure: {
           ...network,
           ...meaningOf(change),
-          message: `${program}: ${words} (${render(change)})${whose}`,
+          message: `${program}: ${words} (${render(change)})${obstacle}`,
           command: `${program} ${render(change)}`,
         },
         more: 0,

@@ -42,7 +42,7 @@ const isOwn = (table: string): boolean => / overlaynet\b/.test(table);
 /**
  * Finds base chains of other programs, in nftables, that certainly refuse one of the packets or translate its source.
  * It runs two processes, and one more for each foreign table that filters or translates. Sets are not read.
- * @throws CommandError where nft cannot be run
+ * @throws CommandError if nft cannot be run
  */
 export async function interferences(run: Run, packets: readonly Passing[]): Promise<Interference[]> {
   const all = (await list(run, ['chains'])).flatMap(({ chain }) => (chain === undefined ? [] : [chain]));

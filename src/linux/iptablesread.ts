@@ -62,12 +62,12 @@ async function readTables(
 
 /**
  * Lists a table. Of nat it lists only our chain and the built-in chain that jumps to it: that takes 0.01 s, and the whole
- * table takes 1 s beside 30,000 rules of kube-proxy. `iptables-nft-save -t` asks the kernel for every table, whichever it prints.
+ * table takes 1 s with 30,000 rules of kube-proxy. `iptables-nft-save -t` asks the kernel for every table, whichever it prints.
  */
 async function listTable(run: Run, family: Family, table: Table): Promise<string> {
   const list = (...chain: string[]) => run(programOf('nft', family), ['-t', table, '-S', ...chain]);
-  if (table !== 'nat') return asSaved(table, said(await list()));
-  const hook = said(await list(natHook));
+  if (table !== 'nat') return asSaved(table, outputOf(await list()));
+  const hook = outputOf(await list(natHook));
   const own = nameOf({ hook: natHook });
   const rules = await list(own);
   if (rules.code === 0) return asSaved(table, hook + rules.stdout);
@@ -102,13 +102,13 @@ async function saveTable(
 ): Promise<string> {
   if (typeof present === 'string') throw new CommandError(present);
   if (!present.has(table)) return '';
-  const text = said(await run(`${programOf('legacy', family)}-save`, ['-t', table]));
+  const text = outputOf(await run(`${programOf('legacy', family)}-save`, ['-t', table]));
   if (!/^:[A-Z]+ [A-Z]/m.test(text)) throw new CommandError('it lists none of its chains');
   return text;
 }
 
 /** The program's output. @throws CommandError if it failed, with its message but without its name */
-function said({ stdout, stderr, code }: RunResult): string {
+function outputOf({ stdout, stderr, code }: RunResult): string {
   if (code === 0) return stdout;
   throw new CommandError(whyFailed({ stderr, code }).replace(/^ip6?tables\S* v\S+ \(\S+\): /, ''));
 }

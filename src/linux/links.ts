@@ -11,7 +11,7 @@ export interface LinkCounters {
   drops: number;
 }
 
-/** What a link of this process's network namespace has received and sent; undefined where it is not there. */
+/** What a link of this process's network namespace has received and sent; undefined if it is not there. */
 export const linkCounters = (name: string): { receive: LinkCounters; transmit: LinkCounters } | undefined =>
   parseLinkCounters(readFileSync('/proc/self/net/dev', 'utf8'), name);
 

@@ -38,18 +38,18 @@ export async function lookAt(
   ]);
   const { plan } = diff({ ...state, ports: portsOf(records().attachments) }, observed);
   const chains = planChains(state.chains, saves);
-  const said = [...failures, ...chains.failures, ...tables.flatMap(({ failures: some }) => some)];
+  const allFailures = [...failures, ...chains.failures, ...tables.flatMap(({ failures: some }) => some)];
   return {
     differences: [
       ...differencesOf(plan, state, observed),
       ...chainDifferences(chains, saves),
       ...tables.flatMap(tableDifferences),
     ],
-    problems: [...new Set([...said, ...state.failures].map(({ message }) => message))],
+    problems: [...new Set([...allFailures, ...state.failures].map(({ message }) => message))],
   };
 }
 
-/** Reads what a pass would give to `iptables-restore`. */
+/** Returns the input that a pass would give to `iptables-restore`. */
 export function chainDifferences({ restores }: Pick<ChainPlan, 'restores'>, saves: Saved[]): Difference[] {
   return restores.flatMap(({ program, input }) => {
     const save = saves.find(({ backend, family }) => `${programOf(backend, family)}-restore` === program);
@@ -97,7 +97,7 @@ function ofChain(where: string, name: string, lines: string[], seen: string[] | 
   return { is: 'Wrong', kind: 'Chain', object, message };
 }
 
-/** Reads what a pass would give to `nft -f`. */
+/** Returns the input that a pass would give to `nft -f`. */
 export function tableDifferences({ input }: Pick<TablePlan, 'input'>): Difference[] {
   const lines = input.split('\n');
   const fresh = new Set(lines.flatMap((line) => /^add table (.+)$/.exec(line)?.[1] ?? []));
@@ -117,12 +117,12 @@ export function tableDifferences({ input }: Pick<TablePlan, 'input'>): Differenc
         : [{ is: 'Foreign', kind: 'Table', object, message: 'no network needs this chain' }];
     if (kind === 'set') return [{ is: 'Missing', kind: 'Table', object, message: 'there is no such set' }];
     const entry = `${object} ${content}`;
-    const gone = lines.includes(`delete element ${object} { ${content} }`);
+    const isReplaced = lines.includes(`delete element ${object} { ${content} }`);
     if (verb === 'delete')
       return [
         { is: 'Foreign', kind: 'Table', object: entry, message: 'no container’s record has this entry' },
       ];
-    return gone
+    return isReplaced
       ? []
       : [{ is: 'Missing', kind: 'Table', object: entry, message: 'a container needs this entry' }];
   });

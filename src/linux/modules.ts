@@ -59,10 +59,10 @@ export async function loadModules(log: Log, run: Run, files: KernelFiles): Promi
     }
   }
   if (failed.length === 0) return [];
-  const said = [...words].join('; ');
+  const output = [...words].join('; ');
   const builtIn = builtInto(files);
   if (builtIn === undefined) {
-    log.info('modules not loaded; they may be built in', { modules: failed.join(','), words: said });
+    log.info('modules not loaded; they may be built in', { modules: failed.join(','), words: output });
     return [];
   }
   const missing = failed.filter(
@@ -71,13 +71,13 @@ export async function loadModules(log: Log, run: Run, files: KernelFiles): Promi
   );
   if (missing.length === 0) return [];
   return [
-    `kernel ${files.release} has no ${missing.join(', ')}, neither to be loaded nor built in (${said}): install the ` +
+    `kernel ${files.release} has no ${missing.join(', ')}, neither to be loaded nor built in (${output}): install the ` +
       'package that has them (RHEL, Rocky, Alma: kernel-modules-extra; Ubuntu: linux-modules-extra-$(uname -r)) for ' +
       'the kernel that runs',
   ];
 }
 
-/** Names of the built-in modules; undefined where they are unknown. */
+/** Names of the built-in modules; undefined if they are unknown. */
 function builtInto({ modules, release }: KernelFiles): Set<string> | undefined {
   try {
     const text = readFileSync(`${modules}/${release}/modules.builtin`, 'utf8');

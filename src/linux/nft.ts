@@ -10,13 +10,13 @@ interface TableOutcome {
   failures: Failure[];
 }
 
-/** A table, and what it should hold by the time that this is called. */
-export interface Wanted {
+/** A table, and a function that computes its wanted elements. */
+export interface WantedTable {
   spec: TableSpec;
   elements: () => Elements;
 }
 
-/** What `nft -f` would be given for one table; empty where nothing differs or it could not be read. */
+/** The input of `nft -f` for one table; empty if nothing differs or it could not be read. */
 export interface TablePlan {
   input: string;
   changes: number;
@@ -27,7 +27,7 @@ export interface TablePlan {
  * Compares tables with what is wanted. One process reads each table. The wanted elements are computed after all tables
  * were read, so an element without a record by then belongs to no container.
  */
-export async function planTables(run: Run, tables: Wanted[]): Promise<TablePlan[]> {
+export async function planTables(run: Run, tables: WantedTable[]): Promise<TablePlan[]> {
   const looks = await Promise.all(tables.map(({ spec }) => attempt(() => observe(run, spec))));
   return tables.map(({ spec, elements }, index) => {
     const look = looks[index];
@@ -38,7 +38,7 @@ export async function planTables(run: Run, tables: Wanted[]): Promise<TablePlan[
 }
 
 /** Makes tables match what is wanted. One process changes each that differs, atomically. */
-export async function convergeTables(run: Run, tables: Wanted[]): Promise<TableOutcome> {
+export async function convergeTables(run: Run, tables: WantedTable[]): Promise<TableOutcome> {
   const outcome: TableOutcome = { changes: 0, failures: [] };
   for (const { input, changes, failures } of await planTables(run, tables)) {
     outcome.failures.push(...failures);

@@ -3,14 +3,14 @@ import { CommandError, whyFailed, type Run } from './run.ts';
 /** Error messages are compared, so they must not be translated. */
 const env = { LC_ALL: 'C' };
 
-/** Runs `nft`, and returns what it printed. @throws CommandError with its words, where it fails */
+/** Runs `nft`, and returns what it printed. @throws CommandError with its words, if it fails */
 export async function nft(run: Run, args: string[], input = ''): Promise<string> {
   const { stdout, failure } = await attempt(run, args, input);
   if (failure === undefined) return stdout;
   throw failure;
 }
 
-/** The same for a list; undefined where what was asked for is not there. @throws CommandError */
+/** The same for a list; undefined if what was asked for is not there. @throws CommandError */
 export async function nftIfThere(run: Run, args: string[]): Promise<string | undefined> {
   const { stdout, stderr, failure } = await attempt(run, args, '');
   if (failure === undefined) return stdout;

@@ -2,7 +2,7 @@ import type { Attachments } from '../dataplane/attachment.ts';
 import type { TableSpec } from '../dataplane/nftable.ts';
 import { desiredLeased, resolving } from '../dataplane/resolving.ts';
 import { desiredGuard, guard } from '../dataplane/spoof.ts';
-import type { Wanted } from './nft.ts';
+import type { WantedTable } from './nft.ts';
 
 /** Our nftables tables. */
 export const tableSpecs: readonly TableSpec[] = [guard, resolving];
@@ -11,7 +11,7 @@ export const tableSpecs: readonly TableSpec[] = [guard, resolving];
  * The tables with what they should hold. While a record cannot be read, no element is removed.
  * @param records read once a pass, and not before the tables were read
  */
-export function ownTables(records: () => Attachments): Wanted[] {
+export function ownTables(records: () => Attachments): WantedTable[] {
   const elements = (of: typeof desiredGuard) => () => {
     const { attachments, problems } = records();
     return of(attachments, problems.length > 0);

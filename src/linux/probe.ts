@@ -36,7 +36,7 @@ export type Loss = {
   output: string;
 };
 
-/** The first jump that is gone; undefined where all are there, as far as can be seen: a check that fails to run shows nothing. */
+/** The first jump that is gone; undefined if all are there, as far as can be seen: a check that fails to run shows nothing. */
 export async function lossOf(run: Run, looks: Look[]): Promise<Loss | undefined> {
   for (const { program, args, jump } of looks) {
     try {

@@ -47,7 +47,7 @@ const objectsOf = (links: readonly ObservedLink[]): [string, string[]][] => [
   ['addresses', links.flatMap(({ name, addresses }) => addresses.map((address) => `${address} on ${name}`))],
 ];
 
-/** Those that a tunnel does not make by itself. */
+/** The entries that the kernel does not make with the tunnel. */
 async function entriesOf(run: Run, failures: Failure[], tunnel: string) {
   const [neighbours, fdb] = await observeTunnel(run, failures, tunnel);
   const named = (entries: ReadonlyMap<string, { permanent: boolean }> | undefined): string[] =>

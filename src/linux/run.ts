@@ -53,7 +53,7 @@ const mostKept = 256 * 2 ** 20;
 
 /**
  * Runs `program` without a shell and waits for its end.
- * @throws CommandError where it cannot be started, is killed by a signal, exceeds its time, or prints more than can
+ * @throws CommandError if it cannot be started, is killed by a signal, exceeds its time, or prints more than can
  * be kept
  */
 export const run: Run = (program, args, { input = '', timeoutMs = 60_000, env, onLine } = {}) =>

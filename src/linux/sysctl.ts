@@ -6,7 +6,7 @@ import { isErrno, messageOf } from '../error.ts';
 export const sysctlName = (path: string): string => path.replaceAll('/', '.');
 
 /**
- * Reads a switch; undefined where it does not exist.
+ * Reads a switch; undefined if it does not exist.
  * @param path below `root`
  */
 export function readSysctl(path: string, root: string): string | undefined {

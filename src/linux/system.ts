@@ -10,7 +10,7 @@ interface Switch {
   /** Path below /proc/sys. */
   path: string;
   otherwise: string;
-  /** The module that provides it. A switch without one is absent where it has nothing to control (no IPv6). */
+  /** The module that provides it. A switch without one is absent if it has nothing to control (no IPv6). */
   module?: string;
 }
 
@@ -34,7 +34,7 @@ const switches: Record<'bridge' | 'marks' | 'forwarding', Switch[]> = {
   })),
 };
 
-/** Describes what of the system differs from what the data path needs; empty where all is well. Changes nothing. */
+/** Describes what of the system differs from what the data path needs; empty if all is well. Changes nothing. */
 export function switchedOff(root = '/proc/sys'): string[] {
   const all = [...switches.forwarding, ...switches.bridge, ...switches.marks];
   return all.flatMap(({ path, otherwise, module }) => {

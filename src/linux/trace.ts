@@ -21,7 +21,7 @@ type Hop = Step<
   'bridge' | 'route' | 'isolation' | 'NAT' | 'neighbour' | 'FDB' | 'underlay' | 'member' | 'container'
 >;
 
-interface Asked {
+interface TracedPacket {
   family: Family;
   from: string;
   to: string;
@@ -51,7 +51,7 @@ interface Neighbour {
  * chains. No packet is sent. It ends at the first step that is wrong.
  * @param tunnel name of the tunnel's link
  */
-export async function trace(run: Run, tunnel: string, asked: Asked): Promise<Hop[]> {
+export async function trace(run: Run, tunnel: string, asked: TracedPacket): Promise<Hop[]> {
   const node = new Node(run, tunnel, asked);
   const hops: Hop[] = [];
   for await (const hop of asked.side === 'out' ? node.out() : node.in()) {
@@ -64,14 +64,14 @@ export async function trace(run: Run, tunnel: string, asked: Asked): Promise<Hop
 class Node {
   readonly #run: Run;
   readonly #tunnel: string;
-  readonly #asked: Asked;
+  readonly #asked: TracedPacket;
   /** All steps judge by the same sets. */
   readonly #sets = once(async (): Promise<ReadonlyMap<string, IPSet> | string> => {
     const text = await this.#text(['ipset', 'save']);
     return typeof text === 'string' ? text : parseSets(text.stdout);
   });
 
-  constructor(run: Run, tunnel: string, asked: Asked) {
+  constructor(run: Run, tunnel: string, asked: TracedPacket) {
     this.#run = run;
     this.#tunnel = tunnel;
     this.#asked = asked;
@@ -109,7 +109,7 @@ class Node {
     if (oif !== undefined && isBridge(oif)) yield* this.#container(oif);
   }
 
-  /** Text: why there is none. */
+  /** A text is the reason why there is none. */
   async #route(to: string, from?: '-from', iif = ''): Promise<Route | string> {
     const source = from === undefined ? [] : ['from', this.#asked.from, 'iif', iif];
     const args = ['-j', 'route', 'get', to, ...source];
@@ -142,7 +142,7 @@ class Node {
       ['filter', through],
       ...(links.oif === undefined ? [] : [['mangle', 'POSTROUTING'] as [Table, Chain['hook']]]),
     ];
-    let said = 'no rule of overlaynet drops it';
+    let evidence = 'no rule of overlaynet drops it';
     for (const [table, hook] of order)
       for (const { name, rules } of chainsOf(saves, family, table, hook)) {
         const { target, rule } = walk(rules, read, packet);
@@ -153,9 +153,9 @@ class Node {
             evidence: `${target} by ${table} ${name}: ${rule ?? ''}`,
           };
         if (table === 'mangle' && hook === through && rule !== undefined)
-          said = `passes ${table} ${name} by: ${rule}`;
+          evidence = `passes ${table} ${name} by: ${rule}`;
       }
-    yield { what: 'isolation', is: 'OK', evidence: said };
+    yield { what: 'isolation', is: 'OK', evidence };
     if (links.oif === undefined) return;
     for (const { name, rules } of chainsOf(saves, family, 'nat', 'POSTROUTING')) {
       const { target, rule } = walk(rules, read, packet);

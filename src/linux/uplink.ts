@@ -85,7 +85,7 @@ const hasRouter = ({ gateway, via, nexthops = [] }: Route): boolean =>
 async function routesFrom(address: string, peers: readonly string[], run: Run): Promise<Route[]> {
   const asked = spread(peers.filter((peer) => peer !== address && familyOf(peer) === familyOf(address)));
   if (asked.length === 0) return [];
-  // `fibmatch` shows the whole route with every next hop, not the one that a packet without ports would take
+  // `fibmatch` shows the whole route with every next hop, not only the next hop of a packet without ports
   const lines = asked.map((peer) => `route get fibmatch ${peer} from ${address}\n`);
   const { stdout } = await run('ip', ['-force', '-j', '-d', '-batch', '-'], { input: lines.join('') });
   return stdout

@@ -13,7 +13,7 @@ export class AddressError extends Error {
   override name = 'AddressError';
 }
 
-/** Returns what `read` returns; undefined where the text that it reads is no address or no subnet. */
+/** Returns what `read` returns; undefined if the text that it reads is no address or no subnet. */
 export function readable<T>(read: () => T): T | undefined {
   try {
     return read();
@@ -35,7 +35,7 @@ const dotted = /^(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\
 const grouped = /^(?:[0-9a-f]{1,4}(?::[0-9a-f]{1,4})*)?(?:::(?:[0-9a-f]{1,4}(?::[0-9a-f]{1,4})*)?)?$/i;
 
 /**
- * The usual forms, at a fiftieth of what the library takes: operators search 50,000 addresses at once. Undefined where the
+ * The usual forms, at a fiftieth of what the library takes: operators search 50,000 addresses at once. Undefined if the
  * text is of another form; the library judges those.
  */
 function parseUsual(text: string): Address | undefined {

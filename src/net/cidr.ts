@@ -16,7 +16,7 @@ export interface Cidr {
   length: number;
 }
 
-/** @throws AddressError where `text` is not ADDRESS/LENGTH, or has host bits set. */
+/** @throws AddressError if `text` is not ADDRESS/LENGTH, or has host bits set. */
 export function parseCidr(text: string): Cidr {
   const { address, length } = parseInterface(text);
   const cidr = cidrOf(address, length);
@@ -81,7 +81,7 @@ export function block(cidr: Cidr, prefix: number, index: number): Cidr {
   return { family: cidr.family, base: cidr.base + (BigInt(index) << shift), length: prefix };
 }
 
-/** The index of a block in `cidr`; undefined where it is no block of that length. */
+/** The index of a block in `cidr`; undefined if it is no block of that length. */
 export function blockIndex(cidr: Cidr, prefix: number, inner: Cidr): number | undefined {
   if (inner.length !== prefix || !contains(cidr, inner)) return undefined;
   return Number((inner.base - cidr.base) >> BigInt(bits(cidr.family) - prefix));

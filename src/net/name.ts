@@ -9,7 +9,7 @@ export const isName = (text: string): boolean => namePattern.test(text);
 /** Docker has networks of these names, or gives them a meaning. */
 export const reservedNames: ReadonlySet<string> = new Set(['host', 'bridge', 'default', 'none']);
 
-/** What links of ours on a node begin with; no link of anyone else may. */
+/** Prefixes of overlaynet's links on a node; no other program's link may have them. */
 export const linkPrefix = {
   /** The bridge of a network's CNI containers. */
   cni: 'm-',
@@ -17,7 +17,7 @@ export const linkPrefix = {
   docker: 'd-',
   /** The node's end of a CNI container's interface. */
   port: 'c-',
-  /** A port that a packet of `kubectl overlay trace --send` comes from, for a second or two. */
+  /** The port that sends the packet of `kubectl overlay trace --send`; it exists for a second or two. */
   probe: 't-',
   tunnel: 'vtep',
 } as const;

@@ -34,7 +34,7 @@ export function vtepAt(
   return { ...vtep, mac: oui.toLowerCase().slice(0, 8) + tail };
 }
 
-/** The index of the VTEP with that address (`44.128.0.2/20`); undefined where it is in none of the subnets. */
+/** The index of the VTEP with that address (`44.128.0.2/20`); undefined if it is in none of the subnets. */
 export function vtepIndex(vtepSubnets: readonly string[], address: string): number | undefined {
   const wanted = withoutLength(address);
   for (const text of vtepSubnets) {
@@ -47,7 +47,7 @@ export function vtepIndex(vtepSubnets: readonly string[], address: string): numb
   return undefined;
 }
 
-/** The index of the VTEP whose MAC that is by `vtepAt`; undefined where it is none's. */
+/** The index of the VTEP to which `vtepAt` gives this MAC; undefined if there is no such VTEP. */
 export function vtepWithMAC(vtepSubnets: readonly string[], oui: string, mac: string): number | undefined {
   if (mac.slice(0, 8) !== oui.toLowerCase().slice(0, 8)) return undefined;
   const cidrs = vtepSubnets.map(parseCidr).sort((a, b) => a.family - b.family);

@@ -73,7 +73,7 @@ export class Allocator {
   #leaving: View['leaving'];
   #mustRelist = false;
   /** A node has arrived or registered, so work that is not urgent waits. */
-  #news = false;
+  #nodesArrived = false;
   /** Nodes that have arrived or registered since the last plan. */
   readonly #arrived = new Set<string>();
 
@@ -84,7 +84,7 @@ export class Allocator {
     metrics: OperatorMetrics;
     /** The spec of the first OverlayConfig, created where there never was one. */
     firstConfig?: View['firstConfig'];
-    /** Told of each Node that is read. */
+    /** Called for each Node that is read. */
     onNode?: (node: Node) => void;
   }) {
     this.#client = options.client;
@@ -106,7 +106,7 @@ export class Allocator {
     for (const informer of [this.#caches.agents, this.#caches.nodes]) {
       informer.onChange((name, object, old) => {
         if (object === undefined || !matters(object, old) || isAnswer(object, old)) return;
-        this.#news = true;
+        this.#nodesArrived = true;
         this.#arrived.add(name);
       });
     }
@@ -256,11 +256,11 @@ export class Allocator {
     const { signal, writer, refused } = run;
     const results: Result[] = [];
     let fatal: Error | undefined;
-    this.#news = false;
+    this.#nodesArrived = false;
     const send = async (write: Write) => {
       // each is checked at its turn, because the Lease or the data may have gone meanwhile
       if (signal.aborted || fatal !== undefined || run.restores !== this.#restores) return;
-      if (this.#news && !isUrgent(write)) return;
+      if (this.#nodesArrived && !isUrgent(write)) return;
       try {
         const result = await writer.send(write);
         results.push(result);

@@ -95,7 +95,7 @@ const answer = (
     call.end(post);
   });
 
-/** The body as text. @throws Error where it is too long, or is cut off */
+/** The body as text. @throws Error if it is too long, or is cut off */
 function bounded(response: IncomingMessage, signal: AbortSignal): Promise<string> {
   const chunks: Buffer[] = [];
   let size = 0;

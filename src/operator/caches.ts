@@ -131,7 +131,7 @@ export class Caches {
 
   /**
    * Those that are not known yet. An API server whose CRDs are older does not know OverlayReservations. There are none
-   * then, and whoever gives out a block makes sure of that.
+   * then, and before a block is given out that is verified.
    */
   get unsynced(): Informer<KubeObject>[] {
     return this.all.filter((one) => !one.hasSynced && !(this.#mayBeMissing(one) && this.#isMissing));
@@ -204,11 +204,12 @@ export function isAnswer(object: KubeObject | undefined, old: KubeObject | undef
   );
 }
 
-/** Whether an agent says something else of the containers on blocks that drain: an entry may go with the last of them. */
+/** Whether an agent's answer about containers on draining blocks changed: an entry may be removed with the last of them. */
 export function isDrainAnswer(object: KubeObject | undefined, old: KubeObject | undefined): boolean {
   if (object?.kind !== overlayAgents.kind || old === undefined) return false;
-  const said = ({ status }: OverlayAgent) => status?.networks?.flatMap(({ draining = [] }) => draining) ?? [];
-  return !isDeepStrictEqual(said(object as OverlayAgent), said(old as OverlayAgent));
+  const answers = ({ status }: OverlayAgent) =>
+    status?.networks?.flatMap(({ draining = [] }) => draining) ?? [];
+  return !isDeepStrictEqual(answers(object as OverlayAgent), answers(old as OverlayAgent));
 }
 
 const identity = ({ spec }: OverlayAgent) => [spec.addresses, spec.uplinkMTU, spec.restore];

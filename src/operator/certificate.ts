@@ -7,7 +7,7 @@ import { plainHex } from '../serve/certificate.ts';
 
 /** How often to check that the published certificate is still there, in milliseconds. */
 const lookMs = 60_000;
-/** The most certificates of former operators that are kept. Nothing tells when an operator is gone for good. */
+/** The most certificates of former operators that are kept. There is no sign that an operator is gone for good. */
 const mostKept = 16;
 
 /** A fingerprint as a key of a ConfigMap, which takes no colons. */
@@ -61,12 +61,12 @@ export function publishCertificate(options: {
       // another operator wrote first: the next check is soon enough
       if (error instanceof ApiError && error.status === 409)
         return void setTimeout(() => void look(), 1_000).unref();
-      const said = messageOf(error);
-      if (said !== problem) {
+      const message = messageOf(error);
+      if (message !== problem) {
         const fault = faultOf(`configmaps/${operatorConfigMap}`, error, 'update');
         log.warn('the certificate could not be published', fault);
       }
-      problem = said;
+      problem = message;
     }
   };
   const timer = setInterval(() => void look(), lookMs);

@@ -25,8 +25,8 @@ export class Changes {
   readonly #listeners = new Map<Client, number>();
   #timer: NodeJS.Timeout | undefined;
   #change = 0;
-  #told = 0;
-  #saidAt = 0;
+  #sentChange = 0;
+  #sentAt = 0;
 
   constructor(own: Partial<ChangeTimes> = {}) {
     this.#times = { ...times, ...own };
@@ -47,7 +47,7 @@ export class Changes {
         this.#listeners.set(client, Date.now() + this.#times.most);
         client.send(this.#event());
         this.#timer ??= setInterval(() => {
-          this.#tell();
+          this.#sendEvent();
         }, this.#times.tick);
         return () => {
           this.#listeners.delete(client);
@@ -59,12 +59,12 @@ export class Changes {
     };
   }
 
-  #tell(): void {
+  #sendEvent(): void {
     const now = Date.now();
-    const isNews = this.#change !== this.#told;
-    if (!isNews && now - this.#saidAt < this.#times.heartbeat) return;
-    this.#told = this.#change;
-    this.#saidAt = now;
+    const isNews = this.#change !== this.#sentChange;
+    if (!isNews && now - this.#sentAt < this.#times.heartbeat) return;
+    this.#sentChange = this.#change;
+    this.#sentAt = now;
     const text = isNews ? this.#event() : ': \n\n';
     for (const [client, until] of this.#listeners) if (!client.send(text) || now > until) client.end();
   }

@@ -52,8 +52,8 @@ export class Deletions {
     const parsed = parseDeletion(body);
     if ('error' in parsed) return json(400, parsed);
     if (!leading()) {
-      const who = 'kubectl -n overlaynet-system get lease overlaynet-operator names the pod that leads';
-      return later(`this operator does not lead: ${who}`);
+      const remedy = 'kubectl -n overlaynet-system get lease overlaynet-operator names the pod that leads';
+      return later(`this operator does not lead: ${remedy}`);
     }
     const { addresses } = parsed;
     const located = locate(addresses, caches.allocations.list(), caches.agents.list());

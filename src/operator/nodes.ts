@@ -26,7 +26,7 @@ export class NodeAddresses {
   readonly #onRead: (node: Node) => void;
   #servers: readonly string[] = [];
 
-  /** @param onRead told of each Node */
+  /** @param onRead called for each Node */
   constructor(client: Client, onRead: (node: Node) => void = () => undefined) {
     this.#client = client;
     this.#onRead = onRead;

@@ -29,11 +29,11 @@ import type { Posted, Reply } from '../serve/http.ts';
 import { answered } from './answered.ts';
 import type { Peers } from './peers.ts';
 
-type Asked = Pick<Peers, 'containers' | 'trace'>;
+type PathPeers = Pick<Peers, 'containers' | 'trace'>;
 
 /** Answers `GET /api/v1/trace?from=…&to=…`. @param missing why nothing is known yet */
 export const pathRoute =
-  (world: () => World, peers: Asked, missing: () => string | undefined) =>
+  (world: () => World, peers: PathPeers, missing: () => string | undefined) =>
   (text: string): Promise<Reply> =>
     answered(
       () => parsePathQuery(text),
@@ -45,7 +45,7 @@ export const pathRoute =
  * Answers `POST /api/v1/send`, whose body is what the query of `/api/v1/trace` is: follows the packet, and has one sent.
  */
 export const sendRoute =
-  (world: () => World, peers: Asked & Pick<Peers, 'packet'>, missing: () => string | undefined) =>
+  (world: () => World, peers: PathPeers & Pick<Peers, 'packet'>, missing: () => string | undefined) =>
   ({ body }: Posted): Promise<Reply> =>
     answered(
       () => parsePathQuery(queryIn(body)),
@@ -77,11 +77,11 @@ async function sendAlong(path: PacketPath, peers: Pick<Peers, 'packet'>): Promis
 }
 
 /** A packet's whole way: the node that sends, and the one that the tunnel leads to. @throws QueryError */
-export async function followPath(query: PathQuery, world: World, peers: Asked): Promise<PacketPath> {
+export async function followPath(query: PathQuery, world: World, peers: PathPeers): Promise<PacketPath> {
   const ends = async (name: 'from' | 'to') => {
     const end = query[name];
     const node = 'address' in end ? nodeOf(end.address, world) : undefined;
-    // beyond the overlays nobody knows of a container
+    // outside the overlays no container is known
     if ('address' in end && node === undefined) return knownEnds(end, []);
     const { rows, unanswered } = await peers.containers({ node });
     const known = knownEnds(end, rows, node);
@@ -124,7 +124,7 @@ async function legsOf(
   node: string,
   to: KnownEnd,
   world: World,
-  peers: Asked,
+  peers: PathPeers,
 ): Promise<Leg[]> {
   const source = sourceHop(from, node);
   if (source.is === 'Wrong') return [{ node, side: 'out', hops: [source] }];
@@ -140,12 +140,11 @@ async function legsOf(
   return [first, await legOf(inward, to.node, peers)];
 }
 
-async function legOf(query: TraceQuery, node: string, peers: Asked): Promise<Leg> {
-  const said = (await peers.trace(node, traceText(query))) ?? {
+async function legOf(query: TraceQuery, node: string, peers: PathPeers): Promise<Leg> {
+  const leg = (await peers.trace(node, traceText(query))) ?? {
     problem: `no agent has registered on node ${node}`,
   };
-  const hops =
-    'problem' in said ? [silentStep(node, said.problem)] : said.hops.map((hop) => pathHop(hop, node));
+  const hops = 'problem' in leg ? [silentStep(node, leg.problem)] : leg.hops.map((hop) => pathHop(hop, node));
   return { node, side: query.side, hops };
 }
 

@@ -43,7 +43,7 @@ interface Target {
   certificate?: string | undefined;
 }
 
-interface Said<T> {
+interface AgentRows<T> {
   rows: T[];
   /** Why rows are missing. */
   problem?: string;
@@ -56,28 +56,28 @@ interface Said<T> {
 interface All<T> {
   rows: T[];
   unanswered: Unanswered[];
-  /** The last pass of the agent, if only one was asked, and said it. */
+  /** The last pass of the agent, if only one was asked, and reported it. */
   pass?: LastPass | undefined;
 }
 
 /** The last answer of an agent. */
-interface Asked<T> {
+interface CachedAnswer<T> {
   address: string;
   /** When the round ended in which it was asked, as Date.now(); Infinity before. */
   at: number;
   failed: boolean;
-  answer: Promise<Said<T>>;
+  answer: Promise<AgentRows<T>>;
 }
 
-/** A path of agents, and how its answer is understood. */
+/** A path of agents, and the parser of its answer. */
 interface Question<T> {
   path: string;
   read: (body: string, node: string) => { rows: T[]; problems: string[]; pass?: LastPass };
-  said: Map<string, Asked<T>>;
+  answers: Map<string, CachedAnswer<T>>;
 }
 
 /** The agents whose answers a request needs. */
-interface Wanted {
+interface RowsFilter {
   /** Only this node's; undefined: all. */
   node?: string | undefined;
   /** The request is for a page after the first. */
@@ -87,7 +87,7 @@ interface Wanted {
 const question = <T>(path: string, read: Question<T>['read']): Question<T> => ({
   path,
   read,
-  said: new Map(),
+  answers: new Map(),
 });
 
 interface PeersOptions {
@@ -102,7 +102,7 @@ interface PeersOptions {
   times?: PeerTimes;
 }
 
-/** The agents of all nodes, as an operator asks them for what they alone know. */
+/** The agents of all nodes, which an operator asks for what only they know. */
 export class Peers {
   readonly #options: PeersOptions;
   readonly #times: PeerTimes;
@@ -118,21 +118,21 @@ export class Peers {
   }
 
   /** Every container that the agents know of, of one node or of all, and which nodes are missing in that. */
-  containers(wanted: Wanted = {}): Promise<All<ContainerRow>> {
+  containers(wanted: RowsFilter = {}): Promise<All<ContainerRow>> {
     return this.#all(this.#containers, wanted);
   }
 
   /** How nodes differ from what is desired, of one node or of all, and which nodes are missing in that. */
-  kernel(wanted: Wanted = {}): Promise<All<KernelRow>> {
+  kernel(wanted: RowsFilter = {}): Promise<All<KernelRow>> {
     return this.#all(this.#kernel, wanted);
   }
 
   /** How a node reaches each other one. Nothing is kept: of all nodes it would be a million rows. */
   async reached(node: string): Promise<{ rows: PeerRow[]; unanswered: Unanswered[] }> {
-    const said = await this.#one(node, agentPeersPath, undefined, (body) => readNodePeers(body, node));
-    if (said === undefined) return { rows: [], unanswered: [] };
-    if ('problem' in said) return { rows: [], unanswered: [{ node, reason: said.problem }] };
-    const { rows, problems } = said;
+    const answer = await this.#one(node, agentPeersPath, undefined, (body) => readNodePeers(body, node));
+    if (answer === undefined) return { rows: [], unanswered: [] };
+    if ('problem' in answer) return { rows: [], unanswered: [{ node, reason: answer.problem }] };
+    const { rows, problems } = answer;
     const partial = { node, reason: problems.join('; '), answer: 'Partial' as const };
     return { rows, unanswered: problems.length === 0 ? [] : [partial] };
   }
@@ -175,12 +175,12 @@ export class Peers {
     const until = Date.now() + ms;
     return this.#queue.add(async () => {
       // waiting for its turn is a part of the time that it has
-      const left = until - Date.now();
-      if (left <= 0) return { problem: `${target.address}: ${this.#noTurn(ms)}` };
+      const remainingMs = until - Date.now();
+      if (remainingMs <= 0) return { problem: `${target.address}: ${this.#noTurn(ms)}` };
       try {
-        return read(await this.#fetch(path, target, AbortSignal.timeout(left), post));
+        return read(await this.#fetch(path, target, AbortSignal.timeout(remainingMs), post));
       } catch (error) {
-        return { problem: `${target.address}: ${whyNot(error, left)}` };
+        return { problem: `${target.address}: ${whyNot(error, remainingMs)}` };
       }
     });
   }
@@ -189,7 +189,7 @@ export class Peers {
     return `it was not its turn within ${ms} ms: too many do not answer`;
   }
 
-  async #all<T>(asked: Question<T>, wanted: Wanted): Promise<All<T>> {
+  async #all<T>(asked: Question<T>, wanted: RowsFilter): Promise<All<T>> {
     const { node } = wanted;
     const targets = this.#targets().filter((target) => node === undefined || target.node === node);
     if (node === undefined) this.#forgetAllBut(targets);
@@ -201,22 +201,22 @@ export class Peers {
       known: this.#ask(asked, target, until, wanted),
     }));
     const all = await Promise.all(
-      round.map(async ({ target, known }) => ({ target, said: await known.answer })),
+      round.map(async ({ target, known }) => ({ target, answer: await known.answer })),
     );
     const now = Date.now();
     for (const { known } of round) known.at = Math.min(known.at, now);
     return {
-      rows: all.flatMap(({ said }) => said.rows),
+      rows: all.flatMap(({ answer }) => answer.rows),
       unanswered: all
-        .flatMap(({ target, said }) => unansweredBy(target, said))
+        .flatMap(({ target, answer }) => unansweredBy(target, answer))
         .sort((a, b) => (a.node < b.node ? -1 : 1)),
-      pass: node === undefined ? undefined : all[0]?.said.pass,
+      pass: node === undefined ? undefined : all[0]?.answer.pass,
     };
   }
 
   #forgetAllBut(targets: readonly Target[]): void {
     const nodes = new Set(targets.map(({ node }) => node));
-    for (const kept of [this.#containers.said, this.#kernel.said, this.#silent])
+    for (const kept of [this.#containers.answers, this.#kernel.answers, this.#silent])
       for (const known of kept.keys()) if (!nodes.has(known)) kept.delete(known);
   }
 
@@ -231,37 +231,42 @@ export class Peers {
     });
   }
 
-  /** One node that is asked for by itself has all the time, and is asked again where it did not answer. */
-  #ask<T>(asked: Question<T>, target: Target, until: number, { node, following }: Wanted): Asked<T> {
+  /** A request for one node has the whole time, and asks again if the node did not answer. */
+  #ask<T>(
+    asked: Question<T>,
+    target: Target,
+    until: number,
+    { node, following }: RowsFilter,
+  ): CachedAnswer<T> {
     const alone = node !== undefined;
-    const known = asked.said.get(target.node);
+    const known = asked.answers.get(target.node);
     const kept = following === true ? this.#times.keptForPages : this.#times.kept;
     const isFresh = known?.address === target.address && known.at + kept > Date.now();
     if (isFresh && !(alone && known.failed)) return known;
     const most = alone ? this.#times.all : this.#times.each;
     const answer = this.#queue.add(() => this.#answerOf(asked, target, until, most));
-    const said: Asked<T> = { at: Infinity, address: target.address, failed: false, answer };
-    void answer.then(({ problem }) => (said.failed = problem !== undefined));
-    asked.said.set(target.node, said);
-    return said;
+    const asking: CachedAnswer<T> = { at: Infinity, address: target.address, failed: false, answer };
+    void answer.then(({ problem }) => (asking.failed = problem !== undefined));
+    asked.answers.set(target.node, asking);
+    return asking;
   }
 
-  async #answerOf<T>(asked: Question<T>, target: Target, until: number, most: number): Promise<Said<T>> {
-    const failed = (why: string): Said<T> => ({ rows: [], problem: `${target.address}: ${why}` });
-    const left = Math.min(most, until - Date.now());
-    // it may well answer, so that it is not asked last the next time
-    if (left <= 0) return failed(this.#noTurn());
+  async #answerOf<T>(asked: Question<T>, target: Target, until: number, most: number): Promise<AgentRows<T>> {
+    const failed = (why: string): AgentRows<T> => ({ rows: [], problem: `${target.address}: ${why}` });
+    const remainingMs = Math.min(most, until - Date.now());
+    // it may answer, so the next round does not ask it last
+    if (remainingMs <= 0) return failed(this.#noTurn());
     try {
-      const body = await this.#fetch(asked.path, target, AbortSignal.timeout(left));
+      const body = await this.#fetch(asked.path, target, AbortSignal.timeout(remainingMs));
       const { rows, problems, pass } = asked.read(body, target.node);
       this.#silent.delete(target.node);
-      const gaps: Pick<Said<T>, 'problem' | 'answer'> = problems.length === 0
+      const gaps: Pick<AgentRows<T>, 'problem' | 'answer'> = problems.length === 0
         ? {}
         : { problem: problems.join('; '), answer: 'Partial' };
       return { rows, ...gaps, pass };
     } catch (error) {
       this.#silent.add(target.node);
-      return failed(whyNot(error, left));
+      return failed(whyNot(error, remainingMs));
     }
   }
 
@@ -271,7 +276,7 @@ export class Peers {
   }
 }
 
-const unansweredBy = ({ node }: Target, { problem, answer }: Said<unknown>): Unanswered[] =>
+const unansweredBy = ({ node }: Target, { problem, answer }: AgentRows<unknown>): Unanswered[] =>
   problem === undefined ? [] : [{ node, reason: problem, ...(answer === undefined ? {} : { answer }) }];
 
 /** @param ms how long the agent had */

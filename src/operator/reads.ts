@@ -14,12 +14,12 @@ const listFrom = 50;
 const askedMs = 5_000;
 
 /** Time at which an object was asked for, in milliseconds since the epoch, and whether it existed. */
-interface Asked {
+interface Lookup {
   at: number;
   there: boolean;
 }
 
-/** What reads in ways of its own. */
+/** Readers that have their own ways of reading. */
 interface Readers {
   addresses: NodeAddresses;
   networksKind: NetworksKindReader;
@@ -29,7 +29,7 @@ interface Readers {
 /** Names that were asked for recently. A name whose object came or went after that has to be asked for again. */
 const recent = (
   cache: { get: (name: string) => unknown },
-  asked: ReadonlyMap<string, Asked>,
+  asked: ReadonlyMap<string, Lookup>,
   now: number,
 ): Set<string> =>
   new Set(
@@ -50,9 +50,9 @@ export class Answers {
   readonly #networksKind: NetworksKindReader;
   readonly #reservations: ReservationsReader;
   readonly #asked = {
-    nodes: new Map<string, Asked>(),
-    networks: new Map<string, Asked>(),
-    agents: new Map<string, Asked>(),
+    nodes: new Map<string, Lookup>(),
+    networks: new Map<string, Lookup>(),
+    agents: new Map<string, Lookup>(),
   };
   /** Nodes whose addresses were read in this run, so that a Node without any is not asked for again and again. */
   readonly #read = new Set<string>();
@@ -125,7 +125,7 @@ export class Answers {
   async #ask<T extends KubeObject>(
     informer: Informer<T>,
     names: readonly string[],
-    asked?: Map<string, Asked>,
+    asked?: Map<string, Lookup>,
   ): Promise<void> {
     const now = Date.now();
     if (names.length > listFrom) await informer.relist();

@@ -25,7 +25,7 @@ export class ReservationsReader {
     this.#cache = cache;
   }
 
-  /** A list counts until the cache is as new: a watch that lags must not bring back what the list had no more. */
+  /** A list counts until the cache is as new: a watch that lags must not bring back an object that the list did not have. */
   get known(): Known {
     const { byName, resourceVersion } = this.#cache;
     const cached = { reservations: byName, reservationsAt: Number(resourceVersion) };

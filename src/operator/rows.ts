@@ -48,7 +48,7 @@ export function rowEndpoints(
     const { rows, unanswered } = await peers.kernel(wantedBy(query));
     return { ...paged('kernel', kernelEntries(rows), query), unanswered };
   });
-  const happened = route('events', async (query) =>
+  const eventRows = route('events', async (query) =>
     paged('events', eventEntries(await events.list(query.network ?? query.node)), query),
   );
   const reached = route('peers', async (query) => {
@@ -63,7 +63,7 @@ export function rowEndpoints(
   });
   return {
     ...(Object.fromEntries(stored) as Record<string, Route>),
-    [pathOf('events')]: happened,
+    [pathOf('events')]: eventRows,
     [pathOf('containers')]: containers,
     [pathOf('kernel')]: kernel,
     [pathOf('peers')]: reached,
@@ -86,10 +86,10 @@ const probeRoute =
       return json(400, { error: 'the body must name the node whose agent probes: "node"' });
     const unknown = missing();
     if (unknown !== undefined) return json(503, { error: unknown });
-    const said = await peers.probe(node, names);
-    if (said === undefined)
+    const result = await peers.probe(node, names);
+    if (result === undefined)
       return json(400, { error: `node ${JSON.stringify(node)}: no agent has registered on such a node` });
-    if ('problem' in said)
-      return json(502, { error: `the agent of ${node} did not answer: ${said.problem}` });
-    return json(200, { version: pkg.version, node, peers: said.rows, problems: said.problems });
+    if ('problem' in result)
+      return json(502, { error: `the agent of ${node} did not answer: ${result.problem}` });
+    return json(200, { version: pkg.version, node, peers: result.rows, problems: result.problems });
   };

@@ -40,7 +40,7 @@ const quiet = new Set(['Progressing', 'NoAgents', 'NotStored']);
 /** Conditions that report a problem when they are True. */
 const alarmTypes = new Set(['Restored', 'Degraded', 'Quarantined', 'Exhausting', 'TightBlocks', 'Deleting']);
 
-/** Nodes take at most about so many pods: a network whose nodes have room for more is never tight. */
+/** No node takes many more pods than this: a network whose nodes have room for more is never tight. */
 const mostPods = 256;
 
 /** The next Nodes whose pods are not known are read after so many milliseconds. */
@@ -126,7 +126,8 @@ export class Statuses {
     const current = due.filter((put) => put.isCurrent);
     await inParallel(current, async (put) => {
       if (signal.aborted || !(await put.send(this.#client))) return;
-      for (const [type, condition] of put.news()) this.#events.event(put.object, type, condition);
+      for (const [type, condition] of put.changedConditions())
+        this.#events.event(put.object, type, condition);
     });
     // one network whose finalizer is refused holds up no status
     if (failures.length > 0) throw failures[0];
@@ -178,7 +179,7 @@ export class Statuses {
 
 type WithConditions = KubeObject & { status?: { conditions?: Condition[] } | undefined };
 
-type Put = Pick<StatusPut<WithConditions>, 'differs' | 'isCurrent' | 'send' | 'news' | 'object'>;
+type Put = Pick<StatusPut<WithConditions>, 'differs' | 'isCurrent' | 'send' | 'changedConditions' | 'object'>;
 
 /** The next status of one object, to be written over exactly the object that it was made for. */
 class StatusPut<T extends WithConditions> {
@@ -218,7 +219,7 @@ class StatusPut<T extends WithConditions> {
   }
 
   /** Conditions with a new reason, by the type of Event that reports it. */
-  news(): ['Warning' | 'Normal', Condition][] {
+  changedConditions(): ['Warning' | 'Normal', Condition][] {
     return (this.#status?.conditions ?? []).flatMap((condition) => {
       const old = this.object.status?.conditions?.find(({ type }) => type === condition.type);
       if (old?.reason === condition.reason || quiet.has(condition.reason)) return [];
@@ -226,7 +227,7 @@ class StatusPut<T extends WithConditions> {
       if (condition.type === 'Stalled' || condition.type === 'Reconciling') return [];
       // there are as many as nodes; a new reason for a refusal is news
       if (condition.type === 'Reserved' || condition.type === 'Bound') return [];
-      // that is what the user asked for
+      // the user asked for that
       if (condition.type === 'Draining')
         return condition.reason === 'AgentsAsked' || condition.reason === 'NotDraining'
           ? []

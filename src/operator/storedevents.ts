@@ -7,7 +7,7 @@ import type { StoredEvent } from '../rows/events.ts';
 const keptMs = 2_000;
 const mostKept = 100;
 
-/** The Events about our objects that the API server has. They are asked for when somebody looks at them. */
+/** The Events about our objects that the API server has. They are read when a user looks at them. */
 export class StoredEvents {
   readonly #client: Pick<Client, 'list'>;
   readonly #kept = new Map<string, { until: number; answer: Promise<StoredEvent[]> }>();

@@ -66,7 +66,7 @@ export class Writer {
     }
   }
 
-  /** False where the object is not yet as the write wants it. */
+  /** False if the object is not yet as the write wants it. */
   async #perform(write: Write): Promise<boolean> {
     const { configs, ledger, allocations, agents } = this.#caches;
     switch (write.kind) {

@@ -6,7 +6,7 @@ import type { ProbeMetrics } from './prober.ts';
 export function probeMetrics(
   registry: Registry,
   prefix: string,
-): ProbeMetrics & { judged: (found: readonly Verdict[]) => void } {
+): ProbeMetrics & { setVerdicts: (found: readonly Verdict[]) => void } {
   const registers = [registry];
   const results = new Counter({
     name: `${prefix}probes_total`,
@@ -32,16 +32,16 @@ export function probeMetrics(
     labelNames: ['verdict'],
     registers,
   });
-  const judged = (found: readonly Verdict[]) => {
+  const setVerdicts = (found: readonly Verdict[]) => {
     for (const verdict of verdicts)
       judgements.set({ verdict }, found.filter((one) => one === verdict).length);
   };
-  judged([]);
+  setVerdicts([]);
   return {
     probed: (layer, result, seconds) => {
       results.inc({ layer, result });
       for (const one of seconds) times.observe({ layer }, one);
     },
-    judged,
+    setVerdicts,
   };
 }

@@ -128,9 +128,9 @@ export class Prober {
       pathMTU: looked.seen.ways.get(wanted.address)?.mtu,
       isFresh,
       signs,
-      heard: responder.heard(peer, lastPathAt)
+      lastHeard: responder.hasHeardFrom(peer, lastPathAt)
         ? 'lately'
-        : responder.heard(peer, startedAt)
+        : responder.hasHeardFrom(peer, startedAt)
           ? 'before'
           : 'no',
       neighbour: looked.seen.neighbour,

@@ -52,21 +52,21 @@ const flood = 2_000;
 /** A token bucket: `most` tokens at first, and a new one every `everyMs`. */
 class Bucket {
   readonly #size: { most: number; everyMs: number };
-  #left: number;
+  #tokens: number;
   #at: number;
 
   constructor(size: { most: number; everyMs: number }, now: number) {
     this.#size = size;
-    this.#left = size.most;
+    this.#tokens = size.most;
     this.#at = now;
   }
 
   take(now: number): boolean {
     const { most, everyMs } = this.#size;
-    this.#left = Math.min(most, this.#left + Math.max(0, now - this.#at) / everyMs);
+    this.#tokens = Math.min(most, this.#tokens + Math.max(0, now - this.#at) / everyMs);
     this.#at = now;
-    if (this.#left < 1) return false;
-    this.#left--;
+    if (this.#tokens < 1) return false;
+    this.#tokens--;
     return true;
   }
 }
@@ -124,7 +124,7 @@ export class Responder {
   }
 
   /** Whether a request of the node has arrived since a time, in ms since the epoch. */
-  heard(node: string, since: number): boolean {
+  hasHeardFrom(node: string, since: number): boolean {
     return (this.#askers.get(node)?.heardAt ?? 0) >= since;
   }
 

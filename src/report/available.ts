@@ -27,7 +27,7 @@ export class NetworkAvailable {
    * Clears it; called once the node's data path is complete. Returns the time in ms after which to repeat it.
    * @throws Error if the API server does not answer
    */
-  async say(): Promise<number> {
+  async clear(): Promise<number> {
     const condition = {
       type: 'NetworkUnavailable',
       status: 'False',

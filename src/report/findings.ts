@@ -22,7 +22,7 @@ export interface Health {
   docker: Finding | undefined;
   /** What stays in the data path although objects do not show it. */
   holding: Finding | undefined;
-  /** What probes of other nodes came to; undefined while there are none. */
+  /** The finding of probes of other nodes; undefined while there are none. */
   probed: Finding | undefined;
 }
 

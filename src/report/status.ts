@@ -39,7 +39,7 @@ export interface NetworkUse {
   /** Names of the networks that containers use. */
   inUse: ReadonlySet<string> | undefined;
   users: ReadonlyMap<string, NetworkUsers>;
-  /** Answers of this process alone: an earlier agent may have told containers something else. */
+  /** Only answers of this process: an earlier agent may have answered containers differently. */
   draining: ReadonlyMap<string, readonly DrainingBlock[]>;
 }
 
@@ -97,11 +97,11 @@ function useOf(
   const full = usage?.get(name) ?? before?.usage ?? [];
   const isUsed = inUse?.has(name) ?? before?.inUse === true;
   const drains = draining.get(name) ?? [];
-  const said = users.get(name) ?? (inUse === undefined ? before?.users : undefined);
+  const answer = users.get(name) ?? (inUse === undefined ? before?.users : undefined);
   return {
     ...(full.length === 0 ? {} : { usage: [...full] }),
     ...(isUsed ? { inUse: true } : {}),
-    ...(said === undefined ? {} : { users: said }),
+    ...(answer === undefined ? {} : { users: answer }),
     ...(drains.length === 0 ? {} : { draining: [...drains] }),
   };
 }

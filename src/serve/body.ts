@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http';
 /** The largest request body that is accepted, in bytes. */
 export const largestBody = 64 * 1024;
 
-/** The client closed the connection before the whole body arrived, so nobody is left to read a reply. */
+/** The client closed the connection before the whole body arrived, so no reply can be read. */
 export class CutOff extends Error {
   override name = 'CutOff';
 

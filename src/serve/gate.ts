@@ -31,7 +31,7 @@ export class HTTPRefusal {
 }
 
 /**
- * The path that a ClusterRole must name for a path of ours. Kubernetes lets every user whom it knows get `/api/*`
+ * The path that a ClusterRole must name for a path of ours. Kubernetes lets every authenticated user get `/api/*`
  * (ClusterRole system:discovery), so that a right to `/api/v1/containers` would be everybody's.
  */
 export const rightOf = (path: string): string => (path.startsWith('/api/') ? `/overlay-master${path}` : path);

@@ -12,10 +12,10 @@ import { send, type Reply, type Stream } from './send.ts';
 
 export type { Reply, Stream };
 
-/** Answers GET and HEAD of one path. @param query what stands behind `?`, empty where nothing does */
+/** Answers GET and HEAD of one path. @param query the text after `?`, or empty */
 type Read = (query: string) => Reply | Stream | Promise<Reply | Stream>;
 
-/** Answers GET and HEAD without a token: for what is the same for everybody. */
+/** Answers GET and HEAD without a token, for files that are the same for all users. */
 interface Open {
   open: () => Reply;
 }
@@ -87,7 +87,7 @@ const connections = 512;
  * `/readyz` need the bearer token of an authorised user.
  * @param options.listen `127.0.0.1:9181` or `[::1]:9181`; `:9181` listens on every address, of both families where
  * the host has both
- * @throws ListenError where `listen` is malformed or cannot be bound; CertificateError
+ * @throws ListenError if `listen` is malformed or cannot be bound; CertificateError
  */
 export async function serve(options: {
   listen: string;

@@ -17,8 +17,8 @@ export class Quota {
   }
 
   release(of: string): void {
-    const left = this.#count(of) - 1;
-    if (left > 0) this.#taken.set(of, left);
+    const count = this.#count(of) - 1;
+    if (count > 0) this.#taken.set(of, count);
     else this.#taken.delete(of);
   }
 

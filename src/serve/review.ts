@@ -77,7 +77,7 @@ export class Reviews {
   readonly #places = new Quota(limits.each);
   #underWay = 0;
 
-  /** @param own `audience`: tokens for it are taken, beside those for the API server */
+  /** @param own `audience`: tokens for it are accepted, besides those for the API server */
   constructor(client: Pick<Client, 'raw'>, own: Partial<Times> & { audience?: string } = {}) {
     const { audience, ...some } = own;
     this.#client = client;
@@ -92,7 +92,7 @@ export class Reviews {
    */
   authenticate(token: string, from: string): Promise<User | undefined> {
     return this.#remembered(['token', token], from, async () => {
-      // the API server says of a token of another audience that it is nobody's, unless it is told which one
+      // for a token of another audience the API server needs that audience; otherwise it reports that the token has no user
       const audience = audiencesOf(token).includes(this.#audience) ? this.#audience : undefined;
       const audiences = audience === undefined ? undefined : [audience];
       const status = await this.#review<TokenStatus>('authentication', 'TokenReview', { token, audiences });
@@ -121,13 +121,13 @@ export class Reviews {
     });
   }
 
-  async #remembered<T>(question: string[], who: string, ask: () => Promise<T>): Promise<T> {
+  async #remembered<T>(question: string[], client: string, ask: () => Promise<T>): Promise<T> {
     const key = createHash('sha256').update(JSON.stringify(question)).digest('base64');
     for (const answers of [this.#allowed, this.#refused]) {
       const known = answers.get(key);
       if (known !== undefined && known.until > Date.now()) return known.value as T;
     }
-    const pending = this.#pending.get(key) ?? this.#ask(key, who, ask);
+    const pending = this.#pending.get(key) ?? this.#ask(key, client, ask);
     if (pending.waiting >= limits.waiting) throw new CrowdedError('too many wait for the same answer');
     pending.waiting++;
     return pending.answer as Promise<T>;
@@ -137,18 +137,18 @@ export class Reviews {
    * Starts a review.
    * @throws CrowdedError, ReviewError
    */
-  #ask(key: string, who: string, ask: () => Promise<unknown>) {
+  #ask(key: string, client: string, ask: () => Promise<unknown>) {
     // a renewal of an expired "yes" does not count against the address, which many users may share
     if (!this.#allowed.has(key)) {
-      if (this.#places.full(who)) {
-        throw new CrowdedError(`${limits.each} reviews for ${who} are under way or were refused just now`);
+      if (this.#places.full(client)) {
+        throw new CrowdedError(`${limits.each} reviews for ${client} are under way or were refused just now`);
       }
       if (this.#underWay >= limits.underWay) throw new ReviewError('too many are under way');
     }
-    this.#places.take(who);
+    this.#places.take(client);
     const answer = this.#asked(key, ask).finally(() => {
       this.#pending.delete(key);
-      this.#places.release(who);
+      this.#places.release(client);
     });
     const pending = { answer, waiting: 0 };
     this.#pending.set(key, pending);
@@ -199,7 +199,7 @@ interface TokenStatus {
   audiences?: string[];
 }
 
-/** For whom a token says that it is. It decides only what the API server is asked: nothing here is believed. */
+/** The audience that the token itself names. It only decides what the API server is asked; it is not trusted. */
 function audiencesOf(token: string): unknown[] {
   try {
     const claims = Buffer.from(token.split('.')[1] ?? '', 'base64url').toString('utf8');

@@ -54,7 +54,7 @@ export async function send(
     vary: 'accept-encoding',
     ...always,
     ...headers,
-    // close the connection instead of waiting for a body that nobody reads
+    // close the connection instead of waiting for a body that is not read
     ...(request.method === 'GET' || request.method === 'HEAD' ? {} : { connection: 'close' }),
   });
   response.end(request.method === 'HEAD' ? undefined : (packed ?? body));

@@ -3,11 +3,11 @@ import type { AllocatedNetwork, OverlayAgentStatus, OverlayNetworkSpec } from '.
 import { leasedAddresses } from './leases.ts';
 import type { Docker } from '../docker/docker.ts';
 import type { Endpoint } from '../docker/engine.ts';
-import { isNews, usageOf, usageText } from './usage.ts';
+import { isWorthReporting, usageOf, usageText } from './usage.ts';
 
 /** How often addresses are counted, and the shortest time between two updates of the status. */
 const lookMs = 10_000;
-const sayMs = 60_000;
+const reportMs = 60_000;
 
 /** The networks whose addresses are counted, and the receiver of the counts. */
 export interface Counted {
@@ -26,8 +26,8 @@ interface Parts {
 /** Counts how full this node's blocks are. It counts often, but changes the status only when the difference matters. */
 export class UsageCounter {
   readonly #parts: Parts;
-  #said: NodeUsage | undefined;
-  #saidAt = -Infinity;
+  #reported: NodeUsage | undefined;
+  #reportedAt = -Infinity;
   #last: NodeUsage = new Map();
   /** Docker's containers; undefined until an engine has answered. */
   #endpoints: readonly Endpoint[] | undefined;
@@ -48,8 +48,8 @@ export class UsageCounter {
   }
 
   /** What the status should show. Undefined before the first count: the status then keeps what it has. */
-  get said(): NodeUsage | undefined {
-    return this.#said;
+  get reported(): NodeUsage | undefined {
+    return this.#reported;
   }
 
   /**
@@ -60,21 +60,21 @@ export class UsageCounter {
   async look(
     counted: Counted,
     stored: OverlayAgentStatus | undefined,
-  ): Promise<{ news: boolean; againMs: number }> {
+  ): Promise<{ changed: boolean; againMs: number }> {
     this.#endpoints = (await this.#parts.docker?.endpoints()) ?? this.#endpoints;
     const measured = this.#count(counted);
-    const before = this.#said ?? saidIn(stored);
+    const before = this.#reported ?? reportedIn(stored);
     const warnAt = (name: string) =>
       counted.networks.find(({ metadata }) => metadata.name === name)?.spec.warnAt ?? defaultWarnAt;
-    const news = isNews(before, measured, warnAt);
+    const isLarge = isWorthReporting(before, measured, warnAt);
     const now = performance.now();
-    if (!news || now - this.#saidAt < sayMs) {
-      this.#said = before;
-      return { news: false, againMs: lookMs };
+    if (!isLarge || now - this.#reportedAt < reportMs) {
+      this.#reported = before;
+      return { changed: false, againMs: lookMs };
     }
-    this.#said = measured;
-    this.#saidAt = now;
-    return { news, againMs: lookMs };
+    this.#reported = measured;
+    this.#reportedAt = now;
+    return { changed: true, againMs: lookMs };
   }
 
   /** The use as text: CNI's part as it is now, Docker's part as of the last count. */
@@ -106,5 +106,5 @@ function readLeases(leaseDir: string, network: string): string[] | undefined {
   }
 }
 
-const saidIn = (status: OverlayAgentStatus | undefined): NodeUsage =>
+const reportedIn = (status: OverlayAgentStatus | undefined): NodeUsage =>
   new Map((status?.networks ?? []).map(({ name, usage = [] }) => [name, usage]));

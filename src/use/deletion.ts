@@ -7,7 +7,7 @@ import { mostNamed, type UsersOf } from './users.ts';
 interface Counting {
   /** The networks as the API server has them. */
   networks: readonly OverlayNetwork[];
-  /** The snapshot by which containers are told their networks. */
+  /** The snapshot from which containers get their networks. */
   snapshot: Pick<Snapshot, 'networks'> | undefined;
   /** Finds users by the plugin's records and the node's links. */
   usersOf: UsersOf;
@@ -39,8 +39,8 @@ export function deletionAnswers(counting: Counting, before: DeletionAnswers): De
     if (!isWaiting(metadata)) continue;
     if (applied.has(name) && applied.get(name) !== deletion) continue;
     const last = before.get(name) ?? counting.stored(name);
-    const said = answer(name, deletion, last, counting);
-    if (said !== undefined) next.set(name, said);
+    const given = answer(name, deletion, last, counting);
+    if (given !== undefined) next.set(name, given);
   }
   return JSON.stringify([...next]) === JSON.stringify([...before]) ? before : next;
 }
@@ -55,18 +55,18 @@ function answer(
   if (dockers === undefined) return last;
   const users = [...usersOf(name), ...dockers];
   const now = Date.now();
-  const said: NetworkUsers = {
+  const present: NetworkUsers = {
     deletion,
     at: new Date(now).toISOString(),
     count: users.length,
     ...(users.length === 0 ? {} : { named: users.slice(0, mostNamed) }),
   };
   const old = last?.deletion === deletion ? last : undefined;
-  if (old !== undefined && isSame(old, said)) {
+  if (old !== undefined && isSame(old, present)) {
     // the operator waits only a limited time for a silent agent
-    return old.count > 0 && now - Date.parse(old.at) >= renewMs ? said : old;
+    return old.count > 0 && now - Date.parse(old.at) >= renewMs ? present : old;
   }
-  return users.length > 0 || isFinal() ? said : old && { ...old, at: renewed(old, now, renewMs) };
+  return users.length > 0 || isFinal() ? present : old && { ...old, at: renewed(old, now, renewMs) };
 }
 
 const isSame = (a: NetworkUsers, b: NetworkUsers): boolean =>

@@ -6,7 +6,7 @@ import { contains, parseCidr } from '../net/cidr.ts';
 
 /** The facts that a count needs, all of the same moment. */
 interface Counting {
-  /** The snapshot by which containers are told their networks. */
+  /** The snapshot from which containers get their networks. */
   snapshot: Pick<Snapshot, 'networks'> | undefined;
   /** This node's networks, as applied. */
   allocated: readonly AllocatedNetwork[];
@@ -23,9 +23,9 @@ export type DrainAnswers = ReadonlyMap<string, readonly DrainingBlock[]>;
 
 /**
  * Counts the users of this node's blocks in draining subnets.
- * The answer names the network's generation that containers are told to join by: under that generation no container gets an
+ * The answer names the generation of the network from which containers get their addresses: under that generation no container gets an
  * address in these blocks. Until it is certain that this holds for all containers, the answer is not 0: the earlier answer
- * stays, which is of another generation or only a moment old.
+ * stays. It is of another generation, or only a moment old.
  */
 export function drainAnswers(
   { snapshot, allocated, usersOf, docker, isFinal }: Counting,

@@ -3,7 +3,7 @@ import type { NodeUsage } from '../api/usage.ts';
 import { parseAddress } from '../net/address.ts';
 import { addressesFor, containsAddress, parseCidr } from '../net/cidr.ts';
 
-/** The addresses that this node's containers have, by network; undefined where they are unknown. */
+/** The addresses that this node's containers have, by network; undefined if they are unknown. */
 export interface TakenAddresses {
   cni: (network: string) => readonly string[] | undefined;
   docker: (network: string) => readonly string[] | undefined;
@@ -52,7 +52,11 @@ function counted(cidr: string, containerizer: Containerizer, taken: readonly str
  * Whether the change is large enough to update the status: a part appeared or disappeared, another tenth is reached, the
  * network's `warnAt` is crossed, or a part became full or is no longer full. Otherwise each container would cause a write.
  */
-export function isNews(said: NodeUsage, measured: NodeUsage, warnAt: (network: string) => number): boolean {
+export function isWorthReporting(
+  reported: NodeUsage,
+  measured: NodeUsage,
+  warnAt: (network: string) => number,
+): boolean {
   const text = (usage: NodeUsage) =>
     JSON.stringify(
       [...usage].map(([name, parts]) => [
@@ -66,7 +70,7 @@ export function isNews(said: NodeUsage, measured: NodeUsage, warnAt: (network: s
         ]),
       ]),
     );
-  return text(said) !== text(measured);
+  return text(reported) !== text(measured);
 }
 
 /** `dcos 9.0.1.0/25 (CNI): 125 of 125 used; …` */

@@ -50,7 +50,7 @@ interface Parts {
   /** Called with each count of addresses. */
   onCount: (usage: NodeUsage) => void;
   /**
-   * Writes the state by which containers are told their networks to disk, for an agent that starts without the API server.
+   * Writes the state from which containers get their networks to disk, for an agent that starts without the API server.
    * @returns whether it is on disk
    */
   record: () => boolean;
@@ -60,8 +60,8 @@ interface Parts {
   onContainers?: (counts: ReadonlyMap<string, { CNI: number; Docker: number }>) => void;
 }
 
-/** What an agent's status says about the use of each network. */
-export interface SaidUse {
+/** The use of each network in an agent's status. */
+export interface ReportedUse {
   /** Undefined before the first count. */
   usage: NodeUsage | undefined;
   /** Undefined before the first count. */
@@ -90,8 +90,8 @@ export class Use {
     this.#containers = new Users({ stateDir, links });
   }
 
-  get said(): SaidUse {
-    return { usage: this.#usage.said, inUse: this.#inUse, users: this.#users, draining: this.#draining };
+  get reported(): ReportedUse {
+    return { usage: this.#usage.reported, inUse: this.#inUse, users: this.#users, draining: this.#draining };
   }
 
   /** How full this node's networks are, in words. */
@@ -103,15 +103,15 @@ export class Use {
    * Counts.
    * @returns whether the status changes, and when to count again; undefined before the first pass
    */
-  async look(): Promise<{ news: boolean; againMs: number } | undefined> {
+  async look(): Promise<{ changed: boolean; againMs: number } | undefined> {
     const { pass, caches } = this.#parts;
     if (pass.applied === undefined || !caches.agents.hasSynced) return undefined;
-    const { news, againMs } = await this.#usage.look(this.#counted, caches.agent?.status);
+    const { changed: usageChanged, againMs } = await this.#usage.look(this.#counted, caches.agent?.status);
     const usersOf = this.#containers.read();
-    const changed = this.#judgeUse(usersOf);
+    const useChanged = this.#judgeUse(usersOf);
     const answers = this.#answer(usersOf);
     return {
-      news: news || changed || answers.news,
+      changed: usageChanged || useChanged || answers.changed,
       againMs: answers.open ? Math.min(againMs, waitingMs) : againMs,
     };
   }
@@ -200,7 +200,7 @@ export class Use {
    * Answers for networks that are being deleted and for draining subnets.
    * @returns whether an answer changed, and whether an answer still has to change
    */
-  #answer(usersOf: UsersOf): { news: boolean; open: boolean } {
+  #answer(usersOf: UsersOf): { changed: boolean; open: boolean } {
     const { caches, pass, docker } = this.#parts;
     const { snapshot, held } = pass;
     const joining = this.#joining.mayDifferFrom(snapshot);
@@ -216,11 +216,11 @@ export class Use {
     const renewMs = (parseDuration(staleAfter) ?? defaultStaleAfterMs) / 3;
     const users = deletionAnswers({ ...counting, networks, stored, renewMs }, this.#users);
     const draining = drainAnswers({ ...counting, allocated: held?.networks ?? [] }, this.#draining);
-    const news = users !== this.#users || draining !== this.#draining;
+    const changed = users !== this.#users || draining !== this.#draining;
     this.#users = users;
     this.#draining = draining;
     const waits = networks.some(({ metadata }) => isWaiting(metadata));
-    return { news, open: waits || joining || kept === false || isDraining(draining) };
+    return { changed, open: waits || joining || kept === false || isDraining(draining) };
   }
 
   #stored(name: string): NetworkUsers | undefined {

@@ -26,7 +26,7 @@ export class Users {
     this.#links = options.links ?? linkNames;
   }
 
-  /** Counts a container that was told to join these networks, before its record exists. */
+  /** Counts a container that was answered to join these networks, before its record exists. */
   promise(networks: readonly Promised[], asked: Joining): void {
     this.#promised.set(recordFile(asked), {
       networks,
@@ -75,7 +75,7 @@ export class Users {
 /** The users of a network, or of one block of it. */
 export type UsersOf = (network: string, block?: Cidr) => NetworkUser[];
 
-/** A network that a container was told to join. */
+/** A network that the agent's answer let a container join. */
 interface Promised {
   name: string;
   /** The ranges of its address; undefined if not known yet. */

@@ -3,7 +3,7 @@ import { verdicts, type PeerRow } from '../rows/probe.ts';
 
 type Probed = Pick<PeerRow, 'peer' | 'is' | 'verdict' | 'evidence' | 'remedy'>;
 
-/** Peers that a message names beside the first. */
+/** Number of peers that a message names besides the first. */
 const mostNamed = 5;
 
 /**
@@ -34,8 +34,8 @@ export function findingOf(peers: readonly Probed[]): Finding | undefined {
         };
   }
   const named = others.slice(0, mostNamed).map(({ peer, verdict }) => `${peer} ${verdict}`);
-  const left = others.length - named.length;
-  const more = [...named, ...(left > 0 ? [`${left} more`] : [])].join(', ');
+  const omitted = others.length - named.length;
+  const more = [...named, ...(omitted > 0 ? [`${omitted} more`] : [])].join(', ');
   return {
     type,
     status: 'False',

@@ -3,7 +3,7 @@ import type { Family } from '../net/address.ts';
 import type { Fault } from './faults.ts';
 import type { Found } from './found.ts';
 import { overhead, type Path } from './paths.ts';
-import { ofSilence, openSilence, type Heard, type Signs } from './silence.ts';
+import { ofSilence, openSilence, type LastHeard, type Signs } from './silence.ts';
 import type { FaultKind } from './wire.ts';
 
 /** The results of the packets on one path. */
@@ -33,7 +33,7 @@ export interface Facts {
   results: PathResult[];
   /** Whether a packet sent after the last lost one was answered: then the peer's agent ran all the time. */
   isFresh: boolean;
-  heard: Heard;
+  lastHeard: LastHeard;
   /** Increase of each node's count of wrong UDP checksums during the check; undefined if not known. */
   checksums: { here: number | undefined; there: number | undefined };
   /** Faults that two reads of this kernel found; undefined if none was found and a part could not be read. */
@@ -135,10 +135,10 @@ export function undecided(facts: Facts): string | undefined {
   if (judge(facts) !== undefined) return undefined;
   const silence = openSilence(facts);
   if (silence !== undefined) return silence;
-  const gone = facts.results.filter((one) => one.layer === 'overlay' && lost(one));
-  if (gone.length > 0 && !facts.isFresh)
+  const lostPaths = facts.results.filter((one) => one.layer === 'overlay' && lost(one));
+  if (lostPaths.length > 0 && !facts.isFresh)
     return `packets to ${facts.peer} are lost, and none that was sent after them was answered: probe again`;
-  const small = gone.find(isSmallOverlay);
+  const small = lostPaths.find(isSmallOverlay);
   const unread = unreadOf(facts);
   if (small === undefined || unread === undefined) return undefined;
   return `${throughTunnel(small)} are lost, and what the kernel of ${unread} shows was not known in time, so that the cause is open: probe again`;

@@ -1,4 +1,4 @@
-/** Chooses peers in turn: no peer comes twice before each came once, and each node uses an order of its own. */
+/** Chooses peers in turn: each peer comes once before any comes twice, and each node has its own order. */
 export class Rotation {
   readonly #node: string;
   #last: string | undefined;

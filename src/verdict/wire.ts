@@ -66,13 +66,13 @@ export const renderRequest = (
 /** Renders an answer of the request's size. */
 export function renderAnswer(request: Request, view: View, bytes: number): Uint8Array {
   const { arrived, checksums, faults, without6 } = view;
-  const said = {
+  const fields = {
     s: arrived,
     c: checksums,
     ...(faults === undefined ? {} : { f: faults }),
     ...(without6 ? { no6: 1 } : {}),
   };
-  return datagram(JSON.stringify({ ...requestText(request), a: request.check, ...said }), bytes);
+  return datagram(JSON.stringify({ ...requestText(request), a: request.check, ...fields }), bytes);
 }
 
 type Raw = Record<string, unknown>;
@@ -112,13 +112,13 @@ export function readAnswer(data: Uint8Array): Answer | undefined {
   const { s: arrived, c: checksums, f: faults, no6 } = raw;
   if (!Array.isArray(arrived) || typeof checksums !== 'number' || !Number.isFinite(checksums))
     return undefined;
-  const said = Array.isArray(faults) ? faultKinds.filter((kind) => faults.includes(kind)) : undefined;
+  const known = Array.isArray(faults) ? faultKinds.filter((kind) => faults.includes(kind)) : undefined;
   return {
     ...request,
     view: {
       arrived: (arrived as unknown[]).filter(isCode),
       checksums,
-      ...(said === undefined ? {} : { faults: said }),
+      ...(known === undefined ? {} : { faults: known }),
       without6: no6 === 1,
     },
   };

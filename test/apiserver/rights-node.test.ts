@@ -25,7 +25,7 @@ beforeAll(async () => {
   // the policy takes some time to come into force
   for (let tries = 0; tries < 100; tries++) {
     const log = recordingLog();
-    await new NetworkAvailable({ client: unbound, node: 'node1', log }).say();
+    await new NetworkAvailable({ client: unbound, node: 'node1', log }).clear();
     if (log.lines.some((line) => line.includes('overlaynet-agent-node'))) return;
     await sleep(100);
   }
@@ -69,29 +69,29 @@ beforeEach(() => node('node1'));
 
 test('an agent clears NetworkUnavailable of its own Node, and a second time changes nothing', async () => {
   const available = new NetworkAvailable({ client: own, node: 'node1', log });
-  await available.say();
+  await available.clear();
   expect(await conditionsOf('node1')).toEqual([
     'Ready=True KubeletReady',
     'NetworkUnavailable=False OverlaynetIsUp',
   ]);
   const before = (await plane.client.get(nodes, 'node1'))?.metadata.resourceVersion;
-  expect(await available.say()).toBeGreaterThanOrEqual(600_000);
+  expect(await available.clear()).toBeGreaterThanOrEqual(600_000);
   expect((await plane.client.get(nodes, 'node1'))?.metadata.resourceVersion).toBe(before);
   expect(log.lines).toEqual([]);
   // a cloud's controller that writes later
   await node('node1');
-  await available.say();
+  await available.clear();
   expect(await conditionsOf('node1')).toContain('NetworkUnavailable=False OverlaynetIsUp');
 });
 
 test('an agent cannot change another Node', async () => {
   await node('node2');
   const said = recordingLog();
-  await new NetworkAvailable({ client: own, node: 'node2', log: said }).say();
+  await new NetworkAvailable({ client: own, node: 'node2', log: said }).clear();
   expect(said.lines).toEqual([
     expect.stringContaining('an agent writes the Node that its token is bound to'),
   ]);
-  await new NetworkAvailable({ client: unbound, node: 'node1', log: said }).say();
+  await new NetworkAvailable({ client: unbound, node: 'node1', log: said }).clear();
   expect(said.lines).toHaveLength(2);
   expect(await conditionsOf('node2')).toContain('NetworkUnavailable=True NoRouteCreated');
   expect(await conditionsOf('node1')).toContain('NetworkUnavailable=True NoRouteCreated');

@@ -7,7 +7,7 @@ import { CNIFiles } from '../../src/containers/cni.ts';
 import { socketIn } from '../../src/host/directories.ts';
 import { AgentSocket } from '../../src/containers/socket.ts';
 import { sweep } from '../../src/containers/sweep.ts';
-import type { Namespace } from '../../src/containers/wish.ts';
+import type { Namespace } from '../../src/containers/requested.ts';
 import type { AllocatedNetwork, NetworkSubnet } from '../../src/api/types.ts';
 import { bridges } from '../../src/dataplane/desired.ts';
 import { DataPath } from '../../src/linux/datapath.ts';

@@ -34,14 +34,14 @@ const own = () => new OwnRanges({ read: () => hostSpace(node.run), addresses: ['
 
 /** Returns the reported ranges without those of the uplink. */
 async function said(): Promise<Omit<OverlayAgentSpec, 'addresses' | 'uplinkMTU'>> {
-  const { ranges = [], ...rest } = await own().said();
+  const { ranges = [], ...rest } = await own().toRegister();
   const isUplink = (cidr: string) => uplink.some((range) => range.cidr === cidr);
   return { ...rest, ranges: ranges.filter(({ cidr }) => !isUplink(cidr)) };
 }
 
 test('a node with one uplink reports its subnets, but not loopback, link-local or the default route', async () => {
   await node.sh('ip addr add 169.254.3.1/16 dev eth0');
-  expect(await own().said()).toEqual({ ranges: uplink });
+  expect(await own().toRegister()).toEqual({ ranges: uplink });
 });
 
 test("a node reports a second LAN, Docker's bridges, an address on lo, and routes of any table and metric, of both families", async () => {
@@ -88,7 +88,7 @@ test("objects of overlaynet and addresses of Services do not count as the node's
     await node.sh(`ip link add ${name} type bridge`);
     await node.sh(`ip addr add 10.96.0.10/32 dev ${name}`);
   }
-  expect(await own().said()).toEqual({ ranges: uplink });
+  expect(await own().toRegister()).toEqual({ ranges: uplink });
 });
 
 test('a link of any name can be registered', async () => {

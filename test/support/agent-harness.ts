@@ -96,7 +96,7 @@ export class TestNode {
         return Promise.resolve(this.uplinkMTU);
       },
       host: this.host,
-      ranges: { said: () => Promise.resolve(this.ranges) },
+      ranges: { toRegister: () => Promise.resolve(this.ranges) },
       docker: this.docker,
       metrics: new Metrics('0.0.0'),
       log: this.log,

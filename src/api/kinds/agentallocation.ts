@@ -13,7 +13,7 @@ export interface AllocatedNetwork {
   subnets: AllocatedSubnet[];
 }
 
-/** What a node was given; name = node. Written by the operator alone; created without VTEP and networks. */
+/** A node's allocation; name = node. Only the operator writes it; it is created without VTEP and networks. */
 export interface AgentAllocation extends KubeObject {
   spec: AgentAllocationSpec;
   status?: { conditions?: Condition[] };

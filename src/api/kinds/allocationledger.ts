@@ -12,7 +12,7 @@ export interface AllocationLedger extends KubeObject {
 export interface LedgerIndex {
   /** Absent before the first registration. */
   config?: PinnedConfig;
-  /** The values of OverlayConfig that are not pinned, as last seen: what an OverlayConfig made again begins with. */
+  /** The values of OverlayConfig that are not pinned, as last seen. An OverlayConfig that is created again begins with them. */
   settings?: LedgerSettings;
   /** The tunnel's MTU in force, in bytes: no node that joins makes it smaller. */
   mtu?: number;
@@ -22,7 +22,7 @@ export interface LedgerIndex {
   /** UID of the CRD of OverlayNetwork: networks that go with their CRD were not deleted. */
   networksCRD?: string;
   /**
-   * The index, or an entry of it, was lost and rebuilt: what it held beside what is found again is not known. Until every
+   * The index, or an entry of it, was lost and rebuilt: its content besides what was found again is unknown. Until every
    * AgentAllocation has been written since `version` and `reuseCooldown` since `since` is over, each new page is
    * `recovering`.
    */
@@ -61,7 +61,7 @@ export interface LedgerSpace {
 
 /**
  * Held by a node; being taken back; resting until `reuseCooldown` is over; held by two nodes as their agents say, or
- * outside its page, and so not given out; kept for the node of an OverlayReservation, and shown to nobody.
+ * outside its page, and so not given out; kept for the node of an OverlayReservation, and in no AgentAllocation.
  */
 export type BlockState = 'Held' | 'Releasing' | 'Cooling' | 'Quarantined' | 'Reserved';
 
@@ -77,7 +77,7 @@ export interface LedgerBlock {
   since: string;
   /** Name of the OverlayReservation; only while it is Reserved. */
   reservation?: string;
-  /** Of a VTEP: its MAC, where that is another than the one that follows from its index. */
+  /** Of a VTEP: its MAC, if that differs from the one that follows from its index. */
   mac?: string;
 }
 

@@ -9,7 +9,7 @@ export interface Vtep {
   mac: string;
 }
 
-/** What a node's agent says of itself; name = node. Written by that node's agent alone. */
+/** A node's registration and state; name = node. Only that node's agent writes it. */
 export interface OverlayAgent extends KubeObject {
   spec: OverlayAgentSpec;
   status?: OverlayAgentStatus;
@@ -21,20 +21,20 @@ export interface OverlayAgentSpec {
   /** Bytes. */
   uplinkMTU: number;
   /**
-   * What it holds now, from its last allocation: the operator adopts it where its ledger was lost. Blocks that were
-   * withdrawn and that Docker's containers still use stay here, and are given to nobody meanwhile.
+   * What it holds now, from its last allocation: the operator adopts it if its ledger was lost. Blocks that were
+   * withdrawn and that Docker's containers still use stay here, and no other node gets them meanwhile.
    */
   vtep?: Vtep;
   networks?: { name: string; subnets: string[] }[];
   /** The highest resourceVersion it had seen when it registered. */
   seenResourceVersion?: string;
-  /** `status.restored.id` of the OverlayConfig that this registration answers: what it says it holds was said after it. */
+  /** `status.restored.id` of the OverlayConfig that this registration answers: its blocks were reported after that. */
   restore?: string;
-  /** Address space that the node uses beside the overlays: at most 64, those of links before those of routes. */
+  /** Address space that the node uses besides the overlays: at most 64, those of links before those of routes. */
   ranges?: HostRange[];
   /** How many more there are. */
   rangesLeftOut?: number;
-  /** The node's addresses beside the registered ones, at most 32: its processes are reached by them, too. */
+  /** The node's addresses besides the registered ones, at most 32: its processes are reached by them, too. */
   furtherAddresses?: string[];
 }
 
@@ -65,7 +65,7 @@ export interface AgentNetwork {
   name: string;
   state: NetworkState;
   message?: string;
-  /** Absent where the node has no bridges. */
+  /** Absent if the node has no bridges. */
   usage?: AddressUsage[];
   /** Containers have addresses of it, or had within the last minute; absent: none. */
   inUse?: boolean;
@@ -92,7 +92,7 @@ export interface DrainingBlock {
 export interface NetworkUsers {
   /** The network's `metadata.deletionTimestamp` that this answers: none of 0 stays so, since nothing can join any more. */
   deletion: string;
-  /** When it was said; said again as long as containers use it. */
+  /** Time of the answer; written again from time to time as long as containers use it. */
   at: string;
   count: number;
   /** At most 20 of them. */

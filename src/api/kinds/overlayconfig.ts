@@ -3,7 +3,7 @@ import type { Condition, KubeObject } from './meta.ts';
 /** The address family of the tunnel's outer packets. */
 export type Underlay = 'IPv4' | 'IPv6';
 
-/** Singleton `default`: what the whole cluster shares. The API server fills in DC/OS's defaults. */
+/** Singleton `default`: settings of the whole cluster. The API server fills in DC/OS's defaults. */
 export interface OverlayConfig extends KubeObject {
   spec: OverlayConfigSpec;
   status?: OverlayConfigStatus;
@@ -22,13 +22,13 @@ export interface OverlayConfigSpec {
   mtu?: number;
   /** Comma list of network names. */
   defaultNetwork: string;
-  /** Where nodes have their own addresses; an address outside is refused. Absent: a Node keeps what it registered with. */
+  /** Subnets of the nodes' own addresses; an address outside is refused. Absent: a Node keeps the addresses that it registered with. */
   nodeSubnets?: string[];
   /** Go duration: `10m`. */
   reuseCooldown: string;
-  /** Go duration; absent: `5m`. An agent that says nothing for so long holds up no deletion of a network. */
+  /** Go duration; absent: `5m`. The deletion of a network does not wait longer for a silent agent. */
   staleAfter?: string;
-  /** Absent: agents probe nobody by themselves. */
+  /** Absent: agents do not probe by themselves. */
   probes?: ProbesConfig;
 }
 
@@ -59,13 +59,13 @@ export interface OverlayConfigStatus {
   observedGeneration?: number;
   /** Absent until the first agent has registered. */
   effective?: EffectiveConfig;
-  /** Present while the cluster's data is taken to come from a backup, or the ledger to be lost: agents withdraw nothing. */
+  /** Present while the operator assumes that the data comes from a backup or that the ledger was lost: agents withdraw nothing. */
   restored?: Restoration;
   /** Present while a mass departure is not believed, and for ten minutes after it was confirmed. */
   departures?: Departures;
   /** Blocks that two agents say they hold; at most 32 are listed. */
   quarantined?: QuarantinedBlock[];
-  /** Registered nodes, of many the first two digits: what a new network is measured against. */
+  /** Number of registered nodes, above 99 rounded to two digits. New networks are compared with it. */
   nodes?: number;
   conditions?: Condition[];
 }

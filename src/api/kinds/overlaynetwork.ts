@@ -9,7 +9,7 @@ export interface NetworkSubnet {
   prefix: number;
   /** Draining: nodes keep their blocks and routes, no new block is given out and no new container gets an address. */
   state: 'Active' | 'Draining';
-  /** Once it is Draining and no container uses it, it is taken out of force; the entry itself stays where it is. */
+  /** Once it is Draining and no container uses it, it has no effect any more; the entry itself stays. */
   removeWhenDrained?: boolean;
 }
 

@@ -2,7 +2,7 @@ import type { Vtep } from './overlayagent.ts';
 import type { Condition, KubeObject } from './meta.ts';
 
 /**
- * What one node is to get, and nobody else: an agent of an old cluster keeps its addresses. Written by a person, or by
+ * Blocks and a VTEP for one node only: an agent of an old cluster keeps its addresses. Written by a person, or by
  * `kubectl overlay import`; its status is the operator's.
  */
 export interface OverlayReservation extends KubeObject {
@@ -19,7 +19,7 @@ export interface OverlayReservationSpec {
   vtep?: Vtep;
   /** Blocks, by network: at most one of each of its subnets. */
   networks?: ReservedNetwork[];
-  /** While it is there, no node gets anything new but what is reserved for it. */
+  /** While it exists, each node gets only new blocks that are reserved for it. */
   exclusive?: boolean;
   /** RFC 3339; from then on nothing is reserved by it. Absent: never. */
   expiresAt?: string;

@@ -36,7 +36,7 @@ function started() {
       },
     },
     uplinkMTU: () => Promise.resolve(1500),
-    ranges: { said: () => Promise.resolve({}) },
+    ranges: { toRegister: () => Promise.resolve({}) },
     caches,
     judge: { missing: undefined, holding: undefined },
     pass: { applied: undefined, held: undefined, docker: undefined, snapshot: undefined },
@@ -47,7 +47,7 @@ function started() {
     system: () => [],
     probed: () => undefined,
     certificate: () => undefined,
-    use: { said: { usage: undefined, inUse: undefined, users: new Map() } },
+    use: { reported: { usage: undefined, inUse: undefined, users: new Map() } },
     log: silent,
   };
   const report = new Report(parts as unknown as ConstructorParameters<typeof Report>[0]);

@@ -42,7 +42,7 @@ async function using(kernel: Kernel, work: (agent: Agent, of: ReturnType<typeof 
     kernel,
     uplinkMTU: unstarted,
     host: { problems: [], look: unstarted },
-    ranges: { said: unstarted },
+    ranges: { toRegister: unstarted },
     ...own,
   });
   try {

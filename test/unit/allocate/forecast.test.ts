@@ -106,7 +106,7 @@ test('a range that a node reaches otherwise is refused; ranges of Services and p
   const agent = cluster.agents.get('node2')!;
   const ranges = [{ cidr: '10.8.0.0/24', kind: 'Subnet' as const, link: 'eth1' }];
   cluster.agents.set('node2', { ...agent, spec: { ...agent.spec, ranges } });
-  const used = [{ cidr: '10.96.0.0/12', whose: 'addresses of Services (ServiceCIDR kubernetes)' }];
+  const used = [{ cidr: '10.96.0.0/12', owner: 'addresses of Services (ServiceCIDR kubernetes)' }];
   const at = (cidr: string) =>
     told(
       cluster,

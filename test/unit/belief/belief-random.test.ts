@@ -129,11 +129,11 @@ test('with any objects, kept peers never conflict with present ones, and nothing
         const before = belief;
         perform(cluster, one);
         if (one.kind === 'restart') {
-          const { snapshot, configUID, doubt, gone } = JSON.parse(JSON.stringify(before)) as Belief;
+          const { snapshot, configUID, doubt, lostPeers } = JSON.parse(JSON.stringify(before)) as Belief;
           belief = firstBelief(snapshot, {
             ...(configUID === undefined ? {} : { configUID }),
             ...(doubt === undefined ? {} : { doubt }),
-            gone,
+            lostPeers,
           });
         }
         belief = cluster.believe(belief);

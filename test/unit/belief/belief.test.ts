@@ -1,4 +1,4 @@
-import { believe, heldBy, overdue, wakeAt } from '../../../src/belief/belief.ts';
+import { believe, keptBy, overdue, wakeAt } from '../../../src/belief/belief.ts';
 import { confirmDepartures } from '../../../src/belief/doubt.ts';
 import { dcos, node2 } from '../../support/fixture.ts';
 import { names, peer, peerName, started } from '../../support/agentcluster.ts';
@@ -136,7 +136,7 @@ describe('peers', () => {
     now = cluster.settle(now);
     expect(now.snapshot.allocations.find(({ node }) => node === peerName(0))?.spec.revision).toBe(7);
     expect(names(now.snapshot)).toHaveLength(11);
-    expect(heldBy(now, cluster.next).peers).toEqual([peerName(4), peerName(5)]);
+    expect(keptBy(now, cluster.next).peers).toEqual([peerName(4), peerName(5)]);
   });
 
   test('no network is removed while the API server refuses a kind', () => {

@@ -1,4 +1,4 @@
-import { firstBelief, heldBy, wakeAt, type Belief } from '../../../src/belief/belief.ts';
+import { firstBelief, keptBy, wakeAt, type Belief } from '../../../src/belief/belief.ts';
 import { confirmRestore } from '../../../src/belief/doubt.ts';
 import { config, dcos, dcos6, node2 } from '../../support/fixture.ts';
 import { names, peer, peerName, started } from '../../support/agentcluster.ts';
@@ -65,7 +65,11 @@ describe('CRDs that are deleted and installed again', () => {
 
   test('an agent that starts meanwhile knows it from its checkpoint', () => {
     const { before, cluster, now } = reinstalled(['config', 'networks', 'allocations']);
-    const again = firstBelief(now.snapshot, { configUID: now.configUID!, doubt: now.doubt!, gone: now.gone });
+    const again = firstBelief(now.snapshot, {
+      configUID: now.configUID!,
+      doubt: now.doubt!,
+      lostPeers: now.lostPeers,
+    });
     cluster.join({ ...node2, revision: 1, networks: [] }, 'node2');
     expect(cluster.settle(again).snapshot.networks).toEqual(before.networks);
     expect(names(cluster.settle(again).snapshot)).toEqual(names(before));
@@ -93,7 +97,7 @@ describe('CRDs that are deleted and installed again', () => {
       cluster.join(peer(i));
       now = cluster.settle(now);
     }
-    expect(heldBy(now, cluster.next).peers).toEqual([]);
+    expect(keptBy(now, cluster.next).peers).toEqual([]);
   });
 });
 
@@ -115,7 +119,7 @@ describe('a restore', () => {
     cluster.now += 86_400_000;
     now = cluster.believe(now);
     expect(now.snapshot).toEqual(belief.snapshot);
-    expect(heldBy(now, cluster.next)).toEqual({
+    expect(keptBy(now, cluster.next)).toEqual({
       peers: [peerName(0), peerName(1), peerName(2)],
       networks: ['dcos6'],
       blocks: ['fd01:b:0:0:1::/80'],

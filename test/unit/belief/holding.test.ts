@@ -1,17 +1,17 @@
-import type { Belief, Held } from '../../../src/belief/belief.ts';
+import type { Belief, Kept } from '../../../src/belief/belief.ts';
 import { holdingOf } from '../../../src/belief/holding.ts';
 import type { OverlayConfig, OverlayConfigStatus } from '../../../src/api/types.ts';
 import { config } from '../../support/fixture.ts';
 import { peerName, started } from '../../support/agentcluster.ts';
 
-const nothing: Held = { peers: [], networks: [], blocks: [] };
+const nothing: Kept = { peers: [], networks: [], blocks: [] };
 const noon = Date.parse('2026-01-01T12:00:00Z');
 const shown = (status: OverlayConfigStatus = {}): OverlayConfig => ({
   metadata: { name: 'default' },
   spec: { ...config, reuseCooldown: '10m' },
   status,
 });
-const of = (changes: Partial<Belief>, held: Partial<Held> = {}, status: OverlayConfigStatus = {}) =>
+const of = (changes: Partial<Belief>, held: Partial<Kept> = {}, status: OverlayConfigStatus = {}) =>
   holdingOf({ ...started().belief, ...changes }, { ...nothing, ...held }, shown(status), noon);
 
 test('while everything is as the objects say, there is no condition', () => {

@@ -1,7 +1,7 @@
 import { answer, type Sources } from '../../../src/containers/answer.ts';
 import type { Ask } from '../../../src/containers/ask.ts';
 import type { Known } from '../../../src/containers/choose.ts';
-import type { Namespace } from '../../../src/containers/wish.ts';
+import type { Namespace } from '../../../src/containers/requested.ts';
 import { snapshot } from '../../support/fixture.ts';
 
 const known: Known = { snapshot: snapshot(), idle: new Map(), failed: new Map() };

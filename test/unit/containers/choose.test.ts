@@ -1,6 +1,6 @@
 import type { Ask } from '../../../src/containers/ask.ts';
 import { choose, needsNamespace, type Known } from '../../../src/containers/choose.ts';
-import type { Namespace } from '../../../src/containers/wish.ts';
+import type { Namespace } from '../../../src/containers/requested.ts';
 import { allocated, network, node2, snapshot, subnet } from '../../support/fixture.ts';
 import { ask, known, plain, withDefault } from './known.ts';
 

@@ -1,6 +1,6 @@
 import type { Ask } from '../../../src/containers/ask.ts';
 import type { Known } from '../../../src/containers/choose.ts';
-import type { Namespace } from '../../../src/containers/wish.ts';
+import type { Namespace } from '../../../src/containers/requested.ts';
 import type { LabelSelector } from '../../../src/api/types.ts';
 import { allocated, config, network, node2, snapshot, subnet } from '../../support/fixture.ts';
 

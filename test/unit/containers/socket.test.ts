@@ -63,7 +63,7 @@ function client(): Socket {
   return socket.on('error', () => undefined);
 }
 
-/** What comes back for bytes that are no HTTP; empty where the connection was cut. */
+/** What comes back for bytes that are no HTTP; empty if the connection was cut. */
 async function raw(bytes: string | Buffer): Promise<string> {
   const socket = client();
   let text = '';

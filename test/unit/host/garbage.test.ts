@@ -14,9 +14,9 @@ const megabytes = (count: number) => () => count * 2 ** 20;
 test('consecutive passes are followed by one collection', () => {
   const collecting = jest.fn();
   const garbage = new Garbage({ collect: collecting, resident: megabytes(140), afterMs: 1_000 });
-  garbage.left();
+  garbage.passEnded();
   jest.advanceTimersByTime(900);
-  garbage.left();
+  garbage.passEnded();
   jest.advanceTimersByTime(900);
   expect(collecting).not.toHaveBeenCalled();
   jest.advanceTimersByTime(100);
@@ -28,7 +28,7 @@ test('consecutive passes are followed by one collection', () => {
 test('a small process is not collected', () => {
   const collecting = jest.fn();
   const garbage = new Garbage({ collect: collecting, resident: megabytes(80), afterMs: 1_000 });
-  garbage.left();
+  garbage.passEnded();
   jest.advanceTimersByTime(10_000);
   expect(collecting).not.toHaveBeenCalled();
 });

@@ -56,7 +56,7 @@ function node(ranges: HostRange[] = [], addresses: string[] = []) {
   });
   const says = async () => {
     await own.look();
-    return own.said();
+    return own.toRegister();
   };
   return { space, at, own, says };
 }
@@ -104,7 +104,7 @@ test('after a failed read, the last ranges stay, and the failure is reported', a
   ]);
   const never = node();
   never.at.broken = true;
-  await expect(never.own.said()).rejects.toThrow('ip: no');
+  await expect(never.own.toRegister()).rejects.toThrow('ip: no');
 });
 
 test('an overlay in force over a range of the node is a problem, with link, range and remedy, unless it is meant', async () => {

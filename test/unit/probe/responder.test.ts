@@ -99,7 +99,7 @@ test('a stranger is not answered: another cluster’s agent, or anybody else', a
   stranger.send(request());
   await settle();
   expect(stranger.got).toEqual([]);
-  expect(responder.heard('node1', 1)).toBe(false);
+  expect(responder.hasHeardFrom('node1', 1)).toBe(false);
   expect(looks).toBe(0);
 });
 

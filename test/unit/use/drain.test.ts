@@ -27,7 +27,7 @@ function drain(generation = 7): void {
   };
   bed.shown = bed.snapshot();
 }
-const answer = () => bed.use.said.draining.get('dcos');
+const answer = () => bed.use.reported.draining.get('dcos');
 const of = (count: number, ...named: object[]) => [
   { cidr: '9.0.1.0/24', networkUID: 'u', generation: 7, count, ...(named.length > 0 && { named }) },
 ];
@@ -38,14 +38,14 @@ test('an entry that drains is used by containers that have addresses of it, and 
   drain();
   bed.attach('1', 'web-0', '9.0.1.2');
   bed.attach('2', 'web-1', '10.0.1.2');
-  expect(await bed.use.look()).toEqual({ news: true, againMs: 2_000 });
+  expect(await bed.use.look()).toEqual({ changed: true, againMs: 2_000 });
   expect(answer()).toEqual(of(1, { pod: 'default/web-0', address: '9.0.1.2' }));
   bed.detach('1');
-  expect((await bed.use.look())?.news).toBe(true);
+  expect((await bed.use.look())?.changed).toBe(true);
   expect(answer()).toEqual(of(0));
-  expect((await bed.use.look())?.news).toBe(false);
+  expect((await bed.use.look())?.changed).toBe(false);
   drain(8);
-  expect((await bed.use.look())?.news).toBe(true);
+  expect((await bed.use.look())?.changed).toBe(true);
   expect(answer()![0]!.generation).toBe(8);
 });
 
@@ -105,7 +105,7 @@ test('an entry that drains is answered for only after that it drains is on disk'
   expect(await bed.use.look()).toMatchObject({ againMs: 2_000 });
   expect(answer()).toBeUndefined();
   bed.recorded = [];
-  expect((await bed.use.look())?.news).toBe(true);
+  expect((await bed.use.look())?.changed).toBe(true);
   expect(answer()).toEqual(of(0));
   await bed.use.look();
   expect(bed.recorded).toEqual([bed.shown]);

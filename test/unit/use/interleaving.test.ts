@@ -125,7 +125,7 @@ class Node {
     const before = bed.recorded?.length;
     await bed.use.look();
     if (bed.recorded !== undefined && bed.recorded.length !== before) this.#disk = bed.recorded.at(-1)!;
-    const { inUse, users, draining } = bed.use.said;
+    const { inUse, users, draining } = bed.use.reported;
     const [said, drains] = [users.get('dcos'), draining.get('dcos')];
     bed.status = {
       networks: [

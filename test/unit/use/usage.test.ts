@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { jest } from '@jest/globals';
 import { UsageCounter } from '../../../src/use/counter.ts';
 import type { AllocatedNetwork } from '../../../src/api/types.ts';
-import { isNews, usageOf, usageText } from '../../../src/use/usage.ts';
+import { isWorthReporting, usageOf, usageText } from '../../../src/use/usage.ts';
 
 const dcos: AllocatedNetwork = {
   name: 'dcos',
@@ -44,12 +44,12 @@ test('while the users of addresses are unknown, the last count stays', () => {
 });
 
 test('another tenth, the threshold of the network, and the last address are news; one more container is not', () => {
-  expect(isNews(count(3), count(5), at80)).toBe(false);
-  expect(isNews(count(5), count(6), at80)).toBe(true);
-  expect(isNews(count(24), count(25), () => 84)).toBe(true);
-  expect(isNews(count(24), count(25), at80)).toBe(false);
-  expect(isNews(count(28), count(29), at80)).toBe(true);
-  expect(isNews(new Map(), count(0), at80)).toBe(true);
+  expect(isWorthReporting(count(3), count(5), at80)).toBe(false);
+  expect(isWorthReporting(count(5), count(6), at80)).toBe(true);
+  expect(isWorthReporting(count(24), count(25), () => 84)).toBe(true);
+  expect(isWorthReporting(count(24), count(25), at80)).toBe(false);
+  expect(isWorthReporting(count(28), count(29), at80)).toBe(true);
+  expect(isWorthReporting(new Map(), count(0), at80)).toBe(true);
 });
 
 describe('an agent', () => {
@@ -67,7 +67,7 @@ describe('an agent', () => {
   const lease = (...all: string[]) => {
     for (const address of all) writeFileSync(join(dir, 'dcos', address), 'id\neth0');
   };
-  const used = (usage: UsageCounter) => usage.said?.get('dcos')?.map((one) => one.used);
+  const used = (usage: UsageCounter) => usage.reported?.get('dcos')?.map((one) => one.used);
 
   test('says at most once a minute how full it is, and nothing that an agent before it has said', async () => {
     jest.useFakeTimers({ now: 0 });
@@ -77,23 +77,23 @@ describe('an agent', () => {
       docker: undefined,
       onCount: (all) => shown.push(all.get('dcos')![0]!.used),
     });
-    expect(usage.said).toBeUndefined();
+    expect(usage.reported).toBeUndefined();
     lease(...addresses(6));
-    expect((await usage.look(counted, undefined)).news).toBe(true);
+    expect((await usage.look(counted, undefined)).changed).toBe(true);
     expect(used(usage)).toEqual([6, 0]);
     lease(...addresses(12));
-    expect((await usage.look(counted, undefined)).news).toBe(false);
+    expect((await usage.look(counted, undefined)).changed).toBe(false);
     expect(used(usage)).toEqual([6, 0]);
     jest.advanceTimersByTime(60_000);
-    expect((await usage.look(counted, undefined)).news).toBe(true);
+    expect((await usage.look(counted, undefined)).changed).toBe(true);
     expect(used(usage)).toEqual([12, 0]);
     expect(shown).toEqual([6, 12, 12]);
 
     const next = new UsageCounter({ leaseDir: dir, docker: undefined, onCount: () => undefined });
     const status = {
-      networks: [{ name: 'dcos', state: 'OK' as const, usage: [...usage.said!.get('dcos')!] }],
+      networks: [{ name: 'dcos', state: 'OK' as const, usage: [...usage.reported!.get('dcos')!] }],
     };
-    expect((await next.look(counted, status)).news).toBe(false);
+    expect((await next.look(counted, status)).changed).toBe(false);
     expect(used(next)).toEqual([12, 0]);
   });
 

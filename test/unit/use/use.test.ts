@@ -13,7 +13,7 @@ afterEach(() => {
   bed.drop();
 });
 
-const users = () => bed.use.said.users.get('dcos');
+const users = () => bed.use.reported.users.get('dcos');
 const closing = (asked = ask) =>
   (
     bed.use.known({ snapshot: bed.snapshot(), idle: new Map(), failed: new Map() }, asked) as Known
@@ -21,18 +21,18 @@ const closing = (asked = ask) =>
 
 test('a network is in use from its first container on until a minute after its last', async () => {
   jest.useFakeTimers();
-  expect((await bed.use.look())?.news).toBe(true);
-  expect([...bed.use.said.inUse!]).toEqual([]);
+  expect((await bed.use.look())?.changed).toBe(true);
+  expect([...bed.use.reported.inUse!]).toEqual([]);
   bed.attach('1', 'web-0', '9.0.1.2');
-  expect((await bed.use.look())?.news).toBe(true);
-  expect([...bed.use.said.inUse!]).toEqual(['dcos']);
+  expect((await bed.use.look())?.changed).toBe(true);
+  expect([...bed.use.reported.inUse!]).toEqual(['dcos']);
   bed.detach('1');
   jest.advanceTimersByTime(30_000);
   await bed.use.look();
-  expect([...bed.use.said.inUse!]).toEqual(['dcos']);
+  expect([...bed.use.reported.inUse!]).toEqual(['dcos']);
   jest.advanceTimersByTime(31_000);
-  expect((await bed.use.look())?.news).toBe(true);
-  expect([...bed.use.said.inUse!]).toEqual([]);
+  expect((await bed.use.look())?.changed).toBe(true);
+  expect([...bed.use.reported.inUse!]).toEqual([]);
   expect(users()).toBeUndefined();
 });
 
@@ -41,7 +41,7 @@ test('the users of a network that is being deleted are named: pods and Docker’
   bed.blocks = [{ name: 'dcos', subnets: ['9.0.1.0/24'] }];
   bed.endpoints = [{ network: 'dcos', container: 'redis', addresses: ['9.0.1.130'] }];
   bed.remove();
-  expect(await bed.use.look()).toEqual({ news: true, againMs: 2_000 });
+  expect(await bed.use.look()).toEqual({ changed: true, againMs: 2_000 });
   expect(users()).toEqual({
     deletion,
     at: expect.any(String),
@@ -129,9 +129,9 @@ test('the answer is said again as long as there are containers, so that the agen
   await bed.use.look();
   const first = users()!.at;
   jest.advanceTimersByTime(59_000);
-  expect((await bed.use.look())?.news).toBe(false);
+  expect((await bed.use.look())?.changed).toBe(false);
   jest.advanceTimersByTime(1_000);
-  expect((await bed.use.look())?.news).toBe(true);
+  expect((await bed.use.look())?.changed).toBe(true);
   expect(users()!.at).not.toBe(first);
   bed.detach('1');
   await bed.use.look();
@@ -151,7 +151,7 @@ test('that nothing uses it is said only after that it is being deleted is on dis
   expect(await bed.use.look()).toMatchObject({ againMs: 2_000 });
   expect(users()).toMatchObject({ count: 1 });
   bed.recorded = [];
-  expect((await bed.use.look())?.news).toBe(true);
+  expect((await bed.use.look())?.changed).toBe(true);
   expect(users()).toMatchObject({ count: 0 });
   expect(bed.recorded).toHaveLength(1);
   await bed.use.look();
@@ -167,9 +167,9 @@ test('an answer that stands because 0 cannot be said yet is said again, so that 
   bed.detach('1');
   bed.recorded = undefined;
   jest.advanceTimersByTime(59_000);
-  expect((await bed.use.look())?.news).toBe(false);
+  expect((await bed.use.look())?.changed).toBe(false);
   jest.advanceTimersByTime(1_000);
-  expect((await bed.use.look())?.news).toBe(true);
+  expect((await bed.use.look())?.changed).toBe(true);
   expect(users()!.at).not.toBe(at);
 });
 
@@ -199,9 +199,11 @@ test('an agent that starts anew says what the one before it said', async () => {
   bed.remove();
   await bed.use.look();
   bed.status = {
-    networks: [{ name: 'dcos', state: 'OK', users: users()!, usage: [...bed.use.said.usage!.get('dcos')!] }],
+    networks: [
+      { name: 'dcos', state: 'OK', users: users()!, usage: [...bed.use.reported.usage!.get('dcos')!] },
+    ],
   };
   bed.use = bed.agent();
-  expect((await bed.use.look())?.news).toBe(true);
+  expect((await bed.use.look())?.changed).toBe(true);
   expect(users()).toEqual(bed.status.networks![0]!.users);
 });

@@ -25,7 +25,7 @@ const facts = (changes: Partial<Facts> = {}): Facts => ({
   to: '172.17.0.3',
   results: results(),
   isFresh: true,
-  heard: 'no',
+  lastHeard: 'no',
   checksums: { here: 0, there: 0 },
   faults: [],
   theirs: [],
@@ -89,7 +89,7 @@ test.each<[verdict: string, name: string, changes: Partial<Facts>]>([
   ['PeerDown', 'the peer says that its tunnel is down', { results: lossOf(overlay), theirs: ['TunnelDown'] }],
   ['OneWay', 'requests arrive, and answers do not', { results: lossOf(overlay, { arrived: true }) }],
   ['OneWay', 'answers arrive, and requests do not', { results: lossOf(overlay, { crossed: true }) }],
-  ['OneWay', 'the silent peer is heard', { ...shows('Silent'), heard: 'lately' }],
+  ['OneWay', 'the silent peer is heard', { ...shows('Silent'), lastHeard: 'lately' }],
   [
     'ChecksumOffload',
     'the peer counts as many as are missing',
@@ -126,7 +126,7 @@ test.each<[wanted: string, kind: FaultKind]>([
 ])('%s where this kernel says %s, whatever is lost', (wanted, kind) => {
   const faults = [{ kind, evidence: 'something is wrong' }];
   expect(verdict({ faults })).toBe(wanted);
-  expect(verdict({ faults, results: silent, heard: 'lately' })).toBe(wanted);
+  expect(verdict({ faults, results: silent, lastHeard: 'lately' })).toBe(wanted);
 });
 
 test.each<[wanted: string, kind: FaultKind]>([
@@ -222,7 +222,7 @@ test.each<[what: string, changes: Partial<Facts>, why: string]>([
   ],
   [
     'it was heard, and then no more',
-    { ...shows('Silent'), heard: 'before' },
+    { ...shows('Silent'), lastHeard: 'before' },
     'node1 was heard, and then was silent: probe again',
   ],
   [
