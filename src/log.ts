@@ -1,5 +1,5 @@
 import { harmless } from './api/text.ts';
-import { commandOf, messageOf } from './error.ts';
+import { commandOf, messageOf, WorkError } from './error.ts';
 
 type Fields = Record<string, unknown>;
 
@@ -19,6 +19,20 @@ export const faultOf = (object: string, thrown: unknown, otherwise: string): Fau
   command: commandOf(thrown) ?? otherwise,
   output: messageOf(thrown),
 });
+
+/** Work that failed in several things at once. */
+export class Faults extends WorkError {
+  readonly all: readonly Fault[];
+
+  constructor(message: string, all: readonly Fault[]) {
+    super(all[0]?.command ?? '', message);
+    this.all = all;
+  }
+}
+
+/** The same of each fault, where what was thrown has several. */
+export const faultsOf = (object: string, thrown: unknown, otherwise: string): readonly Fault[] =>
+  thrown instanceof Faults ? thrown.all : [faultOf(object, thrown, otherwise)];
 
 /** One line a call on stderr. Fields are shown as `key=value`; an Error shows as its message. */
 export interface Log {

@@ -78,7 +78,7 @@ export function assemble(options: AgentOptions, loop: Loop) {
   });
   const judge = new Judge({ node, caches, seen, last });
   const known = { judge, caches, cni, checkpoint, docker, namespaces, seen, metrics };
-  const pass = new Pass(node, { ...known, kernel: options.kernel, last: last?.snapshot });
+  const pass = new Pass(node, { ...known, kernel: options.kernel, last: last?.snapshot, log });
   const knowledge = new Knowledge({ pass, caches, judge, cni });
   const onCount = metrics.used.bind(metrics);
   const onContainers = metrics.contains.bind(metrics);

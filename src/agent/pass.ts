@@ -15,7 +15,8 @@ import type { PassContainers } from '../report/findings.ts';
 import { brief, failureText, grave, mendable, type Applied } from '../report/status.ts';
 import { spentMs } from '../linux/spent.ts';
 import type { Namespace } from '../containers/requested.ts';
-import { messageOf, WorkError } from '../error.ts';
+import { messageOf } from '../error.ts';
+import { Faults, type Fault, type Log } from '../log.ts';
 
 /** The part of src/linux/datapath.ts that the agent needs. */
 export interface Kernel {
@@ -41,6 +42,15 @@ interface Outcome {
   changes: number;
   detail: PassDetail | undefined;
 }
+
+const faultOfPass = ({ network, message, command = 'compare' }: Failure): Fault => ({
+  object: network === undefined ? 'data path' : `overlaynetworks/${network}`,
+  command,
+  output: message,
+});
+
+/** @param output why the runtimes' own conflist is not there */
+const unopened = (output: string): Fault => ({ object: "runtimes' conflist", command: 'write', output });
 
 const nothingYet: PassContainers = { failures: [], held: [], first: undefined, unread: [] };
 
@@ -70,6 +80,7 @@ export class Pass {
   readonly #ended = Promise.withResolvers<undefined>();
   /** Undefined before the first pass of this process. */
   #last: Outcome | undefined;
+  #lasting: ReadonlySet<string> = new Set();
 
   constructor(node: string, parts: Parts) {
     this.node = node;
@@ -146,6 +157,7 @@ export class Pass {
     this.#ended.resolve(undefined);
     this.save();
     const failures = mendable(outcome.applied.failures);
+    this.#logLasting(outcome.applied.failures.filter(({ lasting }) => lasting === true).map(faultOfPass));
     metrics.passed({
       seconds: (endedAt - start) / 1_000,
       detail: outcome.detail,
@@ -153,10 +165,19 @@ export class Pass {
       failures,
       peers: snapshot.allocations.filter(({ node }) => node !== this.node).length,
     });
+    const faults = [...failures.map(faultOfPass), ...outcome.containers.failures.map(unopened)];
     const problems = [...failures.map(failureText), ...outcome.containers.failures];
-    const command = failures.find((failure) => failure.command !== undefined)?.command ?? 'compare';
-    if (problems.length > 0) throw new WorkError(command, brief(problems));
+    if (faults.length > 0) throw new Faults(brief(problems), faults);
     return again;
+  }
+
+  /** Logs what no retry can mend, once: the queue hears only of what it is to try again. */
+  #logLasting(faults: readonly Fault[]): void {
+    const before = this.#lasting;
+    this.#lasting = new Set(faults.map(({ object, output }) => `${object} ${String(output)}`));
+    for (const fault of faults)
+      if (!before.has(`${fault.object} ${String(fault.output)}`))
+        this.#parts.log.warn('this stays as it is until the node is set up otherwise', fault);
   }
 
   /** Whether the last pass had the same snapshot, and nothing of it must be tried again. */
@@ -257,4 +278,5 @@ interface Parts {
   judge: Pick<Judge, 'run' | 'wanted' | 'believed' | 'kept' | 'missing' | 'remembered'>;
   seen: SeenVersion;
   metrics: Metrics;
+  log: Log;
 }

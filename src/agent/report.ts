@@ -5,7 +5,7 @@ import type { Client } from '../kube/client.ts';
 import type { Result } from '../kube/queue.ts';
 import { overlayAgents } from '../kube/resources.ts';
 import type { Docker } from '../docker/docker.ts';
-import type { Log } from '../log.ts';
+import { faultOf, Faults, type Fault, type Log } from '../log.ts';
 import type { Caches } from './caches.ts';
 import type { CheckpointFile } from './checkpoint.ts';
 import { findingsOf, leftWithoutSocket, refusalOf, type ContainerHealth } from '../report/findings.ts';
@@ -82,20 +82,22 @@ export class Report {
     const { caches, containers } = this.#parts;
     this.#logRefusal();
     this.#logHolding();
-    const failures: string[] = [];
+    const object = `overlayagents/${this.#parts.node}`;
+    const failures: Fault[] = [];
     let waitMs = caches.synced && containers().namespaces === undefined ? Infinity : unlistedMs;
     try {
       waitMs = Math.min(waitMs, await this.#register());
     } catch (error) {
       this.#registrationFailure = `cannot register: ${messageOf(error)}`;
-      failures.push(this.#registrationFailure);
+      failures.push({ ...faultOf(object, error, `register ${object}`), output: this.#registrationFailure });
     }
     try {
       await this.#writeStatus();
     } catch (error) {
-      failures.push(`cannot write the status: ${messageOf(error)}`);
+      const output = `cannot write the status: ${messageOf(error)}`;
+      failures.push({ ...faultOf(object, error, `update ${object}/status`), output });
     }
-    if (failures.length > 0) throw new Error(failures.join('; '));
+    if (failures.length > 0) throw new Faults(failures.map(({ output }) => output).join('; '), failures);
     return waitMs === Infinity ? undefined : { requeueAfterMs: waitMs };
   }
 

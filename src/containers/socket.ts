@@ -5,7 +5,7 @@ import { dirname } from 'node:path';
 import { CutOff, largestBody, readBody } from '../serve/body.ts';
 import { untoldBeside } from '../host/directories.ts';
 import { ListenError } from '../serve/http.ts';
-import type { Log } from '../log.ts';
+import { faultOf, type Log } from '../log.ts';
 import { answerMs, parseAsk, refusals, type Ask, type CNIRefusal } from './ask.ts';
 import type { Choice } from './choose.ts';
 import { parseDone, takeUntold, type Done } from './done.ts';
@@ -139,7 +139,7 @@ export class AgentSocket {
       void this.#serve(request, response);
     });
     server.on('clientError', (error, socket) => {
-      this.#log.debug('CNI socket: bad request', { error: error.message });
+      this.#log.debug('CNI socket: bad request', faultOf(this.path, error, 'read'));
       if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n');
     });
     return new Promise((resolve, reject) => {
@@ -161,7 +161,7 @@ export class AgentSocket {
       send(response, await this.#reply(request));
     } catch (error) {
       if (error instanceof CutOff) {
-        this.#log.debug('CNI socket: bad request', { error: error.message });
+        this.#log.debug('CNI socket: bad request', faultOf(this.path, error, `read ${request.url ?? ''}`));
         return;
       }
       const command = `${request.method ?? ''} ${request.url ?? ''}`;
@@ -187,7 +187,7 @@ export class AgentSocket {
     }
     const ask = parseAsk(body);
     if ('code' in ask) {
-      this.#log.debug('CNI socket: bad request', { error: ask.msg });
+      this.#log.debug('CNI socket: bad request', faultOf(this.path, ask.msg, `${method} ${url}`));
       return refusal(400, ask);
     }
     const choice = await this.#answer(ask);
@@ -196,11 +196,12 @@ export class AgentSocket {
     const { namespace, pod, containerID } = ask;
     const level = choice.code === refusals.tryAgain ? 'debug' : 'info';
     this.#log[level]('container refused', {
+      object: `pods/${pod ?? ''}`,
+      command: `${method} ${url}`,
+      output: choice.msg,
       namespace,
-      pod,
       containerID,
       code: choice.code,
-      why: choice.msg,
     });
     return refusal(statuses[choice.code] ?? 403, choice);
   }

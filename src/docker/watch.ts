@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Log } from '../log.ts';
+import { faultOf, type Log } from '../log.ts';
 import type { Engine } from './engine.ts';
 import { NoEngine } from './socket.ts';
 
@@ -41,11 +41,12 @@ export function watchEngine(
         )
         .catch((error: unknown) => error);
       if (isStopped()) return;
+      const fault = () => faultOf('Docker engine', ended ?? 'the stream of events ended', 'GET /events');
       if (wasOpen()) {
-        log.info('the Docker engine went away; waiting for it');
+        log.warn('the Docker engine went away; waiting for it', fault());
         onChange(true);
       } else if (!(ended instanceof NoEngine)) {
-        log.debug('no events of the Docker engine', { error: ended });
+        log.debug('no events of the Docker engine', fault());
       }
       await sleep(stream.restMs, undefined, { signal }).catch(() => undefined);
       stream.restMs = Math.min(restMs.most, stream.restMs * 2);

@@ -1,12 +1,11 @@
 import { createHash } from 'node:crypto';
 import { bounded } from '../api/text.ts';
 import type { Condition, KubeObject } from '../api/types.ts';
-import type { Log } from '../log.ts';
+import { faultOf, type Log } from '../log.ts';
 import { ApiError, type Client } from './client.ts';
 import { EventPace } from './eventpace.ts';
 import { events, type Event } from './resources.ts';
 import { pause } from './wait.ts';
-import { messageOf } from '../error.ts';
 
 export interface EventRecorderOptions {
   client: Client;
@@ -190,9 +189,10 @@ export class EventRecorder {
     } catch (error) {
       // the Event was deleted early, so the next equal event makes a new one
       if (error instanceof ApiError && error.status === 404) told.created = false;
+      const { reason, involvedObject } = event;
       log.debug('event not recorded', {
-        event: `${event.reason} ${event.involvedObject.name}`,
-        error: messageOf(error),
+        ...faultOf(`events/${name}`, error, 'create'),
+        of: `${reason} ${involvedObject.name}`,
       });
       return false;
     }

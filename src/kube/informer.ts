@@ -1,5 +1,6 @@
 import type { KubeObject } from '../api/types.ts';
 import { faultOf, silent, type Log } from '../log.ts';
+import { Recurring } from '../recurring.ts';
 import { ApiError, type Client } from './client.ts';
 import { Handlers, type ChangeHandler, type WentBackHandler } from './handlers.ts';
 import type { InformerOptions } from './informeroptions.ts';
@@ -32,6 +33,7 @@ export class Informer<T extends KubeObject> {
   readonly #resource: Resource<T>;
   readonly #selectors: Pick<InformerOptions, 'fieldSelector'> = {};
   readonly #log: Log;
+  readonly #faults: Recurring;
   readonly #attempts: Attempts;
   readonly #baseMs: number;
   readonly #onFailure: InformerOptions['onFailure'];
@@ -55,6 +57,7 @@ export class Informer<T extends KubeObject> {
     this.#resource = resource;
     if (options.fieldSelector !== undefined) this.#selectors.fieldSelector = options.fieldSelector;
     this.#log = options.log ?? silent;
+    this.#faults = new Recurring(this.#log, 'cannot follow', 'follows again');
     this.#onFailure = options.onFailure;
     // an API server that returns is followed within five seconds, however long it was away
     const backoff = options.backoff ?? { baseMs: 200, maxMs: 4_000 };
@@ -201,20 +204,16 @@ export class Informer<T extends KubeObject> {
   /** Handles a failed attempt. Returns how long the server asks to wait, in ms. */
   #fail(error: unknown): number {
     this.counters.failures++;
-    const fault = faultOf(this.#resource.plural, error, `watch ${this.#resource.plural}`);
     this.#lastFailure = error;
     this.#onFailure?.(error);
-    if (!(error instanceof ApiError)) {
-      // there was no answer, and the next server that answers may have other data
-      if (this.#openedAt === Infinity) this.#mustList = true;
-      this.#log.warn('cannot follow', fault);
-      return 0;
-    }
-    // overload and outage pass; any other error means that this resourceVersion cannot be continued
-    if (error.status !== 429 && error.status < 500) this.#mustList = true;
-    if (error.status === 410) this.#log.debug('watch expired', { resource: this.#resource.plural });
-    else this.#log.warn('cannot follow', fault);
-    return error.retryAfterMs ?? 0;
+    const refused = error instanceof ApiError ? error : undefined;
+    // without an answer, the next server that answers may have other data; overload and outage pass, and any other
+    // error means that this resourceVersion cannot be continued
+    if (refused === undefined ? this.#openedAt === Infinity : refused.status !== 429 && refused.status < 500)
+      this.#mustList = true;
+    if (refused?.status === 410) this.#log.debug('watch expired', { resource: this.#resource.plural });
+    else this.#faults.failed([faultOf(this.#resource.plural, error, 'watch')]);
+    return refused?.retryAfterMs ?? 0;
   }
 
   /**
@@ -264,6 +263,7 @@ export class Informer<T extends KubeObject> {
       this.counters.watches++;
       this.#openedAt = performance.now();
       this.#lastFailure = undefined;
+      this.#faults.succeeded(this.#resource.plural);
     };
     const { resourceVersion } = this.#store;
     const wake = this.#wake.signal;

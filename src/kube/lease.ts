@@ -1,4 +1,5 @@
 import { faultOf, type Log } from '../log.ts';
+import { Recurring } from '../recurring.ts';
 import { ApiError, type Client } from './client.ts';
 import { leases, type Lease, type LeaseSpec } from './resources.ts';
 import { pause } from './wait.ts';
@@ -37,9 +38,11 @@ export class LeaderElection {
   #seenAt = 0;
   #leading: AbortController | undefined;
   #renewedAt = -Infinity;
+  readonly #faults: Recurring;
 
   constructor(options: LeaderElectionOptions) {
     this.#options = { leaseDurationMs: 15_000, renewDeadlineMs: 10_000, retryPeriodMs: 2000, ...options };
+    this.#faults = new Recurring(options.log, 'cannot get or renew the Lease', 'the Lease can be got again');
   }
 
   /**
@@ -67,10 +70,11 @@ export class LeaderElection {
     while (!signal.aborted) {
       // checked first, because this process may have been paused for long
       if (this.#leading !== undefined && this.#sinceRenewalMs() >= renewDeadlineMs)
-        this.#end('could not renew');
+        this.#end(`it was not renewed for ${renewDeadlineMs} ms`, 'renew');
       const held = await this.#tryOnce();
       if (held && this.#leading === undefined) this.#start();
-      if (!held && this.#leading !== undefined && this.#heldByOther()) this.#end('another holds the lease');
+      if (!held && this.#leading !== undefined && this.#heldByOther())
+        this.#end('another holds the Lease', 'renew');
       // candidates spread out; a leader keeps its schedule and never sleeps past its deadline
       const waitMs =
         this.#leading === undefined
@@ -85,7 +89,7 @@ export class LeaderElection {
 
   /** Tries to take or renew the Lease. Returns whether this process holds it. Never throws. */
   async #tryOnce(): Promise<boolean> {
-    const { client, namespace, name, identity, leaseDurationMs, renewDeadlineMs, log } = this.#options;
+    const { client, namespace, name, identity, leaseDurationMs, renewDeadlineMs } = this.#options;
     const resource = leases(namespace);
     // for a leader an answer after the deadline is too late; a candidate has time
     const options = () => ({
@@ -104,7 +108,10 @@ export class LeaderElection {
     try {
       const lease = await client.get(resource, name, options());
       this.#see(lease);
-      if (lease !== undefined && !this.#mayTake(lease)) return false;
+      if (lease !== undefined && !this.#mayTake(lease)) {
+        this.#faults.succeeded(`leases/${name}`);
+        return false;
+      }
       const spec = lease?.spec ?? {};
       const ours = spec.holderIdentity === identity;
       const next: Lease = {
@@ -120,13 +127,14 @@ export class LeaderElection {
           ? client.create(resource, next, options())
           : client.update(resource, next, options());
       this.#see(await write);
+      this.#faults.succeeded(`leases/${name}`);
       // the duration counts from before the write, because no other candidate can have seen it earlier
       this.#renewedAt = asked;
       return this.#sinceRenewalMs() < renewDeadlineMs;
     } catch (error) {
       const lost = error instanceof ApiError && error.status === 409;
       if (!lost && !this.#stopped.signal.aborted) {
-        log.warn('lease', faultOf(`leases/${name}`, error, 'update'));
+        this.#faults.failed([faultOf(`leases/${name}`, error, 'update')]);
       }
       return false;
     }
@@ -161,11 +169,14 @@ export class LeaderElection {
     onStartedLeading(this.#leading.signal);
   }
 
-  #end(why: string): void {
+  /** @param command what failed; undefined: this process gave the Lease up */
+  #end(why: string, command?: string): void {
     const { log, name, identity, onStoppedLeading } = this.#options;
     this.#leading?.abort(new Error(`${identity} no longer leads: ${why}`));
     this.#leading = undefined;
-    log.info('no longer leading', { lease: name, identity, why });
+    const object = `leases/${name}`;
+    if (command === undefined) log.info('no longer leading', { lease: name, identity, why });
+    else log.warn('no longer leading', { object, command: `${command} ${object}`, output: why, identity });
     onStoppedLeading();
   }
 

@@ -1,5 +1,6 @@
 import PQueue from 'p-queue';
-import { faultOf, type Log } from '../log.ts';
+import { faultsOf, type Log } from '../log.ts';
+import { Recurring } from '../recurring.ts';
 import { backoffDelay, type BackoffOptions } from './wait.ts';
 
 export interface Result {
@@ -38,6 +39,7 @@ interface Key {
   state: 'idle' | 'waiting' | 'running';
   startedAt: number;
   failures: number;
+  faults?: Recurring;
   /** Requested again during its run. */
   again: boolean;
   /** When the request came that it waits to run for. */
@@ -164,13 +166,14 @@ export class KeyedQueue<K extends string> {
     try {
       const result = await this.#options.reconcile(key, this.#stopped.signal);
       known.failures = 0;
+      known.faults?.succeeded(key);
       nextMs = result?.requeueAfterMs;
     } catch (error) {
       if (this.#stopped.signal.aborted) return;
       nextMs = backoffDelay(this.#backoff, known.failures++);
       this.#retries++;
-      const fault = faultOf(key, error, 'reconcile');
-      this.#options.log.warn('reconcile failed', { ...fault, retryMs: Math.round(nextMs) });
+      known.faults ??= new Recurring(this.#options.log, 'reconcile failed', 'reconcile succeeds again');
+      known.faults.failed(faultsOf(key, error, 'reconcile'), { retryMs: Math.round(nextMs) });
     }
     if (this.#stopped.signal.aborted) return;
     known.state = 'idle';

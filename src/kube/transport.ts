@@ -5,7 +5,7 @@ import { readCredentials, type Credentials } from './config.ts';
 import { Connections } from './connections.ts';
 import { apiError } from './error.ts';
 import { untilAborted } from './wait.ts';
-import { WorkError, messageOf } from '../error.ts';
+import { isErrno, messageOf, WorkError } from '../error.ts';
 
 /** Time limits, all in ms. */
 export interface TimeLimits {
@@ -55,6 +55,12 @@ export interface Access extends Credentials {
   origin: URL;
   timeoutMs: number;
 }
+
+/** What Node throws where the server ends a connection in the midst of an answer says neither what was asked nor why. */
+export const brokenOff = (what: string, error: unknown): unknown =>
+  isErrno(error, 'ECONNRESET')
+    ? new WorkError(what, `${what}: the server ended the connection (${messageOf(error)})`, { cause: error })
+    : error;
 
 /**
  * Talks to one API server over a pool of kept connections. HTTP/1.1 is used because with HTTP/2 all requests share
@@ -117,7 +123,7 @@ export class Transport {
       return await text(await this.open(request, either));
     } catch (error) {
       if (signal?.aborted === true) throw signal.reason;
-      if (!expired.aborted) throw error;
+      if (!expired.aborted) throw brokenOff(request.what, error);
       this.replaceConnections();
       throw new WorkError(request.what, `${request.what}: no answer within ${timeoutMs} ms`, {
         cause: error,

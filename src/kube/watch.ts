@@ -1,7 +1,7 @@
 import type { KubeObject } from '../api/types.ts';
 import { ApiError, type Status } from './error.ts';
 import { pathOf, type Resource } from './resources.ts';
-import type { Request, Transport } from './transport.ts';
+import { brokenOff, type Request, type Transport } from './transport.ts';
 
 export interface WatchOptions {
   /** Events after this version are sent. */
@@ -86,7 +86,7 @@ export async function* watch<T extends KubeObject>(
       yield event;
     }
   } catch (error) {
-    if (!cut.signal.aborted) throw error;
+    if (!cut.signal.aborted) throw brokenOff(request.what, error);
     if (cut.signal.reason !== quiet) throw cut.signal.reason;
   } finally {
     // its body is not read any more

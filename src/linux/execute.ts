@@ -83,8 +83,18 @@ async function inTheWay(run: Run, change: Change): Promise<string> {
   // a metric of 0 is not shown
   const of = (line: string) => Number(/ metric (\d+)/.exec(line)?.[1] ?? 0) === metric;
   const line = stdout.split('\n').find((text) => text.trim() !== '' && of(text));
-  return line === undefined ? '' : `: the node has a route of its own there, ${line.trim()}`;
+  return line === undefined ? '' : `: the node has a route of its own there, ${typed(line.trim())}`;
 }
+
+/** Types of routes that `ip -N` shows as a number (linux/rtnetlink.h). */
+const routeTypes: Readonly<Record<string, string>> = {
+  6: 'blackhole',
+  7: 'unreachable',
+  8: 'prohibit',
+  9: 'throw',
+};
+
+const typed = (line: string): string => line.replace(/^\d+(?= )/, (type) => routeTypes[type] ?? type);
 
 function linkMade(change: Change): string | undefined {
   if (change.kind === 'createLink') return change.make.name;

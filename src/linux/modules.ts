@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
-import type { Log } from '../log.ts';
+import { faultOf, type Log } from '../log.ts';
 import { CommandError, type Run } from './run.ts';
 
 /** Modules that the data path uses. Each may be built into the kernel instead. */
@@ -54,7 +54,10 @@ export async function loadModules(log: Log, run: Run, files: KernelFiles): Promi
       words.add(stderr.trim().replaceAll(module, 'MODULE'));
     } catch (error) {
       if (!(error instanceof CommandError)) throw error;
-      log.info('modules cannot be loaded from here; they may be built in', { error });
+      log.info(
+        'modules cannot be loaded from here; they may be built in',
+        faultOf(module, error, 'modprobe'),
+      );
       return [];
     }
   }
@@ -62,7 +65,11 @@ export async function loadModules(log: Log, run: Run, files: KernelFiles): Promi
   const output = [...words].join('; ');
   const builtIn = builtInto(files);
   if (builtIn === undefined) {
-    log.info('modules not loaded; they may be built in', { modules: failed.join(','), words: output });
+    log.info('modules not loaded; they may be built in', {
+      object: failed.join(','),
+      command: 'modprobe',
+      output,
+    });
     return [];
   }
   const missing = failed.filter(

@@ -92,7 +92,9 @@ export const run: Run = (program, args, { input = '', timeoutMs = 60_000, env, o
       const reason =
         cause.code === 'ENOENT'
           ? `not found${missing === undefined ? '' : `; install ${missing}`}`
-          : cause.message;
+          : cause.code === 'EACCES'
+            ? 'may not be run (EACCES)'
+            : cause.message;
       reject(new CommandError(`${program}: ${reason}`, { cause, command }));
     });
     child.on('close', (code, signal) => {

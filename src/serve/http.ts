@@ -5,7 +5,7 @@ import { CutOff, largestBody, readBody } from './body.ts';
 import { ServerCertificate, type CertificateOptions } from './certificate.ts';
 import { Gate, HTTPRefusal, type Reviewer } from './gate.ts';
 import type { User } from './review.ts';
-import type { Log } from '../log.ts';
+import { faultOf, type Log } from '../log.ts';
 import { Quota } from './quota.ts';
 import { messageOf } from '../error.ts';
 import { send, type Reply, type Stream } from './send.ts';
@@ -241,7 +241,7 @@ async function answer(
       : await take(route, request, user);
   } catch (error) {
     if (error instanceof CutOff) {
-      log.debug('request failed', { path, error: error.message });
+      log.debug('request failed', faultOf(path, error, `${method} ${path}`));
       return json(400, { error: error.message });
     }
     const message = messageOf(error);

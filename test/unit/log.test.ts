@@ -2,6 +2,7 @@ import { afterEach, expect, jest, test } from '@jest/globals';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createLog, line } from '../../src/log.ts';
+import { filesBelow, textOf } from '../support/source.ts';
 
 const format = process.env.LOG_FORMAT;
 afterEach(() => {
@@ -108,4 +109,17 @@ test.each(['text', 'json'] as const)('a value in a %s line cannot control a term
   jest.spyOn(process.stderr, 'write').mockImplementation((text) => lines.push(String(text)) > 0);
   createLog({ level: 'info', component: 'agent', format }).info('seen', { path: '/\u001b[2J\u009b2J\u202e' });
   expect(lines[0]).toContain('/\\u001b[2J\\u009b2J\\u202e');
+});
+
+test('no line tells a fault by other fields than object, command and output', () => {
+  const files = filesBelow('src', '.ts').filter((file) => !/^src\/(page|cli)\//.test(file));
+  const calls = files.flatMap((file) =>
+    [...textOf(file).matchAll(/\blog(?:\.(?:debug|info)|\[\w+\])\([^;]*;/g)].map(
+      ([call]) => `${file}: ${call}`,
+    ),
+  );
+  expect(calls.length).toBeGreaterThan(30);
+  expect(
+    calls.filter((call) => /[{,]\s*(?:error|why)\s*[:,}]/.test(call) && !call.includes('faultOf(')),
+  ).toEqual([expect.stringContaining('no longer leading')]);
 });

@@ -103,6 +103,29 @@ describe('a pass that an agent makes from its checkpoint', () => {
     });
   });
 
+  test('logs each failure with its object, once while it lasts, and the end', async () => {
+    const one = { message: 'ip: File exists', command: 'ip route add 9.0.1.0/24', network: 'dcos' };
+    const other = { message: 'ipset: not found; install ipset', command: 'ipset save' };
+    const lasting = { message: 'IPv6 is off', network: 'dcos6', lasting: true as const };
+    const failures: Failure[] = [one, other, lasting];
+    let passes = 0;
+    const reconcile = () =>
+      Promise.resolve({ changes: 0, failures: ++passes > 3 ? [lasting] : failures, unread: [] });
+    await using({ reconcile }, async (agent, { log }) => {
+      agent.start();
+      const said = () =>
+        log.lines.filter((line) => /^(warn|info) (?!cannot follow).*(overlaynetworks|data path)/.test(line));
+      await eventually(() => {
+        expect(said().map((line) => line.replace(/ retryMs=.*/, ''))).toEqual([
+          'warn this stays as it is until the node is set up otherwise object="overlaynetworks/dcos6" command="compare" output="IPv6 is off"',
+          'warn reconcile failed object="overlaynetworks/dcos" command="ip route add 9.0.1.0/24" output="ip: File exists"',
+          'warn reconcile failed object="data path" command="ipset save" output="ipset: not found; install ipset"',
+          'info reconcile succeeds again object="data path" attempts=3',
+        ]);
+      });
+    });
+  });
+
   test('names the command and its output if it fails', async () => {
     const failure = {
       message: 'ip: Invalid argument (link set m-dcos up)',

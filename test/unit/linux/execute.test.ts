@@ -107,3 +107,19 @@ test("ipset's way of failing is understood, a program that is missing does not s
     'bridge: not found; install iproute2',
   ]);
 });
+
+test.each([
+  ['6 9.0.1.0/24', 'blackhole 9.0.1.0/24'],
+  ['9.0.1.0/24 dev eth1', '9.0.1.0/24 dev eth1'],
+])('the route in the way, %s, is named as a person knows it', async (shown, words) => {
+  const plan = emptyPlan();
+  plan.routing.push(route('dcos', '9.0.1.0/24'));
+  const ip = 'RTNETLINK answers: File exists\nCommand failed -:1\n';
+  const bare = answering({ ip });
+  const run: Run = (program, args, options) =>
+    args.includes('exact')
+      ? Promise.resolve({ stdout: `${shown} \n`, stderr: '', code: 0 })
+      : bare(program, args, options);
+  const [failure] = await execute(run, plan, all(plan));
+  expect(failure?.message).toContain(`the node has a route of its own there, ${words}`);
+});

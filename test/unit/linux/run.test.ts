@@ -20,6 +20,10 @@ test('a missing program is named with its package', async () => {
   await expect(run('ovt-none', [])).rejects.toThrow('ovt-none: not found');
 });
 
+test('a program that may not be run says so', async () => {
+  await expect(run('/dev/null', [])).rejects.toThrow('/dev/null: may not be run (EACCES)');
+});
+
 test('a program that takes too long, or is killed, is a failure with that reason', async () => {
   await expect(run('sleep', ['60'], { timeoutMs: 50 })).rejects.toThrow(
     'sleep: no answer within 0.05 s (sleep 60)',
