@@ -1,6 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Command } from 'commander';
+import { command } from './parts/command.ts';
 import { ensurePackages } from './parts/packages.ts';
 import { say } from './parts/progress.ts';
 import { buildPage } from './page/build.ts';
@@ -31,7 +32,9 @@ program
   .description(`make dist/pictures: ${pictures.map(({ name }) => name).join(', ')}`)
   .argument('[names...]', 'of these alone')
   .action(async (names: string[]) => {
-    await ensurePackages({ chromium: 'chromium' });
+    await ensurePackages({ chromium: 'chromium', 'fc-list': 'fontconfig' });
+    if ((await command('fc-list', [':lang=zh'])) === '')
+      say('no font has Chinese characters, and the pictures show boxes: apt-get install fonts-wqy-microhei');
     await buildPage(directory);
     const to = join(root, 'dist', 'pictures');
     await mkdir(to, { recursive: true });

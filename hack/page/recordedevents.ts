@@ -2,14 +2,18 @@ import type { Condition, KubeObject } from '../../src/api/types.ts';
 import type { StoredEvent } from '../../src/rows/events.ts';
 import type { World } from '../../src/rows/world.ts';
 
+/** How long an API server keeps Events by default. */
+const keptMs = 3_600_000;
+
 /**
- * One Event for each condition: those of networks as src/operator/statuses.ts reports their changes, and some of
- * agents.
+ * One Event for each condition that changed of late: those of networks as src/operator/statuses.ts reports their
+ * changes, and some of agents.
  */
-export const eventsOf = ({ networks, agents }: World): StoredEvent[] => [
-  ...networks.flatMap((network) => of('OverlayNetwork', network, network.status?.conditions)),
-  ...[...agents.values()].flatMap((agent) => of('OverlayAgent', agent, agent.status?.conditions)),
-];
+export const eventsOf = ({ networks, agents, now }: World): StoredEvent[] =>
+  [
+    ...networks.flatMap((network) => of('OverlayNetwork', network, network.status?.conditions)),
+    ...[...agents.values()].flatMap((agent) => of('OverlayAgent', agent, agent.status?.conditions)),
+  ].filter(({ lastTimestamp }) => Date.parse(lastTimestamp ?? '') > now - keptMs);
 
 const of = (
   kind: string,

@@ -47,10 +47,15 @@ export function AgentRows({
   wish: { search?: string; network?: string };
   silent: readonly Unanswered[];
 }) {
-  const { found } = useRows('agents', wish);
+  // the operator does not know of this state
+  const isOfSilent = ['silent', stateText('Silent')].includes(wish.search?.toLowerCase() ?? '');
+  const { found } = useRows('agents', isOfSilent ? { ...wish, search: undefined } : wish);
   const rows = useMemo(
-    () => shownAgents(found.items, silent).toSorted((a, b) => natural.compare(a.node, b.node)),
-    [found.items, silent, text.value],
+    () =>
+      shownAgents(found.items, silent)
+        .filter(({ state }) => !isOfSilent || state === 'Silent')
+        .toSorted((a, b) => natural.compare(a.node, b.node)),
+    [found.items, silent, isOfSilent, text.value],
   );
   return (
     <AgentTable

@@ -55,6 +55,17 @@ test('a silent agent has a shape and a colour of its own in the grid, the number
   await within(there).findByRole('link', { name: 'node1 Silent' });
 });
 
+test('a search finds the silent agents, of whose state the operator does not know', async () => {
+  operator.unanswered = [killed];
+  await open('#/agents?search=Silent');
+  const grid = await screen.findByRole('list', { name: 'Grid' });
+  expect(
+    within(grid)
+      .getAllByRole('link')
+      .map((one) => one.getAttribute('href')),
+  ).toEqual(['#/agents/node1']);
+});
+
 test('a worse state than silence stays, with its reason', async () => {
   operator.unanswered = [{ ...killed, node: 'node2' }];
   await open('#/agents/node2');
