@@ -152,6 +152,11 @@ export default tseslint.config(
     rules: {
       'max-lines': ['error', { max: 300, skipBlankLines: false, skipComments: false }],
       'max-lines-per-function': ['error', { max: 60, skipBlankLines: false, skipComments: false }],
+    },
+  },
+  {
+    files: ['src/**/*.{ts,tsx}', 'hack/**/*.ts', 'test/**/*.ts'],
+    rules: {
       'no-restricted-syntax': [
         'error',
         {

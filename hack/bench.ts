@@ -1,3 +1,4 @@
+import { messageOf } from '../src/error.ts';
 import { spawnSync } from 'node:child_process';
 import { cpus, loadavg, totalmem } from 'node:os';
 import { Bed, self, type Furnishing } from '../test/bench/bed.ts';
@@ -147,6 +148,6 @@ async function main(): Promise<void> {
 }
 
 main().catch((error: unknown) => {
-  say(`bench: ${error instanceof Error ? error.message : String(error)}`);
+  say(`bench: ${messageOf(error)}`);
   process.exitCode = 1;
 });

@@ -1,3 +1,4 @@
+import { messageOf } from '../src/error.ts';
 import type { Underlay } from '../src/api/types.ts';
 import { agentFaults } from '../test/chaos/agent.ts';
 import { allocation } from '../test/chaos/allocation.ts';
@@ -83,6 +84,6 @@ async function main(): Promise<boolean> {
 try {
   process.exitCode = (await main()) ? 0 : 1;
 } catch (error) {
-  say(`chaos: ${error instanceof Error ? error.message : String(error)}`);
+  say(`chaos: ${messageOf(error)}`);
   process.exitCode = 1;
 }

@@ -1,3 +1,4 @@
+import { messageOf } from '../src/error.ts';
 import { relative } from 'node:path';
 import { Command } from 'commander';
 import { provideTestImages } from './conformance/images.ts';
@@ -81,7 +82,7 @@ if (!/^[1-9]\d?$/.test(procs)) {
   try {
     show(await chosen(await findConformanceParts()));
   } catch (error) {
-    say(`conformance: ${error instanceof Error ? error.message : String(error)}`);
+    say(`conformance: ${messageOf(error)}`);
     process.exitCode = 1;
   }
 } else {

@@ -1,3 +1,4 @@
+import { messageOf } from '../src/error.ts';
 import { Command } from 'commander';
 import { ensurePackages } from './parts/packages.ts';
 import { say } from './parts/progress.ts';
@@ -20,6 +21,6 @@ try {
   const lab = labNamed(flags.name);
   say((await takeDown(lab)) ? `lab ${lab.name} is down` : `there is no lab ${lab.name}`);
 } catch (error) {
-  say(`down: ${error instanceof Error ? error.message : String(error)}`);
+  say(`down: ${messageOf(error)}`);
   process.exitCode = 1;
 }

@@ -1,3 +1,4 @@
+import { messageOf } from '../src/error.ts';
 import { spawn } from 'node:child_process';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -28,7 +29,7 @@ export async function goTests(go: string): Promise<Totals> {
   try {
     await command(go, ['vet', './...'], options);
   } catch (error) {
-    say(error instanceof Error ? error.message : String(error));
+    say(messageOf(error));
     return { passed: 0, failures: ['go vet'] };
   }
   const child = spawn(go, ['test', '-json', '-count=1', './...'], {

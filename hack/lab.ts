@@ -1,3 +1,4 @@
+import { messageOf } from '../src/error.ts';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
@@ -194,6 +195,6 @@ try {
   await ensurePackages();
   await program.parseAsync();
 } catch (error) {
-  say(`hack/lab: ${error instanceof Error ? error.message : String(error)}`);
+  say(`hack/lab: ${messageOf(error)}`);
   process.exitCode = 1;
 }

@@ -1,3 +1,4 @@
+import { messageOf } from '../src/error.ts';
 import { join } from 'node:path';
 import { goBuild, kubernetes } from './parts/go.ts';
 import { arch, downloadProgram, find, go, unpack, type Part } from './parts/part.ts';
@@ -130,7 +131,7 @@ if (process.argv[1] === import.meta.filename) {
   try {
     for (const [name, path] of Object.entries(await findParts())) console.log(`${name}\t${String(path)}`);
   } catch (error) {
-    say(error instanceof Error ? error.message : String(error));
+    say(messageOf(error));
     process.exitCode = 1;
   }
 }

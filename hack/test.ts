@@ -1,3 +1,4 @@
+import { messageOf } from '../src/error.ts';
 import { join } from 'node:path';
 import { buildBundles } from './build.ts';
 import { jestSuite, summaryOf, type Totals } from './checks/jest.ts';
@@ -115,6 +116,6 @@ async function main(): Promise<boolean> {
 try {
   process.exitCode = (await main()) ? 0 : 1;
 } catch (error) {
-  say(`test: ${error instanceof Error ? error.message : String(error)}`);
+  say(`test: ${messageOf(error)}`);
   process.exitCode = 1;
 }

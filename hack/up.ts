@@ -1,3 +1,4 @@
+import { messageOf } from '../src/error.ts';
 import { resolve } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
 import { buildBundles } from './build.ts';
@@ -37,8 +38,6 @@ const flags = new Command('npm run up --')
   .parse()
   .opts<{ nodes: number; overlay: string; name: string; detach?: boolean; check?: boolean }>();
 
-const message = (error: unknown) => (error instanceof Error ? error.message : String(error));
-
 /** Resolves with the first signal that asks this process to end. */
 const interrupted = new Promise<NodeJS.Signals>((settle) => {
   setInterval(() => undefined, 3_600_000); // waiting for a signal does not keep a process alive, a timer does
@@ -63,7 +62,7 @@ async function up(): Promise<number> {
     if (flags.check) await compareState(raised.stateURL, overlay === sample && flags.nodes === 3);
   })().catch((error: unknown) => {
     if (status === 130) return; // the start was interrupted: its failure is expected
-    say(`up: ${message(error)}`);
+    say(`up: ${messageOf(error)}`);
     status = 1;
   });
   const signal = await Promise.race([work, interrupted]);
@@ -90,6 +89,6 @@ async function up(): Promise<number> {
 try {
   process.exit(await up());
 } catch (error) {
-  say(`up: ${message(error)}`);
+  say(`up: ${messageOf(error)}`);
   process.exit(1);
 }

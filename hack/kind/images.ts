@@ -1,3 +1,4 @@
+import { messageOf } from '../../src/error.ts';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { buildContext } from '../build.ts';
@@ -48,7 +49,7 @@ export async function provideImages(
         await load(archive);
         built = true;
       } catch (error) {
-        say(`  ${error instanceof Error ? error.message : String(error)}`);
+        say(`  ${messageOf(error)}`);
       }
     }
     if (!built) images.push(...(await assemble(work)));

@@ -1,3 +1,4 @@
+import { messageOf } from '../../src/error.ts';
 import { assembledNodeImage } from '../offline/node.ts';
 import { command } from '../parts/command.ts';
 import { downloadsAllowed } from '../parts/download.ts';
@@ -24,7 +25,7 @@ export async function nodeImage(lab: Lab, engine: Engine): Promise<string> {
         );
         return official;
       } catch (error) {
-        say(`  ${error instanceof Error ? error.message : String(error)}`);
+        say(`  ${messageOf(error)}`);
       }
     }
   }

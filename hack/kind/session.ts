@@ -1,3 +1,4 @@
+import { messageOf } from '../../src/error.ts';
 import { relative } from 'node:path';
 import { ensurePackages } from '../parts/packages.ts';
 import { say } from '../parts/progress.ts';
@@ -10,8 +11,6 @@ import { engineOf, lab, raise, remove } from './raise.ts';
 export const interrupted = new Promise<NodeJS.Signals>((settle) => {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, settle);
 });
-
-const message = (error: unknown) => (error instanceof Error ? error.message : String(error));
 
 const begin = performance.now();
 /** Prints a finished step, with the time since the command's start. */
@@ -61,7 +60,7 @@ async function hold({ name, keep, down, work, summary }: Session): Promise<numbe
     status = (await work(() => raise(keep, done))) ? 0 : 1;
   })().catch((error: unknown) => {
     if (status === 130) return; // the start was interrupted: its failure is expected
-    say(`${name}: ${message(error)}`);
+    say(`${name}: ${messageOf(error)}`);
     status = 1;
   });
   if (await Promise.race([working, interrupted])) status = 130;
@@ -83,7 +82,7 @@ export async function session(of: Session): Promise<never> {
   try {
     process.exit(await hold(of));
   } catch (error) {
-    say(`${of.name}: ${message(error)}`);
+    say(`${of.name}: ${messageOf(error)}`);
     process.exit(1);
   }
 }

@@ -1,3 +1,4 @@
+import { messageOf } from '../../src/error.ts';
 import { createHash } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 
@@ -12,7 +13,7 @@ async function get(url: string, timeoutMs: number): Promise<Buffer> {
     if (!response.ok) throw new Error(`HTTP ${response.status}`);
     return Buffer.from(await response.arrayBuffer());
   } catch (error) {
-    throw new Error(`${url}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+    throw new Error(`${url}: ${messageOf(error)}`, { cause: error });
   }
 }
 

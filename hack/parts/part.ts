@@ -1,3 +1,4 @@
+import { messageOf } from '../../src/error.ts';
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
@@ -109,7 +110,7 @@ export async function find(part: Part): Promise<string> {
         await timed(`${what} downloading`, () => download(fresh));
         return;
       } catch (error) {
-        say(`  ${error instanceof Error ? error.message : String(error)}`);
+        say(`  ${messageOf(error)}`);
         await rm(fresh, { recursive: true, force: true });
         await mkdir(fresh, { recursive: true });
       }

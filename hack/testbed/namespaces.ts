@@ -1,3 +1,4 @@
+import { messageOf } from '../../src/error.ts';
 import { command } from '../parts/command.ts';
 import { addressesOf, apiAddress, hub, namespaceOf, UserError, type Lab } from './lab.ts';
 import { end, leaderOf, processesOf, start, until } from './processes.ts';
@@ -17,9 +18,7 @@ async function add(namespace: string, lines: string[]): Promise<void> {
   try {
     await command('ip', ['netns', 'add', namespace]);
   } catch (error) {
-    throw new UserError(
-      `network namespace ${namespace}: ${error instanceof Error ? error.message : String(error)}`,
-    );
+    throw new UserError(`network namespace ${namespace}: ${messageOf(error)}`);
   }
   await batch(namespace, [`link set lo alias ${owned}`, 'link set lo up', ...lines]);
 }

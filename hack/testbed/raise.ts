@@ -1,3 +1,4 @@
+import { messageOf } from '../../src/error.ts';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { parseAllDocuments } from 'yaml';
@@ -44,7 +45,7 @@ function objectsIn(file: string): KubeObject[] {
   try {
     text = readFileSync(file, 'utf8');
   } catch (error) {
-    throw new UserError(`--overlay: ${error instanceof Error ? error.message : String(error)}`, {
+    throw new UserError(`--overlay: ${messageOf(error)}`, {
       cause: error,
     });
   }

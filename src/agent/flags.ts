@@ -2,6 +2,7 @@ import { isIP } from 'node:net';
 import { isAbsolute } from 'node:path';
 import { parseDuration } from '../api/duration.ts';
 import { formatAddress, parseAddress } from '../net/address.ts';
+import { objectNamePattern } from '../net/name.ts';
 import { certificateFiles, type CertificateFiles } from '../serve/certificate.ts';
 import { parseListen } from '../serve/http.ts';
 import { formats, levels, type Format, type Level } from '../log.ts';
@@ -54,8 +55,7 @@ export function parseRunFlags(flags: RunFlags): RunOptions {
   const { node, addresses, resync, tlsCert, tlsKey, conflistMode: modeText = '', ...rest } = flags;
   if (node === undefined || node === '')
     throw new FlagError('--node (or NODE_NAME) is missing: the name of this Node');
-  if (!/^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/.test(node))
-    throw new FlagError(`--node "${node}" is no Node name`);
+  if (!objectNamePattern.test(node)) throw new FlagError(`--node "${node}" is no Node name`);
   const resyncMs = parseDuration(resync);
   if (resyncMs === undefined || resyncMs < 1_000 || resyncMs > 86_400_000) {
     throw new FlagError(`--resync "${resync}" is no duration from 1s to 24h, such as 60s or 5m`);

@@ -1,8 +1,7 @@
+import { confirmDepartures, confirmRestore } from '../api/labels.ts';
 import type { Finding } from '../api/conditions.ts';
 import type { LedgerIndex, QuarantinedBlock } from '../api/types.ts';
-import { confirmDepartures } from './departures.ts';
 import type { Plan } from './plan.ts';
-import { confirmRestore } from './restore.ts';
 
 /** The most names in a sentence; for more, the sentence gives the total. */
 const mostNames = 5;

@@ -1,10 +1,8 @@
+import { confirmDepartures } from '../api/labels.ts';
 import type { Departures, LedgerIndex } from '../api/types.ts';
 import { believedAt } from './leaving.ts';
 import { listedPages, vtepSpace } from './space.ts';
 import type { View } from './view.ts';
-
-/** Annotation that confirms one mass departure: its value is the id that OverlayConfig's status shows. */
-export const confirmDepartures = 'overlaynet.dev/confirm-departures';
 
 /** Nodes that left within this time, in milliseconds, count as one departure. */
 const togetherMs = 60_000;

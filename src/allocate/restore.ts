@@ -1,3 +1,4 @@
+import { confirmRestore } from '../api/labels.ts';
 import type { LedgerIndex, OverlayAgent } from '../api/types.ts';
 import { newId } from './departures.ts';
 import type { Registrations } from './register.ts';
@@ -5,9 +6,6 @@ import { remembered } from './remembered.ts';
 import { knownAt } from './repair.ts';
 import { vtepSpace } from './space.ts';
 import { version, type View } from './view.ts';
-
-/** Annotation that ends one restore: its value is the id that OverlayConfig's status shows. */
-export const confirmRestore = 'overlaynet.dev/confirm-restore';
 
 type Restored = NonNullable<LedgerIndex['restored']>;
 

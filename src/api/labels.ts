@@ -3,3 +3,9 @@ export const bridgesLabel = 'overlaynet.dev/bridges';
 
 /** Annotation of pods and of namespaces: a comma-separated list of networks. */
 export const networkAnnotation = 'overlaynet.dev/network';
+
+/** Annotation of OverlayConfig that ends one restore: its value is the id that the status shows. */
+export const confirmRestore = 'overlaynet.dev/confirm-restore';
+
+/** Annotation of OverlayConfig that confirms one mass departure: its value is the id that the status shows. */
+export const confirmDepartures = 'overlaynet.dev/confirm-departures';

@@ -1,8 +1,5 @@
+import { confirmDepartures, confirmRestore } from '../api/labels.ts';
 import type { OverlayConfig } from '../api/types.ts';
-
-/** Annotation of OverlayConfig `default`; its value is the id that the status shows. */
-export const confirmRestore = 'overlaynet.dev/confirm-restore';
-export const confirmDepartures = 'overlaynet.dev/confirm-departures';
 
 /** How long to wait for the operator's answer. */
 const unansweredMs = 600_000;

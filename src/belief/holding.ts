@@ -1,9 +1,10 @@
+import { confirmDepartures, confirmRestore } from '../api/labels.ts';
 import type { Finding } from '../api/conditions.ts';
 import { counted, listed } from '../api/text.ts';
 import type { OverlayConfig } from '../api/types.ts';
 import { overdue, type Belief, type Kept } from './belief.ts';
 import { believedAt } from './departures.ts';
-import { confirmDepartures, confirmRestore, endOf } from './doubt.ts';
+import { endOf } from './doubt.ts';
 
 /** The most names in a message. */
 const mostNames = 5;

@@ -1,4 +1,4 @@
-import { isAddress } from '../net/address.ts';
+import { isAddress, withoutLength } from '../net/address.ts';
 import { overlaps, parseCidr } from '../net/cidr.ts';
 import type { AgentRow, BlockRow } from '../rows/row.ts';
 
@@ -68,8 +68,7 @@ function pairs(blocks: readonly BlockRow[]): [BlockRow, BlockRow][] {
 }
 
 /** A VTEP's address with the prefix length of one address; its row has that of the whole subnet. */
-const hostOf = (cidr: string): string => `${bare(cidr)}/${cidr.includes(':') ? 128 : 32}`;
-const bare = (cidr: string): string => cidr.replace(/\/.*/, '');
+const hostOf = (cidr: string): string => `${withoutLength(cidr)}/${cidr.includes(':') ? 128 : 32}`;
 
 /** Compares the ledger with each node's AgentAllocation. */
 export function ofAllocations(agents: readonly AgentRow[], blocks: readonly BlockRow[]): Inconsistency[] {
@@ -116,7 +115,7 @@ export function ofAllocations(agents: readonly AgentRow[], blocks: readonly Bloc
 
 const subnetsOf = ({ networks }: AgentRow): string[] => networks.flatMap(({ subnets }) => subnets);
 const hasVTEP = ({ vtep }: AgentRow, cidr: string): boolean =>
-  [vtep?.ip, vtep?.ip6].some((one) => one !== undefined && bare(one) === bare(cidr));
+  [vtep?.ip, vtep?.ip6].some((one) => one !== undefined && withoutLength(one) === withoutLength(cidr));
 
 /** Compares agents' registrations with their allocations. */
 export function ofRegistrations(agents: readonly AgentRow[]): Inconsistency[] {

@@ -1,3 +1,5 @@
+import { bridgesLabel } from '../api/labels.ts';
+import { withoutLength } from '../net/address.ts';
 import type { AgentRow, BlockRow, NetworkRow } from '../rows/row.ts';
 import { kernelStep, ok, wrong, type Kernels, type Read, type Step } from './chain.ts';
 
@@ -35,7 +37,7 @@ export function blockStep(held: readonly BlockRow[], node: string, network: stri
     return wrong(
       what,
       `block ${own.cidr} of node ${node} has no part for pods`,
-      'the network is not for CNI (spec.containerizers), or the node has the label overlaynet.dev/bridges=false',
+      `the network is not for CNI (spec.containerizers), or the node has the label ${bridgesLabel}=false`,
     );
   return ok(what, held.map(({ cidr, bridges }) => `${cidr}, pods ${bridges?.cni ?? 'none'}`).join('; '));
 }
@@ -70,8 +72,8 @@ export function* peerSteps(
   const marks = [
     ...(own?.addresses ?? []),
     own?.vtep?.mac,
-    own?.vtep?.ip?.replace(/\/.*/, ''),
-    own?.vtep?.ip6?.replace(/\/.*/, ''),
+    own?.vtep?.ip && withoutLength(own.vtep.ip),
+    own?.vtep?.ip6 && withoutLength(own.vtep.ip6),
     ...held.map(({ cidr }) => cidr),
   ].filter((one) => one !== undefined);
   const mentions = ({ object }: { object: string }) => marks.some((mark) => object.split(' ').includes(mark));

@@ -1,3 +1,4 @@
+import { objectNamePattern } from '../net/name.ts';
 import { namespaceMetadata, overlayConfigs, overlayNetworks, pods } from '../kube/resources.ts';
 import type { ContainerRow, Kind, Page, Rows } from '../rows/row.ts';
 import type { Access } from './access.ts';
@@ -8,8 +9,6 @@ import { skew } from './list.ts';
 import type { Output } from './output.ts';
 import { podChains, type PodFacts } from './whypod.ts';
 import { networkChain, nodeChain, type ClusterFacts } from './whynode.ts';
-
-const objectName = /^[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?$/;
 
 /**
  * `why pod NS/NAME`, `why node N`, `why network X`.
@@ -30,11 +29,11 @@ export async function why(
 async function chainsOf(access: Access, kind: string, name: string, out: Output): Promise<Chain[]> {
   if (kind === 'pod') {
     const [namespace = '', pod = '', ...more] = name.split('/');
-    if (![namespace, pod].every((one) => objectName.test(one)) || more.length > 0)
+    if (![namespace, pod].every((one) => objectNamePattern.test(one)) || more.length > 0)
       throw new CommandFailure(`"${name}" is not a pod’s NAMESPACE/NAME`, 'give one such as shop/web-0');
     return podChains(await podFacts(access, namespace, pod, out));
   }
-  if (!objectName.test(name))
+  if (!objectNamePattern.test(name))
     throw new CommandFailure(
       `"${name}" is not the name of a ${kind}`,
       `kubectl overlay ${kind === 'node' ? 'agents' : 'networks'} lists them`,

@@ -1,4 +1,4 @@
-import { namePattern } from '../net/name.ts';
+import { namePattern, objectNamePattern } from '../net/name.ts';
 import { shown } from '../net/text.ts';
 
 /**
@@ -50,7 +50,7 @@ export const refusals = {
  */
 const rules: { field: 'namespace' | 'pod' | 'network'; pattern: RegExp; rule: string }[] = [
   { field: 'namespace', pattern: /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, rule: 'a DNS label' },
-  { field: 'pod', pattern: /^[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?$/, rule: 'a DNS subdomain' },
+  { field: 'pod', pattern: objectNamePattern, rule: 'a DNS subdomain' },
   { field: 'network', pattern: namePattern, rule: "a network's name" },
 ];
 

@@ -6,7 +6,9 @@ import { agentTable, mainTable, uplinkMark } from './ownership.ts';
  * Priorities of our policy rules: after `local` (0), before `main` (32766) and the rules of hosts with several
  * uplinks.
  */
-export const rulePriorities: ReadonlySet<number> = new Set([142, 143]);
+const toOverlays = 142;
+const fromOverlays = 143;
+export const rulePriorities: ReadonlySet<number> = new Set([toOverlays, fromOverlays]);
 
 /**
  * The policy rules of an overlay subnet, as `ip rule` takes and shows them.
@@ -19,11 +21,11 @@ export const rulePriorities: ReadonlySet<number> = new Set([142, 143]);
  */
 export const subnetRules = (cidr: string): string[] => [
   rangeRule(cidr),
-  `from ${bare(cidr)} fwmark 0/${uplinkBit} lookup ${agentTable} pref 143`,
+  `from ${bare(cidr)} fwmark 0/${uplinkBit} lookup ${agentTable} pref ${fromOverlays}`,
 ];
 
 /** Routes packets to the range by `main`. */
-export const rangeRule = (cidr: string): string => `to ${bare(cidr)} lookup ${mainTable} pref 142`;
+export const rangeRule = (cidr: string): string => `to ${bare(cidr)} lookup ${mainTable} pref ${toOverlays}`;
 
 const [uplinkBit = ''] = uplinkMark.split('/');
 

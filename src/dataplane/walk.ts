@@ -1,4 +1,4 @@
-import { isAddress, parseAddress, type Family } from '../net/address.ts';
+import { isAddress, parseAddress, withoutLength, type Family } from '../net/address.ts';
 import { cidrOf, containsAddress, parseInterface } from '../net/cidr.ts';
 import type { IPSet } from './state.ts';
 
@@ -123,7 +123,7 @@ export function isIn(entries: Iterable<string>, text: string): boolean {
   const address = parseAddress(text);
   for (const entry of entries) {
     if (entry === text) return true;
-    if (!entry.includes('/') || !isAddress(entry.replace(/\/.*/, ''))) continue;
+    if (!entry.includes('/') || !isAddress(withoutLength(entry))) continue;
     const { address: base, length } = parseInterface(entry);
     const range = cidrOf(base, length);
     if (range.family === address.family && containsAddress(range, address)) return true;

@@ -1,10 +1,10 @@
+import { objectNamePattern } from '../net/name.ts';
 import { formatAddress, isAddress, parseAddress } from '../net/address.ts';
 import { quoted, type Findings } from './finding.ts';
 import type { OldAgent } from './stateagent.ts';
 
 const form = 'write ADDRESS,NODE, as 172.17.0.2,worker-1';
 /** Matches a valid name of a Node. */
-const nodeName = /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/;
 
 /** Reads lines `ADDRESS,NODE` as Nodes by agent's address. Empty lines, comments after `#` and one heading are skipped. */
 export function readMap(text: string, agents: readonly OldAgent[], findings: Findings): Map<string, string> {
@@ -23,7 +23,7 @@ export function readMap(text: string, agents: readonly OldAgent[], findings: Fin
     if (address === undefined) {
       // the heading
       if (at !== heading || /[0-9]/.test(from)) refuse(`${quoted(from)} is no IP address`, form);
-    } else if (!nodeName.test(node) || more.some((one) => one !== ''))
+    } else if (!objectNamePattern.test(node) || more.some((one) => one !== ''))
       refuse(`${quoted(line)} does not name one Node`, form);
     else if (!known.has(address))
       refuse(`${address} is no agent of the state`, 'correct it, or take the line out');

@@ -1,3 +1,4 @@
+import { bridgesLabel } from '../api/labels.ts';
 import { isSet, Maps } from './entries.ts';
 import { quoted, type Findings } from './finding.ts';
 import { agentKeys, fileKeys, nearest, networkKeys, topKeys } from './keys.ts';
@@ -158,7 +159,7 @@ class ConfigReader {
         'warning',
         entry.line,
         'network_config has neither bridge, as masters have: the networks are not changed by that',
-        'label the Nodes that are to have none: kubectl label node NODE overlaynet.dev/bridges=false',
+        `label the Nodes that are to have none: kubectl label node NODE ${bridgesLabel}=false`,
       );
     const mtu = this.#maps.fields.integer(
       'network_config.overlay_mtu',

@@ -49,3 +49,6 @@ export function interfaceName(first: string, place: number): string {
   const others = Array.from({ length: place + 1 }, (_, index) => `eth${index + 1}`);
   return others.filter((name) => name !== first)[place - 1] ?? first;
 }
+
+/** What the name of a Kubernetes object looks like, such as a Node's or a pod's: a DNS subdomain. */
+export const objectNamePattern = /^[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?$/;

@@ -1,3 +1,4 @@
+import { confirmDepartures, confirmRestore } from '../api/labels.ts';
 import { isDeepStrictEqual } from 'node:util';
 import type {
   AgentAllocation,
@@ -12,9 +13,7 @@ import type {
 import { isGuarded } from '../api/inuse.ts';
 import { confirmOverlap } from '../api/ranges.ts';
 import { confirmAddresses } from '../allocate/addresses.ts';
-import { confirmDepartures } from '../allocate/departures.ts';
 import { remembered } from '../allocate/remembered.ts';
-import { confirmRestore } from '../allocate/restore.ts';
 import { spacesName, type Ledger, type NodeFacts } from '../allocate/view.ts';
 import type { Client } from '../kube/client.ts';
 import { isMissingKind } from '../kube/error.ts';

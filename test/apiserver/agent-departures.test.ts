@@ -1,5 +1,5 @@
+import { confirmDepartures } from '../../src/api/labels.ts';
 import { beforeEach, expect, test } from '@jest/globals';
-import { confirmDepartures } from '../../src/belief/doubt.ts';
 import { desired } from '../../src/dataplane/desired.ts';
 import { agentAllocations } from '../../src/kube/resources.ts';
 import { peer, peerName } from '../support/agentcluster.ts';

@@ -1,6 +1,6 @@
+import { confirmDepartures } from '../../src/api/labels.ts';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { confirmDepartures } from '../../src/allocate/departures.ts';
 import { nodes } from '../../src/kube/resources.ts';
 import { applyNetwork } from '../support/leader.ts';
 import { blocksOf, LiveCluster } from './cluster.ts';

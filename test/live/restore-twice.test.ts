@@ -1,6 +1,6 @@
+import { confirmRestore } from '../../src/api/labels.ts';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { confirmRestore } from '../../src/allocate/restore.ts';
 import { nodes, overlayAgents } from '../../src/kube/resources.ts';
 import { applyNetwork } from '../support/leader.ts';
 import { blocksOf, LiveCluster } from './cluster.ts';

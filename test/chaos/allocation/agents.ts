@@ -1,3 +1,4 @@
+import { messageOf } from '../../../src/error.ts';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
   apiVersion,
@@ -136,7 +137,7 @@ export class Agents {
 
   /** The simulated agents' writes must be valid. */
   #refused(node: string, error: unknown): void {
-    this.refusal ??= `${node}: ${error instanceof Error ? error.message : String(error)}`;
+    this.refusal ??= `${node}: ${messageOf(error)}`;
   }
 
   #follow(node: string, played: Played, next: AgentAllocation['spec']): void {

@@ -1,3 +1,4 @@
+import { messageOf } from '../../../src/error.ts';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { OverlayConfig } from '../../../src/api/types.ts';
 import { overlayConfigs } from '../../../src/kube/resources.ts';
@@ -70,7 +71,7 @@ export async function run(options: RunOptions): Promise<Outcome> {
     }
     return outcome(arena, { round, done, rests });
   } catch (error) {
-    const what = error instanceof Error ? error.message : String(error);
+    const what = messageOf(error);
     judge.violations.push({ rule: 'ended', revision: judge.revision, what, story: [] });
     return outcome(arena, { round, done, rests });
   } finally {

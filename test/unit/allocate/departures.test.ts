@@ -1,4 +1,4 @@
-import { confirmDepartures } from '../../../src/allocate/departures.ts';
+import { confirmDepartures } from '../../../src/api/labels.ts';
 import { believedAt, oneMoreLeft } from '../../../src/allocate/leaving.ts';
 import { Cluster, dcos } from '../../support/plancluster.ts';
 

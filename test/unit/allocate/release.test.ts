@@ -1,4 +1,4 @@
-import { confirmRestore } from '../../../src/allocate/restore.ts';
+import { confirmRestore } from '../../../src/api/labels.ts';
 import { dcos, reference } from '../../support/plancluster.ts';
 
 test('a network added later reaches the nodes that exist; a removed one is withdrawn, and its blocks rest', () => {

@@ -1,4 +1,4 @@
-import { confirmRestore } from '../../../src/allocate/restore.ts';
+import { confirmRestore } from '../../../src/api/labels.ts';
 import { Cluster, dcos, dcos6, reference } from '../../support/plancluster.ts';
 
 const restored = (cluster: Cluster) =>

@@ -1,6 +1,6 @@
+import { confirmDepartures } from '../../../src/api/labels.ts';
 import fc from 'fast-check';
 import { firstBelief, type Belief } from '../../../src/belief/belief.ts';
-import { confirmDepartures } from '../../../src/belief/doubt.ts';
 import type { AgentAllocationSpec } from '../../../src/api/types.ts';
 import type { Snapshot } from '../../../src/dataplane/snapshot.ts';
 import { overlaps, parseCidr } from '../../../src/net/cidr.ts';

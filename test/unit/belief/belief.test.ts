@@ -1,5 +1,5 @@
+import { confirmDepartures } from '../../../src/api/labels.ts';
 import { believe, keptBy, overdue, wakeAt } from '../../../src/belief/belief.ts';
-import { confirmDepartures } from '../../../src/belief/doubt.ts';
 import { dcos, node2 } from '../../support/fixture.ts';
 import { names, peer, peerName, started } from '../../support/agentcluster.ts';
 

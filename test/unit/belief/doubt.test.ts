@@ -1,5 +1,5 @@
+import { confirmRestore } from '../../../src/api/labels.ts';
 import { firstBelief, keptBy, wakeAt, type Belief } from '../../../src/belief/belief.ts';
-import { confirmRestore } from '../../../src/belief/doubt.ts';
 import { config, dcos, dcos6, node2 } from '../../support/fixture.ts';
 import { names, peer, peerName, started } from '../../support/agentcluster.ts';
 
