@@ -123,3 +123,19 @@ export const followSignal = (log: LeveledLog): void => {
     log.always('log level changed by SIGUSR1', { level: log.level });
   });
 };
+
+/** The format that a process was started with: its flag is not parsed yet, or is wrong. */
+function formatAsked(argv: readonly string[]): string | undefined {
+  const flag = '--log-format';
+  const at = argv.indexOf(flag);
+  const given =
+    at >= 0 ? argv[at + 1] : argv.find((word) => word.startsWith(`${flag}=`))?.slice(flag.length + 1);
+  return given ?? process.env.LOG_FORMAT;
+}
+
+/** Says in one line on stderr why a process ends. */
+export function sayFatal(component: string, error: unknown, argv: readonly string[] = process.argv): void {
+  if (formatAsked(argv) === 'json')
+    createLog({ level: 'error', component, format: 'json' }).error('ends', faultOf(component, error, 'run'));
+  else process.stderr.write(`${component}: ${messageOf(error)}\n`);
+}

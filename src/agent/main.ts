@@ -3,7 +3,7 @@ import { Command, Option } from 'commander';
 import { defaultBinDir, defaultDirectories, type HostFlags } from '../host/directories.ts';
 import type { CleanupFlags } from './cleanup.ts';
 import { FlagError, parseRunFlags, type RunFlags } from './flags.ts';
-import { messageOf } from '../error.ts';
+import { sayFatal } from '../log.ts';
 
 const program = new Command('agent')
   .description("overlaynet's agent: programs this node's kernel and CNI with the overlay networks")
@@ -102,6 +102,6 @@ host(
 try {
   await program.parseAsync();
 } catch (error) {
-  process.stderr.write(`agent: ${messageOf(error)}\n`);
+  sayFatal('agent', error);
   process.exitCode = error instanceof FlagError ? 2 : 1;
 }

@@ -42,7 +42,7 @@ export class LeaderElection {
 
   constructor(options: LeaderElectionOptions) {
     this.#options = { leaseDurationMs: 15_000, renewDeadlineMs: 10_000, retryPeriodMs: 2000, ...options };
-    this.#faults = new Recurring(options.log, 'cannot get or renew the Lease', 'the Lease can be got again');
+    this.#faults = new Recurring(options.log, 'cannot get or renew the Lease', 'the Lease answers again');
   }
 
   /**

@@ -181,8 +181,11 @@ export class DataPath {
       (sum, { name }) => sum + plan[name].length,
       chains.changes + hidden.changes + guarded.changes,
     );
-    if (changes > 0)
-      this.#log.info('data path changed', { changes, processes: processes(), failures: failures.length });
+    if (changes > 0) {
+      // with each retry of what fails nothing changes
+      const level = failures.length < changes ? 'info' : 'debug';
+      this.#log[level]('data path changed', { changes, processes: processes(), failures: failures.length });
+    }
     const detail = {
       changed: {
         ...tally(plan),

@@ -1,8 +1,7 @@
 import { setFlagsFromString } from 'node:v8';
-import { createLog, followSignal } from '../log.ts';
+import { createLog, followSignal, sayFatal } from '../log.ts';
 import { parseFlags } from './flags.ts';
 import { startOperator } from './run.ts';
-import { messageOf } from '../error.ts';
 
 /**
  * Keeps the heap small. By default V8 lets it grow to three times the live data, or more, before it collects garbage.
@@ -24,6 +23,6 @@ async function main(): Promise<void> {
 }
 
 main().catch((error: unknown) => {
-  process.stderr.write(`operator: ${messageOf(error)}\n`);
+  sayFatal('operator', error);
   process.exit(1);
 });

@@ -1,7 +1,7 @@
 import { afterEach, expect, jest, test } from '@jest/globals';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createLog, line } from '../../src/log.ts';
+import { createLog, line, sayFatal } from '../../src/log.ts';
 import { filesBelow, textOf } from '../support/source.ts';
 
 const format = process.env.LOG_FORMAT;
@@ -123,3 +123,26 @@ test('no line tells a fault by other fields than object, command and output', ()
     calls.filter((call) => /[{,]\s*(?:error|why)\s*[:,}]/.test(call) && !call.includes('faultOf(')),
   ).toEqual([expect.stringContaining('no longer leading')]);
 });
+
+test.each([
+  [[], undefined, 'agent: no such file\n'],
+  [['--log-format', 'text'], 'json', 'agent: no such file\n'],
+  [['--log-format', 'json'], undefined, undefined],
+  [['--log-format=json'], undefined, undefined],
+  [[], 'json', undefined],
+])(
+  'the last line of a process that cannot go on, with %j and LOG_FORMAT=%s, has the format that was asked for',
+  (argv, env, text) => {
+    if (env === undefined) delete process.env.LOG_FORMAT;
+    else process.env.LOG_FORMAT = env;
+    const lines: string[] = [];
+    jest.spyOn(process.stderr, 'write').mockImplementation((said) => lines.push(String(said)) > 0);
+    sayFatal('agent', new Error('no such file'), argv);
+    expect(lines).toHaveLength(1);
+    if (text !== undefined) expect(lines[0]).toBe(text);
+    else
+      expect(JSON.parse(lines[0]!)).toMatchObject({
+        ...{ level: 'error', component: 'agent', object: 'agent', command: 'run', output: 'no such file' },
+      });
+  },
+);

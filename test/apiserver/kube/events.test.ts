@@ -84,6 +84,32 @@ describe('EventRecorder', () => {
     expect((await recorded('Forgotten')).length).toBe(1);
   });
 
+  test('an object that flaps has one Event for each state, and the last one is right', async () => {
+    const own = new EventRecorder({
+      client: plane.client,
+      component: 'ovt',
+      instance: 'test-1',
+      log: silent,
+    });
+    const states = [
+      ['Warning', news('FlapRefused', 'no such address')],
+      ['Normal', news('FlapAccepted', 'its address is known')],
+    ] as const;
+    for (let turn = 0; turn < 20; turn++) {
+      for (const [type, state] of states) own.event(node, type, state);
+      await own.onIdle();
+    }
+    own.event(node, ...states[0]);
+    await own.onIdle();
+    const counts = async () => [
+      (await recorded('FlapRefused')).map(({ count }) => count),
+      (await recorded('FlapAccepted')).map(({ count }) => count),
+    ];
+    expect(await counts()).toEqual([[1], [1]]);
+    await own.stop();
+    expect(await counts()).toEqual([[21], [1]]);
+  });
+
   test('sends a burst, then limits the rate', async () => {
     const own = recorder({ burst: 5, refillMs: 60_000 });
     for (let i = 0; i < 50; i++) own.event(node, 'Normal', news('Burst', `message ${i}`));
