@@ -25,7 +25,6 @@ test('the role overlaynet-command has the rights that the command needs, and no 
   await eventually(
     () => run('networks', user),
     ({ code }) => code === 0,
-    { seconds: 20 },
   );
   expect((await run('containers', user)).code).toBe(0);
   const status = await run('status', user);

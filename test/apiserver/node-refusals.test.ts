@@ -58,9 +58,7 @@ beforeAll(async () => {
     ['node2', '172.17.0.3'],
   ] as const) {
     await joinNode(client, name, address);
-    await eventually(async () => (await client.get(agentAllocations, name))?.spec.vtep, Boolean, {
-      seconds: 30,
-    });
+    await eventually(async () => (await client.get(agentAllocations, name))?.spec.vtep, Boolean, {});
   }
 });
 
@@ -152,9 +150,7 @@ test('spec.mtu and a node that joins cannot make the tunnel smaller than possibl
   expect((await client.get(agentAllocations, 'narrow'))?.spec.vtep).toBeUndefined();
   const patch = /kubectl (patch .*) -p '(.*)'$/.exec(message)!;
   await plane.kubectl(...patch[1]!.split(' '), '-p', patch[2]!);
-  await eventually(async () => (await client.get(agentAllocations, 'narrow'))?.spec.vtep, Boolean, {
-    seconds: 30,
-  });
+  await eventually(async () => (await client.get(agentAllocations, 'narrow'))?.spec.vtep, Boolean, {});
   await eventually(inForce, (mtu) => mtu === 1350);
 });
 
@@ -185,7 +181,6 @@ test('a network over the second LAN of a node, and a node with a LAN in a networ
   await eventually(
     () => shows('node3'),
     (names) => names?.includes('dcos') === true,
-    { seconds: 30 },
   );
   await client.delete(overlayNetworks, 'over');
 });

@@ -38,7 +38,6 @@ test('an operator that starts before the CRDs reports what is missing, and begin
     await eventually(
       () => client.get(overlayConfigs, 'default').catch(() => undefined),
       (found) => found?.status?.conditions !== undefined,
-      { seconds: 40 },
     );
     expect((await operator.get('/overlay-master/state')).status).toBe(200);
   } finally {
@@ -73,7 +72,7 @@ test('an operator inside another process serves, leads, and releases the Lease w
   const ended = operator.run();
   try {
     expect((await fetch(`http://${operator.address}/healthz`)).status).toBe(200);
-    await eventually(holder, (name) => name === 'ovt-within', { seconds: 40 });
+    await eventually(holder, (name) => name === 'ovt-within');
   } finally {
     await operator.stop();
   }

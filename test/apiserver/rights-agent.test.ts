@@ -78,7 +78,6 @@ beforeAll(async () => {
   } as const;
   await eventually(() => isForbidden(unbound.raw({ ...probe, body: overlayAgent('ovt-probe') })), found, {
     what: 'the policy',
-    seconds: 10,
   });
 });
 
@@ -186,7 +185,6 @@ test('the policy restricts an agent even if a role grants more', async () => {
   try {
     await eventually(async () => !(await isForbidden(own.list(allocationLedgers))), found, {
       what: 'the role',
-      seconds: 10,
     });
     const another = { apiVersion, ...network({}) } as KubeObject;
     await expect(own.create<KubeObject>(overlayNetworks, another)).rejects.toMatchObject(

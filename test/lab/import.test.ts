@@ -56,7 +56,6 @@ test('after the import of its state the reference’s cluster is there again, wh
     await eventually(
       () => conditionOf(client, overlayReservations, metadata.name, 'Bound'),
       (condition) => condition?.status === 'True',
-      { seconds: 30 },
     );
   const { stdout } = await typed('export', '--state');
   expect(stdout).toBe(expected);
@@ -69,7 +68,6 @@ test('containers of two nodes reach each other over what was kept', async () => 
   const found = await eventually(
     async () => /sleeper +dcos +(9\.0\.1\.\d+)/.exec(await ownLab('ls'))?.[1],
     (address) => address !== undefined,
-    { seconds: 30 },
   );
   const ping = ['ping', '-c', '3', '-W', '2', found];
   expect(await ownLab('run', 'node3', 'dcos', '--name', 'asker', '--', ...ping)).toContain(' 0% packet loss');

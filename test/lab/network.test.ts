@@ -36,8 +36,7 @@ async function checkpointed(): Promise<true | undefined> {
 }
 
 /** Runs a command in a new container until it succeeds: the network takes a moment to reach the nodes. */
-const runOnceThere = (...args: string[]): Promise<string> =>
-  eventually(() => hackLab('run', ...args), undefined, { seconds: 10 });
+const runOnceThere = (...args: string[]): Promise<string> => eventually(() => hackLab('run', ...args));
 
 afterEach(() => withdraw('third'));
 

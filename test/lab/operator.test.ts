@@ -66,7 +66,6 @@ test('when the leading operator is killed, the other takes over and keeps all bl
     await until('the other leads', async () => ((await leader()) === other ? true : undefined), {
       lab,
       roles: [other],
-      seconds: 40,
     });
     await hackLab('node', 'add', 'node5');
     await hackLab('node', 'remove', 'node5');

@@ -42,21 +42,17 @@ const gateways = (node: string, ...starts: string[]) =>
   eventually(
     () => onNode(node, 'ip', '-4', '-br', 'address', 'show', 'dev', `m-${network}`),
     (text) => (text.match(/10\.8\d\./g) ?? []).sort().join() === [...starts].sort().join(),
-    { what: `${node} has gateways in ${starts.join(', ')}`, seconds: 30 },
+    { what: `${node} has gateways in ${starts.join(', ')}` },
   );
 
 /** Starts a container, once the node gives an address of one of these ranges. */
 const start = (node: string, name: string, ...starts: string[]): Promise<Container> =>
-  eventually(
-    async () => {
-      const one = await addContainer(lab, parts(), { node, network, name });
-      if (one.addresses.every((address) => starts.some((from) => address.startsWith(from)))) return one;
-      await removeContainer(lab, parts(), one);
-      throw new Error(`${name} has ${one.addresses.join(', ')}`);
-    },
-    undefined,
-    { seconds: 30 },
-  );
+  eventually(async () => {
+    const one = await addContainer(lab, parts(), { node, network, name });
+    if (one.addresses.every((address) => starts.some((from) => address.startsWith(from)))) return one;
+    await removeContainer(lab, parts(), one);
+    throw new Error(`${name} has ${one.addresses.join(', ')}`);
+  });
 
 const reaches = (from: { node: string; name: string }, to: string) =>
   inContainer(from.node, from.name, 'ping', '-n', '-c', '2', '-i', '0.2', '-W', '2', to);
@@ -91,18 +87,14 @@ test('a range is replaced and rolled back at each step, and no packet of the con
   await apply(going, fresh);
   const c = await start('node2', 'ovt-c', '10.88.');
   // an attempt of `start` may have been counted
-  await eventually(
-    async () => {
-      const { containers, users = [] } = (await drained('InUse'))!;
-      expect(containers).toBe(2);
-      expect(users.map(({ node, address }) => [node, address]).sort()).toEqual([
-        ['node2', a.addresses[0]],
-        ['node3', b.addresses[0]],
-      ]);
-    },
-    undefined,
-    { seconds: 30 },
-  );
+  await eventually(async () => {
+    const { containers, users = [] } = (await drained('InUse'))!;
+    expect(containers).toBe(2);
+    expect(users.map(({ node, address }) => [node, address]).sort()).toEqual([
+      ['node2', a.addresses[0]],
+      ['node3', b.addresses[0]],
+    ]);
+  });
   await reaches(c, b.addresses[0]!);
 
   // rolled back while it drains: each node has the block that it had
@@ -163,7 +155,6 @@ test('finished pods of a namespace that is being deleted keep no network from be
   const waits = await eventually(
     async () => (await shown()).status?.conditions?.find(({ type }) => type === 'Deleting')?.message ?? '',
     (message) => message.includes(name),
-    { seconds: 30 },
   );
   expect(waits).toContain(`1 container uses it: pod ${namespace}/${name} (node2, 10.81.`);
   // it ends, and its runtime does not come round to telling the plugin

@@ -43,7 +43,7 @@ const settled = () =>
       return shown;
     },
     found,
-    { what: 'every node to have its blocks', seconds: 45 },
+    { what: 'every node to have its blocks' },
   );
 
 /** Returns what a snapshot lacks: networks, peers and blocks that should be in it. */

@@ -40,7 +40,7 @@ const everybody = (names: readonly string[]) =>
       return shown;
     },
     found,
-    { what: `all of ${names.join()} to be in every kernel`, seconds: 45 },
+    { what: `all of ${names.join()} to be in every kernel` },
   );
 
 /** Deletes six of ten Nodes at once, waits until the operator refuses to believe it, and returns the departure's id. */
@@ -55,7 +55,7 @@ const depart = async (): Promise<string> => {
       return found;
     },
     found,
-    { what: 'the departure not to be believed', seconds: 45 },
+    { what: 'the departure not to be believed' },
   );
   const { departures } = (await cluster.config())!.status!;
   expect(degraded.message).toMatch(
@@ -93,7 +93,7 @@ test('if more than half of the nodes disappear at once, they keep their blocks u
       return true;
     },
     found,
-    { what: 'all to be well', seconds: 45 },
+    { what: 'all to be well' },
   );
   expect(await everybody(all)).toEqual(before);
   for (const name of staying) {
@@ -118,7 +118,7 @@ test('once a person confirms the departure, their blocks are released, and agent
       return true;
     },
     found,
-    { what: 'all to be well', seconds: 45 },
+    { what: 'all to be well' },
   );
   await sleep(1_500);
   // new nodes get the lowest blocks first
@@ -132,7 +132,7 @@ test('once a person confirms the departure, their blocks are released, and agent
       return true;
     },
     found,
-    { what: 'a new node to get what is free', seconds: 45 },
+    { what: 'a new node to get what is free' },
   );
   expect(await cluster.shared()).toEqual([]);
 });

@@ -33,7 +33,7 @@ const has = (name: string): Promise<string[]> =>
       return shown;
     },
     found,
-    { what: `${name} to have a block everywhere`, seconds: 45 },
+    { what: `${name} to have a block everywhere` },
   );
 const joined = async (name: string, address?: string): Promise<string[]> => {
   await cluster.join(name, 'played', address);
@@ -43,11 +43,10 @@ const inPeer = (name: string) => cluster.inKernel(watcher).has(name);
 const free = (name: string) =>
   eventually(async () => !(await blocks(cluster.client)).some((text) => text.includes(` ${name} `)), found, {
     what: `what ${name} had to be free`,
-    seconds: 45,
   });
 const gone = async (name: string): Promise<void> => {
   await cluster.leave(name);
-  await eventually(() => !inPeer(name), found, { what: `${name} to leave the peer`, seconds: 45 });
+  await eventually(() => !inPeer(name), found, { what: `${name} to leave the peer` });
 };
 
 test('peers remove a deleted node within a second; its block rests, and is the first to be given again', async () => {
@@ -56,7 +55,7 @@ test('peers remove a deleted node within a second; its block rests, and is the f
   await cluster.switchOff('first');
   const start = performance.now();
   await cluster.client.delete(nodes, 'first');
-  await eventually(() => !inPeer('first'), found, { what: 'first to leave the peer', seconds: 45 });
+  await eventually(() => !inPeer('first'), found, { what: 'first to leave the peer' });
   const ms = Math.round(performance.now() - start);
   process.stdout.write(`a deleted node left its peer after ${ms} ms; 1000 are asked\n`);
   // a busy machine may take ten times as long
@@ -89,7 +88,7 @@ test('a node that returns while its block rests gets the same block, and so does
       return found?.spec.nodeUID !== uid && found?.spec.nodeUID === node?.metadata.uid;
     },
     found,
-    { what: 'the new uid', seconds: 45 },
+    { what: 'the new uid' },
   );
   expect(await has('back')).toEqual(had);
 });
@@ -116,7 +115,7 @@ test('a node keeps its block while a finalizer keeps its Node', async () => {
     '-p',
     '{"metadata":{"finalizers":null}}',
   );
-  await eventually(() => !inPeer(name), found, { what: `${name} to leave the peer`, seconds: 45 });
+  await eventually(() => !inPeer(name), found, { what: `${name} to leave the peer` });
   await free(name);
   expect(await joined('after')).toEqual(had);
 });
@@ -132,14 +131,14 @@ test('a renamed node with the same address is served once its old Node is gone',
       return true;
     },
     found,
-    { what: 'the address to be refused', seconds: 45 },
+    { what: 'the address to be refused' },
   );
   expect(await cluster.shown('new-name')).toEqual([]);
   await cluster.client.delete(nodes, 'old-name');
   const had = await has('new-name');
   expect(had.filter((block) => old.includes(block))).toEqual([]);
   // departures wait a quarter of a second for others that follow
-  await eventually(() => !inPeer('old-name'), found, { what: 'the peer to drop the old name', seconds: 45 });
+  await eventually(() => !inPeer('old-name'), found, { what: 'the peer to drop the old name' });
 });
 
 test('a re-imaged node with the same name and address keeps its block', async () => {
@@ -167,7 +166,7 @@ test('a changed address reaches every peer within seconds, and the node keeps it
   await eventually(
     () => [watcher, 'moving'].every((name) => addressIn(name)?.join() === '172.17.2.2'),
     found,
-    { what: 'the address in both kernels', seconds: 45 },
+    { what: 'the address in both kernels' },
   );
   const ms = Math.round(performance.now() - start);
   process.stdout.write(`a changed address reached the peer ${ms} ms after the agent started\n`);
@@ -191,7 +190,7 @@ test('an OverlayAgent that was deleted by hand comes back, and no block is freed
       return found !== undefined && found.metadata.uid !== uid && found.spec.vtep !== undefined;
     },
     found,
-    { what: 'it to be made again', seconds: 45 },
+    { what: 'it to be made again' },
   );
   // the same for a node whose agent is down
   await cluster.switchOff('here');

@@ -81,7 +81,6 @@ describe('When etcd is restored', () => {
       });
     await eventually(() => all.every(({ informer }) => informer.counters.watches > 0), found, {
       what: 'all watches',
-      seconds: 10,
     });
     const lost = Math.max(...all.map(({ informer }) => Number(informer.resourceVersion)));
     for (const { changes } of all) changes.length = 0;
@@ -92,13 +91,11 @@ describe('When etcd is restored', () => {
     for (const proxy of [refusing, deafening]) proxy.cut();
     await eventually(() => [refused, deaf].every(({ informer }) => informer.lastError), found, {
       what: 'both to be refused',
-      seconds: 10,
     });
     await plane.killApiserver();
     // the first failure is the watch that broke
     await eventually(() => late.informer.counters.failures >= 2, found, {
       what: 'an attempt without answer',
-      seconds: 10,
     });
     delaying.fault = () => away;
     await plane.restore();
@@ -114,7 +111,6 @@ describe('When etcd is restored', () => {
     };
     await eventually(() => deaf.informer.counters.watches === 2, found, {
       what: 'a watch from the future',
-      seconds: 10,
     });
     deafening.fault = () => undefined;
     await within('a restore, on a watch that was silent', [deaf], followed);
@@ -140,7 +136,6 @@ describe('When etcd is restored', () => {
     await make(resource, 'after');
     await eventually(() => maps.every(({ informer }) => informer.get('after') !== undefined), found, {
       what: 'what comes later',
-      seconds: 10,
     });
     expect(all.map(({ informer }) => informer.counters.restores)).toEqual(all.map(() => 1));
   });
@@ -153,7 +148,6 @@ describe('When etcd is restored', () => {
     const asked = follow(resource);
     await eventually(() => [one, asked].every(({ informer }) => informer.counters.watches > 0), found, {
       what: 'the watches',
-      seconds: 10,
     });
     await plane.etcd.restore();
     // the API server's own cache still has the old state

@@ -24,7 +24,7 @@ const holds = (name: string) =>
       return blocks.length === 4 && blocks;
     },
     found,
-    { what: `${name} to hold a VTEP and a block`, seconds: 45 },
+    { what: `${name} to hold a VTEP and a block` },
   );
 
 test('a block that two agents have stays with both, is in one AgentAllocation, and is reported until one agent is gone', async () => {
@@ -57,7 +57,7 @@ test('a block that two agents have stays with both, is in one AgentAllocation, a
       return true;
     },
     found,
-    { what: 'both to be named', seconds: 45 },
+    { what: 'both to be named' },
   );
   const { status } = (await cluster.config())!;
   expect(status?.quarantined).toContainEqual({
@@ -69,7 +69,6 @@ test('a block that two agents have stays with both, is in one AgentAllocation, a
   // some operator or agent may have noticed the restore
   await eventually(async () => (await cluster.condition('Restored'))?.status !== 'True', found, {
     what: 'no restore to last',
-    seconds: 45,
   });
   // longer than an agent waits after the end of a restore
   await sleep(6_000);
@@ -96,7 +95,7 @@ test('a block that two agents have stays with both, is in one AgentAllocation, a
       return true;
     },
     found,
-    { what: 'nothing to be held twice', seconds: 45 },
+    { what: 'nothing to be held twice' },
   );
   await eventually(
     async () => {
@@ -106,7 +105,7 @@ test('a block that two agents have stays with both, is in one AgentAllocation, a
       return true;
     },
     found,
-    { what: 'node4 to hold one block alone', seconds: 45 },
+    { what: 'node4 to hold one block alone' },
   );
   expect(await cluster.shared()).toEqual([]);
   await cluster.client.delete(nodes, 'node4');
@@ -116,7 +115,6 @@ test('a restore that waits for a node without an agent ends when a person confir
   await cluster.join('mute', 'played');
   await eventually(async () => (await cluster.shown('mute')).length === 4, found, {
     what: 'mute to be served',
-    seconds: 45,
   });
   await cluster.switchOff('mute');
   await eventually(
@@ -126,7 +124,7 @@ test('a restore that waits for a node without an agent ends when a person confir
       return cluster.client.update(overlayAgents, { ...agent, spec });
     },
     found,
-    { what: 'an agent to say that it saw more', seconds: 45 },
+    { what: 'an agent to say that it saw more' },
   );
   const waiting = await eventually(
     async () => {
@@ -136,7 +134,7 @@ test('a restore that waits for a node without an agent ends when a person confir
       return condition;
     },
     found,
-    { what: 'the restore to wait for mute', seconds: 45 },
+    { what: 'the restore to wait for mute' },
   );
   await cluster.join('node6', 'played');
   await eventually(
@@ -145,7 +143,7 @@ test('a restore that waits for a node without an agent ends when a person confir
       return agent?.spec.restore !== undefined;
     },
     found,
-    { what: 'node6 to be waited for no more', seconds: 45 },
+    { what: 'node6 to be waited for no more' },
   );
   await sleep(1_000);
   expect(await cluster.shown('node6')).toEqual([]);
@@ -155,7 +153,6 @@ test('a restore that waits for a node without an agent ends when a person confir
   await cluster.annotate(confirmRestore, restored!.id);
   await eventually(async () => (await cluster.shown('node6')).length === 4, found, {
     what: 'node6 to be served',
-    seconds: 45,
   });
   await eventually(
     async () => {
@@ -163,7 +160,7 @@ test('a restore that waits for a node without an agent ends when a person confir
       return true;
     },
     found,
-    { what: 'the restore to be over', seconds: 45 },
+    { what: 'the restore to be over' },
   );
   expect((await cluster.config())?.status?.restored).toBeUndefined();
   expect(await cluster.shared()).toEqual([]);

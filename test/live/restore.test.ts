@@ -34,7 +34,7 @@ describe('A state from before ten joins, three leaves and a replaced network', (
         return shown;
       },
       found,
-      { what: `all of ${names.join()} to hold ${blocks} blocks`, seconds: 45 },
+      { what: `all of ${names.join()} to hold ${blocks} blocks` },
     );
 
   /** Nodes join and leave, and a network is replaced; returns each node's blocks afterwards. */
@@ -60,7 +60,7 @@ describe('A state from before ten joins, three leaves and a replaced network', (
         return true;
       },
       found,
-      { what: 'the new network to be in force', seconds: 45 },
+      { what: 'the new network to be in force' },
     );
     expect(await cluster.shared()).toEqual([]);
     return held;
@@ -80,7 +80,7 @@ describe('A state from before ten joins, three leaves and a replaced network', (
         return restored;
       },
       found,
-      { what: 'status.restored', seconds: 45 },
+      { what: 'status.restored' },
     );
     process.stdout.write(`a restore was noticed ${Math.round(performance.now() - start)} ms after it\n`);
     await Promise.all(joining.map((name) => cluster.kubelet(name)));
@@ -91,7 +91,7 @@ describe('A state from before ten joins, three leaves and a replaced network', (
         return found;
       },
       found,
-      { what: 'the three to be waited for', seconds: 45 },
+      { what: 'the three to be waited for' },
     );
     process.stdout.write(`all others had registered after ${Math.round(performance.now() - start)} ms\n`);
     expect(waiting).toMatchObject({ status: 'True', reason: 'WaitingForNodes' });
@@ -108,7 +108,7 @@ describe('A state from before ten joins, three leaves and a replaced network', (
         return true;
       },
       found,
-      { what: 'the restore to be over', seconds: 45 },
+      { what: 'the restore to be over' },
     );
     const after = await settled([...staying, 'fresh'], 2);
     for (const name of staying) expect([name, after.get(name)]).toEqual([name, held.get(name)]);

@@ -184,7 +184,6 @@ export class CommandBed {
     await eventually(
       () => shown(client),
       (all) => all.get('node1')?.some((one) => one.startsWith('9.')) === true,
-      { seconds: 30 },
     );
     await eventually(
       () => client.get(configMaps(namespace), 'overlaynet-operator'),
@@ -224,7 +223,6 @@ export class CommandBed {
         return snapshotOf('node1', cached);
       },
       (found) => (found?.networks.length ?? 0) > 0,
-      { seconds: 30 },
     );
     if (this.#snapshot === undefined) throw new Error('nothing is in force');
     const kernel = new DataPath({

@@ -26,7 +26,7 @@ describe('Informer, asked', () => {
     const [a, b] = [await make(resource, 'a'), await make(resource, 'b')];
     const proxy = await httpProxy();
     const { informer, changes } = follow(resource, proxy.url);
-    await eventually(() => informer.counters.watches > 0, found, { what: 'the watch', seconds: 10 });
+    await eventually(() => informer.counters.watches > 0, found, { what: 'the watch' });
     proxy.fault = (_, url) => (url.includes('watch=true') ? { status: 503 } : undefined);
     proxy.cut();
     const newer = await client.update(resource, { ...a, data: { k: '2' } });
@@ -37,17 +37,17 @@ describe('Informer, asked', () => {
     expect(await informer.refresh('b')).toBeUndefined();
     expect(await informer.refresh('c')).toEqual(c);
     expect([informer.get('a'), names(informer)]).toEqual([newer, ['a', 'c']]);
+    // the informer itself asks for the newest object, b, before it watches again
     const told = ['+a', '+b', '~a', '-b', '+c'];
-    expect(changes).toEqual(told);
+    expect(changes.toSorted()).toEqual(told.toSorted());
     // another object is not affected
     await make(resource, 'b');
     await make(resource, 'd');
     proxy.fault = () => undefined;
     await eventually(() => informer.get('d') !== undefined, found, {
       what: 'the watch to catch up',
-      seconds: 10,
     });
-    expect(changes).toEqual([...told, '+b', '+d']);
+    expect(changes.slice(5)).toEqual(['+b', '+d']);
     expect(informer.counters).toMatchObject({ relists: 1, restores: 0 });
     proxy.fault = () => ({ status: 500 });
     await expect(informer.refresh('a')).rejects.toThrow('get configmaps/a: 500');
@@ -59,7 +59,7 @@ describe('Informer, asked', () => {
     const a = await make(resource, 'a');
     const proxy = await httpProxy();
     const { informer, changes } = follow(resource, proxy.url);
-    await eventually(() => informer.counters.watches > 0, found, { what: 'the watch', seconds: 10 });
+    await eventually(() => informer.counters.watches > 0, found, { what: 'the watch' });
     proxy.fault = (_, url) => (url.includes('watch=true') ? { status: 503 } : undefined);
     proxy.cut();
     await client.delete(resource, 'a');
@@ -69,7 +69,7 @@ describe('Informer, asked', () => {
     expect(Number(informer.resourceVersion)).toBeGreaterThanOrEqual(Number(metadata.resourceVersion));
     const lists = () => proxy.requests.filter((request) => request.includes('limit=500')).length;
     const first = informer.relist();
-    await eventually(() => lists() === 3, found, { what: 'its request', seconds: 10 });
+    await eventually(() => lists() === 3, found, { what: 'its request' });
     await Promise.all([first, informer.relist(), informer.relist()]);
     expect(lists()).toBe(4);
     proxy.fault = () => ({ status: 500 });
@@ -78,7 +78,7 @@ describe('Informer, asked', () => {
     proxy.fault = () => undefined;
     // the informer continues by itself
     await client.create(resource, { metadata: { name: a.metadata.name } });
-    await eventually(() => informer.get('a') !== undefined, found, { what: 'the watch', seconds: 10 });
+    await eventually(() => informer.get('a') !== undefined, found, { what: 'the watch' });
     expect(changes.slice(1).sort()).toEqual(['+a', '+b', '-a']);
     await informer.stop();
     await expect(informer.relist()).rejects.toThrow('the informer of configmaps was stopped');
@@ -98,10 +98,10 @@ describe('Informer, asked', () => {
     const resource = await configMapsIn('quiet');
     await make(resource, 'a');
     const { informer, changes, logged } = follow(resource, plane.server, { silenceMs: 1100 });
-    await eventually(() => informer.counters.watches === 3, found, { what: 'a third watch', seconds: 10 });
+    await eventually(() => informer.counters.watches >= 3, found, { what: 'a third watch' });
     expect(informer.counters).toMatchObject({ relists: 1, failures: 0, restores: 0 });
     await make(resource, 'b');
-    await eventually(() => informer.get('b') !== undefined, found, { what: 'b', seconds: 10 });
+    await eventually(() => informer.get('b') !== undefined, found, { what: 'b' });
     expect([changes, logged]).toEqual([['+a', '+b'], []]);
   });
 });

@@ -32,11 +32,11 @@ describe('Informer', () => {
     const seen: unknown[] = [];
     informer.onChange((_, object, old) => seen.push([object?.data, old?.metadata.resourceVersion]));
     await client.update(resource, { ...made, data: { k: 'v' } });
-    await eventually(() => seen.length === 1, found, { what: 'the change', seconds: 10 });
+    await eventually(() => seen.length === 1, found, { what: 'the change' });
     expect(seen).toEqual([[{ k: 'v' }, made.metadata.resourceVersion]]);
     await make(resource, 'b');
     await client.delete(resource, 'a');
-    await eventually(() => informer.get('a') === undefined, found, { what: 'the deletion', seconds: 10 });
+    await eventually(() => informer.get('a') === undefined, found, { what: 'the deletion' });
     expect(changes).toEqual(['+a', '~a', '+b', '-a']);
     expect(names(informer)).toEqual(['b']);
     expect(informer.lastError).toBeUndefined();
@@ -53,7 +53,7 @@ describe('Informer', () => {
     own.onChange((name) => seen.push(name));
     await own.synced();
     await make(resource, 'b');
-    await eventually(() => seen.length === 2, found, { what: 'the second object', seconds: 10 });
+    await eventually(() => seen.length === 2, found, { what: 'the second object' });
     expect(seen).toEqual(['a', 'b']);
   });
 
@@ -68,10 +68,10 @@ describe('Informer', () => {
     informer.learn(first);
     expect(informer.get('a')?.data).toEqual({ k: '2' });
     await make(resource, 'b');
-    await eventually(() => informer.get('b') !== undefined, found, { what: 'b', seconds: 10 });
+    await eventually(() => informer.get('b') !== undefined, found, { what: 'b' });
     expect(changes).toEqual(['+a', '~a', '+b']);
     await client.delete(resource, 'a');
-    await eventually(() => informer.get('a') === undefined, found, { what: 'the deletion', seconds: 10 });
+    await eventually(() => informer.get('a') === undefined, found, { what: 'the deletion' });
     informer.learn(second);
     expect(informer.get('a')).toBeUndefined();
   });
@@ -102,7 +102,7 @@ describe('Informer', () => {
       return at.length < 4 ? { status: 503, body: 'no' } : undefined;
     };
     const { informer, changes } = follow(resource, proxy.url);
-    await eventually(() => informer.lastError !== undefined, found, { what: 'the first error', seconds: 10 });
+    await eventually(() => informer.lastError !== undefined, found, { what: 'the first error' });
     expect(informer.lastError).toMatch(/^list configmaps: 429/);
     await informer.synced();
     expect(at[1]! - at[0]!).toBeGreaterThanOrEqual(1000);
@@ -114,10 +114,9 @@ describe('Informer', () => {
     proxy.cut();
     await eventually(() => informer.counters.watches > watches, found, {
       what: 'another watch',
-      seconds: 10,
     });
     await make(resource, 'b');
-    await eventually(() => informer.get('b') !== undefined, found, { what: 'b', seconds: 10 });
+    await eventually(() => informer.get('b') !== undefined, found, { what: 'b' });
     expect(changes).toEqual(['+a', '+b']);
     expect(informer.counters.relists).toBe(1);
     expect(informer.lastError).toBeUndefined();
@@ -133,16 +132,16 @@ describe('Informer', () => {
       silenceMs: 700,
       connectMs: 500,
     });
-    await eventually(() => informer.counters.watches > 0, found, { what: 'the watch', seconds: 10 });
+    await eventually(() => informer.counters.watches > 0, found, { what: 'the watch' });
     proxy.blackHole();
     await client.delete(resource, 'a');
     await make(resource, 'c');
-    await eventually(() => informer.lastError !== undefined, found, { what: 'a time-out', seconds: 10 });
+    await eventually(() => informer.lastError !== undefined, found, { what: 'a time-out' });
     expect(informer.lastError).toMatch(/^list configmaps: (no answer within 500 ms|Connect Timeout)/);
     await sleep(500);
     expect(names(informer)).toEqual(['a', 'b']);
     proxy.heal();
-    await eventually(() => names(informer).join() === 'b,c', found, { what: 'recovery', seconds: 10 });
+    await eventually(() => names(informer).join() === 'b,c', found, { what: 'recovery' });
     expect(changes.sort()).toEqual(['+a', '+b', '+c', '-a']);
   });
 
@@ -152,7 +151,7 @@ describe('Informer', () => {
     await make(resource, 'b');
     const proxy = await httpProxy();
     const { informer, changes } = follow(resource, proxy.url);
-    await eventually(() => informer.counters.watches > 0, found, { what: 'the watch', seconds: 10 });
+    await eventually(() => informer.counters.watches > 0, found, { what: 'the watch' });
     // refused until the API server's watch cache no longer contains the informer's version
     proxy.fault = () => ({ status: 503 });
     proxy.cut();
@@ -163,12 +162,12 @@ describe('Informer', () => {
     await plane.killApiserver();
     await plane.startApiserver();
     proxy.fault = () => undefined;
-    await eventually(() => names(informer).join() === 'a,c', found, { what: 'recovery', seconds: 10 });
+    await eventually(() => names(informer).join() === 'a,c', found, { what: 'recovery' });
     expect(informer.counters.relists).toBe(2);
     expect(changes.slice(0, 2).sort()).toEqual(['+a', '+b']);
     expect(changes.slice(2).sort()).toEqual(['+c', '-b', '~a']);
     await make(resource, 'd');
-    await eventually(() => informer.get('d') !== undefined, found, { what: 'd', seconds: 10 });
+    await eventually(() => informer.get('d') !== undefined, found, { what: 'd' });
   });
 
   test('survives the API server: killed, away for a while, started again', async () => {
@@ -178,19 +177,17 @@ describe('Informer', () => {
     const late = follow(resource, plane.server);
     await Promise.all([informer.synced(), late.informer.synced()]);
     await plane.killApiserver();
-    await eventually(() => informer.lastError !== undefined, found, { what: 'the error', seconds: 10 });
+    await eventually(() => informer.lastError !== undefined, found, { what: 'the error' });
     expect(names(informer)).toEqual(['a']);
     const early = follow(resource);
     await eventually(() => early.informer.counters.failures >= 3, found, {
       what: 'three attempts',
-      seconds: 10,
     });
     expect(early.informer.lastError).toMatch(/^list configmaps: connect ECONNREFUSED/);
     await plane.startApiserver();
     await Promise.all([early.informer.synced(), make(resource, 'b')]);
     await eventually(() => [informer, early.informer].every((each) => each.get('b') !== undefined), found, {
       what: 'b everywhere',
-      seconds: 10,
     });
     expect(changes).toEqual(['+a', '+b']);
     expect([informer.lastError, early.informer.lastError]).toEqual([undefined, undefined]);
@@ -201,7 +198,7 @@ describe('Informer', () => {
     await make(resource, 'a');
     const proxy = await httpProxy();
     const { informer, changes } = follow(resource, proxy.url);
-    await eventually(() => informer.counters.watches > 0, found, { what: 'the watch', seconds: 10 });
+    await eventually(() => informer.counters.watches > 0, found, { what: 'the watch' });
     // an API server whose etcd was restored from a backup sends this to a watch
     const older = { type: 'BOOKMARK', object: { metadata: { resourceVersion: '1' } } };
     let once = true;
@@ -211,7 +208,7 @@ describe('Informer', () => {
       return { status: 200, body: `${JSON.stringify(older)}\n` };
     };
     proxy.cut();
-    await eventually(() => informer.counters.relists === 2, found, { what: 'a second list', seconds: 10 });
+    await eventually(() => informer.counters.relists === 2, found, { what: 'a second list' });
     expect(changes).toEqual(['+a']);
   });
 

@@ -53,7 +53,7 @@ describe('LeaderElection', () => {
   test('one of two leads and renews; a released Lease is taken without waiting for its end', async () => {
     const log: string[] = [];
     const a = candidate('two', 'a', log);
-    await eventually(() => a.isLeader, found, { what: 'a leads', seconds: 30 });
+    await eventually(() => a.isLeader, found, { what: 'a leads' });
     const b = candidate('two', 'b', log);
     await sleep(times.leaseDurationMs + 500);
     expect([log, a.isLeader, b.isLeader]).toEqual([['a leads'], true, false]);
@@ -63,7 +63,7 @@ describe('LeaderElection', () => {
     expect(lease?.spec?.renewTime).not.toBe(lease?.spec?.acquireTime);
     await a.stop();
     const released = performance.now();
-    await eventually(() => b.isLeader, found, { what: 'b leads', seconds: 30 });
+    await eventually(() => b.isLeader, found, { what: 'b leads' });
     expect(performance.now() - released).toBeLessThan(times.leaseDurationMs - 1000);
     expect(log).toEqual(['a leads', 'a aborted', 'a stopped', 'b leads']);
     expect((await plane.client.get(leases(namespace), 'two'))?.spec).toMatchObject({ leaseTransitions: 1 });
@@ -74,16 +74,16 @@ describe('LeaderElection', () => {
     const proxy = await TcpProxy.to(plane.server);
     undo.push(() => proxy.close());
     const a = candidate('cut', 'a', log, proxy.url);
-    await eventually(() => a.isLeader, found, { what: 'a leads', seconds: 30 });
+    await eventually(() => a.isLeader, found, { what: 'a leads' });
     const b = candidate('cut', 'b', log);
     await sleep(400);
     proxy.blackHole();
-    await eventually(() => b.isLeader, found, { what: 'b leads', seconds: 30 });
+    await eventually(() => b.isLeader, found, { what: 'b leads' });
     expect(a.isLeader).toBe(false);
     expect(log).toEqual(['a leads', 'a aborted', 'a stopped', 'b leads']);
     proxy.heal();
     await b.stop();
-    await eventually(() => a.isLeader, found, { what: 'a leads again', seconds: 30 });
+    await eventually(() => a.isLeader, found, { what: 'a leads again' });
   });
 
   test('another candidate replaces a paused leader, which stops when it wakes', async () => {
@@ -99,15 +99,14 @@ describe('LeaderElection', () => {
     undo.push(() => void child.kill('SIGKILL'));
     let said = '';
     child.stdout.on('data', (chunk: Buffer) => (said += chunk.toString()));
-    await eventually(() => said === 'leading\n', found, { what: 'the child leads', seconds: 30 });
+    await eventually(() => said === 'leading\n', found, { what: 'the child leads' });
     child.kill('SIGSTOP');
     const log: string[] = [];
     const b = candidate('paused', 'b', log);
-    await eventually(() => b.isLeader, found, { what: 'b leads', seconds: 30 });
+    await eventually(() => b.isLeader, found, { what: 'b leads' });
     child.kill('SIGCONT');
     await eventually(() => said === 'leading\naborted\nstopped\n', found, {
       what: 'the child stops',
-      seconds: 30,
     });
     await sleep(500);
     expect([log, b.isLeader]).toEqual([['b leads'], true]);
@@ -116,7 +115,7 @@ describe('LeaderElection', () => {
   test('a candidate that stops leaves the Lease to its leader', async () => {
     const log: string[] = [];
     const a = candidate('leave', 'a', log);
-    await eventually(() => a.isLeader, found, { what: 'a leads', seconds: 30 });
+    await eventually(() => a.isLeader, found, { what: 'a leads' });
     const b = candidate('leave', 'b', log);
     await sleep(300);
     await b.stop();
