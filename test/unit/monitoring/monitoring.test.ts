@@ -67,6 +67,31 @@ test('every alert has a promtool test in which it fires, and one in which it is 
   }
 });
 
+test('every metric that can make an alert fire does so in a promtool test', () => {
+  const { tests } = parse(textOf('deploy/monitoring/rules.test.yaml')) as {
+    tests: {
+      input_series: { series: string }[];
+      alert_rule_test: { alertname: string; exp_alerts: unknown[] }[];
+    }[];
+  };
+  const recordedBy = new Map(rules.map(({ record, expr }) => [record, expr]));
+  const sources = (expression: string): string[] =>
+    metricsIn(expression).flatMap((name) => {
+      const own = recordedBy.get(name);
+      return own === undefined ? [name] : sources(own);
+    });
+  for (const { alert, expr } of alerts) {
+    const firing = tests.filter(({ alert_rule_test }) =>
+      alert_rule_test.some(({ alertname, exp_alerts }) => alertname === alert && exp_alerts.length > 0),
+    );
+    const given = firing.flatMap(({ input_series }) =>
+      input_series.flatMap(({ series }) => metricsIn(series)),
+    );
+    const untried = sources(expr).filter((name) => !given.includes(name));
+    expect({ alert, untried }).toEqual({ alert, untried: [] });
+  }
+});
+
 test('every metric in rules and dashboards is one that the programs have, or a rule records', async () => {
   const known = new Set([...sampleNames(await registeredMetrics()), ...recorded]);
   const all = everyExpression();
