@@ -1,7 +1,9 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import type { Log } from '../log.ts';
+import { Recurring } from '../recurring.ts';
 
+const object = 'reports of the kernel';
 const objects = ['link', 'address', 'route', 'rule', 'nexthop', 'neigh'];
 
 /**
@@ -30,6 +32,7 @@ export function monitor(
   { log, command, restartMs = 5_000 }: MonitorOptions,
 ): { stop: () => void } {
   const [program, ...args] = command ?? ['ip', 'monitor', ...objects];
+  const faults = new Recurring(log, 'ip monitor ended; starting it again', 'ip monitor reports again');
   let child: ChildProcess | undefined;
   let timer: NodeJS.Timeout | undefined;
   let stopped = false;
@@ -43,15 +46,11 @@ export function monitor(
     const end = (why: string) => {
       if (ended || stopped) return;
       ended = true;
-      log.warn('ip monitor ended; starting it again', {
-        object: 'reports of the kernel',
-        command: [program, ...args].join(' '),
-        output: why,
-        afterMs: restartMs,
-      });
+      faults.failed([{ object, command: [program, ...args].join(' '), output: why }], { afterMs: restartMs });
       timer = setTimeout(start, restartMs);
     };
     createInterface({ input: current.stdout }).on('line', (line) => {
+      faults.succeeded(object);
       if (!stopped && matters(line)) onChange();
     });
     current.stderr.on('data', (text: Buffer) => (stderr = (stderr + text.toString()).slice(-1000)));

@@ -36,6 +36,6 @@ test.each([
     });
     await once(events, 'enough');
     watch.stop();
-    expect(warned[0]).toBe(why);
+    expect(warned).toEqual([why]);
   },
 );
