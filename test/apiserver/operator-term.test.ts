@@ -50,13 +50,13 @@ test('a standby whose watches hang lists everything anew when it becomes the lea
   // longer than this test takes
   void proxy.halfOpen(() => true, sleep(40_000), 'cut');
   await joinNode(client, 'node1', '172.17.0.2');
-  expect(operator.said('leading')).toBe(0);
+  expect(operator.logged('leading')).toBe(0);
   await holdLease('');
   await eventually(
     async () => (await shown(client)).get('node1') ?? [],
     (texts) => texts.includes('9.0.0.0/24'),
   );
-  expect(operator.said('leading')).toBe(1);
+  expect(operator.logged('leading')).toBe(1);
 });
 
 test('a failure message of the maximum length does not delay a status', async () => {

@@ -68,8 +68,8 @@ export class PlayedAgents {
       name: network,
       subnets: subnets.map(({ cidr }) => cidr),
     }));
-    const said = { vtep: spec?.vtep, networks, seenResourceVersion: this.#bed.allocations.resourceVersion };
-    await client.patch<OverlayAgent>(overlayAgents, name, { spec: said }, { type: 'merge' });
+    const report = { vtep: spec?.vtep, networks, seenResourceVersion: this.#bed.allocations.resourceVersion };
+    await client.patch<OverlayAgent>(overlayAgents, name, { spec: report }, { type: 'merge' });
     const status: OverlayAgent['status'] = {
       ...(spec === undefined ? {} : { revision: spec.revision }),
       networks: networks.map(({ name: network }) => ({ name: network, state: 'OK' as const })),

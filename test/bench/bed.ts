@@ -253,9 +253,9 @@ export class Bed {
 
 export async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
-  const gone = new Promise((resolve) => child.once('exit', resolve));
+  const ended = new Promise((resolve) => child.once('exit', resolve));
   child.kill(signal);
-  await gone;
+  await ended;
 }
 
 /** Returns a process's resident memory in MB: the current one, or its peak. */

@@ -8,7 +8,7 @@ import { mutations as everyMutation, type Mutation } from '../support/simulation
 import { parseOptions, type Options } from './allocation/options.ts';
 import { run } from './allocation/run.ts';
 import { table } from '../../hack/testbed/table.ts';
-import { stories, told } from './allocation/stories.ts';
+import { stories, playStory } from './allocation/stories.ts';
 import type { Story } from './allocation/scene.ts';
 
 /** Nobody reserves anything here: the simulation has those. */
@@ -48,7 +48,7 @@ async function allStories({ logs }: Options, wanted: string | true): Promise<boo
   const tell = async (story: Story, name: string, operator: string, isBroken: boolean) => {
     const start = performance.now();
     say(`${story.name}: ${name}`);
-    const [first] = await told(story, { ...options, bundle: operator });
+    const [first] = await playStory(story, { ...options, bundle: operator });
     const ok = (first !== undefined) === isBroken;
     const what = first === undefined ? 'breaks no rule' : `${first.rule}: ${first.what}`;
     rows.push([isBroken ? `  ${name}` : story.name, what, since(start), ok ? 'ok' : 'FAILED']);

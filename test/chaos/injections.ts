@@ -33,32 +33,32 @@ const loopback = (wire: Wire) => (wire.outer === 4 ? '127.0.0.1' : '::1');
 
 /** Injections from the pods of a node, which is the victim's node or another one. */
 const fromPods = (index: 0 | 1): Injection[] => {
-  const who = index === 0 ? 'a pod of another node' : 'a pod of the same node';
+  const sender = index === 0 ? 'a pod of another node' : 'a pod of the same node';
   const pod = podOf(index);
   return [
-    { what: `${who}, to the node`, send: socket(pod, (w) => ({ to: own(1)(w) })) },
+    { what: `${sender}, to the node`, send: socket(pod, (w) => ({ to: own(1)(w) })) },
     {
-      what: `${who}, from the tunnel's own port`,
+      what: `${sender}, from the tunnel's own port`,
       send: socket(pod, (w) => ({ to: own(1)(w), fromPort: port })),
     },
     {
-      what: `${who}, to another address of the node`,
+      what: `${sender}, to another address of the node`,
       send: socket(pod, (w) => ({ to: secondAddress[w.outer] })),
     },
-    { what: `${who}, to the node's VTEP address`, send: socket(pod, (w) => ({ to: vtep(w, 1) })) },
-    { what: `${who}, to the node's gateway address`, send: socket(pod, (w) => ({ to: gateway(w, 1) })) },
-    { what: `${who}, by a Service`, send: socket(pod, (w) => ({ to: service[w.outer], toPort: 53 })) },
-    { what: `${who}, by a NodePort`, send: socket(pod, (w) => ({ to: own(index)(w), toPort: nodePort })) },
+    { what: `${sender}, to the node's VTEP address`, send: socket(pod, (w) => ({ to: vtep(w, 1) })) },
+    { what: `${sender}, to the node's gateway address`, send: socket(pod, (w) => ({ to: gateway(w, 1) })) },
+    { what: `${sender}, by a Service`, send: socket(pod, (w) => ({ to: service[w.outer], toPort: 53 })) },
+    { what: `${sender}, by a NodePort`, send: socket(pod, (w) => ({ to: own(index)(w), toPort: nodePort })) },
     ...(['fragments', 'options'] as const).map((shape) => ({
-      what: `${who}, with ${shape}`,
+      what: `${sender}, with ${shape}`,
       send: raw(pod, bridgeOf(index), (w) => ({ from: address(w, w.pod(index, 0)), to: own(1)(w), shape })),
     })),
     {
-      what: `${who}, in the name of a member`,
+      what: `${sender}, in the name of a member`,
       send: raw(pod, bridgeOf(index), (w) => ({ from: own(2)(w), to: own(1)(w) })),
     },
     {
-      what: `${who}, in the name of a member, to the gateway address`,
+      what: `${sender}, in the name of a member, to the gateway address`,
       send: raw(pod, bridgeOf(index), (w) => ({ from: own(2)(w), to: gateway(w, 1) })),
     },
   ];

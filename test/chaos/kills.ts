@@ -21,9 +21,9 @@ export async function kills(count: number): Promise<Counted[]> {
     env: { ...goEnvironment(), OVERLAYNET_CNI_KILLS: String(count) },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
-  let said = '';
+  let output = '';
   for (const stream of [child.stdout, child.stderr]) {
-    stream.on('data', (text: Buffer) => (said += text.toString()));
+    stream.on('data', (text: Buffer) => (output += text.toString()));
   }
   const code = await new Promise((resolve, reject) => {
     child.on('error', reject);
@@ -31,10 +31,10 @@ export async function kills(count: number): Promise<Counted[]> {
   });
   const [, done, plugin, agent, both, early, cut, leaked, freed] =
     /(\d+) kills \(plugin (\d+), agent (\d+), both (\d+)\), (\d+) before the end, (\d+) in the middle of the agent's answer: (\d+) leases leaked, (\d+) live addresses freed/.exec(
-      said,
+      output,
     ) ?? [];
-  if (done === undefined) throw new Error(`kill -9 of the CNI plugin: ${said.trim()}`);
-  if (code !== 0) process.stderr.write(`${said.trim()}\n`);
+  if (done === undefined) throw new Error(`kill -9 of the CNI plugin: ${output.trim()}`);
+  if (code !== 0) process.stderr.write(`${output.trim()}\n`);
   return [
     { what: 'kill -9 of CNI plugin and agent', value: done, ok: code === 0 && Number(done) === count },
     { what: 'of these the plugin alone', value: plugin ?? '', ok: Number(plugin) > 0 },

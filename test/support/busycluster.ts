@@ -23,7 +23,7 @@ export class BusyCluster extends Cluster {
   /** `node net0` → the block that a container has an address of. */
   readonly used = new Map<string, string>();
   readonly #silent = new Set<string>();
-  readonly #heard = new Map<string, number>();
+  readonly #heardAt = new Map<string, number>();
   #deletions = new Deletions();
   /** Containers that started while no operator ran, and whose network was deleted before one ran. */
   unseen = 0;
@@ -88,7 +88,7 @@ export class BusyCluster extends Cluster {
   }
 
   #restart(): void {
-    this.#heard.clear();
+    this.#heardAt.clear();
     this.#deletions = new Deletions();
   }
 
@@ -122,7 +122,7 @@ export class BusyCluster extends Cluster {
     const network = this.networks.get(net);
     if (network === undefined) return;
     const deletionTimestamp = network.metadata.deletionTimestamp ?? new Date(this.now).toISOString();
-    if (network.metadata.finalizers?.includes(inUseFinalizer) !== true) this.#gone(net);
+    if (network.metadata.finalizers?.includes(inUseFinalizer) !== true) this.#forceDeleted(net);
     else {
       this.networks.set(net, {
         ...network,
@@ -133,7 +133,7 @@ export class BusyCluster extends Cluster {
   }
 
   /** A forced deletion takes the network's blocks from containers. */
-  #gone(net: string): void {
+  #forceDeleted(net: string): void {
     this.networks.delete(net);
     for (const key of this.used.keys()) if (key.endsWith(` ${net}`)) this.lost.add(key);
   }
@@ -157,7 +157,7 @@ export class BusyCluster extends Cluster {
   #speak(): void {
     for (const [name, agent] of this.agents) {
       if (this.#silent.has(name)) continue;
-      this.#heard.set(name, this.now);
+      this.#heardAt.set(name, this.now);
       const shown = this.allocations.get(name)?.spec.networks ?? [];
       const networks = shown.map(({ name: net, subnets: blocks }) => ({
         name: net,
@@ -184,7 +184,9 @@ export class BusyCluster extends Cluster {
   #guard(): boolean {
     let changed = false;
     const networks = [...this.networks.values()];
-    const verdicts = this.#deletions.judge(networks, this.view(), this.last, (name) => this.#heard.get(name));
+    const verdicts = this.#deletions.judge(networks, this.view(), this.last, (name) =>
+      this.#heardAt.get(name),
+    );
     for (const network of networks) {
       const { name: net, deletionTimestamp, finalizers = [] } = network.metadata;
       const finalizer = verdicts.get(net)?.finalizer;
@@ -197,7 +199,7 @@ export class BusyCluster extends Cluster {
       } else if (deletionTimestamp === undefined) {
         this.networks.set(net, { ...network, metadata: { ...network.metadata, finalizers: others } });
       } else {
-        if (network.spec.deletionPolicy === 'Force') this.#gone(net);
+        if (network.spec.deletionPolicy === 'Force') this.#forceDeleted(net);
         else {
           this.networks.delete(net);
           // the operator has waited for silent agents, and does not wait for their blocks any longer

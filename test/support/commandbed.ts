@@ -242,10 +242,14 @@ export class CommandBed {
     const allocations = await client.list(agentAllocations);
     const own = allocations.items.find(({ metadata }) => metadata.name === 'node1')?.spec;
     if (agent === undefined || own === undefined) throw new Error('node1 has no allocation');
-    const said = (own.networks ?? []).map(({ name }) => ({ name, state: 'OK' as const }));
+    const states = (own.networks ?? []).map(({ name }) => ({ name, state: 'OK' as const }));
     await client.updateStatus(overlayAgents, {
       ...agent,
-      status: { revision: own.revision, certificate: fingerprint(this.agent.certificate())!, networks: said },
+      status: {
+        revision: own.revision,
+        certificate: fingerprint(this.agent.certificate())!,
+        networks: states,
+      },
     });
   }
 

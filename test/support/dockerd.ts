@@ -57,12 +57,12 @@ export class Dockerd {
     const holder = spawn(...netns.enter('unshare', [...unshare, 'sh', '-c', prepare]), { stdio: 'pipe' });
     let stderr = '';
     holder.stderr.on('data', (text: Buffer) => (stderr += text.toString()));
-    const said = await Promise.race([
+    const answer = await Promise.race([
       once(holder.stdout, 'data').then(([text]) => String(text)),
       once(holder, 'exit').then(() => ''),
     ]);
-    if (said === '') throw new Error(`no namespaces for Docker: ${stderr.trim()}`);
-    return new Dockerd(holder, Number(said), extra);
+    if (answer === '') throw new Error(`no namespaces for Docker: ${stderr.trim()}`);
+    return new Dockerd(holder, Number(answer), extra);
   }
 
   static async start(netns: Enterable, extra: readonly string[] = []): Promise<Dockerd> {
@@ -140,9 +140,9 @@ export class Dockerd {
 
   /** Ends the engine and everything in it. */
   async stop(): Promise<void> {
-    const gone = once(this.#holder, 'exit');
+    const exited = once(this.#holder, 'exit');
     this.#holder.stdin?.end();
-    await gone;
+    await exited;
     clearCgroups();
   }
 

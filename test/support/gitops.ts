@@ -62,7 +62,7 @@ export const changed = (object: KubeObject): KubeObject => ({
 type State = [what: string, object: KubeObject, health: string, words: string, verdict: string];
 
 /** States in which the run left objects. */
-const left: readonly State[] = [
+const leftStates: readonly State[] = [
   ['a network is fine', network('dcos6'), 'Healthy', '3 of 3 agents ready', 'current'],
   ['a network is disabled', network('disabled'), 'Healthy', 'spec.enabled is false', 'current'],
   ['a network is on no node', network('nowhere'), 'Healthy', 'no registered node', 'current'],
@@ -135,4 +135,4 @@ const further: readonly State[] = [
 ];
 
 /** Every state. */
-export const states: readonly State[] = [...left, ...further];
+export const states: readonly State[] = [...leftStates, ...further];

@@ -114,7 +114,8 @@ export function powersOf(pod: PodSpec): string[] {
 function containerPowers(pod: PodSpec, { ports, securityContext = {}, volumeMounts }: Container): string[] {
   const { privileged, allowPrivilegeEscalation, readOnlyRootFilesystem, capabilities = {} } = securityContext;
   const user = securityContext.runAsUser ?? pod.securityContext?.runAsUser ?? 0;
-  const held = capabilities.drop?.includes('ALL') === true ? [] : ['capabilities of every container'];
+  const allCapabilities =
+    capabilities.drop?.includes('ALL') === true ? [] : ['capabilities of every container'];
   return [
     ...(ports ?? []).map(({ containerPort }) => `port ${containerPort}`),
     // privileged includes everything else
@@ -123,7 +124,7 @@ function containerPowers(pod: PodSpec, { ports, securityContext = {}, volumeMoun
       : [
           ...(user === 0 ? ['user 0'] : []),
           ...(allowPrivilegeEscalation === false ? [] : ['privilege escalation']),
-          ...held,
+          ...allCapabilities,
           ...(capabilities.add ?? []).map((name) => `capability ${name}`),
         ]),
     ...(readOnlyRootFilesystem === true ? [] : ['root file system that can be written']),

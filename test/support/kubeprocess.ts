@@ -54,10 +54,10 @@ export class TempDir {
   /** Does nothing where it was removed before. */
   async remove(): Promise<void> {
     if (this.#keeper.exitCode !== null || this.#keeper.signalCode !== null) return;
-    const gone = once(this.#keeper, 'exit');
+    const exited = once(this.#keeper, 'exit');
     this.#keeper.ref();
     this.#keeper.stdin?.end();
-    await gone;
+    await exited;
   }
 }
 
@@ -110,9 +110,9 @@ export class ServerProcess {
 
   async #end(signal: NodeJS.Signals): Promise<void> {
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
-    const gone = once(this.#child, 'exit');
+    const exited = once(this.#child, 'exit');
     this.#child.ref();
     this.#child.kill(signal);
-    await gone;
+    await exited;
   }
 }

@@ -174,11 +174,11 @@ spec:
 /** Deletes a network and waits until it has disappeared from all nodes. */
 export async function withdraw(name: string): Promise<void> {
   await kubectl(['delete', 'overlaynetwork', name, '--wait=false', '--ignore-not-found']);
-  const gone = async () => {
+  const isGone = async () => {
     const all = await Promise.all(
       nodesOf(lab).map(async (node) => (await kernelOf(node)) + (await filesOf(node))),
     );
     return all.join('').includes(name) ? undefined : true;
   };
-  await until(`${name} is withdrawn`, gone, { seconds: 30 });
+  await until(`${name} is withdrawn`, isGone, { seconds: 30 });
 }

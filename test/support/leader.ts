@@ -39,10 +39,10 @@ export class Leader {
   readonly refusals: unknown[] = [];
 
   constructor(client: Client) {
-    const held = this.#interposed(client);
-    this.caches = new Caches(held, silent);
+    const interposed = this.#interposed(client);
+    this.caches = new Caches(interposed, silent);
     this.#allocator = new Allocator({
-      client: held,
+      client: interposed,
       caches: this.caches,
       log: silent,
       metrics: this.metrics,
@@ -94,11 +94,11 @@ export class Leader {
 
   #interposed(client: Client): Client {
     const pass = async <T>(call: Call, send: () => Promise<T>): Promise<T> => {
-      const held = this.#hold;
-      if (held?.matches(call) !== true) return send();
-      if (!held.all) this.#hold = undefined;
-      held.reached();
-      await held.release;
+      const hold = this.#hold;
+      if (hold?.matches(call) !== true) return send();
+      if (!hold.all) this.#hold = undefined;
+      hold.reached();
+      await hold.release;
       try {
         return await send();
       } catch (error) {

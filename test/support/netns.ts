@@ -82,9 +82,9 @@ export class Netns {
   /** Also ends spawned programs: those of a failed test must not block the other tests. */
   async delete(): Promise<void> {
     for (const child of this.#spawned) child.kill();
-    const gone = once(this.#holder, 'exit');
+    const exited = once(this.#holder, 'exit');
     this.#holder.stdin?.end();
-    await gone;
+    await exited;
   }
 }
 

@@ -46,7 +46,7 @@ export class OperatorProcess {
   }
 
   /** Returns how often it has logged that message, with or without fields. */
-  said(message: string): number {
+  logged(message: string): number {
     return this.lines(message).length;
   }
 

@@ -9,7 +9,7 @@ export function stored<T>(value: T): T {
 }
 
 /** Returns the comparable parts of a plan. */
-export const told = ({ writes, reads, wakeAt, registrations, refusedNetworks, exhausted }: Plan) => ({
+export const parts = ({ writes, reads, wakeAt, registrations, refusedNetworks, exhausted }: Plan) => ({
   writes,
   reads,
   wakeAt,

@@ -26,9 +26,9 @@ export class ProbeNode {
     this.#child = child;
     this.#lines = lines;
     lines.on('line', (line) => {
-      const said = JSON.parse(line) as Said;
-      this.#waiting.get(said.id)?.(said);
-      this.#waiting.delete(said.id);
+      const answer = JSON.parse(line) as Said;
+      this.#waiting.get(answer.id)?.(answer);
+      this.#waiting.delete(answer.id);
     });
   }
 
@@ -44,9 +44,9 @@ export class ProbeNode {
 
   tell(order: Omit<Order, 'id'>): Promise<Said> {
     const id = this.#next++;
-    const said = new Promise<Said>((resolve) => this.#waiting.set(id, resolve));
+    const answer = new Promise<Said>((resolve) => this.#waiting.set(id, resolve));
     this.#child.stdin?.write(`${JSON.stringify({ id, ...order } satisfies Order)}\n`);
-    return said;
+    return answer;
   }
 
   async check(peer: string, options: Pick<Order, 'slowMs' | 'answerMs'> = {}): Promise<CheckResult> {

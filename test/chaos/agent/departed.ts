@@ -72,12 +72,12 @@ export async function departed(rig: Rig, peers: number): Promise<Measured[]> {
         until('it is deleted', () => answered(client.delete(resource, peerName(index)))),
       );
     const names = new Set(indexes.map(peerName));
-    const gone = async () => {
+    const areAllGone = async () => {
       await confirmed(rig);
       const { items } = await client.list(agentAllocations);
       return items.some(({ metadata }) => names.has(metadata.name)) ? undefined : true;
     };
-    await until('their AgentAllocations are gone', gone, { seconds: 300 });
+    await until('their AgentAllocations are gone', areAllGone, { seconds: 300 });
   };
   const join = async (index: number) => {
     const status = { addresses: [{ type: 'InternalIP', address: peerAddress(index + 1) }] };
@@ -102,8 +102,8 @@ export async function departed(rig: Rig, peers: number): Promise<Measured[]> {
     const startedAt = Date.now();
     const start = performance.now();
     startAgent(lab, node);
-    const left = async () => (await peersIn(rig, node)) === peers - leaving.length;
-    const ms = await took('the peers that left are gone', start, left, 90);
+    const haveAllLeft = async () => (await peersIn(rig, node)) === peers - leaving.length;
+    const ms = await took('the peers that left are gone', start, haveAllLeft, 90);
     await agentReady(rig, node);
     const what = `${leaving.length} of ${peers} peers deleted while the agent was down`;
     return [

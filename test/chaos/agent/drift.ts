@@ -42,8 +42,8 @@ async function repaired(rig: Rig, { what, commands }: Hand, running: Traces): Pr
   const script = commands
     .map((command) => `${command} || echo "refused: ${command.replaceAll('"', '')}"`)
     .join('\n');
-  const said = await commandLine([...inNode(rig.lab, node), 'sh', '-c', script]);
-  const refused = said.split('\n').filter((line) => line.startsWith('refused: '));
+  const output = await commandLine([...inNode(rig.lab, node), 'sh', '-c', script]);
+  const refused = output.split('\n').filter((line) => line.startsWith('refused: '));
   if (refused.length === commands.length)
     throw new Error(`${what}: nothing could be done: ${refused.join('; ')}`);
   const start = performance.now();
@@ -52,13 +52,13 @@ async function repaired(rig: Rig, { what, commands }: Hand, running: Traces): Pr
   for (;;) {
     const shown = lists;
     const wanted = shown === undefined ? running : running.filter((line) => shown.has(shownBy(line)));
-    const left = difference(wanted, await tracesOf(rig, node, lists === undefined ? {} : { of: lists }));
+    const remaining = difference(wanted, await tracesOf(rig, node, lists === undefined ? {} : { of: lists }));
     const ms = performance.now() - start;
-    if (left.length === 0 && lists === undefined) return repairedMs ?? ms;
+    if (remaining.length === 0 && lists === undefined) return repairedMs ?? ms;
     if (ms > mostMs)
-      throw new Error(`${what}: after ${mostMs / 1_000} s this differs: ${left.slice(0, 6).join('; ')}`);
-    repairedMs = left.length === 0 ? ms : undefined;
-    lists = left.length === 0 ? undefined : (lists ?? new Set(left.map(shownBy)));
+      throw new Error(`${what}: after ${mostMs / 1_000} s this differs: ${remaining.slice(0, 6).join('; ')}`);
+    repairedMs = remaining.length === 0 ? ms : undefined;
+    lists = remaining.length === 0 ? undefined : (lists ?? new Set(remaining.map(shownBy)));
   }
 }
 
@@ -89,9 +89,9 @@ export async function drift(rig: Rig, most = Infinity): Promise<Measured[]> {
     }
     // the time that reading alone takes; each of the times above includes it at least once
     const start = performance.now();
-    const left = difference(running, await tracesOf(rig, node));
+    const remaining = difference(running, await tracesOf(rig, node));
     measured.push(timed('one look at everything that is compared', performance.now() - start, 10_000));
-    measured.push(none('lines that differ in the end', left));
+    measured.push(none('lines that differ in the end', remaining));
     measured.push(none("others' links, routes, rules, sets and tables that changed", lost));
     return measured;
   } finally {

@@ -12,7 +12,7 @@ import { startOperator } from '../../../hack/testbed/workloads.ts';
 import type { OverlayNetwork } from '../../../src/api/types.ts';
 import { overlayNetworks } from '../../../src/kube/resources.ts';
 import { agentReady, counted, onNode, restartAgent, timed, took, type Measured, type Rig } from './rig.ts';
-import { judged, steady } from './steady.ts';
+import { steadyFigures, steady } from './steady.ts';
 
 const returned: OverlayNetwork = {
   apiVersion: 'overlaynet.dev/v1alpha1',
@@ -33,7 +33,7 @@ export async function outage(rig: Rig, awayMs: number): Promise<Measured[]> {
     containerNamed(lab, 'node2', 'dcos'),
     containerNamed(lab, 'node3', 'dcos'),
   ]);
-  const gone = performance.now();
+  const goneAt = performance.now();
   await end(lab, { role: 'api' }, 'SIGKILL');
   await end(lab, { role: 'etcd' }, 'SIGKILL');
   let started = 0;
@@ -51,7 +51,7 @@ export async function outage(rig: Rig, awayMs: number): Promise<Measured[]> {
       await removeContainer(lab, parts, container);
       started++;
     }
-    await sleep(Math.max(0, gone + awayMs - performance.now()));
+    await sleep(Math.max(0, goneAt + awayMs - performance.now()));
   } finally {
     startEtcd(lab, parts);
     startApiserver(lab, parts);
@@ -68,9 +68,9 @@ export async function outage(rig: Rig, awayMs: number): Promise<Measured[]> {
   const nowhere = async () => !(await Promise.all(bridged.map(hasIt))).some((has) => has);
   await took('the network is gone again', performance.now(), nowhere, 60);
   for (const node of nodes) await agentReady(rig, node);
-  const what = `API server and etcd away for ${Math.round((back - gone) / 1_000)} s`;
+  const what = `API server and etcd away for ${Math.round((back - goneAt) / 1_000)} s`;
   return [
-    ...judged(what, seen),
+    ...steadyFigures(what, seen),
     counted(`${what}: containers started meanwhile`, started, bridged.length),
     timed(`${what}: a network made at their return is on every node after`, ms, 5_000),
   ];

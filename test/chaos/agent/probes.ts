@@ -63,10 +63,10 @@ async function healthy(rig: Rig, nodes: number): Promise<number> {
 }
 
 /** Whether a condition names the verdict on that node. */
-const names = ({ to, verdict }: Cause, said: { reason: string; message: string } | undefined): boolean =>
-  said !== undefined &&
-  ((said.reason === verdict && said.message.startsWith(`${to}: `)) ||
-    said.message.includes(`${to} ${verdict}`));
+const names = ({ to, verdict }: Cause, condition: { reason: string; message: string } | undefined): boolean =>
+  condition !== undefined &&
+  ((condition.reason === verdict && condition.message.startsWith(`${to}: `)) ||
+    condition.message.includes(`${to} ${verdict}`));
 
 /** Verdicts that agents give in so many milliseconds although nothing is wrong. */
 async function falseOnes(rig: Rig, ms: number): Promise<string[]> {
@@ -117,9 +117,9 @@ async function damaged(
 
 /** What the command says of each, asked at the same time. */
 const named = (rig: Rig, line: CommandLine, wanted: readonly Cause[]): Promise<Measured[]> =>
-  Promise.all(wanted.map((cause) => judged(rig, line, cause)));
+  Promise.all(wanted.map((cause) => measure(rig, line, cause)));
 
-async function judged(rig: Rig, line: CommandLine, cause: Cause): Promise<Measured> {
+async function measure(rig: Rig, line: CommandLine, cause: Cause): Promise<Measured> {
   const { from, to, verdict, evidence } = cause;
   // a machine that is too busy for a look at a kernel says so: it is asked again
   const row = await until(
@@ -147,9 +147,9 @@ async function group(
 ): Promise<Measured[]> {
   const start = performance.now();
   const measured = await damaged(rig, wanted, async () => {
-    const said = await named(rig, line, wanted);
-    for (const cause of wanted) said.push(await concluded(rig, cause, start));
-    return said;
+    const found = await named(rig, line, wanted);
+    for (const cause of wanted) found.push(await concluded(rig, cause, start));
+    return found;
   });
   measured.push(timed('all is well again after', await healthy(rig, nodes), 240_000));
   return measured;
@@ -162,9 +162,9 @@ async function concluded(rig: Rig, cause: Cause, start: number): Promise<Measure
   const isNamed = await until(
     `${from} names ${to} ${verdict}`,
     async () => {
-      const said = (await conditionsOf(rig)).get(from);
-      last = said?.message ?? '';
-      return names(cause, said) ? true : undefined;
+      const condition = (await conditionsOf(rig)).get(from);
+      last = condition?.message ?? '';
+      return names(cause, condition) ? true : undefined;
     },
     { seconds: 600 },
   ).catch(() => false);

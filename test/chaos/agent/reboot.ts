@@ -69,7 +69,7 @@ export async function reboot(rig: Rig): Promise<Measured[]> {
       () => 0,
     );
     const { refused, ms, complete, answered } = await firstContainer(rig, join1);
-    const left = await restored(() => tracesOf(rig, node), running);
+    const remaining = await restored(() => tracesOf(rig, node), running);
     return [
       {
         ...counted('reboot: lines of kernel state and files that were lost', lost, lost),
@@ -78,7 +78,7 @@ export async function reboot(rig: Rig): Promise<Measured[]> {
       counted('reboot: containers let in while no agent ran', early, 0),
       counted('reboot: the data path was complete when the first container was let in', complete, 1),
       counted('reboot: pings of the first container answered, of 3', answered, 3),
-      none('reboot: lines that differ from before', left),
+      none('reboot: lines that differ from before', remaining),
       timed(`reboot: first container after the agent's start (${refused} were refused before)`, ms, 5_000),
     ];
   } finally {
@@ -114,8 +114,8 @@ async function restored(
   before: Awaited<ReturnType<typeof tracesOf>>,
 ) {
   for (let tries = 0; ; tries++) {
-    const left = difference(before, await traces());
-    if (left.length === 0 || tries === 20) return left;
+    const remaining = difference(before, await traces());
+    if (remaining.length === 0 || tries === 20) return remaining;
     await sleep(500);
   }
 }

@@ -5,7 +5,7 @@ import { containerNamed } from '../../../hack/testbed/containers.ts';
 import { root } from '../../../hack/testbed/lab.ts';
 import { difference } from '../../support/residue.ts';
 import { monitor, none, quiet, restartAgent, tracesOf, type Measured, type Rig } from './rig.ts';
-import { judged, steady } from './steady.ts';
+import { steadyFigures, steady } from './steady.ts';
 
 const ways = ['SIGTERM', 'SIGKILL', 'a replaced bundle'] as const;
 const bundle = join(root, 'dist', 'agent.js');
@@ -27,7 +27,7 @@ export async function restarts(rig: Rig, times: number): Promise<Measured[]> {
   // measures the packets that the busy machine loses without a restart
   const stopFloor = await traffic();
   await sleep(times * 1_000);
-  measured.push(...judged(`nothing done for ${times} s`, await stopFloor()));
+  measured.push(...steadyFigures(`nothing done for ${times} s`, await stopFloor()));
   for (const way of ways) {
     const before = await tracesOf(rig, node, { ids: true });
     const stopTraffic = await traffic();
@@ -44,7 +44,7 @@ export async function restarts(rig: Rig, times: number): Promise<Measured[]> {
     const seen = await stopTraffic();
     const changed = [...announced, ...difference(before, await tracesOf(rig, node, { ids: true }))];
     const what = `${times} × ${way}`;
-    measured.push(...judged(what, seen), none(`${what}: kernel objects and files changed`, changed));
+    measured.push(...steadyFigures(what, seen), none(`${what}: kernel objects and files changed`, changed));
   }
   return measured;
 }

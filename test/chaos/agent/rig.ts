@@ -117,15 +117,15 @@ export async function monitor({ lab }: Rig, node: string): Promise<() => Promise
   const [program = '', ...args] = [...inNode(lab, node), 'ip', 'monitor', ...kinds];
   const env = { ...process.env, ...marks(lab, 'chaos') };
   const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'], env });
-  let said = '';
-  child.stdout.on('data', (text: Buffer) => (said += text.toString()));
+  let output = '';
+  child.stdout.on('data', (text: Buffer) => (output += text.toString()));
   const ended = once(child, 'close');
   // it does not say when it is ready; a change that it misses shows in the traces
   await new Promise((resolve) => setTimeout(resolve, 300));
   return async () => {
     child.kill();
     await ended;
-    return said.split('\n').filter((line) => line !== '');
+    return output.split('\n').filter((line) => line !== '');
   };
 }
 

@@ -35,8 +35,8 @@ function start({ lab }: Rig, container: Container, program: string, args: string
   const [enter = '', ...rest] = within(lab, container, [program, ...args]);
   const env = { ...process.env, ...marks(lab, 'chaos') };
   const child = spawn(enter, rest, { stdio: ['pipe', 'pipe', 'inherit'], env });
-  let said = '';
-  child.stdout.on('data', (text: Buffer) => (said += text.toString()));
+  let output = '';
+  child.stdout.on('data', (text: Buffer) => (output += text.toString()));
   const ended = once(child, 'close');
   const ready = Promise.race([
     once(child.stdout, 'data'),
@@ -47,7 +47,7 @@ function start({ lab }: Rig, container: Container, program: string, args: string
   const result = async (): Promise<End> => {
     child.stdin.end();
     await ended;
-    return JSON.parse(said.split('\n')[1] ?? '') as End;
+    return JSON.parse(output.split('\n')[1] ?? '') as End;
   };
   return { ready, quiet: () => child.stdin.write('\n'), result };
 }
@@ -78,7 +78,7 @@ export async function steady(rig: Rig, [a, b]: [Container, Container]): Promise<
 }
 
 /** Figures of the steady traffic during an event. */
-export const judged = (beside: string, seen: Seen): Measured[] => [
+export const steadyFigures = (beside: string, seen: Seen): Measured[] => [
   {
     ...counted(`${beside}: packets lost of ${seen.sent}`, seen.lost, 0),
     ok: seen.lost === 0 && seen.sent > 0,

@@ -125,11 +125,11 @@ export class Agents {
     const revision = played.shown?.revision;
     const networks = (played.shown?.networks ?? []).map(({ name }) => ({ name, state: 'OK' as const }));
     // an AgentAllocation that was deleted counts from 1 again
-    const said = JSON.stringify([
+    const report = JSON.stringify([
       current.status?.revision,
       (current.status?.networks ?? []).map(({ name }) => name),
     ]);
-    if (revision === undefined || said === JSON.stringify([revision, networks.map(({ name }) => name)]))
+    if (revision === undefined || report === JSON.stringify([revision, networks.map(({ name }) => name)]))
       return;
     const status = { revision, networks, conditions: [] };
     this.#agents.learn(await this.#client.updateStatus(overlayAgents, { ...current, status }));

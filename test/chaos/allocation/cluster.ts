@@ -60,9 +60,9 @@ export class Cluster {
     if (machine === undefined) return;
     machine.labels = labels;
     // a merge patch keeps labels that it does not contain
-    const gone = { role: null, 'overlaynet.dev/bridges': null };
+    const noLabels = { role: null, 'overlaynet.dev/bridges': null };
     await this.try(() =>
-      this.client.patch(nodes, name, { metadata: { labels: { ...gone, ...labels } } }, { type: 'merge' }),
+      this.client.patch(nodes, name, { metadata: { labels: { ...noLabels, ...labels } } }, { type: 'merge' }),
     );
   }
 

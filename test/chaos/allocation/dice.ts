@@ -36,9 +36,10 @@ export class Dice {
 
   /** Returns some items of the list, in the list's order. */
   some<T>(list: readonly T[], count: number): T[] {
-    const left = new Set(list.keys());
-    while (left.size > Math.max(0, list.length - count)) left.delete(this.pick([...left]) ?? 0);
-    return list.filter((_, at) => !left.has(at));
+    const remaining = new Set(list.keys());
+    while (remaining.size > Math.max(0, list.length - count))
+      remaining.delete(this.pick([...remaining]) ?? 0);
+    return list.filter((_, at) => !remaining.has(at));
   }
 
   /** Returns one of the things, by weight. */

@@ -53,8 +53,8 @@ export async function forgetBlock(cluster: Cluster, dice: Dice): Promise<void> {
     const object = await somePage(cluster, dice);
     const page = object?.spec.page;
     if (object === undefined || page === undefined) return;
-    const gone = Math.floor(which * page.blocks.length);
-    const blocks = page.blocks.filter((_, at) => at !== gone);
+    const removed = Math.floor(which * page.blocks.length);
+    const blocks = page.blocks.filter((_, at) => at !== removed);
     await marked(cluster, { ...object, spec: { page: { ...page, blocks } } });
   });
 }

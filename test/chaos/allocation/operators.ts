@@ -203,11 +203,11 @@ async function lieInWait(
   const sprung = Promise.withResolvers<string>();
   const from = performance.now();
   const anyWill = () => performance.now() - from > 1_000;
-  let left = skip;
+  let toSkip = skip;
   proxy.ambush = {
     moment,
     matches: (write) =>
-      (write === wanted && left-- <= 0) ||
+      (write === wanted && toSkip-- <= 0) ||
       (anyWill() && !write.endsWith('leases') && !write.endsWith('events')),
     spring: async (write) => {
       blow();

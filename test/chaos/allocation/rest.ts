@@ -73,22 +73,22 @@ function* strangers({ nodes: there, agents, allocations }: Still): Generator<str
 
 /** The ledger and the AgentAllocations must agree, and no block may rest any more. */
 function* ledgerUnrest({ ledger, allocations }: Still): Generator<string> {
-  const held = new Map<string, Set<string>>();
+  const heldBlocks = new Map<string, Set<string>>();
   for (const [name, { spec }] of ledger) {
     if (spec.page === undefined) continue;
     for (const [block, { node, state }] of entriesOf(name, spec.page, ledger.get(spacesName)?.spec.index)) {
       if (state !== 'Held') yield `${name}: ${block} of ${node} is ${state}`;
-      else held.set(node, (held.get(node) ?? new Set()).add(block));
+      else heldBlocks.set(node, (heldBlocks.get(node) ?? new Set()).add(block));
     }
   }
   for (const [node, { spec }] of allocations) {
-    const [shown, theirs] = [new Set(shownBlocks(spec)), held.get(node) ?? new Set<string>()];
+    const [shown, theirs] = [new Set(shownBlocks(spec)), heldBlocks.get(node) ?? new Set<string>()];
     for (const block of shown)
       if (!theirs.has(block)) yield `${node} is shown ${block}, which it does not hold`;
     for (const block of theirs) if (!shown.has(block)) yield `${node} holds ${block}, which it is not shown`;
-    held.delete(node);
+    heldBlocks.delete(node);
   }
-  for (const node of held.keys()) yield `${node} holds blocks and has no AgentAllocation`;
+  for (const node of heldBlocks.keys()) yield `${node} holds blocks and has no AgentAllocation`;
 }
 
 function* networkUnrest(network: OverlayNetwork, still: Still): Generator<string> {
@@ -157,7 +157,7 @@ function* holders(network: OverlayNetwork, still: Still): Generator<string> {
   }
   // all subnets drain: Ready then depends on nodes that never had a block, which is not checked here
   if (on && active.length === 0) return;
-  const said = condition(network, 'Ready');
+  const ready = condition(network, 'Ready');
   const reason =
     inForce.length === 0
       ? 'NotAccepted'
@@ -168,8 +168,8 @@ function* holders(network: OverlayNetwork, still: Still): Generator<string> {
           : names.size === 0
             ? 'NoAgents'
             : 'AllAgentsReady';
-  if (said?.reason !== reason)
-    yield `${name}: Ready says ${said?.reason ?? 'nothing'} (${said?.message ?? ''}), not ${reason}`;
+  if (ready?.reason !== reason)
+    yield `${name}: Ready says ${ready?.reason ?? 'nothing'} (${ready?.message ?? ''}), not ${reason}`;
 }
 
 function* configUnrest({ config, nodes: there }: Still): Generator<string> {

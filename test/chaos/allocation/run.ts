@@ -103,9 +103,9 @@ async function rest(arena: Arena): Promise<number> {
   for (;;) {
     arena.check();
     const still = await look(plane.client);
-    const left = unrest(still);
+    const wrong = unrest(still);
     const took = performance.now() - from;
-    if (left.length === 0) {
+    if (wrong.length === 0) {
       const revision = await mark(plane.etcd.url, atRest);
       while (judge.revision < revision) {
         arena.check();
@@ -115,8 +115,8 @@ async function rest(arena: Arena): Promise<number> {
     }
     if (judge.violations.length > 0) return took;
     if (took > patienceMs) {
-      const what = `not at rest ${Math.round(took / 1000)} s after the last fault: ${left.length} things, such as ${left.slice(0, 5).join('; ')}`;
-      judge.violations.push({ rule: 'not converged', revision: judge.revision, what, story: left });
+      const what = `not at rest ${Math.round(took / 1000)} s after the last fault: ${wrong.length} things, such as ${wrong.slice(0, 5).join('; ')}`;
+      judge.violations.push({ rule: 'not converged', revision: judge.revision, what, story: wrong });
       return took;
     }
     if (took > confirmMs) await confirm(arena, still.config);

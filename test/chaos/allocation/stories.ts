@@ -22,7 +22,10 @@ export const stories: readonly Story[] = [
 ];
 
 /** Plays a story with real operators. Returns the rules that they broke. */
-export async function told(story: Story, options: { bundle: string; logs?: string }): Promise<Violation[]> {
+export async function playStory(
+  story: Story,
+  options: { bundle: string; logs?: string },
+): Promise<Violation[]> {
   const arena = await Arena.start({ ...options, operators: 2, dice: new Dice('story'), lease: story.lease });
   try {
     await story.tell(arena);

@@ -28,7 +28,7 @@ export class Keeping {
   readonly #holders = new Set<string>();
 
   /** By node: VTEPs and blocks that its agent ever said to hold. */
-  readonly #said = new Map<string, Set<string>>();
+  readonly #reported = new Map<string, Set<string>>();
 
   constructor(server: MemoryServer, now: () => number) {
     this.#server = server;
@@ -75,9 +75,9 @@ export class Keeping {
   }
 
   #hear(node: string, { spec: { vtep, networks = [] } }: OverlayAgent): void {
-    const said = this.#said.get(node) ?? new Set();
-    for (const text of [vtep?.ip ?? '', ...networks.flatMap(({ subnets }) => subnets)]) said.add(text);
-    this.#said.set(node, said);
+    const reported = this.#reported.get(node) ?? new Set();
+    for (const text of [vtep?.ip ?? '', ...networks.flatMap(({ subnets }) => subnets)]) reported.add(text);
+    this.#reported.set(node, reported);
   }
 
   #onlyOwn({ node, index }: LedgerBlock, space: string, reserved: readonly Claim[], page: string): void {
@@ -92,7 +92,7 @@ export class Keeping {
     const got = claimsOf(this.#server).find(
       (one) => one.space.cidr === space && one.index === index && one.node === node,
     );
-    if (this.#said.get(node)?.has(got?.text ?? '') === true) return;
+    if (this.#reported.get(node)?.has(got?.text ?? '') === true) return;
     throw new Violation('reserved', `${node} gets ${page}/${index}, and ${own.text} is reserved for it`, [
       own,
       allocation,

@@ -51,12 +51,13 @@ export function checkRest(server: MemoryServer, hands: boolean): void {
     if (sorted(held) !== sorted(shown))
       unrest(`${name} shows ${sorted(shown)} and holds ${sorted(held)}`, allocation);
   }
-  const left = claims.find(({ state, node, reservation, uid }) =>
+  const reserved = claims.find(({ state, node, reservation, uid }) =>
     state === 'Reserved'
       ? server.get('overlayreservations', reservation ?? '')?.metadata.uid !== uid
       : state !== 'Held' || server.get('nodes', node) === undefined,
   );
-  if (left !== undefined && !hands) unrest(`${left.text} is ${left.state} by ${left.node}`, left);
+  if (reserved !== undefined && !hands)
+    unrest(`${reserved.text} is ${reserved.state} by ${reserved.node}`, reserved);
 }
 
 /** Returns the lowest free block's index of each space, as text. */

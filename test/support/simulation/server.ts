@@ -252,7 +252,7 @@ export class MemoryServer {
     else objects.set(name, object);
     const commit: Commit = { revision, type, plural, name, object, old, actor };
     (this.history(plural) as Commit[]).push(commit);
-    for (const told of this.onCommit) told(commit);
+    for (const listener of this.onCommit) listener(commit);
     return object;
   }
 }

@@ -36,9 +36,9 @@ export const sleeper: Story = {
     await asleep.promise;
     say('the leader sleeps');
     const done = await shown(arena, 'red');
-    const left = [...cluster.machines.keys()].filter((name) => !done.has(name));
+    const waiting = [...cluster.machines.keys()].filter((name) => !done.has(name));
     // the last ones in its queue: before it reaches them, its caches have caught up
-    const losers = left.slice(Math.floor(left.length / 2));
+    const losers = waiting.slice(Math.floor(waiting.length / 2));
     if (losers.length === 0) throw new Error('the leader had done all before it slept');
     // these have blocks in the ledger, but not yet in an AgentAllocation: the other leader withdraws them by one write
     await Promise.all(losers.map((name) => cluster.label(name, { role: 'b' })));
