@@ -39,7 +39,7 @@ export const english = {
     ].join(', ') + '.',
   agentsReady: (ready: number, all: number) => `${ready.toLocaleString('en')} of ${many(all, 'agent')} ready`,
   networksReady: (ready: number, all: number) => `${ready} of ${many(all, 'network')} ready`,
-  findings: 'What asks for attention',
+  findings: 'Needs attention',
   all: (count: number) => `Show all ${count.toLocaleString('en')}`,
   fewer: 'Show fewer',
   /** Follows a finding that stands for several of the same kind. */

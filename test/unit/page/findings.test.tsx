@@ -12,7 +12,7 @@ afterEach(() => {
 });
 
 const findings = async () => {
-  const heading = await screen.findByRole('heading', { name: 'What asks for attention' });
+  const heading = await screen.findByRole('heading', { name: 'Needs attention' });
   return [...heading.parentElement!.querySelectorAll('li')].map((one) => one.textContent);
 };
 

@@ -59,7 +59,7 @@ test('the page asks for a token if the operator needs one, and sends it with eac
   expect((await screen.findByRole('alert')).textContent).toContain('does not know this token');
   fireEvent.input(field, { target: { value: ' the-token\n' } });
   fireEvent.submit(field);
-  await screen.findByText('What asks for attention');
+  await screen.findByText('Needs attention');
   expect(document.body.innerHTML).not.toContain('the-token');
   expect(JSON.stringify([localStorage, sessionStorage, document.cookie])).not.toContain('the-token');
   expect(operator.asked.at(-1)?.authorization).toBe('Bearer the-token');
