@@ -172,7 +172,7 @@ function networkForecast(
       ),
       ...(network.metadata.deletionTimestamp === undefined
         ? []
-        : ['somebody deletes this network: what is applied goes with it']),
+        : ['this network is being deleted: the applied changes are lost with it']),
     ],
   };
 }

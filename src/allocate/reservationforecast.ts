@@ -50,7 +50,7 @@ function forecastOf(one: OverlayReservation, is: Facts): ReservationForecast {
         : []),
       ...(metadata.deletionTimestamp === undefined
         ? []
-        : ['somebody deletes this reservation: what is applied goes with it']),
+        : ['this reservation is being deleted: the applied changes are lost with it']),
     ],
   };
 }

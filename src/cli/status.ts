@@ -211,7 +211,7 @@ function operatorsText({ operators, leader }: Health): string {
     operators === undefined || operators.length === 0
       ? 'answering'
       : `${operators.filter(({ ready }) => ready).length} of ${operators.length} ready`;
-  return `${count}, ${leader === undefined ? 'leader not known' : leader === '' ? 'nobody leads' : `${leader} leads`}`;
+  return `${count}, ${leader === undefined ? 'leader not known' : leader === '' ? 'none leads' : `${leader} leads`}`;
 }
 
 const policiesText = ({ count, enforcedBy }: NonNullable<Health['policies']>): string =>

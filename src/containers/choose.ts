@@ -95,7 +95,7 @@ export function choose(ask: Ask, known: Known, namespace: Namespace | undefined)
   const why = absent.map(({ msg }) => msg).join('; ');
   return {
     code: refusals.notHere,
-    msg: `${requested.source}: none of it is to be had on this node: ${why}`,
+    msg: `${requested.source}: none of these networks is available on this node: ${why}`,
     details: `ask for another network by annotation ${networkAnnotation} of the pod or its namespace, or correct defaultNetwork`,
   };
 }

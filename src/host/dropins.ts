@@ -64,7 +64,7 @@ unmanaged-devices+=interface-name:m-*;interface-name:d-*;interface-name:c-*;inte
     effect: 'leave our links alone',
     directoryStays: true,
     heed: {
-      words: 'reads that file when it starts, and when it is told to',
+      words: 'reads that file when it starts and when it is reloaded',
       command: 'systemctl reload NetworkManager',
     },
   },
@@ -82,7 +82,7 @@ function installDropIn(dropIn: DropIn, hostRoot: string, log: Log): void {
   const path = join(hostRoot, dropIn.path);
   const file = `/${dropIn.path}`;
   if (!existsSync(join(hostRoot, present))) {
-    log.info(`no /${present} on this host: there is no ${program} to be told what is ours`);
+    log.info(`no /${present} on this host: ${program} is not installed, so it needs no drop-in`);
     return;
   }
   try {

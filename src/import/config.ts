@@ -208,7 +208,7 @@ class ConfigReader {
         if (!networks.some((one) => one.name === name))
           this.#maps.findings.refuse(
             entry?.line,
-            `${key}: ${quoted(name)} is none of the networks ${networks.map((one) => one.name).join(', ')}`,
+            `${key}: ${quoted(name)} is not one of the networks ${networks.map((one) => one.name).join(', ')}`,
             'name one of them',
           );
       return names;

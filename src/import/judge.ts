@@ -74,6 +74,6 @@ export function judge(
     findings.refuse(
       undefined,
       `there are ${networks.length} networks, and a cluster may have 256`,
-      'take those out that nobody uses',
+      'remove those that are not used',
     );
 }

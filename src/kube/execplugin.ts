@@ -42,7 +42,7 @@ export function whyNone(config: KubeConfig, error: unknown): string {
     ? 'there is no such program'
     : error instanceof SyntaxError
       ? 'what it printed is no ExecCredential'
-      : messageOf(error).trim() || 'it failed, and said nothing';
+      : messageOf(error).trim() || 'it failed without a message';
   const hint = plugin.installHint?.trim() ?? '';
   const more = isErrno(error, 'ENOENT') && hint !== '' ? `; ${hint}` : '';
   return `the exec plugin ${plugin.command ?? ''} of user "${name}" failed: ${words}${more}`;

@@ -114,7 +114,7 @@ test('of the default list a pod gets the networks that this node has', () => {
   // otherwise the pod would not have it for its lifetime
   expect(of('dcos,fresh')).toMatch(/^11 .*network fresh does not work on node node2 yet/);
   expect(of('elsewhere,nowhere')).toBe(
-    '103 defaultNetwork of OverlayConfig default: none of it is to be had on this node: network elsewhere is not on ' +
+    '103 defaultNetwork of OverlayConfig default: none of these networks is available on this node: network elsewhere is not on ' +
       'node node2: its nodeSelector leaves the node out, or it has no free block: kubectl describe overlaynetwork ' +
       'elsewhere; there is no network nowhere',
   );
@@ -266,6 +266,6 @@ test('a pod waits for a network that is in force but not applied yet, even in th
 test('a node without any network refuses its pods, and says so', () => {
   const bare = { ...known, snapshot: snapshot({ networks: [], allocations: [] }) };
   expect(outcome({}, bare)).toBe(
-    '103 defaultNetwork of OverlayConfig default: none of it is to be had on this node: there is no network dcos',
+    '103 defaultNetwork of OverlayConfig default: none of these networks is available on this node: there is no network dcos',
   );
 });

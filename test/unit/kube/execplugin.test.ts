@@ -46,7 +46,7 @@ test('a plugin is found beside its kubeconfig, and knows how it is run', async (
 
 test.each([
   ['echo "run foo login" >&2; exit 1', 'run foo login'],
-  ['exit 1', 'it failed, and said nothing'],
+  ['exit 1', 'it failed without a message'],
   ['echo nonsense', 'what it printed is no ExecCredential'],
 ])('%j fails by its own words', async (script, says) => {
   const error = await credentials(plugin(script)).catch((thrown: unknown) => thrown);
