@@ -11,7 +11,7 @@ import { table } from '../../hack/testbed/table.ts';
 import { stories, playStory } from './allocation/stories.ts';
 import type { Story } from './allocation/scene.ts';
 
-/** Nobody reserves anything here: the simulation has those. */
+/** There are no reservations here: the simulation has them. */
 const mutations = everyMutation.filter(({ needs }) => needs !== 'reservations');
 
 /**

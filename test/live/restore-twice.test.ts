@@ -36,7 +36,7 @@ test('a block that two agents have stays with both, is in one AgentAllocation, a
   await cluster.plane.etcd.backup();
   await cluster.join('node4', 'real');
   const held = await holds('node4');
-  // nobody remembers: operators restart, one agent is away, and peers have nothing to report
+  // no process remembers the restore: operators restart, one agent is away, and peers have nothing to report
   await cluster.killOperators();
   await Promise.all(['node1', 'node2', 'node3', 'node4'].map((name) => cluster.switchOff(name)));
   await cluster.plane.restore();

@@ -29,7 +29,7 @@ beforeAll(async () => {
   for (const [index, node] of wire.nodes.entries()) {
     const prober = await ProbeNode.start(node, port);
     probers.push(prober);
-    // else checksums would be left to a card that a virtual link does not have, and nobody would look at them
+    // otherwise the kernel leaves checksums to a card, which a virtual link does not have, and they are never checked
     await softwareChecksums(node, 'vtep1024');
     const { listening, problems } = await prober.tell({ snapshot: cluster(2, index, { mtu }) });
     expect(problems).toEqual([]);

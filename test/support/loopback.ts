@@ -13,7 +13,7 @@ export function ownLoopback(index: number): string {
   return [127, below >> 16, (below >> 8) & 255, below & 255].join('.');
 }
 
-/** A UDP port that nobody listens on at that address. */
+/** A UDP port of that address without a listener. */
 export async function freeUDPPort(address: string): Promise<number> {
   const socket = createSocket('udp4');
   socket.bind({ address, port: 0 });

@@ -3,7 +3,7 @@ import type { Snapshot } from '../../src/dataplane/snapshot.ts';
 import { run } from '../../src/linux/run.ts';
 import { Prober } from '../../src/probe/prober.ts';
 
-// Answers probes inside a namespace, and probes when it is told to; ends with its standard input. No agent is there that
+// Answers probes inside a namespace, and probes on request; ends with its standard input. No agent is there that
 // would mend the kernel meanwhile.
 
 /** One line of standard input. */
@@ -11,7 +11,7 @@ export interface Order {
   id: number;
   /** From now on. */
   snapshot?: Snapshot;
-  /** Absent: nobody is probed. */
+  /** Absent: no node is probed. */
   peer?: string;
   slowMs?: number;
   /** How long an answer is waited for, 400 unless told. */

@@ -40,7 +40,7 @@ const ranges = ['10.1.0.0/22', '10.2.0.0/22'];
 class Draining extends Cluster {
   /** Blocks that containers of a node have addresses of. */
   readonly used = new Map<string, Set<string>>();
-  /** What each agent's containers are told to join by. */
+  /** The network as each agent last saw it, from which its containers get addresses. */
   readonly #seen = new Map<string, OverlayNetwork>();
   readonly #silent = new Set<string>();
   #entries = new Map<string, NetworkSubnet>([[ranges[0]!, entryOf(ranges[0]!, 'Active')]]);

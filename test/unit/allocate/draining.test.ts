@@ -14,7 +14,7 @@ const all = ['node1', 'node2', 'node3'];
 const web: NetworkUser = { pod: 'default/web-0', address: '9.0.1.5' };
 
 let generation = 1;
-/** Somebody applies dcos with these subnets. */
+/** A user applies dcos with these subnets. */
 function apply(cluster: Cluster, subnets: NetworkSubnet[], spec: Partial<OverlayNetworkSpec> = {}): void {
   cluster.network('dcos', subnets, spec);
   const network = cluster.networks.get('dcos')!;

@@ -106,7 +106,7 @@ test.each([
   [404, '/metrics', withWord, 'GET'],
   [404, '/overlay-master/state', withWord, 'GET'],
   [405, '/api/v1/networks', withWord, 'POST'],
-  // a name of somebody else's that leads here
+  // a foreign name that resolves to this address
   [421, '/api/v1/networks', { ...withWord, host: 'evil.example' }, 'GET'],
   [421, '/ui/', { host: '127.0.0.1.evil.example' }, 'GET'],
 ])('%i: %s with %j by %s does not reach the operator', async (code, path, headers, method) => {

@@ -15,7 +15,7 @@ const network = (index: number, name: string, isolation?: Isolation) => ({
 /** Of node0, 172.17.0.2, whose blocks are 9.X.0.0/24. */
 const policy = (...networks: ReturnType<typeof network>[]) => {
   const apiServers = [{ address: '172.17.0.2', port: 6443 }];
-  // as a broken-in node says it: the one of an overlay is none
+  // an attacker's node may report any address: one inside an overlay does not count
   const further = [[], ['10.50.0.2', '9.2.1.2']];
   const state = desired({ ...cluster(3, 0, { networks, further }), apiServers });
   if (state?.policy === undefined) throw new Error('nothing is isolated');

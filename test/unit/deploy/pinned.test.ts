@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
 
-/** Below these directories somebody builds, or pulls, images. */
+/** Files in these directories build or pull images. */
 const files = ['deploy', 'hack', 'test/support', 'test/bench', 'test/chaos'].flatMap((dir) =>
   readdirSync(path.join(root, dir), { recursive: true, encoding: 'utf8' }).map((name) =>
     path.join(dir, name),

@@ -87,7 +87,7 @@ export class MemoryPlane {
     );
   }
 
-  /** Somebody else changes an object. */
+  /** Another client changes an object. */
   patch(plural: string, name: string, patch: unknown, subresource?: 'status'): void {
     this.server.patch(plural, name, patch, subresource, 'person');
   }

@@ -79,7 +79,7 @@ test.each<[what: string, answers: (request: Request) => number | undefined]>([
 ])('no packet is sent before its turn to a peer that %s', async (_, answers) => {
   answersAfter = answers;
   let turns = 0;
-  // what asks the kernel counts, too: nobody refuses it here
+  // a question to the kernel counts, too: no kernel refuses it here
   let knocked = 0;
   for (const address of [underlay, overlay]) {
     const socket = createSocket('udp4');
