@@ -148,7 +148,7 @@ export default tseslint.config(
     message: 'The contract of src/kube knows nothing around it.',
   }),
   {
-    files: ['src/**/*.ts'],
+    files: ['src/**/*.{ts,tsx}'],
     rules: {
       'max-lines': ['error', { max: 300, skipBlankLines: false, skipComments: false }],
       'max-lines-per-function': ['error', { max: 60, skipBlankLines: false, skipComments: false }],
@@ -177,7 +177,7 @@ export default tseslint.config(
     },
   },
   {
-    files: ['hack/**/*.ts', 'test/**/*.ts'],
+    files: ['hack/**/*.ts', 'test/**/*.{ts,tsx}'],
     rules: {
       'max-lines': ['error', { max: 300 }],
       'max-lines-per-function': ['error', { max: 60, skipBlankLines: true, skipComments: true }],
@@ -185,7 +185,7 @@ export default tseslint.config(
   },
   // a describe block is a function that holds many tests, and so is a contract that two suites run
   {
-    files: ['test/**/*.test.ts', 'test/support/*-contract.ts'],
+    files: ['test/**/*.test.{ts,tsx}', 'test/support/*-contract.ts'],
     rules: { 'max-lines-per-function': 'off' },
   },
   { files: ['*.js', 'hack/standins/*'], ...tseslint.configs.disableTypeChecked },

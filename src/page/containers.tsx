@@ -2,18 +2,17 @@ import { useSignal } from '@preact/signals';
 import { useCallback } from 'preact/hooks';
 import { harmless } from '../api/text.ts';
 import { messageOf } from '../error.ts';
-import { containerName, mainAddresses } from '../rows/containers.ts';
-import type { ContainerSort } from '../rows/query.ts';
 import type { ContainerRow } from '../rows/row.ts';
+import { containerColumns } from './containercolumns.tsx';
 import { csv, download } from './csv.ts';
 import { Heading } from './heading.tsx';
-import { Age, Copied, Name, Notice, State, To } from './marks.tsx';
-import { href, replaceRoute } from './route.ts';
+import { Notice } from './marks.tsx';
+import { replaceRoute } from './route.ts';
 import type { Wish } from './rowset.ts';
 import type { RowWindow } from './rowwindow.ts';
 import { Filters } from './searchfield.tsx';
 import { Silent } from './section.tsx';
-import { LongTable, type Column, type Sorting } from './table.tsx';
+import { LongTable, type Sorting } from './table.tsx';
 import { text } from './texts.ts';
 import { useRows, useWindow } from './userows.ts';
 
@@ -87,7 +86,7 @@ export function ContainerTable({ wish }: { wish: Wish }) {
       {seen.here && seen.total > 0 ? (
         <LongTable
           label={text.value.containers}
-          columns={columns({ network: wish.network === undefined, node: wish.node === undefined })}
+          columns={containerColumns({ network: wish.network === undefined, node: wish.node === undefined })}
           rowAt={(at) => seen.rows.get(at)}
           total={seen.total}
           keyOf={keyOf}
@@ -133,105 +132,6 @@ function Foot({ set, total, search }: { set: RowWindow; total: number; search: s
 
 const keyOf = ({ node, id, network, interface: link }: ContainerRow): string =>
   [node, id, network, link].join('\n');
-
-/** Marks a column as sortable. The operator sorts, by the column's id. */
-const sortable = () => '';
-
-function columns(shown: { network: boolean; node: boolean }): Column<ContainerRow>[] {
-  const all: (Column<ContainerRow> & { left?: boolean; id: ContainerSort | 'path' })[] = [
-    {
-      id: 'address',
-      label: text.value.address,
-      width: 'minmax(13.5rem, 1.2fr)',
-      by: sortable,
-      cell: (row) =>
-        mainAddresses(row).map((one) => (
-          <Copied key={one} value={one}>
-            <code>{one}</code>
-          </Copied>
-        )),
-    },
-    {
-      id: 'container',
-      label: text.value.container,
-      width: 'minmax(11rem, 2fr)',
-      by: sortable,
-      cell: (row) => (
-        <span title={harmless(containerName(row))}>
-          <Name of={containerName(row)} />
-        </span>
-      ),
-    },
-    {
-      id: 'network',
-      label: text.value.network,
-      width: 'minmax(6rem, 0.8fr)',
-      left: !shown.network,
-      by: sortable,
-      cell: ({ network }) => (
-        <To to={{ view: 'network', name: network }}>
-          <Name of={network} />
-        </To>
-      ),
-    },
-    {
-      id: 'node',
-      label: text.value.node,
-      width: 'minmax(6.5rem, 1fr)',
-      left: !shown.node,
-      by: sortable,
-      cell: ({ node }) => (
-        <To to={{ view: 'agent', name: node }}>
-          <Name of={node} />
-        </To>
-      ),
-    },
-    {
-      id: 'runtime',
-      label: text.value.runtime,
-      width: '6rem',
-      by: sortable,
-      cell: ({ runtime }) => runtime,
-    },
-    {
-      id: 'mac',
-      label: text.value.mac,
-      width: '9.8rem',
-      by: sortable,
-      cell: ({ mac }) => <code>{harmless(mac)}</code>,
-    },
-    {
-      id: 'kernel',
-      label: text.value.kernel,
-      width: '7rem',
-      by: sortable,
-      cell: ({ kernel }) => (
-        <State state={kernel} tone={kernel === 'Missing' ? 'bad' : kernel === 'Present' ? 'good' : 'off'} />
-      ),
-    },
-    {
-      id: 'since',
-      label: text.value.joined,
-      width: '5.5rem',
-      by: sortable,
-      cell: ({ since }) => <Age since={since} />,
-    },
-    {
-      id: 'path',
-      label: text.value.path,
-      width: '6.5rem',
-      cell: (row) => {
-        const [from] = mainAddresses(row);
-        return from === undefined ? null : (
-          <a href={href({ view: 'path', from })} aria-label={text.value.pathOf(harmless(containerName(row)))}>
-            {text.value.pathFrom} →
-          </a>
-        );
-      },
-    },
-  ];
-  return all.filter(({ left = false }) => !left);
-}
 
 export const containersCSV = (rows: readonly ContainerRow[]): string =>
   csv(

@@ -1,4 +1,5 @@
 import { useSignal } from '@preact/signals';
+import type { ComponentChildren } from 'preact';
 import { harmless } from '../api/text.ts';
 import type { ContainerRow, FindingRow, NetworkRow, SpaceRow, Unanswered } from '../rows/row.ts';
 import { Heading } from './heading.tsx';
@@ -184,17 +185,25 @@ function Networks({ containers }: { containers: Found<ContainerRow> }) {
   );
 }
 
-function NetworkLine({
-  row,
-  spaces,
-  containers,
-}: {
+interface NetworkLineProps {
   row: NetworkRow;
   spaces: readonly SpaceRow[];
   /** Undefined if it is unknown, or if the token may not see it. */
   containers: number | undefined;
-}) {
+}
+
+function NetworkLine({ row, spaces, containers }: NetworkLineProps) {
   const { name, state, subnets, agents, isolation, created } = row;
+  /** One line for each subnet, from what is known of it. */
+  const lines = (of: (space: SpaceRow) => ComponentChildren) =>
+    subnets.map(({ cidr }) => {
+      const space = spaces.find((one) => one.cidr === cidr);
+      return (
+        <div key={cidr} class="line">
+          {space === undefined ? '–' : of(space)}
+        </div>
+      );
+    });
   return (
     <tr>
       <th scope="row">
@@ -221,24 +230,14 @@ function NetworkLine({
         ))}
       </td>
       <td>
-        {subnets.map(({ cidr }) => {
-          const space = spaces.find((one) => one.cidr === cidr);
-          return (
-            <div key={cidr} class="line">
-              {space === undefined ? '–' : <Bar space={space} />}
-            </div>
-          );
-        })}
+        {lines((space) => (
+          <Bar space={space} />
+        ))}
       </td>
       <td>
-        {subnets.map(({ cidr }) => {
-          const space = spaces.find((one) => one.cidr === cidr);
-          return (
-            <div key={cidr} class="line">
-              {space === undefined ? '–' : <AddressBars usage={space.usage} />}
-            </div>
-          );
-        })}
+        {lines((space) => (
+          <AddressBars usage={space.usage} />
+        ))}
       </td>
       <td>{stateText(isolation)}</td>
       <td>

@@ -1,4 +1,4 @@
-import { useSignal } from '@preact/signals';
+import { useSignal, type Signal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
 import { harmless } from '../api/text.ts';
 import { messageOf } from '../error.ts';
@@ -87,6 +87,29 @@ function Form({ wanted, again }: { wanted: Wanted; again: () => void }) {
     >
       <EndField id="from" label={text.value.pathFrom} value={from} />
       <EndField id="to" label={text.value.pathTo} value={to} />
+      <Packet protocol={protocol} port={port} />
+      <span class="buttons">
+        <button type="submit" class="first">
+          {text.value.follow}
+        </button>
+        <button
+          type="button"
+          onClick={() => {
+            send(to.value, from.value);
+          }}
+        >
+          {text.value.turned}
+        </button>
+      </span>
+      {wrong.value ? <EndRule ends={[from.value.trim(), to.value.trim()]} /> : null}
+    </form>
+  );
+}
+
+/** The fields for the packet's protocol and port. */
+function Packet({ protocol, port }: { protocol: Signal<string>; port: Signal<string> }) {
+  return (
+    <>
       <label>
         {text.value.protocol}
         <select value={protocol.value} onChange={(event) => (protocol.value = event.currentTarget.value)}>
@@ -109,21 +132,7 @@ function Form({ wanted, again }: { wanted: Wanted; again: () => void }) {
           onInput={(event) => (port.value = event.currentTarget.value)}
         />
       </label>
-      <span class="buttons">
-        <button type="submit" class="first">
-          {text.value.follow}
-        </button>
-        <button
-          type="button"
-          onClick={() => {
-            send(to.value, from.value);
-          }}
-        >
-          {text.value.turned}
-        </button>
-      </span>
-      {wrong.value ? <EndRule ends={[from.value.trim(), to.value.trim()]} /> : null}
-    </form>
+    </>
   );
 }
 

@@ -82,29 +82,7 @@ export function Table<T>({
 
 /** A table of any length: only the visible rows are in the document. Screen readers get the number of all rows. */
 export function LongTable<T>({ label, columns, rowAt, total, show, keyOf, sort, onSort }: TableProps<T>) {
-  const element = useRef<HTMLDivElement>(null);
-  const [, redraw] = useReducer((count: number) => count + 1, 0);
-
-  const options = {
-    count: total,
-    getScrollElement: () => element.current,
-    estimateSize: () => rowHeight,
-    paddingStart: rowHeight,
-    overscan: 12,
-    observeElementRect,
-    observeElementOffset,
-    scrollToFn: elementScroll,
-    onChange: () => {
-      redraw(undefined);
-    },
-  };
-  const virtualizer = useMemo(() => new Virtualizer<HTMLDivElement, HTMLDivElement>(options), []);
-  virtualizer.setOptions(options);
-  useLayoutEffect(() => virtualizer._didMount(), []);
-  useLayoutEffect(() => {
-    virtualizer._willUpdate();
-  });
-
+  const { element, virtualizer } = useVirtual(total);
   const items = virtualizer.getVirtualItems();
   const [first, last] = [items[0]?.index ?? 0, items.at(-1)?.index ?? 0];
   useLayoutEffect(() => show?.(first, last), [first, last, show]);
@@ -133,21 +111,9 @@ export function LongTable<T>({ label, columns, rowAt, total, show, keyOf, sort, 
           <div role="rowgroup">
             {items.map(({ index, start }) => {
               const row = rowAt(index);
-              return (
-                <div
-                  key={row === undefined ? index : keyOf(row)}
-                  role="row"
-                  class="row body"
-                  aria-rowindex={index + 2}
-                  style={{ ...grid, transform: `translateY(${start}px)` }}
-                >
-                  {columns.map(({ id, cell }) => (
-                    <div role="cell" key={id}>
-                      {row === undefined ? '…' : cell(row)}
-                    </div>
-                  ))}
-                </div>
-              );
+              const key = row === undefined ? index : keyOf(row);
+              const style = { ...grid, transform: `translateY(${start}px)` };
+              return <Row key={key} row={row} at={index} columns={columns} style={style} />;
             })}
           </div>
         </div>
@@ -155,6 +121,51 @@ export function LongTable<T>({ label, columns, rowAt, total, show, keyOf, sort, 
     </Past>
   );
 }
+
+/** Follows the scroll position of a table of so many rows. */
+function useVirtual(total: number) {
+  const element = useRef<HTMLDivElement>(null);
+  const [, redraw] = useReducer((count: number) => count + 1, 0);
+
+  const options = {
+    count: total,
+    getScrollElement: () => element.current,
+    estimateSize: () => rowHeight,
+    paddingStart: rowHeight,
+    overscan: 12,
+    observeElementRect,
+    observeElementOffset,
+    scrollToFn: elementScroll,
+    onChange: () => {
+      redraw(undefined);
+    },
+  };
+  const virtualizer = useMemo(() => new Virtualizer<HTMLDivElement, HTMLDivElement>(options), []);
+  virtualizer.setOptions(options);
+  useLayoutEffect(() => virtualizer._didMount(), []);
+  useLayoutEffect(() => {
+    virtualizer._willUpdate();
+  });
+  return { element, virtualizer };
+}
+
+interface RowProps<T> {
+  /** Undefined if it has not arrived. */
+  row: T | undefined;
+  at: number;
+  columns: readonly Column<T>[];
+  style: Record<string, string>;
+}
+
+const Row = <T,>({ row, at, columns, style }: RowProps<T>) => (
+  <div role="row" class="row body" aria-rowindex={at + 2} style={style}>
+    {columns.map(({ id, cell }) => (
+      <div role="cell" key={id}>
+        {row === undefined ? '…' : cell(row)}
+      </div>
+    ))}
+  </div>
+);
 
 function Head<T>({
   column: { id, label, by },

@@ -75,3 +75,10 @@ test.each<[what: string, set: () => void]>([
   expect(head).not.toContain('Last probe');
   expect(rows).toHaveLength(2);
 });
+
+test('an agent shows the revision that it has applied, and its peers without itself', async () => {
+  const [, ...peers] = await peersOfNode1();
+  await screen.findByText('revision 1 applied, the newest');
+  expect(peers.some((one) => one?.startsWith('node2'))).toBe(true);
+  expect(peers.some((one) => one?.startsWith('node1'))).toBe(false);
+});

@@ -294,11 +294,3 @@ test('a network shows how full its blocks are, and the Events about it', async (
     expect.stringMatching(/▲ WarningExhausted<b>append<\/b> a subnet3$/),
   ]);
 });
-
-test('an agent shows the revision that it has applied, and its peers', async () => {
-  await open('#/agents/node1');
-  await screen.findByText('revision 1 applied, the newest');
-  const peers = await rowsOf('Peers: the other ends of its tunnel');
-  expect(peers.some((one) => one.includes('node2'))).toBe(true);
-  expect(peers.some((one) => one.startsWith('node1'))).toBe(false);
-});
