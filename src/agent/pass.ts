@@ -74,7 +74,7 @@ export class Pass {
   looked = { ms: 0, endedAt: -Infinity };
   /** The same for the last complete comparison. */
   compared = { ms: 0, endedAt: -Infinity };
-  /** When the last pass of this process ended, and what failed in it. */
+  /** When the last pass of this process ended, and what failed in it that another may mend. */
   last: LastPass | undefined;
   readonly #parts: Parts;
   readonly #ended = Promise.withResolvers<undefined>();
@@ -152,11 +152,11 @@ export class Pass {
     if (look === 'links') this.looked = { ms, endedAt };
     if (scope === 'all') this.compared = { ms, endedAt };
     this.#last = outcome;
-    const failed = [...outcome.applied.failures.map(failureText), ...outcome.containers.failures];
-    this.last = { endedAt: new Date().toISOString(), problem: brief(failed) };
+    const failures = mendable(outcome.applied.failures);
+    const problems = [...failures.map(failureText), ...outcome.containers.failures];
+    this.last = { endedAt: new Date().toISOString(), problem: brief(problems) };
     this.#ended.resolve(undefined);
     this.save();
-    const failures = mendable(outcome.applied.failures);
     this.#logLasting(outcome.applied.failures.filter(({ lasting }) => lasting === true).map(faultOfPass));
     metrics.passed({
       seconds: (endedAt - start) / 1_000,
@@ -166,7 +166,6 @@ export class Pass {
       peers: snapshot.allocations.filter(({ node }) => node !== this.node).length,
     });
     const faults = [...failures.map(faultOfPass), ...outcome.containers.failures.map(unopened)];
-    const problems = [...failures.map(failureText), ...outcome.containers.failures];
     if (faults.length > 0) throw new Faults(brief(problems), faults);
     return again;
   }

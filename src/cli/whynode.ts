@@ -18,10 +18,10 @@ export const nodeChain = (node: string, facts: ClusterFacts): Chain => ({
   steps: upToWrong(nodeSteps(node, facts)),
 });
 
-/** The reason why an agent does not report what it waits for: it does not answer the operator. Empty if it answers, or may not be asked. */
+/** The reason why an agent does not report what it waits for: it does not answer the operator. Empty if it may answer. */
 function silenceOf(node: string, kernels: ClusterFacts['kernels']): string {
   if ('why' in kernels) return '';
-  const silent = kernels.value.unanswered.find((one) => one.node === node);
+  const silent = kernels.value.unanswered.find((one) => one.node === node && one.answer === undefined);
   return silent === undefined ? '' : `; its agent does not answer: ${silent.reason}`;
 }
 

@@ -47,8 +47,8 @@ interface AgentRows<T> {
   rows: T[];
   /** Why rows are missing. */
   problem?: string;
-  /** The agent answered, although rows are missing. */
-  answer?: 'Partial';
+  /** Why rows are missing although the agent may answer. */
+  answer?: Unanswered['answer'];
   pass?: LastPass | undefined;
 }
 
@@ -255,7 +255,7 @@ export class Peers {
     const failed = (why: string): AgentRows<T> => ({ rows: [], problem: `${target.address}: ${why}` });
     const remainingMs = Math.min(most, until - Date.now());
     // it may answer, so the next round does not ask it last
-    if (remainingMs <= 0) return failed(this.#noTurn());
+    if (remainingMs <= 0) return { ...failed(this.#noTurn()), answer: 'NotAsked' };
     try {
       const body = await this.#fetch(asked.path, target, AbortSignal.timeout(remainingMs));
       const { rows, problems, pass } = asked.read(body, target.node);

@@ -73,14 +73,14 @@ export interface ContainerCount {
 export interface Unanswered {
   node: string;
   reason: string;
-  /** `Partial`: the agent answered, but could not read everything. Absent: it did not answer. */
-  answer?: 'Partial';
+  /** `Partial`: it could not read everything. `NotAsked`: others took the time. Absent: it did not answer. */
+  answer?: 'Partial' | 'NotAsked';
 }
 
 /** The last pass of an agent: its last comparison of the node with the desired state, and the repair. */
 export interface LastPass {
   endedAt: string;
-  /** What failed in it; empty if nothing did. */
+  /** What failed in it and is tried again; empty: nothing. */
   problem: string;
 }
 

@@ -59,6 +59,16 @@ test('a node whose agent does not answer, and so cannot say what it waits for', 
   });
 });
 
+test.each(['Partial', 'NotAsked'] as const)('an agent is not called silent whose answer is %s', (answer) => {
+  const networks = [{ name: 'dcos', state: 'Configuring' as const, message: '', subnets: ['9.0.1.0/24'] }];
+  const unanswered = [{ node: 'node1', reason: 'Docker: no answer', answer }];
+  const facts = clusterFacts({
+    agents: [agentRow(1, { networks })],
+    kernels: { value: { rows: [], unanswered } },
+  });
+  expect(nodeChain('node1', facts).steps.at(-1)?.evidence).toBe('dcos is Configuring');
+});
+
 test('a node without a VTEP', () => {
   const { vtep: _, ...row } = agentRow(1, { state: 'Waiting', message: 'nothing yet' });
   expect(nodeChain('node1', clusterFacts({ agents: [row] })).steps.at(-1)).toMatchObject({

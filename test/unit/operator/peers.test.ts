@@ -235,6 +235,17 @@ test('agents that never answer do not hold up the others, and the request ends i
   expect(most).toBeGreaterThan(8);
 });
 
+test('an agent that had no turn was not asked, and is not among the silent ones', async () => {
+  // 32 at once, in one second: two rounds of half a second, so about 36 of 100 have no turn
+  const peers = peersOf(100, { all: 1_000, each: 500, kept: 0, keptForPages: 0 });
+  for (let at = 0; at < 100; at++) answers.set(addressOf(at), () => undefined);
+  const { unanswered } = await peers.containers();
+  expect(unanswered).toHaveLength(100);
+  const late = unanswered.filter(({ reason }) => reason.includes('it was not its turn'));
+  expect(late.length).toBeGreaterThan(0);
+  expect(unanswered.filter(({ answer }) => answer === 'NotAsked')).toEqual(late);
+});
+
 test('a trace waits for its turn no longer than for an answer', async () => {
   const peers = peersOf(40, { all: 1_000, each: 1_000, kept: 0, keptForPages: 0 });
   for (let at = 0; at < 40; at++) answers.set(addressOf(at), () => undefined);

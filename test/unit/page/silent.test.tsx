@@ -87,6 +87,13 @@ test('an agent that answered without all of its containers is not silent', async
   expect(screen.queryByText(/Its agent does not answer/)).toBeNull();
 });
 
+test('an agent that was not asked, because too many others did not answer in time, is not silent', async () => {
+  operator.unanswered = [{ node: 'node1', reason: 'it was not its turn within 5000 ms', answer: 'NotAsked' }];
+  await open('#/agents');
+  await screen.findByText(/The agents of 1 node did not answer, or not in full/);
+  await screen.findByRole('link', { name: 'node1 Ready' });
+});
+
 test('an agent’s view says when its last pass ended, and what failed in it', async () => {
   operator.passes.set('node1', { endedAt: new Date(Date.now() - 65_000).toISOString(), problem: '' });
   operator.passes.set('node2', { endedAt: new Date().toISOString(), problem: 'dcos: no vxlan' });
