@@ -61,8 +61,45 @@ class Bucket {
   }
 }
 
+/**
+ * Events that wait to be sent, each once, however often it occurs: new ones go first. Beyond `most` the oldest are
+ * dropped, repeated ones first.
+ */
+class Waiting {
+  readonly #most: number;
+  readonly #new = new Set<Told>();
+  readonly #repeated = new Set<Told>();
+
+  constructor(most: number) {
+    this.#most = most;
+  }
+
+  get size(): number {
+    return this.#new.size + this.#repeated.size;
+  }
+
+  /** @param isNew it goes before those that are not */
+  add(told: Told, isNew: boolean): void {
+    if (isNew) this.#repeated.delete(told);
+    if (this.#new.has(told)) return;
+    (isNew ? this.#new : this.#repeated).add(told);
+    if (this.size > this.#most && takeFirst(this.#repeated) === undefined) takeFirst(this.#new);
+  }
+
+  /** Takes the next one out. */
+  take(): Told | undefined {
+    return takeFirst(this.#new) ?? takeFirst(this.#repeated);
+  }
+}
+
+function takeFirst(from: Set<Told>): Told | undefined {
+  const [first] = from;
+  if (first !== undefined) from.delete(first);
+  return first;
+}
+
 /** The API server deletes an Event after an hour, so counting starts again with a new one before that. */
-const memory = { keys: 1000, ms: 50 * 60_000 };
+const memory = { objects: 1000, keys: 1000, waiting: 1000, ms: 50 * 60_000 };
 
 const timeoutMs = 5000;
 
@@ -70,18 +107,18 @@ const now = () => new Date().toISOString().replace(/\.\d+Z/, 'Z');
 
 /**
  * Records Kubernetes Events, as `kubectl describe` and `kubectl get events` show them. Events of cluster-scoped
- * objects are in the namespace `default`. Events inform and must do no harm, so they are sent in the background and
- * dropped when there are too many; EventPace holds those of an object that flaps.
+ * objects are in the namespace `default`. Events inform and must do no harm, so they are sent in the background, and
+ * the oldest are dropped when too many wait; EventPace holds those of an object that flaps.
  */
 export class EventRecorder {
   readonly #options: Required<EventRecorderOptions>;
+  /** By what makes events equal; the one that occurred last comes last. */
   readonly #told = new Map<string, Told>();
-  /** Keys whose events are to be sent. A key waits once, however often its event occurs. */
-  readonly #pending = new Set<string>();
+  readonly #waiting = new Waiting(memory.waiting);
   readonly #stopped = new AbortController();
   #sending: Promise<void> | undefined;
   readonly #all: Bucket;
-  readonly #paces = new Map<string, EventPace>();
+  readonly #paces = new Map<string, EventPace<Told>>();
 
   constructor(options: EventRecorderOptions) {
     this.#options = { burst: 25, refillMs: 5000, repeatMs: 60_000, forgetMs: 10 * 60_000, ...options };
@@ -95,17 +132,18 @@ export class EventRecorder {
     // memory would hold the text
     const message = bounded(condition.message);
     const key = [object.kind, object.metadata.name, object.metadata.uid, type, reason, message].join('\0');
-    const told = this.#told.get(key);
+    let told = this.#told.get(key);
     if (told !== undefined && Date.now() - Date.parse(told.event.firstTimestamp) < memory.ms) {
       told.event.count++;
       told.event.lastTimestamp = now();
     } else {
-      this.#told.delete(key);
-      this.#told.set(key, { event: this.#compose(object, type, reason, message), created: false });
-      this.#forgetOldest();
+      told = { event: this.#compose(object, type, reason, message), created: false };
     }
+    this.#told.delete(key);
+    this.#told.set(key, told);
+    this.#forgetOldest();
     if (this.#stopped.signal.aborted) return;
-    this.#paceOf(object).occurs(condition.type, reason, key);
+    this.#paceOf(object).occurs(condition.type, reason, told);
   }
 
   /** Resolves when all events so far are sent, dropped, or held by the pace of their object. */
@@ -120,26 +158,23 @@ export class EventRecorder {
     await this.#sending;
   }
 
+  /** An Event that waits or is held is sent all the same. If it occurs again, its count begins anew. */
   #forgetOldest(): void {
-    if (this.#told.size <= memory.keys) return;
     const [oldest] = this.#told.keys();
-    if (oldest === undefined) return;
-    this.#told.delete(oldest);
-    this.#pending.delete(oldest);
+    if (this.#told.size > memory.keys && oldest !== undefined) this.#told.delete(oldest);
   }
 
-  #write(key: string): void {
-    this.#pending.add(key);
+  #write(told: Told, isNew: boolean): void {
+    this.#waiting.add(told, isNew);
     this.#sending ??= this.#send();
   }
 
   async #send(): Promise<void> {
     try {
-      for (const key of this.#pending) {
+      while (this.#waiting.size > 0) {
         if (!(await this.#takeToken())) return;
-        this.#pending.delete(key);
-        const told = this.#told.get(key);
-        if (told === undefined) continue;
+        const told = this.#waiting.take();
+        if (told === undefined) return;
         const recorded = await this.#tell(told);
         if (!recorded && this.#stopped.signal.aborted) return;
       }
@@ -157,7 +192,7 @@ export class EventRecorder {
     return true;
   }
 
-  #paceOf({ kind = '', metadata: { name, uid = '' } }: KubeObject): EventPace {
+  #paceOf({ kind = '', metadata: { name, uid = '' } }: KubeObject): EventPace<Told> {
     const object = [kind, name, uid].join('\0');
     const { repeatMs, forgetMs } = this.#options;
     const write = this.#write.bind(this);
@@ -165,8 +200,8 @@ export class EventRecorder {
     this.#paces.delete(object);
     this.#paces.set(object, pace);
     const [oldest] = this.#paces;
-    if (this.#paces.size > memory.keys && oldest !== undefined) {
-      oldest[1].drop();
+    if (this.#paces.size > memory.objects && oldest !== undefined) {
+      oldest[1].flush();
       this.#paces.delete(oldest[0]);
     }
     return pace;

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, jest, test } from '@jest/globals';
 import type { KubeObject } from '../../../src/api/types.ts';
 import type { Client } from '../../../src/kube/client.ts';
-import { EventRecorder } from '../../../src/kube/events.ts';
+import { EventRecorder, type EventRecorderOptions } from '../../../src/kube/events.ts';
 import type { Event } from '../../../src/kube/resources.ts';
 import { silent } from '../../../src/log.ts';
 
@@ -13,7 +13,7 @@ afterEach(() => {
 });
 
 /** A recorder, and what it sent. */
-function recorder() {
+function recorder(options: Partial<EventRecorderOptions> = {}) {
   const sent: string[] = [];
   const counts: number[] = [];
   const at: number[] = [];
@@ -36,7 +36,7 @@ function recorder() {
       return keep({ ...stored.get(name)!, ...change });
     },
   } as unknown as Client;
-  const own = new EventRecorder({ client, component: 'ovt', instance: 'one', log: silent });
+  const own = new EventRecorder({ client, component: 'ovt', instance: 'one', log: silent, ...options });
   const last = () => `${latest?.reason} ${latest?.count}`;
   return { own, sent, counts, at, last, message: () => latest?.message };
 }
@@ -143,4 +143,52 @@ test('Events about a flapping node do not hold up those about another', async ()
   own.event(object('node2'), 'Warning', refused);
   await jest.advanceTimersByTimeAsync(1_000);
   expect(sent).toEqual(['node1 Refused', 'node2 Refused']);
+});
+
+test('what is held for an object is sent when a thousand others have had Events since', async () => {
+  const { own, message, sent } = recorder({ refillMs: 1 });
+  for (const news of [refused, accepted, { ...refused, message: 'the last state' }])
+    own.event(object('node1'), 'Warning', news);
+  await jest.advanceTimersByTimeAsync(100);
+  for (let i = 0; i < 1_000; i++) {
+    own.event(object(`other${i}`), 'Normal', accepted);
+    await jest.advanceTimersByTimeAsync(2);
+  }
+  await jest.advanceTimersByTimeAsync(1_000);
+  expect(sent.length).toBe(1_003);
+  expect(message()).toBe('the last state');
+});
+
+test('the count of an Event that occurs now and then goes on, whatever else occurs', async () => {
+  const { own, last } = recorder({ refillMs: 1, repeatMs: 0 });
+  const others = async (from: number) => {
+    for (let i = from; i < from + 999; i++) own.event(object(`other${i}`), 'Normal', accepted);
+    await jest.advanceTimersByTimeAsync(3_000);
+  };
+  own.event(object('node1'), 'Warning', refused);
+  await others(0);
+  own.event(object('node1'), 'Warning', refused);
+  await others(1_000);
+  own.event(object('node1'), 'Warning', refused);
+  await jest.advanceTimersByTimeAsync(100);
+  expect(last()).toBe('Refused 3');
+});
+
+test('what is new goes before what repeats, however long that has waited', async () => {
+  const { own, sent } = recorder({ burst: 4, refillMs: 10 * minute });
+  for (const news of [refused, accepted, refused])
+    for (const name of ['node1', 'node2']) own.event(object(name), 'Warning', news);
+  await jest.advanceTimersByTimeAsync(2 * minute);
+  expect(sent.length).toBe(4);
+  own.event(object('dcos'), 'Warning', { type: 'Exhausting', reason: 'FewBlocks', message: 'one is left' });
+  await jest.advanceTimersByTimeAsync(30 * minute);
+  expect(sent.slice(4)).toEqual(['dcos FewBlocks', 'again', 'again']);
+});
+
+test('at most a thousand Events wait, and the oldest beyond are dropped', async () => {
+  const { own, sent } = recorder({ burst: 2_000 });
+  for (let i = 0; i < 1_100; i++) own.event(object(`node${i}`), 'Warning', refused);
+  await jest.advanceTimersByTimeAsync(1_000);
+  expect(sent.length).toBe(1_000);
+  expect(sent[0]).toBe('node100 Refused');
 });
