@@ -37,8 +37,8 @@ export const mustFlush = (plan: KernelPlan, rulesChange: boolean, observed: Obse
   plan.staleSets.some((change) => change.kind === 'deleteEntry' && permits(change.name) === true);
 
 /** Records in the kernel, before the rules change, that connections have to be checked. */
-export function markPending(plan: KernelPlan): void {
-  plan.sets.unshift({ kind: 'createSet', name: unflushed, family: 4 });
+export function markPending(plan: KernelPlan, { sets }: Observed): void {
+  if (sets?.has(unflushed) !== true) plan.sets.unshift({ kind: 'createSet', name: unflushed, family: 4 });
   plan.staleSets = plan.staleSets.filter(
     (change) => !(change.kind === 'destroySet' && change.name === unflushed),
   );

@@ -10,12 +10,15 @@ export interface FailedLine {
 
 export interface BatchOutcome {
   failed: FailedLine[];
+  /** How many lines were not tried, because they need one that failed. */
+  needless: number;
   /** Problems that belong to no single line. */
   problems: string[];
 }
 
 /** The result of one process. */
-interface Attempt extends BatchOutcome {
+interface Attempt extends Omit<BatchOutcome, 'needless'> {
+  needless?: number;
   /** Lines, from 0, for the next process, in this order. */
   rest: number[];
 }
@@ -36,7 +39,7 @@ export async function runBatch(
   args: readonly string[],
   lines: string[],
 ): Promise<BatchOutcome> {
-  const outcome: BatchOutcome = { failed: [], problems: [] };
+  const outcome: BatchOutcome = { failed: [], needless: 0, problems: [] };
   let queue = lines.map((_, index) => index);
   for (let processes = 0; queue.length > 0; processes++) {
     if (processes === mostProcesses) {
@@ -51,6 +54,7 @@ export async function runBatch(
       queue.map((index) => lines[index] ?? ''),
     );
     outcome.problems.push(...attempt.problems.map((text) => `${program}: ${text}`));
+    outcome.needless += attempt.needless ?? 0;
     const sent = queue;
     const original = (index: number) => sent[index] ?? 0;
     outcome.failed.push(
@@ -144,11 +148,10 @@ async function ipset(run: Run, args: string[], lines: string[]): Promise<Attempt
   while (from > 0 && ofEntry(from - 1)) from--;
   const [verb, name = ''] = (lines[at] ?? '').split(' ', 2);
   // entries of a set that was not made cannot be added
-  const needless = (line: string) => verb === 'create' && line.split(' ', 2)[1] === name;
-  const rest = lines.flatMap((line, index) =>
-    index < from || index === at || (index > at && needless(line)) ? [] : [index],
-  );
-  return { failed: [{ line: at + 1, words }], problems: [], rest };
+  const isNeedless = (line: string) => verb === 'create' && line.split(' ', 2)[1] === name;
+  const left = lines.flatMap((_, index) => (index < from || index === at ? [] : [index]));
+  const rest = left.filter((index) => index < at || !isNeedless(lines[index] ?? ''));
+  return { failed: [{ line: at + 1, words }], needless: left.length - rest.length, problems: [], rest };
 }
 
 const dialects: Record<'ip' | 'bridge' | 'ipset', Dialect> = { ip, bridge, ipset };

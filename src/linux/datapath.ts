@@ -1,4 +1,4 @@
-import { steps } from '../dataplane/change.ts';
+import { steps, type KernelPlan } from '../dataplane/change.ts';
 import type { Attachments } from '../dataplane/attachment.ts';
 import { desired, nothing } from '../dataplane/desired.ts';
 import { diff } from '../dataplane/diff.ts';
@@ -157,20 +157,23 @@ export class DataPath {
     const chains = planChains(state.chains, saves);
     const { policy } = state;
     const flushing = policy !== undefined && mustFlush(plan, chains.changes > 0, observed);
-    if (flushing) markPending(plan);
+    if (flushing) markPending(plan, observed);
     failures.push(...refused);
     const rules: Failure[] = [...chains.failures];
+    let undone = 0;
+    const onUndone = (some: number) => (undone += some);
+    const write = (names: (keyof KernelPlan)[]) => execute(counted, plan, names, onUndone);
     const protect = async () => {
-      rules.push(...(await execute(counted, plan, ['sets'])));
-      rules.push(...(await applyChains(counted, chains.restores)));
+      rules.push(...(await write(['sets'])));
+      rules.push(...(await applyChains(counted, chains.restores, onUndone)));
     };
     const carry = async () => {
-      failures.push(...(await execute(counted, plan, ['linkLayer', 'fdb', 'routing', 'rules6', 'staleFDB'])));
+      failures.push(...(await write(['linkLayer', 'fdb', 'routing', 'rules6', 'staleFDB'])));
     };
     // what carries packets is added after what guards it, and removed before it
     for (const step of state.tunnel === undefined ? [carry, protect] : [protect, carry]) await step();
     const hidden = await clearHidden(counted, chains.hidden);
-    rules.push(...hidden.failures, ...(await execute(counted, plan, ['staleSets'])));
+    rules.push(...hidden.failures, ...(await write(['staleSets'])));
     failures.push(...rules);
     this.#written = { backend: chains.backend, chains: state.chains };
     // after a failure everything is read again soon, and what could not be written is not expected to be there
@@ -183,15 +186,11 @@ export class DataPath {
     );
     if (changes > 0) {
       // with each retry of what fails nothing changes
-      const level = failures.length < changes ? 'info' : 'debug';
+      const level = undone < changes ? 'info' : 'debug';
       this.#log[level]('data path changed', { changes, processes: processes(), failures: failures.length });
     }
     const detail = {
-      changed: {
-        ...tally(plan),
-        iptables: chains.changes + hidden.changes,
-        nftables: guarded.changes,
-      },
+      changed: { ...tally(plan), iptables: chains.changes + hidden.changes, nftables: guarded.changes },
       entries: {},
       phases: { read: readAt - startedAt, write: performance.now() - readAt },
     };

@@ -5,8 +5,16 @@ import { familyOf } from '../net/address.ts';
 import { runBatch, type FailedLine } from './batch.ts';
 import { CommandError, type Run } from './run.ts';
 
-/** Runs the plan with one process a step, more only after failures. A failure does not stop the rest. */
-export async function execute(run: Run, plan: KernelPlan, names: (keyof KernelPlan)[]): Promise<Failure[]> {
+/**
+ * Runs the plan with one process a step, more only after failures. A failure does not stop the rest.
+ * @param onUndone called with how many changes of a step were not made; all of them where it is not known which
+ */
+export async function execute(
+  run: Run,
+  plan: KernelPlan,
+  names: (keyof KernelPlan)[],
+  onUndone: (changes: number) => void = () => undefined,
+): Promise<Failure[]> {
   const failures: Failure[] = [];
   const unusable = new Set<string>();
   for (const { name, program, args } of steps) {
@@ -14,7 +22,8 @@ export async function execute(run: Run, plan: KernelPlan, names: (keyof KernelPl
     if (!names.includes(name) || changes.length === 0) continue;
     const command = [program, ...args].join(' ');
     try {
-      const { failed, problems } = await runBatch(run, program, args, changes.map(render));
+      const { failed, needless, problems } = await runBatch(run, program, args, changes.map(render));
+      onUndone(problems.length > 0 ? changes.length : failed.length + needless);
       failures.push(
         ...problems.map((message) => ({
           message,
@@ -25,6 +34,7 @@ export async function execute(run: Run, plan: KernelPlan, names: (keyof KernelPl
       );
     } catch (error) {
       if (!(error instanceof CommandError)) throw error;
+      onUndone(changes.length);
       failures.push({ message: error.message, command });
     }
   }

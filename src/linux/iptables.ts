@@ -25,6 +25,8 @@ const hasOurs = ({ rules }: Saved): boolean => [...rules.chains.values()].some((
 interface Restore {
   program: string;
   input: string;
+  /** How many changes the input makes, all or none. */
+  changes: number;
   /** It only removes rules; the wanted ones are elsewhere. */
   removal: boolean;
 }
@@ -83,6 +85,7 @@ export function planChains(desired: Record<Family, Chain[]>, saves: Saved[]): Ch
     plan.restores.push({
       program: `${name}-restore`,
       input: restore.input,
+      changes: restore.changes,
       removal: wanted.length === 0,
     });
   }
@@ -102,19 +105,25 @@ function unreadText(name: string, { family, table, why }: HiddenTable): string {
   return `${name}: table ${table}: ${why}; overlaynet writes nothing to a table that it cannot read${remedy}`;
 }
 
-export async function applyChains(run: Run, restores: Restore[]): Promise<Failure[]> {
+/** @param onUndone called with how many changes a program did not make */
+export async function applyChains(
+  run: Run,
+  restores: Restore[],
+  onUndone: (changes: number) => void,
+): Promise<Failure[]> {
   const failures: Failure[] = [];
-  for (const { program: name, input, removal } of restores) {
+  for (const { program: name, input, changes, removal } of restores) {
     const args = ['-w', '5', '--noflush'];
     const command = [name, ...args].join(' ');
     try {
       const { stderr, code } = await run(name, args, { input });
-      if (code !== 0)
-        failures.push(missed(`${name}: ${whyFailed({ stderr: words(stderr), code })}`, command, removal));
+      if (code === 0) continue;
+      failures.push(missed(`${name}: ${whyFailed({ stderr: words(stderr), code })}`, command, removal));
     } catch (error) {
       if (!(error instanceof CommandError)) throw error;
       failures.push(missed(error.message, command, removal));
     }
+    onUndone(changes);
   }
   return failures;
 }

@@ -40,6 +40,7 @@ describe('ip', () => {
         { line: 2, words: 'RTNETLINK answers: No such file or directory' },
         { line: 4, words: 'Cannot find device "none0"' },
       ],
+      needless: 0,
       problems: [],
     });
     expect(await permanent()).toBe(2);
@@ -102,7 +103,7 @@ describe('ipset', () => {
     expect([await members('ovt'), await members('more')]).toEqual([2, 1]);
   });
 
-  test('a set that cannot be made is reported once, and its entries are not reported', async () => {
+  test('a set that cannot be made is reported once, and its entries are counted', async () => {
     const lines = [
       'create ovt hash:net family inet6 -exist',
       'add ovt fd00::1 -exist',
@@ -111,6 +112,7 @@ describe('ipset', () => {
     ];
     expect(await ipset(lines)).toEqual({
       failed: [{ line: 1, words: expect.stringContaining('same name already exists') as string }],
+      needless: 2,
       problems: [],
     });
     expect(await netns.sh('ipset list -n')).toContain('more');
@@ -134,6 +136,7 @@ test('a program that accepts no batch is called once, and its message is kept', 
     processes = 0;
     expect(await runBatch(broken, program, [], lines)).toEqual({
       failed: [],
+      needless: 0,
       problems: [`${program}: ip: out of order`],
     });
     expect(processes).toBe(1);
@@ -146,6 +149,7 @@ test('bridge stops at an argument that it does not accept, and the report says w
   const lines = ['fdb del 02:00:00:00:00:09 dev vtep7 self', fdb('10.0.0.300'), fdb('10.0.0.3')];
   expect(await runBatch(run, 'bridge', ['-force', '-batch', '-'], lines)).toEqual({
     failed: [{ line: 1, words: 'RTNETLINK answers: No such file or directory' }],
+    needless: 0,
     problems: [expect.stringContaining('10.0.0.300') as string],
   });
 });

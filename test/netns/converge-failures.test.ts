@@ -5,6 +5,7 @@ import { DataPath } from '../../src/linux/datapath.ts';
 import { run, type Run } from '../../src/linux/run.ts';
 import { silent } from '../../src/log.ts';
 import { cluster } from '../support/cluster.ts';
+import { recordingLog } from '../support/fixture.ts';
 import type { Netns } from '../support/netns.ts';
 import { messagesOf, settled, withDataPath } from '../support/uplinked.ts';
 
@@ -84,5 +85,48 @@ describe('a pass reports what it cannot do, and does the rest', () => {
       rmSync(dir, { recursive: true });
     }
     expect(await path.reconcile(cluster(2, 0))).toMatchObject({ failures: [] });
+  });
+});
+
+describe('a pass that changes something is logged at info, one that only fails again at debug', () => {
+  let log: ReturnType<typeof recordingLog>;
+  beforeEach(() => {
+    log = recordingLog();
+  });
+  const levels = () => log.lines.flatMap((line) => /^(\w+) data path changed/.exec(line)?.[1] ?? []);
+
+  test('several changes that fail alike', async () => {
+    const nodes = [1, 2, 3, 4, 5];
+    for (const node of nodes) await netns.sh(`ip route add 9.0.${node}.0/24 via 172.17.9.9`);
+    const own = new DataPath({ log, run: netns.run });
+    for (let pass = 0; pass < 3; pass++) await own.reconcile(cluster(7, 0));
+    expect(levels()).toEqual(['info', 'debug', 'debug']);
+    await netns.sh('ip route del 9.0.6.0/24');
+    await own.reconcile(cluster(7, 0));
+    expect(levels()).toEqual(['info', 'debug', 'debug', 'info']);
+  });
+
+  test('rules of an isolated network that cannot be written', async () => {
+    const refusing: Run = (name, args, options) =>
+      name.endsWith('-restore')
+        ? Promise.resolve({ stdout: '', stderr: 'Permission denied', code: 4 })
+        : netns.run(name, args, options);
+    const own = new DataPath({ log, run: refusing });
+    const subnets = [{ cidr: '9.0.0.0/8', prefix: 24 }];
+    const isolated = cluster(2, 0, {
+      networks: [{ name: 'dcos', subnets, isolation: { mode: 'Isolated' } }],
+    });
+    for (let pass = 0; pass < 3; pass++) await own.reconcile(isolated);
+    expect(levels()).toEqual(['info', 'debug', 'debug']);
+  });
+
+  test('one change on a node that lacks something for good', async () => {
+    await netns.sh('sysctl -qw net.ipv6.conf.all.disable_ipv6=1');
+    const own = new DataPath({ log, run: netns.run, sysctl: netns.readSwitch });
+    for (let pass = 0; pass < 2; pass++) await own.reconcile(cluster(3, 0));
+    expect(levels()).toEqual(['info']);
+    await netns.sh('ip route del 9.0.2.0/24');
+    expect(await own.reconcile(cluster(3, 0))).toMatchObject({ changes: 1, failures: [{ lasting: true }] });
+    expect(levels()).toEqual(['info', 'info']);
   });
 });
