@@ -2,12 +2,12 @@ import type { Fault, Log } from './log.ts';
 
 /** How often a fault that lasts is logged. */
 const everyMs = 60_000;
-/** The most faults that one attempt logs, and that are remembered. */
-const most = { logged: 10, remembered: 100 };
+/** The most faults that one attempt logs, and the most different ones in a minute. */
+const most = { ofAttempt: 10, ofMinute: 100 };
 
 /**
  * Logs the faults of work that is tried again and again. A fault is logged when it is new, and each minute while it
- * lasts; every other time at level debug. Once the work succeeds, that is logged too.
+ * lasts; at other times, and where too many differ, at level debug. Once the work succeeds, that is logged too.
  */
 export class Recurring {
   readonly #log: Log;
@@ -34,18 +34,18 @@ export class Recurring {
     const attempts = this.#attempts === 1 ? {} : { attempts: this.#attempts };
     const now = performance.now();
     for (const [text, at] of this.#logged) if (now - at >= everyMs) this.#logged.delete(text);
-    const rest = faults.length - most.logged;
+    const rest = faults.length - most.ofAttempt;
     const [first] = faults;
     const more =
       rest > 0 && first !== undefined ? [{ ...first, output: `${rest} more faults like these` }] : [];
-    for (const fault of [...faults.slice(0, most.logged), ...more]) {
+    for (const fault of [...faults.slice(0, most.ofAttempt), ...more]) {
       const text = JSON.stringify([fault.object, fault.command, String(fault.output)]);
       const line: Fault = { ...fault, ...attempts, ...fields };
-      if (this.#logged.has(text)) {
+      if (this.#logged.has(text) || this.#logged.size >= most.ofMinute) {
         this.#log.debug(this.#failing, line);
         continue;
       }
-      if (this.#logged.size < most.remembered) this.#logged.set(text, now);
+      this.#logged.set(text, now);
       this.#said = true;
       this.#log.warn(this.#failing, line);
     }

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { faultOf, type Log } from '../log.ts';
+import { Recurring } from '../recurring.ts';
 import type { Engine } from './engine.ts';
 import { NoEngine } from './socket.ts';
 
@@ -7,6 +8,9 @@ import { NoEngine } from './socket.ts';
  * Pauses between attempts. An engine that is installed later is found within `most`; a quick restart is noticed soon.
  */
 const restMs = { first: 250, most: 5_000 };
+
+/** What its lines in the log concern. */
+const object = 'Docker engine';
 
 /**
  * Follows the engine's events as soon as there is an engine, and again whenever it comes back.
@@ -22,9 +26,15 @@ export function watchEngine(
   const { signal } = stopped;
   const isStopped = () => signal.aborted;
   const run = async () => {
+    const faults = new Recurring(
+      log,
+      'the Docker engine went away; waiting for it',
+      'the Docker engine is back',
+    );
     const stream: { open: boolean; restMs: number } = { open: false, restMs: restMs.first };
     const onOpen = () => {
       stream.open = true;
+      faults.succeeded(object);
       stream.restMs = restMs.first;
       onChange(true);
     };
@@ -41,9 +51,9 @@ export function watchEngine(
         )
         .catch((error: unknown) => error);
       if (isStopped()) return;
-      const fault = () => faultOf('Docker engine', ended ?? 'the stream of events ended', 'GET /events');
+      const fault = () => faultOf(object, ended ?? 'the stream of events ended', 'GET /events');
       if (wasOpen()) {
-        log.warn('the Docker engine went away; waiting for it', fault());
+        faults.failed([fault()]);
         onChange(true);
       } else if (!(ended instanceof NoEngine)) {
         log.debug('no events of the Docker engine', fault());
