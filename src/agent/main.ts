@@ -90,7 +90,7 @@ host(
   .addOption(
     new Option(
       '--check',
-      'remove nothing: list overlaynet’s objects on this node; exit status 1 if there are any',
+      "remove nothing: list overlaynet's objects on this node; exit status 1 if there are any",
     ).conflicts('dryRun'),
   )
   .option('--dry-run', 'remove nothing: print what would be removed')

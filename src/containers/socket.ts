@@ -196,7 +196,7 @@ export class AgentSocket {
     const { namespace, pod, containerID } = ask;
     const level = choice.code === refusals.tryAgain ? 'debug' : 'info';
     this.#log[level]('container refused', {
-      object: `pods/${pod ?? ''}`,
+      object: pod === undefined ? `containers/${containerID}` : `pods/${pod}`,
       command: `${method} ${url}`,
       output: choice.msg,
       namespace,

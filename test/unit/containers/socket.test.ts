@@ -178,6 +178,7 @@ test('fifty concurrent questions all get their own answers', async () => {
     names.map((containerID) => post(JSON.stringify({ containerID, ifname: 'eth0' }))),
   );
   expect(answers.map(({ body }) => (body as { msg: string }).msg)).toEqual(names);
+  expect(said('info').join()).toContain('object="containers/c7"');
 });
 
 test('garbage is refused with one line at debug, and the next question is answered', async () => {
