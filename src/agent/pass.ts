@@ -176,7 +176,7 @@ export class Pass {
     this.#lasting = new Set(faults.map(({ object, output }) => `${object} ${String(output)}`));
     for (const fault of faults)
       if (!before.has(`${fault.object} ${String(fault.output)}`))
-        this.#parts.log.warn('this stays as it is until the node is set up otherwise', fault);
+        this.#parts.log.warn("this cannot be repaired; change the node's setup", fault);
   }
 
   /** Whether the last pass had the same snapshot, and nothing of it must be tried again. */

@@ -48,7 +48,9 @@ export function configStatus({ view, plan, index, now }: Facts): OverlayConfigSt
       : { restored: { id: restored.id, since: restored.since } }),
     ...(departures === undefined ? {} : { departures }),
     ...(quarantined.length === 0 ? {} : { quarantined: quarantined.slice(0, mostListed) }),
-    ...(plan.registrations.accepted.size === 0 ? {} : { nodes: rounded(plan.registrations.accepted.size) }),
+    ...(plan.registrations.accepted.size === 0
+      ? {}
+      : { nodes: firstTwoDigits(plan.registrations.accepted.size) }),
     ...(index.config === undefined || plan.mtu === undefined
       ? {}
       : {
@@ -62,8 +64,11 @@ export function configStatus({ view, plan, index, now }: Facts): OverlayConfigSt
   };
 }
 
-/** Rounds to two digits. Every change of the status is sent to every agent, so it must not change with every node. */
-function rounded(count: number): number {
+/**
+ * Keeps the first two digits: 1299 becomes 1200. Every change of the status is sent to every agent, so it must not
+ * change with every node.
+ */
+function firstTwoDigits(count: number): number {
   const unit = 10 ** Math.max(0, String(count).length - 2);
   return Math.floor(count / unit) * unit;
 }

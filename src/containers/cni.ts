@@ -6,7 +6,14 @@ import { readAttachments } from './attachments.ts';
 import { defaultConflist, isConflistOf, renderConflists, withChained, type Conflist } from './conflist.ts';
 import type { Snapshot } from '../dataplane/snapshot.ts';
 import { readIfPresent, temporaryOf, writeAtomically } from '../host/file.ts';
-import { attachmentsIn, markIn, socketIn, untoldBeside, type Directories } from '../host/directories.ts';
+import {
+  attachmentsIn,
+  markIn,
+  socketIn,
+  takenFrom,
+  untoldBeside,
+  type Directories,
+} from '../host/directories.ts';
 import { Removal } from '../host/removal.ts';
 import type { Failure } from '../dataplane/state.ts';
 import { isErrno, messageOf } from '../error.ts';
@@ -152,11 +159,13 @@ export class CNIFiles {
       for (const { network } of interfaces) this.owned.add(network);
     }
     const written = [this.#defaultPath, markIn(runDir)];
+    const untold = untoldBeside(socketIn(runDir));
     const files = [
       ...written,
       ...written.map((path) => temporaryOf(path)),
       socketIn(runDir),
-      untoldBeside(socketIn(runDir)),
+      untold,
+      takenFrom(untold),
       attachmentsIn(stateDir),
     ];
     return [

@@ -1,6 +1,7 @@
 import { lstatSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { isErrno } from '../error.ts';
-import { faultOf, type Log } from '../log.ts';
+import { takenFrom } from '../host/directories.ts';
+import { faultOf, type Fault } from '../log.ts';
 import { shown } from '../net/text.ts';
 
 const commands = ['ADD', 'DEL', 'CHECK', 'GC', 'STATUS'];
@@ -44,24 +45,32 @@ export function parseDone(body: string): Done | string {
 
 /**
  * Reads the reports that the plugin could not give to an agent, and removes the file. Lines that are no reports are left
- * out: a plugin that was killed leaves half a line. A file that cannot be read is logged.
+ * out: a plugin that was killed leaves half a line.
+ * @returns the reports, and as `faults` why the file could not be read or removed
  */
-export function takeUntold(path: string, log: Log): Done[] {
-  const taken = `${path}.taken`;
-  try {
+export function takeUntold(path: string): { ended: Done[]; faults: Fault[] } {
+  const taken = takenFrom(path);
+  const faults: Fault[] = [];
+  const attempt = <Result>(command: string, work: () => Result): Result | undefined => {
+    try {
+      return work();
+    } catch (error) {
+      if (!isErrno(error, 'ENOENT')) faults.push(faultOf(path, error, command));
+      return undefined;
+    }
+  };
+  const text = attempt(`read ${path}`, () => {
     // a plugin that writes at this moment makes a new file
     renameSync(path, taken);
-    const { size } = lstatSync(taken);
-    if (size > mostBytes) throw new Error(`the file has ${size} bytes`);
-    return readFileSync(taken, 'utf8')
-      .split('\n')
-      .map(parseDone)
-      .filter((one) => typeof one !== 'string');
-  } catch (error) {
-    if (!isErrno(error, 'ENOENT'))
-      log.warn('ended commands of the CNI plugin are not counted', faultOf(path, error, `read ${path}`));
-    return [];
-  } finally {
+    const file = lstatSync(taken);
+    // a FIFO would block the whole agent, and a symbolic link leads to a file that is not the plugin's
+    if (!file.isFile()) throw new Error('it is not a regular file; it is removed unread');
+    if (file.size > mostBytes) throw new Error(`the file has ${file.size} bytes; it is removed unread`);
+    return readFileSync(taken, 'utf8');
+  });
+  attempt(`rm -rf ${taken}`, () => {
     rmSync(taken, { force: true, recursive: true });
-  }
+  });
+  const lines = text?.split('\n') ?? [];
+  return { ended: lines.map(parseDone).filter((one) => typeof one !== 'string'), faults };
 }

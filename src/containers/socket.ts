@@ -10,6 +10,7 @@ import { answerMs, parseAsk, refusals, type Ask, type CNIRefusal } from './ask.t
 import type { Choice } from './choose.ts';
 import { parseDone, takeUntold, type Done } from './done.ts';
 import { isErrno, messageOf } from '../error.ts';
+import { Recurring } from '../recurring.ts';
 
 /** The path at which the plugin asks for a container's networks. */
 export const networksPath = '/v1/networks';
@@ -39,6 +40,7 @@ export class AgentSocket {
   readonly #onAnswer: (code: number) => void;
   readonly #onDone: (done: Done) => void;
   readonly #log: Log;
+  readonly #uncounted: Recurring;
   #server: Server | undefined;
   #inode: number | undefined;
 
@@ -61,6 +63,11 @@ export class AgentSocket {
     this.#onAnswer = options.onAnswer ?? (() => undefined);
     this.#onDone = options.onDone ?? (() => undefined);
     this.#log = options.log;
+    this.#uncounted = new Recurring(
+      options.log,
+      'ended commands of the CNI plugin are not counted',
+      'ended commands of the CNI plugin are counted again',
+    );
   }
 
   /**
@@ -117,7 +124,11 @@ export class AgentSocket {
   }
 
   #hearUntold(): void {
-    for (const done of takeUntold(untoldBeside(this.path), this.#log)) this.#onDone(done);
+    const untold = untoldBeside(this.path);
+    const { ended, faults } = takeUntold(untold);
+    if (faults.length > 0) this.#uncounted.failed(faults);
+    else this.#uncounted.succeeded(untold);
+    for (const done of ended) this.#onDone(done);
   }
 
   async #clear(): Promise<void> {

@@ -31,6 +31,9 @@ export const socketIn = (runDir: string): string => join(runDir, 'agent.sock');
 /** Where the plugin writes how commands ended that it could not tell at that socket. */
 export const untoldBeside = (socket: string): string => `${socket}.untold`;
 
+/** Where the agent moves that file before it reads it. */
+export const takenFrom = (untold: string): string => `${untold}.taken`;
+
 /** The plugin's STATUS fails until this file has the boot's own id in it. */
 export const markIn = (runDir: string): string => join(runDir, 'complete');
 

@@ -33,7 +33,7 @@ export class OperatorMetrics {
   });
   readonly #blocks = new Gauge({
     name: 'overlaynet_operator_blocks',
-    help: 'Blocks of each subnet, by state; of one that drains, what would be free is closed.',
+    help: 'Blocks of each subnet, by state; of one that drains, what would be free is closed, and free is 0.',
     labelNames: ['network', 'family', 'cidr', 'state'],
     registers: [this.registry],
   });
@@ -190,11 +190,11 @@ export class OperatorMetrics {
     for (const [network, { capacity = [], conditions = [], draining = [] }] of statuses) {
       const closed = new Set(draining.map(({ cidr }) => cidr));
       for (const { cidr, blocks: _, ...states } of capacity) {
-        const family = `IPv${familyOf(cidr)}`;
-        for (const [state, count] of Object.entries(states)) {
-          const shown = state === 'free' && closed.has(cidr) ? 'closed' : state;
-          this.#blocks.set({ network, family, cidr, state: shown }, count);
-        }
+        const subnet = { network, family: `IPv${familyOf(cidr)}`, cidr };
+        for (const [state, count] of Object.entries(states)) this.#blocks.set({ ...subnet, state }, count);
+        if (!closed.has(cidr)) continue;
+        this.#blocks.set({ ...subnet, state: 'closed' }, states.free);
+        this.#blocks.set({ ...subnet, state: 'free' }, 0);
       }
       for (const { type, status } of conditions) {
         if (warnings.has(type)) this.#warnings.set({ network, condition: type }, status === 'True' ? 1 : 0);

@@ -174,6 +174,7 @@ const files: LeftFile[] = [
   ...[
     'run/overlaynet/complete',
     'run/overlaynet/agent.sock.untold',
+    'run/overlaynet/agent.sock.untold.taken',
     'etc/systemd/networkd.conf.d/50-overlaynet.conf',
     'etc/NetworkManager/conf.d/50-overlaynet.conf',
   ].map((path) => ({ what: `/${path}`, path, text: '# Written by overlaynet', shown: ['files'] })),

@@ -65,7 +65,7 @@ export interface OverlayConfigStatus {
   departures?: Departures;
   /** Blocks that two agents say they hold; at most 32 are listed. */
   quarantined?: QuarantinedBlock[];
-  /** Number of registered nodes, above 99 rounded to two digits. New networks are compared with it. */
+  /** Number of registered nodes; above 99 only the first two digits: 1200 for 1299. New networks are compared with it. */
   nodes?: number;
   conditions?: Condition[];
 }

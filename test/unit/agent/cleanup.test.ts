@@ -44,7 +44,8 @@ const installed = () => {
   record.interfaces[0]!.network = 'joined';
   writeFileSync(at.path('state', 'attachments', 'cafe-eth0.json'), JSON.stringify(record));
   writeFileSync(at.path('state', 'attachments', '.cafe-eth0.lock'), '');
-  writeFileSync(at.path('run', 'agent.sock'), '');
+  for (const file of ['agent.sock', 'agent.sock.untold', 'agent.sock.untold.taken'])
+    writeFileSync(at.path('run', file), '');
   writeFileSync(at.path('state', 'checkpoint.json.corrupt-20260101'), '{');
   // files of an agent that was killed while it wrote
   for (const file of [
@@ -74,6 +75,8 @@ test('removes conflists before the kernel’s objects, then leases and state; a 
     '/net/.05-overlaynet.conflist.tmp',
     '/run/.complete.tmp',
     '/run/agent.sock',
+    '/run/agent.sock.untold',
+    '/run/agent.sock.untold.taken',
     '/state/attachments',
     '/conf/dcos.conflist',
     '/conf/dcos6.conflist',

@@ -120,7 +120,7 @@ describe('a pass that an agent makes from its checkpoint', () => {
         log.lines.filter((line) => /^(warn|info) (?!cannot follow).*(overlaynetworks|data path)/.test(line));
       await eventually(() => {
         expect(said().map((line) => line.replace(/ retryMs=.*/, ''))).toEqual([
-          'warn this stays as it is until the node is set up otherwise object="overlaynetworks/dcos6" command="compare" output="IPv6 is off"',
+          'warn this cannot be repaired; change the node\'s setup object="overlaynetworks/dcos6" command="compare" output="IPv6 is off"',
           'warn reconcile failed object="overlaynetworks/dcos" command="ip route add 9.0.1.0/24" output="ip: File exists"',
           'warn reconcile failed object="data path" command="ipset save" output="ipset: not found; install ipset"',
           'info reconcile succeeds again object="data path" attempts=3',

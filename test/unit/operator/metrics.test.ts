@@ -81,6 +81,10 @@ test('blocks of a subnet that drains are closed, not free: no node gets one', as
     'network="dcos",family="IPv4",cidr="9.9.0.0/16",state="closed"',
     'network="dcos",family="IPv6",cidr="fd00:9::/48",state="free"',
   ]);
+  // OverlaynetNetworkExhausted needs it where all subnets drain
+  expect(await lines(metrics, 'blocks{')).toContain(
+    'overlaynet_operator_blocks{network="dcos",family="IPv4",cidr="9.9.0.0/16",state="free"} 0',
+  );
 });
 
 test('queues show what waits', async () => {
