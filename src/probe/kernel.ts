@@ -58,8 +58,8 @@ interface Meanwhile {
 /**
  * Returns the faults that two reads of the kernel both show, the second while the agent changes nothing. What both show
  * although the agent has written in between is a fault, too: another program writes there, or the agent's writes fail.
- * `faults` is undefined if the peer's entries should meanwhile be others, if the agent writes all the time, or if no fault
- * was found and a part could not be read.
+ * `faults` is undefined if the peer's entries should meanwhile be others, if the agent writes all the time, if a fault was
+ * gone by the second read, or if none was found and a part could not be read: what was lost meanwhile has no known cause.
  */
 export async function lookForFaults(
   run: Run,
@@ -77,7 +77,7 @@ export async function lookForFaults(
     if (!isWanted()) break;
     if (step % 2 === 1 || steps() !== step) continue;
     const faults = faultsOf(wanted, seen).filter(({ evidence }) => before.has(evidence));
-    return { seen, faults: faults.length > 0 || isRead(wanted, seen) ? faults : undefined };
+    return { seen, faults: faults.length > 0 ? faults : undefined };
   }
   return { seen, faults: undefined };
 }

@@ -141,7 +141,7 @@ export function undecided(facts: Facts): string | undefined {
   const small = lostPaths.find(isSmallOverlay);
   const unread = unreadOf(facts);
   if (small === undefined || unread === undefined) return undefined;
-  return `${throughTunnel(small)} are lost, and what the kernel of ${unread} shows was not known in time, so that the cause is open: probe again`;
+  return `${throughTunnel(small)} are lost, and what the kernel of ${unread} shows changed meanwhile or was not read in time, so the cause is unknown: probe again`;
 }
 
 /** Judges by the receiver's count of wrong checksums: it must be at least the number of missing packets. */

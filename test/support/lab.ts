@@ -10,6 +10,7 @@ import { inNode, nodesOf } from '../../hack/testbed/namespaces.ts';
 import { parsePing } from '../../hack/testbed/pings.ts';
 import { marks, until } from '../../hack/testbed/processes.ts';
 import { agentPort } from '../../hack/testbed/workloads.ts';
+import { eventually, found } from './eventually.ts';
 import { labName } from './lab-setup.ts';
 
 /** The suite's lab; the functions below are what a user would type. */
@@ -180,5 +181,6 @@ export async function withdraw(name: string): Promise<void> {
     );
     return all.join('').includes(name) ? undefined : true;
   };
-  await until(`${name} is withdrawn`, isGone, { seconds: 30 });
+  // a file that is removed while it is read is an error, and no answer yet
+  await eventually(isGone, found, { what: `${name} to be withdrawn` });
 }

@@ -16,6 +16,8 @@ export interface Cause {
   undo: string;
   /** A program that runs all the time, as what writes again what the agent has mended. */
   keeps?: string;
+  /** The agent mends it, and the program does it again: a probe sees the one state or the other. */
+  contested?: true;
 }
 
 const ip = (node: string) => addressesOf(node)[0];
@@ -78,6 +80,7 @@ export const sudden: readonly (readonly Cause[])[] = [
       does: wrongMAC,
       undo: 'true',
       keeps: again(wrongMAC),
+      contested: true,
     },
     {
       ...{ from: 'node2', to: 'node3', verdict: 'NotAMember', at: 'node2' },
@@ -85,6 +88,7 @@ export const sudden: readonly (readonly Cause[])[] = [
       does: dropsMember,
       undo: 'true',
       keeps: again(dropsMember),
+      contested: true,
     },
     {
       // as a driver that computes checksums wrongly

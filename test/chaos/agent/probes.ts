@@ -120,13 +120,14 @@ const named = (rig: Rig, line: CommandLine, wanted: readonly Cause[]): Promise<M
   Promise.all(wanted.map((cause) => measure(rig, line, cause)));
 
 async function measure(rig: Rig, line: CommandLine, cause: Cause): Promise<Measured> {
-  const { from, to, verdict, evidence } = cause;
+  const { from, to, verdict, evidence, contested = false } = cause;
+  let row: PeerRow | undefined;
   // a machine that is too busy for a look at a kernel says so: it is asked again
-  const row = await until(
+  await until(
     `${from} judges its way to ${to}`,
     async () => {
-      const one = await asked(rig, line, cause);
-      return one?.is === 'Unknown' ? undefined : one;
+      row = await asked(rig, line, cause);
+      return row?.is === 'Unknown' || (contested && row?.verdict !== verdict) ? undefined : true;
     },
     { seconds: 120 },
   ).catch(() => undefined);

@@ -153,7 +153,7 @@ test.each<[name: string, results: PathResult[]]>([
     ] as const) {
       expect(judge(facts({ results: lostOnes, ...unread }))).toBeUndefined();
       expect(undecided(facts({ results: lostOnes, ...unread }))).toBe(
-        `packets of IPv4 through the tunnel are lost, and what the kernel of ${node} shows was not known in time, so that the cause is open: probe again`,
+        `packets of IPv4 through the tunnel are lost, and what the kernel of ${node} shows changed meanwhile or was not read in time, so the cause is unknown: probe again`,
       );
     }
     expect(undecided(facts({ results: lostOnes }))).toBeUndefined();
