@@ -20,7 +20,7 @@ let tab: Tab;
 let page: Page;
 
 /** Waits until the page shows it, as a busy machine takes its time. */
-const sees = (text: string | RegExp) => page.getByText(text).first().waitFor({ timeout: 20_000 });
+const sees = (text: string | RegExp) => page.getByText(text).first().waitFor({ timeout: 60_000 });
 
 function container(name: string, pod: string, address: string): void {
   const [first] = attachment().interfaces;
@@ -59,7 +59,7 @@ test('the page asks for a token once, and then opens the view of the link', asyn
   // the browser itself logs the two answers with 401
   tab.errors = tab.errors.filter((one) => !one.includes('401'));
   await signIn(await token('overlaynet-inspector'));
-  await page.getByRole('heading', { name: /^dcos/, level: 1 }).waitFor({ timeout: 20_000 });
+  await page.getByRole('heading', { name: /^dcos/, level: 1 }).waitFor({ timeout: 60_000 });
   const stored = await page.evaluate('JSON.stringify([localStorage, sessionStorage, document.cookie])');
   expect(stored).toBe('[{},{},""]');
 });
@@ -72,7 +72,7 @@ test.each([
   ['#/containers', 'Containers', 'default/web-0'],
 ])('%s shows what the operator knows, and axe finds nothing', async (hash, heading, text) => {
   await page.evaluate(`location.hash = '${hash}'`);
-  await page.getByRole('heading', { name: heading, level: 1 }).waitFor({ timeout: 20_000 });
+  await page.getByRole('heading', { name: heading, level: 1 }).waitFor({ timeout: 60_000 });
   await sees(text);
   await sees('Live');
   expect(await accessibility(page)).toEqual([]);
@@ -92,19 +92,24 @@ test('a container that starts appears without a reload, and the search finds it'
   await sees('default/web-0');
 });
 
+/**
+ * What failed, but for what is refused on purpose: of a node with a hostile name, and of a viewer. The browser itself
+ * logs each such request, some of them later than the page shows the refusal.
+ */
+const unexpected = () =>
+  tab.errors.filter((one) => !/ 400 .*onerror/.test(one) && !/ 403 .*\/api\/v1\//.test(one));
+
 test('a name that contains a script is shown as text', async () => {
   const hostile = '<img src=x onerror=alert(1)>"\'><script>alert(2)</script>';
   container('evil', hostile, '9.0.0.9');
   await sees(/alert\(1\)/);
   await page.evaluate("location.hash = '#/agents/%3Cimg%20src%3Dx%20onerror%3Dalert(3)%3E'");
   await sees(/parameter node="<img src=x/);
-  // the browser itself logs a request that the operator refuses
-  tab.errors = tab.errors.filter((one) => !one.includes('400'));
   await page.evaluate("location.hash = '#/containers?search=%3Cscript%3Ealert(2)%3C%2Fscript%3E'");
   await sees(/1 container/);
   expect(await page.locator('[onerror]').count()).toBe(0);
   expect(await page.locator('main script').count()).toBe(0);
-  expect(tab.errors).toEqual([]);
+  expect(unexpected()).toEqual([]);
   rmSync(path.join(bed.stateDir, 'attachments', 'evil:eth0.json'));
 });
 
@@ -128,7 +133,7 @@ test('a changed report of an agent appears without a reload', async () => {
     },
   });
   await sees('ip link add vtep1024: Operation not supported');
-  await page.getByRole('heading', { name: 'node1 Failed' }).waitFor({ timeout: 20_000 });
+  await page.getByRole('heading', { name: 'node1 Failed' }).waitFor({ timeout: 60_000 });
 });
 
 test('the page says that an operator restarts, and continues with new data', async () => {
@@ -156,12 +161,11 @@ test('a viewer sees everything except containers, and the page says that the tok
   await page.getByRole('button', { name: 'Sign out' }).click();
   await signIn(await token('overlaynet-viewer'));
   await sees(/This token may not see containers/);
-  tab.errors = tab.errors.filter((one) => !one.includes('403'));
 });
 
 test('the page sent requests only to the operator, and no script failed', () => {
   expect([...tab.origins]).toEqual([`https://127.0.0.1:${bed.port}`]);
-  expect(tab.errors).toEqual([]);
+  expect(unexpected()).toEqual([]);
 });
 
 test('kubectl overlay ui opens the page, with a placeholder for the token', async () => {
@@ -181,8 +185,8 @@ test('kubectl overlay ui opens the page, with a placeholder for the token', asyn
       text + out.wrong,
     ];
     const there = await openTab(browser, `http://${address}/ui/#token=${word}`);
-    await there.page.getByRole('heading', { name: 'Overview' }).waitFor({ timeout: 20_000 });
-    await there.page.getByText('Live').waitFor({ timeout: 20_000 });
+    await there.page.getByRole('heading', { name: 'Overview' }).waitFor({ timeout: 60_000 });
+    await there.page.getByText('Live').waitFor({ timeout: 60_000 });
     expect(there.page.url()).toBe(`http://${address}/ui/#/`);
     expect([there.errors, [...there.origins]]).toEqual([[], [`http://${address}`]]);
     const ask = (url: string, headers: Record<string, string> = {}, method = 'GET') =>

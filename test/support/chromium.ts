@@ -34,7 +34,7 @@ export async function openTab(
     if (!request.url().startsWith('blob:')) tab.origins.add(new URL(request.url()).origin);
   });
   page.on('console', (message) => {
-    if (message.type() === 'error') tab.errors.push(message.text());
+    if (message.type() === 'error') tab.errors.push(`${message.text()} ${message.location().url}`);
   });
   page.on('pageerror', (error) => tab.errors.push(String(error)));
   page.on('dialog', (dialog) => {
