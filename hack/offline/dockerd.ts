@@ -112,7 +112,7 @@ export async function startEngine(lab: Lab, keep: boolean): Promise<Engine> {
   return found;
 }
 
-/** Returns the pid of the engine's process of that name. Throws if there is none. */
+/** Returns the pid of the engine's process `name`. Throws if no such process runs. */
 function pidOf(lab: Lab, name: string): number {
   const found = processesOf(lab, { role }).find(
     ({ pid }) => readFileSync(`/proc/${pid}/comm`, 'utf8').trim() === name,

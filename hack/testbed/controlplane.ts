@@ -48,7 +48,7 @@ export function startApiserver(lab: Lab, parts: Parts): void {
   start(lab, 'api', [...inHub(lab), parts.kubeApiserver, ...args.flat()]);
 }
 
-/** Writes a kubeconfig with one user, who has that token. */
+/** Writes a kubeconfig whose only user authenticates with the token. */
 export function writeKubeconfig(lab: Lab, to: string, server: string, token: string): void {
   const ca = readFileSync(certificate(lab)).toString('base64');
   const config = {

@@ -59,7 +59,10 @@ export class CheckpointFile {
     this.#intervalMs = options.intervalMs ?? 3_000;
   }
 
-  /** Reads this node's checkpoint; undefined if there is none. An invalid file is moved aside and reported. */
+  /**
+   * Reads this node's checkpoint. Returns undefined if the file does not exist, cannot be read or is invalid. An invalid
+   * file is moved aside and reported.
+   */
   load(node: string): Checkpoint | undefined {
     try {
       const text = readIfPresent(this.path);

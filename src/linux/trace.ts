@@ -109,7 +109,7 @@ class Node {
     if (oif !== undefined && isBridge(oif)) yield* this.#container(oif);
   }
 
-  /** A text is the reason why there is none. */
+  /** Asks the kernel for the route to an address. Returns the route, or the reason why the kernel names none. */
   async #route(to: string, from?: '-from', iif = ''): Promise<Route | string> {
     const source = from === undefined ? [] : ['from', this.#asked.from, 'iif', iif];
     const args = ['-j', 'route', 'get', to, ...source];

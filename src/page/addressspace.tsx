@@ -27,7 +27,7 @@ export function usedPart(all: number, used: Iterable<number>): Part {
 export function AddressSpace({ space, blocks }: { space: SpaceRow; blocks: readonly BlockRow[] }) {
   const whole = useMemo(() => parseCidr(space.cidr), [space.cidr]);
   const all = Math.round(Math.log2(space.blocks));
-  const byIndex = useMemo(() => indexed(space, blocks), [blocks, space.cidr, space.prefix]);
+  const byIndex = useMemo(() => indexed(whole, space.prefix, blocks), [blocks, whole, space.prefix]);
   const part = useSignal<Part>(useMemo(() => usedPart(all, byIndex.keys()), []));
   const cursor = useSignal(part.value.from);
   const { from, bits } = part.value;
@@ -80,15 +80,13 @@ export function AddressSpace({ space, blocks }: { space: SpaceRow; blocks: reado
   );
 }
 
-function indexed({ cidr, prefix }: SpaceRow, blocks: readonly BlockRow[]): ReadonlyMap<number, BlockRow> {
-  const whole = parseCidr(cidr);
-  return new Map(
+const indexed = (whole: Cidr, prefix: number, blocks: readonly BlockRow[]): ReadonlyMap<number, BlockRow> =>
+  new Map(
     blocks.flatMap((row) => {
       const index = blockIndex(whole, prefix, parseCidr(row.cidr));
       return index === undefined ? [] : [[index, row] as const];
     }),
   );
-}
 
 /** The buttons that change the visible part, and its range in words. */
 function Zoom({ part, all, zoom, children }: ZoomProps) {

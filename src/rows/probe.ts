@@ -36,7 +36,7 @@ export interface PeerRow {
    */
   is: 'OK' | 'Wrong' | 'Unknown' | 'Unprobed';
   verdict?: Verdict;
-  /** The evidence for the verdict, or the reason why there is none; empty if all packets are answered. */
+  /** The evidence for the verdict; for `Unknown` the reason why no verdict was reached. Empty if all packets are answered. */
   evidence: string;
   /** What to do; empty without a verdict. */
   remedy: string;
