@@ -1,7 +1,7 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
-import { jest, summaryOf, type Totals } from './checks/jest.ts';
+import { add, jest, nothing, summaryOf, type Totals } from './checks/jest.ts';
 import { binDirectory } from './kind/cluster.ts';
 import { lab } from './kind/raise.ts';
 import { done, interrupted, session } from './kind/session.ts';
@@ -33,16 +33,16 @@ async function test(): Promise<Totals> {
     .filter((file) => tests.length === 0 || tests.some((part) => file.includes(part)))
     .sort();
   if (files.length === 0) throw new UserError(`no test in test/e2e has a name with ${tests.join(' or ')}`);
-  const totals: Totals = { passed: 0, failures: [] };
+  const totals = nothing();
   for (const file of files) {
     const args = ['--verbose', '--runTestsByPath', join(suite, file)];
-    const { passed, failures } = await jest(args, join(lab.dir, 'results.json'), {
+    const result = await jest(args, join(lab.dir, 'results.json'), {
       quiet: true,
       cancelled: interrupted,
       env: { ...process.env, OVERLAYNET_E2E: binDirectory(lab) },
     });
-    totals.passed += passed;
-    totals.failures.push(...failures);
+    add(totals, result);
+    const { passed, failures } = result;
     done(`${file}: ${passed} passed${failures.length > 0 ? `, ${failures.length} failed` : ''}`);
     if (failures.length > 0) break;
   }

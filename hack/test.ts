@@ -1,7 +1,7 @@
 import { messageOf } from '../src/error.ts';
 import { join } from 'node:path';
 import { buildBundles } from './build.ts';
-import { jestSuite, summaryOf, type Totals } from './checks/jest.ts';
+import { add, jestSuite, nothing, summaryOf, type Totals } from './checks/jest.ts';
 import { lint } from './checks/lint.ts';
 import { cacheFile, tool } from './checks/tool.ts';
 import { goTests } from './gotest.ts';
@@ -13,9 +13,10 @@ import { labNamed } from './testbed/lab.ts';
 import { takeDown } from './testbed/owner.ts';
 
 /**
- * `npm test [CHECK …]`, which `.ci/run` runs: installs and builds what is needed, then runs all checks, or those that
- * are named. Two run at a time: with three on two processors, an agent needed longer for an answer than operators wait.
- * After a failure no further check starts.
+ * `npm test [-- --again] [CHECK …]` installs and builds what is needed, then runs all checks, or those that are named.
+ * Two run at a time: with three on two processors, an agent needed longer for an answer than operators wait. After a
+ * failure no further check starts. With `--again`, as in `.ci/run`, the files of failed tests get a second run. What
+ * passes there does not fail the run, but is printed with its error.
  */
 
 /** tsc checks only changed files, and those that depend on them. */
@@ -52,8 +53,8 @@ const forBrowser = { chromium: 'chromium' };
 const testLabs = ['ovt-lab', 'ovt-other'];
 
 /** Runs the chosen checks until one fails. A check that is not a suite of tests counts as one failed test. */
-async function run(chosen: string[]): Promise<Totals> {
-  const totals: Totals = { passed: 0, failures: [] };
+async function run(chosen: string[], again: boolean): Promise<Totals> {
+  const totals = nothing();
   const waiting = order.filter((name) => chosen.includes(name));
   const labelled = waiting.length > 1;
   const runOne = async (name: string) => {
@@ -61,14 +62,16 @@ async function run(chosen: string[]): Promise<Totals> {
     say(`\n== ${name}`);
     const label = labelled ? `${name.padEnd(9)} | ` : undefined;
     const [program, ...args] = checks[name] ?? [];
-    const of = (success: boolean): Totals => ({ passed: 0, failures: success ? [] : [name] });
-    let result;
+    const of = (success: boolean): Totals => ({
+      ...nothing(),
+      failures: success ? [] : [{ name, reason: [] }],
+    });
+    let result: Totals;
     if (program !== undefined) result = of(await tool(program, args, { label }));
     else if (name === 'lint') result = of(await lint({ label }));
     else if (name === 'cni') result = await goTests(await go());
-    else result = await jestSuite(name, { label });
-    totals.passed += result.passed;
-    totals.failures.push(...result.failures);
+    else result = await jestSuite(name, { label, again });
+    add(totals, result);
     say(`== ${name} ${result.failures.length === 0 ? 'passed' : 'failed'} in ${since(start)}`);
   };
   const runLane = async () => {
@@ -82,7 +85,8 @@ async function run(chosen: string[]): Promise<Totals> {
 }
 
 async function main(): Promise<boolean> {
-  const names = process.argv.slice(2);
+  const args = process.argv.slice(2);
+  const names = args.filter((arg) => arg !== '--again');
   const unknown = names.find((name) => !order.includes(name));
   if (unknown !== undefined) throw new Error(`there is no "${unknown}"; there are ${order.join(', ')}`);
   const chosen = names.length === 0 ? order : names;
@@ -105,7 +109,7 @@ async function main(): Promise<boolean> {
   // Ctrl-C ends the running tools; the cleanup below removes what they leave
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined);
   try {
-    const totals = await run(chosen);
+    const totals = await run(chosen, names.length < args.length);
     console.log(summaryOf(totals));
     return totals.failures.length === 0;
   } finally {
