@@ -115,7 +115,7 @@ export async function until<T>(
   probe: () => Promise<T | undefined> | T | undefined,
   options: { seconds?: number; lab?: Lab; roles?: string[] } = {},
 ): Promise<T> {
-  const { seconds = 30, lab, roles = [] } = options;
+  const { seconds = 60, lab, roles = [] } = options;
   const end = performance.now() + seconds * 1000;
   const words = (of: string[]) => of.map((role) => (lab ? `\n${lastWords(lab, role)}` : '')).join('');
   for (let asked = 1; ; asked++) {

@@ -15,6 +15,7 @@ import {
   onNode,
   pinging,
   running,
+  settledKernel,
   withdraw,
 } from '../support/lab.ts';
 
@@ -34,7 +35,7 @@ async function announced(node: string, work: () => Promise<unknown>): Promise<st
 
 describe.each(['stop', 'kill'])('an agent after %s and start', (verb) => {
   test('loses no packet and changes no kernel object', async () => {
-    const before = await kernelOf('node2');
+    const before = await settledKernel('node2');
     const traffic = await pinging({ node: 'node2', name: 'dcos' }, addressOf('node3', 'dcos'));
     const changes = await announced('node2', async () => {
       await hackLab('agent', verb, 'node2');
@@ -51,7 +52,7 @@ describe.each(['stop', 'kill'])('an agent after %s and start', (verb) => {
 });
 
 test('an agent that restarts without the API server keeps everything, and continues when the server is back', async () => {
-  const before = [await kernelOf('node2'), await filesOf('node2')];
+  const before = [await settledKernel('node2'), await filesOf('node2')];
   const traffic = await pinging({ node: 'node2', name: 'dcos' }, addressOf('node3', 'dcos'));
   await hackLab('api', 'stop');
   try {
@@ -90,7 +91,7 @@ test('an agent that restarts without the API server keeps everything, and contin
 });
 
 test('an agent reverts manual changes in the kernel', async () => {
-  const before = await kernelOf('node2');
+  const before = await settledKernel('node2');
   await onNode('node2', 'ip', 'route', 'del', '9.0.2.0/24');
   await until('the route is back', async () => ((await kernelOf('node2')) === before ? true : undefined));
   const ping = ['ping', '-n', '-c', '2', '-i', '0.2', '-W', '1', addressOf('node3', 'dcos')];

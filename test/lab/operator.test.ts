@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { reference } from '../../hack/testbed/reference.ts';
 import { until } from '../../hack/testbed/processes.ts';
-import { environment, hackLab, kernelOf, kubectl, lab } from '../support/lab.ts';
+import { environment, hackLab, kernelOf, kubectl, lab, settledKernel } from '../support/lab.ts';
 
 const expected: unknown = JSON.parse(readFileSync(reference, 'utf8'));
 
@@ -21,7 +21,7 @@ const state = async () => (await (await fetch(environment('STATE_URL'))).json())
 const number = (identity: string) => identity.replace('operator-', '');
 
 test('peers add the entries of a node that joins, and remove them when the node is removed', async () => {
-  const before = await kernelOf('node2');
+  const before = await settledKernel('node2');
   await hackLab('node', 'add', 'node4');
   const joined = await until('node2 knows node4', async () => {
     const kernel = await kernelOf('node2');

@@ -11,7 +11,16 @@ import {
 import { nodesOf } from '../../hack/testbed/namespaces.ts';
 import type { NetworkSubnet, OverlayNetwork } from '../../src/api/types.ts';
 import { eventually } from '../support/eventually.ts';
-import { inContainer, kernelOf, kubectl, lab, onNode, pinging, withdraw } from '../support/lab.ts';
+import {
+  inContainer,
+  kernelOf,
+  kubectl,
+  lab,
+  onNode,
+  pinging,
+  settledKernel,
+  withdraw,
+} from '../support/lab.ts';
 
 /** A network whose range is replaced, and rolled back at each step, with containers on it; and one that is deleted. */
 
@@ -74,7 +83,7 @@ afterEach(async () => {
 test('a range is replaced and rolled back at each step, and no packet of the containers on it is lost', async () => {
   await apply(old);
   const [a, b] = [await start('node2', 'ovt-a', '10.81.'), await start('node3', 'ovt-b', '10.81.')];
-  const before = { node2: await kernelOf('node2'), node3: await kernelOf('node3') };
+  const before = { node2: await settledKernel('node2'), node3: await settledKernel('node3') };
   const traffic = await pinging(a, b.addresses[0]!);
 
   // grown: what is new has an address of either

@@ -1,5 +1,5 @@
 import { CommandLine } from '../support/commandline.ts';
-import { addressOf, environment, inContainer, kernelOf, onNode } from '../support/lab.ts';
+import { addressOf, environment, inContainer, kernelOf, onNode, settledKernel } from '../support/lab.ts';
 
 let command: CommandLine;
 beforeAll(async () => {
@@ -38,7 +38,7 @@ test.each(['dcos', 'dcos6'])(
   'a packet that is sent over %s is seen on both nodes, and answered',
   async (name) => {
     const [from, to] = [addressOf('node2', name), addressOf('node3', name)];
-    const before = await kernelOf('node2');
+    const before = await settledKernel('node2');
     for (const [target, answer] of [
       [to, 'echo reply, after '],
       [name === 'dcos' ? `${to}:81` : `[${to}]:81`, 'TCP RST: nothing listens there, after '],

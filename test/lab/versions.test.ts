@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { administrator } from '../../hack/testbed/controlplane.ts';
 import { nodesOf } from '../../hack/testbed/namespaces.ts';
-import { until } from '../../hack/testbed/processes.ts';
+import { end, until } from '../../hack/testbed/processes.ts';
 import { startAgent, startOperator, working } from '../../hack/testbed/workloads.ts';
 import type { Client } from '../../src/kube/client.ts';
 import { agentAllocations, allocationLedgers, overlayAgents } from '../../src/kube/resources.ts';
@@ -17,6 +17,7 @@ import {
   lab,
   manifest,
   pinging,
+  settledKernel,
   withdraw,
 } from '../support/lab.ts';
 
@@ -80,25 +81,29 @@ async function comes(name: string, cidr: string, cidr6: string, networks: number
 }
 
 test('an agent of an earlier version works with operators of this one, and is replaced without a lost packet', async () => {
+  const [kernel, held] = [await settledKernel('node3'), await holdings()];
   const traffic = await pinging({ node: 'node2', name: 'dcos' }, addressOf('node3', 'dcos'));
-  const [kernel, held] = [await kernelOf('node3'), await holdings()];
   await hackLab('agent', 'stop', 'node3');
-  startAgent(lab, 'node3', before.agent);
-  await agentReady('node3');
-  expect(await kernelOf('node3')).toBe(kernel);
-  // it keeps fields that a person, or a later version, has added
-  await kubectl(['annotate', 'overlayagent', 'node3', 'example.com/kept=yes']);
-  await kubectl(['label', 'overlayagent', 'node3', 'example.com/rack=a']);
-  await comes('mixed', '10.82.0.0/16', 'fd82::/48', 3);
-  const { metadata } = (await client.get(overlayAgents, 'node3'))!;
-  expect([metadata.annotations, metadata.labels]).toMatchObject([
-    { 'example.com/kept': 'yes' },
-    { 'example.com/rack': 'a' },
-  ]);
-  await withdraw('mixed');
-  await hackLab('agent', 'stop', 'node3');
-  await hackLab('agent', 'start', 'node3');
-  await agentReady('node3');
+  try {
+    startAgent(lab, 'node3', before.agent);
+    await agentReady('node3');
+    expect(await kernelOf('node3')).toBe(kernel);
+    // it keeps fields that a person, or a later version, has added
+    await kubectl(['annotate', 'overlayagent', 'node3', 'example.com/kept=yes']);
+    await kubectl(['label', 'overlayagent', 'node3', 'example.com/rack=a']);
+    await comes('mixed', '10.82.0.0/16', 'fd82::/48', 3);
+    const { metadata } = (await client.get(overlayAgents, 'node3'))!;
+    expect([metadata.annotations, metadata.labels]).toMatchObject([
+      { 'example.com/kept': 'yes' },
+      { 'example.com/rack': 'a' },
+    ]);
+    await withdraw('mixed');
+  } finally {
+    // also after a failure: other files' tests need this version's agent
+    await end(lab, { role: 'agent-node3' }, 'SIGTERM');
+    startAgent(lab, 'node3');
+    await agentReady('node3');
+  }
   const { sent, received } = await traffic.stop();
   expect(sent).toBeGreaterThan(20);
   expect(received).toBe(sent);

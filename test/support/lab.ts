@@ -2,26 +2,35 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { jest } from '@jest/globals';
 import { command, commandLine } from '../../hack/parts/command.ts';
 import { containerNamed, within } from '../../hack/testbed/containers.ts';
 import { addressesOf, installation, kubeconfig, labNamed, root } from '../../hack/testbed/lab.ts';
 import { inNode, nodesOf } from '../../hack/testbed/namespaces.ts';
 import { parsePing } from '../../hack/testbed/pings.ts';
-import { marks, until } from '../../hack/testbed/processes.ts';
-import { agentPort } from '../../hack/testbed/workloads.ts';
+import { leaderOf, marks, until } from '../../hack/testbed/processes.ts';
+import { agentPort, startAgent, startOperator } from '../../hack/testbed/workloads.ts';
 import { eventually, found } from './eventually.ts';
 import { labName } from './lab-setup.ts';
 
 /** The suite's lab; the functions below are what a user would type. */
 export const lab = labNamed(labName);
 
-jest.setTimeout(180_000);
+jest.setTimeout(300_000);
 
 /** Programs that tests started and that still run: a failed test leaves some. */
 const unfinished = new Set<ChildProcess>();
 afterEach(() => {
   for (const child of unfinished) child.kill('SIGKILL');
+});
+
+/** Starts what a failed test left ended: the tests of other files use the same lab. */
+afterEach(async () => {
+  const ended = (role: string) => leaderOf(lab, role) === undefined;
+  if (ended('api')) await hackLab('api', 'start');
+  for (const number of [1, 2]) if (ended(`operator-${number}`)) startOperator(lab, number);
+  for (const node of ['node1', 'node2', 'node3']) if (ended(`agent-${node}`)) startAgent(lab, node);
 });
 
 /** The environment of a user's shell: without Node options that Jest needs. */
@@ -142,9 +151,26 @@ export async function kernelOf(node: string): Promise<string> {
       .replace(/^#.*\n/gm, '')
       .replace(/\[\d+:\d+\]/g, '')
       .replace(/ \w+_timer +[\d.]+/g, '')
+      .replace(/ fdb_n_learned \d+/g, '')
       .replace(/ (expires|valid_lft|preferred_lft) \w+/g, '')
       // a bridge learns addresses from packets, and forgets them after five minutes
       .replace(/^[0-9a-f:]{17} dev \S+ master \S+ *\n/gm, '')
+  );
+}
+
+/** Returns `kernelOf` once it has not changed for a second: agents may still remove what an earlier test made. */
+export async function settledKernel(node: string): Promise<string> {
+  let last = await kernelOf(node);
+  return eventually(
+    async () => {
+      await sleep(1_000);
+      const now = await kernelOf(node);
+      const settled = now === last;
+      last = now;
+      return settled ? now : undefined;
+    },
+    found,
+    { what: `the kernel of ${node} to settle` },
   );
 }
 
