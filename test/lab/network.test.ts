@@ -6,11 +6,11 @@ import {
   addressOf,
   filesOf,
   hackLab,
-  kernelOf,
   kubectl,
   lab,
   manifest,
   pinging,
+  settledKernel,
   withdraw,
 } from '../support/lab.ts';
 
@@ -20,7 +20,7 @@ const everything = async () => {
   const nodes = nodesOf(lab);
   return Object.fromEntries(
     await Promise.all(
-      nodes.map(async (node) => [node, [await kernelOf(node), await filesOf(node)]] as const),
+      nodes.map(async (node) => [node, [await settledKernel(node), await filesOf(node)]] as const),
     ),
   );
 };

@@ -8,7 +8,7 @@ import { root } from '../../hack/testbed/lab.ts';
 import { addNamespace, nodesOf } from '../../hack/testbed/namespaces.ts';
 import { end, until } from '../../hack/testbed/processes.ts';
 import { allocated, installNode, registerNode, startAgent, working } from '../../hack/testbed/workloads.ts';
-import { hackLab, kubectl, lab, manifest, onNode, withdraw } from '../support/lab.ts';
+import { hackLab, kubectl, lab, manifest, onNode, settledKernel, withdraw } from '../support/lab.ts';
 import { difference, tracesIn, type Traces } from '../support/residue.ts';
 
 /** Nothing remains of a network, a node or an installation, in any program that could show it. */
@@ -63,6 +63,7 @@ afterEach(async () => {
 });
 
 test('a network that was deleted leaves nothing on any node', async () => {
+  for (const node of nodesOf(lab)) await settledKernel(node);
   const before = await everywhere();
   await kubectl(['apply', '-f', '-'], manifest('passing', '10.86.0.0/16', 'fd86::/48'));
   const there = (node: string) => async () =>

@@ -158,16 +158,20 @@ export async function kernelOf(node: string): Promise<string> {
   );
 }
 
-/** Returns `kernelOf` once it has not changed for a second: agents may still remove what an earlier test made. */
+/**
+ * Returns `kernelOf` once it shows each other node and no removed one, and has not changed for a second: an agent
+ * removes what an earlier test made a few seconds after that test's end.
+ */
 export async function settledKernel(node: string): Promise<string> {
-  let last = await kernelOf(node);
+  let last = '';
   return eventually(
     async () => {
+      const before = last;
+      last = await kernelOf(node);
+      const peers = last.match(/ dev vtep1024 dst /g)?.length ?? 0;
+      if (peers === nodesOf(lab).length - 1 && last === before) return last;
       await sleep(1_000);
-      const now = await kernelOf(node);
-      const settled = now === last;
-      last = now;
-      return settled ? now : undefined;
+      return undefined;
     },
     found,
     { what: `the kernel of ${node} to settle` },
