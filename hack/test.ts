@@ -14,8 +14,8 @@ import { takeDown } from './testbed/owner.ts';
 
 /**
  * `npm test [-- --again] [CHECK …]` installs and builds what is needed, then runs all checks, or those that are named.
- * Two run at a time: with three on two processors, an agent needed longer for an answer than operators wait. After a
- * failure no further check starts. With `--again`, as in `.ci/run`, the files of failed tests get a second run. What
+ * Two run at a time, since with three on two processors, an agent needed longer for an answer than operators wait; and
+ * beside them, at the lowest priority, one that needs no real servers. After a failure no further check starts. With `--again`, as in `.ci/run`, the files of failed tests get a second run. What
  * passes there does not fail the run, but is printed with its error.
  */
 
@@ -38,11 +38,12 @@ const checks: Record<string, string[]> = {
   page: typed('page', '-p', 'test/unit/page'),
   dead: ['knip'],
 };
-/** Checks that need neither root nor real servers. */
-const plain = [...Object.keys(checks), 'lint', 'unit'];
-/** The order in which checks start: the longest first, and beside the lab, which mostly waits, those that do not. */
-const order = ['lab', 'apiserver', 'netns', 'live', 'unit', 'lint', 'cni', ...Object.keys(checks)];
-const atOnce = 2;
+/** Checks that need neither root nor real servers, in the order in which they start. */
+const plain = ['unit', 'lint', ...Object.keys(checks)];
+/** The others: the longest first, and beside the lab, which mostly waits, those that do not. */
+const real = ['lab', 'apiserver', 'netns', 'live', 'cni'];
+const order = [...real, ...plain];
+const realAtOnce = 2;
 /** Packages that the netns suite needs for its own Docker engines and their containers. */
 const forDocker = { docker: 'docker.io', dockerd: 'docker.io', busybox: 'busybox-static' };
 /** Packages that the suites lab and live need to test alerts and dashboards. */
@@ -55,9 +56,10 @@ const testLabs = ['ovt-lab', 'ovt-other'];
 /** Runs the chosen checks until one fails. A check that is not a suite of tests counts as one failed test. */
 async function run(chosen: string[], again: boolean): Promise<Totals> {
   const totals = nothing();
-  const waiting = order.filter((name) => chosen.includes(name));
-  const labelled = waiting.length > 1;
+  const labelled = chosen.length > 1;
+  const isChosen = (name: string) => chosen.includes(name);
   const runOne = async (name: string) => {
+    const idle = plain.includes(name);
     const start = performance.now();
     say(`\n== ${name}`);
     const label = labelled ? `${name.padEnd(9)} | ` : undefined;
@@ -67,20 +69,21 @@ async function run(chosen: string[], again: boolean): Promise<Totals> {
       failures: success ? [] : [{ name, reason: [] }],
     });
     let result: Totals;
-    if (program !== undefined) result = of(await tool(program, args, { label }));
-    else if (name === 'lint') result = of(await lint({ label }));
+    if (program !== undefined) result = of(await tool(program, args, { label, idle }));
+    else if (name === 'lint') result = of(await lint({ label, idle }));
     else if (name === 'cni') result = await goTests(await go());
-    else result = await jestSuite(name, { label, again });
+    else result = await jestSuite(name, { label, idle, again });
     add(totals, result);
     say(`== ${name} ${result.failures.length === 0 ? 'passed' : 'failed'} in ${since(start)}`);
   };
-  const runLane = async () => {
+  const runLane = async (waiting: string[]) => {
     for (let name; totals.failures.length === 0 && (name = waiting.shift()) !== undefined;)
       await runOne(name);
   };
   // waits for all lanes, even if one throws: the cleanup that follows must not disturb a running test
-  for (const end of await Promise.allSettled(Array.from({ length: atOnce }, runLane)))
-    if (end.status === 'rejected') throw end.reason;
+  const [servers, rest] = [real.filter(isChosen), plain.filter(isChosen)];
+  const lanes = [...Array.from({ length: realAtOnce }, () => runLane(servers)), runLane(rest)];
+  for (const end of await Promise.allSettled(lanes)) if (end.status === 'rejected') throw end.reason;
   return totals;
 }
 
@@ -93,8 +96,8 @@ async function main(): Promise<boolean> {
   process.env.OVERLAYNET_DOWNLOAD = 'never';
   // tests start hundreds of programs, from source or bundled: each compiles its text once, not each time
   process.env.NODE_COMPILE_CACHE ??= join(cacheDirectory(), 'compiled');
-  const real = chosen.some((name) => !plain.includes(name));
-  if (real) {
+  const needsParts = chosen.some((name) => real.includes(name));
+  if (needsParts) {
     await ensurePackages({
       ...(chosen.includes('netns') ? forDocker : {}),
       ...(chosen.includes('live') || chosen.includes('lab') ? forMonitoring : {}),
@@ -105,7 +108,7 @@ async function main(): Promise<boolean> {
     await provideParts();
   }
   // once, before suites that run side by side would each do it
-  if (real || chosen.includes('unit')) await buildBundles();
+  if (needsParts || chosen.includes('unit')) await buildBundles();
   // Ctrl-C ends the running tools; the cleanup below removes what they leave
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined);
   try {

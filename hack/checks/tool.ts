@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { constants, setPriority } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { cacheDirectory } from '../parts/part.ts';
@@ -12,6 +13,8 @@ export interface Running {
   label?: string | undefined;
   /** Hides the standard output. */
   quiet?: boolean;
+  /** Uses only what other programs leave of the processors. */
+  idle?: boolean;
   /** The tool is ended when this resolves. */
   cancelled?: Promise<unknown>;
 }
@@ -22,7 +25,7 @@ export const cacheFile = (name: string): string =>
 
 /** Runs one of the tools in node_modules with the current Node. Returns whether it succeeded. */
 export function tool(name: string, args: string[], running: Running = {}): Promise<boolean> {
-  const { env = process.env, label, quiet = false, cancelled } = running;
+  const { env = process.env, label, quiet = false, idle = false, cancelled } = running;
   const out = label === undefined ? 'inherit' : 'pipe';
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [join(root, 'node_modules', '.bin', name), ...args], {
@@ -30,6 +33,7 @@ export function tool(name: string, args: string[], running: Running = {}): Promi
       stdio: ['ignore', quiet ? 'ignore' : out, out],
       env,
     });
+    if (idle && child.pid !== undefined) setPriority(child.pid, constants.priority.PRIORITY_LOW);
     for (const stream of [child.stdout, child.stderr]) {
       if (!stream) continue;
       createInterface({ input: stream }).on('line', (line) => {
