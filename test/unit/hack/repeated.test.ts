@@ -24,7 +24,9 @@ describe('which files run a second time', () => {
   });
   test('none if all passed, if many failed, or if a failure has no file', () => {
     expect(filesToRepeat(totals(5))).toEqual([]);
-    expect(filesToRepeat(totals(5, ...['a', 'b', 'c', 'd', 'e'].map((name) => failure(name, '1'))))).toEqual([]);
+    expect(filesToRepeat(totals(5, ...['a', 'b', 'c', 'd', 'e'].map((name) => failure(name, '1'))))).toEqual(
+      [],
+    );
     expect(filesToRepeat(totals(5, failure('a.test.ts', '1'), failure(undefined, 'jest')))).toEqual([]);
   });
 });
