@@ -8,6 +8,7 @@ import { connectionsFull } from '../../src/linux/connections.ts';
 import { DataPath } from '../../src/linux/datapath.ts';
 import { silent } from '../../src/log.ts';
 import { cluster } from '../support/cluster.ts';
+import { eventually } from '../support/eventually.ts';
 import type { Netns } from '../support/netns.ts';
 import { Prober } from '../support/prober.ts';
 import { Wire } from '../support/wire.ts';
@@ -20,6 +21,14 @@ afterAll(() => {
   rmSync(dir, { recursive: true });
 });
 
+/** Lines of `conntrack -R` for connections that both sides have used, from a source port on. */
+const connections = (number: number, port: number): string =>
+  Array.from(
+    { length: number },
+    (_, at) =>
+      `-I -s 198.18.${(at >> 8) & 255}.${at & 255} -d 198.19.0.1 -p udp --sport ${port + (at >> 16)} --dport 2000 -t 900 -u SEEN_REPLY,ASSURED\n`,
+  ).join('');
+
 /**
  * Fills the node's connection table with connections that both sides have used: the kernel evicts none of them for a
  * new one.
@@ -28,14 +37,19 @@ async function fill(node: Netns): Promise<void> {
   const most = Number(await node.sh('cat /proc/sys/net/netfilter/nf_conntrack_max'));
   const file = join(dir, 'connections');
   if (!existsSync(file)) {
-    const line = (at: number) =>
-      `-I -s 198.18.${(at >> 8) & 255}.${at & 255} -d 198.19.0.1 -p udp --sport ${1_000 + (at >> 16)} --dport 2000 -t 900 -u SEEN_REPLY,ASSURED\n`;
-    writeFileSync(file, Array.from({ length: most }, (_, at) => line(at)).join(''));
+    writeFileSync(file, connections(most, 1_000));
   }
   // conntrack ends when the kernel accepts no more
   await node.run('conntrack', ['-R', file], { timeoutMs: 200_000 });
   const count = Number(await node.sh('cat /proc/sys/net/netfilter/nf_conntrack_count'));
   expect(count).toBeGreaterThan(most * 0.99);
+}
+
+/** Takes the place of connections of the setup that have ended since the table was filled. */
+async function topUp(node: Netns, round: number): Promise<void> {
+  const file = join(dir, `more-${round}`);
+  writeFileSync(file, connections(2_000, 2_000 + round));
+  await node.run('conntrack', ['-R', file]);
 }
 
 describe.each<Underlay>(['IPv4', 'IPv6'])(
@@ -61,7 +75,12 @@ describe.each<Underlay>(['IPv4', 'IPv6'])(
     });
 
     test('no new connection is possible: the tables are full', async () => {
-      expect(await c0.ask('tcp', '9.0.1.2', 80, 1_500)).toBeUndefined();
+      let round = 0;
+      await eventually(async () => {
+        round++;
+        for (const node of nodes) await topUp(node, round);
+        expect(await c0.ask('tcp', '9.0.1.2', 80, 1_500)).toBeUndefined();
+      });
     });
 
     test('existing connections between containers, and of a node’s processes, lose nothing', async () => {
