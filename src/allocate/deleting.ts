@@ -46,10 +46,10 @@ export const staleAfterMs = ({ config }: Pick<View, 'config'>): number =>
 
 /**
  * Judges whether containers keep a network from being deleted, and names them.
- * A network has our finalizer while some agent says that containers use it. A network that is being deleted loses the
- * finalizer with the last of these containers, or at once under the policy Force. Nodes that are gone are not waited
- * for; silent agents only for a limited time. Networks that were deleted with their CRD do not wait here: agents keep
- * them.
+ * Every network has our finalizer, because a container may join at any time and its agent's report takes seconds. A
+ * network that is being deleted loses the finalizer when each node with a block has answered that no container uses
+ * it, or at once under the policy Force. Nodes that are gone are not waited for; silent agents only for a limited time.
+ * Networks that were deleted with their CRD do not wait here: agents keep them.
  */
 export function judgeDeletion(
   network: OverlayNetwork,
@@ -58,16 +58,13 @@ export function judgeDeletion(
   times: DeletionTimes,
 ): DeletionVerdict {
   const { metadata, spec } = network;
-  const guarded = isGuarded(metadata);
-  const kindGoes = facts.networksKind?.goes === true;
   if (!isWaiting(metadata)) {
     // the API server takes no new finalizer for an object that is being deleted
-    if (metadata.deletionTimestamp !== undefined) return nothing;
-    const wanted =
-      !kindGoes && (isUsed(metadata.name, facts) || (guarded && !haveAllCounted(metadata.name, facts)));
-    return wanted === guarded ? nothing : { ...nothing, finalizer: wanted ? 'add' : 'remove' };
+    return isGuarded(metadata) || metadata.deletionTimestamp !== undefined
+      ? nothing
+      : { ...nothing, finalizer: 'add' };
   }
-  if (spec.deletionPolicy === 'Force' || kindGoes) return going;
+  if (spec.deletionPolicy === 'Force' || facts.networksKind?.goes === true) return going;
   const waiting = waitedFor(network, facts, times);
   const why = alarmText(alarms);
   const { departures } = alarms;
@@ -77,22 +74,6 @@ export function judgeDeletion(
   const wakeAt = departures.unsettled ? Math.min(waiting.wakeAt, departures.wakeAt) : waiting.wakeAt;
   return { ...nothing, finding: findingOf(network, waiting, why), wakeAt };
 }
-
-const isUsed = (name: string, { agents, nodes }: DeletionFacts): boolean =>
-  [...agents].some(
-    ([node, { status }]) =>
-      nodes.has(node) &&
-      status?.networks?.some((network) => network.name === name && network.inUse === true) === true,
-  );
-
-/** Whether every node with a block has counted its containers. An OverlayAgent that is created anew begins without a count. */
-const haveAllCounted = (name: string, facts: DeletionFacts): boolean =>
-  holdersOf(name, facts).every(({ node, unshown }) => {
-    const report = facts.agents.get(node)?.status?.networks?.find((network) => network.name === name);
-    const blocks = facts.allocations.get(node)?.spec.networks?.find((network) => network.name === name);
-    const canHave = unshown || blocks?.subnets.some(({ bridges }) => bridges !== undefined) !== false;
-    return !canHave || (report?.usage ?? []).length > 0;
-  });
 
 interface Waiting {
   users: { node: string; user: NetworkUser }[];

@@ -1,6 +1,6 @@
 import type { ObjectMeta } from './types.ts';
 
-/** Finalizer of an OverlayNetwork that containers use: it delays the deletion according to `spec.deletionPolicy`. */
+/** Finalizer of every OverlayNetwork: it delays the deletion according to `spec.deletionPolicy` while containers use it. */
 export const inUseFinalizer = 'overlaynet.dev/in-use';
 
 type Lifetime = Pick<ObjectMeta, 'deletionTimestamp' | 'finalizers'>;

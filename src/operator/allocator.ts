@@ -10,6 +10,7 @@ import { isMissingKind } from '../kube/error.ts';
 import type { Node } from '../kube/resources.ts';
 import { faultOf, type Log } from '../log.ts';
 import { nextBatch } from './batch.ts';
+import type { NetworkGuard } from './guard.ts';
 import { isAnswer, matters, type Caches } from './caches.ts';
 import type { OperatorMetrics } from './metrics.ts';
 import { NodeAddresses } from './nodes.ts';
@@ -63,6 +64,7 @@ export class Allocator {
   readonly #log: Log;
   readonly #metrics: OperatorMetrics;
   readonly #addresses: NodeAddresses;
+  readonly #guard: NetworkGuard | undefined;
   readonly #firstConfig: View['firstConfig'];
   readonly #confirmedGone = new Map<string, number>();
   #memory = new Memory();
@@ -86,11 +88,14 @@ export class Allocator {
     firstConfig?: View['firstConfig'];
     /** Called for each Node that is read. */
     onNode?: (node: Node) => void;
+    /** Absent: networks get no finalizer here. */
+    guard?: NetworkGuard;
   }) {
     this.#client = options.client;
     this.#caches = options.caches;
     this.#log = options.log;
     this.#metrics = options.metrics;
+    this.#guard = options.guard;
     this.#addresses = new NodeAddresses(options.client, options.onNode);
     this.#networksKind = new NetworksKindReader(options.client);
     this.#reservations = new ReservationsReader(options.client, this.#caches.reservations);
@@ -145,6 +150,7 @@ export class Allocator {
     while (!signal.aborted) {
       this.#assertSameData(run);
       await this.#readAhead(run);
+      await this.#guard?.protect(signal);
       const view = this.#view(run);
       const startedAt = performance.now();
       const planned = plan(view, this.#memory);

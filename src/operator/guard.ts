@@ -2,29 +2,56 @@ import type { DeletionVerdict } from '../allocate/deleting.ts';
 import { Deletions } from '../allocate/deletions.ts';
 import type { Plan } from '../allocate/plan.ts';
 import type { View } from '../allocate/view.ts';
-import { inUseFinalizer, isGuarded } from '../api/inuse.ts';
-import type { OverlayNetwork } from '../api/types.ts';
+import { inUseFinalizer, isGuarded, isWaiting } from '../api/inuse.ts';
+import type { ObjectMeta, OverlayNetwork } from '../api/types.ts';
 import { ApiError, type Client } from '../kube/client.ts';
+import { KeyedQueue, type Result } from '../kube/queue.ts';
 import { overlayNetworks } from '../kube/resources.ts';
+import type { Log } from '../log.ts';
 import type { Caches } from './caches.ts';
+import { NetworksKindReader } from './networkskind.ts';
 import { inParallel } from './parallel.ts';
 
-/** Keeps our finalizer on networks that containers use, and takes it off when they may go. */
+/** After the end, no network keeps the finalizer. */
+const ended = ({ metadata }: OverlayNetwork): DeletionVerdict => ({
+  finalizer: isGuarded(metadata) ? 'remove' : undefined,
+  finding: undefined,
+  wakeAt: Infinity,
+});
+
+const isBare = ({ metadata }: OverlayNetwork): boolean =>
+  metadata.deletionTimestamp === undefined && !isGuarded(metadata);
+
+/** While a network waits for its deletion, the CRD is read again after this many milliseconds. */
+const readAgainMs = 4_000;
+
+/** Keeps our finalizer on every network, and removes it when the network may go. */
 export class NetworkGuard {
   readonly #client: Client;
   readonly #caches: Caches;
   readonly #deletions = new Deletions();
   /** By node: when its OverlayAgent last changed. */
   readonly #changed = new Map<string, number>();
+  readonly #kind: NetworksKindReader;
+  readonly #queue: KeyedQueue<'waiting'>;
   #ended = false;
 
-  constructor(client: Client, caches: Caches) {
+  constructor({ client, caches, log }: { client: Client; caches: Caches; log: Log }) {
     this.#client = client;
     this.#caches = caches;
+    this.#kind = new NetworksKindReader(client);
+    this.#queue = new KeyedQueue({ log, minIntervalMs: 1_000, reconcile: () => this.#letGo() });
+    caches.networks.onChange((_name, object) => {
+      if (object !== undefined && isWaiting(object.metadata)) this.#queue.add('waiting');
+    });
     caches.agents.onChange((name, object) => {
       if (object === undefined) this.#changed.delete(name);
       else this.#changed.set(name, Date.now());
     });
+  }
+
+  stop(): Promise<void> {
+    return this.#queue.stop();
   }
 
   /**
@@ -33,18 +60,55 @@ export class NetworkGuard {
    */
   async end(): Promise<void> {
     this.#ended = true;
-    const guarded = this.#caches.networks.list().filter(({ metadata }) => isGuarded(metadata));
-    await inParallel(guarded, async (network) => {
-      const done = await this.set(network, 'remove');
-      const now = done ? undefined : this.#caches.networks.get(network.metadata.name);
-      if (now !== undefined && isGuarded(now.metadata)) await this.set(now, 'remove');
-    });
+    await this.#removeWhere(isGuarded);
+  }
+
+  /**
+   * Removes the finalizer from networks whose CRD is being deleted. This needs neither a leader nor a settled
+   * allocation: if the other CRDs go too, nothing can be allocated any more.
+   */
+  async #letGo(): Promise<Result | undefined> {
+    if (!this.#caches.networks.list().some(({ metadata }) => isWaiting(metadata))) return undefined;
+    await this.#kind.read();
+    if (this.#kind.last?.goes !== true) return { requeueAfterMs: readAgainMs };
+    await this.#removeWhere(isWaiting);
+    return undefined;
+  }
+
+  async #removeWhere(chosen: (metadata: ObjectMeta) => boolean): Promise<void> {
+    const networks = this.#caches.networks.list().filter(({ metadata }) => chosen(metadata));
+    await inParallel(networks, (network) => this.#setAgain(network, 'remove'));
+  }
+
+  /**
+   * Adds the finalizer to every network in the cache that has none. The allocator calls it before it plans: no
+   * container can join a network before a node has a block of it. What the API server refuses is reported when the
+   * statuses are written.
+   */
+  async protect(signal: AbortSignal): Promise<void> {
+    const tried = new Set<string>();
+    const next = () =>
+      this.#caches.networks.list().filter((network) => isBare(network) && !tried.has(network.metadata.name));
+    // others may have come meanwhile
+    for (let bare = next(); bare.length > 0 && !this.#ended && !signal.aborted; bare = next())
+      await inParallel(bare, async (network) => {
+        tried.add(network.metadata.name);
+        await this.#setAgain(network, 'add').catch(() => undefined);
+      });
   }
 
   /** Judges the deletion of each network, by name. */
   judge(view: View, plan: Plan): Map<string, DeletionVerdict> {
-    const facts = this.#ended ? { ...view, networksKind: { uid: '', goes: true } } : view;
-    return this.#deletions.judge(view.networks, facts, plan, (node) => this.#changed.get(node));
+    if (this.#ended) return new Map(view.networks.map((network) => [network.metadata.name, ended(network)]));
+    return this.#deletions.judge(view.networks, view, plan, (node) => this.#changed.get(node));
+  }
+
+  /** Sets the finalizer, once more if another writer was faster. */
+  async #setAgain(network: OverlayNetwork, finalizer: 'add' | 'remove'): Promise<void> {
+    const done = await this.set(network, finalizer);
+    const now = done ? undefined : this.#caches.networks.get(network.metadata.name);
+    if (now !== undefined && isGuarded(now.metadata) === (finalizer === 'remove'))
+      await this.set(now, finalizer);
   }
 
   /**

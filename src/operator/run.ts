@@ -54,7 +54,7 @@ export async function startOperator(flags: Flags, log: Log): Promise<Operator> {
     onAnswer: metrics.requested,
   });
   const caches = new Caches(client, log);
-  const guard = new NetworkGuard(client, caches);
+  const guard = new NetworkGuard({ client, caches, log });
   const uninstall = uninstallOf(client, flags, guard, log);
   const { allocator, work } = workOf({ client, flags, metrics, caches, guard, log });
   const election = electionOf(client, flags, work, metrics, log);
@@ -91,7 +91,7 @@ export async function startOperator(flags: Flags, log: Log): Promise<Operator> {
   uninstall.start();
   const stop = async () => {
     publication.stop();
-    await Promise.all([work.stop(), uninstall.stop()]);
+    await Promise.all([work.stop(), uninstall.stop(), guard.stop()]);
     await election.stop();
     await caches.stop();
     await server.close();
@@ -114,7 +114,7 @@ function workOf({ client, flags, metrics, caches, guard, log }: Basis & { guard:
   const firstConfig = flags.firstConfig === undefined ? {} : readFirstConfig(flags.firstConfig);
   const pods = new NodePods(client);
   const onNode = pods.learn.bind(pods);
-  const allocator = new Allocator({ client, caches, log, metrics, firstConfig, onNode });
+  const allocator = new Allocator({ client, caches, log, metrics, firstConfig, onNode, guard });
   const events = new EventRecorder({
     client,
     component: 'overlaynet-operator',

@@ -23,7 +23,7 @@ import {
 import type { Settled } from './allocator.ts';
 import type { Caches } from './caches.ts';
 import type { OperatorMetrics } from './metrics.ts';
-import { NetworkGuard } from './guard.ts';
+import type { NetworkGuard } from './guard.ts';
 import { NodePods } from './nodepods.ts';
 import { inParallel } from './parallel.ts';
 
@@ -35,7 +35,7 @@ const numbersMs = 5_000;
 const manyAgents = 100;
 
 /** Reasons of transitional states, which get no Event. */
-const quiet = new Set(['Progressing', 'NoAgents', 'NotStored']);
+const quiet = new Set(['Progressing', 'NoAgents', 'NotStored', 'AgentsAsked']);
 
 /** Conditions that report a problem when they are True. */
 const alarmTypes = new Set(['Restored', 'Degraded', 'Quarantined', 'Exhausting', 'TightBlocks', 'Deleting']);
@@ -64,13 +64,13 @@ export class Statuses {
     events: EventRecorder;
     metrics: OperatorMetrics;
     pods?: NodePods;
-    guard?: NetworkGuard;
+    guard: NetworkGuard;
   }) {
     this.#client = options.client;
     this.#caches = options.caches;
     this.#events = options.events;
     this.#metrics = options.metrics;
-    this.#guard = options.guard ?? new NetworkGuard(options.client, options.caches);
+    this.#guard = options.guard;
     this.#pods = options.pods ?? new NodePods(options.client);
   }
 
@@ -229,9 +229,7 @@ class StatusPut<T extends WithConditions> {
       if (condition.type === 'Reserved' || condition.type === 'Bound') return [];
       // the user asked for that
       if (condition.type === 'Draining')
-        return condition.reason === 'AgentsAsked' || condition.reason === 'NotDraining'
-          ? []
-          : [['Normal', condition]];
+        return condition.reason === 'NotDraining' ? [] : [['Normal', condition]];
       if (old === undefined && condition.status === 'True' && isUsual(condition, this.object)) return [];
       const bad = alarmTypes.has(condition.type) ? 'True' : 'False';
       return [[condition.status === bad ? 'Warning' : 'Normal', condition]];

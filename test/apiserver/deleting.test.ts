@@ -52,13 +52,12 @@ async function say(node: string, name: string, users: NetworkUser[], deletion?: 
   const answer = deletion && {
     users: { deletion, at: new Date().toISOString(), count: users.length, named: users },
   };
-  const inUse = users.length > 0 ? { inUse: true } : {};
-  const networks = [...others, { name, state: 'OK' as const, ...inUse, ...answer }];
+  const networks = [...others, { name, state: 'OK' as const, ...answer }];
   await client.updateStatus(overlayAgents, { ...agent, status: { networks } });
 }
 
-/** Makes a network with a block on each node, which a pod on node1 uses. */
-async function used(name: string, cidr: string): Promise<void> {
+/** Makes a network with a block on each node. */
+async function given(name: string, cidr: string): Promise<void> {
   await applyNetwork(client, name, [{ cidr, prefix: 24 }]);
   const prefix = cidr.split('.', 2).join('.');
   const has = (blocks: string[] | undefined) =>
@@ -66,11 +65,6 @@ async function used(name: string, cidr: string): Promise<void> {
   await eventually(
     () => shown(client),
     (all) => nodes.every((node) => has(all.get(node))),
-  );
-  await say('node1', name, [{ pod: 'default/web-0', address: `${prefix}.0.2` }]);
-  await eventually(
-    () => network(name),
-    (found) => found?.metadata.finalizers?.includes(inUseFinalizer) === true,
   );
 }
 
@@ -89,21 +83,55 @@ function kubectlDelete(name: string): { ended: Promise<string>; said: () => stri
   return { ended, said: () => text };
 }
 
-test('a network that no container uses is deleted at once', async () => {
-  await applyNetwork(client, 'idle', [{ cidr: '10.1.0.0/16', prefix: 24 }]);
-  await kubectl('delete', 'overlaynetwork', 'idle', '--timeout=10s');
-  expect(await network('idle')).toBeUndefined();
+test('a network has the finalizer before a node has a block of it', async () => {
+  const guardedFirst: boolean[] = [];
+  const watch = new AbortController();
+  const seen = (async () => {
+    while (!watch.signal.aborted) {
+      // read in this order: who has a block now was given it after the finalizer, or before
+      const has = [...(await shown(client)).values()].flat().some((block) => block.startsWith('10.1.'));
+      const finalizers = (await network('idle'))?.metadata.finalizers ?? [];
+      if (has) guardedFirst.push(finalizers.includes(inUseFinalizer));
+    }
+  })();
+  await given('idle', '10.1.0.0/16');
+  await eventually(() => guardedFirst.length > 0);
+  watch.abort();
+  await seen;
+  expect(guardedFirst).not.toContain(false);
+});
+
+test('a network that no container uses is deleted when the agents have said so', async () => {
+  const waiting = kubectlDelete('idle');
+  const found = await eventually(
+    () => network('idle'),
+    (one) => deleting(one)?.status === 'True',
+  );
+  expect(deleting(found)).toMatchObject({
+    reason: 'AgentsAsked',
+    message: expect.stringContaining('these agents have not answered yet: node1, node2;') as unknown,
+  });
+  for (const node of nodes) await say(node, 'idle', [], found!.metadata.deletionTimestamp);
+  expect(await waiting.ended).toContain('deleted');
+});
+
+test('a network that no node has a block of is deleted at once', async () => {
+  // a range that overlaps gets no blocks
+  await applyNetwork(client, 'first', [{ cidr: '10.8.0.0/16', prefix: 24 }]);
+  await applyNetwork(client, 'refused', [{ cidr: '10.8.0.0/16', prefix: 24 }]);
+  await kubectl('delete', 'overlaynetwork', 'refused', '--timeout=30s');
+  expect(await network('refused')).toBeUndefined();
 });
 
 test('with Block, a deletion waits, names the users, and ends with the last container', async () => {
-  await used('busy', '10.2.0.0/16');
+  await given('busy', '10.2.0.0/16');
   const waiting = kubectlDelete('busy');
   const found = await eventually(
     () => network('busy'),
     (one) => deleting(one)?.status === 'True',
   );
   const deletion = found!.metadata.deletionTimestamp!;
-  expect(waiting.said()).toContain('containers use network busy: it goes once they are gone');
+  expect(waiting.said()).toContain('network busy goes once no container uses it (spec.deletionPolicy Block)');
   await say('node1', 'busy', [{ pod: 'default/web-0', address: '10.2.0.2' }], deletion);
   await say('node2', 'busy', [], deletion);
   const told = await eventually(
@@ -123,7 +151,7 @@ test('with Block, a deletion waits, names the users, and ends with the last cont
 });
 
 test('Force deletes the network at once, even while its deletion waits', async () => {
-  await used('forced', '10.3.0.0/16');
+  await given('forced', '10.3.0.0/16');
   const waiting = kubectlDelete('forced');
   await eventually(
     () => network('forced'),
@@ -156,7 +184,7 @@ test('the operator may change only the finalizer of a network', async () => {
 });
 
 test('uninstalling in the documented order ends even if containers use a network', async () => {
-  await used('late', '10.5.0.0/16');
+  await given('late', '10.5.0.0/16');
   const folder = (name: string) => fileURLToPath(new URL(`../../${name}`, import.meta.url));
   await kubectl('delete', '-k', folder('deploy/system'), '--wait=false');
   await eventually(

@@ -12,7 +12,7 @@ import {
 } from '../../src/kube/resources.ts';
 import { reasonIs } from '../support/conditions.ts';
 import { startControlPlane, type OwnControlPlane } from '../support/controlplane.ts';
-import { applyNetwork, joinNode } from '../support/leader.ts';
+import { applyNetwork, deleteAtOnce, joinNode } from '../support/leader.ts';
 import { OperatorProcess } from '../support/operator.ts';
 import { install } from '../support/refuses.ts';
 import { eventually } from '../support/eventually.ts';
@@ -182,7 +182,7 @@ test('a network over the second LAN of a node, and a node with a LAN in a networ
     () => shows('node3'),
     (names) => names?.includes('dcos') === true,
   );
-  await client.delete(overlayNetworks, 'over');
+  await deleteAtOnce(client, 'over');
 });
 
 test('pinned settings can be changed once no network has blocks, and nodes keep their numbers', async () => {
@@ -190,7 +190,7 @@ test('pinned settings can be changed once no network has blocks, and nodes keep 
   const spec = { vni: 2001, vtepSubnets: ['44.200.0.0/24', 'fd01:c::/64'], reuseCooldown: '1s' };
   await client.patch<OverlayConfig>(overlayConfigs, 'default', { spec }, merge);
   await reasonIs(client, overlayConfigs, 'default', 'Accepted', 'Pinned');
-  await client.delete(overlayNetworks, 'dcos');
+  await deleteAtOnce(client, 'dcos');
   await reasonIs(client, overlayConfigs, 'default', 'Accepted', 'Accepted');
   const { effective } = (await client.get(overlayConfigs, 'default'))!.status!;
   expect(effective).toMatchObject({ vni: 2001, vtepSubnets: spec.vtepSubnets });

@@ -11,7 +11,15 @@ import {
 } from '../../src/kube/resources.ts';
 import { conditionOf, reasonIs, type Asked } from '../support/conditions.ts';
 import type { ControlPlane } from '../support/controlplane.ts';
-import { applyNetwork, emptyPlane, joinNode, registerAgent, shown, wipe } from '../support/leader.ts';
+import {
+  applyNetwork,
+  deleteAtOnce,
+  emptyPlane,
+  joinNode,
+  registerAgent,
+  shown,
+  wipe,
+} from '../support/leader.ts';
 import { OperatorProcess } from '../support/operator.ts';
 import { eventually } from '../support/eventually.ts';
 
@@ -140,7 +148,7 @@ test('an overlap is refused with reason, message and Event, and working networks
     (found) => found.some((text) => text.startsWith('Overlap: spec.subnets: 9.128.0.0/16')),
   );
   expect(await shown(client)).toEqual(before);
-  await client.delete(overlayNetworks, 'other');
+  await deleteAtOnce(client, 'other');
 });
 
 test('two networks applied at once that overlap: one is accepted, the other gets the reason', async () => {
@@ -154,7 +162,7 @@ test('two networks applied at once that overlap: one is accepted, the other gets
     (found) => found.every((each) => each !== undefined),
   );
   expect([...reasons].sort()).toEqual(['Accepted', 'Overlap']);
-  await Promise.all(pair.map((name) => client.delete(overlayNetworks, name)));
+  await Promise.all(pair.map((name) => deleteAtOnce(client, name)));
 });
 
 test('a disabled network is withdrawn, and gets the same blocks when it is enabled again', async () => {
@@ -168,7 +176,7 @@ test('a disabled network is withdrawn, and gets the same blocks when it is enabl
 test('a network removed at runtime is withdrawn from the nodes', async () => {
   await applyNetwork(client, 'third', [{ cidr: '10.60.0.0/16', prefix: 24 }]);
   await holds('node2', '10.60.1.0/24');
-  await client.delete(overlayNetworks, 'third');
+  await deleteAtOnce(client, 'third');
   await letsGo('node2', '10.60.1.0/24');
 });
 
@@ -239,7 +247,7 @@ test('only GET and HEAD are served; others get 405 with Allow', async () => {
 });
 
 test('an operator at rest writes only the Lease', async () => {
-  await client.delete(overlayNetworks, 'small');
+  await deleteAtOnce(client, 'small');
   const versions = async () => {
     const kinds: Resource<KubeObject>[] = [
       overlayNetworks,

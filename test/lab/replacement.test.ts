@@ -9,7 +9,6 @@ import {
   type Container,
 } from '../../hack/testbed/containers.ts';
 import { nodesOf } from '../../hack/testbed/namespaces.ts';
-import { inUseFinalizer } from '../../src/api/inuse.ts';
 import type { NetworkSubnet, OverlayNetwork } from '../../src/api/types.ts';
 import { eventually } from '../support/eventually.ts';
 import {
@@ -160,10 +159,6 @@ test('finished pods of a namespace that is being deleted keep no network from be
   } finally {
     delete process.env.CNI_ARGS;
   }
-  // before that, a deletion does not wait: docs/deleting.md
-  await eventually(async () => {
-    expect((await shown()).metadata.finalizers).toContain(inUseFinalizer);
-  });
   await kubectl(['delete', 'namespace', namespace, '--wait=false']);
   await kubectl(['delete', 'onet', network, '--wait=false']);
   const waits = await eventually(

@@ -1,7 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { OverlayAgent } from '../../src/api/types.ts';
-import { overlayNetworks } from '../../src/kube/resources.ts';
-import { applyNetwork } from '../support/leader.ts';
+import { applyNetwork, deleteAtOnce } from '../support/leader.ts';
 import { blocksOf, LiveCluster } from './cluster.ts';
 import { eventually, found } from '../support/eventually.ts';
 
@@ -47,7 +46,7 @@ describe('A state from before ten joins, three leaves and a replaced network', (
     await join(joining);
     await settled(joining, 2);
     await Promise.all(leaving.map((name) => cluster.leave(name)));
-    await cluster.client.delete(overlayNetworks, 'old');
+    await deleteAtOnce(cluster.client, 'old');
     await settled(staying, 1);
     await applyNetwork(cluster.client, 'new', [{ cidr: '9.2.0.0/16', prefix: 24 }]);
     const held = await settled(staying, 2);
@@ -100,7 +99,7 @@ describe('A state from before ten joins, three leaves and a replaced network', (
     expect(await cluster.shown('fresh')).toEqual([]);
 
     await applyNetwork(cluster.client, 'new', [{ cidr: '9.2.0.0/16', prefix: 24 }]);
-    await cluster.client.delete(overlayNetworks, 'old');
+    await deleteAtOnce(cluster.client, 'old');
     await Promise.all(leaving.map((name) => cluster.leave(name)));
     await eventually(
       async () => {

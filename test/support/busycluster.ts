@@ -7,7 +7,7 @@ import { Cluster } from './plancluster.ts';
 export type Step =
   | { kind: 'join' | 'leave' | 'silence' | 'forget'; node: number }
   | { kind: 'restart' }
-  | { kind: 'unseen'; node: number; network: number }
+  | { kind: 'unseen' | 'hasty'; node: number; network: number }
   | { kind: 'network'; network: number }
   | { kind: 'delete'; network: number; policy: DeletionPolicy }
   | { kind: 'start' | 'stop'; node: number; network: number }
@@ -59,8 +59,15 @@ export class BusyCluster extends Cluster {
       case 'unseen':
         this.#unseen(name, net);
         break;
+      case 'hasty':
+        // the network is deleted before an agent reports its first container
+        this.#start(name, net);
+        this.#delete(net, 'Block');
+        break;
       case 'network':
-        if (!this.networks.has(net)) this.network(net, [{ cidr: subnets[step.network]!, prefix: 24 }]);
+        if (this.networks.has(net)) break;
+        this.network(net, [{ cidr: subnets[step.network]!, prefix: 24 }]);
+        this.#guard();
         break;
       case 'delete':
         this.#delete(net, step.policy);
@@ -99,7 +106,7 @@ export class BusyCluster extends Cluster {
   #unseen(node: string, net: string): void {
     const { metadata, spec } = this.networks.get(net) ?? {};
     if (metadata === undefined || !isGuarded(metadata) || spec?.deletionPolicy === 'Force') return;
-    this.#start(node, net, { unseen: true });
+    this.#start(node, net);
     if (this.used.has(`${node} ${net}`)) this.unseen++;
     this.#delete(net, 'Block');
     this.#restart();
@@ -122,7 +129,8 @@ export class BusyCluster extends Cluster {
     const network = this.networks.get(net);
     if (network === undefined) return;
     const deletionTimestamp = network.metadata.deletionTimestamp ?? new Date(this.now).toISOString();
-    if (network.metadata.finalizers?.includes(inUseFinalizer) !== true) this.#forceDeleted(net);
+    // containers of it lose their blocks, which the history's check reports
+    if (!isGuarded(network.metadata)) this.networks.delete(net);
     else {
       this.networks.set(net, {
         ...network,
@@ -141,17 +149,13 @@ export class BusyCluster extends Cluster {
   /** Blocks of containers on silent nodes: no other node may have them before their agent reports again. */
   readonly abandoned = new Map<string, string>();
 
-  #start(node: string, net: string, { unseen = false } = {}): void {
+  #start(node: string, net: string): void {
     const block = this.#blockOf(node, net);
     const network = this.networks.get(net);
     if (block === undefined || network === undefined || this.#silent.has(node)) return;
     const closes = network.spec.deletionPolicy === 'Drain' || !this.used.has(`${node} ${net}`);
     if (network.metadata.deletionTimestamp !== undefined && closes) return;
     this.used.set(`${node} ${net}`, block);
-    if (unseen) return;
-    // the agent reports it before the network could be deleted
-    this.#speak();
-    this.#guard();
   }
 
   #speak(): void {

@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import type { HostRange, KubeObject, OverlayAgent, OverlayNetwork } from '../../src/api/types.ts';
-import type { Client } from '../../src/kube/client.ts';
+import { ApiError, type Client } from '../../src/kube/client.ts';
 import {
   agentAllocations,
   allocationLedgers,
@@ -177,6 +177,18 @@ export async function applyNetwork(
   return client.apply<OverlayNetwork>(overlayNetworks, {
     metadata: { name },
     spec: { ...spec, subnets } as OverlayNetwork['spec'],
+  });
+}
+
+/**
+ * Deletes a network, and its finalizers by hand: the agents of these clusters are objects that nobody answers for, or no
+ * operator runs.
+ */
+export async function deleteAtOnce(client: Client, name: string): Promise<void> {
+  await client.delete(overlayNetworks, name);
+  const none: object = { metadata: { finalizers: null } };
+  await client.patch(overlayNetworks, name, none, { type: 'merge' }).catch((error: unknown) => {
+    if (!(error instanceof ApiError && error.status === 404)) throw error;
   });
 }
 

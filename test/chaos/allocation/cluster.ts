@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { OverlayNetwork, OverlayNetworkSpec } from '../../../src/api/types.ts';
 import { ApiError, type Client } from '../../../src/kube/client.ts';
 import { nodes, overlayNetworks, type Node } from '../../../src/kube/resources.ts';
+import { deleteAtOnce } from '../../support/leader.ts';
 import type { Agents } from './agents.ts';
 
 /** The desired state of a Node. */
@@ -81,7 +82,7 @@ export class Cluster {
 
   async remove(name: string): Promise<void> {
     this.networks.delete(name);
-    await this.try(() => this.client.delete(overlayNetworks, name));
+    await this.try(() => deleteAtOnce(this.client, name));
   }
 
   /** Makes a change. A refusal that depends on the current objects is no failure of the run; a conflict is retried. */

@@ -17,6 +17,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 3, arbitrary: of('forget', { node }) },
   of('restart', {}),
   { weight: 2, arbitrary: of('unseen', { node, network }) },
+  { weight: 2, arbitrary: of('hasty', { node, network }) },
   of('wait', { minutes: fc.integer({ min: 1, max: 12 }) }),
 );
 
@@ -47,13 +48,14 @@ test('no block changes hands while a container uses it, unless the deletion of i
   fc.assert(
     fc.property(fc.array(step, { minLength: 10, maxLength: 50 }), (steps) => {
       const cluster = new BusyCluster();
-      // each history begins with containers, because chance made too few of them
+      // each history begins with containers, and a network without any, because chance made too few of them
       for (const at of [0, 1]) {
         cluster.perform({ kind: 'join', node: at });
         cluster.perform({ kind: 'network', network: 0 });
         cluster.converge(() => undefined);
         cluster.perform({ kind: 'start', node: at, network: 0 });
       }
+      cluster.perform({ kind: 'network', network: 1 });
       for (const each of steps) {
         cluster.perform(each);
         cluster.converge(() => {

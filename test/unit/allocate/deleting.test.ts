@@ -2,19 +2,19 @@ import { judgeDeletion } from '../../../src/allocate/deleting.ts';
 import { Deletions } from '../../../src/allocate/deletions.ts';
 import { inUseFinalizer } from '../../../src/api/inuse.ts';
 import type { DeletionPolicy, NetworkUser } from '../../../src/api/types.ts';
-import { reference, type Cluster } from '../../support/plancluster.ts';
+import { Cluster, reference } from '../../support/plancluster.ts';
 
 const deletion = '2026-01-01T00:00:00Z';
 const web: NetworkUser = { pod: 'default/web-0', address: '9.0.1.5' };
 
 /** Writes the report of a node's agent about dcos. */
-function say(cluster: Cluster, node: string, users: NetworkUser[] | undefined, inUse = false): void {
+function say(cluster: Cluster, node: string, users: NetworkUser[] | undefined): void {
   const agent = cluster.agents.get(node)!;
   const answer = users && {
     users: { deletion, at: deletion, count: users.length, ...(users.length === 0 ? {} : { named: users }) },
   };
   const usage = [{ cidr: '9.0.1.0/25', containerizer: 'CNI' as const, addresses: 125, used: 0, free: 125 }];
-  const network = { name: 'dcos', state: 'OK' as const, usage, ...(inUse ? { inUse } : {}), ...answer };
+  const network = { name: 'dcos', state: 'OK' as const, usage, ...answer };
   cluster.agents.set(node, { ...agent, status: { networks: [network] } });
 }
 
@@ -37,17 +37,22 @@ const judge = (cluster: Cluster, heard: Record<string, number> = {}) =>
 
 const all = ['node1', 'node2', 'node3'];
 
-test('a network has the finalizer only while an agent reports that containers use it', () => {
+test('every network has the finalizer, before any container uses it', () => {
   const cluster = reference();
-  expect(judge(cluster).finalizer).toBeUndefined();
-  for (const node of ['node1', 'node3']) say(cluster, node, undefined);
-  say(cluster, 'node2', undefined, true);
   expect(judge(cluster).finalizer).toBe('add');
   const network = cluster.networks.get('dcos')!;
   network.metadata.finalizers = [inUseFinalizer, 'example.com/other'];
+  expect(judge(cluster)).toEqual({ finalizer: undefined, finding: undefined, wakeAt: Infinity });
+  // the API server takes no new finalizer for an object that is being deleted
+  network.metadata = { ...network.metadata, deletionTimestamp: deletion, finalizers: ['example.com/other'] };
   expect(judge(cluster).finalizer).toBeUndefined();
-  cluster.leave('node2');
-  expect(judge(cluster).finalizer).toBe('remove');
+});
+
+test('a network that no node has a block of is deleted at once', () => {
+  const cluster = new Cluster();
+  cluster.network('dcos', [{ cidr: '9.0.0.0/8', prefix: 24 }]);
+  remove(cluster);
+  expect(judge(cluster)).toEqual({ finalizer: 'remove', finding: undefined, wakeAt: Infinity });
 });
 
 test('a network that waits for its deletion keeps its blocks, and gives no node a new one', () => {
@@ -130,23 +135,6 @@ test('a deletion waits for a node that still uses a withdrawn block', () => {
   cluster.agents.set('node4', { metadata: { name: 'node4' }, spec: { ...agent.spec, networks } });
   cluster.nodes.set('node4', { ...cluster.nodes.get('node2')!, name: 'node4' });
   expect(judge(cluster).finding?.message).toContain('have not answered yet: node4;');
-});
-
-test('the finalizer stays while an OverlayAgent that was deleted is written anew, until its agent has counted', () => {
-  const cluster = reference();
-  say(cluster, 'node2', undefined, true);
-  cluster.networks.get('dcos')!.metadata.finalizers = [inUseFinalizer];
-  const { spec, metadata } = cluster.agents.get('node2')!;
-  for (const node of ['node1', 'node3']) say(cluster, node, undefined);
-  cluster.agents.delete('node2');
-  expect(judge(cluster).finalizer).toBeUndefined();
-  cluster.agents.set('node2', { spec, metadata });
-  expect(judge(cluster).finalizer).toBeUndefined();
-  // it has registered, and not counted yet
-  cluster.agents.set('node2', { spec, metadata, status: { networks: [{ name: 'dcos', state: 'OK' }] } });
-  expect(judge(cluster).finalizer).toBeUndefined();
-  say(cluster, 'node2', undefined);
-  expect(judge(cluster).finalizer).toBe('remove');
 });
 
 /** Judges as an operator does that remembers answers; every OverlayAgent changed a second ago. */
@@ -247,7 +235,7 @@ test('a deletion waits while departures are not believed, or during a restore', 
 test('networks that are deleted with their CRD are not kept: uninstalling ends, and agents keep their data path', () => {
   const cluster = reference();
   remove(cluster);
-  say(cluster, 'node1', [web], true);
+  say(cluster, 'node1', [web]);
   cluster.networksKind = { uid: 'crd-1', goes: true };
   expect(judge(cluster).finalizer).toBe('remove');
 });

@@ -2,6 +2,8 @@ import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import type { OverlayNetwork } from '../../../src/api/types.ts';
 import { overlayNetworks } from '../../../src/kube/resources.ts';
 import type { EventRecorder } from '../../../src/kube/events.ts';
+import { silent } from '../../../src/log.ts';
+import { NetworkGuard } from '../../../src/operator/guard.ts';
 import { Statuses } from '../../../src/operator/statuses.ts';
 import type { Leader } from '../../support/leader.ts';
 import { MemoryPlane } from './plane.ts';
@@ -20,7 +22,9 @@ beforeEach(async () => {
   events = [];
   plane.network('dcos', [first]);
   leader = await plane.leader();
+  const guard = new NetworkGuard({ client: plane.client, caches: leader.caches, log: silent });
   statuses = new Statuses({
+    guard,
     client: plane.client,
     caches: leader.caches,
     events: {
@@ -28,6 +32,8 @@ beforeEach(async () => {
     } as Partial<EventRecorder> as EventRecorder,
     metrics: leader.metrics,
   });
+  // as the allocator does
+  await guard.protect(new AbortController().signal);
   await leader.run();
 });
 
