@@ -15,7 +15,7 @@ import { takeDown } from './testbed/owner.ts';
 /**
  * `npm test [-- --again] [CHECK …]` installs and builds what is needed, then runs all checks, or those that are named.
  * Two run at a time, since with three on two processors, an agent needed longer for an answer than operators wait; and
- * beside them, at the lowest priority, one that needs no real servers. After a failure no further check starts. With `--again`, as in `.ci/run`, the files of failed tests get a second run. What
+ * beside them, at a lower priority, one that needs no real servers. After a failure no further check starts. With `--again`, as in `.ci/run`, the files of failed tests get a second run. What
  * passes there does not fail the run, but is printed with its error.
  */
 
@@ -59,7 +59,7 @@ async function run(chosen: string[], again: boolean): Promise<Totals> {
   const labelled = chosen.length > 1;
   const isChosen = (name: string) => chosen.includes(name);
   const runOne = async (name: string) => {
-    const idle = plain.includes(name);
+    const background = plain.includes(name);
     const start = performance.now();
     say(`\n== ${name}`);
     const label = labelled ? `${name.padEnd(9)} | ` : undefined;
@@ -69,10 +69,10 @@ async function run(chosen: string[], again: boolean): Promise<Totals> {
       failures: success ? [] : [{ name, reason: [] }],
     });
     let result: Totals;
-    if (program !== undefined) result = of(await tool(program, args, { label, idle }));
-    else if (name === 'lint') result = of(await lint({ label, idle }));
+    if (program !== undefined) result = of(await tool(program, args, { label, background }));
+    else if (name === 'lint') result = of(await lint({ label, background }));
     else if (name === 'cni') result = await goTests(await go());
-    else result = await jestSuite(name, { label, idle, again });
+    else result = await jestSuite(name, { label, background, again });
     add(totals, result);
     say(`== ${name} ${result.failures.length === 0 ? 'passed' : 'failed'} in ${since(start)}`);
   };

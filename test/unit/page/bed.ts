@@ -1,4 +1,5 @@
 import { jest } from '@jest/globals';
+import { configure } from '@testing-library/preact';
 import { pageOf } from '../../../src/rows/answer.ts';
 import { pathRoute } from '../../../src/operator/path.ts';
 import { tracePath } from '../../../src/rows/path.ts';
@@ -17,6 +18,9 @@ import {
 } from '../../../src/rows/row.ts';
 import type { Hop } from '../../../src/rows/trace.ts';
 import type { World } from '../../../src/rows/world.ts';
+
+// its default is a second, which is too short on a busy machine
+configure({ asyncUtilTimeout: 60_000 });
 
 /** What stands in for an operator: the operator's own rows of a world, behind `fetch`. */
 export class Operator {
