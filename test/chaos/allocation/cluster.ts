@@ -77,7 +77,8 @@ export class Cluster {
       await (known === undefined
         ? this.client.create(overlayNetworks, object)
         : this.client.update(overlayNetworks, object));
-    }, 3);
+      // an operator writes the finalizer and the status meanwhile
+    }, 10);
   }
 
   async remove(name: string): Promise<void> {
