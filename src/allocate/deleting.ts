@@ -1,5 +1,5 @@
 import type { Finding } from '../api/conditions.ts';
-import { defaultStaleAfterMs, isGuarded, isWaiting } from '../api/inuse.ts';
+import { defaultStaleAfterMs, isBare, isWaiting } from '../api/inuse.ts';
 import { parseDuration } from '../api/duration.ts';
 import type { NetworkUser, NetworkUsers, OverlayAgent, OverlayNetwork } from '../api/types.ts';
 import { named } from './alarms.ts';
@@ -58,12 +58,8 @@ export function judgeDeletion(
   times: DeletionTimes,
 ): DeletionVerdict {
   const { metadata, spec } = network;
-  if (!isWaiting(metadata)) {
-    // the API server takes no new finalizer for an object that is being deleted
-    return isGuarded(metadata) || metadata.deletionTimestamp !== undefined
-      ? nothing
-      : { ...nothing, finalizer: 'add' };
-  }
+  if (isBare(metadata)) return { ...nothing, finalizer: 'add' };
+  if (!isWaiting(metadata)) return nothing;
   if (spec.deletionPolicy === 'Force' || facts.networksKind?.goes === true) return going;
   const waiting = waitedFor(network, facts, times);
   const why = alarmText(alarms);

@@ -8,6 +8,10 @@ type Lifetime = Pick<ObjectMeta, 'deletionTimestamp' | 'finalizers'>;
 /** Whether the network has our finalizer. */
 export const isGuarded = ({ finalizers = [] }: Lifetime): boolean => finalizers.includes(inUseFinalizer);
 
+/** Whether the network needs our finalizer: the API server takes no new one for an object that is being deleted. */
+export const isBare = (metadata: Lifetime): boolean =>
+  metadata.deletionTimestamp === undefined && !isGuarded(metadata);
+
 /** Whether the network is being deleted, and stays in force until no container uses it. */
 export const isWaiting = (metadata: Lifetime): boolean =>
   metadata.deletionTimestamp !== undefined && isGuarded(metadata);

@@ -2,7 +2,7 @@ import type { DeletionVerdict } from '../allocate/deleting.ts';
 import { Deletions } from '../allocate/deletions.ts';
 import type { Plan } from '../allocate/plan.ts';
 import type { View } from '../allocate/view.ts';
-import { inUseFinalizer, isGuarded, isWaiting } from '../api/inuse.ts';
+import { inUseFinalizer, isBare, isGuarded, isWaiting } from '../api/inuse.ts';
 import type { ObjectMeta, OverlayNetwork } from '../api/types.ts';
 import { ApiError, type Client } from '../kube/client.ts';
 import { KeyedQueue, type Result } from '../kube/queue.ts';
@@ -18,9 +18,6 @@ const ended = ({ metadata }: OverlayNetwork): DeletionVerdict => ({
   finding: undefined,
   wakeAt: Infinity,
 });
-
-const isBare = ({ metadata }: OverlayNetwork): boolean =>
-  metadata.deletionTimestamp === undefined && !isGuarded(metadata);
 
 /** While a network waits for its deletion, the CRD is read again after this many milliseconds. */
 const readAgainMs = 4_000;
@@ -88,7 +85,7 @@ export class NetworkGuard {
   async protect(signal: AbortSignal): Promise<void> {
     const tried = new Set<string>();
     const next = () =>
-      this.#caches.networks.list().filter((network) => isBare(network) && !tried.has(network.metadata.name));
+      this.#caches.networks.list().filter(({ metadata }) => isBare(metadata) && !tried.has(metadata.name));
     // others may have come meanwhile
     for (let bare = next(); bare.length > 0 && !this.#ended && !signal.aborted; bare = next())
       await inParallel(bare, async (network) => {
